@@ -333,7 +333,7 @@ class Gate:
         now = time.time()
         self._note(entries.STOP, itself.pack_stop(now, len(relay.in_flight)))
         await self._wait_synced(self.journal.written)
-        await self.checkpoints.write(hurry=True)
+        await self.checkpoints.attempt(hurry=True)  # the journal has everything, whatever comes of it
         last_words = await self.standing.told()
         self.syncer.stop()
         self.journal.close(now)

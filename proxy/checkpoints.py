@@ -17,7 +17,7 @@ from proxy.desk.journal import Journal
 from proxy.ids import MessageIds
 from proxy.in_pieces import InPieces
 from proxy.relay import Relay
-from proxy.state import EmbeddedStore
+from proxy.state import EmbeddedStore, StateError
 
 log = structlog.get_logger()
 
@@ -53,14 +53,20 @@ class Checkpoints:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(CHECKPOINT_S)
-            try:
-                await self.write()
-            except OSError as error:
-                log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
+            await self.attempt()
+
+    async def attempt(self, *, hurry: bool = False) -> None:
+        """``write``, whatever comes of it: what failed is logged, and tried again the next time."""
+        try:
+            await self.write(hurry=hurry)
+        except (OSError, StateError) as error:
+            log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
+        except Exception as error:  # whatever it is: the next may succeed
+            log.error("checkpoint failed: a fault of gate106, please report it", exc_info=error)
 
     async def write(self, *, hurry: bool = False) -> None:
         """One checkpoint, unless one is under way: in pieces with rests between them, so that the journal hardly waits for the disk, or in
-        a hurry. OSError."""
+        a hurry. OSError, StateError."""
         if self._writing:
             return
         self._writing = True

@@ -54,9 +54,15 @@ class Reloading:
     """What stands in the settings' file and is not in force before a restart."""
     refused: str = ""
     """What was not taken over when last read, if so, in the words of the log; not why: whoever asks ``/readyz`` need not be known."""
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What was read first must not come into force last."""
 
     async def reload(self, how: str, who: str) -> list[str]:
         """``how``: SIGHUP, or the command of ``who``. What is wrong with the files, empty when all is in force."""
+        async with self._one:
+            return await self._reload(how, who)
+
+    async def _reload(self, how: str, who: str) -> list[str]:
         problems = await self.revising.reload(how, who)
         try:
             settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)

@@ -142,6 +142,14 @@ def test_what_is_left_out_has_a_default() -> None:
     assert (provider.statuses, provider.status_detail) == ("vendor", "none")
 
 
+@pytest.mark.parametrize(
+    "host", ["smsc", "smsc-1.example.com", "bj_smsc.example.", "x" * 63 + ".cn", "192.0.2.7", "::1", "2001:db8::192.0.2.7"]
+)
+def test_a_carrier_is_where_a_name_or_an_address_says(host: str) -> None:
+    settings = read(changed("host: 127.0.0.1", f"host: '{host}'\n    tls: true\n    tls_name: '{host}'"))
+    assert (settings.carriers[0].host, settings.carriers[0].tls_name) == (host, host)
+
+
 def test_an_empty_confirmation_is_not_the_same_as_none_said() -> None:
     silent = read(SMALL + "optout: {confirm: ''}\n")
     assert (silent.optout.confirm, silent.providers[0].confirm) == ("", None)
@@ -171,6 +179,10 @@ def test_no_password_is_ever_shown() -> None:
         (changed("sqlite:", "mongo:"), "gate106.yaml:1: store: unknown engine 'mongo' (one of sqlite, valkey, valkeys, valkey+cluster, valkeys+cluster)"),
         (changed("store:", "stroe:"), "gate106.yaml:1: unknown key 'stroe' (did you mean 'store'?)"),
         (changed("127.0.0.1\n", "127.0.0.1\n    host: a\n"), "gate106.yaml:7: a key stands here twice: 'host'"),
+        (changed("host: 127.0.0.1", "host: smsc..example.com"), "gate106.yaml:6: carriers[0].host: must be a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address, not 'smsc..example.com'"),
+        (changed("host: 127.0.0.1", "host: " + "x" * 64 + ".com"), "gate106.yaml:6: carriers[0].host: must be a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address, not '" + "x" * 64 + ".com'"),
+        (changed("host: 127.0.0.1", "host: smsc.example:2775"), "gate106.yaml:6: carriers[0].host: must be a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address, not 'smsc.example:2775'"),
+        (added("tls: true\n    tls_name: .example.com", "port: 2776"), "gate106.yaml:9: carriers[0].tls_name: must be a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address, not '.example.com'"),
         (changed("port: 2776", "port: 70000"), "gate106.yaml:7: carriers[0].port: must be a whole number from 1 to 65535, not 70000"),
         (changed("port: 2776", "port: 2776.5"), "gate106.yaml:7: carriers[0].port: must be a whole number from 1 to 65535, not 2776.5"),
         (changed("port: 2776", 'port: "2776"'), "gate106.yaml:7: carriers[0].port: must be a number, not text"),

@@ -77,7 +77,7 @@ def reload(config: Config = CONFIG, control: Control = None, json: Json = False)
     if json:
         as_json(told)
     else:
-        for problem in told["problems"]:
+        for problem in (*told["problems"], *told.get("late", ())):
             warn(problem)
         changed = "in force now" if told["changed"] else "unchanged"
         waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""

@@ -30,6 +30,8 @@ _NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
 _SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
 _SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
+_HOST = r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*"  # RFC 1035 §2.3.4: labels; or IPv6
+_HOST_WHAT = "a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address"
 USER = r"[^\s:/]{1,64}"  # useradd(8) asks for less, directories bring more
 _ROLES = tuple(role.value for role in PEOPLE)
 _DIGEST = r"sha256\$[0-9a-f]{64}"
@@ -70,7 +72,7 @@ def carrier_of(row: Fields) -> Carrier:
     carrier = Carrier(
         name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
         code=row.text("code", pattern="[0-9A-Za-z]{2}", what="two letters or digits"),
-        host=row.text("host", pattern=r"[0-9A-Za-z_.:-]+", what="a host name or an address"),
+        host=row.text("host", pattern=_HOST, what=_HOST_WHAT),
         port=row.whole("port", 2775, minimum=1, maximum=65535),
         system_id=row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
         password=row.secret("password"),
@@ -89,7 +91,7 @@ def carrier_of(row: Fields) -> Carrier:
         tls_ca=row.path("tls_ca", "") if row.has("tls_ca") else None,
         tls_cert=row.path("tls_cert", "") if row.has("tls_cert") else None,
         tls_key=row.path("tls_key", "") if row.has("tls_key") else None,
-        tls_name=row.text("tls_name", pattern=r"[0-9A-Za-z_.:-]+", what="a host name or an address"),
+        tls_name=row.text("tls_name", pattern=_HOST, what=_HOST_WHAT),
     )
     for key in ("tls_ca", "tls_cert", "tls_key", "tls_name"):
         if row.has(key) and not carrier.tls:

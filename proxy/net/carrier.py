@@ -147,7 +147,7 @@ class CarrierHouse:
             try:
                 async with asyncio.timeout(self.timers.bind_s):  # asyncio.wait_for may swallow the cancel of a stop
                     await self._connect(link)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a name that cannot be written as DNS and TLS have it
                 log.warning("carrier unreachable", carrier=self.account, kind=kind, error=str(error))
             else:
                 await link.gone

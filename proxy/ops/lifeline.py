@@ -3,8 +3,8 @@
     supervisor  {"id": 7, "ask": "state"}        worker  {"id": 7, "ok": {"why": [], "notes": [], "metrics": "…"}}
                                                  worker  {"id": 0, "ok": {…}}                 its last words, which nobody asked for
 
-In: an open socket; on the worker's side what it answers. Out: answers. Never: what a question means, a worker that outlives its supervisor:
-a line that ends tells each of them that the other is gone, however it went.
+In: an open socket; on the worker's side what it answers. Out: answers. Never: what a question means (but for STATE), a worker that outlives its
+supervisor: a line that ends tells each of them that the other is gone, however it went.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ VARIABLE = "GATE106_LIFELINE"
 """Of a worker's environment: the number of the file that is its end."""
 LINE_BYTES_MAX = 64 << 20
 """The metrics of a gate with 10,000 providers are some 10 MB."""
+STATE = "state"
+"""The question that is answered before any other is read: it waits for nobody, and a worker that leaves it unanswered is taken for hung."""
+AT_ONCE_MAX = 64
+"""Other questions that are being answered: a request may wait half a minute for the disk or for a child, and has some 7 MB."""
 
 Said = Mapping[str, Any]
 Answer = Callable[[Said], Awaitable[Said]]
@@ -43,6 +47,7 @@ class WorkerEnd:
         self._answer, self._gone = answer, gone
         self._writer: asyncio.StreamWriter
         self._serving: asyncio.Task[None]
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         self._socket.setblocking(False)
@@ -51,18 +56,35 @@ class WorkerEnd:
 
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         while (asked := await _next(reader)) is not None:
-            try:
-                told: Said = {"ok": await self._answer(asked)}
-            except Exception as error:  # whatever it is, traffic goes on
-                log.error("a question of the supervisor failed: a fault of gate106, please report it", exc_info=error)
-                told = {"error": f"{asked.get('ask')}: failed inside the gate, the log has more"}
-            _write(self._writer, {"id": asked.get("id"), **told})
+            if asked.get("ask") == STATE:
+                await self._tell(asked)
+            elif len(self._answering) < AT_ONCE_MAX:
+                task = asyncio.get_running_loop().create_task(self._tell(asked))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+            else:
+                why = f"{asked.get('ask')}: not begun, {AT_ONCE_MAX} questions wait for their answers already"
+                self._say(asked, {"error": why})
         self._gone()
 
+    async def _tell(self, asked: Said) -> None:
+        """Answers one question, whatever comes of it."""
+        try:
+            told: Said = {"ok": await self._answer(asked)}
+        except Exception as error:  # whatever it is, traffic goes on
+            log.error("a question of the supervisor failed: a fault of gate106, please report it", exc_info=error)
+            told = {"error": f"{asked.get('ask')}: failed inside the gate, the log has more"}
+        self._say(asked, told)
+
+    def _say(self, asked: Said, told: Said) -> None:
+        _write(self._writer, {"id": asked.get("id"), **told})
+
     async def close(self, last_words: Said) -> None:
-        """Says them, and hangs up."""
-        self._serving.cancel()
-        await asyncio.gather(self._serving, return_exceptions=True)
+        """Says them, and hangs up; what is not answered by then is not answered any more."""
+        tasks = [self._serving, *self._answering]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         _write(self._writer, {"id": 0, "ok": last_words})
         self._writer.close()
         try:

@@ -206,7 +206,7 @@ class EmbeddedStore(Store, Protocol):
         begun: Callable[[], None] | None = None,
     ) -> None:
         """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. ``begun`` is called when
-        what comes now belongs to the next one. OSError when the disk refuses."""
+        what comes now belongs to the next one. OSError when the disk refuses, StoreUnreadable when the file is damaged."""
 
     def abandon(self) -> None:
         """``close`` for a start that is refused: the store is left as it was."""

@@ -168,6 +168,8 @@ class CheckpointFile:
             self._db.executemany(sql, rows)
         except sqlite3.OperationalError as error:
             raise OSError(f"store {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self.unreadable(error) from error
 
     def close(self) -> None:
         if self._mine:

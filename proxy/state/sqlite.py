@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from proxy import folders
 from proxy.compiled import compiled
-from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
+from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.consented import Consented
@@ -310,7 +310,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Lets go of the file and the lock. What was not checkpointed is in the journal."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StoreUnreadable):
             self._file.set_meta({"stopped": "clean", "version": str(self._version)})
         self.abandon()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +30,14 @@ class Served(NamedTuple):
 
 class Counter:
     def __init__(
-        self, path: Path, group: str, workers: Callable[[], Sequence[Served]], reloaded: Callable[[], Awaitable[object]]
+        self,
+        path: Path,
+        group: str,
+        workers: Callable[[], Sequence[Served]],
+        reloaded: Callable[[Collection[str]], Awaitable[Sequence[str]]],
     ) -> None:
-        """``workers``: those that can be spoken to now. ``reloaded``: all of them were told to read rules and accounts again."""
+        """``workers``: those that can be spoken to now. ``reloaded``: these of them were told to read rules and accounts again; what there is
+        to say of all others."""
         self._socket = ControlSocket(path, group, self._serve)
         self._workers = workers
         self._reloaded = reloaded
@@ -62,11 +67,14 @@ class Counter:
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
         said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
+        answer = one_answer(command, said)
         if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
-            await self._reloaded()
+            late = await self._reloaded([name for name, _ in said])
+            if late and "ok" in answer:
+                answer = {"ok": {**answer["ok"], "late": late}}
         for line in lines_of(command, lines):
             await say(writer, line)
-        return one_answer(command, said)
+        return answer
 
 
 async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -3,7 +3,8 @@
 In: how a worker is begun, how many. Out: which are up, what each said last, what those that are gone had counted. Never: a signal handler, a
 socket of people's, two processes of one number at a time.
 
-What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains says its last words.
+What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains says its last words. A worker reads the
+files when its process begins and may open much later: it is told of a reload that was asked for meanwhile before it counts as up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -50,9 +51,16 @@ class WorkerFailed(Exception):
 class Member:
     """One of the crew, over all processes it has had."""
 
-    def __init__(self, worker: Worker, command: Sequence[str], doors: Sequence[socket.socket] = ()) -> None:
-        """``doors``: where it is to listen, as the others do (proxy/net/doors.py)."""
+    def __init__(
+        self,
+        worker: Worker,
+        command: Sequence[str],
+        doors: Sequence[socket.socket] = (),
+        reloads: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """``doors``: where it is to listen, as the others do (proxy/net/doors.py). ``reloads``: how many were asked for by now."""
         self.worker, self._doors = worker, doors
+        self._reloads = reloads
         self.pid = 0
         self.up = False
         """Whether it is open."""
@@ -67,9 +75,12 @@ class Member:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: SupervisorEnd | None = None
         self._begun_s = 0.0
+        self._knows_of = 0
+        """So many reloads: the files it goes by were read after that."""
 
     def begin(self) -> None:
         """Begins a process. OSError."""
+        self._knows_of = self._reloads()
         mine, theirs = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
         doors = [door.fileno() for door in self._doors]
@@ -90,16 +101,29 @@ class Member:
         self._line = SupervisorEnd(mine)
 
     async def opened(self) -> None:
-        """Waits until it is open; WorkerFailed."""
+        """Waits until it is open and knows of every reload; WorkerFailed."""
         assert self._line is not None
         await self._line.open()
         try:
             self.state = await self._line.ask("state", OPEN_S)
+            while self._knows_of != self._reloads():
+                await self._catch_up()
         except (Gone, TimeoutError, RuntimeError):
             self.kill()
             raise WorkerFailed(self.worker, await self.ended()) from None
         self.up = True
         log.info("worker open", worker=self.worker.number, pid=self.pid)
+
+    async def _catch_up(self) -> None:
+        """Has the files read again, which it may have read before they were changed. Gone."""
+        self._knows_of = self._reloads()
+        try:
+            left = (await self.ask("reload", RELOAD_S))["left"]
+        except (TimeoutError, RuntimeError) as error:
+            log.error("a worker that has just begun did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
+            return
+        if left:
+            log.warning("not all is in force", worker=self.worker.number, why=left)
 
     async def watch(self) -> float:
         """Asks how it stands until it has ended; how long it had run."""
@@ -174,7 +198,11 @@ class Crew:
     ) -> None:
         """``command`` begins a worker, which knows by its environment which it is. ``changed``: one has come or gone. ``doors``: where all of
         them listen, those that are there when one begins."""
-        self.members = [Member(Worker(number, workers), command, doors) for number in range(1, workers + 1)]
+        self._reloads = 0
+        """So many were asked for."""
+        self.members = [
+            Member(Worker(number, workers), command, doors, lambda: self._reloads) for number in range(1, workers + 1)
+        ]
         self._stopping = asyncio.Event()
         self._changed = changed
         self._tasks: list[asyncio.Task[None]] = []
@@ -239,14 +267,19 @@ class Crew:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def reload(self) -> list[str]:
-        """Tells all; what is left that is not in force, each line once, with the worker that says it where not all do."""
+    async def reload(self, done: Collection[str] = ()) -> list[str]:
+        """Tells all but those (by name) that have done it; what is left that is not in force, each line once, with the worker that says it
+        where not all do; then which are not up yet, and read the files before they are."""
+        self._reloads += 1
         up = self.up()
-        told = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in up), return_exceptions=True)
-        return together(
+        late = [member for member in self.members if member not in up]
+        asked = [member for member in up if member.worker.name not in done]
+        told = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in asked), return_exceptions=True)
+        left = together(
             (member.worker.name, list(one["left"]) if not isinstance(one, BaseException) else [f"not reloaded: {one!r}"])
-            for member, one in zip(up, told, strict=True)
+            for member, one in zip(asked, told, strict=True)
         )
+        return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
 
     def up(self) -> list[Member]:
         """Those that are open and to be spoken to."""

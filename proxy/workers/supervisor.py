@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class Supervisor:
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         self.console = Console(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
-        self.counter = Counter(settings.control, settings.control_group, self._serving, self._take_over)
+        self.counter = Counter(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,12 +88,14 @@ class Supervisor:
         self.front.why_not = ""
         log.info("gate open", smpp=smpp.listen.port, http=settings.http.listen.port, workers=len(self.crew.members))
 
-    async def run(self) -> int:
-        """Until SIGTERM or SIGINT."""
+    async def run(self, early: Sequence[int] = ()) -> int:
+        """Until SIGTERM or SIGINT. ``early``: a reload was asked for before this; it may have been about what was read by then."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        if early:
+            self._spawn(self.reload())
         watchdog = loop.create_task(self.manager.watchdog())
         starting = loop.create_task(self.start())
         stopped = loop.create_task(self.stop.wait())
@@ -137,11 +139,19 @@ class Supervisor:
 
     async def reload(self) -> None:
         """SIGHUP: all workers read rules, accounts and certificates again, and the supervisor who may ask it."""
-        self.manager.reloading()
+        if not self.front.why_not:  # else it is told of the start, or of the end
+            self.manager.reloading()
         left = [*await self.crew.reload(), *await self._take_over()]
         if left:
             log.warning("not all is in force", why=left)
-        self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
+        if not self.front.why_not:
+            self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
+
+    async def _reloaded(self, done: Collection[str]) -> Sequence[str]:
+        """A command had these workers reload: so do the others and the supervisor. What is wrong with the files they have said."""
+        late = await self.crew.reload(done)
+        await self._take_over()
+        return late
 
     async def _take_over(self) -> Sequence[str]:
         """Who may ask the supervisor itself, as the settings say now; what is wrong with them, if anything is."""
@@ -181,6 +191,8 @@ def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int
     logs.use()
     private.close_files()
     private.hold_memory()
+    early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
     try:
         settings = load(path)
     except SettingsError as error:
@@ -190,7 +202,7 @@ def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int
     command = command or (sys.executable, "-m", "proxy", "serve", "--config", str(path))
 
     async def run() -> int:
-        return await Supervisor(settings, path, workers, command).run()
+        return await Supervisor(settings, path, workers, command).run(early)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -30,6 +31,7 @@ from tests.e2e.pdus import (
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
+from tests.state.damage import damaged
 
 REGION_BAN, NOT_PERMITTED = 0x400, 0x420
 SOMEBODY, SOMEBODY_ELSE, IN_BEIJING = SHANGHAI.format(1), SHANGHAI.format(2), BEIJING.format(1)
@@ -263,6 +265,22 @@ def test_sigterm_with_nothing_in_flight_and_a_provider_that_never_hangs_up_ends_
     with Raw(gate.port) as client:
         client.bind("jia")
         assert gate.stop() == 0
+
+
+def test_sigterm_while_the_stores_file_cannot_be_written_ends_as_any_other_and_the_journal_has_everything(
+    carrier: Carrier, make_gate: MakeGate
+):
+    gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert client.submit("1069001", SOMEBODY).status == 0
+    with damaged(gate.folder / "state.db"):
+        assert gate.stop() == 0
+    assert "checkpoint failed; the journal keeps everything until one succeeds" in gate.said()
+    assert "Traceback" not in gate.said()
+    gate.start()
+    at, records = map(int, re.findall(r"journal replayed +at=(\d+) open=0 records=(\d+)", gate.said())[-1])
+    assert at == records > 3, "from its first record on"
 
 
 def test_a_bad_rule_file_keeps_the_old_set_and_says_so_and_a_good_one_is_taken(carrier: Carrier, make_gate: MakeGate):

@@ -194,7 +194,7 @@ _RULES = (
           Arg("files", Files(), "Names and texts; others stay as they are.", True),
           _text("on", "The revision they were made of.", 16, needed=True, pattern="[0-9a-f]{16}"), WHY, answer=REVISED),
     _done("rules.withdraw", "Takes back the set that you have proposed.", REVISION, WHY, answer=REVISED),
-    _done("rules.reload", "Reads rules and accounts again.", answer={"revision": str, "changed": bool, "proposed": str, "problems": [str]}),
+    _done("rules.reload", "Reads rules and accounts again.", answer={"revision": str, "changed": bool, "proposed": str, "problems": [str], "late?": [str]}),
     _done("rules.approve", "Agrees, as a second person, to the set that waits.", REVISION, answer=REVISED),
     _done("rules.reject", "Turns the set down that waits.", REVISION, WHY, answer=REVISED),
     _done("rules.rollback", "Puts an earlier set into force.",
