@@ -61,6 +61,27 @@ def test_a_second_person_agrees_it_is_appealed_and_lifted(world: World, browser:
     assert "解除" in approver.get(f"/penalties/one/{proposed}").text
 
 
+def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: Open) -> None:
+    """Of a provider's one signature, or of an advertiser whoever brings it: not of all that a company sends."""
+    registries = world.gate.rules / "registries"
+    registries.mkdir(exist_ok=True)
+    (registries / "signatures.csv").write_text("青禾,青禾贸易有限公司\n", encoding="utf-8")
+    world.ask("song", "rules.reload")
+    said = {"step": "suspend-all", "for_s": 86_400.0, "why": "x", "basis": "contract 12"}
+    signature = int(world.ask("chen", "penalty.propose", provider="yi", signature="甲店", **said)["id"])
+    advertiser = int(world.ask("chen", "penalty.propose", advertiser="青禾贸易有限公司", **said)["id"])
+    for number, whom, english in (
+        (signature, "签名 甲店 (yi)", "Approve suspend-all of signature 甲店 (yi)?"),
+        (advertiser, "广告主 青禾贸易有限公司", "Approve suspend-all of advertiser 青禾贸易有限公司?"),
+    ):
+        for path in ("/penalties", f"/penalties/one/{number}"):
+            assert whom in browser("tang").get(path).text
+            assert english in browser("tang", "en").get(path).text
+        assert browser("tang").post(f"/penalties/one/{number}/reject", why="enough").status_code == 303
+    assert '/providers/one/"' not in browser("tang").get(f"/penalties/one/{advertiser}").text
+    assert "甲店" in browser("chen").get("/providers/one/yi").text
+
+
 def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open) -> None:
     number = propose(world, "tang")
     here = browser("tang")
