@@ -342,6 +342,7 @@ class Operating:
             "shadowed": float(bool(self.book.of_kind("shadow"))),
             "suspended": suspended,
             "suppressed_numbers": self._suppressed(),
+            "journal_chain_ok": self._roller is None or not self._roller.altered,
             "journal_head": self._roller.head if self._roller is not None else {},
             **self.keeper.gauges(),
             **self.warden.gauges(),

@@ -101,7 +101,6 @@ class Standing:
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
             journal_written_bytes=self.journal.written_bytes,
-            journal_chain_ok=True,
             limit_counts=float(len(self.store.counters)),
             limit_counts_dropped=self.store.counters.dropped,
             clock_skew_s=self.upkeep.clock_skew_s,

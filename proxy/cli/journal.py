@@ -36,7 +36,7 @@ def roll(
     from proxy.archive import rolling
     from proxy.archive.keys import Keys, KeysError
     from proxy.archive.manifest import ManifestError
-    from proxy.desk.journal import JournalError
+    from proxy.desk.journal import JournalDamaged, JournalError
 
     private.close_files()
     if gently:
@@ -55,6 +55,10 @@ def roll(
             node=places.node,
             publish=heads.append,
         )
+    except JournalDamaged as damage:
+        if json:
+            as_json({"damaged": str(damage)})
+        fail(damage)
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     if json:

@@ -35,6 +35,8 @@ class Roller:
         """What the last process said when it failed; empty when all is well."""
         self.done = False
         """Whether it did all else though it failed."""
+        self.altered = False
+        """Whether the last that could tell found the journal damaged, or not as its tables or signed heads have it."""
         self.head: dict[tuple[str, ...], float] = {}
         """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
         self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
@@ -66,17 +68,22 @@ class Roller:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
     def _ended(self, failed: str, told: dict[str, Any]) -> None:
-        self.failed, self.done = failed, bool(told)
+        damaged = "damaged" in told
+        self.failed, self.done = failed, bool(told) and not damaged
+        if not failed or told:
+            self.altered = bool(failed)
         if (newest := told.get("head")) is not None:
             self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
         for head in told.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
-        if not failed or told:
+        if not failed or self.done:
             log.info(
                 "journal rolled into tables",
                 **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")},
             )
-        if failed and told:
+        if damaged:
+            log.error("a closed segment of the journal is damaged", error=failed)
+        elif failed and told:
             log.error("the journal, or a head of it, is not as its tables have it", error=failed)
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)

@@ -54,6 +54,7 @@ async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -
     hidden = journal.rename(config.parent / "hidden")
     with capture_logs() as logs:
         await roller.roll()
+    assert not roller.altered
     assert [one["log_level"] for one in logs] == ["error"]
     assert roller.notes() == [
         f"journal: no tables are made of it: {journal}: no such folder (a gate that has run leaves its journal there)"
@@ -77,6 +78,27 @@ async def test_a_roller_that_did_all_it_could_says_what_is_wrong(config: Path) -
     (note,) = roller.notes()
     assert note.startswith("journal: node 0: the journal ends at record ")
     assert len(roller.head) == 1
+    assert roller.altered, "Gate106ChainBroken can fire"
+
+
+async def test_a_damaged_segment_is_told_of_until_it_is_mended_whatever_fails_in_between(config: Path) -> None:
+    roller, journal = Roller(config), config.parent / "journal"
+    (first, *_) = sorted(journal.glob("*.journal"))
+    whole = first.read_bytes()
+    first.write_bytes(whole[: len(whole) // 2] + bytes((whole[len(whole) // 2] ^ 1,)) + whole[len(whole) // 2 + 1 :])
+    with capture_logs() as logs:
+        await roller.roll()
+    assert [(one["event"], one["log_level"]) for one in logs] == [("a closed segment of the journal is damaged", "error")]
+    (note,) = roller.notes()
+    assert note.startswith("journal: no tables are made of it: ")
+    assert roller.altered
+    hidden = journal.rename(config.parent / "hidden")
+    await roller.roll()
+    assert roller.altered, "nobody has looked since"
+    hidden.rename(journal)
+    first.write_bytes(whole)
+    await roller.roll()
+    assert (roller.notes(), roller.altered) == ([], False)
 
 
 async def test_a_gate_that_stops_takes_its_roller_with_it(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
