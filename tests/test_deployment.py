@@ -218,3 +218,5 @@ def test_systemd_takes_the_unit_and_finds_little_exposed(tmp_path: Path) -> None
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert scored.returncode == 0, scored.stdout[-300:]
+    said = [line for line in UNIT.read_text().splitlines() if line.startswith("PrivateUsers=")]
+    assert said == [], "the kernel would call everybody who asks the gate for something nobody"
