@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
-MESSAGES_MAX = 1_000
+MESSAGES_A_LOOK = 1_000
 """The newest, of the journal at rest."""
 NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
@@ -73,7 +73,7 @@ def export(
 ) -> None:
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
     told = dict(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why))
-    told["messages"] = _messages(to, told["to"], config, whole=unmasked)
+    told["messages"], told["missing"] = _messages(to, told["to"], config, whole=unmasked)
     if told["messages"] is None:
         warn(
             "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
@@ -85,12 +85,14 @@ def export(
         carry(out, {name: text.encode() for name, text in files.items()})
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
-    said = {"folder": str(out), "messages": len(told["messages"] or ())}
-    tell(said, json, [f"{out}: person.json, person.html; {said['messages']} messages"])
+    said = {"folder": str(out), "messages": len(told["messages"] or ()), "missing": told["missing"]}
+    lines = [f"{out}: person.json, person.html; {said['messages']} messages"]
+    tell(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in told["missing"])])
 
 
-def _messages(to: str, shown: str, config: Path, *, whole: bool) -> list[dict[str, Any]] | None:
-    """Of the journal at rest and what is written now; None where there are no tables yet. Digits of codes are masked as always."""
+def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
+    """All of them, of the journal at rest and what is written now, the newest first, and what is missing; None where there are no tables yet.
+    Digits of codes are masked as always."""
     import time
 
     from proxy.archive.asking import Question
@@ -99,11 +101,18 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> list[dict[st
 
     places = find.places_of(config)
     if not places.archive.keys.exists():
-        return None
-    question = Question(recipient_of(to), 0.0, 0.0, "", "", "", "", "", "", MESSAGES_MAX)
-    found = find.look_through(places, find.keys_of(places), question.checked(), time.time())
-    told: list[dict[str, Any]] = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)["messages"]
-    return told
+        return None, []
+    keys, question = find.keys_of(places), Question(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
+    messages, missing = dict[str, dict[str, Any]](), dict[str, None]()
+    while True:
+        found = find.look_through(places, keys, question, time.time())
+        told = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
+        news = {one["id"]: one for one in told["messages"] if one["id"] not in messages}
+        messages |= news
+        missing |= dict.fromkeys(told["covered"]["faults"])
+        if not found.more or not news:
+            return list(messages.values()), list(missing)
+        question = question._replace(until=found.hits[-1].at)  # what came in that very millisecond, too
 
 
 def _page(told: Mapping[str, Any]) -> str:
@@ -112,6 +121,7 @@ def _page(told: Mapping[str, Any]) -> str:
 
     parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
     parts += [f"<li>{escape(line)}</li>" for line in _lines(told)]
+    parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
     parts.append("</ul>")
     if told["messages"]:
         heads = ("at", "provider", "from", "category", "verdict", "reason", "text")

@@ -262,6 +262,18 @@ def test_a_batch_that_is_on_its_way_when_the_gate_is_killed_is_not_there_and_com
     assert len(told(gate, "complaint", "list")["cases"]) == 100
 
 
+def test_an_export_has_all_cases_however_many_there_are(gate: Gate):
+    with begun(gate, "a" * 64) as talk:
+        for first in range(1, 1901, 100):
+            talk.say({"rows": rows(first, 100)})
+        talk.say({"end": True, "rows": 1900})
+        assert talk.answer()["filed"] == 1900
+    out = gate.folder / "out.csv"
+    assert told(gate, "complaint", "export", out)["cases"] == 1900
+    with out.open(encoding="utf-8-sig") as file:
+        assert {row["reference"] for row in csv.DictReader(file)} == {f"R{number}" for number in range(1, 1901)}
+
+
 def free(gate: Gate) -> Conversation | None:
     try:
         return begun(gate, "a" * 64)
