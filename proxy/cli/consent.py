@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -97,7 +97,11 @@ def _listed(config: Path, control: Path | None, command: str, **args: Any) -> li
     return found
 
 
-def _table(found: Sequence[Mapping[str, Any]], nothing: str, more: Any = ("until", lambda one: when(one["until"]))) -> None:
+def _table(
+    found: Sequence[Mapping[str, Any]],
+    nothing: str,
+    more: Any = ("until the end of", lambda one: last_day(one["until"]) if one["until"] else ""),
+) -> None:
     head, cell = more
     table(
         ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", head),
@@ -137,7 +141,7 @@ def take(
     from proxy.cli.handing_in import hand_in
     from proxy.cli.people import read_people
 
-    default = Terms(advertiser, category, _day(given, "--given"), _day(until, "--until"), version)
+    default = Terms(advertiser, category, _day(given, "--given"), _day(until, "--until", _end), version)
     digest = _sha256(proof) if proof is not None else None
     args = {"source": source, "provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
 
@@ -166,7 +170,7 @@ def _terms(said: Mapping[str, str], default: Terms) -> Terms:
         advertiser or default.advertiser,
         category or default.category,
         _moment(given, "given") if given else default.given,
-        _moment(until, "until") if until else default.until,
+        _end(until, "until") if until else default.until,
         said.get("version", "") or default.version,
     )
 
@@ -182,11 +186,18 @@ def _moment(text: str, name: str) -> int:
     return at - (at + moments.OFFSET_S) % moments.DAY_S
 
 
-def _day(text: str | None, flag: str) -> int:
+def _end(text: str, name: str) -> int:
+    """A day is meant to its end, as registers have it."""
+    from proxy.policy import moments
+
+    return _moment(text, name) + moments.DAY_S
+
+
+def _day(text: str | None, flag: str, read: Callable[[str, str], int] = _moment) -> int:
     if text is None:
         return 0
     try:
-        return _moment(text, flag)
+        return read(text, flag)
     except ValueError as error:
         fail(error)
 
@@ -220,7 +231,7 @@ def lines_about(told: Mapping[str, Any]) -> list[str]:
     lines = []
     for one in told["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
-        until = f" until {when(one['until'])}" if one["until"] else ""
+        until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
         proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
             f"{told['to']}: agreed to {whose} on {when(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
@@ -318,7 +329,7 @@ def give(
             for said in conversation.lines():
                 one = said["batch"]
                 after = (
-                    cell(one["advertiser"]), one["category"], when(one["given"])[:10], when(one["until"])[:10] if one["until"] else "",
+                    cell(one["advertiser"]), one["category"], when(one["given"])[:10], last_day(one["until"]) if one["until"] else "",
                     cell(one["version"]), one["number"], one["state"], cell(one["source"]), one["provider"], one["proof"],
                 )  # fmt: skip
                 writer.writerows((number, *after) for number in said["numbers"])

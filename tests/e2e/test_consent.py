@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from proxy.ops.guard import hash_token
+from proxy.policy import moments
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -140,3 +142,19 @@ def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(house: House,
         house.start()
     house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
     assert [one["state"] for one in house.said(*review, token="token of wang")["batches"]] == ["accepted"]
+
+
+def test_a_consent_until_a_day_holds_on_that_day_and_leaves_as_it_came(house: House, tmp_path: Path) -> None:
+    today = moments.local(time.time())[:10]
+    (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
+    (tmp_path / "good.csv").write_text(
+        f"number,given,until\n{LI},{today},{today}\n{WANG},2026-01-01,2026-01-02\n", encoding="utf-8"
+    )
+    handed_in = ("--source", "app", "--provider", "jia", "--proof", tmp_path / "proof.pdf", "--why", "handed in by jia")
+    batches = house.said("import", tmp_path / "good.csv", *handed_in)["batches"]
+    house.said("review", *map(str, batches), "--verdict", "accepted", "--why", "x", token="token of wang")
+    assert house.statuses(LI, WANG) == [0, MISSING]
+    out = tmp_path / "out.csv"
+    house.said("export", "--out", out, "--why", "the regulator asks")
+    with out.open(newline="") as file:
+        assert {row["number"]: row["until"] for row in csv.DictReader(file)} == {LI: today}
