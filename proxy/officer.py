@@ -14,7 +14,7 @@ from proxy.desk import entries, operated
 from proxy.recipient import OptOut
 from proxy.replies import lift
 from proxy.state import record
-from proxy.state.listed import CHUNK_BITS, LOW_MASK, Listed
+from proxy.state.listed import CHUNK_BITS, ERASED, LOW_MASK, Listed
 
 Wanted = Callable[[OptOut], bool]
 
@@ -111,7 +111,7 @@ def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOu
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
     """Takes a person off the lists that say what was lifted."""
-    if any(one.scope == "all" for one in lifted):
+    if ERASED in lifted:  # and not some other refusal of everything
         listed.erased.discard(recipient)
     for one in lifted:
         listed.remove(one.scope, one.value, recipient >> CHUNK_BITS, BitMap((recipient & LOW_MASK,)), one.source)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from proxy.desk import addressed, answered, entries, returned
 from proxy.desk.body import Reader, word
+from proxy.desk.heard import unpack_heard
 from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
     GROUP_BYTES,
@@ -43,7 +44,6 @@ from proxy.number import NotARecipient, about_people, recipient_of
 STAYS = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.SUPPRESSED, entries.LISTING, entries.LISTED, entries.LISTING_DONE,
     entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.PERSON, entries.TOLD, entries.CASED, entries.OPERATED,
-    entries.HEARD,
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""
@@ -136,6 +136,9 @@ class _About:
             return self._gone(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
         if kind == entries.ERASED and body == _A_VERDICT:
             self._verdicts.add(record.sequence)
+        if kind == entries.HEARD:  # another gate's record, whole
+            told = unpack_heard(body)
+            kind, body = told.kind, told.body
         if kind in STAYS or (self._number not in body and self._digits not in body):
             return record
         if kind == entries.ACCEPTED:  # of a whole turn

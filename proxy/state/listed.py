@@ -253,7 +253,11 @@ class Listed:
         one = self._by_key.get(key)
         if one is None:
             self.make_room({key})
-            number = next(number for number in range(LISTS_MAX) if number not in self._lists)
+            written = {
+                row >> 32 for row in (*self._frozen, *self._collected)
+            }  # of one that has just gone, by a checkpoint under way
+            free = [number for number in range(LISTS_MAX) if number not in self._lists]
+            number = next((number for number in free if number not in written), free[0])
             one = self._take(number, key, time)
             self._dirty.add(number << 32 | _NAME_ROW)
         return one
@@ -306,6 +310,9 @@ class Listed:
             else:
                 chunks.append((number, place, data))
         for number, place, data in chunks:
+            if number not in self._lists:  # it was emptied while the checkpoint was written
+                self._dirty.add(number << 32 | place)
+                continue
             one, lows = self._lists[number], BitMap.deserialize(data)
             chunk = self._chunks.setdefault(place, _Chunk())
             chunk.by[number] = lows

@@ -11,9 +11,10 @@ from proxy.archive.keys import signed_by
 from proxy.desk import answered, entries, grounds, returned
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
+from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
 from proxy.desk.sealing import Ring
-from proxy.recipient import OptOut
+from proxy.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
 from tests.desk.earlier import written_earlier
 from tests.house import BEIJING, SHANGHAI, House
@@ -108,6 +109,23 @@ def test_a_text_that_a_clerk_is_to_look_at_goes_with_the_message_it_is_of(tmp_pa
     erased(house.disk)
     (left,) = [grounds.unpack_review(one.body) for one in records_of(house.disk) if one.kind == entries.REVIEW]
     assert left.text == OTHER
+
+
+def test_what_another_gate_told_of_them_goes_as_it_goes_there() -> None:
+    """A text that was sent to them goes; what they refused stays, and so does what is about others."""
+    text = RefusedText(1, 4711, AD)
+    told = [
+        (entries.REFUSED_SAID, grounds.pack_said(1e9, SHANGHAI, (text,))),
+        (entries.OPTOUT, returned.pack_optout(1e9, SHANGHAI, REFUSAL)),
+        (entries.REFUSED_SAID, grounds.pack_said(1e9, SHANGHAI + 1, (text,))),
+    ]
+    disk = MemoryDisk(Ring())
+    journal = Journal(disk, 0)
+    for number, (kind, body) in enumerate(told):
+        journal.append(entries.HEARD, pack_heard(Heard(1e9, (1, number), 3, number, kind, body)))
+    journal.write(1e9)
+    assert erased(disk).records == 1
+    assert [entries.KINDS[one.kind] for one in records_of(disk)][:3] == ["erased", "heard", "heard"]
 
 
 def test_one_that_an_earlier_erasure_left_behind_goes_with_the_next_in_whichever_segment_it_is(disk: MemoryDisk) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from proxy.officer import take_off
 from proxy.recipient import OptOut
 from proxy.state import open_store, record
-from proxy.state.listed import CHUNK_BITS, LISTS_MAX, LOW_MASK, Key, Listed, TooManyLists
+from proxy.state.listed import CHUNK_BITS, ERASED, LISTS_MAX, LOW_MASK, Key, Listed, TooManyLists
 
 NOON = 1_762_833_600
 ALL, JIA, DATED = Key("all", "", "import", 0), Key("provider", "jia", "complaint", 0), Key("all", "", "import", NOON + 100)
@@ -90,6 +91,39 @@ def test_what_a_failed_checkpoint_had_collected_is_collected_again() -> None:
     assert rows(listed) == {}
 
 
+def test_a_list_that_is_emptied_while_a_checkpoint_is_written_keeps_no_start_from_what_it_left() -> None:
+    """Some of its rows were collected before, its name after; and the gate was killed before the next checkpoint."""
+    listed = Listed()
+    add(listed, ALL, *NUMBERS)
+    listed.freeze()
+    file = dict(row for row in listed.collect(1000) if row[0] & 0xFFFF_FFFF != 0xFFFF_FFFF)
+    assert len(file) == 5
+    listed.thaw(done=False)
+    listed.freeze()
+    some = list(file)[:2]
+    remove(listed, "all", "", *NUMBERS)
+    table = {row: file[row] for row in some} | {row: data for row, data in rows(listed).items() if row not in some}
+    again = Listed()
+    again.restore(iter([(row, data) for row, data in table.items() if data]))
+    assert not again.lists()
+    again.freeze()
+    assert rows(again) == dict.fromkeys(some, b""), "they go with the next"
+
+
+def test_a_new_list_does_not_take_the_number_of_one_of_which_a_checkpoint_has_rows() -> None:
+    listed = Listed()
+    add(listed, ALL, *NUMBERS)
+    listed.freeze()
+    file = dict(listed.collect(1000))
+    remove(listed, "all", "", *NUMBERS)
+    add(listed, JIA, NUMBERS[0])
+    listed.thaw(done=True)
+    listed.freeze()
+    next_ = rows(listed)
+    assert {row >> 32 for row in file}.isdisjoint({row >> 32 for row, data in next_.items() if data})
+    assert {row for row, data in next_.items() if not data} == set(file)
+
+
 def test_a_list_that_is_over_is_dropped_a_few_chunks_at_a_time() -> None:
     listed = Listed()
     add(listed, DATED, *NUMBERS)
@@ -132,6 +166,20 @@ def test_the_time_of_a_list_is_that_of_its_newest_number() -> None:
     add(listed, ALL, NUMBERS[1], time=NOON + 5)
     add(listed, ALL, NUMBERS[2], time=NOON - 5)
     assert [one.time for one in listed.refusals(NUMBERS[0])] == [NOON + 5]
+
+
+def test_who_was_forgotten_stays_so_though_another_refusal_of_everything_is_taken_back() -> None:
+    listed = Listed()
+    listed.erased.named = lambda number: 4711
+    listed.erased.add(4711, NUMBERS[0])
+    add(listed, ALL, NUMBERS[0])
+    imported, forgotten = sorted(listed.refusals(NUMBERS[0]), key=lambda one: one.source)
+    assert forgotten == ERASED
+    for lifted in ((imported,), (OptOut("all", "", NOON, "complaint", 0),), (OptOut("all", "", NOON, "officer", 0),)):
+        take_off(listed, NUMBERS[0], lifted)
+        assert listed.refusals(NUMBERS[0])[-1:] == (ERASED,)
+    take_off(listed, NUMBERS[0], (ERASED,))
+    assert not listed.refusals(NUMBERS[0])
 
 
 def test_beside_a_record_it_is_one_more_refusal_and_nobody_else_is_touched() -> None:
