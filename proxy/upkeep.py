@@ -43,6 +43,9 @@ RETRY_MS = 5000
 """A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
 SILENT_S = 60.0
 """What fails in upkeep is logged so often."""
+JUMP_S, DOUBTED_S = 60.0, 3600.0
+"""A wall clock that jumps forward by more is not believed for so long: set right meanwhile, it has cost nobody a refusal, nor a provider what
+waits for it."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -64,6 +67,8 @@ class Upkeep:
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
     garbage: Garbage = field(init=False)
+    doubted_until_s: float = 0.0
+    """So long (the loop's clock) nothing that is over by the wall clock is dropped: rules look at ends themselves."""
     silent_until_s: float = 0.0
     """So long nothing is logged of what fails, by the loop's clock."""
 
@@ -74,23 +79,30 @@ class Upkeep:
         while True:
             await asyncio.sleep(until_beat(loop.time(), TICK_S))
             now, now_s = time.time(), loop.time()
-            step = (now - wall) - (now_s - mono)
+            self.beat(now, now_s, wall, mono)
             wall, mono = now, now_s
-            if abs(step) > CLOCK_STEP_S:
-                self.clock_skew_s = step
-                self.relay.clock_jumped(step)
-                log.warning("the clock jumped", seconds=round(step, 3))
-            self._tick(now, now_s, step)
+
+    def beat(self, now: float, now_s: float, wall: float, mono: float) -> None:
+        """``wall``, ``mono``: what both clocks said at the beat before."""
+        step = (now - wall) - (now_s - mono)
+        if step > JUMP_S:
+            self.doubted_until_s = now_s + DOUBTED_S
+        if abs(step) > CLOCK_STEP_S:
+            self.clock_skew_s = step
+            self.relay.clock_jumped(step)
+            log.warning("the clock jumped", seconds=round(step, 3))
+        self._tick(now, now_s, step)
 
     def _tick(self, now: float, now_s: float, step: float) -> None:
+        believed = now_s >= self.doubted_until_s
         parts: Sequence[Callable[[], object]] = (
             self.providers.tick,
             *(house.tick for house in self.houses),
             partial(self.relay.due, now_s),
             partial(self.relay.tick, now),
-            partial(self.way_back.tick, now),
+            partial(self.way_back.tick, now, drops=believed),
             partial(self.operating.tick, now, now_s, now - step),
-            partial(self._sweep, now),
+            partial(self._sweep, now, drops=believed),
             partial(self._mark, now),
             self._log_judge_error,
             partial(self.garbage.look, now_s, self.journal.written, loading=self.gently.at_work),
@@ -102,8 +114,9 @@ class Upkeep:
                 self._complain(error, now_s)
         self.turns.wake()
 
-    def _sweep(self, now: float) -> None:
-        self.store.sweep(now, self.relay.rules.window_s)
+    def _sweep(self, now: float, *, drops: bool) -> None:
+        if drops:
+            self.store.sweep(now, self.relay.rules.window_s)
         self.relay.judging.stale = self.sharing is not None and self.sharing.stale
 
     def _mark(self, now: float) -> None:

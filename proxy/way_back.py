@@ -298,9 +298,10 @@ class WayBack:
         for name in names:
             self._say(entries.DISOWNED, [name])
 
-    def tick(self, now: float) -> None:
-        """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second."""
-        self.due.update(self.mailbox.tick(now))
+    def tick(self, now: float, *, drops: bool = True) -> None:
+        """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second. ``drops``: whether what is
+        too old by the clock may go."""
+        self.due.update(self.mailbox.tick(now, drops=drops))
         arrivals = self._arrivals
         now_s = self.hearing.monotonic()  # the wall clock may be set meanwhile
         while arrivals and not (arrivals[0].open and now_s - arrivals[0].read_s < SAFE_WITHIN_S):

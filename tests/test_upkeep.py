@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from structlog.testing import capture_logs
 
 from proxy.upkeep import SILENT_S, Upkeep
@@ -33,7 +34,7 @@ def upkeep_of(house: House) -> Upkeep:
     part = house.part
     judging = SimpleNamespace(stale=False, error=None)
     made = Upkeep(
-        relay=part("relay", "due", "tick", idle=True, judging=judging, rules=SimpleNamespace(window_s=60)),
+        relay=part("relay", "due", "tick", "clock_jumped", idle=True, judging=judging, rules=SimpleNamespace(window_s=60)),
         store=part("store", "sweep"),
         journal=part("journal", "mark", written=0),
         syncer=part("syncer", "kick"),
@@ -64,3 +65,19 @@ def test_what_fails_keeps_nothing_else_from_its_beat_and_is_told_once_a_minute()
             upkeep._tick(1000.0, 1.0 + SILENT_S, 0.0)
         assert set(house.called) >= set(every) - {"syncer.kick"}
         assert [one["log_level"] for one in logs] == ["error", "error"]
+
+
+def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward() -> None:
+    house = House()
+    upkeep = upkeep_of(house)
+    ticked: list[bool] = []
+    upkeep.way_back = cast("Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops)))
+    clocks = iter([(1000.0, 1.0), (1000.1, 1.1), (700_000.0, 1.2), (1000.3, 1.3), (4600.2, 3601.1), (4600.4, 3601.3)])
+    before = next(clocks)
+    for now, now_s in clocks:
+        house.called.clear()
+        upkeep.beat(now, now_s, *before)
+        before = now, now_s
+        assert ("store.sweep" in house.called) == ticked[-1]
+    assert ticked == [True, False, False, False, True]
+    assert upkeep.clock_skew_s == pytest.approx(-698_999.8)

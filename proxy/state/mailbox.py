@@ -208,8 +208,8 @@ class Mailbox:
         if box is not None:
             box.wake(0.0, all_of_them=True)
 
-    def tick(self, now: float) -> list[str]:
-        """Drops what is too old; names the providers for whom something may be ready again."""
+    def tick(self, now: float, *, drops: bool = True) -> list[str]:
+        """Drops what is too old, if it may; names the providers for whom something may be ready again."""
         awake: list[str] = []
         for provider in list(self._waiting):
             box = self.boxes[provider]
@@ -218,7 +218,7 @@ class Mailbox:
                 awake.append(provider)
             if not box.waits:
                 self._waiting.discard(provider)
-        if self.bounds is not None and not 0 <= now - self._looked < LOOK_S:
+        if drops and self.bounds is not None and not 0 <= now - self._looked < LOOK_S:
             self._looked = now
             self._expire(now - self.bounds.age_s)
         return awake
