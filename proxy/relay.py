@@ -280,6 +280,7 @@ class Relay:
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
         chains, handover = self.chains, self.handover
+        self.store.counters.now = now
         if self._coming is not None and not chains.under_way.people:
             handover.write(now)
             self._judge_by(self._coming)

@@ -315,6 +315,7 @@ def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, co
 
     store.update(said.recipient, put)
     if counts:
+        store.counters.now = said.time
         for take in said.takes:
             store.counters.take(take, entry.time)
 

@@ -13,7 +13,11 @@ import pytest
 from proxy import policy
 from proxy.access import Access
 from proxy.desk import entries
+from proxy.desk.journal import read
 from proxy.driving import drive
+from proxy.message import Outcome
+from proxy.replay import replay
+from proxy.state import open_store
 from proxy.underway import MANY
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, Bind, House
@@ -46,6 +50,33 @@ def test_jumps_that_the_journal_could_not_take_are_told_once_it_writes_again(tmp
     house.relay.tick(house.now)
     assert jumps(house) == [4.0]
     assert not house.relay.journal_down
+
+
+@pytest.mark.parametrize(("per", "ahead_s"), [("minute", 600), ("hour", 4 * 3600), ("day", 3 * 86_400)])
+def test_a_limit_of_all_holds_after_a_clock_that_was_ahead_for_a_moment_and_a_restart_finds_the_same(
+    tmp_path: Path, per: str, ahead_s: int
+) -> None:
+    quota = f"rules: [{{id: quota, when: {{provider: jia}}, limit: {{count: 5, per: {per}, key: [provider]}}, then: reject, reason: provider-quota}}]"
+    house = House(tmp_path, rules=quota)
+
+    def passed(count: int, first: int) -> int:
+        for number in range(first, first + count):
+            house.submit("jia", SHANGHAI + number, f"【测试】第{number}号券 拒收请回复R")
+        return sum(said.outcome is Outcome.ALLOW for said in house.verdicts()[-count:])
+
+    assert passed(8, 0) == 5
+    house.now += ahead_s
+    assert passed(2, 100) == 2
+    house.now -= ahead_s
+    house.relay.clock_jumped(-ahead_s)
+    assert passed(20, 200) == 3, "what was taken before was over by that clock; what it took meanwhile counts"
+    assert passed(2, 100) == 2, "those who got one meanwhile are judged as of then"
+    assert passed(20, 300) == 0
+    replayed = open_store("sqlite::memory:")
+    replay(replayed, read(house.disk), 0)
+    assert [(key, series.pack()) for key, series in replayed.counters.series()] == [
+        (key, series.pack()) for key, series in house.store.counters.series()
+    ]
 
 
 def test_a_batch_that_fails_by_a_fault_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,6 +246,7 @@ class Bench:
 
     def sweep(self, now: float, now_s: float) -> None:
         """Forgets what is over."""
+        self._store.counters.now = now
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)
             self._parts.due(now_s)

@@ -83,6 +83,8 @@ class Counting(Protocol):
     """How often ``count`` could not tell whether ``most`` was reached, and said that it was: after ``fill`` it can."""
     dropped: int
     """Keys dropped because there were too many."""
+    now: float
+    """The clock of the turn in which it is taken."""
 
     def __len__(self) -> int:
         """Of so many keys something is counted."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import inf
 
 from proxy.message import Take
 
@@ -69,9 +70,9 @@ class _Series:
             if self.starts[place] > latest:
                 self.sums[latest] += n
 
-    def forget(self) -> None:
-        """Buckets that no longer matter."""
-        starts, limit = self.starts, self.starts[-1] - self.keep_s - self.width_s
+    def forget(self, now: float) -> None:
+        """Buckets that no longer matter, by the newest, and by the clock where that was ahead when the newest was begun."""
+        starts, limit = self.starts, min(self.starts[-1], now) - self.keep_s - self.width_s
         gone = 0
         while starts[gone] <= limit:
             gone += 1
@@ -136,6 +137,9 @@ class Aggregates:
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
         """``keys_max`` 0: of whoever sees those of others, and holds none."""
         self.keys_max = keys_max
+        self.now = inf
+        """The clock of the turn in which it is taken, as far as whoever takes says it: what was taken while the clock was ahead must not push
+        out what counts now."""
         self.dropped = 0
         """Keys dropped because there were too many."""
         self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
@@ -199,7 +203,7 @@ class Aggregates:
             series.more(-1, n)
         else:
             self._insert(series, start, n)
-        series.forget()
+        series.forget(self.now)
 
     @staticmethod
     def _insert(series: _Series, start: int, n: int) -> None:

@@ -182,3 +182,23 @@ def test_old_buckets_are_forgotten():
 def test_a_take_nobody_could_keep_is_an_error(take):
     with pytest.raises(ValueError, match="aggregate"):
         Aggregates().take(take, NOW)
+
+
+def test_what_was_taken_while_the_clock_was_ahead_pushes_out_nothing_that_counts_now() -> None:
+    """For a moment it said four hours more; whoever got a message then is judged as of then for as long."""
+    counts, take = Aggregates(), Take(7, 60, 3600)
+    counts.now = NOW
+    for at in (NOW, NOW + 60):
+        counts.take(take, at)
+    counts.now = NOW + 4 * 3600
+    counts.take(take, NOW + 4 * 3600)
+    counts.now = NOW + 120
+    for at in (NOW + 120, NOW + 4 * 3600 + 60, NOW + 120):
+        counts.take(take, at)
+    assert counts.count(7, NOW + 60 - 1) == 4
+    held = counts.held(7)
+    assert held is not None
+    assert held.starts == [NOW + 120, NOW + 4 * 3600, NOW + 4 * 3600 + 60], "what is over by both clocks is forgotten"
+    counts.now = NOW + 9 * 3600
+    counts.take(take, NOW + 9 * 3600)
+    assert held.starts == [NOW + 9 * 3600]
