@@ -66,8 +66,8 @@ class _Page:
 
     def _hours(self) -> str:
         rows = [
-            Column(f"{hour:02}", tuple((CLASSES[fate], one[fate] if one[fate] >= self._view.least else 0) for fate in FATES))
-            for hour, one in self._view.hours()
+            Column(f"{hour:02}", tuple((CLASSES[fate], small.drawn(one[fate])) for fate in FATES))
+            for hour, one in self._view.hours_told()
         ]
         return columns(rows, "submits by hour")
 
@@ -99,7 +99,7 @@ class _Page:
             ("signature", one) for one in view.optouts_by_signature()
         ]
         rows = [
-            (kind, one.name or "(none)", small.shown(one.count, view.least), f"{one.per_10k:.2f}")
+            (kind, one.name or "(none)", small.spelt(one.count), f"{one.per_10k:.2f}")
             for kind, one in found
             if one.per_10k is not None
         ]

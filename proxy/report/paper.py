@@ -93,7 +93,7 @@ class _Paper:
         found = [*view.optouts_by_provider(), *view.optouts_by_signature()]
         yield self._table(
             ("", "opt-outs", "per 10,000"),
-            [(one.name, small.shown(one.count, view.least), f"{one.per_10k:.2f}") for one in found if one.per_10k is not None],
+            [(one.name, small.spelt(one.count), f"{one.per_10k:.2f}") for one in found if one.per_10k is not None],
         )
         yield self._headed("What carriers answered")
         yield self._table(("answer", "count"), [(word, small.shown(n, view.least)) for word, n in sheet.answers.most_common()])
@@ -147,19 +147,19 @@ class _Paper:
         return drawing
 
     def _hours(self) -> Drawing:
-        least, high, step = self._view.least, 110, WIDTH / 24
-        hours = self._view.hours()
-        most = max([1, *(one[fate] for _, one in hours for fate in FATES)])
+        high, step = 110, WIDTH / 24
+        hours = [(hour, {fate: small.drawn(one[fate]) for fate in FATES}) for hour, one in self._view.hours_told()]
+        most = max(one[fate] for _, one in hours for fate in FATES)
         drawing = Drawing(WIDTH, high + 26)
         drawing.add(Line(0, 14, WIDTH, 14, strokeColor=LINE))
         for hour, one in hours:
             for place, fate in enumerate(FATES):
-                if one[fate] >= least:
+                if one[fate]:
                     wide, tall = (step - 3) / 3, one[fate] / most * high
                     x = hour * step + 1 + place * wide
                     drawing.add(Rect(x, 14, wide, tall, fillColor=COLOURS[fate], strokeColor=None))
             drawing.add(_word(hour * step + step / 2, 3, f"{hour:02}", "middle"))
-        drawing.add(_word(0, high + 17, f"{most:,}" if most >= least else "", "start"))
+        drawing.add(_word(0, high + 17, f"{most:,}" if most else "", "start"))
         return drawing
 
 

@@ -58,6 +58,11 @@ def spelt(cell: int | str) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
+def drawn(cell: int | str) -> int:
+    """The length of a bar: what is not told has none."""
+    return cell if isinstance(cell, int) else 0
+
+
 def rate(part: int, whole: int, least: int) -> float | None:
     """Per ten thousand; None where either is small: a rate of a few is not one."""
     return None if whole < least * 10 or 0 < part < least else part / whole * 10_000

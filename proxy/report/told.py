@@ -28,7 +28,8 @@ class OptOuts:
     """Of one provider or signature."""
 
     name: str
-    count: int
+    count: int | str
+    """As it may be shown: the total is told, too."""
     sent: int
     per_10k: float | None
 
@@ -62,6 +63,11 @@ class View:
     def hours(self) -> list[tuple[int, Counter[str]]]:
         return [(hour, Counter({fate: self.sheet.hours[hour, fate] for fate in FATES})) for hour in range(24)]
 
+    def hours_told(self) -> list[tuple[int, dict[str, int | str]]]:
+        """As they may be shown: the sum of the day is told, too."""
+        found = small.cells({str(hour): one for hour, one in self.hours()}, FATES, self.least)
+        return [(int(hour), one) for hour, one in found.items()]
+
     def optouts_by_provider(self) -> list[OptOuts]:
         return self._optouts(0, self.sheet.marketing_by)
 
@@ -74,10 +80,14 @@ class View:
         counted: Counter[str] = Counter()
         for key, count in self.sheet.optouts.items():
             counted[key[place]] += count
-        return [
-            OptOuts(name, count, sent.get(name, 0), small.rate(count, sent.get(name, 0), self.least))
-            for name, count in counted.most_common()
-        ]
+        rows = {name: Counter({"optouts": count}) for name, count in counted.items()}
+        cells = {} if place else small.cells(rows, ("optouts",), self.least)  # all providers are listed, of signatures some
+        found = []
+        for name, count in counted.most_common():
+            cell = cells[name]["optouts"] if cells else small.told(count, self.least)
+            rate = small.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
+            found.append(OptOuts(name, cell, sent.get(name, 0), rate))
+        return found
 
     def unknown(self) -> list[tuple[str, float]]:
         """Share of submits to people of whom nobody knows where they live, of all and by provider."""
@@ -114,7 +124,7 @@ def as_dict(view: View) -> dict[str, Any]:
         "by_reason": {name: small.told(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
         "by_signature": view.cells(view.signatures()),
-        "by_hour": [{"hour": hour} | {fate: small.told(one[fate], least) for fate in FATES} for hour, one in view.hours()],
+        "by_hour": [{"hour": hour} | one for hour, one in view.hours_told()],
         "optouts": {
             "total": small.told(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
@@ -132,7 +142,7 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOuts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {"name": one.name, "optouts": small.told(one.count, least), "sent": small.told(one.sent, least), "per_10k": per_10k}
+    return {"name": one.name, "optouts": one.count, "sent": small.told(one.sent, least), "per_10k": per_10k}
 
 
 def as_text(view: View) -> Iterator[str]:
@@ -150,7 +160,7 @@ def as_text(view: View) -> Iterator[str]:
     yield f"opt-outs: {small.shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {small.shown(one.count, least)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {small.spelt(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():

@@ -6,7 +6,9 @@ import random
 from collections import Counter
 
 from proxy.report import small
-from proxy.report.sheet import OTHERS
+from proxy.report.sheet import OTHERS, Sheet
+from proxy.report.told import View, as_dict
+from tests.house import NOON
 
 COLUMNS = ("sent", "refused", "deferred")
 
@@ -47,3 +49,15 @@ def test_a_rate_of_few_is_none() -> None:
     assert small.rate(0, 10_000, 10) == 0.0
     assert small.rate(3, 10_000, 10) is None
     assert small.rate(20, 99, 10) is None
+
+
+def test_no_small_hour_and_no_provider_s_few_opt_outs_are_left_to_subtract_from_what_is_told_of_the_day() -> None:
+    sheet = Sheet(NOON, NOON + 86_400)
+    sheet.hours.update({(3, "sent"): 3, (10, "sent"): 500, (11, "sent"): 40})
+    sheet.optouts.update({("jia", "甲店"): 40, ("yi", "乙店"): 2, ("bing", "丙店"): 90})
+    sheet.marketing_by.update({"jia": 100_000, "yi": 100_000, "bing": 100_000})
+    told = as_dict(View(sheet))
+    hours = {one["hour"]: one["sent"] for one in told["by_hour"]}
+    assert (hours[3], hours[10], hours[11], hours[12]) == ("<10", 500, "…", 0)
+    providers = {one["name"]: (one["optouts"], one["per_10k"]) for one in told["optouts"]["by_provider"]}
+    assert providers == {"bing": (90, 9.0), "jia": ("…", None), "yi": ("<10", None)}
