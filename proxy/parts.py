@@ -23,7 +23,7 @@ from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
-from proxy.message import Category, Message, Verdict
+from proxy.message import Category, Message, Take, Verdict
 from proxy.policy import facts, judge, judge_text
 from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
@@ -244,6 +244,7 @@ class Parts:
         if lane is None or not lane.hold(transit.category):
             judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
+        self._take_more(long, leader, transit, said)
         long.before[transit] = before
         settled = (
             before[0][15] & 3 == EntryState.ACCEPTED
@@ -251,6 +252,15 @@ class Parts:
         state = EntryState.UNKNOWN if self._unknown(long) else EntryState.ACCEPTED if settled else EntryState.OPEN
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
         return record.amend(data, transit.packed)
+
+    def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
+        """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal."""
+        if said is None or not said.takes:
+            return
+        taken, counters = _taken(long, leader), self._judging.store.counters
+        transit.takes = tuple(take for take in said.takes if take not in taken)
+        for take in transit.takes:
+            counters.take(take, transit.entry_time)
 
     @staticmethod
     def _came_elsewhere(long: LongMessage[Transit], transit: Transit) -> bool:
@@ -284,8 +294,8 @@ class Parts:
 
     def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
-        judging, own = self._judging, long.takes or leader.takes
-        counters = judging.store.counters.without(own, leader.entry_time)
+        judging = self._judging
+        counters = judging.store.counters.without(_taken(long, leader), leader.entry_time)
         others = judging.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
         rules = judging.rules.cut_off if judging.cut_off else judging.rules
         return judge(message, others, rules, max(now, others.newest()), counters)
@@ -315,7 +325,7 @@ class Parts:
             return
         long.instead.pop(transit, None)
         if transit.takes:
-            long.takes, transit.takes = transit.takes, ()
+            long.takes, transit.takes = (*long.takes, *transit.takes), ()
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
@@ -431,6 +441,11 @@ def _share(transit: Transit, leader: Transit) -> None:
     """What all parts of a message have in common."""
     transit.verdict, transit.category = leader.verdict, leader.category
     transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
+
+
+def _taken(long: LongMessage[Transit], leader: Transit) -> tuple[Take, ...]:
+    """From aggregates, so far, written or not."""
+    return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 
 
 def _entry_of(leader: Transit, message: Message, verdict: Verdict) -> bytes:

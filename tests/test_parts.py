@@ -402,6 +402,62 @@ def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_la
     assert len(house.known()) == 1 + (how == "had enough")
 
 
+LIMITED = {
+    "a signature": "{signature: [青禾]}, limit: {count: 2, per: day, key: [signature]}, then: reject, reason: campaign-cap",
+    "a kind": "{category: marketing, subcategory: loan}, limit: {count: 2, per: day, key: [provider]}, then: reject, reason: provider-quota",
+}
+SIGNED_LAST = "新品上架，秋冬好物都在这里，欢迎到店看看，无抵押贷款当天放款 拒收请回复R【青禾】"
+
+
+@pytest.mark.parametrize("what", LIMITED)
+def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path: Path, what: str):
+    """Whoever sends the part that decides a moment later has the same limit as who does not."""
+    house = House(tmp_path)
+    (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED[what]}}}\n")
+    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    told: list[int | None] = []
+    for place in range(4):
+        one, two, three = parts(SIGNED_LAST, 3, to=PERSON + place)
+        house.sends(one)
+        house.turns(0.3)
+        late = [house.sends(three), house.sends(two)]  # the last comes first, and both in one turn
+        house.turns()
+        house.carrier_takes_all()
+        told += house.told(*late)
+    assert told[:4] == [OK] * 4
+    assert OK not in told[4:6] or OK not in told[6:], told
+    (_, series), *others = house.store.counters.series()
+    assert not others
+    assert sum(series.counts) == 2
+    house.check_replay()
+
+
+def test_what_a_late_part_took_is_given_back_with_all_else_and_when_it_cannot_be_written(tmp_path: Path):
+    house = House(tmp_path)
+    (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED['a signature']}}}\n")
+    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    one, two = parts(SIGNED_LAST, 2)
+
+    def taken() -> int:
+        return sum(sum(series.counts) for _, series in house.store.counters.series())
+
+    house.sends(one)
+    house.turns(0.3)
+    house.disk.free_bytes = 0
+    late = house.sends(two)
+    house.turns()
+    assert (house.told(late), taken()) == ([MSGQFUL], 0)
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    house.sends(two)
+    house.turns()
+    assert taken() == 1
+    for which in (-2, -1):
+        house.carrier_says(SUBMITFAIL, which=which)
+    assert (taken(), house.known()) == (0, [])
+    house.check_replay()
+
+
 def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):
     one, two = parts(total=2, to=BEIJING)
     numbers = [house.sends(one)]

@@ -250,7 +250,7 @@ def parts_settle(self, list decided):
         if len(<dict>long.instead):
             (<dict>long.instead).pop(one, None)
         if len(<tuple>transit.takes):
-            _set(&long.takes, <object>transit.takes)
+            _set(&long.takes, <tuple>long.takes + <tuple>transit.takes)
             _set(&transit.takes, _nothing)
     if settled:
         self.undecided -= settled
