@@ -254,11 +254,12 @@ class Parts:
         return record.amend(data, transit.packed)
 
     def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
-        """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal."""
-        if said is None or not said.takes:
+        """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
+        that stands in for an unknown one that was taken before."""
+        if said is None or not said.takes or leader.adopted is not None:
             return
-        taken, counters = _taken(long, leader), self._judging.store.counters
-        transit.takes = tuple(take for take in said.takes if take not in taken)
+        taken, counters = {take.key for take in _taken(long, leader)}, self._judging.store.counters
+        transit.takes = tuple(take for take in said.takes if take.key not in taken)
         for take in transit.takes:
             counters.take(take, transit.entry_time)
 

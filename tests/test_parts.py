@@ -432,6 +432,26 @@ def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path
     house.check_replay()
 
 
+def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothing_again(house: House):
+    one, two = parts(total=2)
+    house.sends(one)
+    house.turns(0.3)
+    house.relay.unanswered(house.at_carrier[-1])
+    house.turns(INHERIT_S + 1)
+    again = house.sends(one)
+    house.turns(0.3)
+    assert house.at_carrier[-1].adopted is not None
+    house.carrier_says(OK)
+    late = house.sends(two)
+    house.turns()
+    house.carrier_says(OK)
+    assert house.told(again, late) == [OK, OK]
+    assert len(house.known()) == 1
+    ((_, series),) = house.store.counters.series()
+    assert sum(series.counts) == 1
+    house.check_replay()
+
+
 def test_what_a_late_part_took_is_given_back_with_all_else_and_when_it_cannot_be_written(tmp_path: Path):
     house = House(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED['a signature']}}}\n")

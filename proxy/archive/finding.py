@@ -93,6 +93,8 @@ class Found:
     events: list[Fate]  # what else there is about the person, with nobody named nothing
     covered: Covered
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
+    reaches_to: float = 0.0
+    """When the oldest record that fits, of those that are told, was written: where there are more they are from before, or of that moment."""
 
 
 def find(
@@ -117,7 +119,10 @@ def _found(stands_on: Stock, keys: Keys, question: Question, now: float, *, thor
         coverage = coverage._replace(missing=(*coverage.missing, said))
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
-    return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over)
+    reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
+    return Found(
+        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over, reaches_to
+    )  # fmt: skip
 
 
 Rows = list[dict[str, Any]]

@@ -33,7 +33,8 @@ app = typer.Typer(help="Complaints of people, and what the desk finds of them.",
 Id = Annotated[str, typer.Argument(metavar="CASE", help="Its number, as `gate106 complaint list` shows it.")]
 LINE_ROWS = 100
 DAY_S = 86_400.0
-EXPORT_ROWS = 1000
+EXPORT_ROWS, MOVED_UP = 1000, 100
+"""Asked for at a time, and of these again with the next: a case that is decided meanwhile stands elsewhere, and what was behind it moves up."""
 
 
 @app.command("import", epilog='Example: gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check')
@@ -259,12 +260,17 @@ def export(
     from proxy.cli.tables import write_table
 
     note_unknown(config, provider)
-    asked = {"state": state, "provider": provider, "limit": EXPORT_ROWS}
-    told = ask(config, control, "complaint.list", export="complaint export", **asked)
-    cases = {one["id"]: one for one in told["cases"]}
-    while told["more"]:  # some may be decided meanwhile, and stand elsewhere then
-        told = ask(config, control, "complaint.list", skip=len(cases), **asked)
-        cases |= {one["id"]: one for one in told["cases"]}
+    cases, skip = dict[int, Mapping[str, Any]](), 0
+    while True:
+        export = None if skip else "complaint export"  # it is written down once
+        told = ask(
+            config, control, "complaint.list", export=export, state=state, provider=provider, skip=skip, limit=EXPORT_ROWS
+        )
+        news = [one for one in told["cases"] if one["id"] not in cases]
+        cases |= {one["id"]: one for one in news}
+        if not told["more"] or not news:
+            break
+        skip += EXPORT_ROWS - MOVED_UP
     heads = (
         "case",
         "reference",

@@ -21,6 +21,7 @@ app = typer.Typer(
 
 To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
 MESSAGES_A_LOOK = 1_000
+HALF_A_MS = 0.0005
 """The newest, of the journal at rest."""
 NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
@@ -103,16 +104,18 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     if not places.archive.keys.exists():
         return None, []
     keys, question = find.keys_of(places), Question(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
-    messages, missing = dict[str, dict[str, Any]](), dict[str, None]()
+    messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
     while True:
         found = find.look_through(places, keys, question, time.time())
         told = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
-        news = {one["id"]: one for one in told["messages"] if one["id"] not in messages}
-        messages |= news
+        messages |= {one["id"]: one for one in told["messages"] if one["id"] not in messages}
         missing |= dict.fromkeys(told["covered"]["faults"])
-        if not found.more or not news:
+        if found.more and found.reaches_to == reached:
+            missing[f"of {when(reached)} and before there is more than can be told"] = None
+        if not found.more or found.reaches_to == reached:
             return list(messages.values()), list(missing)
-        question = question._replace(until=found.hits[-1].at)  # what came in that very millisecond, too
+        reached = found.reaches_to
+        question = question._replace(until=reached + HALF_A_MS)  # what came in that very millisecond, too
 
 
 def _page(told: Mapping[str, Any]) -> str:
