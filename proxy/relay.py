@@ -100,6 +100,7 @@ class Relay:
         self._memo = Memo()
         self._held = False
         self._coming: RuleSet | None = None
+        """Rules that are in force once what others decide about is written."""
 
     def share(self, sheets: Sheets, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         """Parts of one long message may come to other gates, too. ``life``: a number no other gate has, nor this one had in another life."""

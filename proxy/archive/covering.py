@@ -6,7 +6,7 @@ whether they hang together and the journal goes on from them, which files can ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ import duckdb
 from proxy.archive.asking import Question
 from proxy.archive.heads import newest
 from proxy.archive.manifest import File, Manifest, is_still
-from proxy.archive.rests import AtHand, Stock
+from proxy.archive.rests import Stock
 from proxy.archive.seam import cut_short, written_anew
 from proxy.archive.tail import Tail
 
@@ -72,15 +72,13 @@ class Answer(Protocol):
 Answered = TypeVar("Answered", bound=Answer)
 
 
-def settled(
-    stock: Callable[[Sequence[AtHand]], Stock], journals: Iterable[AtHand], answer: Callable[[Stock], Answered]
-) -> Answered:
+def settled(stock: Callable[[], Stock], answer: Callable[[Stock], Answered]) -> Answered:
     """An answer, asked for once more where the tables became others meanwhile and something was missing: the gate merges them, and removes
     what is old. Errors are those of both."""
-    at_hand, left = list(journals), TRIES
+    left = TRIES
     while True:
         left -= 1
-        stands_on = stock(at_hand)
+        stands_on = stock()
         try:
             found = answer(stands_on)
         except (OSError, duckdb.Error):

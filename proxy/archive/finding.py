@@ -102,9 +102,9 @@ def find(
 ) -> Found:
     """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    at_hand = list(journals)
     return settled(
-        lambda at_hand: stock(archive, at_hand, question, thorough=thorough),
-        journals,
+        lambda: stock(archive, at_hand, question, thorough=thorough),
         lambda stands_on: _found(stands_on, keys, question, now, thorough=thorough),
     )
 

@@ -87,11 +87,16 @@ def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen
         try:
             found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
         except OSError:
-            if left and (waited(folder) or not is_still(folder, manifest)):
-                continue
-            raise
-        if not (left and found.faults and (waited(folder) or not is_still(folder, manifest))):
-            return found
+            if not left or not _moved(folder, manifest):
+                raise
+        else:
+            if not found.faults or not left or not _moved(folder, manifest):
+                return found
+
+
+def _moved(folder: Path, manifest: Manifest) -> bool:
+    """Whether its tables are others by now; comes back once nobody is at work on them."""
+    return waited(folder) or not is_still(folder, manifest)
 
 
 def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:

@@ -63,7 +63,8 @@ def sweep(
     def answer(stands_on: Stock) -> Swept:
         return _swept(stands_on, everything, keys, text, values, persons=persons, begins=begins)
 
-    return settled(lambda at_hand: stock(archive, at_hand, everything), journals, answer)
+    at_hand = list(journals)
+    return settled(lambda: stock(archive, at_hand, everything), answer)
 
 
 def _swept(

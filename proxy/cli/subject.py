@@ -21,8 +21,9 @@ app = typer.Typer(
 
 To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
 MESSAGES_A_LOOK = 1_000
+"""Of the journal at rest."""
 HALF_A_MS = 0.0005
-"""The newest, of the journal at rest."""
+"""A moment in milliseconds may be a little less as a fraction of seconds."""
 NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
 

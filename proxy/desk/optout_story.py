@@ -19,7 +19,7 @@ from proxy.shown import numbers_masked
 CHINA = timezone(timedelta(hours=8))
 TEXT_SHOWN_MAX = 200
 """Characters of a reply that are shown."""
-WRITTEN = ("text", "why")
+WRITTEN = ("text", "why", "file")
 """Details that somebody wrote: a number may stand in them."""
 Key = tuple[str, str, str, bool]
 """Scope, value, source; whether a list says so, and not the person's own record."""

@@ -186,8 +186,8 @@ def _ordered(who: str, why: str, file: str) -> dict[str, Any]:
 
 def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
     """Who had it done, and why; and the same without whole numbers."""
-    by, why = f"by {printable(who)}" + (f" with the list {printable(file)}" if file else ""), printable(why)
-    return f"{by}: {why}", f"{by}: {numbers_masked(why)}"
+    done = (f" with the list {printable(file)}" if file else "") + f": {printable(why)}"
+    return f"by {printable(who)}{done}", f"by {printable(who)}{numbers_masked(done)}"
 
 
 def _told_by(heard: Heard, event: Event) -> Event:

@@ -139,9 +139,8 @@ class ProviderLink(Link):
         self.providers.links.discard(self)
         if self.kind:
             directory, name = self.providers.directory, self.access.provider.name
-            directory.accesses.get(
-                self.access.account.system_id, self.access
-            ).binds -= 1  # which may be another provider's by now
+            counted = directory.accesses.get(self.access.account.system_id, self.access)  # another provider's by now, perhaps
+            counted.binds -= 1
             directory.provider_binds[name] -= 1
             self.providers.bound[name].remove(self)
             self.kind = ""

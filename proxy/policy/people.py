@@ -6,14 +6,13 @@ against their wishes. Never: files, replies (a person's record has refusals).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from proxy.number import about_people
 from proxy.recipient import Consent
 
 from .moments import DAY_S, OFFSET_S, within
-from .text import normal_signature
 
 CONSENT_STATES = ("granted", "absent", "expired", "revoked", "unreviewed")
 """What the newest row that fits says; ``absent``: there is none."""
@@ -47,16 +46,12 @@ class Consents:
     def rows(self) -> Iterable[ConsentRow]:
         return (row for rows in self._by_person.values() for row in rows)
 
-    def spelt(self, advertisers: Collection[str]) -> Consents:
-        """As messages name whom they come from: an advertiser of the register by its name, else a signature as it is looked up."""
-        if all(not row.advertiser or row.advertiser in advertisers for row in self.rows()):
+    def spelt(self, spell: Callable[[str], str]) -> Consents:
+        """With whom they are given to as messages name them."""
+        names = {name: spell(name) for name in {row.advertiser for row in self.rows()}}
+        if all(name == spelt for name, spelt in names.items()):
             return self
-        return Consents(
-            row
-            if not row.advertiser or row.advertiser in advertisers
-            else row._replace(advertiser=normal_signature(row.advertiser))
-            for row in self.rows()
-        )
+        return Consents(row._replace(advertiser=names[row.advertiser]) for row in self.rows())
 
     def newest(self, recipient: int, advertisers: frozenset[str], categories: frozenset[str], now: float) -> ConsentRow | None:
         """The last word of a person on messages of this advertiser (under any of its names) and of these categories."""

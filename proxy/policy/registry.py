@@ -114,7 +114,7 @@ class Registry:
         self._ports = {row.prefix: row for row in rows.ports}
         self._lengths = sorted({len(prefix) for prefix in self._ports if prefix}, reverse=True)
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
-        self.consents = rows.consents.spelt(self.advertisers)
+        self.consents = rows.consents.spelt(self._spelt)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
         self._edges = sorted(edges)
@@ -125,6 +125,10 @@ class Registry:
             return row
         known = self._advertisers.get(row.advertiser)
         return row._replace(group=(known.group if known else "") or row.advertiser)
+
+    def _spelt(self, name: str) -> str:
+        """As messages name whom they come from: an advertiser by its name, a signature as it is looked up, or by its hash."""
+        return name if name in self.advertisers or HASH.fullmatch(name) else normal_signature(name)
 
     # --- signatures
 

@@ -67,7 +67,7 @@ class _Page:
     def _hours(self) -> str:
         rows = [
             Column(f"{hour:02}", tuple((CLASSES[fate], small.drawn(one[fate])) for fate in FATES))
-            for hour, one in self._view.hours_told()
+            for hour, one in self._view.hours()
         ]
         return columns(rows, "submits by hour")
 

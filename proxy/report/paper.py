@@ -148,7 +148,7 @@ class _Paper:
 
     def _hours(self) -> Drawing:
         high, step = 110, WIDTH / 24
-        hours = [(hour, {fate: small.drawn(one[fate]) for fate in FATES}) for hour, one in self._view.hours_told()]
+        hours = [(hour, {fate: small.drawn(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
         most = max(one[fate] for _, one in hours for fate in FATES)
         drawing = Drawing(WIDTH, high + 26)
         drawing.add(Line(0, 14, WIDTH, 14, strokeColor=LINE))

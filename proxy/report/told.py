@@ -60,13 +60,10 @@ class View:
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
         return small.cells(rows, FATES, self.least)
 
-    def hours(self) -> list[tuple[int, Counter[str]]]:
-        return [(hour, Counter({fate: self.sheet.hours[hour, fate] for fate in FATES})) for hour in range(24)]
-
-    def hours_told(self) -> list[tuple[int, dict[str, int | str]]]:
+    def hours(self) -> list[tuple[int, dict[str, int | str]]]:
         """As they may be shown: the sum of the day is told, too."""
-        found = small.cells({str(hour): one for hour, one in self.hours()}, FATES, self.least)
-        return [(int(hour), one) for hour, one in found.items()]
+        counted = {str(hour): Counter({fate: self.sheet.hours[hour, fate] for fate in FATES}) for hour in range(24)}
+        return [(int(hour), one) for hour, one in self.cells(counted).items()]
 
     def optouts_by_provider(self) -> list[OptOuts]:
         return self._optouts(0, self.sheet.marketing_by)
@@ -124,7 +121,7 @@ def as_dict(view: View) -> dict[str, Any]:
         "by_reason": {name: small.told(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
         "by_signature": view.cells(view.signatures()),
-        "by_hour": [{"hour": hour} | one for hour, one in view.hours_told()],
+        "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
             "total": small.told(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],

@@ -218,7 +218,9 @@ def listing(
     at: float, people: tuple[int, ...], *refusals: OptOut, takes_off: bool = False, first: int = 1
 ) -> list[tuple[int, bytes]]:
     """A list of these people, as records that begin at this one; the first of its refusals is said of them, the others of somebody else."""
-    records = [(entries.LISTING, operated.pack_listing(at, takes_off, refusals, "li", "called 13912345678", "hotline.csv"))]
+    records = [
+        (entries.LISTING, operated.pack_listing(at, takes_off, refusals, "li", "called 13912345678", "of 13912345678.csv"))
+    ]
     for place in range(len(refusals)):
         for number in people if not place else (HONG,):
             lows = BitMap((number & (1 << CHUNK_BITS) - 1,))
@@ -241,9 +243,9 @@ def test_a_list_that_names_somebody_stops_and_lets_go_and_half_a_list_does_neith
     assert (found.sent, found.wrong, found.in_force) == (2, 1, [])
     stopped = found.as_dict(whole_number=False)["events"][0]
     assert [stopped[name] for name in ("scope", "source", "who", "why", "file")] == [
-        "all", "hotline", "li", "called 139****5678", "hotline.csv",
+        "all", "hotline", "li", "called 139****5678", "of 139****5678.csv",
     ]  # fmt: skip
-    assert "by li with the list hotline.csv: called 13912345678" in found.as_text(whole_number=True)
+    assert "by li with the list of 13912345678.csv: called 13912345678" in found.as_text(whole_number=True)
     other = told(tmp_path / "journal", HONG)
     assert [(one.what, one.details["scope"]) for one in other.events] == [("stopped", "advertiser")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.message import hash48
 from proxy.policy.check import check
 from tests.policy.conftest import Write
 
@@ -25,6 +26,11 @@ CONSENTS = "13800210500,{0},,granted,2026-01-01,,form,li\n13800210500,{0},,revok
 @pytest.mark.parametrize("signatures", ["", "Vip商城,某某公司\n"], ids=["nobody's", "registered"])
 def test_a_signature_in_consents_is_known_however_it_is_spelt(write: Write, spelt: str, signatures: str) -> None:
     files = {"registries/consents.csv": CONSENTS.format(spelt), "registries/signatures.csv": signatures}
+    assert check(write(RULES, files)).problems == []
+
+
+def test_a_signature_in_consents_may_be_named_by_its_hash(write: Write) -> None:
+    files = {"registries/consents.csv": CONSENTS.format(f"{hash48('VIP商城'):012x}")}
     assert check(write(RULES, files)).problems == []
 
 
