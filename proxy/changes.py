@@ -23,12 +23,13 @@ class Change(Protocol):
     def apply(self, data: bytes, now: float) -> bytes:
         """The record with the change made."""
 
-    def written(self, now: float) -> tuple[int, bytes | Iterable[list[bytes]]] | None:
-        """(kind, body) for the journal; None for what the journal need not know. Else bodies of several records, each in pieces
-        (``Journal.extend``), of which nobody else is told (``HandOver.on_said``)."""
+    def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
+        """(kind, body) for the journal, or the bodies of several records as a tuple; None for what the journal need not know. Else bodies of
+        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_said``)."""
 
     def done(self, recorded: int) -> None:
-        """Called once the journal record is written (``recorded`` is its sequence, or the first one's; 0 if there is none)."""
+        """Called once the journal record is written (``recorded`` is its sequence; of pieces the first one's, of a tuple the last one's; 0 if
+        there is none)."""
 
     def unwritten(self) -> bool:
         """The journal refuses: whether this must be written later (it happened), or is given up here and now."""

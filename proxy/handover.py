@@ -134,9 +134,10 @@ class HandOver:
             said, sequence = change.written(now), 0
             if said is not None:
                 kind, body = said
-                if isinstance(body, bytes):
-                    sequence = journal.append(kind, body)
-                    told.append((sequence, kind, body))
+                if isinstance(body, (bytes, tuple)):
+                    for one in body if isinstance(body, tuple) else (body,):
+                        sequence = journal.append(kind, one)
+                        told.append((sequence, kind, one))
                 else:
                     sequence = journal.extend(kind, body)
             sequences.append(sequence)

@@ -36,6 +36,7 @@ TOLD = 45  # told.py
 CASED = 46  # cased.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
 HEARD = 50  # heard.py
+# 51 to 56 are allotted: PORTS, DOUBTFUL, DECISION, REPLY_PATH, PROBE, CONSENT_REPLY
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",

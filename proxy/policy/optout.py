@@ -42,6 +42,9 @@ class Declared:
     recent: frozenset[int] = frozenset()
     """By any message from that port that a reply may refer to: nobody writes QXDY by chance."""
 
+    asked: bool = False
+    """Whether the last message from that port is a notice that asks for an answer: a common keyword then answers that."""
+
     def asks(self, word: str) -> bool:
         """Whether a reply of this word is what was asked for."""
         return hash16(word) == self.last if len(word) == 1 else hash16(word) in self.recent
@@ -55,6 +58,8 @@ class Reply(NamedTuple):
     keyword: str  # as it was understood, upper case; empty for a sentence
     depends: bool = False
     """Whether it may read otherwise once it is known what was declared."""
+    everything: bool = False
+    """Of an opt-out or a restore: whether it means the advertisements of all senders (全部退订, 全部恢复)."""
 
 
 _ALPHABETIC = re.compile(r"[^\w]|_")

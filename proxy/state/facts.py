@@ -16,8 +16,8 @@ OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 ASKED, REFUSED_TEXT = 5, 6  # asked.py's
 WITHDRAWN = 7  # withdrawn.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
-SOURCES = ("reply", "complaint", "officer", "import", "hotline")
-"""A source is its place here in a record, for ever."""
+SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
+"""A source is its place here in a record, for ever. ``doubtful``: held until a person has decided what a reply means."""
 VALUE_BYTES_MAX = 240
 """A fact's length is one byte; the longest value in use is a signature of 60 Chinese characters."""
 OPT_OUTS_MAX = 64
