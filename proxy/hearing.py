@@ -37,6 +37,10 @@ class Manners:
     """… within so many days are a refusal of all marketing; ``widen_after`` 0: never."""
     confirm: Mapping[str, str] = field(default_factory=dict)
     """The confirmation's text by provider; a provider that is not here, or has an empty text, has none."""
+    doubtful: str = "hold"
+    """``hold``: a doubtful reply holds marketing until somebody decides about it; ``pass``: it does not."""
+    doubtful_then: str = "refuse"
+    """What such a hold becomes after 7 days without a decision: ``refuse`` or ``pass``."""
 
 
 class Hearing:

@@ -13,14 +13,12 @@ from typing import NamedTuple
 from proxy.desk import body as values
 from proxy.desk.body import Reader, refusal_of, word
 from proxy.number import about_people
-from proxy.recipient import OptOut
+from proxy.recipient import HOLD_S, OptOut
 
 TEXT_CHARACTERS_MAX = 300
 """Of a reply that are kept here: a longer one is whole in the record of its deliver."""
 DECIDED_IDS_MAX = 2_000
 """Replies of one decision record, 8 bytes each: a row of more replies is decided by several records."""
-HOLD_S = 7 * 86_400
-"""So long a doubtful reply waits for a decision. ``doubtful_then`` says what it becomes afterwards."""
 
 _DOUBTFUL = struct.Struct(">QQBQIB")  # time in ms, recipient, category, signature, template, refusals
 _DECISION = struct.Struct(">QBBQBQIH")  # time in ms, yes, standing, row, category, signature, template, replies
