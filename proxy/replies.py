@@ -15,10 +15,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from proxy.desk import entries, grounds, returned
+from proxy.desk.doubtful import LISTED_MAX, Doubtful, id_of
 from proxy.message import Category, hash16, hash32
 from proxy.policy import Declared, Reply, read_reply, refused_text
 from proxy.recipient import Entry, EntryState, OptOut, RefusedText
-from proxy.state import asked, record, replied
+from proxy.state import EmbeddedStore, asked, record, replied
 from proxy.wire import Deliver
 
 REPLY_REFERS_S = 30 * 86_400
@@ -261,6 +262,22 @@ class Widening:
 
     def unwritten(self) -> bool:
         return self.opt_out is not None
+
+
+def hold(data: bytes, reply: Doubtful) -> bytes:
+    """The record with what a doubtful reply holds."""
+    for one in reply.held:
+        data = replied.replied(record.opt_out(data, one), one, hash32(reply.port))
+    return data
+
+
+def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
+    """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
+    number = id_of(body)
+    if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:
+        return False
+    store.doubtful.hear(number, body)
+    return True
 
 
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:

@@ -7,6 +7,7 @@ A kind's layout never changes: a new layout is a new kind.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ TEXT_CHARACTERS_MAX = 300
 """Of a reply that are kept here: a longer one is whole in the record of its deliver."""
 DECIDED_IDS_MAX = 2_000
 """Replies of one decision record, 8 bytes each: a row of more replies is decided by several records."""
+LISTED_MAX = 100_000
+"""Replies on the list, decided ones of the last 30 days included: some 40 MB. One more is in force and in the journal, and not on the list
+until others leave it."""
 
 _DOUBTFUL = struct.Struct(">QQBQIB")  # time in ms, recipient, category, signature, template, refusals
 _DECISION = struct.Struct(">QBBQBQIH")  # time in ms, yes, standing, row, category, signature, template, replies
@@ -52,6 +56,7 @@ class Doubtful(NamedTuple):
     text: str  # as it was read; empty where it cannot be read
     context: Context
     held: tuple[OptOut, ...]  # refusals put into the record for the time being; their source is ``doubtful``
+    answered: str = ""  # the text of the newest message, as far as it is known
 
     @property
     def until(self) -> float:
@@ -79,16 +84,17 @@ def pack_doubtful(one: Doubtful) -> bytes:
     fixed = _DOUBTFUL.pack(
         int(one.time * 1000), one.recipient, context.category, context.signature, context.template, len(one.held)
     )
-    words = (one.source, one.port, one.provider, one.text[:TEXT_CHARACTERS_MAX])
+    words = (one.source, one.port, one.provider, one.text[:TEXT_CHARACTERS_MAX], one.answered[:TEXT_CHARACTERS_MAX])
     return b"".join((fixed, *map(word, words), *map(values.refusal, one.held)))
 
 
 def unpack_doubtful(body: bytes) -> Doubtful:
     reader = Reader(body)
     time_ms, recipient, category, signature, template, count = reader.take(_DOUBTFUL)
-    source, port, provider, text = (reader.word() for _ in range(4))
+    source, port, provider, text, answered = (reader.word() for _ in range(5))
     held = tuple(refusal_of(reader) for _ in range(count))
-    return Doubtful(time_ms / 1000, recipient, source, port, provider, text, Context(category, signature, template), held)
+    context = Context(category, signature, template)
+    return Doubtful(time_ms / 1000, recipient, source, port, provider, text, context, held, answered)
 
 
 def id_of(body: bytes) -> int:
@@ -112,3 +118,19 @@ def unpack_decision(body: bytes) -> Decision:
     ids = tuple(reader.take(_ID)[0] for _ in range(count))
     context = Context(category, signature, template)
     return Decision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)
+
+
+def replies_of(replies: Mapping[int, bytes], recipient: int, before: float = 0.0) -> set[int]:
+    """Numbers of a person's replies among packed ones; ``before``: of those that came before then, 0 for all."""
+    number, until = recipient.to_bytes(8, "big"), int(before * 1000).to_bytes(8, "big")
+    return {one for one, body in replies.items() if body[8:16] == number and (not before or body[:8] < until)}
+
+
+def without_words(decisions: Mapping[int, bytes], replies: Mapping[int, bytes], gone: set[int]) -> dict[int, bytes]:
+    """Decisions whose words nobody else wrote than the person whose replies are ``gone``, without them."""
+    found = {}
+    for number, body in decisions.items():
+        decision = unpack_decision(body)
+        if not gone.isdisjoint(decision.ids) and not any(one in replies and one not in gone for one in decision.ids):
+            found[number] = pack_decision(decision._replace(words=""))
+    return found

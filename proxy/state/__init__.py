@@ -172,6 +172,10 @@ class EmbeddedStore(Store, Protocol):
     """What was counted of providers, by hours since 1970."""
     hours_apart: Papers
     """... by signature."""
+    doubtful: Papers
+    """Doubtful replies, and ..."""
+    decisions: Papers
+    """... what was decided about them; both are numbered by their records (desk/doubtful.py)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -15,14 +15,26 @@ from proxy.desk.doubtful import (
     id_of,
     pack_decision,
     pack_doubtful,
+    replies_of,
     unpack_decision,
     unpack_doubtful,
+    without_words,
 )
 from proxy.recipient import OptOut
 
 NOON = 1_762_833_600.0
 HELD = OptOut("advertiser", "0000696592fe", int(NOON), "doubtful", 0)
-REPLY = Doubtful(NOON, 13800210500, "+8613800210500", "1069000101", "p1", "这是退订吗", Context(2, 0x696592FE, 7), (HELD,))
+REPLY = Doubtful(
+    NOON,
+    13800210500,
+    "+8613800210500",
+    "1069000101",
+    "p1",
+    "这是退订吗",
+    Context(2, 0x696592FE, 7),
+    (HELD,),
+    "【示例】双11券 拒收请回复R",
+)
 DECISION = Decision(
     NOON + 60, "li", "asks how to stop", True, True, 0xABCDEF, "这是退订吗", REPLY.context, "1069000101", (1, 2**62)
 )
@@ -61,3 +73,23 @@ def test_half_a_record_is_an_error(cut: int) -> None:
     for body, unpack in ((pack_doubtful(REPLY), unpack_doubtful), (pack_decision(DECISION), unpack_decision)):
         with pytest.raises((ValueError, struct.error)):
             unpack(body[:cut])
+
+
+def test_a_person_s_words_go_from_a_decision_unless_somebody_else_wrote_them_too() -> None:
+    hers, his = pack_doubtful(REPLY), pack_doubtful(REPLY._replace(recipient=13800210501))
+    replies = {id_of(hers): hers, id_of(his): his}
+    decisions = {
+        1: pack_decision(DECISION._replace(ids=tuple(replies))),
+        2: pack_decision(DECISION._replace(ids=(id_of(hers),))),
+    }
+    gone = replies_of(replies, REPLY.recipient)
+    assert gone == {id_of(hers)}
+    left = without_words(decisions, replies, gone)
+    assert left.keys() == {2}
+    assert unpack_decision(left[2]) == DECISION._replace(ids=(id_of(hers),), words="")
+
+
+def test_of_a_number_that_is_somebody_else_s_since_a_day_only_older_replies_are_meant() -> None:
+    body = pack_doubtful(REPLY)
+    assert replies_of({7: body}, REPLY.recipient, NOON) == set()
+    assert replies_of({7: body}, REPLY.recipient, NOON + 1) == {7}
