@@ -130,7 +130,6 @@ def person_changed(data: bytes, said: Person) -> bytes:
 def beside_changed(store: EmbeddedStore, said: Person) -> int:
     """What is known of the person beside the record; how much of it went."""
     if said.event == "recycled":
-        _forget_replies(store, said.recipient, said.before)
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
     if said.event == "erased":
         _forget_replies(store, said.recipient)
@@ -139,10 +138,10 @@ def beside_changed(store: EmbeddedStore, said: Person) -> int:
     return 0
 
 
-def _forget_replies(store: EmbeddedStore, recipient: int, before: float = 0.0) -> None:
+def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
     """Takes a person's doubtful replies off the list, and their words out of what was decided about them."""
     replies = store.doubtful.held
-    gone = doubtful.replies_of(replies, recipient, before)
+    gone = doubtful.replies_of(replies, recipient)
     for number, body in doubtful.without_words(store.decisions.held, replies, gone).items() if gone else ():
         store.decisions.hear(number, body)
     for number in gone:

@@ -120,10 +120,10 @@ def unpack_decision(body: bytes) -> Decision:
     return Decision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)
 
 
-def replies_of(replies: Mapping[int, bytes], recipient: int, before: float = 0.0) -> set[int]:
-    """Numbers of a person's replies among packed ones; ``before``: of those that came before then, 0 for all."""
-    number, until = recipient.to_bytes(8, "big"), int(before * 1000).to_bytes(8, "big")
-    return {one for one, body in replies.items() if body[8:16] == number and (not before or body[:8] < until)}
+def replies_of(replies: Mapping[int, bytes], recipient: int) -> set[int]:
+    """Numbers of a person's replies among packed ones."""
+    wanted = recipient.to_bytes(8, "big")
+    return {number for number, body in replies.items() if body[8:16] == wanted}
 
 
 def without_words(decisions: Mapping[int, bytes], replies: Mapping[int, bytes], gone: set[int]) -> dict[int, bytes]:

@@ -176,6 +176,10 @@ class Inbox:
             (one.scope, one.value) for number in others for one in unpack_doubtful(self._replies.held[number]).held
         )
 
+    def of(self, recipient: int) -> list[Doubtful]:
+        """What a person wrote that waits for a decision."""
+        return [unpack_doubtful(self._replies.held[one]) for one in self._people.get(recipient, ())]
+
     def decisions(self) -> list[Decision]:
         """The newest first."""
         return sorted((one for one in self._made.values() if one.ids), key=lambda one: -one.time)

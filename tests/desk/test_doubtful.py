@@ -87,9 +87,3 @@ def test_a_person_s_words_go_from_a_decision_unless_somebody_else_wrote_them_too
     left = without_words(decisions, replies, gone)
     assert left.keys() == {2}
     assert unpack_decision(left[2]) == DECISION._replace(ids=(id_of(hers),), words="")
-
-
-def test_of_a_number_that_is_somebody_else_s_since_a_day_only_older_replies_are_meant() -> None:
-    body = pack_doubtful(REPLY)
-    assert replies_of({7: body}, REPLY.recipient, NOON) == set()
-    assert replies_of({7: body}, REPLY.recipient, NOON + 1) == {7}
