@@ -14,17 +14,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
+from typing import Protocol
 
+from proxy.desk.doubtful import Context, pack_doubtful
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
 from proxy.recipient import OptOut
 from proxy.relay import Relay
-from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, understood, widened
+from proxy.replies import KINDS, Confirmation, Doubts, Heard, RefusedSaid, Widening, understood, widened
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Deliver, encode, submit_sm
 
 TON_UNKNOWN, TON_INTERNATIONAL = 0, 1  # SMPP 3.4 §5.2.5
+
+
+class Inbox(Protocol):
+    """Doubtful replies until somebody decides about them (ops/inbox.py)."""
+
+    def standing(self, text: str, context: Context, port: str) -> bool | None:
+        """What a standing decision says of such a reply."""
+
+    def enter(self, body: bytes) -> None:
+        """A doubtful reply whose record is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,8 @@ class Hearing:
         self, relay: Relay, tally: Tally, manners: Manners, clock: Callable[[], float], monotonic: Callable[[], float]
     ) -> None:
         self.manners = manners
+        self.inbox: Inbox | None = None
+        """Of doubtful replies; whoever wires it says which."""
         self._relay = relay
         self._tally = tally
         self._clock = clock
@@ -57,8 +71,8 @@ class Hearing:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
-        heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now))
-        if not said.depends and said.kind not in ("optout", "restore"):
+        heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now), doubts=self._doubts())
+        if not said.depends and said.kind == "none":
             heard.kind = KINDS[said.kind]
             return heard
         try:
@@ -68,7 +82,7 @@ class Hearing:
         if not recipient:  # nobody whose record could say no, or nothing it could be said to: somebody should look
             heard.kind = "reply" if said.kind == "none" else "review"
             return heard
-        heard.recipient = recipient
+        heard.recipient, heard.review = recipient, said.kind == "review"
         self._relay.change(heard)
         if self._relay.rules.compares_texts:
             self._relay.change(RefusedSaid(heard, self._text_of))
@@ -76,9 +90,17 @@ class Hearing:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
         return heard
 
+    def _doubts(self) -> Doubts | None:
+        if self.inbox is None:
+            return None
+        manners = self.manners
+        return Doubts(manners.doubtful == "hold", manners.doubtful_then == "pass", self.inbox.standing, self._text_of)
+
     # ------------------------------------------------------------------ written, in force
 
     def _written(self, read_at: float, heard: Heard) -> None:
+        if heard.doubtful is not None and self.inbox is not None:
+            self.inbox.enter(pack_doubtful(heard.doubtful))
         if heard.opt_out is not None:
             self._tally.optouts["reply", heard.opt_out.scope, heard.provider] += 1
             if heard.opt_out.scope == "advertiser":

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from proxy.desk import entries, grounds, returned
-from proxy.desk.doubtful import LISTED_MAX, Doubtful, id_of
+from proxy.desk.doubtful import LISTED_MAX, NO_CONTEXT, Context, Doubtful, id_of, pack_doubtful
 from proxy.message import Category, hash16, hash32
 from proxy.policy import Declared, Reply, read_reply, refused_text
-from proxy.recipient import Entry, EntryState, OptOut, RefusedText
+from proxy.recipient import HOLD_S, Entry, EntryState, OptOut, RefusedText
 from proxy.state import EmbeddedStore, asked, record, replied
 from proxy.wire import Deliver
 
@@ -126,15 +127,33 @@ def taken_back(data: bytes, port: str, prefix: str, provider: str, now: float) -
     )
 
 
+class Doubts(NamedTuple):
+    """What becomes of replies that may be a refusal."""
+
+    holds: bool  # until somebody decides
+    ends: bool  # what nobody has decided about for HOLD_S
+    standing: Callable[[str, Context, str], bool | None]  # text, context, port → what a standing decision says of it
+    text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
+
+
 class Heard:
     """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
 
     __slots__ = (
-        "recipient", "source", "text", "port", "prefix", "provider", "kind", "keyword", "opt_out", "lifted", "at", "recorded", "_then",
+        "recipient", "source", "text", "port", "prefix", "provider", "kind", "keyword", "opt_out", "lifted", "at", "recorded",
+        "review", "doubtful", "_doubts", "_then",
     )  # fmt: skip
 
     def __init__(
-        self, source: str, text: str, port: str, prefix: str, provider: str, then: Callable[[Heard], None], kind: str = "reply"
+        self,
+        source: str,
+        text: str,
+        port: str,
+        prefix: str,
+        provider: str,
+        then: Callable[[Heard], None],
+        kind: str = "reply",
+        doubts: Doubts | None = None,
     ) -> None:
         self.recipient = 0
         """Whose record settles it; 0 where ``kind`` is settled already and no record is asked."""
@@ -149,13 +168,21 @@ class Heard:
         self.lifted: tuple[OptOut, ...] = ()  # what it lets come again
         self.at = 0.0  # when it was applied: replay must do the same
         self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
+        self.review = False  # somebody must look, whatever the record says of it
+        self.doubtful: Doubtful | None = None  # what somebody must decide about
+        self._doubts = doubts
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
         there = from_port(data, self.port, now)
         said = read_reply(self.text, declared(there))
         self.kind, self.keyword = KINDS[said.kind], said.keyword
-        self.opt_out, self.lifted, self.at = None, (), now
+        if self.review and self.kind != "optout":
+            self.kind = "review"
+        self.opt_out, self.lifted, self.at, self.doubtful = None, (), now, None
+        if self.kind == "review" and self._doubts is not None and (reply := self._doubt(there, self._doubts, now)):
+            self.doubtful = reply
+            return hold(data, reply)
         if self.kind == "optout":
             self.opt_out = scope_of(there, said.keyword, self.port, self.prefix, self.provider, now)
             return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self.port))
@@ -164,7 +191,24 @@ class Heard:
             return lift(data, self.lifted, int(now))
         return data
 
+    def _doubt(self, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
+        """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
+        newest = there[-1] if there else None
+        context = Context(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
+        decided = doubts.standing(self.text, context, self.port)
+        if decided is not None:
+            self.kind = "optout" if decided else "reply"
+            return None
+        held: tuple[OptOut, ...] = ()
+        if doubts.holds and self.text.strip() and any(entry.category == Category.MARKETING for entry in there):
+            refusal = scope_of(there, "", self.port, self.prefix, self.provider, now)
+            held = (refusal._replace(source="doubtful", expiry=int(now) + HOLD_S if doubts.ends else 0),)
+        answered = doubts.text_of(newest.template) if newest is not None else ""
+        return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
+
     def written(self, now: float) -> tuple[int, bytes] | None:
+        if self.doubtful is not None:
+            return entries.DOUBTFUL, pack_doubtful(self.doubtful)
         if self.opt_out is not None:
             return entries.OPTOUT, returned.pack_optout(
                 now, self.recipient, self.opt_out, self.port, self.provider, self.keyword
@@ -180,7 +224,9 @@ class Heard:
         self._then(self)
 
     def unwritten(self) -> bool:
-        return self.kind in ("optout", "restore")  # it is in force, whatever becomes of the deliver
+        return (
+            self.kind in ("optout", "restore") or self.doubtful is not None
+        )  # it is in force, whatever becomes of the deliver
 
 
 class RefusedSaid:
