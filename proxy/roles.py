@@ -92,7 +92,7 @@ COMMANDS: Mapping[str, Permission] = {
     "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
     "optout.decide": Permission.ENTER,
     "optout.doubtful": Permission.LOOK,
-    "optout.end": Permission.ENTER,
+    "optout.end-standing": Permission.ENTER,
     "penalty.appeal": Permission.ENTER,
     "penalty.approve": Permission.APPROVE,
     "penalty.lift": Permission.APPROVE,

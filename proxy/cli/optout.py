@@ -130,7 +130,7 @@ def decide(
 )
 def end_standing(row: Row, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """End a standing decision: replies like those wait for a decision again. What was decided stays."""
-    told = ask(config, control, "optout.end", row=row, why=why)
+    told = ask(config, control, "optout.end-standing", row=row, why=why)
     tell(told, json, [f"row {told['row']}: the decision {told['says']} stands no more"])
 
 

@@ -40,7 +40,7 @@ TEXT_SHOWN_MAX = 120
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
     asked = _Doubtful(gate)
-    return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end": asked.end}
+    return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end-standing": asked.end}
 
 
 class _Doubtful:
