@@ -21,7 +21,7 @@ from proxy.number import mask
 from proxy.officer import DoubtSettled, OfficerSays
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
-from proxy.ops.inbox import Row
+from proxy.ops.inbox import Row, came_before
 from proxy.ops.papers import asked_of
 from proxy.policy.text import signature
 from proxy.recipient import HOLD_S, OptOut
@@ -64,16 +64,17 @@ class _Doubtful:
             rows = [*inbox.rows(lapsed=state == LAPSED)]
         else:
             decisions = inbox.decisions() if state == DECIDED else inbox.standing_ones()
-        end = skip + limit
+        end, late = skip + limit, came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
-            "rows": [self._row(inbox.row(one)) for one in rows[skip:end]],
+            "rows": [self._row(inbox.row(one), late) for one in rows[skip:end]],
             "decisions": [self._decision(one) for one in decisions[skip:end]],
             "more": max(0, len(rows) + len(decisions) - end),
             "counts": counts(self._gate),
             "oldest": inbox.oldest(),
         }
 
-    def _row(self, row: Row) -> dict[str, Any]:
+    def _row(self, row: Row, late: float) -> dict[str, Any]:
+        """``late``: an open one that came before then is older than a working day."""
         first = row.first
         return {
             "row": f"{row.key:012x}",
@@ -85,6 +86,7 @@ class _Doubtful:
             "then": "" if not first.held else "pass" if first.held[0].expiry else "refuse",
             "until": first.time + HOLD_S,
             "oldest": first.time,
+            "late": first.time < late,
             "to": mask(first.recipient),
             "port": first.port,
             "provider": first.provider,

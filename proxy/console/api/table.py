@@ -265,7 +265,7 @@ _PEOPLE = (
             "rows": [
                 {
                     "row": str, "state": str, "words": str, "replies": int, "people": int, "holding": int, "then": str, "until": float,
-                    "oldest": float, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [{"scope": str, "value": str}],
+                    "oldest": float, "late": bool, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [{"scope": str, "value": str}],
                 },
             ],
             "decisions": [
