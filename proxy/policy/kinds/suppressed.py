@@ -166,7 +166,7 @@ def _asked(node: Node) -> _Asked:
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     if "reply" in sources:
-        sources = {*sources, "doubtful"}
+        sources = [*sources, "doubtful"]
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
     asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
