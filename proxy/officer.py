@@ -135,11 +135,11 @@ def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
 
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
-    """The record with these refusals more, and those fewer."""
-    data = lift(data, lifted, now)
+    """The record with these refusals more, and those fewer: first more, for where one takes another's place, the port stays known to which
+    it was sent."""
     for one in added:
         data = record.opt_out(data, one)
-    return data
+    return lift(data, lifted, now)
 
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:

@@ -34,6 +34,7 @@ _TABLES = (
     "penalties",
     "hours",
     "hours_apart",
+    "dictionary",
     "doubtful",
     "decisions",
 )
