@@ -368,6 +368,20 @@ def hold(data: bytes, reply: Doubtful) -> bytes:
     return data
 
 
+def refused_by(
+    data: bytes, reply: Doubtful, to: ReplyTo, word_of: Callable[[int], str | None], now: float
+) -> tuple[OptOut, ...]:
+    """What a doubtful reply refuses that held nothing, as an opt-out of its time. Its newest message counts, also where the record has a later
+    one of that sender in its place."""
+    found = reach([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
+    newest: tuple[OptOut, ...] = ()
+    if reply.context.signature and reply.context.category == Category.MARKETING:
+        newest = (OptOut("advertiser", f"{reply.context.signature:012x}", int(now), "reply", 0),)
+    if newest and not found.entries:
+        return newest
+    return tuple(dict.fromkeys((*newest, *refusals(meant(found, 0, reply.time), to, "reply", now))))
+
+
 def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
     """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
     number = id_of(body)

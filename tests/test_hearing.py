@@ -14,18 +14,17 @@ from hypothesis import strategies as st
 from proxy import policy
 from proxy.access import Access, Ports
 from proxy.desk import entries, returned
-from proxy.desk.doubtful import Decision, pack_decision
+from proxy.desk.doubtful import Decision, Doubtful, pack_decision
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category, hash16, hash32, hash48
 from proxy.net.lane import Lane
 from proxy.officer import DoubtSettled
-from proxy.ops.doubtful import refused_by
 from proxy.ops.inbox import Inbox
 from proxy.recipient import HOLD_S, Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
-from proxy.replies import ALL_MARKETING, ReplyTo, lift, refusals, taken_back, widened
+from proxy.replies import ALL_MARKETING, ReplyTo, lift, refusals, refused_by, taken_back, widened
 from proxy.state import record, replied
 from proxy.state.box import Item
 from proxy.state.candidates import Port
@@ -867,8 +866,16 @@ def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
     key, found = next(inbox_of(house).rows()), list[DoubtSettled]()
     for _, reply in inbox_of(house).undecided(key, 100):
         kept = inbox_of(house).held_otherwise(reply.recipient, key)
-        refusals = refused_by(reply, int(house.now)) if yes else None
-        found.append(DoubtSettled(reply, refusals, kept, house.store.listed, "li", "read it", lambda change, recorded: None))
+        to = house.hearing.port_of(reply.port, reply.provider, reply.port)
+
+        def refused(data: bytes, now: float, reply: Doubtful = reply, to: ReplyTo = to) -> tuple[OptOut, ...]:
+            return refused_by(data, reply, to, house.hearing.dictionary.port, now)
+
+        found.append(
+            DoubtSettled(
+                reply, refused if yes else None, kept, house.store.listed, "li", "read it", lambda change, recorded: None
+            )
+        )
         house.relay.change(found[-1])
     house.turns()
     return found
@@ -894,6 +901,16 @@ def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rul
     house.reply(MING, JIA, DOUBTFUL)
     assert house.send(JIA, MING, "【甲店】双11券") == 0
     assert inbox_of(house).open == 1
+
+
+def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners(doubtful="pass", widen_after=0))
+    for sign in ("甲店", "乙店"):
+        house.send(JIA, MING, ad(sign))
+    house.reply(MING, JIA, DOUBTFUL)
+    house.send(JIA, MING, ad("丙店"))
+    settle(house, yes=True)
+    assert set(house.refused(MING)) == {advertiser("甲店"), advertiser("乙店")}
 
 
 def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: policy.RuleSet) -> None:

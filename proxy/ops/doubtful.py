@@ -18,14 +18,16 @@ from proxy.desk import entries
 from proxy.desk.doubtful import DECIDED_IDS_MAX, NO_CONTEXT, Context, Decision, Doubtful, pack_decision
 from proxy.message import Category
 from proxy.number import mask
-from proxy.officer import DoubtSettled, OfficerSays
+from proxy.officer import DoubtSettled, OfficerSays, Stops
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.inbox import Row, came_before
 from proxy.ops.papers import asked_of
 from proxy.policy.text import signature
 from proxy.recipient import HOLD_S, OptOut
+from proxy.replies import ReplyTo, refused_by
 from proxy.shown import numbers_masked, without_digits
+from proxy.state.candidates import Port
 from proxy.yamlfile import unknown
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -99,7 +101,7 @@ class _Doubtful:
         advertiser = self._gate.relay.rules.registry.advertiser_of(context.signature) if context.signature else ""
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
-            "signature": signature(text).name,
+            "signature": signature(text).name or self._gate.store.dictionary.signature(context.signature),
             "advertiser": advertiser,
             "text": shown(without_digits(text) if context.category == Category.OTP else text),
         }
@@ -160,8 +162,7 @@ class _Doubtful:
 
         for reply in replies:
             kept = gate.inbox.held_otherwise(reply.recipient, key)
-            refusals = refused_by(reply, int(gate.now())) if yes else None
-            changes.append(DoubtSettled(reply, refusals, kept, gate.store.listed, who, why, then))
+            changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
             gate.relay.change(changes[-1])
         try:
             async with asyncio.timeout(WRITTEN_S):
@@ -171,6 +172,13 @@ class _Doubtful:
         for reply, change in zip(replies, changes, strict=True):
             self._count(reply, change.added)
         return changes
+
+    def _refused(self, reply: Doubtful) -> Stops:
+        """What it stops where it held nothing."""
+        ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
+        prefix, owner = ports.longest(reply.port)
+        to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")
+        return lambda data, now: refused_by(data, reply, to, dictionary.port, now)
 
     def _count(self, reply: Doubtful, added: Sequence[OptOut]) -> None:
         tally = self._gate.relay.tally
@@ -193,14 +201,6 @@ class _Doubtful:
         inbox.decided(ended, body)
         await gate.safe(sequence)
         return {"row": f"{key:012x}", "says": "yes" if stands.yes else "no"}
-
-
-def refused_by(reply: Doubtful, now: int) -> tuple[OptOut, ...]:
-    """What a reply refuses that held nothing: the advertiser of the newest message if that was marketing, else all behind the port."""
-    context = reply.context
-    if context.signature and context.category == Category.MARKETING:
-        return (OptOut("advertiser", f"{context.signature:012x}", now, "reply", 0),)
-    return (OptOut("port", reply.port, now, "reply", 0),) if reply.port else ()
 
 
 def counts(gate: Gate) -> dict[str, int]:
