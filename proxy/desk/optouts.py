@@ -176,8 +176,10 @@ def _by_officer(found: Trace, body: bytes, read: Read) -> None:
     for one in said.lifted:
         found.stands.pop(key(one), None)
         found.stands.pop(key(one, listed=True), None)
-    if said.lifted:
-        _lifts(found, said.time, said.lifted, said.who, said.why)
+    replaced = {(one.scope, one.value) for one in said.added}  # a hold that is a refusal now is not lifted
+    lifted = [one for one in said.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
+    if lifted:
+        _lifts(found, said.time, lifted, said.who, said.why)
 
 
 def _listed(found: Trace, said: Named) -> None:

@@ -158,6 +158,13 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
     assert (found.in_force, found.events[-1].details["asked"]) == ([], False)
     assert "it did not ask to stop, by li: asks of 138****0001" in found.as_text(False)
     assert told(tmp_path / "later", HONG).events == []
+    asked = [
+        (entries.SUPPRESSED, operated.pack_suppressed(NOON + 90, MING, (SHOP,), (HELD,), "li", "asks")),
+        (entries.DECISION, pack_decision(ASKED._replace(yes=True))),
+    ]
+    found = told(written(tmp_path / "yes", [*story[:2], *asked]))
+    assert [one.what for one in found.events] == ["received", "held", "stopped", "decided"]
+    assert found.in_force == [SHOP]
 
 
 def test_a_reply_that_stops_twice_stands_before_both(tmp_path: Path) -> None:

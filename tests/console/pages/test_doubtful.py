@@ -47,8 +47,8 @@ def test_an_inbox_that_is_empty_says_what_comes_there(world: World, browser: Ope
 def test_a_row_says_what_was_answered_and_one_click_decides_all_of_it(world: World, browser: Open) -> None:
     row = {replies(world, who, "这是退订吗") for who in (ANNA, CLARA)}.pop()
     for language, words in (
-        ("zh", ("这是退订吗", "2 人", "是退订", "届时按退订处理")),
-        ("en", ("2 people", "It asked to stop", "then a refusal")),
+        ("zh", ("这是退订吗", "2 人", "是退订吗", "届时按退订处理")),
+        ("en", ("2 people", "Asks to stop?", "then a refusal")),
     ):
         text = browser("chen", language).get("/doubtful").text
         assert all(one in text for one in (*words, AD, "138****0001")), language
