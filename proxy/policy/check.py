@@ -182,7 +182,7 @@ class _Bench:
         refused = {refused_by(one, self.rules.registry).advertiser for one in past.refusals if one.scope == "advertiser"}
         for entry in past.entries:
             text = self.texts.get((entry.signature, entry.template), "")
-            if text and self.rules.registry.advertiser_of(entry.signature) in refused:
+            if text and self.rules.registry.refused_as(entry.signature) in refused:
                 past.texts.append(refused_text(entry.signature, entry.template, text))
 
     def _send(self, message: Message) -> Verdict:

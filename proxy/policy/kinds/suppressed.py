@@ -26,7 +26,7 @@ IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
 SOURCES = ("reply", "complaint", "officer", "import", "hotline")
 
-_USUAL = frozenset(("signature", "advertiser"))
+_USUAL = frozenset(("signature", "advertiser", "platform"))
 KEYS = ("scope", "source", "max_age", "match", "similarity")
 CHINESE = "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家"
 MEND = Said(
@@ -167,7 +167,8 @@ def _asked(node: Node) -> _Asked:
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
     asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
-        asked = asked._replace(ways=frozenset(keys["match"].words("suppressed: match", WAYS)))
+        named = frozenset(keys["match"].words("suppressed: match", WAYS))
+        asked = asked._replace(ways=named | {"platform"} if "advertiser" in named else named)  # the registry decides of shops
     if "similarity" in keys:
         asked = asked._replace(similarity=_similarity(keys["similarity"]))
     return asked
