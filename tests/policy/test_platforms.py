@@ -237,3 +237,13 @@ def test_a_circle_is_refused_at_each_of_its_lines(write: Write) -> None:
 def test_mistakes_are_shown_up_to_a_bound(write: Write) -> None:
     rows = "".join(f"店{number},,,,,没有的平台\n" for number in range(50))
     assert len(check(write("rules: []", {"registries/advertisers.csv": rows})).problems) == 20
+
+
+def test_a_shop_in_its_platform_s_group_is_a_doubt_and_no_mistake(write: Write) -> None:
+    rows = "青集平台,91P,青集团,,,,\n禾苗店,91A,青集团,,,青集平台,\n麦田店,91P,,,,青集平台,\n豆荚店,,,,,青集平台,\n"
+    report = check(write("rules: []", {"registries/advertisers.csv": rows}))
+    assert report.problems == []
+    assert [str(one) for one in report.warnings] == [
+        f"rules/registries/advertisers.csv:{line}: {word}: {shop} and its platform 青集平台 have one: who refuses the shop may stop the platform, too"
+        for line, word, shop in ((2, "group", "禾苗店"), (3, "licence", "麦田店"))
+    ]
