@@ -41,16 +41,16 @@ def register(gate: Gate, advertisers: str = ADVERTISERS) -> None:
     (gate.rules / "registries" / "advertisers.csv").write_text(advertisers)
 
 
-def told(gate: Gate, name: str, person: str, *shops: str) -> list[int]:
+def statuses(gate: Gate, name: str, person: str, *shops: str) -> list[int]:
     """The status that each shop's advertisement gets."""
-    statuses = []
+    found = []
     with Raw(gate.port) as client:
         assert client.bind(name).status == 0
         for sequence, shop in enumerate(shops, 1000):
             text = f"【{shop}】双11券 拒收请回复R".encode("utf-16-be")
             body = message(PORTS[name].encode(), person.encode(), text, data_coding=8)
-            statuses.append(client.ask(pdu(SUBMIT_SM, sequence, body)).status)
-    return statuses
+            found.append(client.ask(pdu(SUBMIT_SM, sequence, body)).status)
+    return found
 
 
 def refuses(carrier: Carrier, person: str, name: str) -> None:
@@ -70,7 +70,7 @@ def test_who_refuses_the_platform_hears_no_shop_of_it_and_who_refuses_a_shop_hea
 ) -> None:
     li, wang, zhao = (SHANGHAI.format(number) for number in (1, 2, 3))
     for person, refused in ((li, "青集"), (wang, "禾苗"), (zhao, "散市")):
-        assert told(gate, "jia", person, refused) == [0]
+        assert statuses(gate, "jia", person, refused) == [0]
         refuses(carrier, person, "jia")
     for how in (None, signal.SIGKILL, signal.SIGTERM):
         if how is not None:
@@ -78,9 +78,9 @@ def test_who_refuses_the_platform_hears_no_shop_of_it_and_who_refuses_a_shop_hea
             gate.wait()
             gate.start()
         for name in PROVIDERS:
-            assert told(gate, name, li, "青集", "禾苗", "麦田", "散市", "山货") == [NOT_PERMITTED] * 3 + [0] * 2
-            assert told(gate, name, wang, "青集", "禾苗", "麦田") == [0, NOT_PERMITTED, 0]
-            assert told(gate, name, zhao, "散市", "山货") == [NOT_PERMITTED, 0]
+            assert statuses(gate, name, li, "青集", "禾苗", "麦田", "散市", "山货") == [NOT_PERMITTED] * 3 + [0] * 2
+            assert statuses(gate, name, wang, "青集", "禾苗", "麦田") == [0, NOT_PERMITTED, 0]
+            assert statuses(gate, name, zhao, "散市", "山货") == [NOT_PERMITTED, 0]
         assert gate.metric("gate106_sent_after_optout_total") == 0
 
 
@@ -88,7 +88,7 @@ def test_an_officer_refuses_a_platform_by_name_and_explain_says_why_its_shop_is_
     li, config = SHANGHAI.format(1), ("--config", gate.config)
     words = ("--to", li, "--scope", "advertiser", "--value", "青集平台", "--why", "by telephone")
     assert run("suppress", "add", *words, *config).returncode == 0
-    assert told(gate, "yi", li, "禾苗", "山货") == [NOT_PERMITTED, 0]
+    assert statuses(gate, "yi", li, "禾苗", "山货") == [NOT_PERMITTED, 0]
     asked = ("--to", li, "--from", PORTS["yi"], "--text", "【禾苗】双11券 拒收请回复R", "--record")
     said = json.loads(run("explain", *asked, *config, "--json").stdout)
     assert (said["verdict"], said["reason"]) == ("reject", "suppressed")
@@ -98,19 +98,19 @@ def test_an_officer_refuses_a_platform_by_name_and_explain_says_why_its_shop_is_
 
 def test_the_register_of_today_says_whose_shop_it_is_and_a_bad_one_changes_nothing(gate: Gate, carrier: Carrier) -> None:
     li, config = SHANGHAI.format(1), ("--config", gate.config)
-    told(gate, "jia", li, "青集")
+    statuses(gate, "jia", li, "青集")
     refuses(carrier, li, "jia")
     register(gate, ADVERTISERS.replace("青集平台,,,,,,\n", "青集平台,,,,,,apart\n"))
     assert run("rules", "reload", *config).returncode == 0
-    assert told(gate, "yi", li, "青集", "禾苗") == [NOT_PERMITTED, 0]
+    assert statuses(gate, "yi", li, "青集", "禾苗") == [NOT_PERMITTED, 0]
     register(gate, ADVERTISERS.replace("青集平台,,,,,,\n", "青集平台,,,,,禾苗店,\n"))
     refused = run("rules", "reload", *config)
     assert refused.returncode == 1
     assert "registries/advertisers.csv:2: platform: 青集平台 and 禾苗店 (line 3) are each other's platform" in refused.stderr
-    assert told(gate, "yi", li, "青集", "禾苗") == [NOT_PERMITTED, 0]
+    assert statuses(gate, "yi", li, "青集", "禾苗") == [NOT_PERMITTED, 0]
     register(gate, ADVERTISERS)
     assert run("rules", "reload", *config).returncode == 0
-    assert told(gate, "yi", li, "禾苗") == [NOT_PERMITTED]
+    assert statuses(gate, "yi", li, "禾苗") == [NOT_PERMITTED]
 
 
 @needs("valkey")
@@ -127,9 +127,9 @@ def test_a_platform_refused_at_one_gate_is_refused_with_its_shops_at_the_other(t
             after.callback(gate.start().stop)
         one, other = gates
         for person, refused in ((li, "青集"), (wang, "禾苗")):
-            assert told(one, "jia", person, refused) == [0]
+            assert statuses(one, "jia", person, refused) == [0]
             refuses(carrier, person, "jia")
-        until(lambda: told(other, "yi", li, "麦田") == [NOT_PERMITTED], "heard of the refusal", 10)
-        until(lambda: told(other, "yi", wang, "禾苗") == [NOT_PERMITTED], "heard of the other one", 10)
-        assert told(other, "yi", li, "青集", "禾苗", "山货") == [NOT_PERMITTED] * 2 + [0]
-        assert told(other, "yi", wang, "青集", "麦田") == [0, 0]
+        until(lambda: statuses(other, "yi", li, "麦田") == [NOT_PERMITTED], "heard of the refusal", 10)
+        until(lambda: statuses(other, "yi", wang, "禾苗") == [NOT_PERMITTED], "heard of the other one", 10)
+        assert statuses(other, "yi", li, "青集", "禾苗", "山货") == [NOT_PERMITTED] * 2 + [0]
+        assert statuses(other, "yi", wang, "青集", "麦田") == [0, 0]
