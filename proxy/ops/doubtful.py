@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from proxy.archive.codes import may_be_code
@@ -57,20 +58,20 @@ class _Doubtful:
         """Rows that wait, about the oldest first; or what was decided, the newest first."""
         args = call.args
         state = args.text("state", OPEN)
-        limit, skip = int(args.number("limit", 100, 1, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
+        limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
         args.done()
         if state not in STATES:
             raise Refused(unknown("state", state, STATES))
-        inbox, rows, decisions = self._gate.inbox, list[int](), list[Decision]()
+        inbox, rows, decisions, end = self._gate.inbox, list[int](), list[Decision](), skip + limit
         if state in (OPEN, LAPSED):
-            rows = [*inbox.rows(lapsed=state == LAPSED)]
+            rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
         else:
-            decisions = inbox.decisions() if state == DECIDED else inbox.standing_ones()
-        end, late = skip + limit, came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
+            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_ones())[skip : end + 1]
+        late = came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
-            "rows": [self._row(inbox.row(one), late) for one in rows[skip:end]],
-            "decisions": [self._decision(one) for one in decisions[skip:end]],
-            "more": max(0, len(rows) + len(decisions) - end),
+            "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
+            "decisions": [self._decision(one) for one in decisions[:limit]],
+            "more": len(rows) + len(decisions) > limit,
             "counts": counts(self._gate),
             "oldest": inbox.oldest(),
         }

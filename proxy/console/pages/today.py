@@ -49,7 +49,7 @@ async def waits(visit: Visit) -> Response:
     )
     overdue, doubtful = 0, {"open": 0, "overdue": 0}
     if visit.may(Permission.LOOK):
-        doubtful = (await visit.ask("optout.doubtful", limit=1))["counts"]
+        doubtful = (await visit.ask("optout.doubtful", limit=0))["counts"]
         overdue = sum((await visit.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
     return visit.part(
         "waits",
