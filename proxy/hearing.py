@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 
+from proxy.consents import ConsentByReply
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
+from proxy.policy import agreed
 from proxy.recipient import OptOut
 from proxy.relay import Relay
 from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, understood, widened
@@ -37,6 +39,8 @@ class Manners:
     """… within so many days are a refusal of all marketing; ``widen_after`` 0: never."""
     confirm: Mapping[str, str] = field(default_factory=dict)
     """The confirmation's text by provider; a provider that is not here, or has an empty text, has none."""
+    accepts_consent: bool = False
+    """Whether a consent by reply counts at once; else once it is reviewed."""
 
 
 class Hearing:
@@ -54,7 +58,8 @@ class Hearing:
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
         heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now))
-        if not said.depends and said.kind not in ("optout", "restore"):
+        consents = deliver.state == "readable" and agreed(deliver.text) != ""
+        if not said.depends and said.kind not in ("optout", "restore") and not consents:
             heard.kind = KINDS[said.kind]
             return heard
         try:
@@ -70,6 +75,9 @@ class Hearing:
             self._relay.change(RefusedSaid(heard, self._text_of))
         if self.manners.widen_after:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
+        if consents:
+            relay, accepts = self._relay, self.manners.accepts_consent
+            relay.change(ConsentByReply(heard, relay.rules, relay.store, accepts, self._consented))
         return heard
 
     # ------------------------------------------------------------------ written, in force
@@ -93,6 +101,10 @@ class Hearing:
     def _widened(self, owner: str, change: Widening) -> None:
         assert change.opt_out is not None
         self._tally.optouts["reply", change.opt_out.scope, owner] += 1
+
+    def _consented(self, change: ConsentByReply) -> None:
+        assert change.said is not None
+        self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
 
     def _restored(self, heard: Heard) -> None:
         self._tally.restores[heard.provider,] += 1

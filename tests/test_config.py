@@ -245,6 +245,7 @@ def test_no_password_is_ever_shown() -> None:
          "gate106.yaml:17: providers[1].upstream.system_id: 'a' is taken by providers[0]"),
         (changed("sqlite:///var/lib/gate106/state.db", "/var/lib/state.db"), "gate106.yaml:1: store: must be scheme://… (sqlite:///var/lib/gate106/state.db), not '/var/lib/state.db'"),
         (SMALL + "optout: {widen_after: -1}\n", "gate106.yaml:19: optout.widen_after: must be a whole number from 0 to 64, not -1"),
+        (SMALL + "consent_by_reply: always\n", "gate106.yaml:19: unknown consent_by_reply 'always' (one of accept, review)"),
         (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm)"),
         (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
         (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
@@ -389,6 +390,11 @@ def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() ->
         name for name in described.RELOADED if "." not in name
     }
     assert described.waiting(read(SMALL), read(SMALL)) == []
+
+
+def test_a_consent_by_reply_waits_for_a_review_where_nothing_is_said() -> None:
+    assert read(SMALL).consent_by_reply == "review"
+    assert read(SMALL + "consent_by_reply: accept\n").consent_by_reply == "accept"
 
 
 def test_the_keys_that_a_journal_is_sealed_with_are_files_beside_the_settings_and_the_first_is_the_one_that_seals() -> None:

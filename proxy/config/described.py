@@ -14,7 +14,7 @@ from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
-RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "retention", "people", "revisions.four_eyes")
+RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "consent_by_reply", "retention", "people", "revisions.four_eyes")
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""
@@ -98,6 +98,10 @@ MEANINGS = {
         "what a person is told, once a day for the same refusal, from the port they refused at, if a provider owns "
         "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; "
         '`""`: nothing'
+    ),
+    "consent_by_reply": (
+        "what a person's answer to a registered consent request is ([Consent by reply](messages.md#consent-by-reply)): `review`: a consent "
+        "that waits for a review; `accept`: one that counts at once"
     ),
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",

@@ -297,5 +297,6 @@ class Settings:
     node: int
     category_tag: int | None
     optout: OptOutReplies
+    consent_by_reply: str  # accept | review
     revisions: RuleRevisions
     people: tuple[Person, ...]

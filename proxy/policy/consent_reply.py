@@ -12,6 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from proxy.message import hash16
+from proxy.recipient import CONSENT_REQUEST, Entry
+
 from .text import fold
 
 WORDS = ("同意", "愿意", "确认", "YES", "TY", "YY", "OK", "Y", "是", "1")
@@ -76,6 +79,10 @@ def agreed(text: str) -> str:
     return match[1] if match is not None else ""
 
 
-def declares(code: int, word: str) -> bool:
-    """Whether a request with this code declares a word."""
-    return word in DECLARED[code]
+def consent_answer(text: str, newest: Entry | None) -> str:
+    """The word by which a reply consents to the newest message from the port it came to; empty if it does not: that message is no registered
+    consent request, does not declare the word, or declares it as its opt-out keyword."""
+    if newest is None or not newest.consent or newest.subcategory != CONSENT_REQUEST:
+        return ""
+    word = agreed(text)
+    return word if word in DECLARED[newest.consent] and hash16(word) != newest.keyword else ""

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.consent_reply import CODES, DECLARED, WORDS, agreed, code_of, declared_words, declares
+from proxy.message import Category, hash16
+from proxy.policy.consent_reply import CODES, DECLARED, WORDS, agreed, code_of, consent_answer, declared_words
+from proxy.recipient import CONSENT_REQUEST, Entry
 
+REQUEST = Entry(7, 1, 2, 3, 4, Category.NOTICE, CONSENT_REQUEST, 5, hash16("R"), 1, declared_words("同意请回Y，拒收请回复R"))
 TEXTS = Path(__file__).parents[1] / "data" / "texts"
 
 
@@ -78,7 +81,10 @@ def test_a_reply_that_is_a_word_of_consent_is_read_as_that_word(reply: str, word
     assert agreed(reply) == word
 
 
-@pytest.mark.parametrize("reply", ["", "不同意", "N", "10", "Y1", "同意吗", "不是", "是不是", "同意退订", "我不同意接收", "11", "T", "好的谢谢", "同意" * 30])
+@pytest.mark.parametrize(
+    "reply",
+    ["", "不同意", "N", "10", "Y1", "同意吗", "不是", "是不是", "同意退订", "我不同意接收", "11", "T", "好的谢谢", "同意" * 30],
+)
 def test_anything_else_is_no_consent(reply: str) -> None:
     assert agreed(reply) == ""
 
@@ -86,7 +92,9 @@ def test_anything_else_is_no_consent(reply: str) -> None:
 def test_a_code_has_room_in_an_entry_and_names_one_set_for_ever() -> None:
     assert len(DECLARED) == len(CODES) <= 32
     assert all(words <= frozenset(WORDS) for words in DECLARED)
-    assert DECLARED[:6] == tuple(map(frozenset, ((), ("同意",), ("Y",), ("是",), ("1",), ("YES",))))  # entries on disk have these
+    assert DECLARED[:6] == tuple(
+        map(frozenset, ((), ("同意",), ("Y",), ("是",), ("1",), ("YES",)))
+    )  # entries on disk have these
 
 
 @given(st.frozensets(st.sampled_from(WORDS)))
@@ -94,10 +102,24 @@ def test_of_a_set_without_a_code_the_largest_part_with_one_is_kept(words: frozen
     code = code_of(words)
     assert DECLARED[code] <= words
     assert bool(DECLARED[code]) == bool(words)
-    assert all(declares(code, word) == (word in DECLARED[code]) for word in WORDS)
 
 
 @given(st.text(max_size=200))
 def test_whatever_stands_in_a_text_is_read_in_time(text: str) -> None:
     assert 0 <= declared_words(text) < 32
     assert agreed(text) in ("", *WORDS)
+
+
+def test_a_reply_consents_only_to_a_request_that_declares_its_word() -> None:
+    assert consent_answer("y", REQUEST) == "Y"
+    assert consent_answer("1", REQUEST) == ""
+    assert consent_answer("R", REQUEST) == ""
+    assert consent_answer("Y", None) == ""
+    assert consent_answer("Y", REQUEST._replace(consent=0)) == ""
+    assert consent_answer("Y", REQUEST._replace(subcategory=0)) == ""
+    assert consent_answer("Y", REQUEST._replace(keyword=hash16("Y"))) == ""
+
+
+def test_an_entry_keeps_the_words_of_its_request() -> None:
+    assert Entry.unpack(REQUEST.pack()) == REQUEST
+    assert Entry.unpack(REQUEST._replace(consent=31, subcategory=63, signature=2**48 - 1).pack()).consent == 31
