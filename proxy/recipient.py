@@ -56,7 +56,8 @@ class Entry(NamedTuple):
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, 1 spare, subcategory 6, category 2, state 2), time, provider, port, template."""
+"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, 1 spare, subcategory 6, category 2, state 2), time, provider, port,
+template."""
 _pack_entry = ENTRY.pack
 
 

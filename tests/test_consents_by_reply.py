@@ -71,7 +71,9 @@ def house(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Ask
     again = Asking(rules, disk=house.disk)  # what a restart finds is what was there
     for person in (MING, HONG):
         assert (again.agreed(person), again.proofs(person)) == (house.agreed(person), house.proofs(person))
-    assert [one for one in again.store.consented.batches() if one[1]] == [one for one in house.store.consented.batches() if one[1]]
+    assert [one for one in again.store.consented.batches() if one[1]] == [
+        one for one in house.store.consented.batches() if one[1]
+    ]
 
 
 @pytest.fixture
@@ -143,7 +145,13 @@ def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
     assert (said.text, said.word, said.port, said.provider, said.wording) == (" y ", "Y", JIA, "jia", ASK)
     assert said.signature == hash48("甲店")
     (proof,) = house.proofs()
-    assert (proof.request, proof.requested, proof.time, proof.port, proof.text) == (said.request, asked_s, asked_s + 60, JIA, " y ")
+    assert (proof.request, proof.requested, proof.time, proof.port, proof.text) == (
+        said.request,
+        asked_s,
+        asked_s + 60,
+        JIA,
+        " y ",
+    )
 
 
 @pytest.mark.parametrize("text", ["1", "同意", "是", "好的", "不同意", "YES", "Y吗", "不Y", "N"])

@@ -14,7 +14,9 @@ from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
-RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "consent_by_reply", "retention", "people", "revisions.four_eyes")
+RELOADED = (
+    "http.metrics_allow", "http.tokens", "providers", "optout", "consent_by_reply", "retention", "people", "revisions.four_eyes",
+)  # fmt: skip
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""

@@ -137,7 +137,11 @@ class Consented:
             batch = self._batches[one]
             if batch.given < terms[2]:
                 break
-            if batch[1:8] == (*terms, BY_REPLY, provider) and (batch.wording, batch.state, batch.reviewer) == (wording, state, reviewer):
+            if batch[1:8] == (*terms, BY_REPLY, provider) and (batch.wording, batch.state, batch.reviewer) == (
+                wording,
+                state,
+                reviewer,
+            ):
                 return batch
         return None
 

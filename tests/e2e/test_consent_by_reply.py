@@ -165,7 +165,9 @@ def gates(tmp_path: Path, carrier: Carrier) -> Iterator[list[Asking]]:
         for node in (1, 2):
             folder = tmp_path / f"node-{node}"
             folder.mkdir()
-            gate = gate_at(folder, carrier, carrier={"links": 2}, node=node, store=server.url, shared={"secret": SECRET.decode()})
+            gate = gate_at(
+                folder, carrier, carrier={"links": 2}, node=node, store=server.url, shared={"secret": SECRET.decode()}
+            )
             gate.start()
             after.callback(gate.stop)
             found.append(gate)

@@ -28,9 +28,7 @@ MEND = Said(
 SHAPE = some(among(WORDS))
 
 
-def refusal_since(
-    time: float, refusals: Sequence[OptOut], sender: Sender, facts: Facts, registry: Registry
-) -> OptOut | None:
+def refusal_since(time: float, refusals: Sequence[OptOut], sender: Sender, facts: Facts, registry: Registry) -> OptOut | None:
     """The first refusal on file, one that is over too, that is as new as a consent and covers the message."""
     for one in refusals:
         if one.time < time:
@@ -61,8 +59,10 @@ def condition(node: Node, context: Context) -> Tree:
         if (row := consents.newest(message.recipient, known, of, now)) is not None:
             words.append(row)
         newest = max(words, key=_newest, default=None)
-        if newest is not None and newest.state == "granted" and refusal_since(
-            newest.time, record.opt_outs(), message.sender, facts, registry
+        if (
+            newest is not None
+            and newest.state == "granted"
+            and refusal_since(newest.time, record.opt_outs(), message.sender, facts, registry)
         ):
             return "revoked" in states
         return state_of(newest, max(now, message.content.scheduled or 0.0)) in states  # it must hold when the person gets it
