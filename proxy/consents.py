@@ -17,12 +17,12 @@ from pyroaring import BitMap
 
 from proxy.desk import consents, entries
 from proxy.desk.consents import ConsentFile, ConsentReply, Event, Person, Terms
-from proxy.message import Category, hash32
+from proxy.message import Category
 from proxy.policy import RuleSet, consent_answer, declared_words
 from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.text import normal_signature
 from proxy.recipient import Entry
-from proxy.replies import REPLY_REFERS_S, Heard
+from proxy.replies import Heard, from_port
 from proxy.state import EmbeddedStore, record
 from proxy.state.consent_given import ConsentGiven, give_consent
 from proxy.state.consented import BY_REPLY, Batch, Consented, TooManyBatches
@@ -186,9 +186,8 @@ BY_SETTING = "consent_by_reply: accept"
 
 
 def newest_from(data: bytes, port: str, now: float) -> Entry | None:
-    """The newest message from a port within the time a reply refers to; None where two of one second are."""
-    wanted = hash32(port)
-    there = [one for one in record.entries(data) if one.port == wanted and one.time >= now - REPLY_REFERS_S]
+    """The newest message from a port that a reply may refer to; None where two of one second are."""
+    there = from_port(data, port, now)
     newest = there[-1] if there else None
     return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
 

@@ -98,7 +98,8 @@ MEANINGS = {
     "optout.widen_days": "see above",
     "optout.confirm": (
         "what a person is told, once a day for the same refusal, from the port they refused at, if a provider owns "
-        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; "
+        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; `{who}` stands for the "
+        "signatures that were stopped, which stand behind the sentence otherwise, as far as they fit; "
         '`""`: nothing'
     ),
     "consent_by_reply": (
