@@ -195,15 +195,15 @@ def newest_from(data: bytes, port: str, now: float) -> Entry | None:
 class ConsentByReply:
     """Comes right behind a reply: the consent that it is (a Change)."""
 
-    __slots__ = ("recipient", "said", "_heard", "_rules", "_store", "_accepts", "_then")
+    __slots__ = ("recipient", "said", "_heard", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
-        self, heard: Heard, rules: RuleSet, store: EmbeddedStore, accepts: bool, then: Callable[[ConsentByReply], None]
+        self, heard: Heard, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: it counts at once, else once it is reviewed."""
         self.recipient = heard.recipient
         self.said: ConsentReply | None = None
-        self._heard, self._rules, self._store, self._accepts, self._then = heard, rules, store, accepts, then
+        self._heard, self._rules, self._consented, self._accepts, self._then = heard, rules, consented, accepts, then
 
     def apply(self, data: bytes, now: float) -> bytes:
         self.said, heard = None, self._heard
@@ -216,7 +216,7 @@ class ConsentByReply:
 
     def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
         """None where the request is registered no more, or there is no room for its batch."""
-        heard, registry, consented = self._heard, self._rules.registry, self._store.consented
+        heard, registry, consented = self._heard, self._rules.registry, self._consented
         known = registry.templates.requests_of(request.signature, heard.provider)
         rows = [one for one in known if declared_words(one.text) == request.consent] or known
         if not rows:
@@ -245,7 +245,7 @@ class ConsentByReply:
 
     def done(self, recorded: int) -> None:
         if self.said is not None:
-            consented_beside(self._store.consented, self.said)
+            consented_beside(self._consented, self.said)
             self._then(self)
 
     def unwritten(self) -> bool:

@@ -102,7 +102,7 @@ class Hearing:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
         if consents:
             relay, accepts = self._relay, self.manners.accepts_consent
-            relay.change(ConsentByReply(heard, relay.rules, relay.store, accepts, self._consented))
+            relay.change(ConsentByReply(heard, relay.rules, relay.store.listed.consented, accepts, self._consented))
         return heard
 
     def learn_names(self) -> None:

@@ -158,7 +158,7 @@ def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
 def test_a_word_that_the_request_does_not_declare_is_no_consent(house: Asking, text: str) -> None:
     house.send(JIA, MING, ASK)
     house.reply(MING, JIA, text)
-    assert house.agreed() == house.batches() == []
+    assert (house.agreed(), house.batches()) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["1", "同意", "同意接收", "我同意"])
