@@ -192,10 +192,12 @@ class Reader:
 
     def _consented(self, record: Record) -> Sequence[Row]:
         said = consents.unpack_reply(record.body)
+        text = said.text.encode("utf-8", "replace").decode()
+        state = f"{said.terms.advertiser}, {said.terms.category}"
         return (
             Row(
-                said.recipient, _ms(said.time), record.sequence, 0, "consented", said.provider, port=said.port, text=said.text,
-                message=said.request, state=f"{said.terms.advertiser}, {said.terms.category}",
+                said.recipient, _ms(said.time), record.sequence, 0, "consented", said.provider, port=said.port, text=text,
+                message=said.request, state=state,
             ),
         )  # fmt: skip
 
