@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import signal
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -114,6 +116,16 @@ def test_an_answer_that_is_accepted_lets_marketing_through_until_the_person_opts
     assert (one["source"], one["state"], one["reviewer"]) == ("reply", "accepted", "consent_by_reply: accept")
     assert (one["reply"]["text"], one["reply"]["port"], one["wording"]) == ("Y", PORT, ASK)
     assert "ended" not in one
+
+    assert run("journal", "roll", "--config", accepting.config).returncode == 0
+    found = json.loads(run("find", "--to", LI, "--json", "--config", accepting.config).stdout)["messages"]
+    sent = next(row["id"] for row in found if row["verdict"] == "allow" and "满300" in row["text"])
+    pack = accepting.folder / "pack.zip"
+    made = run("evidence", "pack", "--message", sent, "--out", pack, "--why", "case 1", "--config", accepting.config)
+    assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(pack) as packed:
+        (consent,) = json.loads(packed.read("evidence.json"))["consents"]
+    assert (consent["state"], consent["reply"]["text"], consent["wording"]) == ("accepted", "Y", ASK)
 
     accepting.answer(LI, "R")
     assert accepting.send(LI, AD) == MISSING
