@@ -63,7 +63,7 @@ class Report:
     rules: int = 0
     tests: int = 0
     warnings: list[Problem] = field(default_factory=list)
-    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing."""
+    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing; a consent request without a word."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 check --json`` prints."""
@@ -88,9 +88,8 @@ def check(folder: Path, providers: Iterable[Provider] | None = None, now: float 
 def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
     """The same of a folder that is read already, a draft of it perhaps."""
     problems = crosscheck(loaded.rules, folder.resolve().name, providers) + lint(loaded.rules)
-    report = Report(
-        problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now, loaded.lists))
-    )
+    warnings = sorted(doubts(loaded.rules, loaded.tests, now, loaded.lists, folder.resolve().name))
+    report = Report(problems, len(loaded.rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()

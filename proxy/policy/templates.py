@@ -94,14 +94,18 @@ class Templates:
 
     def requests_of(self, signature_hash: int, provider: str) -> list[TemplateRow]:
         """The consent requests that are registered for a signature and a provider."""
-        return [row for row in self._requests.get(signature_hash, ()) if row.provider in ("", provider)]
+        return [row for row in self._requests_of.get(signature_hash, ()) if row.provider in ("", provider)]
+
+    @property
+    def requests(self) -> list[TemplateRow]:
+        """All consent requests."""
+        return [row for row in self.rows if SUBCATEGORY_CODES.get(row.subcategory) == CONSENT_REQUEST]
 
     @cached_property
-    def _requests(self) -> dict[int, list[TemplateRow]]:
+    def _requests_of(self) -> dict[int, list[TemplateRow]]:
         found: dict[int, list[TemplateRow]] = {}
-        for row in self.rows:
-            if SUBCATEGORY_CODES.get(row.subcategory) == CONSENT_REQUEST:
-                found.setdefault(hash48(normal_signature(row.signature)), []).append(row)
+        for row in self.requests:
+            found.setdefault(hash48(normal_signature(row.signature)), []).append(row)
         return found
 
     @property
