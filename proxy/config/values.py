@@ -297,6 +297,8 @@ class Settings:
     node: int
     category_tag: int | None
     optout: OptOutReplies
+    doubtful_replies: str  # hold | pass
+    doubtful_then: str  # refuse | pass
     consent_by_reply: str  # accept | review
     revisions: RuleRevisions
     people: tuple[Person, ...]
