@@ -66,7 +66,7 @@ def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
         if not declared_words(row.text):
             yield Problem(
                 f"{folder}/registries/templates.csv", row.line,
-                f"template '{row.name}' asks for consent, but for no word to reply: no reply becomes a consent (write 同意请回复Y)",
+                f"template '{row.name}' asks for consent, but for no word to reply: no reply becomes a consent (name one, such as Y or 1)",
             )  # fmt: skip
 
 

@@ -190,7 +190,7 @@ def test_a_registered_consent_request_that_nobody_can_answer_is_a_warning(write:
     text = RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject") + TEST
     report = check(write(text, {"registries/templates.csv": f"template,signature,provider,category,subcategory,text\n{rows}"}))
     assert [str(doubt) for doubt in report.warnings] == [
-        "rules/registries/templates.csv:2: template 'ask' asks for consent, but for no word to reply: no reply becomes a consent (write 同意请回复Y)"
+        "rules/registries/templates.csv:2: template 'ask' asks for consent, but for no word to reply: no reply becomes a consent (name one, such as Y or 1)"
     ]
     assert report.problems == []
 
