@@ -27,10 +27,11 @@ rules:
     then: reject
     reason: consent-missing
 """
-SIGNATURES = "signature,advertiser,group,provider,port,state\n甲店,甲公司,,,,approved\n乙店,乙公司,,,,approved\n"
+SIGNATURES = "signature,advertiser,group,provider,port,state\n甲店,甲公司,,,,approved\n乙店,乙公司,,,,approved\n丙店,丙公司,,,,approved\n"
 ASK = "【甲店】甲店想每月给您发2条优惠短信，为期一年，同意请回Y，拒收请回复R"
 ASK_IN_WORDS = "【乙店】是否同意接收乙店的商品推荐？每周1条，期限6个月，同意回复1或同意"
-TEMPLATES = f"template,signature,provider,category,subcategory,text\nask-jia,甲店,,notice,consent-request,{ASK}\nask-yi,乙店,yi,notice,consent-request,{ASK_IN_WORDS}\n"
+ASK_BY_NUMBER = "【丙店】是否愿意收到丙店的优惠短信？同意回复1，不同意回复2"
+TEMPLATES = f"template,signature,provider,category,subcategory,text\nask-jia,甲店,,notice,consent-request,{ASK}\nask-yi,乙店,yi,notice,consent-request,{ASK_IN_WORDS}\nask-bing,丙店,,notice,consent-request,{ASK_BY_NUMBER}\n"
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +213,15 @@ def test_a_request_registered_for_another_provider_brings_no_consent(house: Aski
     assert house.agreed() == []
 
 
+def test_the_words_of_the_message_count_where_its_digits_differ_from_the_registered_text(accepting: Asking) -> None:
+    assert accepting.send(JIA, MING, ASK_BY_NUMBER.replace("1", "x").replace("2", "1").replace("x", "2")) == 0
+    accepting.reply(MING, JIA, "1")
+    assert accepting.agreed() == []
+    assert accepting.send(JIA, HONG, ASK_BY_NUMBER) == 0
+    accepting.reply(HONG, JIA, "1")
+    assert accepting.agreed(HONG) == ["丙公司 accepted"]
+
+
 def test_a_consent_lifts_no_refusal(accepting: Asking) -> None:
     accepting.send(JIA, MING, ASK)
     accepting.reply(MING, JIA, "R")
@@ -253,5 +263,20 @@ def test_who_is_erased_or_has_a_new_number_has_agreed_to_nothing(house: Asking, 
 def test_a_carrier_that_refuses_the_request_asked_nobody(house: Asking) -> None:
     house.carrier_says = 8
     house.send(JIA, MING, ASK)
+    house.reply(MING, JIA, "Y")
+    assert house.agreed() == []
+
+
+def test_without_room_for_a_batch_the_reply_is_a_reply(house: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.state.consented.BATCHES_MAX", 0)
+    house.send(JIA, MING, ASK)
+    assert house.reply(MING, JIA, "Y") == 0
+    assert (house.agreed(), house.kinds(), house.journalled(entries.CONSENT_REPLY)) == ([], ["reply"], [])
+
+
+def test_a_request_that_is_registered_no_more_brings_no_consent(house: Asking, tmp_path: Path) -> None:
+    house.send(JIA, MING, ASK)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    house.relay.rules = policy.load(tmp_path)
     house.reply(MING, JIA, "Y")
     assert house.agreed() == []
