@@ -132,6 +132,10 @@ class Registry:
 
     # --- signatures
 
+    def row_of(self, signature_hash: int) -> SignatureRow | None:
+        """The first row of a signature; None where it is not registered."""
+        return self._by_hash.get(signature_hash)
+
     def advertiser_of(self, signature_hash: int) -> str:
         """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
         row = self._by_hash.get(signature_hash)
