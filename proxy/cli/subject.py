@@ -38,7 +38,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
-    told = ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
     tell(told, json, _lines(told))
 
 
@@ -46,15 +48,15 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     to = told["to"]
     yield f"{to}: {told['region']}"
     for one in told["received"]:
-        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['advertiser'] or 'nobody known'}"
+        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
     for one in told["refusals"]:
         over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['scope']} {one['value']} by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
     yield from lines_about(told)
-    for advertiser in told["asked_for_consent_by"]:
-        yield f"{to}: asked for consent by {advertiser}"
+    for one in told["asked_for_consent"]:
+        yield f"{to}: asked for consent by {one['about']}"
     for one in told["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['advertiser']}, who said: {one['text']}"
+        yield f"{to}: refused {one['about']}, who said: {one['text']}"
     for one in told["complaints"]:
         about = f"of {one['provider']} " if one["provider"] else ""
         yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
@@ -74,7 +76,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
-    told = dict(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why))
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
     told["messages"], told["missing"] = _messages(to, told["to"], config, whole=unmasked)
     if told["messages"] is None:
         warn(

@@ -31,8 +31,7 @@ def _warn(told: Any) -> None:
 
 
 def _words(one: Any) -> str:
-    about = f"{one['scope']} {one['value']}".strip()
-    return f"{about}, by {one['source']} since {when(one['since'])}" + (f", until {when(one['until'])}" if one["until"] else "")
+    return f"{one['about']}, by {one['source']} since {when(one['since'])}" + (f", until {when(one['until'])}" if one["until"] else "")
 
 
 @app.command(
@@ -78,7 +77,9 @@ def remove(
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
 def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Tell what a person refused, and what lists say of them. The journal keeps that somebody looked."""
-    told = ask(config, control, "suppress.show", to=to)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "suppress.show", to=to), to, config)
     _warn(told)
     if json:
         as_json(told)
@@ -97,8 +98,8 @@ def lists(config: Config = CONFIG, control: Control = None, json: Json = False) 
         as_json(told)
         return
     table(
-        ("scope", "value", "source", "numbers", "newest", "until"),
-        ((one["scope"], one["value"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in told["lists"]),
+        ("about", "source", "numbers", "newest", "until"),
+        ((one["about"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in told["lists"]),
         "there are no lists",
     )  # fmt: skip
 

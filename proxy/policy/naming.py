@@ -125,6 +125,14 @@ def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
     return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
 
 
+def nameless(row: Mapping[str, str]) -> bool:
+    """Whether a row with such fields (of a refusal, or of a sender) says no more than a hash."""
+    number = row.get("value", row["advertiser"])
+    if row.get("scope", "advertiser") not in NAMED_SCOPES or row["signature"] or row["advertiser"] not in ("", number):
+        return False
+    return HASH.fullmatch(number) is not None
+
+
 def in_state(state: str, look_up: LookUp) -> Said:
     """The state of a row of the archive (``+advertiser 696592fe4ca2; -port 1069``), with names."""
 
