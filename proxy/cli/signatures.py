@@ -57,8 +57,10 @@ class InJournal:
             return
         self._looks += 1
         self._names = names_of(found.hits) | self._names
-        if not found.more or found.reaches_to == self._until:
+        if not found.more:
             self._why = GONE
+        elif found.reaches_to == self._until:  # more in one millisecond than a look tells
+            self._why = NOT_AMONG
         self._until = found.reaches_to
 
     def _found(self) -> Found | None:

@@ -65,6 +65,12 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"
 
 
+def _in_chinese(told: Mapping[str, Any]) -> Iterator[str]:
+    """Whom they refused, once more for the person who reads it."""
+    for one in told["refusals"]:
+        yield f"{told['to']}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+
+
 @app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
 def export(
     to: To,
@@ -128,7 +134,7 @@ def _page(told: Mapping[str, Any]) -> str:
     from proxy.charts import document
 
     parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
-    parts += [f"<li>{escape(line)}</li>" for line in _lines(told)]
+    parts += [f"<li>{escape(line)}</li>" for line in (*_lines(told), *_in_chinese(told))]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
     parts.append("</ul>")
     if told["messages"]:
