@@ -6,7 +6,19 @@ import pytest
 
 from proxy.message import hash48
 from proxy.policy import naming
-from proxy.policy.naming import GONE, NOT_ASKED, about, as_written, by_names, by_registry, fields, in_state, names_in, nothing, whom
+from proxy.policy.naming import (
+    GONE,
+    NOT_ASKED,
+    about,
+    as_written,
+    by_names,
+    by_registry,
+    fields,
+    in_state,
+    names_in,
+    nothing,
+    whom,
+)
 from proxy.policy.registry import Registries, Registry, SignatureRow
 from proxy.recipient import OptOut
 
