@@ -132,4 +132,4 @@ def _signature(data: bytes) -> str:
         text = read_submit(Frame.of(data), Memo(), 0.0).content.text
     except Malformed:
         return ""
-    return naming.as_written(signature(text).name, text)
+    return naming.signature_written(signature(text).name, text)

@@ -38,7 +38,7 @@ class InJournal:
         self._person, self._config = person, config
         self._names: dict[int, str] = {}
         self._until, self._looks, self._ends = 0.0, 0, 0.0
-        self._why: Said | None = None
+        self._why: Said | None = None if person else GONE
         """Why no more names will be found; None while there is more to read."""
 
     def __call__(self, number: int) -> Known:
@@ -100,7 +100,7 @@ def names_of(hits: Iterable[Hit]) -> dict[int, str]:
     """Signatures by their hash, as these messages had them."""
     from proxy.message import hash48
 
-    return {hash48(hit.signature): naming.as_written(hit.signature, hit.text) for hit in hits if hit.signature}
+    return {hash48(hit.signature): naming.signature_written(hit.signature, hit.text) for hit in hits if hit.signature}
 
 
 def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def names_in(refusals: Iterable[OptOut]) -> dict[int, str]:
     return {hash48(normal_signature(name)): name for name in named}
 
 
-def as_written(name: str, text: str) -> str:
+def signature_written(name: str, text: str) -> str:
     """The signature of a text as it stands there; ``name``, as it is looked up, where the text does not have it (digits of a code are
     masked, too)."""
     found = next((one for one in _WRITTEN.findall(text) if normal_signature(one) == name), name)

@@ -10,7 +10,7 @@ from proxy.policy.naming import (
     GONE,
     NOT_ASKED,
     about,
-    as_written,
+    signature_written,
     by_names,
     by_registry,
     fields,
@@ -78,10 +78,10 @@ def test_a_list_that_names_a_signature_names_the_hash_of_a_reply_too() -> None:
 
 
 def test_a_signature_is_shown_as_it_was_written_without_what_a_screen_obeys() -> None:
-    assert as_written("ABC店", "【ａ b c\u202e店】双11") == "ａ b c店"
-    assert as_written("甲店", "no signature here") == "甲店"
-    assert as_written("13800210500", "【13800210500】x") == "138****0500"
-    assert len(as_written("甲店", f"【甲{' ' * 150}店】")) <= naming.WRITTEN_MAX
+    assert signature_written("ABC店", "【ａ b c\u202e店】双11") == "ａ b c店"
+    assert signature_written("甲店", "no signature here") == "甲店"
+    assert signature_written("13800210500", "【13800210500】x") == "138****0500"
+    assert len(signature_written("甲店", f"【甲{' ' * 150}店】")) <= naming.WRITTEN_MAX
 
 
 def test_rows_of_the_archive_are_told_by_name() -> None:
