@@ -39,7 +39,7 @@ class CannotTrace(Exception):
 def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
     """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
     recipient = person_of(number)
-    known = _registry(config)
+    known = registry_of(config)
     folders = [] if folder is None else [folder]
     sealing = Sealing(())
     try:
@@ -97,7 +97,7 @@ def _node_of(folder: Path) -> int:
         return -1
 
 
-def _registry(config: Path) -> Registry:
+def registry_of(config: Path) -> Registry:
     """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
     try:
         return Folder(rules_folder(config)).signatures()

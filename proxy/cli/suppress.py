@@ -31,7 +31,9 @@ def _warn(told: Any) -> None:
 
 
 def _words(one: Any) -> str:
-    return f"{one['about']}, by {one['source']} since {when(one['since'])}" + (f", until {when(one['until'])}" if one["until"] else "")
+    return f"{one['about']}, by {one['source']} since {when(one['since'])}" + (
+        f", until {when(one['until'])}" if one["until"] else ""
+    )
 
 
 @app.command(

@@ -101,9 +101,7 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
-    refused = (
-        f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"]
-    )
+    refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
     later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([

@@ -133,6 +133,11 @@ def nameless(row: Mapping[str, str]) -> bool:
     return HASH.fullmatch(number) is not None
 
 
+def has_hash(state: str) -> bool:
+    """Whether ``in_state`` would look a signature up."""
+    return _IN_STATE.search(state) is not None
+
+
 def in_state(state: str, look_up: LookUp) -> Said:
     """The state of a row of the archive (``+advertiser 696592fe4ca2; -port 1069``), with names."""
 

@@ -442,7 +442,9 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         Read(lambda data: "TD", lambda data: "乙店"),
         NOON + 400,
     )
-    told = [(one.what, found.said(one.says).split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")]
+    told = [
+        (one.what, found.said(one.says).split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")
+    ]
     assert [what for what, _ in told] == ["stopped", "restored", "sent", "stopped", "sent"]
     assert "somebody else's since 2025-11-11T12:00:30" in told[1][1]
     assert found.wrong == 1, "only what came after it was forgotten went against a refusal"

@@ -88,3 +88,21 @@ def test_subject_show_and_the_copy_for_the_person_name_them_too(gate: Gate, tmp_
     assert "广告主【&lt;b&gt;乙店】(未报备)" in page
     assert "<b>乙" not in page, "what a stranger wrote is text"
     assert YI not in page
+
+
+def test_find_tells_what_was_stopped_by_name_too(gate: Gate) -> None:
+    lines = said(gate, "find", "--to", LI)
+    assert f"stopped  jia 10690011  {REGISTERED}" in lines
+    assert f"stopped  jia 10690012  {WRITTEN}" in lines
+    assert YI not in lines
+    stopped = [one for one in asked(gate, "find", "--to", LI)["events"] if one["what"] == "stopped"]
+    assert [(one["state"], one["about"]) for one in stopped] == [
+        (f"advertiser {JIA}", REGISTERED), (f"advertiser {YI}", WRITTEN),
+    ]  # fmt: skip
+
+
+def test_the_trace_names_them_too(gate: Gate) -> None:
+    lines = said(gate, "optout", "trace", "--to", LI)
+    assert f"marketing of {REGISTERED}, at once, by reply" in lines
+    assert f"marketing of {WRITTEN} since" in lines
+    assert YI not in lines

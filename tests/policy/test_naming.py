@@ -10,13 +10,13 @@ from proxy.policy.naming import (
     GONE,
     NOT_ASKED,
     about,
-    signature_written,
     by_names,
     by_registry,
     fields,
     in_state,
     names_in,
     nothing,
+    signature_written,
     whom,
 )
 from proxy.policy.registry import Registries, Registry, SignatureRow
