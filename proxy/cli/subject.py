@@ -12,6 +12,7 @@ import typer
 
 from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
 from proxy.cli.consent import lines_about
+from proxy.shown import plain
 
 app = typer.Typer(
     help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
@@ -44,7 +45,8 @@ def show(
     tell(told, json, _lines(told))
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+def _lines(told: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+    """``chinese``: whom they refused once more, for the person who reads it."""
     to = told["to"]
     yield f"{to}: {told['region']}"
     for one in told["received"]:
@@ -52,6 +54,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for one in told["refusals"]:
         over = "" if one["in_force"] else ", over"
         yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        if chinese:
+            yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from lines_about(told)
     for one in told["asked_for_consent"]:
         yield f"{to}: asked for consent by {one['about']}"
@@ -63,12 +67,6 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     if told["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"
-
-
-def _in_chinese(told: Mapping[str, Any]) -> Iterator[str]:
-    """Whom they refused, once more for the person who reads it."""
-    for one in told["refusals"]:
-        yield f"{told['to']}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
 
 
 @app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
@@ -134,14 +132,14 @@ def _page(told: Mapping[str, Any]) -> str:
     from proxy.charts import document
 
     parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
-    parts += [f"<li>{escape(line)}</li>" for line in (*_lines(told), *_in_chinese(told))]
+    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(told, chinese=True)]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
     parts.append("</ul>")
     if told["messages"]:
         heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
         parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
         for one in told["messages"]:
-            cells = [when(one["at"]), *(str(one[head]) for head in heads[1:])]
+            cells = [when(one["at"]), *(plain(str(one[head]), " ") for head in heads[1:])]
             parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
         parts.append("</table>")
     return document(told["to"], "".join(parts), "en")
