@@ -10,10 +10,12 @@ import pytest
 from proxy.cli import signatures
 from proxy.cli.signatures import InJournal, with_names
 from proxy.desk.journal import Journal, OsDisk
+from proxy.desk.sealing import Ring
 from proxy.message import hash48
 from proxy.policy.naming import GONE, UNREADABLE
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import Shelf, synced
+from tests.archive.test_erasing import PERSON, Case
 from tests.house import NOON, SHANGHAI, House
 
 JIA, YI, BING, NOBODY = (hash48(name) for name in ("甲店", "乙店", "丙店", "没有发过"))
@@ -98,3 +100,25 @@ def test_what_the_gate_knew_by_a_hash_is_told_by_name_and_the_rest_is_left_as_it
     assert second["about_zh"] == f"广告主, 签名未知({NOBODY:012x}): 该短信已不在保存的日志里"
     assert others == told["refusals"][2:]
     assert named["received"][0]["about_zh"] == "【乙 店】(未报备)"
+
+
+class Named(Case):
+    """To the person, and to nobody else, something is sent under a name of its own."""
+
+    def unread(self) -> None:
+        self.house.submit("jia", PERSON, "【乙店】上新 拒收请回复R")
+        for transit in self.house.at_carrier():
+            self.house.carrier_says(transit, submit_sm_resp(1, 0, b"B-2"))
+
+
+def test_what_was_erased_is_told_by_no_name_again(tmp_path: Path) -> None:
+    case = Named(tmp_path / "case", Ring())
+    config = tmp_path / "gate106.yaml"
+    config.write_text(
+        f"store: sqlite:///{tmp_path}/state.db\njournal: {case.disk.path}\n"
+        f"archive: {{folder: {case.shelf.folder}, keys: {case.folder}/keys}}\n"
+    )
+    assert InJournal(PERSON, config)(YI).signature == "乙店"
+    case.erase()
+    known = InJournal(PERSON, config)(YI)
+    assert (known.signature, known.why) == ("", GONE)
