@@ -27,8 +27,9 @@ NOT_AMONG = Said(
     f"its message is not among the newest {MESSAGES_A_LOOK * LOOKS_MAX:,} of this person",
     f"不在此人最近 {MESSAGES_A_LOOK * LOOKS_MAX:,} 条短信中",
 )
+REFUSALS = ("refusals", "removed")
 SENDERS = ("received", "asked_for_consent", "texts_of_whom_they_refused")
-"""Lists in what ``subject.show`` tells that name a sender each."""
+"""Lists in what a gate tells, of refusals and of senders."""
 
 
 class InJournal:
@@ -104,12 +105,13 @@ def names_of(hits: Iterable[Hit]) -> dict[int, str]:
 
 
 def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
-    """What ``suppress.show`` or ``subject.show`` told of a person, with names where the gate knew only a hash."""
+    """What a command of ``suppress`` or ``subject`` told of a person, with names where the gate knew only a hash."""
     from proxy.number import recipient_of
 
     look_up = InJournal(recipient_of(to), config)
-    named = {name: [_sender(one, look_up) for one in told[name]] for name in SENDERS if name in told}
-    return {**told, **named, "refusals": [_refusal(one, look_up) for one in told["refusals"]]}
+    senders = {name: [_sender(one, look_up) for one in told[name]] for name in SENDERS if name in told}
+    refusals = {name: [_refusal(one, look_up) for one in told[name]] for name in REFUSALS if name in told}
+    return {**told, **senders, **refusals}
 
 
 def _refusal(told: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:

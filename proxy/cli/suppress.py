@@ -63,7 +63,7 @@ def remove(
     to: To,
     why: Why,
     scope: Annotated[str | None, typer.Option("--scope", help="Only refusals of this scope.")] = None,
-    value: Annotated[str | None, typer.Option("--value", help="Only of this one.")] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Only of this one, as `suppress show` names it.")] = None,
     source: Annotated[
         str | None, typer.Option("--source", help="Only by these: officer, complaint, import; reply and hotline must be named.")
     ] = None,
@@ -72,7 +72,11 @@ def remove(
     json: Json = False,
 ) -> None:
     """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
-    told = ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(
+        ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why), to, config
+    )
     tell(told, json, (f"{told['to']}: removed {_words(one)}" for one in told["removed"]))
 
 

@@ -98,9 +98,10 @@ class _Suppress:
         args.done()
         scope = "all" if scope == "global" else scope
         own_word = [False]
+        registry = self._gate.relay.rules.registry
 
         def wanted(one: OptOut) -> bool:
-            if (scope and one.scope != scope) or (value and one.value != value):
+            if (scope and one.scope != scope) or (value and not naming.names(one, value, registry)):
                 return False
             if one.source in OWN_WORD and source != one.source:
                 own_word[0] = True

@@ -125,6 +125,16 @@ def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
     return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
 
 
+def names(refusal: OptOut, name: str, registry: Registry) -> bool:
+    """Whether somebody means this refusal by a name: its value as it is, or of a hash the signature, or the registered advertiser."""
+    if refusal.value == name:
+        return True
+    if refusal.scope not in NAMED_SCOPES or not HASH.fullmatch(refusal.value):
+        return False
+    number = int(refusal.value, 16)
+    return number == hash48(normal_signature(name.strip("【】"))) or registry.advertiser_of(number) == name
+
+
 def nameless(row: Mapping[str, str]) -> bool:
     """Whether a row with such fields (of a refusal, or of a sender) says no more than a hash."""
     number = row.get("value", row["advertiser"])

@@ -106,3 +106,14 @@ def test_the_trace_names_them_too(gate: Gate) -> None:
     assert f"marketing of {REGISTERED}, at once, by reply" in lines
     assert f"marketing of {WRITTEN} since" in lines
     assert YI not in lines
+
+
+def test_a_refusal_is_taken_back_by_the_name_that_is_shown(gate: Gate) -> None:
+    back = ("suppress", "remove", "--to", LI, "--scope", "advertiser", "--source", "reply", "--why", "they called")
+    (removed,) = asked(gate, *back, "--value", "【<b>乙店】")["removed"]
+    assert (removed["value"], removed["about"]) == (YI, WRITTEN)
+    assert REGISTERED in said(gate, *back, "--value", "甲公司")
+    assert "nothing is suppressed" in said(gate, "suppress", "show", "--to", LI)
+    trace = said(gate, "optout", "trace", "--to", LI)
+    assert f"restored  marketing of {WRITTEN}, by " in trace
+    assert "in force now: none" in trace

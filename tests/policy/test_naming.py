@@ -84,6 +84,15 @@ def test_a_signature_is_shown_as_it_was_written_without_what_a_screen_obeys() ->
     assert len(signature_written("甲店", f"【甲{' ' * 150}店】")) <= naming.WRITTEN_MAX
 
 
+def test_who_takes_a_refusal_back_may_say_the_name_that_is_shown() -> None:
+    for one in (refused("advertiser", JIA), refused("signature", JIA)):
+        assert [naming.names(one, name, REGISTRY) for name in (one.value, "甲店", "【甲 店】", "甲公司", "乙店")] == [
+            True, True, True, True, False,
+        ]  # fmt: skip
+    assert not naming.names(refused("port", "106900112233"), "甲店", REGISTRY)
+    assert not naming.names(refused("provider", "jia"), "yi", REGISTRY)
+
+
 def test_rows_of_the_archive_are_told_by_name() -> None:
     said = in_state(f"+advertiser {JIA:012x}; -port 1069", LOOK_UP)
     assert (str(said), said.zh) == ("+advertiser 甲公司【甲 店】; -port 1069", "+广告主 甲公司【甲 店】; -port 1069")
