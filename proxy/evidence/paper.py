@@ -26,7 +26,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 from proxy.policy import moments
 from proxy.policy.telling import FEATURES
 from proxy.shown import plain
-from proxy.wording import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
+from proxy.wording import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 
 FONT, LATIN = "STSong-Light", "Helvetica"
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
@@ -101,11 +101,8 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
-    refused = (
-        f"{both(one['scope'], SCOPES)} {one['value']} ({both(one['source'])}, {_stamp(one['since'])})"
-        for one in person["refusals"]
-    )
-    later = (f"{_stamp(one['at'])} {both(one['scope'], SCOPES)} {one['value']}" for one in person["refused_later"])
+    refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
+    later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
         ("已拒收 refused", "; ".join(refused)),
@@ -116,7 +113,7 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
     yield _table(
         ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
         [
-            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], one["proof"])
+            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one))
             for one in said["consents"]
         ],
         "没有登记的同意 No consent is registered",
@@ -164,6 +161,13 @@ def _read(message: Mapping[str, Any]) -> Rows:
         ),
         ("判定所据 found", "; ".join(found)),
     ]  # fmt: skip
+
+
+def _whom(refusal: Mapping[str, Any]) -> str:
+    """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
+    if "about" not in refusal:
+        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}"
+    return f"{refusal['about_zh']} {refusal['about']}"
 
 
 def _today(message: Mapping[str, Any]) -> str:
@@ -246,6 +250,19 @@ def _standing(penalty: Mapping[str, Any]) -> str:
 
 def _when(at: float) -> str:
     return moments.local(at) if at else ""
+
+
+def _proof_of(one: Mapping[str, Any]) -> str:
+    """What proves a consent, by reply or not, and what ended it."""
+    proof = str(one["proof"])
+    if (reply := one.get("reply")) is not None:
+        proof += (
+            f"; 回复 reply “{reply['text']}” {_stamp(reply['time'])} → {reply['port']}; "
+            f"请求 request {reply['message']}, {_stamp(reply['requested'])}: {one['wording']}"
+        )
+    if (ended := one.get("ended")) is not None:
+        proof += f"; 终止于 ended {_stamp(ended['time'])} ({both(ended['by'], ENDS)})"
+    return proof
 
 
 def _stamp(written: str) -> str:

@@ -24,7 +24,7 @@ from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.inbox import Row, came_before
 from proxy.ops.papers import asked_of
-from proxy.policy.text import signature
+from proxy.policy.naming import GONE, Known, by_names, by_registry, fields, nothing
 from proxy.recipient import HOLD_S, OptOut
 from proxy.replies import ReplyTo, refused_by
 from proxy.shown import numbers_masked, without_digits
@@ -94,18 +94,24 @@ class _Doubtful:
             "port": first.port,
             "provider": first.provider,
             "answered": self._answered(first.context, first.answered),
-            "held": [{"scope": one.scope, "value": one.value} for one in first.held],
+            "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in first.held],
         }
 
     def _answered(self, context: Context, text: str) -> dict[str, Any]:
         """The message; empty words where there was none, or what is not known of it any more."""
-        advertiser = self._gate.relay.rules.registry.advertiser_of(context.signature) if context.signature else ""
+        known = self._known(context.signature) if context.signature else Known()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
-            "signature": signature(text).name or self._gate.store.dictionary.signature(context.signature),
-            "advertiser": advertiser,
+            "signature": known.signature,
+            "advertiser": known.advertiser,
             "text": shown(without_digits(text) if context.category == Category.OTP else text),
         }
+
+    def _known(self, signature: int) -> Known:
+        """By the registry, and by what messages brought."""
+        met = self._gate.store.dictionary.signature(signature)
+        registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
+        return by_registry(registry, by_names(names, nothing(GONE)))(signature)
 
     def _decision(self, one: Decision) -> dict[str, Any]:
         said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}

@@ -101,6 +101,23 @@ def test_what_a_person_measured_nothing_for_has_their_reason() -> None:
     assert "理由: 函" in drawn
 
 
+def test_whom_the_person_refused_stands_on_paper_by_name_and_a_strangers_markup_is_text() -> None:
+    at = "2026-11-11T10:00:00+08:00"
+    written = {
+        "scope": "advertiser",
+        "value": "0" * 12,
+        "about": "advertiser 【<b>乙店】 (not registered)",
+        "about_zh": "广告主【<b>乙店】(未报备)",
+    }
+    before = {"scope": "advertiser", "value": "0" * 12}
+    person = {"refusals": [written | {"source": "reply", "since": at}], "received": [], "refused_later": [before | {"at": at}]}
+    drawn = texts(
+        paper._evidence({"message": MESSAGE | {"person": person}, "proof": PROOF, "masked": True, "consents": [], "rules": []})
+    )
+    assert "广告主【<b>乙店】(未报备) advertiser 【<b>乙店】 (not registered) (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+    assert f"2026-11-11 10:00:00 广告主 advertiser {'0' * 12}" in drawn, "a pack of an earlier gate"
+
+
 def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None:
     drawn = texts(paper._evidence({"message": MESSAGE, "proof": PROOF, "masked": True, "consents": [], "rules": []}))
     for line in (
@@ -196,3 +213,22 @@ def test_nothing_is_wider_than_its_column_and_what_is_higher_than_a_page_goes_on
         for cell in cells(part) if isinstance(part, Table) else ():
             left = (line[0] if isinstance(line, tuple) else line.extraSpace for line in cell.blPara.lines)
             assert min(left, default=0) >= -PADDED, "a mark of punctuation may hang over"
+
+
+def test_what_proves_a_consent_by_reply_and_what_ended_it_stand_beside_its_digest() -> None:
+    consent = {
+        "advertiser": "甲公司", "category": "marketing", "state": "accepted", "since": "2025-11-11 00:00:00", "until": "", "proof": "SHA-256 ab",
+        "reviewed_by": "wang", "wording": "同意请回Y",
+        "reply": {"time": "2025-11-11 10:00:00", "text": "Y", "port": "1069001", "message": 4711, "requested": "2025-11-11 09:00:00"},
+        "ended": {"time": "2025-11-12 08:00:00", "by": "opt-out", "source": "reply"},
+    }  # fmt: skip
+    said = {"message": MESSAGE, "proof": PROOF, "masked": True, "consents": [consent], "rules": []}
+    drawn = "".join(texts(paper._evidence(said)))
+    for words in (
+        "SHA-256 ab",
+        "“Y” 2025-11-11 10:00:00",
+        "1069001",
+        "4711, 2025-11-11 09:00:00: 同意请回Y",
+        "2025-11-12 08:00:00 (退订 opt-out)",
+    ):
+        assert words in drawn
