@@ -53,6 +53,7 @@ class SimStore:
         self.orders = Orders()
         self.history = History()
         self.cases, self.penalties, self.hours, self.hours_apart = Papers(), Papers(), Papers(), Papers()
+        self.doubtful, self.decisions = Papers(), Papers()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)
