@@ -979,3 +979,13 @@ def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) 
         house.reply(HONG, JIA, "這是退訂嗎？")
         assert house.kinds()[-1] == kind
         assert (house.send(JIA, HONG, "【甲店】双11券"), inbox_of(house).open) == (status, 0)
+
+
+def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners())
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0
+    (key,) = inbox_of(house).rows()
+    row = inbox_of(house).row(key)
+    assert (house.kinds(), row.holding) == (["review"], 0), row.first
+    assert house.send(JIA, MING, ad("甲店")) == 0

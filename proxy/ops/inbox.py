@@ -21,7 +21,16 @@ from itertools import islice
 from typing import NamedTuple
 
 from proxy.approvals import Impossible
-from proxy.desk.doubtful import LISTED_MAX, Context, Decision, Doubtful, id_of, unpack_decision, unpack_doubtful
+from proxy.desk.doubtful import (
+    LISTED_MAX,
+    TEXT_CHARACTERS_MAX,
+    Context,
+    Decision,
+    Doubtful,
+    id_of,
+    unpack_decision,
+    unpack_doubtful,
+)
 from proxy.policy.holidays import Holidays
 from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.text import fold
@@ -71,7 +80,7 @@ class _Place(NamedTuple):
 
 def words_of(text: str) -> str:
     """What counts of a reply: its letters and digits, folded, in capitals; signs where there is nothing else."""
-    folded = fold(text)
+    folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
 

@@ -139,6 +139,13 @@ def test_a_standing_decision_answers_for_equal_words_in_an_equal_context_until_i
         assert now.again().inbox.standing_ones() == []
 
 
+def test_a_standing_decision_answers_for_a_story_that_its_record_has_cut(desk: Desk) -> None:
+    story = "退订失败" * 200
+    desk.comes(story)
+    desk.decides(next(desk.inbox.rows()), yes=True, standing=True)
+    assert desk.inbox.standing(story, SALE, "1069001")
+
+
 def test_after_seven_days_a_reply_is_not_open_and_can_be_decided_still(desk: Desk) -> None:
     desk.comes()
     key = next(desk.inbox.rows())
