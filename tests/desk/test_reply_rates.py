@@ -1,0 +1,73 @@
+"""How long a silence may last: the formulas, and that they keep what they promise on simulated ports."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from proxy.desk.reply_rates import (
+    CHANCE_MAX,
+    PORTS_MIN,
+    REPLIES_MIN,
+    chance,
+    low_rate,
+    lower_bound,
+    silent_after,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("replies", "quantile"), [(5, 1.970), (10, 5.425), (20, 13.255), (100, 84.139), (1000, 948.56)])
+def test_the_lower_bound_is_the_gamma_quantile(replies, quantile):
+    assert lower_bound(replies, 1000) * 1000 == pytest.approx(quantile, rel=0.005)
+
+
+def test_a_port_exceeds_its_lower_bound_nineteen_times_of_twenty():
+    source, rate, right = random.Random(36), 0.003, 0
+    for _ in range(2000):
+        until = sum(source.expovariate(rate) for _ in range(8))
+        right += lower_bound(8, round(until)) <= rate
+    assert right / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_port_with_few_replies_has_no_rate():
+    assert lower_bound(REPLIES_MIN - 1, 10) == 0.0
+    assert lower_bound(REPLIES_MIN, 0) == 0.0
+
+
+def test_too_few_ports_make_no_rate():
+    assert low_rate([0.001] * (PORTS_MIN - 1) + [0.0] * 100) == 0.0
+
+
+@pytest.mark.parametrize(("ports", "below"), [(20, 0), (39, 1), (40, 1), (100, 4), (1000, 49)])
+def test_nineteen_of_twenty_ports_exceed_the_low_rate(ports, below):
+    rates = [number / 1000 for number in range(1, ports + 1)]
+    random.Random(1).shuffle(rates)
+    assert sum(rate < low_rate(rates) for rate in rates) == below
+
+
+def test_the_chances_of_all_silences_of_a_port_add_up_to_what_is_allowed():
+    """A silence that just reaches its bound has the chance CHANCE_MAX after correction; before it, the sum over 1/(k(k+1)) is 1."""
+    spent = 0.0
+    for silences in range(1, 10_000):
+        expected = math.log(silences * (silences + 1) / CHANCE_MAX)
+        assert chance(expected, silences) == pytest.approx(CHANCE_MAX)
+        spent += math.exp(-expected)
+    assert spent <= CHANCE_MAX
+
+
+@pytest.mark.parametrize(
+    ("rate", "silences", "advertisements"),
+    [
+        (0.01, 1, 1290),
+        (0.001, 1, 12_900),
+        (0.0001, 1, 128_993),
+        (0.01, 101, 2145),
+        (0.001, 101, 21_447),
+        (0.0001, 101, 214_464),
+    ],
+)
+def test_a_dead_port_is_found_after_so_many_advertisements(rate, silences, advertisements):
+    assert silent_after(rate, silences) == advertisements
+    assert chance(rate * advertisements, silences) < CHANCE_MAX <= chance(rate * (advertisements - 1), silences)
