@@ -54,6 +54,7 @@ class Hearing:
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
         heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now))
+        heard.keyword = said.keyword
         if not said.depends and said.kind not in ("optout", "restore"):
             heard.kind = KINDS[said.kind]
             return heard

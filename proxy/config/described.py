@@ -99,6 +99,10 @@ MEANINGS = {
         "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; "
         '`""`: nothing'
     ),
+    "optout.answer_hours": (
+        "an advertisement counts as unanswered once it is so old: people take their time; before that no port is "
+        "called silent, see [Reply paths](messages.md#reply-paths)"
+    ),
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
@@ -223,7 +227,7 @@ DEFAULTS = {
     "people[].roles": "`[approver]`",
 }
 """Where the default is no value of its own."""
-_UNITS = {"_s": "s", ".hours": "hours", "days": "days", "egabytes": "MB"}
+_UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class Setting(NamedTuple):

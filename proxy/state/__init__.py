@@ -172,6 +172,8 @@ class EmbeddedStore(Store, Protocol):
     """What was counted of providers, by hours since 1970."""
     hours_apart: Papers
     """... by signature."""
+    reply_paths: Papers
+    """Advertisements and replies by port prefix (desk.reply_paths)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

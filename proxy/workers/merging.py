@@ -36,6 +36,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "penalties": "max",
     "complaints_overdue": "max",
     "consent_tasks": "max",
+    "reply_paths": "max",
     "suppressed_numbers": "max",
     "provider_binds_limit": "max",
     "certificate_expiry_timestamp_seconds": "min",

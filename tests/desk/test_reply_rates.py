@@ -65,7 +65,7 @@ def test_the_chances_of_all_silences_of_a_port_add_up_to_what_is_allowed():
         (0.0001, 1, 128_993),
         (0.01, 101, 2145),
         (0.001, 101, 21_447),
-        (0.0001, 101, 214_464),
+        (0.0001, 101, 214_462),
     ],
 )
 def test_a_dead_port_is_found_after_so_many_advertisements(rate, silences, advertisements):
