@@ -13,7 +13,12 @@ from proxy.wire import submit_sm, submit_sm_resp
 from tests.house import SHANGHAI, House
 from tests.pdus import multi, multi_resp
 
-AD, PLAIN_AD, CODE, ASKS = "【测试】双11券 拒收请回复R", "【测试】双11券", "【测试】验证码482913", "【测试】您的快件已到驿站 退订回TD"
+AD, PLAIN_AD, CODE, ASKS = (
+    "【测试】双11券 拒收请回复R",
+    "【测试】双11券",
+    "【测试】验证码482913",
+    "【测试】您的快件已到驿站 退订回TD",
+)
 MARKETING = {"category": Category.MARKETING}
 NOTICE = {"category": Category.OTP}  # what the text says decides
 
@@ -27,7 +32,9 @@ def _function(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def taken(house: House, status: int = 0) -> None:
     """The carrier answers all that is on its way."""
     for number, transit in enumerate(house.at_carrier()):
-        house.carrier_says(transit, submit_sm_resp(transit.sequence, status, f"m{number}".encode() + b"\0" if not status else b""))
+        house.carrier_says(
+            transit, submit_sm_resp(transit.sequence, status, f"m{number}".encode() + b"\0" if not status else b"")
+        )
 
 
 def test_advertisements_count_once_the_carrier_took_them(tmp_path: Path) -> None:

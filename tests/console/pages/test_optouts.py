@@ -186,3 +186,21 @@ def test_an_uploaded_file_does_not_stay(world: World, browser: Open, tmp_path: P
         "/optouts/lists/import", files={"file": ("x.csv", b"no number")}, scope="all", source="import", why="x"
     )
     assert list(tmp_path.glob("gate106-*")) == []
+
+
+# -- reply paths
+
+
+def test_ports_are_shown_by_whether_replies_reach_the_gate(world: World, browser: Open) -> None:
+    world.send("jia", GUS, AD)
+    world.carrier.acknowledged(world.carrier.reply(GUS, "1069001", "好的".encode("utf-16-be"), data_coding=8))
+    for language, words in (
+        ("zh", ("退订通路", "通", "未证明", "已证明的端口还太少")),
+        ("en", ("Reply paths", "proven", "too few ports".capitalize())),
+    ):
+        text = browser("chen", language).get("/optouts/paths").text
+        for word in words:
+            assert word in text, word
+    text = browser("chen").get("/optouts/paths", state="unproven").text
+    assert ("1069002" in text, "1069001" in text) == (True, False)
+    assert "没有符合条件" in browser("chen").get("/optouts/paths", q="nobody").text
