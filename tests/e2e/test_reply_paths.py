@@ -132,3 +132,19 @@ def test_a_reply_to_one_gate_proves_the_path_at_the_other(tmp_path: Path) -> Non
         gates[1].wait()
         gates[1].start()
         until(lambda: paths(gates[1])["1069001"]["state"] == "proven", "the proof after a kill")
+
+
+@needs("valkey")
+def test_workers_of_one_gate_count_together(tmp_path: Path) -> None:
+    with ExitStack() as after:
+        server, carrier = server_and_carrier(tmp_path, after)
+        gate = gate_on(tmp_path / "gate", 1, carrier, server, RULES)
+        gate.start(more=("--workers", "2"))
+        after.callback(gate.stop)
+        for _ in range(4):  # each connection is one worker's
+            advertise(gate, "jia", "10690015", 5)
+        counted(gate, "1069001", ADS * 7 // 8)
+        answer(carrier, "10690015")
+        until(lambda: paths(gate)["1069001"]["state"] == "proven", "the proof at the first worker")
+        for state, count in (("proven", 1), ("unproven", 2)):  # each worker looks now and then
+            until(lambda state=state, count=count: gate.metric("gate106_reply_paths", state=state) == count, "the metric", 30)
