@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,12 @@ class Gate:
             lines.append(line["path"])
 
         call: Any = SimpleNamespace(args=Args(args), say=say)
-        told = asyncio.run(commands(self, self.keeper)["optout.paths"](call))  # type: ignore[arg-type, arg-type]
+        gate: Any = self
+
+        async def ask() -> Mapping[str, Any]:
+            return await commands(gate, self.keeper)["optout.paths"](call)
+
+        told = asyncio.run(ask())
         return lines, dict(told)
 
 
