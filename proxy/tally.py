@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Mapping
 
 from proxy.apart import Apart
 from proxy.compiled import compiled
@@ -81,7 +82,14 @@ class Tally:
         self.bind_failures = _ints()  # cause, provider
         self.disturbances = _ints()  # side, cause, peer
         self.apart = Apart()
+        self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
         self.sent_after_optout = 0
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
+
+    def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
+        """From now on they are counted anew."""
+        counted, self.advertised = self.advertised, defaultdict(int)
+        return counted
