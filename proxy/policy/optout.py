@@ -101,7 +101,7 @@ _MESSAGES = (
     r"messages?|texts?|sms|spam|ads?|shit|crap|nonsense|bullshit|advertising|advertisements?|promotions?|promo|marketing|again|anymore|any more|subscription|from|your|the|"
     r"lists?|any|more|to|off|and|every|everything|bothering|harassing|immediately|at once|already|ever|for good|database|system|of|you)\b)*+"
 )
-_HELLO = r"(?:(?:please|pls|plz|kindly|just|hi|hello|hey|sorry|wrong number|i said|can you|could you|would you|i want to|i would like to|i wish to|ok|and) )*+"
+_HELLO = r"(?:(?:please|pls|plz|kindly|just|hi|hello|hey|sorry|wrong number|wrong person|i said|can you|could you|would you|i want to|i would like to|i wish to|ok|and) )*+"
 _ENGLISH = tuple(
     re.compile(pattern)
     for pattern in (
@@ -113,7 +113,7 @@ _ENGLISH = tuple(
         rf"(?:i am |im |i m |we are |sorry )*+(?:not|no longer|never) interested(?: in{_MESSAGES})?(?: please| thanks| thank you| sorry| stop| at all)*+",
         r"no (?:thanks|thank you|thx|sms|ads?|spam|texts?|messages?|msgs?|marketing|advertising|promotions?)(?: please| any more| anymore)?",
         rf"i? ?(?:do not|dont|don t|no longer) (?:want|need|wish)(?: to receive| to get)?{_MESSAGES}",
-        r"(?:leave me alone|fuck off|piss off|go away|get lost|enough|stop it|i never (?:subscribed|signed up)(?: to this| for this)?|i did not (?:subscribe|sign up))(?: stop| please)?",
+        r"(?:leave me alone|fuck off|piss off|go away|get lost|enough|stop it|i (?:have )?never (?:subscribed|signed up)(?: to this| for this)?|i (?:did not|didnt|didn t) (?:subscribe|sign up)(?: to this| for this| to these| for these)?)(?: stop| please)?",
     )
 )
 _ENGLISH_MESSAGES = re.compile(
@@ -147,10 +147,12 @@ _SPEAKS_OF_IT = re.compile(
     "回复?(?:TD|TB|QX|T|R|N|0000)(?![0-9A-Z])|投诉|举报|骚扰|12321|UNSUBSCRIB|OPTOUT|DONTSTOP|DONOTSTOP|HOWTOSTOP|HOWDOISTOP|STOPSENDING|STOPTEXTING|"
     "垃圾(?:短信|广告|信息)|拉黑|屏蔽|(?:删|移|去)[除掉了出]{0,2}我|我的?(?:手机)?号码?.{0,6}(?:删|移除|去掉|拿掉)|不感兴趣|没有?兴趣|无兴趣|(?:短信|广告|推销|推广|推送|营销|发信息).{0,12}"
     "(?:烦|滚|停|够了|不要|不想|不需要|别|关掉|取消|删|拒|受不了)|(?:烦|滚|停|够了|受不了|受够|关掉|取消|拒绝|不需要|讨厌).{0,10}(?:短信|广告|推销|推广|推送|营销|信息)|"
-    "谁.{0,6}(?:让|允许|同意).{0,6}发|(?:没有?|从未|未)(?:订阅|订过|同意|授权|允许)|有完没完|没完没了|别烦|烦死|烦不烦|骚|滚|(?:又|还|老是?|总是?|一直|天天)(?:在|给我)*发|放过我|"
-    "(?:哪|怎么).{0,6}(?:弄|来|得|搞|知道|有).{0,3}我的?(?:手机)?(?:号|电话)|不(?:要|想)再(?:收|看)|JUSHOU|BIEFA|可以停[了止]|受不了|受够|^烦|吵死|去死|SAYSTOP|SAIDSTOP|STOPSPAM"
+    "谁.{0,6}(?:让|允许|同意).{0,6}发|(?:没有?|从未|未)(?:订阅|订过|同意|授权|允许)|有完没完|没完没了|别烦(?!恼)|烦死|烦不烦|骚|滚(?!筒|动|烫|轮|珠|床|滚长)|(?:又|还|老是?|总是?|一直|天天)(?:在发(?!货|烧)|给我发|发(?:短信|消息|信息|广告|个不停))|放过我|"
+    "(?:哪|怎么).{0,6}(?:弄|来|得|搞|知道|有).{0,3}我的?(?:手机)?(?:号|电话)|不(?:要|想)再(?:收|看)|JUSHOU|BIEFA|可以停[了止]|受不了|受够|^烦(?!请|劳|恼|闷)|再(?:给我)?发.{0,3}(?:试试|死|弄|揍|骂|不客气)|消停|清静|安静点|莫挨|离我远|自重|要点?脸|不要脸|贱不贱|死全家|少来|(?:还|又|一直|天天|老|总)发(?:什么发|个|$)|^BLOCK|^SPAM|黑名单|没完|吵死|去死|SAYSTOP|SAIDSTOP|STOPSPAM"
 )
-_EVERYTHING = re.compile("全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|ALL$|ALL(?![A-Z])|EVERYTHING")
+_EVERYTHING = re.compile("全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING")
+_PUSHES = re.compile("骚扰|打扰|推销|推送")
+"""Nobody says so of an appointment."""
 _OF_ONE = re.compile("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
 _ALL_OF = re.compile(r"(?P<word>T|TD|QX|TB|TT|R|N|STOP|退订)(?:ALL|全部|所有)|(?:ALL|全部|所有)(?P<behind>T|TD|QX|TB|TT|R|N|STOP|退订)")
 _ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
@@ -189,8 +191,8 @@ def _read(folded: str, declared: Declared) -> Reply:
     clauses = ",".join(filter(None, re.split(r"[\W_]+", folded.upper())))
     said = _asked_to_stop(word, clauses, folded, declared)
     if said is not None:
-        everything = bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
-        return _answer(said.kind == REFUSAL, said.keyword, declared, everything)
+        everything = bool(_EVERYTHING.search(clauses)) and not _OF_ONE.search(word)
+        return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
     if not _is_spoken_of(word, clauses):
         return Reply("none", candidates[0] if depends else "", depends)
     return Reply("review", "", depends)
@@ -251,8 +253,10 @@ def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> 
 
     if len(word) > CLAUSES_MAX:
         return None
-    if word.isascii() and (said := _said_in_english(folded)) is not None:
-        return said
+    if word.isascii():
+        for spoken in (folded, *re.split("[.,;:!?\n]+", folded)):
+            if (said := _said_in_english(spoken)) is not None:
+                return said
     refused = not (_denied(clauses) or _IN_VAIN.search(clauses))
     if len(word) <= SENTENCE_MAX and refused:
         for form in dict.fromkeys((clauses, word)):
@@ -265,9 +269,9 @@ def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> 
 
 def _said_in_english(folded: str) -> Said | None:
     spoken = " ".join(re.findall("[a-z0-9]+", folded.replace("'", "").replace("’", "")))
-    if not any(pattern.fullmatch(spoken) for pattern in _ENGLISH):
-        return None
-    return Said(REFUSAL if _ENGLISH_MESSAGES.search(spoken) else STOP)
+    if any(pattern.fullmatch(spoken) for pattern in _ENGLISH):
+        return Said(REFUSAL if _ENGLISH_MESSAGES.search(spoken) else STOP)
+    return None
 
 
 def _said_by_a_clause(word: str, clauses: str, refused: bool) -> Said | None:

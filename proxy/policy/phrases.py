@@ -42,9 +42,9 @@ def _phrases(kind: int, orders: bool, *patterns: str) -> list[tuple[int, bool, r
     return [(kind, orders, re.compile(pattern)) for pattern in patterns]
 
 
-_SENT = rf"(?:来|过来|到|给|嚟)*+{v.ME}?(?:的?(?:手机|号码|电话|号)上?)?"
+_SENT = rf"(?:来|过来|到|给|嚟)*+(?:{v.ME}|人家?|别人)?(?:的?(?:手机|号码|电话|号)上?)?"
 _DONT_SEND = rf"{v.NOT}{v.AGAIN}{v.SEND}"
-_DONT_PUSH = rf"(?:{v.NOT}{v.AGAIN}(?:{v.PUSH}|{v.REACH}(?={v.ME}))|{v.NOT}(?:再|继续|在)(?:{v.TO_ME})?{v.SEND}|{v.NOT}{v.AGAIN}{v.TO_ME}{v.SEND}|(?:停止|终止|中止|禁止){v.AGAIN}{v.SEND}|{v.NOT}(?:再|继续|在){v.TO_ME}?{one_of('联系 联络 通知 提醒 打电话 打来')})"
+_DONT_PUSH = rf"(?:{v.NOT}{v.AGAIN}(?:{v.PUSH}|{v.REACH}(?={v.ME}))|{v.NOT}(?:再|继续|在)(?:{v.TO_ME})?{v.SEND}|{v.NOT}{v.HOW}{v.TO_ME}{v.HOW}{v.SEND}|(?:停止|终止|中止|禁止){v.AGAIN}{v.SEND}|{v.NOT}(?:再|继续|在){v.TO_ME}?{one_of('联系 联络 通知 提醒 打电话 打来')})"
 _DONT = rf"(?:{_DONT_PUSH}|{_DONT_SEND})"
 _ANY = "[\u4e00-\u9fff]{0,6}?"
 _NOT_TAKE = rf"(?:{v.NOT}|谢绝|拒|懒得|没兴趣|不欢迎){some(one_of('再 在 要 想 继续 去 愿意 愿 让我 给我'))}{v.TAKE}"
@@ -67,12 +67,13 @@ PHRASES = [
         rf"{v.NAMED}{_ABOUT}{_NOT_TAKE}{v.TAIL}",  # 短信我不要收了
         rf"{_UNWANTED}{v.NAMED}{v.TAIL}",  # 不要广告
         rf"{v.NAMED}{_ABOUT}{_UNWANTED}{v.TAIL}",  # 所有短信都不要
+        rf"{some(one_of('凡是 所有 任何 一切 只要是'))}{v.NAMED}{_ABOUT}{_UNWANTED}{v.TAIL}",
         rf"{v.SURE_MESSAGES}(?:滚|走开|太多了?|太频繁了?|骚扰)",
     ),
     *_phrases(
         REFUSAL, False,
-        rf"{v.SOON}{one_of('回复 回覆 回 发送 编辑 选择 点')}?{v.UNSUBSCRIBE}{some(v.WHICH, v.MESSAGES, v.YOU, v.ALL)}{v.SOON}{v.TAIL}",  # 我要退订
-        rf"{some(v.WHICH, v.MESSAGES, v.ALL)}{v.SOON}{v.UNSUBSCRIBE}{v.TAIL}",  # 你们的短信全部退订
+        rf"{v.SOON}{one_of('回复 回覆 回 发送 编辑 选择 点')}?{v.UNSUBSCRIBE}{some(v.WHICH, v.MESSAGES, v.YOU, v.ALL, one_of('服务 业务 功能'))}{v.SOON}{v.TAIL}",  # 我要退订
+        rf"{some(v.WHICH, v.MESSAGES, v.ALL)}{v.SOON}{v.UNSUBSCRIBE}(?:功能|服务|业务)?{v.TAIL}",  # 你们的短信全部退订
         rf"{_WISH}(?:帮我|帮忙|给我|替我|请|你们|麻烦)++{v.SOON}{v.UNSUBSCRIBE}{some(v.WHICH, v.MESSAGES)}{v.TAIL}(?:吗|么|嘛|不)?",  # 可以帮我退订吗
         rf"{v.SOON}(?:{v.CANCEL}|{v.STOP_NOW}){v.SOON}(?:{v.SEND}|{v.PUSH}|{v.TAKE}|给我发|向我发|向本人发送)?{v.NAMED}(?:功能|服务)?{v.TAIL}",  # 取消短信
         rf"(?:把|将)?{v.NAMED}{v.SOON}(?:给)?(?:{v.CANCEL}|{v.STOP_NOW}|关闭|关掉|关了|删掉|删除|注销){v.TAIL}",  # 把短信停了
@@ -108,20 +109,26 @@ PHRASES = [
     ),
     *_phrases(
         STOP, False,
-        rf"(?!(?:取消|拒绝|停|退|关)了(?:,|$)){v.SOON}{one_of('回复 回覆 回 发送')}?{v.CANCEL}{v.SOON}(?:{v.SEND}|{v.TAKE})?{v.TAIL}",  # 取消
+        rf"{v.SOON}{one_of('回复 回覆 回 发送')}?(?!(?:取消|拒绝|停|退|关)了(?:,|$)){v.CANCEL}{some(v.ALL, '给我')}(?:{v.SEND}|{v.TAKE})?{v.TAIL}",  # 取消
+        rf"{one_of('立即 马上 快 赶紧 请 麻烦 直接 现在')}*(?:给|帮|替)(?:我|老子|爷|俺){v.SOON}{one_of('取消 停 退')}了",
         rf"{_WISH}(?:帮我|帮忙|给我|替我|请|你们|麻烦)++{v.SOON}{v.CANCEL}{v.TAIL}(?:吗|么|嘛|不)?",
-        rf"{v.SOON}(?:删除|删掉|删了|删|关了吧|都关了){v.TAIL}(?=,|$)",
+        rf"{v.SOON}(?!(?:删除|删)了)(?:删除|删掉|删|关了吧|都关了){v.TAIL}(?=,|$)",
+    ),
+    *_phrases(
+        STOP, False,
+        rf"{v.SOON}(?:{v.CANCEL}|不要|不需要){some(v.WHICH)}{one_of('通知 提醒 推荐')}{v.TAIL}(?=,|$)",
     ),
     *_phrases(
         DECLINE, False,
         rf"(?:{v.ME}?对[\u4e00-\u9fff]{{0,10}}?)?{_DECLINING}{one_of('不感冒 不感兴趣 不敢兴趣 不干兴趣 没兴趣 没有兴趣 没什么兴趣 没啥兴趣 没有任何兴趣 无兴趣 毫无兴趣 冇兴趣 唔感兴趣 兴趣不大 无感 不关心 不敢兴致 没性趣')}{v.TAIL}",
         rf"{_DECLINING}{one_of('不需要 不想要 不要 不用 不必 用不着 用不上 不考虑 没需求 没需要 没有需求 没有需要 没这个需求 没这个需要 没有这个需求 没有这方面需求 没有任何需求 无需 无需求 无此需求 唔要 唔使 唔需要 冇需要 不欢迎 不看')}"
-        rf"(?!辣|停|香|葱)(?:{some(one_of('这个 这些 这 你们的 的'), v.OFFERS.replace('|东西', '').replace('|礼品', ''))}{v.TAIL})(?=,|$|[谢别请麻亲拜多感再勿退取以我你烦滚莫对不])",
+        rf"(?!辣|停|香|葱)(?:{some(one_of('这个 这些 这 你们的 的'), v.OFFERS.replace('|东西', '').replace('|礼品', ''))}{v.SPOKEN}{v.PLEASE})(?=,|$|[谢别请麻亲拜多感再勿退取以我你烦滚莫对不])",
         rf"{one_of('优惠 优惠券 折扣 活动 福利 红包 贷款 保险 理财')}{_ABOUT}(?:不要|不需要|不用){v.TAIL}",
-        rf"{_DECLINING}{one_of('不稀罕 不接受 不愿意 不想 不了')}{v.TAIL}",
+        rf"{_DECLINING}{one_of('不稀罕 不接受 不愿意 不想 不了 不缺钱 不差钱')}{v.SPOKEN}{v.PLEASE}(?=,|$|谢谢)",
+        rf"{some(v.WHICH)}{v.ALL}{one_of('不要 不需要')}{v.SPOKEN}",
         rf"{_DECLINING}(?:不|从不|没有?)(?:贷款|借钱|炒股|赌博?|买房|买车|装修|投资|理财|办卡){v.TAIL}",
         rf"{v.ME}?{some(one_of('从来 从 根本 压根 就 并 都 也 又 好像 似乎 可'))}{one_of('没 没有 未 未曾 不曾 冇 几时 什么时候 何时')}"
-        rf"{one_of('订阅 订 定 关注 授权 同意 允许 要求 申请 开通 注册')}(?:过|你们?|让你们?|给我|接收|收|了)*+"
+        rf"(?:订阅|{one_of('订 定 关注 授权 同意 允许 要求 申请 开通 注册')}(?:过|你们?|让你们?|接收|收))(?:过|你们?|让你们?|给我|接收|收|了)*+"
         rf"{some(v.YOU, one_of('任何 这个 这 什么 啥 的 会员 业务 账号 号 公众号 店铺 店 服务 东西'), v.MESSAGES)}(?:发|发送)?{v.TAIL}",  # 我没订过
     ),
     *_phrases(
@@ -134,7 +141,7 @@ PHRASES = [
         ),
         rf"(?:{v.ME}|{v.YOU})",
         one_of(
-            "以后 今后 往后 从今以后 从今往后 从今天起 从现在起 从现在开始 即日起 从此 再也 永远 手机 号码 因此 因为 由于 并 并且 而且 另外 还有 总之 反正 真的 真心 诚心 实在 已经 早就 如果 要是 现在 立即 马上 "
+            "以后 今后 往后 从今以后 从今往后 从今天起 从现在起 从现在开始 即日起 从此 再也 永远 手机 号码 因此 因为 由于 并 并且 而且 另外 还有 总之 反正 真的 真心 诚心 实在 已经 早就 如果 要是 现在 立即 马上 都 全 全部 统统 一律 一个 一个都 "
             "能不能 可不可以 能否 可否 是否可以 是否 是不是可以 是不是该 可以 能 应该 该 希望 要求 强烈 强烈要求 想 要 再三 再次 正式 郑重 最后一次 最后 一次 其他 等 和 及 以及 与 对此 对此号码 对此号 对本号码 向本人 对我"
         ),
         # reasons
@@ -155,6 +162,7 @@ PHRASES = [
         rf"{one_of('上班 工作 休息 开会 上课 午休 睡觉')}(?:时间|期间|时)?|{one_of('半夜 大半夜 深夜 晚上 中午 早上 凌晨 大清早 周末 晚上十点 大晚上')}(?:的)?",
         rf"{v.ME}?(?:并?未|没有?)(?:经|得到)?(?:过)?(?:{v.ME}|机主|用户)?的?{one_of('授权 同意 许可 允许')}(?:过)?{v.YOU}?(?:擅自)?(?:发送|就发|发)?{some(v.WHICH, v.MESSAGES)}",
         rf"{one_of('怎么 哪里 从哪 从哪里 哪儿 在哪 谁 为什么 凭什么')}{some(v.YOU, one_of('会 知道 弄来 弄到 弄 来 得到 搞到 搞来 有 拿到 给 把 泄露 告诉 买 的 了'))}我的?(?:手机)?(?:号码?|电话|信息)(?:的|啊|呢)?",
+        rf"{some(one_of('已经 已 早就 都 我 APP 账号 卡 会员'))}{one_of('取关 拉黑 卸载 注销 销户 退会 退群 退费')}了?",
         # complaints and abuse
         rf"{v.STILL}(?:{v.SEND}|收到|收|来短信){_SENT}{some(v.WHICH, v.MESSAGES)}{some(one_of('个没完 个没完没了 个不停 不停 没完没了 几条 好几条 好几次 好多次 干嘛 干什么 烦不烦 累不累 啊 呢 呀 了 吗 发 你们 不累吗 有意思吗 有病'))}",
         rf"{one_of('谁让 谁叫 谁允许 谁同意 谁准 谁订阅 谁订的 谁给 谁订')}{some(v.YOU, v.TO_ME, v.SEND, v.WHICH, v.MESSAGES, '了')}",

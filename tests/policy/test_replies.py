@@ -90,7 +90,7 @@ def test_an_unusual_keyword_counts_if_any_message_asked_for_it() -> None:
 
 @pytest.mark.parametrize("text", ["thanks for the flowers", "好的", "", "你是谁", "我在门口等你"])
 def test_what_can_be_no_keyword_needs_no_record(text: str) -> None:
-    assert read_reply(text) == ("none", "", False)
+    assert read_reply(text) == ("none", "", False, False)
 
 
 # --- spellings
