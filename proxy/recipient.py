@@ -28,11 +28,13 @@ class Entry(NamedTuple):
     template: int  # 32 bit
     keyword: int  # hash16, 0 = none
     state: int  # EntryState
+    asks: bool = False
+    """Whether the message asked for an answer that is no refusal (确认请回1)."""
 
     def pack(self) -> bytes:
         """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        number, time, signature, provider, port, category, subcategory, template, keyword, state = self
-        flags = signature << 16 | subcategory << 4 | category << 2 | state
+        number, time, signature, provider, port, category, subcategory, template, keyword, state, asks = self
+        flags = signature << 16 | asks << 10 | subcategory << 4 | category << 2 | state
         return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
 
     @classmethod
@@ -49,12 +51,13 @@ class Entry(NamedTuple):
             cls,
             (
                 first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
+                second >> 10 & 1 == 1,
             ),
         )  # fmt: skip
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
+"""One packed entry: id 48 + keyword 16, signature 48 + (5 bits free, asks 1, subcategory 6, category 2, state 2), time, provider, port, template."""
 _pack_entry = ENTRY.pack
 
 

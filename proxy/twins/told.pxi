@@ -33,26 +33,76 @@ cdef object _told_of(Told *told, object ask, const unsigned short *text, Py_ssiz
     return found
 
 
-cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):
-    cdef Py_ssize_t first, start = gate
+# policy/notices.py
+
+cdef enum:
+    PAIR = 1  # the first of a pair that refuses
+    ANSWERS = 2
+    SENDS = 4
+    OPENS = 8
+    LETTER = 16
+    NUMBER = 32
+    SIGN = 64
+    BACK = 128  # 退
+    PAIRS_MOST = 32
+
+cdef octet[65536] _written  # what a character is in a notice
+cdef unsigned short[PAIRS_MOST][2] _refusing
+
+
+cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t gate, object whole):
+    """``gate``: the first place that may belong to a notice, -1 where there is none."""
+    cdef Py_ssize_t first, last = gate, tail = size - _tail_known
     if gate < 0:
-        return _notice(whole, -1) if "to " in whole or " unsub" in whole else _no_notice
-    if size - start > _tail_known or folded[size - 1] == 0x3011:
-        return _notice(whole, start)
-    first = start - _verb_before if start > _verb_before else 0
-    while first < start and not (folded[first] == 0x56DE or folded[first] == 0x53D1 or folded[first] == 0x590D or folded[first] == 0x7F16):
-        first += 1
-    return _told_of(_tails_told, _tail_notice, folded + first, size - first, start - first)
+        return _english_notice(whole) if "to " in whole or "unsub" in whole else _no_notice
+    if gate < tail:
+        last = _gate_from(text, tail, size)
+    if last >= 0:
+        first = last - _lead if last > _lead else 0
+        while first < last and not _written[text[first]] & OPENS:
+            first += 1
+        while first and _written[text[first - 1]] & NUMBER:
+            first -= 1
+        found = _told_of(_tails_told, _tail_notice, text + first, size - first, -1)
+        if (<tuple>found)[_found_place]:
+            return found if (<tuple>found)[_sure_place] else _confirmed(found, whole)
+    return _notice_from(whole, gate)
 
 
-cdef inline bint _refuses(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """退订, 退阅, 拒收, 屏蔽, 取消订阅"""
-    if at + 1 >= size:
-        return False
-    if text[at] == 0x9000:
-        return text[at + 1] == 0x8BA2 or text[at + 1] == 0x9605
-    if text[at] == 0x62D2:
-        return text[at + 1] == 0x6536
-    if text[at] == 0x5C4F:
-        return text[at + 1] == 0x853D
-    return text[at + 1] == 0x6D88 and at + 3 < size and text[at + 2] == 0x8BA2 and text[at + 3] == 0x9605
+cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """The first place from there on that may belong to a notice, -1 where there is none."""
+    cdef int sort, place
+    cdef Py_ssize_t behind
+    while at < size:
+        sort = _written[text[at]]
+        if sort & (PAIR | ANSWERS | SENDS | BACK):
+            if sort & PAIR and at + 1 < size:
+                for place in range(PAIRS_MOST):
+                    if _refusing[place][0] == text[at] and _refusing[place][1] == text[at + 1]:
+                        return at
+            if sort & BACK and at and _written[text[at - 1]] & (LETTER | NUMBER):
+                return at
+            if sort & (ANSWERS | SENDS | BACK):
+                behind = at + 1
+                while behind < size and behind < at + 4 and not _written[text[behind]] & (LETTER | NUMBER | SIGN) and not _sort[text[behind]] & CHINESE:
+                    behind += 1
+                if behind < size and _written[text[behind]] & (LETTER | SIGN | (0 if sort & SENDS else NUMBER)):
+                    return at
+        at += 1
+    return -1
+
+
+cdef int _learn_notices(notices) except -1:
+    cdef int code, place = 0
+    for code in range(65536):
+        one = chr(code)
+        _written[code] = (
+            (ANSWERS if one in notices.ANSWERING else 0) | (SENDS if one in notices.SENDING else 0)
+            | (OPENS if one in notices.OPENING or "a" <= one <= "z" else 0) | (LETTER if "a" <= one <= "z" else 0)
+            | (NUMBER if "0" <= one <= "9" else 0) | (SIGN if one in "@#*" else 0) | (BACK if one == "退" else 0)
+        )
+    for pair in notices.REFUSING.split():
+        _refusing[place][0], _refusing[place][1] = ord(pair[0]), ord(pair[1])
+        _written[ord(pair[0])] |= PAIR
+        place += 1
+    return 0
