@@ -57,7 +57,8 @@ class Entry(NamedTuple):
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (5 bits free, asks 1, subcategory 6, category 2, state 2), time, provider, port, template."""
+"""One packed entry: id 48 + keyword 16, signature 48 + (5 free, asks 1, subcategory 6, category 2, state 2), time, provider,
+port, template."""
 _pack_entry = ENTRY.pack
 
 

@@ -75,7 +75,9 @@ _STRONG = (
     rf"(?:取消|停止|终止|中止|关闭|不再|不想再?|不愿再?|不需要?再?|无需再?|不要再?|不希望再?|不必再|暂停|放弃|结束|撤销)(?:{one_of('您的 此 该 本 类 这 再 继续 此类 该类 这类 我们的 所有')})?"
     rf"{one_of('接收 收到 收取 接受 收 看到 订阅 短信 信息 消息 推送 推广 广告 营销 促销 资讯 打扰 关注 发送短信 发送信息 被打扰 收信 短信服务 信息服务 提醒短信 商业短信 发送 下发 接收短信')}|不再打扰|td|tuiding|取订)"
 )
-_WEAK = one_of("退 取消 拒绝 拒 停止 终止 停 停收 停发 不要 不需要 不需 不想要 不感兴趣 没兴趣 无需 不收 不接收 不用 谢绝 关闭 退出 不订 不再需要 暂不需要 无兴趣 不必 不想 不愿 中止 解除 打扰 骚扰 被打扰 有打扰")
+_WEAK = one_of(
+    "退 取消 拒绝 拒 停止 终止 停 停收 停发 不要 不需要 不需 不想要 不感兴趣 没兴趣 无需 不收 不接收 不用 谢绝 关闭 退出 不订 不再需要 暂不需要 无兴趣 不必 不想 不愿 中止 解除 打扰 骚扰 被打扰 有打扰"
+)
 _IF = rf"(?:(?:如果|如若|假如|倘若|若是|如您|如|若|要|想|要是)?{_SEP}(?:您|你)?(?:需要|需|想要|想|欲|要|选择|申请|办理|希望|觉得)?)"
 _GLUE = rf"{_SEP}{some(one_of('请 可 您 则 就 可以 直接 敬请 烦请 麻烦 的话 者 方式 方法 方式为 只需 仅需 需 可直接 用户 的 请您 请直接 时 即 即可 可随时 随时 均可 都可 请用手机 免费 亦可 也可 便 可免费 请及时 请在本条短信'), '[ :：,，。.;；、→>-]')}{_SEP}"
 _SO = rf"{_SEP}{some(one_of('即可 可 以 就可 便可 就 来 进行 表示 可以 则 即 为 就能 能 就会 立即 可随时 将 会 后 免费 您可 直接 完成 办理 随时 申请 自助 可免费 即为 视为 代表 实现 以便'), '[ =:：,，→>-]')}{_SEP}"
@@ -116,7 +118,9 @@ _CHINESE = [
     *((re.compile(pattern), False) for pattern in _WEAKLY),
     *((re.compile(pattern), False) for pattern in _KEYLESS),
 ]
-_OF_BOOKINGS = re.compile("预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送")
+_OF_BOOKINGS = re.compile(
+    "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送"
+)
 
 # --- notices in English
 
@@ -127,8 +131,8 @@ _ENGLISH = tuple(
         rf"(?:reply|text|txt|send|sms|type|respond(?: with)?|answer)(?: with| back)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})['\"”]?(?:\s+to\s+[0-9]{{3,21}})?[\s,;]+(?:to|for|if you want to)\s+{_OUT}",
         rf"{_OUT}(?: from)?(?: receiving)?(?: (?:these|this|our|all|sms|messages?|texts?|ads?|alerts?|marketing|promotions?|list))*[\s:,;?.=-]+(?:please\s+)?(?:just\s+)?(?:reply|text|txt|send|sms|type)(?: with)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})(?![a-z])",
         rf"(?<![a-z])(stop|td|t|unsub)\s*(?:=|to)\s*{_OUT}",
-        rf"(?:unsub\w*|opt[ -]?out)\s*[:=]\s*(stop|td|t|n|r)(?![a-z])",
-        rf"(?:reply|text|txt|send)\s+['\"“]?(stop|unsub|unsubscribe|td)['\"”]?[.!)\]]?$",
+        r"(?:unsub\w*|opt[ -]?out)\s*[:=]\s*(stop|td|t|n|r)(?![a-z])",
+        r"(?:reply|text|txt|send)\s+['\"“]?(stop|unsub|unsubscribe|td)['\"”]?[.!)\]]?$",
         rf"(?:unsub\w*|opt[ -]?out)()(?: (?:at|here|via|by|visit|click|call))*[\s:]+{_LINK}",
     )
 )

@@ -25,8 +25,8 @@ from .cutoff import cut_off
 from .deciding import Deciding, Span, Times
 from .kin import Kin, Kindred
 from .kinds import NumberList
-from .lexicon import Lexicon
 from .kinds.notice import ASKS
+from .lexicon import Lexicon
 from .memo import Memo
 from .moments import NEVER, next_midnight
 from .orders import Shadows, rules_of
