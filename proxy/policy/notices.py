@@ -91,7 +91,7 @@ _STRONGLY = (
     rf"{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}{_SO}{_STRONG}",
     rf"{_BESIDE}[ =:：\-”\"')）】]{{0,2}}{_SO}{_STRONG}{_END}",
     rf"(?:[退推][订定]|拒收|退阅){_SEP}{_BESIDE}{_TO}",
-    rf"{_REPLY}{_LETTERS}?{_SEP}(td[a-z0-9#]{{0,9}})(?![0-9a-z]){_TO}(?=[^0-9a-z\u3400-\u9fff]*$)",
+    rf"{_REPLY}{_LETTERS}?{_SEP}(td[a-z0-9#]{{0,9}})(?![0-9a-z]){_TO}(?=[^0-9a-z\u3400-\u9fff]*(?:$|【))",
     rf"(?<![\u3400-\u9fff])(?:回复|回){_SEP}(t)(?![0-9a-z])(?=[^0-9a-z\u3400-\u9fff]*$)",
     rf"(?:回复|回){_SEP}([退推][订定]|拒收)(?:即可|可|以)?(?:取消|退出|$|(?![\u3400-\u9fff0-9a-z]))",
 )
