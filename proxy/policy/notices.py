@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from .vocabulary import one_of, some
 
@@ -45,14 +45,17 @@ ANSWERING = "回复覆"
 """Characters before a keyword of letters and digits."""
 SENDING = "发送辑信入写"
 """Characters before a keyword of letters: 发8元券 is none."""
-OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终登点戳打致访若需"
-"""Characters that a notice may begin with, as letters do; elsewhere it begins at the gate."""
+OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终"
+"""Characters that a notice may begin with; elsewhere it begins at the gate, or with a short word right before that (TD退订)."""
+WORD_MAX = 4
 _MARK = "[^0-9a-z\u3400-\u9fff@#*]"
 _GATE = re.compile(
     f"{'|'.join(REFUSING.split())}|[{ANSWERING}]{_MARK}{{0,3}}[0-9a-z@#*]|[{SENDING}]{_MARK}{{0,3}}[a-z@#*]|"
     f"(?<=[0-9a-z])退|退{_MARK}{{0,3}}[0-9a-z@#*]"
 )
-_OPENER = re.compile(f"[{OPENING}a-z]")
+_OPENER = re.compile(f"[{OPENING}]")
+_WORDLESS = re.compile(r"[^0-9a-z]*\Z")
+_SHORT_WORD = re.compile(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
 
 # --- notices in Chinese
 
@@ -146,15 +149,21 @@ def notice(squeezed: str) -> Notice:
     tail = len(squeezed) - TAIL_KNOWN
     last = gate if gate.start() >= tail else _GATE.search(squeezed, tail)
     if last is not None:
-        first = last.start()
-        if (opener := _OPENER.search(squeezed, max(0, first - LEAD), first)) is not None:
-            first = opener.start()
-        while first and "0" <= squeezed[first - 1] <= "9":
-            first -= 1
-        found = tail_notice(squeezed[first:])
+        found = tail_notice(squeezed[_begins(squeezed, last.start()) :])
         if found.found:
             return found if found.sure else confirmed(found, squeezed)
     return notice_from(squeezed, gate.start())
+
+
+def _begins(squeezed: str, gate: int) -> int:
+    """Where the notice begins that has its gate there: no farther back than a link, which differs from person to person."""
+    low = max(0, gate - LEAD)
+    before = squeezed[low:gate]
+    opener = _OPENER.search(before, cast("re.Match[str]", _WORDLESS.search(before)).start())
+    if opener is not None:
+        return low + opener.start()
+    word = _SHORT_WORD.search(before)
+    return low + word.start() if word is not None else gate
 
 
 def notice_from(squeezed: str, gate: int) -> Notice:
@@ -216,7 +225,7 @@ _REFUSES_MESSAGES = re.compile("[退推][订定]|退阅|取消订阅|(?:拒收|�
 _ANSWER = re.compile(rf"(?<![来往返恢修转])(?:回复|回覆|答复|回|复){_LETTERS}?{_SEP}([0-9a-z]{{1,4}})(?![0-9a-z])")
 _ASKED_IN_WORDS = re.compile(
     "(?<![勿需必用要别])(?:请|请您|请务必|敬请|烦请|麻烦|望|盼|期待)(?:您|你)?(?:直接|及时|尽快|尽早|于[^,。]{1,12}?|在[^,。]{1,12}?|收到后|短信|以短信|通过短信|用短信)?(?:予以)?"
-    "(?:回复|答复|回信|复信|回短信)(?![^0-9a-z\u3400-\u9fff]{0,3}(?:[0-9a-z@#]|[退推]订|拒收))|盼复|收到请回|速回复|(?:直接)?回复[“\"'‘【(]?(?:是|否|同意|确认|参加|不参加|满意|不满意|愿意|接受|改约|改期|收到|姓名|数字|评价|评分|意见|建议|您的)|"
+    "(?:回复|答复|回信|复信|回短信)(?![^0-9a-z\u3400-\u9fff]{0,3}(?:[0-9a-z@#]|[退推]订|拒收))|盼复|(?:(?<![想再])收到请回|速回)复?(?![^0-9a-z\u3400-\u9fff]{0,3}[0-9a-z@#]|[退推]订|拒收)|(?:直接)?回复[“\"'‘【(]?(?:是|否|同意|确认|参加|不参加|满意|不满意|愿意|接受|改约|改期|收到|姓名|数字|评价|评分|意见|建议|您的)|"
     "回复(?:即|表示)(?:视为)?同意|reply (?:with )?['\"]?(?:y|n|yes|no|c|ok|confirm|[0-9])['\"]?(?![a-z0-9])"
 )
 

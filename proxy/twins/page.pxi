@@ -39,8 +39,8 @@ cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _i
 cdef Py_ssize_t _tail_place, _edges_place
 cdef type _Reader
 cdef object _part_of, _WireMemo, _with_numbers, _nameless, _apart, _links, _readable = "readable"
-cdef Py_ssize_t _tail_known, _lead, _wire_most, _found_place, _sure_place
-cdef object _english_notice, _notice_from, _confirmed
+cdef Py_ssize_t _tail_known, _lead, _word_most, _wire_most, _found_place, _sure_place
+cdef object _is_asking, _english_notice, _notice_from, _confirmed
 cdef octet[256] _is_ucs2
 
 
@@ -49,13 +49,13 @@ cdef int _learn_to_read() except -1:
     global _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _lead, _wire_most, _WireMemo, _Reader
-    global _english_notice, _notice_from, _confirmed, _found_place, _sure_place
+    global _is_asking, _word_most, _english_notice, _notice_from, _confirmed, _found_place, _sure_place
     from functools import partial
     from types import MethodType
 
     from proxy.message import Content, Part, hash48
     from proxy.policy import contacts, notices, page, reading, reviewed, text
-    from proxy.policy.kinds.notice import at_tail, missing, present
+    from proxy.policy.kinds.notice import asking, at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.owned import Outside
     from proxy.policy.registry import Registry
@@ -73,10 +73,11 @@ cdef int _learn_to_read() except -1:
     _part_of = partial(tuple.__new__, Part)
     _seldom, _Reader = reading.SELDOM, reading.Reader
     _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48
+    _is_asking = asking
     _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
     _found_place, _sure_place = notices.Notice._fields.index("found"), notices.Notice._fields.index("sure")
     _tail_place, _edges_place = notices.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
-    _tail_known, _lead = notices.TAIL_KNOWN, notices.LEAD
+    _tail_known, _lead, _word_most = notices.TAIL_KNOWN, notices.LEAD, notices.WORD_MAX
     _learn_notices(notices)
     _reader_type = _laid(
         reading.Reader,

@@ -188,6 +188,8 @@ cdef object _analysed(object self, object content, object mask, object tagged):
             held_by = not (<tuple>notice)[_found_place]
         elif holds is _is_present:
             held_by = (<tuple>notice)[_found_place]
+        elif holds is _is_asking:
+            held_by = _may_ask(sight.squeezed, sight.held, <str>keyword, short) and holds(page)
         elif holds is _is_at_tail:
             held_by = (<tuple>notice)[_tail_place]
         elif holds is _are_several:

@@ -58,15 +58,30 @@ cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t g
     if gate < tail:
         last = _gate_from(text, tail, size)
     if last >= 0:
-        first = last - _lead if last > _lead else 0
-        while first < last and not _written[text[first]] & OPENS:
-            first += 1
-        while first and _written[text[first - 1]] & NUMBER:
-            first -= 1
+        first = _begins(text, last)
         found = _told_of(_tails_told, _tail_notice, text + first, size - first, -1)
         if (<tuple>found)[_found_place]:
             return found if (<tuple>found)[_sure_place] else _confirmed(found, whole)
     return _notice_from(whole, gate)
+
+
+cdef Py_ssize_t _begins(const unsigned short *text, Py_ssize_t gate) noexcept:
+    cdef Py_ssize_t low = gate - _lead if gate > _lead else 0, at = gate, first = -1, end
+    while at > low and not _written[text[at - 1]] & (LETTER | NUMBER):
+        at -= 1
+        if _written[text[at]] & OPENS:
+            first = at
+    if first >= 0:
+        return first
+    at = gate
+    if at > low and not _written[text[at - 1]] & (LETTER | NUMBER) and not _sort[text[at - 1]] & CHINESE:
+        at -= 1
+    end = at
+    while at > low and end - at <= _word_most and _written[text[at - 1]] & (LETTER | NUMBER):
+        at -= 1
+    if at > low and (text[at - 1] == c"/" or text[at - 1] == c"."):  # of a link
+        return gate
+    return at if 0 < end - at <= _word_most else gate
 
 
 cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
@@ -92,13 +107,43 @@ cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t
     return -1
 
 
+cdef bint _may_ask(const unsigned short *text, Py_ssize_t size, str keyword, str whole) except -1:
+    """False where a text asks for no answer (notices.py, asks): the only word for answering stands before the notice's keyword, or none
+    does."""
+    cdef Py_ssize_t at, place = -1, first
+    cdef unsigned short before = 0
+    cdef Py_UCS4 one
+    for at in range(size):
+        if text[at] == 0x56DE or (text[at] == 0x590D and before != 0x56DE):  # 回, 复
+            if place >= 0:
+                return True
+            place = at
+        before = text[at]
+    if "reply" in whole:
+        return True
+    if place < 0:
+        return False
+    if not keyword:
+        return True
+    first = place + 1
+    if first < size and (text[first] == 0x590D or text[first] == 0x8986):
+        first += 1
+    if first + len(keyword) > size:
+        return True
+    for one in keyword:
+        if text[first] != <unsigned short>(<unsigned int>one + 32 if c"A" <= one <= c"Z" else <unsigned int>one):
+            return True
+        first += 1
+    return first < size and _written[text[first]] & (LETTER | NUMBER) != 0
+
+
 cdef int _learn_notices(notices) except -1:
     cdef int code, place = 0
     for code in range(65536):
         one = chr(code)
         _written[code] = (
             (ANSWERS if one in notices.ANSWERING else 0) | (SENDS if one in notices.SENDING else 0)
-            | (OPENS if one in notices.OPENING or "a" <= one <= "z" else 0) | (LETTER if "a" <= one <= "z" else 0)
+            | (OPENS if one in notices.OPENING else 0) | (LETTER if "a" <= one <= "z" else 0)
             | (NUMBER if "0" <= one <= "9" else 0) | (SIGN if one in "@#*" else 0) | (BACK if one == "退" else 0)
         )
     for pair in notices.REFUSING.split():

@@ -46,7 +46,11 @@ _WORDS = {
 }
 
 
-ASKS = Test("text", lambda page: asks(page.squeezed, page.notice), Said("it asks for an answer", "它要求回复"), "notice")
+def asking(page: Page) -> bool:
+    return asks(page.squeezed, page.notice)
+
+
+ASKS = Test("text", asking, Said("it asks for an answer", "它要求回复"), "notice")
 """Whether a text asks for an answer that is no refusal: asked beside the rules, for the record."""
 
 
