@@ -215,7 +215,7 @@ def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> 
     if len(word) <= SENTENCE_MAX and refused:
         for form in dict.fromkeys((clauses, word)):
             said = read_phrases(form, is_keyword)
-            if said is not None and said.kind == STOP and not said.orders and OF_VISITS.search(word):
+            if said is not None and not said.orders and OF_VISITS.search(word) and not SPEAKS_OF_IT.search(word):
                 return None
             if said is not None and said.whole and said.kind > BESIDE:
                 names = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))

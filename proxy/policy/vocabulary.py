@@ -92,7 +92,7 @@ TAKE = one_of("接收 收到 收取 接受 收 看到 看见 看 接到 被 接 
 # --- stopping
 
 UNSUBSCRIBE = (
-    rf"(?:[退推忒腿褪蜕颓煺][订定钉丁盯顶叮锭汀厅町]|{one_of('T订 T定 退D 退DING TUI订 TUIDING TUIDIN UNSUBSCRIBE UNSUB 取消订阅 取消关注 取关 退阅 撤订 退群 退出订阅')}|"
+    rf"(?:[退推忒腿褪蜕颓煺][订定钉丁盯顶叮锭汀厅町]|{one_of('T订 T定 退D 退DING TUI订 TUIDING TUIDIN UNSUBSCRIBE UNSUB 取消订阅 取消关注 取关 退阅 撤订 退出订阅')}|"
     rf"{one_of('解除订阅 撤销订阅 停止订阅 不再订阅 不订阅 不想订阅 不要订阅 不订 取消定阅 取消订閱 取订 消订 退订阅 TUIDINGLE 终止订阅')})"
 )
 STOP_NOW = one_of(
