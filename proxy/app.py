@@ -99,7 +99,7 @@ class Gate:
         )  # fmt: skip
         self.operating.door.use(settings.people, settings.http.tokens)
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
-        self.way_back.on_reply = self.operating.reply_paths.replied
+        self.way_back.on_reply = self.operating.replied
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
         if self.store.sheets is not None:

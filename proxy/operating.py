@@ -42,6 +42,7 @@ from proxy.ops import (
     looks,
     optouts,
     orders,
+    path_states,
     penalties,
     provider,
     reply_paths,
@@ -127,9 +128,11 @@ class Operating:
             self,
             hours,
             HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+            lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # it is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
         self.reply_paths = reply_paths.PathKeeper(self, book)
+        self.path_states = path_states.PathStates(self, book, self._obey)
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
@@ -206,9 +209,12 @@ class Operating:
 
     def _obey(self) -> None:
         given = self.book.of_kind(*JUDGING)
-        self.relay.rules = self._rules.with_orders(given) if given else self._rules
-        if (proposal := self.relay.judging.proposal) is not None:
-            proposal.obey(given)
+        proposal = self.relay.judging.proposal
+        paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
+        changed = given or paths is not None
+        self.relay.rules = self._rules.with_orders(given, paths) if changed else self._rules
+        if proposal is not None:
+            proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
         for house in self.houses:
             house.drain(links.drained(house, drains, now))
@@ -227,6 +233,12 @@ class Operating:
         self._paces.tick(now)
         self.warden.tick(now, now_s)
         self.reply_paths.tick(now, now_s)
+        self.path_states.tick(now, now_s)
+
+    def replied(self, prefix: str, keyword: str, now: float) -> None:
+        """A reply came to a port under this prefix."""
+        self.reply_paths.replied(prefix, keyword, now)
+        self.path_states.look(prefix, now)
 
     @property
     def open_from(self) -> int | None:
@@ -316,6 +328,7 @@ class Operating:
             self.warden.reread()
         if entries.REPLY_PATH in kinds:
             self.reply_paths.book.reread()
+            self.path_states.soon()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)

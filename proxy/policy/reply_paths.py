@@ -1,0 +1,46 @@
+"""Reply paths as rules see them: the state of each registered port prefix.
+
+In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the Path of a sender. Never: what makes a path silent, the
+time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.message import Sender
+
+from .spoken import Said
+
+PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
+WORDS: Mapping[str, str] = {PROVEN: "已验证", UNPROVEN: "未验证", SILENT: "无回复", DEAD: "不通"}
+"""The states in Chinese."""
+ADVERTISEMENTS_MAX = 1_000_000_000
+
+
+class Path(NamedTuple):
+    """Whether replies to a port prefix reach the gate."""
+
+    state: str = PROVEN  # one of STATES
+    advertisements: int = 0
+    """Since the last proof."""
+
+    @property
+    def words(self) -> Said:
+        since = f" after {self.advertisements:,} advertisements" if self.state == UNPROVEN else ""
+        zh = f"已发 {self.advertisements:,} 条营销短信" if self.state == UNPROVEN else ""
+        return Said(f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}")
+
+
+Paths = Mapping[str, Path]
+"""By registered prefix."""
+NO_BOOK = Path(PROVEN)
+"""Where nobody keeps a book (a check of rules, a backtest) every path counts as proven."""
+UNUSED = Path(UNPROVEN)
+"""What a book says of a prefix from which no advertisement came."""
+
+
+def path_of(sender: Sender, paths: Paths | None) -> Path:
+    """``paths``: None where there is no book."""
+    return NO_BOOK if paths is None else paths.get(sender.prefix, UNUSED)
