@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from proxy.desk.reply_paths import ReplyPaths
 from proxy.ops.gate import Gate
 from proxy.policy import RuleSet
-from proxy.policy.reply_paths import UNUSED, Path, Paths
+from proxy.policy.reply_paths import UNUSED, Paths, ReplyPath
 
 LOOK_S = 10.0
 """How often all paths are looked at: a state that time or advertisements bring is known to the rules so late."""
@@ -80,10 +80,10 @@ class PathStates:
     def _take(self, prefixes: Sequence[str], now: float) -> bool:
         """Whether some rule decides otherwise than before."""
         unused = self._asked(UNUSED)
-        changed: dict[str, Path] = {}
+        changed: dict[str, ReplyPath] = {}
         for prefix in prefixes:
             known = self._book.state_of(prefix, now)
-            path = Path(known.state, known.advertisements_since_proof)
+            path = ReplyPath(known.state, known.advertisements_since_proof)
             bits = self._asked(path)
             if bits != self._bits.get(prefix, unused):
                 changed[prefix], self._bits[prefix] = path, bits
@@ -91,5 +91,5 @@ class PathStates:
             self._paths = {**self._paths, **changed}
         return bool(changed)
 
-    def _asked(self, path: Path) -> Bits:
+    def _asked(self, path: ReplyPath) -> Bits:
         return tuple(one.asked_of(path) for one in self._sets)

@@ -33,7 +33,7 @@ from .lint import lint
 from .loader import Loaded, load_all
 from .problem import Faults, Problem, RuleFault, RulesError, each
 from .renamed import refused_by, refused_text
-from .reply_paths import Path
+from .reply_paths import ReplyPath
 from .ruleset import RuleSet
 from .source import Node
 
@@ -122,7 +122,7 @@ class _Step(NamedTuple):
     number: int
     refusal: OptOut | None = None
     message: Message | None = None
-    path: Path | None = None
+    path: ReplyPath | None = None
     repeat: int = 1
     want: tuple[str, str] = ("", "")  # the verdict, and the rule that decides it
     want_line: int = 0
@@ -192,7 +192,7 @@ class _Bench:
             if text and self.rules.registry.advertiser_of(entry.signature) in refused:
                 past.texts.append(refused_text(entry.signature, entry.template, text))
 
-    def _beside(self, sender: Sender, path: Path) -> RuleSet:
+    def _beside(self, sender: Sender, path: ReplyPath) -> RuleSet:
         """The rules where the reply path of this sender's port is in some state."""
         return self.rules.with_orders(self.rules.orders, {sender.prefix: path})
 

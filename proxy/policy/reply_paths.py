@@ -1,6 +1,6 @@
 """Reply paths as rules see them: the state of each registered port prefix.
 
-In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the Path of a sender. Never: what makes a path silent, the
+In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent, the
 time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
 """
 
@@ -19,7 +19,7 @@ WORDS: Mapping[str, str] = {PROVEN: "已验证", UNPROVEN: "未验证", SILENT: 
 ADVERTISEMENTS_MAX = 1_000_000_000
 
 
-class Path(NamedTuple):
+class ReplyPath(NamedTuple):
     """Whether replies to a port prefix reach the gate."""
 
     state: str = PROVEN  # one of STATES
@@ -30,17 +30,19 @@ class Path(NamedTuple):
     def words(self) -> Said:
         since = f" after {self.advertisements:,} advertisements" if self.state == UNPROVEN else ""
         zh = f"已发 {self.advertisements:,} 条营销短信" if self.state == UNPROVEN else ""
-        return Said(f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}")
+        return Said(
+            f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}"
+        )
 
 
-Paths = Mapping[str, Path]
+Paths = Mapping[str, ReplyPath]
 """By registered prefix."""
-NO_BOOK = Path(PROVEN)
+NO_BOOK = ReplyPath(PROVEN)
 """Where nobody keeps a book (a check of rules, a backtest) every path counts as proven."""
-UNUSED = Path(UNPROVEN)
+UNUSED = ReplyPath(UNPROVEN)
 """What a book says of a prefix from which no advertisement came."""
 
 
-def path_of(sender: Sender, paths: Paths | None) -> Path:
+def path_of(sender: Sender, paths: Paths | None) -> ReplyPath:
     """``paths``: None where there is no book."""
     return NO_BOOK if paths is None else paths.get(sender.prefix, UNUSED)

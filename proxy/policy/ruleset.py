@@ -35,7 +35,7 @@ from .plan import Decision, Plan, Rule, plan_of
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
-from .reply_paths import Path, Paths
+from .reply_paths import Paths, ReplyPath
 from .templates import TemplateRow
 
 PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
@@ -165,7 +165,7 @@ class RuleSet:
             paths=paths,
         )
 
-    def asked_of(self, path: Path) -> int:
+    def asked_of(self, path: ReplyPath) -> int:
         """Which conditions on reply paths hold for a path, as bits; -1 where no rule asks for any."""
         tests = self.bits.tests.get("path")
         return -1 if not tests else sum(bit for bit, test in tests if test.holds(path))

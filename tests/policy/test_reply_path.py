@@ -10,7 +10,7 @@ from proxy.policy import as_text, explain, load
 from proxy.policy.check import check
 from proxy.policy.history import NOTHING, Past
 from proxy.policy.problem import RulesError
-from proxy.policy.reply_paths import Path as ReplyPath
+from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.schema import schema
 from tests.policy.conftest import AD, NANJING, Make, Write
 from tests.policy.test_bad_rules import when
@@ -105,7 +105,11 @@ def test_a_mistake_is_told_with_its_line(write: Write, asked: str, said: str) ->
 
 def test_a_cap_of_a_person_cannot_ask_for_it_and_says_why(write: Write) -> None:
     with pytest.raises(RulesError) as error:
-        load(write("rules:\n  - id: a\n    when: {reply_path: dead}\n    limit: {count: 1, per: day, key: [recipient]}\n    then: reject\n    reason: recipient-cap\n"))
+        load(
+            write(
+                "rules:\n  - id: a\n    when: {reply_path: dead}\n    limit: {count: 1, per: day, key: [recipient]}\n    then: reject\n    reason: recipient-cap\n"
+            )
+        )
     (found,) = error.value.problems
     assert "not what was known of its reply path then" in found.text
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
-from proxy.policy.reply_paths import ADVERTISEMENTS_MAX, STATES, UNPROVEN, WORDS, Path
+from proxy.policy.reply_paths import ADVERTISEMENTS_MAX, STATES, UNPROVEN, WORDS, ReplyPath
 from proxy.policy.shape import among, either, mapping, some, whole
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
@@ -18,7 +18,9 @@ from proxy.yamlfile import unknown
 
 IN_RECORD = ""
 HINT = "a record keeps the port, not what was known of its reply path then: leave recipient out of the key"
-CHINESE = "发送端口的退订通路: 已验证 `proven`、无回复 `silent`、拨测不通 `dead`、发满多少条仍未验证 `{unproven: {after: 10000}}`"
+CHINESE = (
+    "发送端口的退订通路: 已验证 `proven`、无回复 `silent`、拨测不通 `dead`、发满多少条仍未验证 `{unproven: {after: 10000}}`"
+)
 MEND = Said(
     "nothing in the message: replies to its port do not reach the carrier; have the port mended, then prove it with a probe",
     "短信本身改不了: 发往该端口的回复收不到; 修好端口后做一次退订拨测",
@@ -34,7 +36,7 @@ SHAPE = some(STATE)
 def condition(node: Node, context: Context) -> Tree:
     states, after = _asked(node.items(), node.line)
 
-    def holds(path: Path) -> bool:
+    def holds(path: ReplyPath) -> bool:
         return path.state in states or (after is not None and path.state == UNPROVEN and path.advertisements >= after)
 
     named = [one for one in STATES if one in states]
@@ -46,13 +48,13 @@ def condition(node: Node, context: Context) -> Tree:
     return Test("path", holds, words, "reply_path")
 
 
-def path_in(node: Node) -> Path:
+def path_in(node: Node) -> ReplyPath:
     """A path as a rule test gives it: written like the condition, one state."""
     items = node.items()
     if len(items) != 1:
         raise RuleFault(node.line, "test: reply_path: one state, like dead, or unproven: {after: 10000}")
     states, after = _asked(items, node.line)
-    return Path(UNPROVEN, after) if after is not None else Path(next(iter(states)))
+    return ReplyPath(UNPROVEN, after) if after is not None else ReplyPath(next(iter(states)))
 
 
 def _asked(items: Iterable[Node], line: int) -> tuple[frozenset[str], int | None]:
