@@ -100,6 +100,8 @@ class Gate:
         self.operating.door.use(settings.people, settings.http.tokens)
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.way_back.on_reply = self.operating.replied
+        self.way_back.on_probe = self.operating.prober.answered
+        self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
         if self.store.sheets is not None:

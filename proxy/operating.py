@@ -19,6 +19,7 @@ from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDown
+from proxy.desk.probes import Probes
 from proxy.desk.reply_paths import ReplyPaths
 from proxy.hours import Hours, HoursApart
 from proxy.in_pieces import InPieces
@@ -44,6 +45,7 @@ from proxy.ops import (
     orders,
     path_states,
     penalties,
+    probes,
     provider,
     reply_paths,
     retention,
@@ -132,6 +134,7 @@ class Operating:
         )
         book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
         self.reply_paths = reply_paths.PathKeeper(self, book)
+        self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = path_states.PathStates(self, book, self._obey)
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
@@ -158,6 +161,7 @@ class Operating:
                 **penalties.commands(self, self.warden),
                 **providers_told.commands(self, self.warden, self._paces),
                 **reply_paths.commands(self, self.reply_paths),
+                **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately, self._hits),
@@ -234,11 +238,17 @@ class Operating:
         self.warden.tick(now, now_s)
         self.reply_paths.tick(now, now_s)
         self.path_states.tick(now, now_s)
+        self.prober.tick(now, now_s)
 
     def replied(self, prefix: str, keyword: str, now: float) -> None:
         """A reply came to a port under this prefix."""
         self.reply_paths.replied(prefix, keyword, now)
         self.path_states.look(prefix, now)
+
+    def proved(self, prefix: str, at: float, ok: bool) -> None:
+        """A probe was answered, or was not."""
+        self.reply_paths.probed(prefix, at, ok)
+        self.path_states.look(prefix, at)
 
     @property
     def open_from(self) -> int | None:
@@ -329,6 +339,8 @@ class Operating:
         if entries.REPLY_PATH in kinds:
             self.reply_paths.book.reread()
             self.path_states.soon()
+        if entries.PROBE in kinds:
+            self.prober.reread()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)

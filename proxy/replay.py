@@ -27,6 +27,7 @@ from proxy.desk import (
     mail,
     operated,
     penalized,
+    probes,
     reply_paths,
     requested,
     returned,
@@ -52,10 +53,10 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART, entries.REPLY_PATH,
+    entries.COUNTED_APART, entries.REPLY_PATH, entries.PROBE,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
-counted of providers and reply paths."""
+counted of providers and reply paths; probes."""
 PERSONAL = frozenset({entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID})
 """What is about one person, and changes their record."""
 
@@ -289,6 +290,8 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
         store.hours_apart.put(penalized.unpack_hour_apart(body)[0] // 3600, body)
     elif item.kind == entries.REPLY_PATH:
         reply_paths.keep(store.reply_paths, body)
+    elif item.kind == entries.PROBE:
+        probes.keep(store.probes, body)
     else:
         return False
     return True

@@ -91,6 +91,8 @@ COMMANDS: Mapping[str, Permission] = {
     "links.enable": Permission.OPERATE,
     "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
     "optout.paths": Permission.SEE,
+    "optout.probe": Permission.ENTER,
+    "optout.probes": Permission.LOOK,
     "penalty.appeal": Permission.ENTER,
     "penalty.approve": Permission.APPROVE,
     "penalty.lift": Permission.APPROVE,

@@ -37,6 +37,7 @@ CASED = 46  # cased.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
 HEARD = 50  # heard.py
 REPLY_PATH = 54  # reply_paths.py
+PROBE = 55  # probes.py
 # 51 to 56 are allotted: PORTS, DOUBTFUL, DECISION, REPLY_PATH, PROBE, CONSENT_REPLY
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
@@ -51,7 +52,7 @@ KINDS = {
     REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    REPLY_PATH: "reply-path",
+    REPLY_PATH: "reply-path", PROBE: "probe",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
