@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from proxy.desk import reply_paths
 from proxy.desk.reply_rates import (
     CHANCE_MAX,
     PORTS_MIN,
@@ -16,6 +17,7 @@ from proxy.desk.reply_rates import (
     lower_bound,
     silent_after,
 )  # fmt: skip
+from tests.desk.silences import DAY_S, Ports
 
 
 @pytest.mark.parametrize(("replies", "quantile"), [(5, 1.970), (10, 5.425), (20, 13.255), (100, 84.139), (1000, 948.56)])
@@ -71,3 +73,37 @@ def test_the_chances_of_all_silences_of_a_port_add_up_to_what_is_allowed():
 def test_a_dead_port_is_found_after_so_many_advertisements(rate, silences, advertisements):
     assert silent_after(rate, silences) == advertisements
     assert chance(rate * advertisements, silences) < CHANCE_MAX <= chance(rate * (advertisements - 1), silences)
+
+
+# -- on simulated ports (silences.py has the long campaign)
+
+
+@pytest.mark.parametrize("seed", [1, 36])
+def test_no_live_port_of_five_hundred_port_weeks_is_called_silent_or_dead(seed: int) -> None:
+    ports = Ports(seed, rate=0.001, count=100)
+    for _ in range(5):
+        ports.pass_week()
+    print(f"seed {seed}: {ports.silent} of {5 * 100} port-weeks silent")
+    assert ports.book.rate(ports.now) > 0.0003, "there is a rate to be silent by"
+    assert ports.silent == 0
+
+
+def test_without_the_bound_live_ports_would_be_called_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above is only worth something if it notices."""
+    monkeypatch.setattr(reply_paths, "CHANCE_MAX", 0.5)
+    ports = Ports(36, rate=0.001, count=100)
+    for _ in range(4):
+        ports.pass_week()
+    print(f"seed 36: {ports.silent} of {4 * 100} port-weeks silent")
+    assert ports.silent > 0
+
+
+def test_a_port_that_dies_is_found_the_later_the_more_silences_it_had() -> None:
+    ports = Ports(36, rate=0.003, count=60)
+    for _ in range(3):
+        ports.pass_week()
+    for replies in (0, 10, 100):
+        found = ports.found_dead_after(replies)
+        rate = ports.book.rate(ports.now + DAY_S)
+        print(f"seed 36, {replies} replies: rate {rate:.3%}, silent after {found:,} advertisements")
+        assert found == pytest.approx(silent_after(rate, replies + 1), rel=0.02)

@@ -99,6 +99,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "gate_seconds",
         "optout_effect_seconds",
         "apart",  # by signature, of which there may be thousands: nobody's label
+        "advertised",  # by port prefix, likewise: reply_paths says how many are in which state
     }
     assert shown == set(vars(Tally()))
     single = {"rules_revision", "journal_written_bytes", "limit_counts_dropped"}

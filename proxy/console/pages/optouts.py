@@ -1,8 +1,8 @@
 """Opt-outs and consents: what one person refused and agreed to, what went out to them since; lists of many, and proofs that wait.
 
-In: a number, files. Out: by which ports replies reach the gate; refusals with scope, source, time and end; consents with proof and state; "my opt-out did not work" answered from the
-journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that the visitor has not typed, a look that
-the journal does not keep.
+In: a number, files. Out: by which ports replies reach the gate; refusals with scope, source, time and end; consents with proof and state; "my
+opt-out did not work" answered from the journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that
+the visitor has not typed, a look that the journal does not keep.
 """
 
 from __future__ import annotations
