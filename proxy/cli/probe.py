@@ -6,19 +6,22 @@ Exit 0: the path is proven; 1: no reply came, or no carrier took the test messag
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, fail, say, seconds, socket_of, table, when
-from proxy.cli.optout import app
 
 PROVEN = "proven"
 COLUMNS = ("prefix", "provider", "port", "state", "begun", "numbers", "answered", "fastest ms", "by", "why")
 
 
-@app.command("probe", epilog='Example: gate106 optout probe --port 1069001 --why "monthly test"')
+def add_to(app: typer.Typer) -> None:
+    """``app``: of ``gate106 optout``."""
+    app.command("probe", epilog='Example: gate106 optout probe --port 1069001 --why "monthly test"')(probe)
+    app.command("probes", epilog="Example: gate106 optout probes")(probes)
+
+
 def probe(
     port: Annotated[str, typer.Option("--port", help="Send from this port, with its extension.")],
     why: Why,
@@ -27,7 +30,8 @@ def probe(
     ] = None,
     keyword: Annotated[str | None, typer.Option("--keyword", help="What is to be replied; TD when nothing is said.")] = None,
     wait: Annotated[
-        str | None, typer.Option("--wait", help="A reply must come within; optout.probe_s of the settings when nothing is said.")
+        str | None,
+        typer.Option("--wait", help="A reply must come within; optout.probe_s of the settings when nothing is said."),
     ] = None,
     config: Config = CONFIG,
     control: Control = None,
@@ -54,7 +58,6 @@ def probe(
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
 
-@app.command("probes", epilog="Example: gate106 optout probes")
 def probes(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """List the last probe of each port prefix, the newest first."""
     from proxy.ops.client import CannotAsk, Conversation

@@ -25,6 +25,7 @@ from proxy.config.places import (
 )
 from proxy.config.reading import CONFIRM, load
 from proxy.config.values import (
+    PROBE_TEXT,
     Account,
     Archive,
     Carrier,
@@ -32,7 +33,6 @@ from proxy.config.values import (
     Hold,
     Http,
     Mailbox,
-    PROBE_TEXT,
     OptOutReplies,
     Person,
     Places,

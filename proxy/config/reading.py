@@ -25,12 +25,12 @@ from proxy.config.peers import (
     token_of,
 )
 from proxy.config.values import (
+    PROBE_TEXT,
     Archive,
     Console,
     Hold,
     Http,
     Mailbox,
-    PROBE_TEXT,
     OptOutReplies,
     Retention,
     RuleRevisions,
@@ -239,7 +239,7 @@ def _optout(section: Fields) -> OptOutReplies:
 def _probe_text(section: Fields) -> str:
     text = one_short_message(section, "probe_text", PROBE_TEXT)
     if text.count("{keyword}") != 1:
-        section.fault(("probe_text",), "must say once what is to be replied: {keyword}")
+        section.fault(("probe_text",), "must have the placeholder keyword, in braces, once: it stands for what is to be replied")
     return text
 
 

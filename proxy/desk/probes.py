@@ -93,6 +93,8 @@ class Probes:
     def __init__(self, bodies: Bodies, write: Write) -> None:
         """``write``: into the journal, now, and other gates hear of it; the record's sequence. Where it raises, nothing is changed."""
         self._bodies, self._write = bodies, write
+        self.written = 0
+        """The last record of this gate's."""
         self._held: dict[str, Probe] = {}
         self._numbers: dict[int, set[str]] = {}
         """Test number → prefixes with a probe of it."""
@@ -130,7 +132,7 @@ class Probes:
     def put(self, probe: Probe) -> int:
         """What is known of it now."""
         body = pack_probe(probe)
-        sequence = self._write([(entries.PROBE, body)])
+        sequence = self.written = self._write([(entries.PROBE, body)])
         self._hold(probe)
         self._bodies.put(number_of(probe.prefix), body)
         return sequence
@@ -174,11 +176,8 @@ class Probes:
 
 def ended(probe: Probe, now: float) -> Probe:
     """Its time is over, or all have answered."""
-    if any(one.answered_at for one in probe.tries):
-        state = PROVEN
-    else:
-        state = FAILED if any(one.accepted_at for one in probe.tries) else NOT_SENT
-    return probe._replace(state=state, ended_at=now)
+    taken = FAILED if any(one.accepted_at for one in probe.tries) else NOT_SENT
+    return probe._replace(state=PROVEN if any(one.answered_at for one in probe.tries) else taken, ended_at=now)
 
 
 def likeness(one: str, other: str) -> int:
@@ -248,6 +247,4 @@ def unpack_probe(body: bytes) -> Probe:
         number, sent, accepted, answered = reader.take(_TRY)
         note, problem, said = (reader.word() for _ in range(3))
         tries.append(Try(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
-    return Probe(
-        prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries)
-    )
+    return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))

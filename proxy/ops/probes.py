@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from proxy.ops.gate import Gate
 from proxy.ops.probe_text import ProbeText, ask_agent
 from proxy.policy import read_reply
 from proxy.policy.optout import KEYWORD_MAX, REPLY_CHARACTERS_MAX
-from proxy.policy.registry import TestNumberRow
+from proxy.policy.registry import TelephoneRow
 from proxy.policy.text import fold
 from proxy.transit import Lane
 from proxy.wire import Deliver
@@ -283,15 +283,16 @@ class _Probes:
             if current is None or current.begun_at != begun_at:
                 raise Refused(f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)")
             probe = current
+        await gate.safe(self._prober.probes.written)
         return row_of(probe, owner)
 
-    def _numbers(self, args: Args) -> list[TestNumberRow]:
+    def _numbers(self, args: Args) -> Sequence[TelephoneRow]:
         """Of the registry; all of it where nobody is named."""
         registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
         spelt = args.texts("to", NUMBERS_MAX)
         if not registered:
             raise Refused("there are no test numbers: name them in registries/test-numbers.csv of the rules")
-        found: dict[int, TestNumberRow] = {}
+        found: dict[int, TelephoneRow] = {}
         for one in spelt:
             try:
                 number = recipient_of(one)
@@ -300,11 +301,10 @@ class _Probes:
             if number not in registered:
                 raise Refused("to: this is no registered test number: registries/test-numbers.csv of the rules names them")
             found[number] = registered[number]
-        rows = list(found.values()) or list(registered.values())
+        rows = [*found.values()] or [*registered.values()]
         if len(rows) > NUMBERS_MAX:
             raise Refused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
         return rows
 
     def _owner(self, probe: Probe) -> str:
         return self._gate.relay.directory.ports.longest(probe.port)[1]
-

@@ -67,10 +67,8 @@ class ContactRow(NamedTuple):
     line: int = 0
 
 
-class TestNumberRow(NamedTuple):
+class TelephoneRow(NamedTuple):
     """A telephone of the operator's own, which answers probes of reply paths."""
-
-    __test__ = False  # for pytest
 
     number: int
     carrier: str
@@ -93,7 +91,7 @@ class Registries:
     reviewed: Reviewed = field(default_factory=Reviewed)
     consents: Consents = field(default_factory=Consents)
     preferences: Preferences = field(default_factory=Preferences)
-    test_numbers: tuple[TestNumberRow, ...] = ()
+    test_numbers: tuple[TelephoneRow, ...] = ()
 
 
 class Owners(NamedTuple):

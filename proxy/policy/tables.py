@@ -23,7 +23,7 @@ from .category import SUBCATEGORIES
 from .people import ConsentRow, PreferenceRow
 from .problem import Problem
 from .regions import PROVINCE_CODES, province_of
-from .registry import STATES, AdvertiserRow, ContactRow, PortRow, Registries, SignatureRow, TestNumberRow
+from .registry import STATES, AdvertiserRow, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from .rows import Cells, rows
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _preference(cells: Cells, line: int) -> PreferenceRow:
     return PreferenceRow(_recipient(cells), _word(cells, "category", _CATEGORIES, ""), hours, frozenset(days), line)
 
 
-def _test_number(cells: Cells, line: int) -> TestNumberRow:
+def _test_number(cells: Cells, line: int) -> TelephoneRow:
     _needed(cells, "number")
     try:
         number = recipient_of(cells["number"])
@@ -229,7 +229,7 @@ def _test_number(cells: Cells, line: int) -> TestNumberRow:
         raise RowFault(f"number: {refused.why}") from None
     if cells["agent"] and not _URL.fullmatch(cells["agent"]):
         raise RowFault(f"agent: '{cells['agent']}' is no URL (like http://192.0.2.7:8080/reply)")
-    return TestNumberRow(number, cells["carrier"], cells["note"], cells["agent"], line)
+    return TelephoneRow(number, cells["carrier"], cells["note"], cells["agent"], line)
 
 
 # --- cells
