@@ -239,7 +239,9 @@ def _optout(section: Fields) -> OptOutReplies:
 def _probe_text(section: Fields) -> str:
     text = one_short_message(section, "probe_text", PROBE_TEXT)
     if text.count("{keyword}") != 1:
-        section.fault(("probe_text",), "must have the placeholder keyword, in braces, once: it stands for what is to be replied")
+        section.fault(
+            ("probe_text",), "must have the placeholder keyword, in braces, once: it stands for what is to be replied"
+        )
     return text
 
 

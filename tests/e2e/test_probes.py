@@ -73,7 +73,12 @@ def told(gate: Gate, *words: str, **how: Any) -> tuple[int, dict[str, Any]]:
 def state(gate: Gate, prefix: str = "1069001") -> str:
     done = run("optout", "paths", "--config", gate.config, "--json")
     assert done.returncode == 0, done.stderr
-    return next(one["state"] for one in json.loads(done.stdout)["paths"] if one["prefix"] == prefix)
+    return next(str(one["state"]) for one in json.loads(done.stdout)["paths"] if one["prefix"] == prefix)
+
+
+def listed(gate: Gate) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("optout", "probes", "--config", gate.config, "--json").stdout)["probes"]
+    return found
 
 
 def advertise(gate: Gate, to: str = SHANGHAI.format(7), port: str = "10690015", who: str = "jia") -> int:
@@ -88,7 +93,8 @@ def test_a_test_telephone_that_answers_proves_the_path_and_the_answer_has_millis
     assert (code, found["state"]) == (0, "proven")
     (one,) = found["tries"]
     assert (one["to"], one["note"], one["said"], one["problem"]) == (PHONE, "移动 desk", "TD", "")
-    assert 0 <= one["accepted_ms"] <= one["answered_ms"] < 30_000
+    assert 0 <= one["answered_ms"] < 30_000
+    until(lambda: listed(gate)[0]["tries"][0]["accepted_ms"] is not None, "the carrier's answer, which a reply may overtake")
     assert (found["prefix"], found["port"], found["provider"], found["why"]) == ("1069001", "10690015", "jia", "a test")
     assert state(gate) == "proven"
     (sent,) = carrier.to(PHONE)
@@ -148,8 +154,7 @@ def test_without_a_reply_the_path_is_dead_rules_refuse_the_port_and_a_late_reply
     until(lambda: state(gate) == "proven", "the proof")
     assert advertise(gate) == 0
     assert gate.metric("gate106_optouts_total") == 0, "a late reply to a probe is no opt-out either"
-    listed = json.loads(run("optout", "probes", "--config", gate.config, "--json").stdout)["probes"]
-    assert [(one["prefix"], one["state"]) for one in listed] == [("1069001", "proven")]
+    assert [(one["prefix"], one["state"]) for one in listed(gate)] == [("1069001", "proven")]
 
 
 def test_a_new_port_sends_as_much_as_the_rule_lets_it_and_goes_on_once_it_is_proven(gate: Gate, carrier: Carrier) -> None:
@@ -227,19 +232,15 @@ def test_a_probe_survives_a_kill_but_says_nothing_of_a_path_that_nobody_watched(
     gate.wait()
     waiting.join(20)
     gate.start()
-
-    def probes() -> list[dict[str, Any]]:
-        return json.loads(run("optout", "probes", "--config", gate.config, "--json").stdout)["probes"]
-
-    until(lambda: probes()[0]["state"] == "ended", "the probe taken up")
+    until(lambda: listed(gate)[0]["state"] == "ended", "the probe taken up")
     assert state(gate) == "unproven"
     assert carrier.acknowledged(carrier.reply(PHONE, "10690015", b"TD")).status == 0
-    assert probes()[0]["state"] == "proven"
+    assert listed(gate)[0]["state"] == "proven"
     assert gate.metric("gate106_optouts_total") == 0
     gate.signal(signal.SIGKILL)
     gate.wait()
     gate.start()
-    assert (probes()[0]["state"], state(gate)) == ("proven", "proven")
+    assert (listed(gate)[0]["state"], state(gate)) == ("proven", "proven")
 
 
 def test_a_dead_path_is_dead_after_a_kill_and_its_port_stays_refused(gate: Gate, carrier: Carrier) -> None:
@@ -264,7 +265,7 @@ class Agent(http.server.BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.end_headers()
         if self.status < 300:
-            self.carrier.reply(said["number"], said["port"], said["text"].encode())
+            self.carrier.reply(said["number"], said["port"], said["text"].encode("utf-16-be"), data_coding=8)
 
     def log_message(self, *_: object) -> None:
         return None
@@ -285,7 +286,7 @@ def test_an_agent_is_asked_to_have_the_telephone_reply(gate: Gate, agent: tuple[
     register(gate, f"{PHONE},移动,automatic,{url}\n")
     run("rules", "reload", "--config", gate.config)
     code, found = told(gate, "--keyword", "退订", to=())
-    assert (code, found["state"]) in ((0, "proven"), (1, "failed")), found
+    assert (code, found["state"]) == (0, "proven"), found
     assert handler.asked == [{"number": PHONE, "port": "10690015", "text": "退订"}]
 
 
@@ -321,10 +322,8 @@ def test_a_reply_at_another_gate_proves_the_path_and_a_dead_one_is_refused_by_bo
             until(lambda: state(gates[1]) == "proven", "the proof at the other gate")
         assert sum(gate.metric("gate106_optouts_total") for gate in gates) == 0
         assert told(gates[1], "--wait", "1s")[1]["state"] == "failed"
-        for gate in gates:
-            until(lambda gate=gate: state(gate) == "dead", "the dead path at both gates")
-            until(lambda gate=gate: advertise(gate) == REPLY_PATH, "the rule at both gates")
+        until(lambda: {state(gate) for gate in gates} == {"dead"}, "the dead path at both gates")
+        until(lambda: {advertise(gate) for gate in gates} == {REPLY_PATH}, "the rule at both gates")
         Phone(carrier)
         assert told(gates[0])[1]["state"] == "proven"
-        for gate in gates:
-            until(lambda gate=gate: advertise(gate) == 0, "both gates send again")
+        until(lambda: {advertise(gate) for gate in gates} == {0}, "both gates send again")
