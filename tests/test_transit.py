@@ -9,7 +9,7 @@ import pytest
 from proxy import handover
 from proxy.compiled import PURE
 from proxy.message import Category
-from proxy.wire import submit_sm, submit_sm_resp
+from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import SHANGHAI, House
 from tests.pdus import multi, multi_resp
 
@@ -19,8 +19,6 @@ AD, PLAIN_AD, CODE, ASKS = (
     "【测试】验证码482913",
     "【测试】您的快件已到驿站 退订回TD",
 )
-MARKETING = {"category": Category.MARKETING}
-NOTICE = {"category": Category.OTP}  # what the text says decides
 
 
 @pytest.fixture(params=["compiled", "pure"], autouse=True)
@@ -38,7 +36,7 @@ def taken(house: House, status: int = 0) -> None:
 
 
 def test_advertisements_count_once_the_carrier_took_them(tmp_path: Path) -> None:
-    house = House(tmp_path, **MARKETING)
+    house = House(tmp_path, category=Category.MARKETING)
     house.submit("jia", SHANGHAI, AD)
     house.submit("jia", SHANGHAI + 1, PLAIN_AD, source="10690017")
     house.submit("yi", SHANGHAI + 2, AD)
@@ -50,7 +48,7 @@ def test_advertisements_count_once_the_carrier_took_them(tmp_path: Path) -> None
 
 
 def test_what_the_carrier_refuses_or_never_answers_is_no_advertisement(tmp_path: Path) -> None:
-    house = House(tmp_path, **MARKETING)
+    house = House(tmp_path, category=Category.MARKETING)
     house.submit("jia", SHANGHAI, AD)
     taken(house, 0x58)
     house.submit("jia", SHANGHAI + 1, AD)
@@ -60,7 +58,7 @@ def test_what_the_carrier_refuses_or_never_answers_is_no_advertisement(tmp_path:
 
 
 def test_a_code_counts_nowhere_and_a_notice_that_says_how_to_refuse_does(tmp_path: Path) -> None:
-    house = House(tmp_path, **NOTICE)
+    house = House(tmp_path, category=Category.OTP)
     house.submit("jia", SHANGHAI, CODE)
     house.submit("jia", SHANGHAI + 1, ASKS)
     taken(house)
@@ -68,11 +66,11 @@ def test_a_code_counts_nowhere_and_a_notice_that_says_how_to_refuse_does(tmp_pat
 
 
 def test_many_in_one_turn_are_counted_each_under_its_own_prefix(tmp_path: Path) -> None:
-    house = House(tmp_path, **MARKETING)
+    house = House(tmp_path, category=Category.MARKETING)
     for number in range(30):
         house.submit(("jia", "yi")[number % 2], SHANGHAI + number, (AD, AD, PLAIN_AD)[number % 3])
     for transit in house.at_carrier():
-        house.relay.answered(transit, handover.Frame.of(submit_sm_resp(transit.sequence, 0, b"m\0")))
+        house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, 0, b"m\0")))
     house.turn()
     assert house.tally.advertised == {
         ("1069001", "R"): 10, ("1069001", ""): 5, ("1069002", "R"): 10, ("1069002", ""): 5,
@@ -80,7 +78,7 @@ def test_many_in_one_turn_are_counted_each_under_its_own_prefix(tmp_path: Path) 
 
 
 def test_a_long_message_is_one_advertisement(tmp_path: Path) -> None:
-    house = House(tmp_path, **MARKETING)
+    house = House(tmp_path, category=Category.MARKETING)
     text = "【测试】双11券" + "优惠" * 60 + " 拒收请回复R"
     pieces = [text[:60], text[60:120], text[120:]]
     for index, piece in enumerate(pieces, 1):
@@ -91,7 +89,7 @@ def test_a_long_message_is_one_advertisement(tmp_path: Path) -> None:
 
 
 def test_each_address_of_a_submit_multi_is_one(tmp_path: Path) -> None:
-    house = House(tmp_path, **MARKETING)
+    house = House(tmp_path, category=Category.MARKETING)
     addresses = [SHANGHAI + number for number in range(3)]
     house.sends("jia", multi(b"1069001", addresses, AD))
     (group,) = house.at_carrier()

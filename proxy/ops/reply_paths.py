@@ -7,6 +7,7 @@ what makes a path silent, work for one message.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -93,7 +94,8 @@ class PathKeeper:
         if now_s >= self._count_s:
             self._count_s = now_s + COUNT_S
             self._counting = self._counted(now)
-        self._states = next(self._counting, None) or self._states
+        for states in itertools.islice(self._counting, 1):
+            self._states = states or self._states
 
     def _counted(self, now: float) -> Iterator[dict[str, int] | None]:
         """None between two slices, in the end all of them."""

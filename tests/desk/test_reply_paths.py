@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -239,8 +240,7 @@ class Gates:
         self.journals = [Journal(), Journal()]
         self.papers = [Papers(), Papers()]
         self.books = [
-            ReplyPaths(self.papers[node], self.journals[node].write, lambda records, node=node: self._tell(node, records), node)
-            for node in range(2)
+            ReplyPaths(self.papers[node], self.journals[node].write, partial(self._tell, node), node) for node in range(2)
         ]
 
     def _tell(self, node: int, records) -> int:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,10 @@ def paths(gate: Gate, *words: str) -> dict[str, dict[str, Any]]:
 def counted(gate: Gate, prefix: str, count: int) -> dict[str, Any]:
     """A path, once all that went out is counted."""
     return until(lambda: (one := paths(gate)[prefix])["advertisements"] >= count and one, f"{count} advertisements")
+
+
+def is_proven(gate: Gate) -> bool:
+    return bool(paths(gate)["1069001"]["state"] == "proven")
 
 
 def answer(carrier: Carrier, port: str, text: bytes = b"ok thanks") -> None:
@@ -127,8 +132,24 @@ def test_a_reply_to_one_gate_proves_the_path_at_the_other(tmp_path: Path) -> Non
         assert paths(gates[1])["1069001"]["state"] == "unproven"
         answer(house.carrier, "10690015")
         for gate in gates:
-            until(lambda gate=gate: paths(gate)["1069001"]["state"] == "proven", "the proof at both gates")
+            until(partial(is_proven, gate), "the proof at both gates")
         gates[1].signal(signal.SIGKILL)
         gates[1].wait()
         gates[1].start()
-        until(lambda: paths(gates[1])["1069001"]["state"] == "proven", "the proof after a kill")
+        until(partial(is_proven, gates[1]), "the proof after a kill")
+
+
+@needs("valkey")
+def test_workers_of_one_gate_count_together(tmp_path: Path) -> None:
+    with ExitStack() as after:
+        server, carrier = server_and_carrier(tmp_path, after)
+        gate = gate_on(tmp_path / "gate", 1, carrier, server, RULES)
+        gate.start(more=("--workers", "2"))
+        after.callback(gate.stop)
+        for _ in range(4):  # each connection is one worker's
+            advertise(gate, "jia", "10690015", 5)
+        counted(gate, "1069001", ADS * 7 // 8)
+        answer(carrier, "10690015")
+        until(partial(is_proven, gate), "the proof at the first worker")
+        states = ("proven", "unproven")  # each worker looks now and then
+        until(lambda: [gate.metric("gate106_reply_paths", state=one) for one in states] == [1, 2], "the metric", 30)
