@@ -44,13 +44,13 @@ class Desk:
         self.down = False
         self.probes = Probes(self.papers, self.write)
 
-    def write(self, records) -> int:  # type: ignore[no-untyped-def]
+    def write(self, records) -> int:
         if self.down:
             raise JournalDown("full")
         self.records += records
         return len(self.records)
 
-    def answered(self, number: int = PHONE, port: str = "10690015", *words: str, at: float = NOON + 9):  # type: ignore[no-untyped-def]
+    def answered(self, number: int = PHONE, port: str = "10690015", *words: str, at: float = NOON + 9):
         return self.probes.answered(number, port, lambda: set(words or ("TD",)), at)
 
 

@@ -28,7 +28,7 @@ rules:
   - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
   - {id: closed, when: {category: marketing, reply_path: [dead, silent, {unproven: {after: 3}}]}, then: reject, reason: reply-path}
 """
-REPLY_PATH, SUPPRESSED = 0x445, 0x420
+REPLY_PATH, SUPPRESSED, SUSPENDED = 0x445, 0x420, 0x472
 
 
 def register(gate: Gate, rows: str = NUMBERS) -> None:
@@ -250,6 +250,36 @@ def test_a_dead_path_is_dead_after_a_kill_and_its_port_stays_refused(gate: Gate,
     gate.start()
     assert state(gate) == "dead"
     assert advertise(gate) == REPLY_PATH
+
+
+PENALTY = """
+penalties:
+  - id: closed-ports
+    watch: reply-paths
+    per: day
+    steps: [{above: 0, then: suspend-marketing, for: 1d}]
+    approval: none
+"""
+
+
+def test_a_penalty_rule_on_dead_ports_suspends_the_provider_and_the_backtest_says_what_it_takes_for_granted(
+    gate: Gate, carrier: Carrier
+) -> None:
+    assert advertise(gate) == 0
+    assert probe(gate, "--wait", "1s").returncode == 1
+    assert advertise(gate) == REPLY_PATH
+    done = run("backtest", "--config", gate.config, "--json")
+    assert done.returncode == 1, "something comes out otherwise"
+    told_again = json.loads(done.stdout)
+    assert told_again["then"] == {"allow": 1, "reject": 1} | dict.fromkeys(told_again["then"].keys() - {"allow", "reject"}, 0)
+    assert told_again["notes"] == ["closed: here every reply path counts as proven, for replies are not judged again"]
+    gate.stop()
+    gate.write_rules(RULES.replace("reply_path: [dead, silent, {unproven: {after: 3}}]", "reply_path: silent") + PENALTY)
+    gate.start()
+    until(lambda: advertise(gate, SHANGHAI.format(8)) == SUSPENDED, "the penalty")
+    (one,) = json.loads(run("penalty", "list", "--config", gate.config, "--json").stdout)["penalties"]
+    assert (one["provider"], one["step"]) == ("jia", "suspend-marketing")
+    assert "replies to 1 registered port prefixes do not arrive (1069001 dead)" in one["figure"]
 
 
 class Agent(http.server.BaseHTTPRequestHandler):
