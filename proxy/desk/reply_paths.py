@@ -87,8 +87,7 @@ class Row(NamedTuple):
 
     def proven(self, at: float) -> Row:
         """Somebody's reply, or an answered probe, came to this gate or another one."""
-        if at < self.proven_at:
-            return self
+        at = max(at, self.proven_at)
         return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
 
 
@@ -247,8 +246,8 @@ class ReplyPaths:
     def _row(self, prefix: str) -> Row:
         """This gate's, which knows of the last proof."""
         row = self._rows.get(prefix) or Row(prefix)
-        others = self._others.get(prefix, {}).values() if self._others else ()
-        return max((row.proven(one.proven_at) for one in others), key=lambda one: one.proven_at, default=row)
+        newest = max((one.proven_at for one in self._others.get(prefix, {}).values()), default=0.0) if self._others else 0.0
+        return row.proven(newest) if newest > row.proven_at else row
 
     def _put(self, row: Row) -> None:
         if row.prefix not in self._rows and len(self._rows) >= PREFIXES_MAX:

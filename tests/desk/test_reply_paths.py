@@ -273,6 +273,32 @@ def test_gates_count_a_silence_together():
     assert [gate.state_of("10691", LATER).state for gate in (one, other)] == [SILENT, SILENT]
 
 
+@pytest.mark.parametrize("proven", [False, True])
+def test_what_gates_count_by_turns_adds_up(proven: bool) -> None:
+    one, other = Gates().books
+    if proven:
+        one.advertised({("10691", "R"): 1}, NOON)
+        one.replied("10691", "", NOON)
+    for second in range(100):
+        for gate in (one, other):
+            gate.advertised({("10691", "R"): 1}, NOON + second)
+            gate.tick(NOON + second)
+    for gate in (one, other):
+        gate.put_away(NOON + 100)
+    for gate in (one, other):
+        state = gate.state_of("10691", NOON + 100)
+        assert (state.advertisements_since_proof, state.advertisements) == (200, 200 + proven)
+
+
+def test_a_reply_counts_as_proof_though_the_clock_was_set_back() -> None:
+    paths = book()
+    paths.replied("10691", "", NOON)
+    paths.advertised({("10691", "R"): 5}, NOON - 60)
+    paths.replied("10691", "", NOON - 60)
+    state = paths.state_of("10691", NOON - 60)
+    assert (state.replies, state.advertisements_since_proof, state.proven_at) == (2, 0, NOON)
+
+
 def test_a_failed_probe_at_one_gate_is_known_at_the_other():
     one, other = Gates().books
     one.probed("10691", NOON, ok=False)
