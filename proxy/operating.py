@@ -194,6 +194,7 @@ class Operating:
 
     async def stop(self) -> None:
         self.warden.stop()
+        self.prober.stop()
         self.warden.put_away(self.now())
         self.reply_paths.put_away(self.now())
         await self._server.stop()

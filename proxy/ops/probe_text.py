@@ -6,8 +6,9 @@ entry in a person's record, the reply (it comes through the carrier, or proves n
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import json
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -20,8 +21,9 @@ from proxy.wire import Frame, encode, status_name, submit_sm
 TON_UNKNOWN = 0  # SMPP 3.4 §5.2.5
 AGENT_S = 10.0
 """An agent answers within this time: it only starts something."""
-AGENT_BYTES_MAX = 1_000
-"""Read of its answer."""
+LINE_BYTES_MAX = 1_000
+"""Of its answer's first line."""
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
 class ProbeText(Apart):
@@ -77,20 +79,28 @@ class _Nobody:
         self.access = SimpleNamespace(provider=SimpleNamespace(name=provider))
 
 
-def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
-    """Has a test telephone reply: POST with JSON ``{"number", "port", "text"}``. Why it does not, empty if the agent said yes. Blocks."""
+async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
+    """Has a test telephone reply: POST with JSON ``{"number", "port", "text"}``. Why it does not, empty if the agent said yes."""
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     body = json.dumps({"number": f"{number:011d}", "port": port, "text": keyword}, ensure_ascii=False).encode()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = (
+        f"POST {path} HTTP/1.0", f"Host: {parts.netloc}", "Content-Type: application/json", f"Content-Length: {len(body)}", "", ""
+    )  # fmt: skip
+    secure = parts.scheme == "https"
     try:
-        connection = kind(parts.hostname or "", parts.port, timeout=AGENT_S)
-        try:
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read(AGENT_BYTES_MAX)
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"its agent cannot be asked: {error}"
-    return "" if 200 <= answer.status < 300 else f"its agent said {answer.status}"
+        async with asyncio.timeout(AGENT_S):
+            there = parts.port or (443 if secure else 80)
+            reader, writer = await asyncio.open_connection(parts.hostname, there, ssl=secure or None, limit=LINE_BYTES_MAX)
+            try:
+                writer.write("\r\n".join(head).encode() + body)
+                await writer.drain()
+                answer = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError) as error:
+        return f"its agent cannot be asked: {str(error) or 'no answer in time'}"
+    said = _STATUS.match(answer)
+    if said is None:
+        return "its agent answers no HTTP"
+    return "" if said[1].startswith(b"2") else f"its agent said {said[1].decode()}"

@@ -107,7 +107,7 @@ class Prober:
 
     async def _ask(self, probe: Probe, place: int, agent: str) -> None:
         number = probe.tries[place].number
-        problem = await asyncio.to_thread(ask_agent, agent, number, probe.port, probe.keyword)
+        problem = await ask_agent(agent, number, probe.port, probe.keyword)
         current = self.probes.find(probe.prefix)
         if problem and current is not None and current.begun_at == probe.begun_at:
             log.warning("an agent of a test number does not do as it is asked", port=probe.port, problem=problem)
@@ -166,6 +166,11 @@ class Prober:
         for probe in self.probes.all():
             if probe.state == WAITING and probe.node == self._gate.store.node and probe.prefix not in self._live:
                 self._put(probe._replace(state=ENDED, ended_at=now))
+
+    def stop(self) -> None:
+        """The gate is about to stop."""
+        for task in self._agents:
+            task.cancel()
 
     def _settle(self, probe: Probe) -> Probe:
         if probe.state == WAITING and probe.all_answered:
