@@ -33,7 +33,8 @@ class PathStates:
         self._bits: dict[str, Bits] = {}
         """Of each prefix that differs from an unused one."""
         self._look_s = -math.inf
-        self._looking: Iterator[None] = iter(())
+        self._looking: Iterator[list[str]] = iter(())
+        """What is left of this round."""
 
     def of(self, sets: Sequence[RuleSet]) -> Paths | None:
         """The paths for these sets; None where none of them asks."""
@@ -62,17 +63,17 @@ class PathStates:
         """A few times a second; ``now_s``: monotonic."""
         if not self._sets:
             return
-        if now_s >= self._look_s:
+        some = next(self._looking, None)
+        if some is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
-            self._looking = self._look_through(now)
-        next(self._looking, None)
+            self._looking = self._pieces()
+            some = next(self._looking, None)
+        if some and self._take(some, now):
+            self._obey()
 
-    def _look_through(self, now: float) -> Iterator[None]:
+    def _pieces(self) -> Iterator[list[str]]:
         prefixes = self._registered()
-        for start in range(0, len(prefixes), A_TICK):
-            if self._take(prefixes[start : start + A_TICK], now):
-                self._obey()
-            yield
+        return (prefixes[start : start + A_TICK] for start in range(0, len(prefixes), A_TICK))
 
     def _registered(self) -> list[str]:
         return list(self._gate.relay.directory.ports.owners)

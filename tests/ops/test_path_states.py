@@ -122,6 +122,16 @@ def test_many_prefixes_are_looked_through_a_piece_a_tick(make: Make) -> None:
     assert gate.obeyed == 1
 
 
+def test_a_round_that_takes_longer_than_the_next_one_is_due_comes_to_its_end(make: Make) -> None:
+    prefixes = [str(1069000000 + number) for number in range(1000)]
+    gate = Gate(*prefixes)
+    gate.states.of([make(RULE.format("{unproven: {after: 1}}"))])
+    gate.advertise(1, prefixes[-1])
+    for _ in range(10):
+        gate.looks(rounds=1)
+    assert gate.obeyed == 1
+
+
 def test_what_another_gate_told_is_looked_at_with_the_next_tick(make: Make) -> None:
     gate = Gate()
     gate.states.of([make(RULE.format("dead"))])
