@@ -1,4 +1,4 @@
-"""optout probe: ``gate106 optout probe|probes``: test messages to the operator's own numbers, and whether the replies came back.
+"""``gate106 optout probe|probes``: test messages, and whether replies came back.
 
 Exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
 """

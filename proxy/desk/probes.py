@@ -1,4 +1,4 @@
-"""Probes: test messages of the gate to the operator's own numbers, and the replies to them, as journal records of kind PROBE. Pure.
+"""Probes of reply paths, and their journal records (kind 55). Pure.
 
 In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
 Never: a socket, a clock, a person's record: the reply to a probe is no opt-out, whatever it says.

@@ -1,4 +1,4 @@
-"""Gives the rules the state of each reply path, where some rule asks for it (``reply_path``).
+"""Gives rules the state of each reply path, where they ask (``reply_path``).
 
 In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when what they decide changes.
 Never: work for a message. Paths are looked through in pieces, once in LOOK_S, and a prefix at once when something happens to it.

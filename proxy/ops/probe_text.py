@@ -1,4 +1,4 @@
-"""The test message of a probe: a submit of the gate itself, and the call that makes a test telephone answer it.
+"""Sends the test message of a probe, and asks an agent to answer it.
 
 In: who gets it, from which port, a lane. Out: whether the carrier took it; whether the agent did as it was asked. Never: a rule, a cap, an
 entry in a person's record, the reply (it comes through the carrier, or proves nothing).

@@ -1,4 +1,4 @@
-"""Probes: the commands about them; they send test messages, wait for the replies, and tell the book of reply paths.
+"""Sends probes, waits for the replies, and serves the commands about them.
 
 In: a port, test numbers of ``registries/test-numbers.csv``; replies that carriers bring; time. Out: probes in the journal before anybody is
 told of them; the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.

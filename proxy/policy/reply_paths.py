@@ -1,4 +1,4 @@
-"""Reply paths as rules see them: the state of each registered port prefix.
+"""The state of each port prefix's reply path, as rules see it.
 
 In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
 the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
