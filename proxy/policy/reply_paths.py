@@ -7,7 +7,7 @@ the time. The paths of a rule set never change: other states are another rule se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.message import Sender
 
@@ -43,6 +43,28 @@ UNUSED = ReplyPath(UNPROVEN)
 """What a book says of a prefix from which no advertisement came."""
 
 
+class AsDecided(dict[str, ReplyPath]):
+    """One state for every port: of a decision of the past, whose book is not kept. It says which conditions held, not which state it was."""
+
+    def __init__(self, path: ReplyPath) -> None:
+        super().__init__()
+        self._path = path
+
+    def get(self, prefix: str, default: Any = None) -> Any:
+        return self._path
+
+
+MAY_HAVE_BEEN = (NO_BOOK, ReplyPath(DEAD), ReplyPath(SILENT), ReplyPath(UNPROVEN, ADVERTISEMENTS_MAX), UNUSED)
+"""One of each state, for whoever looks which of them led to a decision."""
+
+
 def path_of(sender: Sender, paths: Paths | None) -> ReplyPath:
     """``paths``: None where there is no book."""
-    return NO_BOOK if paths is None else paths.get(sender.prefix, UNUSED)
+    if paths is None:
+        return NO_BOOK
+    return paths.get(sender.prefix or _longest(sender.port, paths), UNUSED)
+
+
+def _longest(port: str, prefixes: Paths) -> str:
+    """The registered prefix of a port that nobody has looked up: where a message is only asked about."""
+    return max((one for one in prefixes if port.startswith(one)), key=len, default="")

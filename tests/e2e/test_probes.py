@@ -157,6 +157,37 @@ def test_without_a_reply_the_path_is_dead_rules_refuse_the_port_and_a_late_reply
     assert [(one["prefix"], one["state"]) for one in listed(gate)] == [("1069001", "proven")]
 
 
+def test_explain_and_precheck_know_the_state_of_the_path(gate: Gate, carrier: Carrier, tmp_path: Path) -> None:
+    assert probe(gate, "--wait", "1s").returncode == 1
+    assert advertise(gate) == REPLY_PATH
+    asked = (
+        "--from",
+        "10690015",
+        "--text",
+        "sale! reply R to stop",
+        "--provider",
+        "jia",
+        "--category",
+        "marketing",
+        "--lang",
+        "en",
+    )
+    for more in ((), ("--record",)):
+        said = run("explain", "--to", SHANGHAI.format(7), *asked, *more, "--config", gate.config).stdout
+        assert "reject (reply-path, by rule closed)" in said
+        assert "the reply path of the port is dead" in said
+    (gate.folder / "texts.txt").write_text("sale! reply R to stop\n")
+    done = run(
+        "precheck", gate.folder / "texts.txt", "--from", "10690015", "--provider", "jia", "--config", gate.config, "--json"
+    )
+    assert (done.returncode, json.loads(done.stdout)["texts"][0]["verdict"]) == (1, "reject")
+    (found,) = json.loads(run("find", "--verdict", "reject", "--config", gate.config, "--json").stdout)["messages"]
+    said = run("explain", "--message", found["id"], "--config", gate.config, "--lang", "en").stdout
+    assert "reject reply-path (closed)" in said
+    assert "refuses        closed: the reply path of the port is silent or dead or unproven after 3 advertisements" in said
+    assert "note:" not in said, "nothing comes out otherwise"
+
+
 def test_a_new_port_sends_as_much_as_the_rule_lets_it_and_goes_on_once_it_is_proven(gate: Gate, carrier: Carrier) -> None:
     for number in range(3):
         assert advertise(gate, SHANGHAI.format(number)) == 0
