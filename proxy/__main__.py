@@ -37,6 +37,7 @@ from proxy.cli import (
     optout,
     penalty,
     precheck,
+    probe,
     provider,
     report,
     rules,
@@ -97,6 +98,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(penalty.app, name="penalty")
 app.add_typer(evidence.app, name="evidence")
+probe.add_to(optout.app)
 trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)

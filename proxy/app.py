@@ -99,7 +99,9 @@ class Gate:
         )  # fmt: skip
         self.operating.door.use(settings.people, settings.http.tokens)
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
-        self.way_back.on_reply = self.operating.reply_paths.replied
+        self.way_back.on_reply = self.operating.replied
+        self.way_back.on_probe = self.operating.prober.answered
+        self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
         self.revising.opened(self.operating)
         self.hearing.inbox = self.operating.inbox
         self.sharing = self._share() if settings.shared is not None else None

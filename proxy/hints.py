@@ -30,6 +30,10 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "signature-unregistered": ("签名未报备", "the signature is not registered: have it filed"),
     "signature-misuse": ("签名不属于该通道或端口", "the signature belongs to another provider or port"),
     "template-mismatch": ("与报备模板不符", "the text does not fit its registered template"),
+    "reply-path": (
+        "发往该端口的退订回复收不到, 请先修好端口",
+        "replies to this port do not arrive: have the port mended first",
+    ),
     "keyword": ("内容含不得发送的词句", "the text has words that may not be sent"),
     "link-unregistered": ("链接未报备", "the link is not registered: have it filed"),
     "port-misuse": ("端口用途不符", "the port is used for what it is not meant for"),

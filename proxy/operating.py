@@ -19,6 +19,7 @@ from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDown
+from proxy.desk.probes import Probes
 from proxy.desk.reply_paths import ReplyPaths
 from proxy.hours import Hours, HoursApart
 from proxy.in_pieces import InPieces
@@ -43,7 +44,9 @@ from proxy.ops import (
     looks,
     optouts,
     orders,
+    path_states,
     penalties,
+    probes,
     provider,
     reply_paths,
     retention,
@@ -131,9 +134,12 @@ class Operating:
             self,
             hours,
             HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+            lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # it is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
         self.reply_paths = reply_paths.PathKeeper(self, book)
+        self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
+        self.path_states = path_states.PathStates(self, book, self._obey)
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
@@ -160,6 +166,7 @@ class Operating:
                 **penalties.commands(self, self.warden),
                 **providers_told.commands(self, self.warden, self._paces),
                 **reply_paths.commands(self, self.reply_paths),
+                **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately, self._hits),
@@ -192,6 +199,7 @@ class Operating:
 
     async def stop(self) -> None:
         self.warden.stop()
+        self.prober.stop()
         self.warden.put_away(self.now())
         self.reply_paths.put_away(self.now())
         await self._server.stop()
@@ -211,9 +219,12 @@ class Operating:
 
     def _obey(self) -> None:
         given = self.book.of_kind(*JUDGING)
-        self.relay.rules = self._rules.with_orders(given) if given else self._rules
-        if (proposal := self.relay.judging.proposal) is not None:
-            proposal.obey(given)
+        proposal = self.relay.judging.proposal
+        paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
+        changed = given or paths is not None
+        self.relay.rules = self._rules.with_orders(given, paths) if changed else self._rules
+        if proposal is not None:
+            proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
         for house in self.houses:
             house.drain(links.drained(house, drains, now))
@@ -233,6 +244,18 @@ class Operating:
         self.warden.tick(now, now_s)
         self.inbox.sweep(now)
         self.reply_paths.tick(now, now_s)
+        self.path_states.tick(now, now_s)
+        self.prober.tick(now, now_s)
+
+    def replied(self, prefix: str, keyword: str, now: float) -> None:
+        """A reply came to a port under this prefix."""
+        self.reply_paths.replied(prefix, keyword, now)
+        self.path_states.look(prefix, now)
+
+    def proved(self, prefix: str, at: float, ok: bool) -> None:
+        """A probe was answered, or was not."""
+        self.reply_paths.probed(prefix, at, ok)
+        self.path_states.look(prefix, at)
 
     @property
     def open_from(self) -> int | None:
@@ -326,6 +349,9 @@ class Operating:
             self.warden.reread()
         if entries.REPLY_PATH in kinds:
             self.reply_paths.book.reread()
+            self.path_states.soon()
+        if entries.PROBE in kinds:
+            self.prober.reread()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from proxy.message import Counters, Message, Order, Outcome, Verdict
 from proxy.policy import RuleSet, judge
+from proxy.policy.reply_paths import Paths
 from proxy.recipient import Recipient
 from proxy.tally import Tally
 
 
 class Proposal:
     def __init__(self, rules: RuleSet, tally: Tally) -> None:
-        self.rules = self._base = rules
+        self.rules = self.base = rules
         self._tally = tally
         self.judged = 0
         """Since it was proposed, or the gate was started."""
@@ -24,9 +25,9 @@ class Proposal:
         """... and the reverse."""
         self.errors = 0
 
-    def obey(self, orders: tuple[Order, ...]) -> None:
+    def obey(self, orders: tuple[Order, ...], paths: Paths | None = None) -> None:
         """What is ordered stands beside this set, too: a stop makes no difference between the two."""
-        self.rules = self._base.with_orders(orders) if orders else self._base
+        self.rules = self.base.with_orders(orders, paths) if orders or paths is not None else self.base
 
     def look(self, message: Message, person: Recipient, verdict: Verdict, at: float, counters: Counters) -> None:
         """One message that was judged just now."""

@@ -48,6 +48,7 @@ RULE_REASONS: Mapping[str, Reason] = _reasons(
         ("signature-unregistered", 0x442, ""),
         ("signature-misuse", 0x443, ""),
         ("template-mismatch", 0x444, ""),
+        ("reply-path", 0x445, ""),
         ("keyword", 0x450, ""),
         ("link-unregistered", 0x451, ""),
         ("port-misuse", 0x452, ""),

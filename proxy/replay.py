@@ -29,6 +29,7 @@ from proxy.desk import (
     named,
     operated,
     penalized,
+    probes,
     reply_paths,
     requested,
     returned,
@@ -54,10 +55,10 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION, entries.CONSENT_REPLY, entries.REPLY_PATH,
+    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION, entries.CONSENT_REPLY, entries.REPLY_PATH, entries.PROBE,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
-counted of providers and reply paths."""
+counted of providers and reply paths; probes."""
 PERSONAL = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID, entries.DOUBTFUL,
     entries.DECISION, entries.CONSENT_REPLY,
@@ -307,6 +308,8 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
         store.hours_apart.put(penalized.unpack_hour_apart(body)[0] // 3600, body)
     elif item.kind == entries.REPLY_PATH:
         reply_paths.keep(store.reply_paths, body)
+    elif item.kind == entries.PROBE:
+        probes.keep(store.probes, body)
     else:
         return False
     return True

@@ -94,6 +94,8 @@ COMMANDS: Mapping[str, Permission] = {
     "optout.doubtful": Permission.LOOK,
     "optout.end-standing": Permission.ENTER,
     "optout.paths": Permission.SEE,
+    "optout.probe": Permission.ENTER,
+    "optout.probes": Permission.LOOK,
     "penalty.appeal": Permission.ENTER,
     "penalty.approve": Permission.APPROVE,
     "penalty.lift": Permission.APPROVE,

@@ -9,7 +9,7 @@ held against the provider again; while one is in force, or waits, only a severer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ from proxy.desk.penalized import LADDER, LAPSED, RAISED, UNSETTLED, Counts, Pena
 from proxy.hours import HOUR_S, Hours, HoursApart, Signed, hour_of, next_hour
 from proxy.message import hash48
 from proxy.policy import moments
-from proxy.policy.penalties import ADVERTISER, PROVIDER, SIGNATURE, Step, Trigger
+from proxy.policy.penalties import ADVERTISER, PROVIDER, REPLY_PATHS, SIGNATURE, Step, Trigger
+from proxy.policy.reply_paths import STATES, WORDS
 from proxy.policy.spoken import Said
 
 MILLION = 1_000_000
@@ -25,6 +26,7 @@ Valid = Callable[[Subject, float, float], int]
 """(of whose messages, since, until) → valid complaints that came then."""
 Counted = Callable[[float, float], Counts]
 """(since, until) → what one subject did then."""
+PATHS_SHOWN = 5
 
 
 class Proposal(NamedTuple):
@@ -52,9 +54,14 @@ def begins(trigger: Trigger, now: float) -> float:
 
 
 def measured(
-    trigger: Trigger, counted: Counted, valid: Callable[[float, float], int], since: float, now: float
+    trigger: Trigger,
+    counted: Counted,
+    valid: Callable[[float, float], int],
+    since: float,
+    now: float,
+    paths: Callable[[], Mapping[str, str]] = dict,
 ) -> Measure | None:
-    """``counted``, ``valid``: of one subject. None: too little happened to say anything."""
+    """``counted``, ``valid``, ``paths``: of one subject. None: too little happened to say anything."""
     counts = counted(since, now + 1)
     within, begun = f"since {moments.local(since)}", f"自 {moments.local(since)} 起"
     if trigger.watch == "complaints":
@@ -84,6 +91,11 @@ def measured(
         return Measure(
             count, Said(f"{count:,} messages refused ({reasons}) {within}", f"{begun}被拦下 {count:,} 条 ({reasons})")
         )
+    if trigger.watch == REPLY_PATHS:
+        closed = {prefix: state for prefix, state in paths().items() if state in trigger.states}
+        if len(closed) < trigger.least_count or counts.marketing < trigger.least_sent:
+            return None
+        return Measure(len(closed), _closed(closed, counts.marketing, within, begun))
     before = counted(since - trigger.against_s, since)
     usual = before.marketing * trigger.per.seconds / trigger.against_s
     if counts.marketing < trigger.least_sent or usual <= 0:
@@ -96,6 +108,17 @@ def measured(
     return Measure(times, words)
 
 
+def _closed(closed: Mapping[str, str], marketing: int, within: str, begun: str) -> Said:
+    some = sorted(closed.items(), key=lambda one: (STATES.index(one[1]), one[0]), reverse=True)[:PATHS_SHOWN]
+    more = ", …" if len(closed) > PATHS_SHOWN else ""
+    named = ", ".join(f"{prefix} {state}" for prefix, state in some) + more
+    named_zh = ", ".join(f"{prefix} {WORDS[state]}" for prefix, state in some) + more
+    return Said(
+        f"replies to {len(closed)} registered port prefixes do not arrive ({named}); {marketing:,} marketing messages {within}",
+        f"{len(closed)} 个登记端口的退订通路不通 ({named_zh}); {begun}营销短信 {marketing:,} 条",
+    )
+
+
 class Counting(NamedTuple):
     """Where counts are found."""
 
@@ -104,6 +127,8 @@ class Counting(NamedTuple):
     valid: Valid
     advertiser_of: Callable[[int], str]
     """By a signature's hash; today's registry: it regroups what was counted before, too."""
+    paths: Callable[[str], Mapping[str, str]] = lambda provider: {}
+    """By provider: the state of the reply path of each of its registered port prefixes."""
 
 
 def due(
@@ -113,7 +138,7 @@ def due(
     ``held``: (subject, trigger) → those there were."""
     for trigger in triggers:
         for found in _subjects(trigger, providers, counting, now):
-            yield None if found is None else _due(trigger, *found, counting.valid, held(found[0], trigger.id), now)
+            yield None if found is None else _due(trigger, *found, counting, held(found[0], trigger.id), now)
 
 
 def _subjects(
@@ -145,7 +170,7 @@ def _subject(trigger: Trigger, signed: Signed, meant: Collection[str], advertise
 
 
 def _due(
-    trigger: Trigger, subject: Subject, counted: Counted, valid: Valid, held: list[Penalty], now: float
+    trigger: Trigger, subject: Subject, counted: Counted, counting: Counting, held: list[Penalty], now: float
 ) -> Proposal | None:
     pending = [one for one in held if one.state in UNSETTLED]
     decided = [one for one in held if one.state != LAPSED]
@@ -155,7 +180,8 @@ def _due(
         since = max(since, next_hour(settled)) if settled > since else since
     if since > now:
         return None
-    measure = measured(trigger, counted, partial(valid, subject), since, now)
+    valid, paths = partial(counting.valid, subject), partial(counting.paths, subject.provider)
+    measure = measured(trigger, counted, valid, since, now, paths)
     if measure is None:
         return None
     reached = [step for step in trigger.steps if measure.value > step.above]

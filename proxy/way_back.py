@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from proxy.arrivals import ESME_ROK, ESME_RX_T_APPN, RECEIPT, Arrival, Brought, Route
@@ -31,7 +32,7 @@ from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Link
-from proxy.wire import Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
+from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
 
 SAFE_WITHIN_S = 0.85
 """With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
@@ -111,6 +112,8 @@ class WayBack:
         """Providers for whom something may be handed over in this turn."""
         self.on_reply: Callable[[str, str, float], None] = _to_nobody
         """Who wants to know of replies: (port prefix, what it says in one word, time)."""
+        self.on_probe: Callable[[Deliver, str, float], int | None] = _no_probe
+        """Whether a reply is one to a test message of the gate (Prober.answered): (reply, port, time) → see there."""
         self.closing = False
         """At the end of a drain: what is in the mailbox stays there."""
         self._receivers = receivers
@@ -150,6 +153,9 @@ class WayBack:
             self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
             return
         port = self.relay.directory.ports.national(deliver.destination.removeprefix(self._strip.get(link.carrier, "")))
+        if (recorded := self.on_probe(deliver, port, now)) is not None:
+            self._answer_probe(link, frame.sequence_number, recorded)
+            return
         prefix, owner = self._owner(link, port)
         heard = self.hearing.hear(deliver, port, prefix, owner, now)
         if prefix:
@@ -161,6 +167,13 @@ class WayBack:
             self.relay.change(arrival)  # behind what the reply changes, into the same commit group
         else:
             self.relay.note(arrival)
+
+    def _answer_probe(self, link: Link, sequence: int, recorded: int) -> None:
+        """A reply to the gate's own test message: it changes nobody's record, and no provider gets it."""
+        if recorded < 0:
+            link.answer(deliver_sm_resp(sequence, ESME_RX_T_APPN))
+        else:
+            self.relay.when_synced(recorded, partial(link.answer, deliver_sm_resp(sequence, ESME_ROK)))
 
     def _receipt(self, link: Link, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
         routes = self.routes(link)
@@ -328,6 +341,10 @@ class WayBack:
             fits = NEWS_MAX - len(said.news)
             said.news += news if len(news) <= fits else news[:fits]
             news = news[fits:]
+
+
+def _no_probe(deliver: Deliver, port: str, now: float) -> int | None:
+    return None
 
 
 def _to_nobody(prefix: str, keyword: str, now: float) -> None:

@@ -39,6 +39,7 @@ from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
 from proxy.policy.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
+from proxy.policy.reply_paths import STATES as PATH_STATES
 from proxy.reasons import GATE_REASONS, RULE_REASONS
 from proxy.tally import Tally
 from proxy.wire import status_name
@@ -306,6 +307,7 @@ CLOSED = {
     "contact": {"none", "present", "outside", "registered"},
     "text": {"words", "patterns", "file", "groups", "all"},
     "provider_age": {"below", "above"},
+    "reply_path": {*PATH_STATES, "after"},
 }
 
 

@@ -60,6 +60,7 @@ class Desk:
         self.book = PenaltyBook(self.papers, self.write)
         self.hours = Hours(self.hour_papers, self.write)
         self.valid: dict[str, list[float]] = {}
+        self.paths: dict[str, dict[str, str]] = {}
         self.submits: dict[tuple[str, ...], int] = {}
         self.optouts: dict[tuple[str, ...], int] = {}
 
@@ -93,7 +94,7 @@ class Desk:
         return sum(since <= at < until for at in self.valid.get(subject.words, ()))
 
     def due(self, at: float) -> list[Proposal]:
-        counting = Counting(self.hours, self.hours_apart, self.counted, self.advertiser_of)
+        counting = Counting(self.hours, self.hours_apart, self.counted, self.advertiser_of, lambda one: self.paths.get(one, {}))
         found = due(self.triggers, ["jia", "yi"], counting, self.book.of, at)
         return [one for one in found if one is not None]
 
@@ -212,6 +213,35 @@ def test_what_else_is_measured(rule: str, says: str, tmp_path: Path) -> None:
     desk.sends(NOON + 60, "jia", 1, reason="keyword")
     assert [one.figure for one in desk.due(NOON + 61)] == [says]
     assert desk.due(NOON + 26 * HOUR) == [], "it is over"
+
+
+PATHS = "watch: reply-paths, per: day, least: {sent: 1000}, steps: [{above: 0, then: warn}, {above: 1, then: suspend-marketing, for: 1d}]"
+
+
+def test_ports_whose_replies_do_not_arrive_ask_for_a_penalty_while_marketing_goes_out_from_the_provider(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"penalties: [{{id: x, {PATHS}}}]")
+    desk.sends(NOON, "jia", 999)
+    desk.paths["jia"] = {"1069001": "dead", "1069002": "proven", "1069003": "unproven"}
+    desk.paths["yi"] = {"1069009": "dead"}
+    assert desk.due(NOON) == [], "it sends hardly any marketing"
+    desk.sends(NOON, "jia", 1)
+    (asked,) = desk.due(NOON)
+    assert (asked.subject, asked.step.then) == (Subject("jia"), "warn")
+    assert asked.figure == (
+        "replies to 1 registered port prefixes do not arrive (1069001 dead); 1,000 marketing messages since 2026-11-11 00:00:00"
+    )
+    assert asked.figure.zh == "1 个登记端口的退订通路不通 (1069001 不通); 自 2026-11-11 00:00:00 起营销短信 1,000 条"
+    desk.paths["jia"]["1069003"] = "silent"
+    assert [one.step.then for one in desk.due(NOON)] == ["suspend-marketing"]
+    desk.paths["jia"] = {"1069001": "proven", "1069003": "proven"}
+    assert desk.due(NOON) == []
+
+
+def test_only_the_states_that_a_rule_names_count(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"penalties: [{{id: x, {PATHS}, states: dead}}]")
+    desk.sends(NOON, "jia", 5000)
+    desk.paths["jia"] = {str(number): "silent" for number in range(9)} | {"1069001": "dead"}
+    assert [one.step.then for one in desk.due(NOON)] == ["warn"]
 
 
 BY_SIGNATURE = (

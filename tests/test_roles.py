@@ -24,7 +24,7 @@ def operated(tmp_path: Any) -> Any:
     directory = SimpleNamespace(throttle=lambda _: None)
     relay = SimpleNamespace(directory=directory, tally=Tally(), judging=SimpleNamespace(proposal=None), rules=None)
     providers = SimpleNamespace(turns=None)
-    revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda _: None))
+    revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda *_: None, asked_of=lambda _: -1))
     return Operating(
         tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None, InPieces()  # type: ignore[arg-type]
     )  # fmt: skip

@@ -18,6 +18,7 @@ from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.number import about_people, mask
 from proxy.policy import RuleSet
+from proxy.policy.condition import Test, Tree, leaves
 from proxy.reasons import RULE_REASONS
 from proxy.shown import numbers_masked, plain, without_digits
 
@@ -88,6 +89,8 @@ class Differing:
         """Of those: repeats of what would have passed now, so that nobody would have sent them."""
         self.unexplained = 0
         """Differences though these very rules had decided: a fault of the journal, or of the backtest."""
+        self.on_paths: set[str] = set()
+        """Rules that ask for the reply path of a port: here every path counts as proven."""
         self.counts_repeats = True
         """Of several processes one does."""
         self._rules: dict[str, tuple[str, ...]] = {}
@@ -101,6 +104,7 @@ class Differing:
     def learn(self, rules: RuleSet) -> None:
         """What a set calls its rules: the record that said so may have been removed from the journal."""
         self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
+        self.on_paths.update(rule.id for rule in rules.rules if rule.mode != "off" and "path" in _scopes(rule.when))
 
     def note(self, item: Record) -> None:
         """Any record of the journal."""
@@ -158,7 +162,7 @@ class Differing:
         if kind == ALLOWED:
             self._passed.add(case.recorded)
         self.differences[kind][place] += 1
-        self.unexplained += case.said.revision == self.revision
+        self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
         key = kind, place.rule
         self._seen[key] += 1
         held = self.examples.setdefault(key, [])
@@ -210,6 +214,7 @@ class Differing:
         self.repeated += other.repeated
         self.needless += other.needless
         self.unexplained += other.unexplained
+        self.on_paths |= other.on_paths
 
     @property
     def total(self) -> int:
@@ -230,6 +235,10 @@ class Differing:
         for key, count in self.all.items():
             found[key[at]] += count
         return found
+
+
+def _scopes(when: Tree) -> set[str]:
+    return {leaf.scope for leaf in leaves(when) if isinstance(leaf, Test)}
 
 
 def _now(case: Case) -> Word:

@@ -25,13 +25,14 @@ from proxy.desk import answered, entries, grounds, itself, operated, requested, 
 from proxy.desk.disk import Disk
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
-from proxy.message import ORDER_NUMBERS_FROM, hash48
+from proxy.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
 from proxy.number import about_people
-from proxy.policy import Explanation, RuleSet, explain
+from proxy.policy import Explanation, RuleSet, explain, judge
 from proxy.policy.explain import NOT_SEARCHED
 from proxy.policy.naming import LookUp, by_names, by_registry, signature_written
+from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AsDecided
 from proxy.policy.text import signature
-from proxy.recipient import Entry, OptOut
+from proxy.recipient import Entry, OptOut, Recipient
 from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
@@ -63,6 +64,8 @@ class Found:
     """What the person refused when it was decided."""
     received: tuple[Entry, ...] = ()
     """What counted for the person then, the oldest first."""
+    paths: AsDecided | None = None
+    """The state of the port's reply path, where rules asked for it."""
     alike: bool = True
     """Whether judging again gave what the journal says."""
     refused_later: list[returned.OptedOut] = field(default_factory=list)
@@ -249,12 +252,30 @@ class _Looking:
         found.received = tuple(seen.entries())
         for one in (rules, self._today):  # the record that said so may have been removed from the journal
             found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
+        paths = found.paths = self._paths(case, message, person, moment, rules)
+        if paths is not None:
+            rules = rules.with_orders(rules.orders, paths)
+        today = self._today.with_orders(rules.orders, paths)
         found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
-        found.today = explain(
-            message, person, self._today.with_orders(rules.orders), moment, self._store.counters, found.look_up
-        )
+        found.today = explain(message, person, today, moment, self._store.counters, found.look_up)
+
+    def _paths(self, case: Case, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AsDecided | None:
+        """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
+        if rules.asked_of(UNUSED) < 0:
+            return None
+        breached = {number for number, _, _ in case.said.breaches}
+        for path in MAY_HAVE_BEEN:
+            paths = AsDecided(path)
+            verdict = judge(message, person, rules.with_orders(rules.orders, paths), moment, self._store.counters)
+            if {one.number for one in verdict.breaches} == breached:
+                return paths
+        return AsDecided(NO_BOOK)
 
     def hear(self, case: Case) -> None:
         if case.recorded == self._found.meant.sequence:
             said = case.said
-            self._found.alike = (said.entry is not None, said.reason) == (case.lane is not None, case.reason)
+            now = case.lane is not None, case.reason
+            if self._found.then is not None and self._found.paths is not None:  # the rerun takes every path for proven
+                verdict = self._found.then.verdict
+                now = verdict.outcome is Outcome.ALLOW, verdict.reason.name if verdict.reason is not None else ""
+            self._found.alike = (said.entry is not None, said.reason) == now

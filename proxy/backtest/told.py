@@ -66,6 +66,8 @@ def notes(answer: Answer) -> Iterator[str]:
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: the settings of a provider have "
             "changed, or it is a fault of gate106 (please report it)"
         )
+    if found.on_paths:
+        yield f"{', '.join(sorted(found.on_paths))}: here every reply path counts as proven, for replies are not judged again"
     if answer.to_come and not answer.same:
         yield f"decided nothing, for they are not active yet: {', '.join(answer.to_come)} (to try one, leave its active.from out)"
     if not answer.whole:

@@ -5,6 +5,7 @@ In: a command line. Out: one request, its answer as text or JSON; an error as on
 unmasked that the gate did not send so.
 
     binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  journal.py  settings.py (asks no gate)
+    probe.py (of optout)                          proof that replies to a port come back
     optout.py  explain.py  precheck.py (with campaign.py)    one message, a campaign; with the gate's orders where there is one
     backtest.py  message.py (of explain)          what was sent, judged again from the journal; one message of it
     console.py                                    the pages of the desk

@@ -14,6 +14,7 @@ from proxy.cli.message import explain_message
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
     from proxy.policy import RuleSet
+    from proxy.policy.reply_paths import Paths
 
 Given = Annotated[
     Path | None,
@@ -204,7 +205,23 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
     if told["revision"] != rules.revision:
         notes.append(f"the gate serves revision {told['revision']}, this folder is {rules.revision}: it may decide otherwise")
     orders = tuple(order_of(one) for one in told["orders"])
-    return House(rules.with_orders(orders), settings, notes)
+    return House(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
+
+
+def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:
+    """What the gate knows of reply paths, where some rule asks for it."""
+    from proxy.ops.client import CannotAsk, Conversation
+    from proxy.policy.reply_paths import UNUSED, ReplyPath
+
+    if rules.asked_of(UNUSED) < 0:
+        return None
+    try:
+        with Conversation(socket, "optout.paths", {}) as conversation:
+            found = [said["path"] for said in conversation.lines()]
+    except CannotAsk as error:
+        notes.append(f"{error}; so every reply path counts as proven")
+        return None
+    return {one["prefix"]: ReplyPath(one["state"], one["advertisements_since_proof"]) for one in found}
 
 
 def add_to(app: typer.Typer) -> None:

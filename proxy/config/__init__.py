@@ -26,6 +26,7 @@ from proxy.config.places import (
 )
 from proxy.config.reading import CONFIRM, load
 from proxy.config.values import (
+    PROBE_TEXT,
     Account,
     Archive,
     Carrier,
@@ -53,7 +54,7 @@ from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import WORKERS_MAX, Worker, every_worker, fault_of_several, faults_of_many, of_worker, worker_of
 
 __all__ = [
-    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
+    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROBE_TEXT", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
     "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
     "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",

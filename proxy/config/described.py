@@ -116,6 +116,11 @@ MEANINGS = {
         "an advertisement counts as unanswered once it is so old: people take their time; before that no port is "
         "called silent, see [Reply paths](messages.md#reply-paths)"
     ),
+    "optout.probe_text": (
+        "what a [probe](messages.md#probes) sends to a test number; `{keyword}` stands for what is to be replied; one short message; "
+        "begin it with the signature your carrier asks for"
+    ),
+    "optout.probe_s": "so long a probe waits for the reply; without one the path is dead",
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",

@@ -210,12 +210,18 @@ def _ports(row: Fields) -> tuple[str, ...]:
 
 
 def confirm_of(row: Fields, default: str) -> str:
-    """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70. ``{who}`` stands for whom it stopped."""
-    text = row.text("confirm", default)
+    """Words of one short message. ``{who}`` stands for whom it stopped."""
+    text = one_short_message(row, "confirm", default)
     if re.search(r"[{}]", text.replace("{who}", "")):
         row.fault(("confirm",), "has other braces than those around the word who")
+    return text
+
+
+def one_short_message(row: Fields, name: str, default: str) -> str:
+    """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70."""
+    text = row.text(name, default)
     plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
     most = 160 if plain else 70
     if len(text.encode("utf-16-be", "surrogatepass")) // 2 > most:
-        row.fault(("confirm",), f"longer than one short message ({most} characters)")
+        row.fault((name,), f"longer than one short message ({most} characters)")
     return text

@@ -19,11 +19,13 @@ from proxy.config.peers import (
     USER,
     carrier_of,
     confirm_of,
+    one_short_message,
     person_of,
     provider_of,
     token_of,
 )
 from proxy.config.values import (
+    PROBE_TEXT,
     Archive,
     Console,
     Hold,
@@ -230,9 +232,20 @@ def _optout(section: Fields) -> OptOutReplies:
         section.whole("widen_days", 30, minimum=1, maximum=366),
         confirm_of(section, CONFIRM),
         section.number("answer_hours", 3, minimum=0, maximum=72),
+        _probe_text(section),
+        section.number("probe_s", 120, minimum=1, maximum=3600),
     )
     section.done()
     return found
+
+
+def _probe_text(section: Fields) -> str:
+    text = one_short_message(section, "probe_text", PROBE_TEXT)
+    if text.count("{keyword}") != 1:
+        section.fault(
+            ("probe_text",), "must have the placeholder keyword, in braces, once: it stands for what is to be replied"
+        )
+    return text
 
 
 def _smpp(section: Fields) -> Smpp:

@@ -80,6 +80,10 @@ class Timers:
     unread_s: float
 
 
+PROBE_TEXT = "退订通路测试，收到请回复{keyword}。"
+"""Of a test message, if nothing else is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class OptOutReplies:
     """How replies that refuse are taken."""
@@ -88,6 +92,8 @@ class OptOutReplies:
     widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
     confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
     answer_hours: float  # so old is an advertisement before it counts as unanswered
+    probe_text: str = PROBE_TEXT  # of a test message to a number of our own
+    probe_s: float = 120.0  # its reply must come within
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ HEARD = 50  # heard.py
 NAMED = 51  # named.py
 DOUBTFUL, DECISION = 52, 53  # doubtful.py
 REPLY_PATH = 54  # reply_paths.py
+PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
-# 55 is allotted: PROBE
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -54,7 +54,7 @@ KINDS = {
     REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path",
+    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path", PROBE: "probe",
     DOUBTFUL: "doubtful", DECISION: "decision",
 }  # fmt: skip
 KEEP_S = 30 * 86_400

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.access import Directory
 from proxy.desk import entries, operated
 from proxy.message import CATEGORY_WORDS, Category, Content, Message, Sender
 from proxy.ops.control import Args, Call, Handler, Refused
@@ -36,7 +37,7 @@ class _Explain:
     async def explain(self, call: Call) -> Mapping[str, Any]:
         """Lines before the last one hold the rows of the answer: words, or rules for programs."""
         gate, args = self._gate, call.args
-        number, content, sender = recipient(args), _content(args), _sender(args)
+        number, content, sender = recipient(args), _content(args), _sender(args, gate.relay.directory)
         wanted = args.text("answer", JSON)
         if wanted not in (*LANGUAGES, JSON):
             raise Refused(unknown("answer", wanted, (*LANGUAGES, JSON)))
@@ -59,9 +60,10 @@ def _content(args: Args) -> Content:
     return Content(text, "readable" if text else "empty", b"")
 
 
-def _sender(args: Args) -> Sender:
+def _sender(args: Args, directory: Directory) -> Sender:
     port, provider = args.text("from", most=20), args.text("provider", "")
     word, since = args.text("category", ""), args.number("since", 0.0, 0.0, 1e11)
     if word and word not in CATEGORY_WORDS:
         raise Refused(unknown("category", word, CATEGORY_WORDS))
-    return Sender.of(provider, provider, port, "", Category.of(word) if word else None, since or None)
+    prefix, _ = directory.ports.longest(port)
+    return Sender.of(provider, provider, port, prefix, Category.of(word) if word else None, since or None)

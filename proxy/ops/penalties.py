@@ -65,9 +65,12 @@ def told(one: Penalty) -> dict[str, Any]:
 
 
 class Warden:
-    def __init__(self, gate: Gate, hours: Hours, apart: HoursApart) -> None:
+    def __init__(
+        self, gate: Gate, hours: Hours, apart: HoursApart, paths: Callable[[str], Mapping[str, str]] = lambda provider: {}
+    ) -> None:
+        """``paths``: by provider, the state of the reply path of each of its port prefixes."""
         self._gate = gate
-        self._hours, self._apart = hours, apart
+        self._hours, self._apart, self._paths = hours, apart, paths
         self._next_s = 0.0
         self._again_s = self._said_s = -math.inf
         self._looking: asyncio.Task[None] | None = None
@@ -128,7 +131,7 @@ class Warden:
         self.ppm = ppm
         self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
-        counting = Counting(self._hours, self._apart, self._valid, rules.registry.advertiser_of)
+        counting = Counting(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
         for asked in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
             if asked is not None:
                 self._propose(asked, rules.revision, now)

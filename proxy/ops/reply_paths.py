@@ -50,6 +50,14 @@ class PathKeeper:
         except JournalDown as down:
             log.warning("the proof of a reply path is not written yet", prefix=prefix, problem=str(down))
 
+    def probed(self, prefix: str, at: float, ok: bool) -> None:
+        """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
+        try:
+            self._take(at)
+            self.book.probed(prefix, at, ok)
+        except JournalDown as down:
+            log.warning("what a probe showed of a reply path is not written yet", prefix=prefix, problem=str(down))
+
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
         self._count(now, now_s)

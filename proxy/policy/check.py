@@ -4,7 +4,7 @@ In: a folder, perhaps the settings and the time. Out: a Report with every Proble
 store: tests run on a past of their own.
 
 A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account
-repeat scheduled``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the
+repeat scheduled reply_path``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the
 person (``at to optout: {scope: …, value: …}``).
 """
 
@@ -28,10 +28,12 @@ from .doubts import doubts
 from .history import Counts, Past
 from .judge import judge
 from .kinds import suppressed, text_state
+from .kinds.reply_path import path_in
 from .lint import lint
 from .loader import Loaded, load_all
 from .problem import Faults, Problem, RuleFault, RulesError, each
 from .renamed import refused_by, refused_text
+from .reply_paths import ReplyPath
 from .ruleset import RuleSet
 from .source import Node
 
@@ -49,6 +51,7 @@ STEP_KEYS = (
     "scheduled",
     "since",
     "state",
+    "reply_path",
     "optout",
 )
 TEST_KEYS = ("note", "messages")
@@ -120,6 +123,7 @@ class _Step(NamedTuple):
     number: int
     refusal: OptOut | None = None
     message: Message | None = None
+    path: ReplyPath | None = None
     repeat: int = 1
     want: tuple[str, str] = ("", "")  # the verdict, and the rule that decides it
     want_line: int = 0
@@ -144,6 +148,8 @@ def _step(node: Node, rules: RuleSet) -> _Step:
     else:
         with faults:
             step = step._replace(message=_message(keys, number))
+        with faults:
+            step = step._replace(path=path_in(keys["reply_path"]) if "reply_path" in keys else None)
         with faults:
             step = step._replace(want=_want(keys["want"], rules), want_line=keys["want"].line)
         with faults:
@@ -172,8 +178,9 @@ class _Bench:
             self._remember(past)
         if step.message is None:
             return
+        rules = self.rules if step.path is None else self._beside(step.message.sender, step.path)
         for turn in range(step.repeat):
-            verdict = self._send(step.message)
+            verdict = self._send(step.message, rules)
             if fault := _differs(step.want, verdict):
                 which = f" (message {turn + 1} of {step.repeat})" if step.repeat > 1 else ""
                 raise RuleFault(step.want_line, f"test: {fault}{which}")
@@ -186,10 +193,14 @@ class _Bench:
             if text and self.rules.registry.refused_as(entry.signature) in refused:
                 past.texts.append(refused_text(entry.signature, entry.template, text))
 
-    def _send(self, message: Message) -> Verdict:
+    def _beside(self, sender: Sender, path: ReplyPath) -> RuleSet:
+        """The rules where the reply path of this sender's port is in some state."""
+        return self.rules.with_orders(self.rules.orders, {sender.prefix: path})
+
+    def _send(self, message: Message, rules: RuleSet) -> Verdict:
         """Judge, and note what goes out as the gate would."""
         past = self.people[message.recipient]
-        verdict = judge(message, past, self.rules, self.now, self.counts)
+        verdict = judge(message, past, rules, self.now, self.counts)
         if verdict.outcome is Outcome.ALLOW:
             self.sent += 1
             facts, sender = verdict.facts, message.sender

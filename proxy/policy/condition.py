@@ -38,9 +38,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Test:
-    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``age`` a Sender and the time, ``place`` the
-    port's row in the registry and the province, ``words links contacts`` nothing (a look-up answers for all rules at once); ``time`` a
-    moment (then ``holds`` is a TimeTest's)."""
+    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``age`` a Sender and the time, ``path`` the
+    sender's reply path, ``place`` the port's row in the registry and the province, ``words links contacts`` nothing (a look-up answers for
+    all rules at once); ``time`` a moment (then ``holds`` is a TimeTest's)."""
 
     scope: str
     holds: Callable[..., bool]

@@ -78,6 +78,7 @@ def _twice(found: _Found, registry: Registry) -> None:
     rows = registry.rows
     found.once("advertisers", ((row.advertiser, row.line) for row in rows.advertisers), "advertiser")
     found.once("ports", ((row.prefix, row.line) for row in rows.ports), "prefix")
+    found.once("test-numbers", ((str(row.number), row.line) for row in rows.test_numbers), "number")
     found.once("templates", ((row.name, row.line) for row in rows.templates.rows), "template")
     signatures = (
         (f"{normal_signature(row.signature)}, {row.provider}, {row.port}".rstrip(", "), row.line) for row in rows.signatures

@@ -26,6 +26,7 @@ from .page import Page
 from .partial import undecided
 from .plan import Rule
 from .registry import HASH
+from .reply_paths import AsDecided, path_of
 from .ruleset import RuleSet
 from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, in_language, joined, term
 from .standing import Standing
@@ -199,6 +200,10 @@ class _Telling:
                 page = Page(self._standing.message.content)
                 found = ", ".join((page.links if leaf.word == "url" else page.contacts)[:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
+            elif isinstance(leaf, Test) and leaf.scope == "path":
+                rules = self._standing.rules
+                as_then = isinstance(rules.paths, AsDecided)
+                yield leaf.words if as_then else path_of(self._standing.message.sender, rules.paths).words
             elif isinstance(leaf, Person):
                 yield from self._refusals() if leaf.word == "suppressed" else (leaf.words,)
 

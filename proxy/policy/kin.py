@@ -3,8 +3,8 @@
 In: Senders, the time, regions and the registry. Out: one Kin for all that are alike, with what rules can tell of each place from there.
 Never: the text, the person.
 
-Alike are senders of one provider with the same default category, for whom the same conditions hold (port prefixes, age, account where a
-rule names accounts), whose ports are registered alike and are named alike by the registry of signatures. What a limit counts by
+Alike are senders of one provider with the same default category, for whom the same conditions hold (port prefixes, reply path, age, account
+where a rule names accounts), whose ports are registered alike and are named alike by the registry of signatures. What a limit counts by
 (port, account, province) is put in per message and makes nobody different.
 """
 
@@ -17,6 +17,7 @@ from .memo import Memo
 from .places import Places
 from .regions import Regions
 from .registry import PortRow, Registry
+from .reply_paths import Paths, path_of
 
 KINS_MAX = 4_096
 SENDERS_MAX = 131_072
@@ -38,13 +39,15 @@ class Kin:
 class Kindred:
     """All kin of one set of rules."""
 
-    def __init__(self, bits: Bits, regions: Regions, registry: Registry) -> None:
+    def __init__(self, bits: Bits, regions: Regions, registry: Registry, paths: Paths | None = None) -> None:
         self._registry = registry
         self._providers = bits.fields.get("provider", {})
         self._accounts = bits.fields.get("account", {})
         self._reads_state = "signature_state" in bits.fields
         self._tests = bits.tests.get("sender", [])
         self.ages = bits.tests.get("age", [])
+        self._path_tests = bits.tests.get("path", [])
+        self._paths = paths
         self._provinces = [province for province, _ in regions.places]
         provinces, cities = bits.fields.get("province", {}), bits.fields.get("city", {})
         self._places = Places(tuple(provinces.get(province, 0) | cities.get(city, 0) for province, city in regions.places))
@@ -67,6 +70,11 @@ class Kindred:
         for bit, test in self.ages:
             if test.holds(sender, at):
                 held |= bit
+        if self._path_tests:
+            path = path_of(sender, self._paths)
+            for bit, test in self._path_tests:
+                if test.holds(path):
+                    held |= bit
         return held
 
     def of(self, sender: Sender, at: float) -> Kin:

@@ -15,6 +15,7 @@ from proxy.reasons import RULE_REASONS
 from . import moments
 from .moments import Window
 from .problem import RuleFault
+from .reply_paths import DEAD, SILENT
 from .source import Node
 
 KEYS = (
@@ -25,6 +26,7 @@ KEYS = (
     "watch",
     "by",
     "reasons",
+    "states",
     "per",
     "against",
     "least",
@@ -35,8 +37,12 @@ KEYS = (
     "lapses",
     "mode",
 )
-WATCHES = ("complaints", "optouts", "refusals", "spike")
-"""Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before."""
+WATCHES = ("complaints", "optouts", "refusals", "spike", "reply-paths")
+"""Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before ·
+registered port prefixes whose replies do not arrive."""
+REPLY_PATHS = WATCHES[-1]
+PATH_STATES = (DEAD, SILENT)
+"""States of a reply path that count against a provider."""
 BY = PROVIDER, SIGNATURE, ADVERTISER = "provider", "signature", "advertiser"
 """Whose messages are counted together, and what a step is about: all of a provider's · what a provider sends under one signature, which is
 a campaign: its texts differ in names and links · all of one advertiser's (registries/signatures.csv), whichever provider brings them."""
@@ -94,6 +100,7 @@ class Trigger(NamedTuple):
     file: str
     line: int
     by: str = PROVIDER  # one of BY
+    states: tuple[str, ...] = ()  # of reply paths that are counted
 
 
 class Desk(NamedTuple):
@@ -127,6 +134,9 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     reasons = tuple(keys["reasons"].words("reasons", RULE_REASONS, "reason")) if "reasons" in keys else ()
     if (watch == "refusals") is not bool(reasons):
         raise RuleFault(node.line, "reasons: says which refusals are counted; watch: refusals needs it, others have none")
+    if "states" in keys and watch != REPLY_PATHS:
+        raise RuleFault(keys["states"].line, "states: says which reply paths are counted: only watch: reply-paths has it")
+    states = tuple(keys["states"].words("states", PATH_STATES, "state")) if "states" in keys else PATH_STATES
     if (watch == "spike") is not ("against" in keys):
         raise RuleFault(
             node.line, "against: says with how long before a spike is compared; watch: spike needs it, others have none"
@@ -137,6 +147,8 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     approval = "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person"
     if "lapses" in keys and not approval:
         raise RuleFault(keys["lapses"].line, "lapses: with approval: none it waits for nobody")
+    if by != PROVIDER and watch == REPLY_PATHS:
+        raise RuleFault(keys["by"].line, f"by: {by}: a port is its provider's: watch: reply-paths counts by provider")
     if by != PROVIDER:
         _apart(keys, by, max(per.seconds, against_s))
     least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
@@ -153,6 +165,7 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
         tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
         _steps(keys["steps"], per, by), _again(keys["again"]) if "again" in keys else None,
         approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line, by,
+        states if watch == REPLY_PATHS else (),
     )  # fmt: skip
     return trigger if "mode" not in keys or keys["mode"].word("mode", MODES, "mode") == "enforce" else None
 

@@ -59,6 +59,16 @@ class ContactRow(NamedTuple):
     line: int = 0
 
 
+class TelephoneRow(NamedTuple):
+    """A telephone of the operator's own, which answers probes of reply paths."""
+
+    number: int
+    carrier: str
+    note: str  # whose it is, where it lies
+    agent: str  # URL that makes it reply; empty: somebody answers by hand
+    line: int = 0
+
+
 @dataclass(frozen=True)
 class Registries:
     """All rows, as they were read."""
@@ -73,6 +83,7 @@ class Registries:
     reviewed: Reviewed = field(default_factory=Reviewed)
     consents: Consents = field(default_factory=Consents)
     preferences: Preferences = field(default_factory=Preferences)
+    test_numbers: tuple[TelephoneRow, ...] = ()
 
 
 class Owners(NamedTuple):

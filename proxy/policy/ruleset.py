@@ -38,6 +38,7 @@ from .plan import Decision, Plan, Rule, plan_of
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
+from .reply_paths import Paths, ReplyPath
 from .templates import TemplateRow
 
 PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
@@ -96,9 +97,10 @@ class RuleSet:
         before: RuleSet | None = None,
         rest: Rest = no_rest,
         desk: Desk = NO_DESK,
+        paths: Paths | None = None,
     ) -> None:
         """``reader``: of the set these rules come from, if the text means the same to both. ``before``: the set in force meanwhile, if
-        this one is made beside traffic; ``rest`` is called between pieces of work."""
+        this one is made beside traffic; ``rest`` is called between pieces of work. ``paths``: see ``paths`` below."""
         self.revision, self.rules = revision, rules
         self.desk = desk
         """What the rules say of penalties and of complaints: nothing that ``judge`` asks."""
@@ -106,6 +108,8 @@ class RuleSet:
         """What operators have ordered beside the rules: see orders.py."""
         self._asking = bits.of(ASKS)
         """The bit of texts that ask for an answer: no rule's, but a fact that a record keeps."""
+        self.paths = paths
+        """Whether replies to each port reach the gate; None where nobody keeps a book of that."""
         self._base = bits
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
@@ -132,7 +136,7 @@ class RuleSet:
         self.concerning = Concerning(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
-        self.kindred = Kindred(bits, regions, registry)
+        self.kindred = Kindred(bits, regions, registry, paths)
         self.senders = self.kindred.senders
         self._edgy = bool(self.kindred.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
         """Whether decisions change at moments that no condition on time knows."""
@@ -149,8 +153,8 @@ class RuleSet:
         self.until = 0.0
         """… to here (excluded)."""
 
-    def with_orders(self, orders: tuple[Order, ...]) -> RuleSet:
-        """The same rules beside other orders. What was learnt of texts is kept, decisions are made anew."""
+    def with_orders(self, orders: tuple[Order, ...], paths: Paths | None = None) -> RuleSet:
+        """The same rules beside other orders and reply paths. What was learnt of texts is kept, decisions are made anew."""
         return RuleSet(
             self.revision,
             self.rules,
@@ -163,7 +167,13 @@ class RuleSet:
             orders,
             self.reader,
             desk=self.desk,
+            paths=paths,
         )
+
+    def asked_of(self, path: ReplyPath) -> int:
+        """Which conditions on reply paths hold for a path, as bits; -1 where no rule asks for any."""
+        tests = self.bits.tests.get("path")
+        return -1 if not tests else sum(bit for bit, test in tests if test.holds(path))
 
     @property
     def cut_off(self) -> RuleSet:
@@ -184,6 +194,7 @@ class RuleSet:
                 self.orders,
                 self.reader,
                 desk=self.desk,
+                paths=self.paths,
             )
         return self._cut_off
 

@@ -14,7 +14,7 @@ from proxy.reasons import RULE_REASONS
 from . import cutoff, moments, penalties
 from .check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from .draft import MODES, RULE_KEYS
-from .kinds import suppressed, text_state, when_kinds
+from .kinds import reply_path, suppressed, text_state, when_kinds
 from .kinds.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
 from .loader import LIST_KEYS, SUPPRESS_KEYS, TOP_KEYS, ZONES
 from .shape import CLOCK, DATE, DURATION, NAME, TEXT, TRUTH, Shape, among, either, mapping, one_of, some, whole
@@ -100,7 +100,7 @@ def _penalty() -> Shape:
         penalties.KEYS,
         {
             "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "by": among(penalties.BY),
-            "reasons": some(among(RULE_REASONS)),
+            "reasons": some(among(RULE_REASONS)), "states": some(among(penalties.PATH_STATES)),
             "per": either(among(("hour", "day", "week", "month")), DURATION), "against": DURATION,
             "least": mapping(penalties.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
             "again": again, "approval": among(penalties.APPROVALS), "lapses": DURATION, "mode": among(penalties.MODES),
@@ -126,7 +126,8 @@ def _step() -> Shape:
         {
             "at": DATE, "to": NAME, "from": NAME, "category": among(CATEGORY_WORDS), "text": NAME, "provider": NAME, "account": NAME,
             "repeat": whole(1, REPEAT_MAX), "want": either(among(("allow",)), one_of(WANT_KEYS, NAME)), "note": ANYTHING,
-            "scheduled": DATE, "since": DATE, "state": among(text_state.STATES), "optout": optout,
+            "scheduled": DATE, "since": DATE, "state": among(text_state.STATES), "reply_path": reply_path.STATE,
+            "optout": optout,
         },
         needs=("at", "to"),
     )  # fmt: skip

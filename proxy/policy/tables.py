@@ -8,6 +8,7 @@ Each file may be missing; rows.py says what such a file looks like.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +25,7 @@ from .people import ConsentRow, PreferenceRow
 from .platforms import SHOPS, AdvertiserRow
 from .problem import Problem
 from .regions import PROVINCE_CODES, province_of
-from .registry import STATES, ContactRow, PortRow, Registries, SignatureRow
+from .registry import STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from .rows import Cells, rows
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ COLUMNS = {
     "reviewed": ("text", "provider", "verdict", "by", "until"),
     "consents": ("recipient", "advertiser", "category", "state", "time", "until", "proof", "reviewed_by"),
     "preferences": ("recipient", "category", "hours", "days"),
+    "test-numbers": ("number", "carrier", "note", "agent"),
 }
 """Registries by name of their file, with their columns."""
 BAD_ROWS_SHOWN = 20
+_URL = re.compile(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?(?:/[!-~]*)?")
 _CATEGORIES = ("marketing", *SUBCATEGORIES[1:])
 
 Row = TypeVar("Row")
@@ -67,6 +70,7 @@ def read_registries(folder: Folder) -> Registries:
         reviewed=reviewed.Reviewed(tables.rows("reviewed", _reviewed)),
         consents=people.Consents(tables.rows("consents", _consent)),
         preferences=people.Preferences(tables.rows("preferences", _preference)),
+        test_numbers=tuple(tables.rows("test-numbers", _test_number)),
     )
 
 
@@ -233,6 +237,17 @@ def _preference(cells: Cells, line: int) -> PreferenceRow:
             raise RowFault(f"days: {unknown('day', day, people.DAY_TYPES)}")
     hours = tuple(map(_hours, _several(cells["hours"])))
     return PreferenceRow(_recipient(cells), _word(cells, "category", _CATEGORIES, ""), hours, frozenset(days), line)
+
+
+def _test_number(cells: Cells, line: int) -> TelephoneRow:
+    _needed(cells, "number")
+    try:
+        number = recipient_of(cells["number"])
+    except NotARecipient as refused:
+        raise RowFault(f"number: {refused.why}") from None
+    if cells["agent"] and not _URL.fullmatch(cells["agent"]):
+        raise RowFault(f"agent: '{cells['agent']}' is no URL (like http://192.0.2.7:8080/reply)")
+    return TelephoneRow(number, cells["carrier"], cells["note"], cells["agent"], line)
 
 
 # --- cells

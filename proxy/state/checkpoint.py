@@ -38,6 +38,7 @@ _TABLES = (
     "doubtful",
     "decisions",
     "reply_paths",
+    "probes",
 )
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)

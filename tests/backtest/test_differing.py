@@ -18,6 +18,7 @@ from proxy.long import WAIT_S
 from proxy.message import Category, Order
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet
+from proxy.policy.reply_paths import ReplyPath
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import BEIJING, RULES, SHANGHAI, House
 
@@ -36,6 +37,7 @@ def rules_of(tmp_path: Path, text: str) -> RuleSet:
 def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differing:
     """The house's journal judged again; ``by``: rules that count what was sent before ``since``."""
     found = Differing(since, now - 900, rules.revision)
+    found.learn(rules)
     senders = Senders(KNOWN)
     before, left = stood(
         turns_of(house.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
@@ -77,6 +79,19 @@ def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(house: H
         Word("allow"),
         Word("reject", "recipient-cap", "cap"),
     )
+
+
+def test_what_was_refused_for_its_reply_path_passes_and_nobody_is_blamed_for_the_difference(tmp_path: Path) -> None:
+    closed = "  - {id: closed, when: {category: marketing, reply_path: dead}, then: reject, reason: reply-path}\n"
+    house = House(tmp_path, rules=RULES + closed)
+    noted(house)
+    rules, port = house.relay.rules, house.binds["jia"].access.provider.ports[0]
+    house.relay.rules = rules.with_orders((), {port: ReplyPath("dead")})
+    house.submit("jia", SHANGHAI, AD)
+    found = again(house, rules)
+    assert totals(found) == {REFUSED: 0, ALLOWED: 1, OTHERWISE: 0}
+    assert found.by(ALLOWED, "rule") == {"closed": 1}
+    assert (found.on_paths, found.unexplained) == ({"closed"}, 0)
 
 
 def test_what_passes_now_counts_for_what_comes_after_it(house: House, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ CASES: dict[str, Case] = {
     "provider_age": Case("provider_age: {above: 1d}"),
     "province": Case("province: 北京", to=ELSEWHERE),
     "recipient_in": Case("recipient_in: some", to=LISTED, status=0x420, rule="then: reject, reason: protected"),
+    "reply_path": Case("reply_path: {unproven: {after: 0}}", port="10690013", status=0x445, rule="then: reject, reason: reply-path"),
     "scheduled": Case("scheduled: none"),
     "signature": Case("signature: 甲店"),
     "signature_state": Case("signature_state: misused", text="【乙店】{mark}您好", status=0x443, rule="then: reject, reason: signature-misuse"),

@@ -243,7 +243,7 @@ def test_the_shipped_rules_pass_their_own_tests_and_say_why_they_exist() -> None
 def test_every_word_of_when_is_a_file_of_the_room() -> None:
     words = set(
         "category declared classified subcategory province city provider account port signature signature_state advertiser group text "
-        "notice text_state url contact time day calendar suppressed consent preferences recipient_in provider_age template scheduled".split()
+        "notice text_state url contact time day calendar suppressed consent preferences recipient_in provider_age reply_path template scheduled".split()
     )
     assert set(when_kinds()) == words
 

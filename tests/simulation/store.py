@@ -52,7 +52,7 @@ class SimStore:
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
-        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths = (Papers() for _ in range(5))
+        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (Papers() for _ in range(6))
         self.doubtful, self.decisions = Papers(), Papers()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.desk.cased import Case
 from proxy.desk.penalized import Penalty
+from proxy.desk.probes import Probe
 from proxy.desk.reply_paths import PathState
 from proxy.desk.revised import Revised
 from proxy.state.consented import Batch
@@ -108,9 +109,16 @@ REPLY_PATH = Named(
     "ReplyPath",
     _of(PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]),
 )
+PROBE = Named(
+    "Probe",
+    _of(
+        Probe, ("tries",), provider=str,
+        tries=[{"to": str, "note": str, "sent_at": float, "accepted_ms": int | None, "answered_ms": int | None, "said": str, "problem": str}],
+    ),
+)  # fmt: skip
 LINK = Named(
     "Link",
     {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
 )
 ERROR = Named("Error", {"error": str})
-NAMED = (ORDER, CASE, PENALTY, REVISED, REFUSAL, BATCH, WITHDRAWAL, BIND, LINK, REPLY_PATH, ERROR)
+NAMED = (ORDER, CASE, PENALTY, REVISED, REFUSAL, BATCH, WITHDRAWAL, BIND, LINK, REPLY_PATH, PROBE, ERROR)

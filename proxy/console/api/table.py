@@ -13,7 +13,20 @@ from typing import Any, NamedTuple
 
 from proxy.cases import DECISIONS
 from proxy.console.api.forms import WHY_MAX, Arg, Files, Flag, Number, OneOf, Text, Texts, Whole
-from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, NAMES_OF, ORDER, PENALTY, REFUSAL, REPLY_PATH, REVISED, WITHDRAWAL
+from proxy.console.api.shapes import (
+    BATCH,
+    BIND,
+    CASE,
+    LINK,
+    NAMES_OF,
+    ORDER,
+    PENALTY,
+    PROBE,
+    REFUSAL,
+    REPLY_PATH,
+    REVISED,
+    WITHDRAWAL,
+)
 from proxy.desk.cased import STATES as CASE_STATES
 from proxy.desk.cased import WITHDRAWN
 from proxy.desk.penalized import LADDER
@@ -25,6 +38,7 @@ from proxy.ops.doubtful import LISTED_ROWS_MAX, SAYS, SKIPPED_MAX
 from proxy.ops.doubtful import STATES as DOUBTFUL_STATES
 from proxy.ops.orders import LEAST_S, SHADOW_S_MAX, STOP_S_MAX, SUSPENSION_S_MAX
 from proxy.ops.penalties import FOR_S_MAX as PENALTY_S_MAX
+from proxy.ops.probes import WITHIN_S_MAX as PROBE_S_MAX
 from proxy.ops.suppress import FOR_S_MAX, SOURCES
 from proxy.policy.orders import DIMENSIONS
 from proxy.roles import COMMANDS, Permission
@@ -247,6 +261,14 @@ _MESSAGES = (
         Arg("state", OneOf(PATH_STATES), "Only these."), OF_PROVIDER,
         answer={"at": float, "rate": float, "paths": [REPLY_PATH]}, lines="path", under="paths",
     ),
+    _done(
+        "optout.probe", "Sends a test message from a port to test numbers; `optout.probes` has what became of it.",
+        Arg("port", Text(20), "From this port, with its extension.", True), Arg("to", Texts(Text(40)), "These of the registered test numbers; all of them."),
+        _text("keyword", "What is to be replied; TD.", 40), _seconds("A reply must come within.", PROBE_S_MAX, name="wait_s", least=1), WHY,
+        answer=PROBE,
+    ),
+    _told("optout.probes", "The last probe of each port prefix, the newest first.",
+          answer={"at": float, "probes": [PROBE]}, lines="probe", under="probes"),
     _run("optout trace", Permission.LOOK, "What became of a person's refusals.", TO, UNMASKED, WHY_LOOKS, answer=object),
     _run(
         "evidence pack", Permission.TAKE_OUT, "A signed ZIP of all there is about one message.",

@@ -1,0 +1,70 @@
+"""The state of each port prefix's reply path, as rules see it.
+
+In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
+the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from proxy.message import Sender
+
+from .spoken import Said
+
+PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
+WORDS: Mapping[str, str] = {PROVEN: "已验证", UNPROVEN: "未验证", SILENT: "无回复", DEAD: "不通"}
+"""The states in Chinese."""
+ADVERTISEMENTS_MAX = 1_000_000_000
+
+
+class ReplyPath(NamedTuple):
+    """Whether replies to a port prefix reach the gate."""
+
+    state: str = PROVEN  # one of STATES
+    advertisements: int = 0
+    """Since the last proof."""
+
+    @property
+    def words(self) -> Said:
+        since = f" after {self.advertisements:,} advertisements" if self.state == UNPROVEN else ""
+        zh = f"已发 {self.advertisements:,} 条营销短信" if self.state == UNPROVEN else ""
+        return Said(
+            f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}"
+        )
+
+
+Paths = Mapping[str, ReplyPath]
+"""By registered prefix."""
+NO_BOOK = ReplyPath(PROVEN)
+"""Where nobody keeps a book (a check of rules, a backtest) every path counts as proven."""
+UNUSED = ReplyPath(UNPROVEN)
+"""What a book says of a prefix from which no advertisement came."""
+
+
+class AsDecided(dict[str, ReplyPath]):
+    """One state for every port: of a decision of the past, whose book is not kept. It says which conditions held, not which state it was."""
+
+    def __init__(self, path: ReplyPath) -> None:
+        super().__init__()
+        self._path = path
+
+    def get(self, prefix: str, default: Any = None) -> Any:
+        return self._path
+
+
+MAY_HAVE_BEEN = (NO_BOOK, ReplyPath(DEAD), ReplyPath(SILENT), ReplyPath(UNPROVEN, ADVERTISEMENTS_MAX), UNUSED)
+"""One of each state, for whoever looks which of them led to a decision."""
+
+
+def path_of(sender: Sender, paths: Paths | None) -> ReplyPath:
+    """``paths``: None where there is no book."""
+    if paths is None:
+        return NO_BOOK
+    return paths.get(sender.prefix or _longest(sender.port, paths), UNUSED)
+
+
+def _longest(port: str, prefixes: Paths) -> str:
+    """The registered prefix of a port that nobody has looked up: where a message is only asked about."""
+    return max((one for one in prefixes if port.startswith(one)), key=len, default="")
