@@ -7,15 +7,15 @@ This is a second reading of the journal, by the definition of the guide ("Who is
 they were sent, not by what was recorded of that. Where the definition leaves room it claims less than the gate refuses, so that
 a finding is a fault. Two advertisers are the same here only if they sign with the same name.
 
-    claim        of a reply that clearly asks to stop: names in 【】, ports of what had no name, or everything
-    ends it      START at a port related to the one replied to; 全部恢复; a clerk's "no"; an officer who takes the refusal back; the number's next owner
-    against it   marketing that was allowed after the reply was recorded and was not refused by the carrier, through any provider
+    claim        of a reply that clearly asks to stop: names in 【】, ports of what had none, or everything
+    ends it      START at a port related to the one replied to; 全部恢复; a clerk's "no"; an officer who takes it back; the number's next owner
+    against it   marketing allowed after the reply was recorded and not refused by the carrier, through any provider
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ CROSSED_S = 120
 """… and so may the one before, where the newest came so shortly before the reply."""
 MESSAGES_MAX = 10_000
 """Of one person: older ones are forgotten. It is 300 a day for a month."""
+Key = tuple[int, int]
+"""Where a record stands: in which of the journals, and its sequence there."""
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
 _UNKNOWN = frozenset((2, 5, 6))
@@ -45,27 +47,29 @@ _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 class Outgoing:
     """A message that was allowed, with all parts of it."""
 
-    key: tuple[int, int]  # journal, sequence of its first verdict
+    key: Key  # of its first verdict
     at: float
     port: str
     provider: str
     marketing: bool
     code: bool  # a one-time password, which asks for no answer
     signature: int  # as its entry has it, for parts that do not say whose they are
-    parts: dict[int, str] = field(default_factory=dict)
+    coding: int
+    parts: dict[int, bytes] = field(default_factory=dict)
     state: str = "open"  # open | accepted | unknown | lost
+    name: str = ""
+    words: frozenset[str] = frozenset()
+
+    def read(self) -> None:
+        """Once all parts are here: a character may be cut in two."""
+        self.name = plain.name_in(self.text) or (f"#{self.signature:012x}" if self.signature else "")
+        self.words = plain.declared_in(self.text, marketing=self.marketing)
 
     @property
     def text(self) -> str:
-        return "".join(text for _, text in sorted(self.parts.items()))
-
-    @property
-    def name(self) -> str:
-        return plain.name_in(self.text) or (f"#{self.signature:012x}" if self.signature else "")
-
-    @property
-    def words(self) -> frozenset[str]:
-        return plain.declared_in(self.text, marketing=self.marketing)
+        octets = b"".join(some for _, some in sorted(self.parts.items()))
+        texts = plain.readings(octets, self.coding)
+        return next((one for one in texts if plain.name_in(one)), texts[0] if texts else "")
 
     @property
     def candidate(self) -> bool:
@@ -76,12 +80,14 @@ class Outgoing:
 class Reply:
     """What a person wrote; or, with ``claims``, what another gate says of a reply that it took."""
 
-    key: tuple[int, int]
+    key: Key
     at: float
     port: str
     owner: str  # of the port, empty if nobody owns it
     texts: tuple[str, ...]
     claims: Claim | None = None
+    promised: bool = False
+    """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
 
 
 class Ended(NamedTuple):
@@ -96,7 +102,7 @@ class Ended(NamedTuple):
 class Claim(NamedTuple):
     """What a reply asked to stop."""
 
-    key: tuple[int, int]  # of the reply
+    key: Key  # of the reply
     at: float
     port: str  # replied to
     everything: bool
@@ -127,7 +133,7 @@ class Findings:
     standing: list[Claim] = field(default_factory=list)
     against: list[Against] = field(default_factory=list)
 
-    def claim_of(self, key: tuple[int, int]) -> Claim | None:
+    def claim_of(self, key: Key) -> Claim | None:
         return next((one for one in self.claims if one.key == key), None)
 
 
@@ -149,24 +155,10 @@ class PersonHistory:
 
     def take(self, journal: int, record: Record) -> None:
         """A record that is not about this person costs a comparison."""
-        kind, body = record.kind, record.body
-        if kind == entries.VERDICT:
-            if body[8:16] == self._wanted:
-                self._verdict((journal, record.sequence), body)
-        elif kind in (entries.ANSWER, entries.ACCEPTED):
-            if self._wanted in body:
-                self._answers(journal, record)
-        elif kind == entries.DELIVER:
-            self._deliver((journal, record.sequence), body)
-        elif kind == entries.UNREPLACED:
-            if body[8:16] == self._wanted:
-                self._lose(journal, requested.unpack_unreplaced(body).entry_id)
-        elif kind == entries.HEARD:
-            heard = unpack_heard(body)
-            if heard.node not in self._nodes and heard.body[8:16] == self._wanted:
-                self._heard((journal, record.sequence), heard.time, heard.kind, heard.body)
-        elif kind in (entries.PERSON, entries.SUPPRESSED) and body[8:16] == self._wanted:
-            self._ended(kind, body)
+        read = _READ.get(record.kind)
+        if read is None or (record.kind in _NAMED and record.body[8:16] != self._wanted):
+            return
+        read(self, (journal, record.sequence), record)
 
     def ended(self, at: float) -> None:
         """A clerk decided that what this person wrote until now asks for nothing."""
@@ -176,11 +168,14 @@ class PersonHistory:
         """Read in order: a reply is read against what was sent before it."""
         found = Findings()
         sent: list[Outgoing] = []
-        for event in self._events:
+        for one in self._sent.values():
+            one.read()
+        for place, event in enumerate(self._events):
             if isinstance(event, Ended):
                 found.standing = [one for one in found.standing if not _ends(event, one)]
             elif isinstance(event, Reply):
-                _answer(found, event, sent)
+                if not event.promised or any(_is_start(later, event.port) for later in self._events[place + 1 :]):
+                    _answer(found, event, sent)
             elif event.state != "lost":
                 sent.append(event)
                 if event.marketing and (claim := next((one for one in found.standing if one.speaks_of(event)), None)):
@@ -189,37 +184,33 @@ class PersonHistory:
 
     # ------------------------------------------------------------------ records
 
-    def _verdict(self, key: tuple[int, int], body: bytes) -> None:
-        said = entries.unpack_verdict(body)
+    def _verdict(self, key: Key, record: Record) -> None:
+        said = entries.unpack_verdict(record.body)
         if said.entry is None:
             return
-        texts = plain.text_of(said.data)
+        pdu = plain.text_of(said.data)
         if said.adopts:  # it stands in for another
             self._lose(key[0], said.adopts)
         sent = self._sent.get((key[0], said.entry.id))
         if sent is None:
             marketing = said.category is Category.MARKETING
             sent = Outgoing(
-                key,
-                said.time,
-                digits_of(said.port),
-                said.provider,
-                marketing,
-                said.category is Category.OTP,
-                said.entry.signature,
-            )
+                key, said.time, digits_of(said.port), said.provider, marketing, said.category is Category.OTP, said.entry.signature,
+                pdu.coding,
+            )  # fmt: skip
             self._sent[key[0], said.entry.id] = sent
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
                 self._events.remove(self._sent.pop(next(iter(self._sent))))
         sent.marketing |= said.category is Category.MARKETING
-        if texts.readings:
-            named = (one for one in texts.readings if plain.name_in(one))
-            sent.parts[texts.index] = next(named, texts.readings[0])
+        sent.signature = sent.signature or said.entry.signature
+        sent.parts[pdu.part] = pdu.octets
 
-    def _answers(self, journal: int, record: Record) -> None:
+    def _answers(self, key: Key, record: Record) -> None:
+        if self._wanted not in record.body:
+            return
         for one in answered.unpack_answers(record):
-            sent = self._sent.get((journal, one.entry_id))
+            sent = self._sent.get((key[0], one.entry_id))
             if sent is None or one.recipient != self.recipient or one.effect in (7, 8):
                 continue
             if one.effect in _LOST:
@@ -233,8 +224,15 @@ class PersonHistory:
         if (sent := self._sent.get((journal, entry_id))) is not None:
             sent.state = "lost"
 
-    def _deliver(self, key: tuple[int, int], body: bytes) -> None:
-        said = returned.unpack_deliver(body)
+    def _unreplaced(self, key: Key, record: Record) -> None:
+        self._lose(key[0], requested.unpack_unreplaced(record.body).entry_id)
+
+    def _restored(self, key: Key, record: Record) -> None:
+        said = returned.unpack_restored(record.body)
+        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
+
+    def _deliver(self, key: Key, record: Record) -> None:
+        said = returned.unpack_deliver(record.body)
         if said.kind not in _REPLIES:
             return
         try:
@@ -242,35 +240,51 @@ class PersonHistory:
                 return
         except NotARecipient:
             return
-        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, plain.text_of(said.data).readings))
+        pdu = plain.text_of(said.data)
+        texts = plain.readings(pdu.octets, pdu.coding)
+        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, texts))
 
-    def _heard(self, key: tuple[int, int], at: float, kind: int, body: bytes) -> None:
+    def _heard(self, key: Key, record: Record) -> None:
         """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
-        if kind == entries.OPTOUT:
-            said = returned.unpack_optout(body)
-            if said.opt_out.source != "reply" or said.opt_out.scope not in ("advertiser", "category"):
-                return
-            named = said.opt_out.scope == "advertiser"
-            signatures = frozenset((said.opt_out.value,)) if named else frozenset[str]()
-            claim = Claim(key, at, digits_of(said.port), not named, frozenset(f"#{one}" for one in signatures), signatures)
-            self._events.append(Reply(key, at, claim.port, said.provider, (), claim))
-        elif kind == entries.RESTORED:
-            restored = returned.unpack_restored(body)
-            self._events.append(Reply(key, at, digits_of(restored.port), restored.provider, ("START",)))
-        elif kind in (entries.PERSON, entries.SUPPRESSED):
-            self._ended(kind, body)
+        heard = unpack_heard(record.body)
+        if heard.node in self._nodes or heard.body[8:16] != self._wanted:
+            return
+        if heard.kind == entries.OPTOUT:
+            self._told(key, heard.time, returned.unpack_optout(heard.body))
+        elif heard.kind == entries.RESTORED:
+            said = returned.unpack_restored(heard.body)
+            self._events.append(Reply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
+        elif heard.kind in (entries.PERSON, entries.SUPPRESSED):
+            self._ended(key, Record(heard.sequence, heard.kind, heard.body))
 
-    def _ended(self, kind: int, body: bytes) -> None:
-        if kind == entries.PERSON:
-            told = consents.unpack_person(body)
+    def _told(self, key: Key, at: float, said: returned.OptedOut) -> None:
+        scope, value, _, source, _ = said.opt_out
+        if source != "reply" or scope not in ("advertiser", "category"):
+            return
+        signatures = frozenset((value,)) if scope == "advertiser" else frozenset[str]()
+        claim = Claim(key, at, digits_of(said.port), not signatures, frozenset(f"#{one}" for one in signatures), signatures)
+        self._events.append(Reply(key, at, claim.port, said.provider, (), claim))
+
+    def _ended(self, key: Key, record: Record) -> None:
+        if record.kind == entries.PERSON:
+            told = consents.unpack_person(record.body)
             if told.event != "withdrawn":
                 self._events.append(Ended(told.time, told.time if told.event == "erased" else told.before))
             return
-        said = operated.unpack_suppressed(body)
+        said = operated.unpack_suppressed(record.body)
         if said.lifted:
             values = frozenset(one.value for one in said.lifted if one.scope in ("advertiser", "signature"))
             whole = any(one.scope not in ("advertiser", "signature") for one in said.lifted)
             self._events.append(Ended(said.time, said.time, None if whole else values, whole))
+
+
+_READ: dict[int, Callable[[PersonHistory, Key, Record], None]] = {
+    entries.VERDICT: PersonHistory._verdict, entries.ANSWER: PersonHistory._answers, entries.ACCEPTED: PersonHistory._answers,
+    entries.DELIVER: PersonHistory._deliver, entries.RESTORED: PersonHistory._restored, entries.UNREPLACED: PersonHistory._unreplaced,
+    entries.HEARD: PersonHistory._heard, entries.PERSON: PersonHistory._ended, entries.SUPPRESSED: PersonHistory._ended,
+}  # fmt: skip
+_NAMED = frozenset((entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED))
+"""Kinds whose body says a time and then whom it is about."""
 
 
 # ------------------------------------------------------------------------------------------------------ who was meant
@@ -294,6 +308,12 @@ def _ends(event: Ended, claim: Claim) -> bool:
     if event.signatures is None:
         return True
     return bool(event.signatures & (claim.signatures | claim.names))
+
+
+def _is_start(event: Outgoing | Reply | Ended, port: str) -> bool:
+    if not isinstance(event, Reply) or event.promised or event.port != port:
+        return False
+    return any(wish is not None and wish.kind.startswith("start") for wish in map(plain.wish_of, event.texts))
 
 
 def _answer(found: Findings, reply: Reply, sent: Sequence[Outgoing]) -> None:

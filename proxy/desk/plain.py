@@ -52,7 +52,8 @@ COMMON = frozenset(
 OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))
 """At a port that nobody owns these are commands of the carrier's own menus."""
 STOPS = (
-    "退订", "拒收", "别发", "别再发", "不要发", "不要再发", "不用发", "不用再发", "停止发送", "取消订阅", "不接受推广", "不再接收", "甭发", "莫发",
+    "退订", "拒收", "别发", "别再发", "不要发", "不要再发", "不用发", "不用再发", "停止发送", "取消订阅", "不接受推广",
+    "不再接收", "甭发", "莫发",
     "勿发", "好再发", "别来烦", "不要广告", "拒绝广告", "NOMORE", "STOPSENDING",
 )  # fmt: skip
 EVERYTHING = re.compile(
@@ -65,13 +66,14 @@ NAMES_ADVERTISING = re.compile(r"退订|拒收|广告|推广|营销")
 
 
 class PduText(NamedTuple):
-    """The text of a PDU, and which part of a long message it is."""
+    """The octets of a text, as a PDU carries them, and which part of a long message they are."""
 
-    readings: tuple[str, ...]  # the likeliest first
-    index: int  # of the part, from 1; 0: it is whole
+    octets: bytes
+    coding: int  # data_coding; -1: the PDU does not say
+    part: int  # from 1; 0: it is whole
 
 
-NOTHING = PduText((), 0)
+NOTHING = PduText(b"", -1, 0)
 
 
 def text_of(data: bytes) -> PduText:
@@ -104,14 +106,14 @@ def _text(data: bytes) -> PduText:
             at += 2
         octets = data[at + 1 : at + 1 + data[at]]
         at += 1 + data[at]
-    index = 0
+    part = 0
     for tag, value in _tlvs(data, at):
         octets = value if tag == MESSAGE_PAYLOAD and not octets else octets
-        index = value[0] if tag == SAR_SEGMENT and value else index
+        part = value[0] if tag == SAR_SEGMENT and value else part
     if esm_class & UDH_INDICATOR and octets:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
-        index = _part(header) or index
-    return PduText(readings(octets, coding), index)
+        part = _part(header) or part
+    return PduText(octets, coding, part)
 
 
 def _behind_destinations(data: bytes, at: int) -> int:

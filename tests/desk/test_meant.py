@@ -192,6 +192,14 @@ def test_START_at_the_port_ends_the_claim() -> None:
     assert story.against() == []
 
 
+def test_START_counts_from_where_its_effect_is_recorded_if_its_text_follows() -> None:
+    story = Story().sent("甲店").says("TD").after(HOUR)
+    story.write(entries.RESTORED, returned.pack_restored(story.now, MING, PORT, "jia", "START", ()))
+    story.sent("甲店")
+    assert story.against() == ["甲店"]
+    assert story.says("START", kind="restore").against() == []
+
+
 def test_START_at_another_port_ends_nothing() -> None:
     story = Story().sent("甲店").says("TD").after(HOUR).says("START", OTHER, "yi", "restore").after(HOUR).sent("甲店")
     assert story.against() == ["甲店"]
@@ -210,8 +218,7 @@ def test_a_clerks_no_ends_the_claim() -> None:
     history = PersonHistory(MING)
     history.take_all(0, story.records)
     history.ended(story.now)
-    assert [one.claims for one in (history.findings(),)][0]
-    assert history.findings().standing == []
+    assert (len(history.findings().claims), history.findings().standing) == (1, [])
 
 
 def test_an_officer_who_takes_a_refusal_back_ends_the_claim_on_it() -> None:
@@ -252,7 +259,8 @@ def test_a_month_later_nothing_is_known_of_what_was_sent() -> None:
 
 def test_the_parts_of_a_long_message_are_one_and_signed_by_its_first() -> None:
     story = Story()
-    for index, text in ((2, "券 拒收请回复R"), (1, "【甲店】双11")):
+    octets = "【甲店】双11券 拒收请回复R".encode("utf-16-be")
+    for index, part in ((2, octets[7:]), (1, octets[:7])):  # a character is cut in two
         header = bytes((5, 0, 3, 7, 2, index))
         packed = Entry(1, int(NOON), hash48("甲店"), 1, 1, Category.MARKETING, 0, 0, 0, 0).pack()
         decided = SimpleNamespace(
@@ -261,7 +269,7 @@ def test_the_parts_of_a_long_message_are_one_and_signed_by_its_first() -> None:
                 facts=SimpleNamespace(category=Category.MARKETING), breaches=(), reason=None, outcome=Outcome.ALLOW
             ),
             packed=packed, reason="", status=0, adopts=0, takes=(), late=False,
-            data=submit_sm(PORT, str(MING), header + text.encode("utf-16-be"), data_coding=8, esm_class=0x40),
+            data=submit_sm(PORT, str(MING), header + part, data_coding=8, esm_class=0x40),
         )  # fmt: skip
         story.write(entries.VERDICT, entries.pack_verdict(NOON, cast("Any", decided), ""))
     assert story.after(HOUR).says("R").meant() == {"甲店"}
