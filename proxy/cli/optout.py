@@ -1,4 +1,5 @@
-"""optout: ``gate106 optout trace``: what became of a person's refusals, read from the journal, which a running gate is told of first."""
+"""optout: ``gate106 optout trace``: what became of a person's refusals, read from the journal, which a running gate is told of first;
+``audit``: marketing that was sent after an opt-out."""
 
 from __future__ import annotations
 
@@ -43,6 +44,49 @@ def trace(
     except optout_trace.CannotTrace as error:
         fail(error)
     tell(told.as_dict(unmasked), json, told.as_text(unmasked).splitlines())
+
+
+@app.command("audit", epilog="Example: gate106 optout audit --config gate106.yaml")
+def audit(
+    config: Config = CONFIG,
+    folder: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the standard input ends, a line of JSON a second: the gate runs this.")
+    ] = False,
+    since: Annotated[
+        float, typer.Option("--since", help="With --follow, the first time: seconds since 1970.", hidden=True)
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Read the last 30 days of the journal a second time, by what people wrote and what they were sent: marketing that went out after a
+    reply had asked to stop it. Exit 1 if there is any. Numbers are masked."""
+    from proxy import shown
+    from proxy.archive import following
+
+    try:
+        if follow:
+            for told in following.follow(config, since, _goes_on):
+                typer.echo(shown.as_json(told, None))
+            return
+        found = following.once(following.journals_of(config, folder), time.time())
+    except following.CannotAudit as error:
+        fail(error)
+    lines = [
+        f"{one['sent']}  {one['person']} got marketing from {one['port']} ({one['provider']}), refused {one['refused']} at {one['refused_at']}"
+        for one in found
+    ]
+    tell({"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"])
+    if found:
+        raise typer.Exit(1)
+
+
+def _goes_on(seconds: float) -> bool:
+    """Waits, and says whether the gate still holds the other end of the standard input."""
+    import select
+    import sys
+
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    return not ready
 
 
 def _noted(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:

@@ -164,12 +164,17 @@ class PersonHistory:
         """A clerk decided that what this person wrote until now asks for nothing."""
         self._events.append(Ended(at, at))
 
+    def sent(self) -> list[Outgoing]:
+        """Messages that were allowed, as far as they were handed in."""
+        for one in self._sent.values():
+            one.read()
+        return list(self._sent.values())
+
     def findings(self) -> Findings:
         """Read in order: a reply is read against what was sent before it."""
         found = Findings()
         sent: list[Outgoing] = []
-        for one in self._sent.values():
-            one.read()
+        self.sent()
         for place, event in enumerate(self._events):
             if isinstance(event, Ended):
                 found.standing = [one for one in found.standing if not _ends(event, one)]

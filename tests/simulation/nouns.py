@@ -106,7 +106,8 @@ class Deliver:
     acknowledged: bool = False
     got: int = 0  # how often the provider took it
     refused: bool = False  # the provider never wants it
-    kind: str = "receipt"  # or as REPLIES has it; "perhaps": a refusal if a message that asked for it is on record
+    port: str = ""  # a reply was sent to
+    kind: str = "receipt"  # or as REPLIES has it; "meant": a reply whose person knows what it means (meaning.py); "perhaps": a refusal if a message that asked for it is on record
 
     @property
     def asks_record(self) -> bool:

@@ -40,7 +40,7 @@ class People:
         """A message of the gate itself: why it was said is on the disk, and it was not said before."""
         fields = read_fields(Frame.of(transit.data))
         person, port = int(fields["destination_addr"][-11:]), fields["source_addr"].decode()
-        if port != PORTS[CONFIRMED] or fields["registered_delivery"]:
+        if not port.startswith(PORTS[CONFIRMED]) or fields["registered_delivery"]:
             raise Broken(f"a confirmation from {port} with registered_delivery {fields['registered_delivery']}")
         said = [one for one in self.world.on_disk(synced=True).said if (one.recipient, one.port) == (person, port)]
         if not said:
