@@ -26,6 +26,8 @@ log = structlog.get_logger()
 AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
 """Started again after so long, twice as long each time, unless it was up for so long:"""
 WELL_S = 30.0
+FIRST_S = 2.0
+"""A gate that has just started has other things to do."""
 STOP_S = 2.0
 NICE = 19
 WORDS_MAX = 1000
@@ -56,6 +58,7 @@ class Auditor:
         """Until it is cancelled."""
         wait_s = AGAIN_S
         try:
+            await asyncio.sleep(FIRST_S)
             while True:
                 began = time.monotonic()
                 await self._once()
