@@ -109,6 +109,7 @@ class Claim(NamedTuple):
     names: frozenset[str] = frozenset()
     signatures: frozenset[str] = frozenset()  # the same as hashes, 12 digits each
     ports: frozenset[str] = frozenset()  # of candidates without a name
+    written: frozenset[str] = frozenset()  # the names as they were written, for people
 
     def speaks_of(self, sent: Outgoing) -> bool:
         if self.everything:
@@ -391,6 +392,7 @@ def _claim(reply: Reply, wish: plain.Wish, pool: Sequence[Outgoing], sent: Seque
         frozenset(one.name for one in named),
         frozenset(f"{one.signature:012x}" for one in named if one.signature),
         frozenset(one.port for one in meant if not one.name),
+        frozenset(plain.name_as_written(one.text) or one.name for one in named),
     )  # fmt: skip
 
 

@@ -169,6 +169,12 @@ def name_in(text: str) -> str:
     return found[1] if found else ""
 
 
+def name_as_written(text: str) -> str:
+    """The same for people to read."""
+    found = _NAME.match(text.strip()) or _NAME_LAST.search(text.strip())
+    return found[1].strip() if found else ""
+
+
 def declared_in(text: str, *, marketing: bool = True) -> frozenset[str]:
     """The words that a message asks to be answered with by whoever wants no more of them. An appointment that may be cancelled by a reply
     is no ``marketing``, and asks for something else."""
