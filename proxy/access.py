@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.config import Account, Provider, Settings
-from proxy.message import CATEGORY_WORDS, Sender
+from proxy.message import CATEGORY_WORDS, Sender, hash32
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.wire import source_of
@@ -35,6 +35,7 @@ class Access:
         self._ports = ports
         self._young: dict[bytes, Sender] = {}
         self._old: dict[bytes, Sender] = {}
+        self._new_ports: list[str] = []
 
     def sender(self, head: bytes) -> Sender:
         """Who sends when this account uses the source of ``head`` (as wire.Submit has it: the raw spelling, with type and plan, so one
@@ -52,9 +53,16 @@ class Access:
         allowed = self.account.ports
         owned = owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
         provider = self.provider
+        if owned and len(self._new_ports) < SENDERS_MAX:
+            self._new_ports.append(source)
         return Sender.of(
             provider.name, self.account.system_id, source, prefix if owned else "", provider.category, provider.since
         )
+
+    def take_new_ports(self) -> list[str]:
+        """Own ports that this account has used for the first time since the last call, or since they were forgotten."""
+        found, self._new_ports = self._new_ports, []
+        return found
 
     def takes(self, now: float) -> bool:
         """Whether one more message fits the rates of the account, then of its provider, at ``now`` (monotonic)."""
@@ -72,6 +80,10 @@ class Access:
 def covers(prefix: str, source: str) -> bool:
     """Whether a registered port owns a source: digits by prefix; an empty or alphanumeric source only literally."""
     return source.startswith(prefix) if prefix.isdigit() and source.isdigit() else source == prefix
+
+
+COUNTRY_CODES = ("+86", "0086", "86")
+"""As carriers and handsets write them before a port."""
 
 
 class Ports:
@@ -92,6 +104,22 @@ class Ports:
             return "", ""
         owner = self._owners.get(port)
         return ("", "") if owner is None else (port or "(empty)", owner)
+
+    def national(self, port: str) -> str:
+        """The port without the country's code; as it is where somebody owns it as it is."""
+        if not self.longest(port)[1]:
+            for code in COUNTRY_CODES:
+                if port.startswith(code):
+                    return port[len(code) :]
+        return port
+
+    def near(self, port: str) -> frozenset[int]:
+        """Providers (hash32) that own a prefix of this port, or ports that begin with it."""
+        return frozenset(
+            hash32(owner)
+            for prefix, owner in self._owners.items()
+            if prefix.isdigit() and (prefix.startswith(port) or port.startswith(prefix))
+        )
 
 
 class Directory:

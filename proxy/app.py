@@ -152,7 +152,7 @@ class Gate:
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
         self.providers.commands = Commands(relay, self.resumed.sent, ways(common, own), self.ids.own, self.ids.coded, time.time)
-        self.hearing = Hearing(relay, tally, manners_of(settings), time.time, self.loop.time)
+        self.hearing = Hearing(relay, tally, manners_of(settings), time.time, self.loop.time, self.store.dictionary)
         self.way_back = WayBack(
             relay,
             self.hearing,

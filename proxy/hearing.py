@@ -13,17 +13,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from types import SimpleNamespace
 
+from proxy.desk.named import NAMES_A_RECORD_MAX
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
 from proxy.recipient import OptOut
 from proxy.relay import Relay
-from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, understood, widened
+from proxy.replies import KINDS, Confirmation, Heard, Naming, RefusedSaid, ReplyTo, Widening, understood, widened
+from proxy.state.candidates import Port
+from proxy.state.dictionary import Dictionary, port_name
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Deliver, encode, submit_sm
 
+ONE_MESSAGE = 70
+"""Characters of a short message in UCS-2."""
+EVERYBODY, THIS_PORT = "所有发送方", "本端口发送方"
+"""Whom a confirmation names where it names no signature."""
 TON_UNKNOWN, TON_INTERNATIONAL = 0, 1  # SMPP 3.4 §5.2.5
 
 
@@ -36,24 +44,41 @@ class Manners:
     widen_days: int = 30
     """… within so many days are a refusal of all marketing; ``widen_after`` 0: never."""
     confirm: Mapping[str, str] = field(default_factory=dict)
-    """The confirmation's text by provider; a provider that is not here, or has an empty text, has none."""
+    """The confirmation's text by provider; a provider that is not here, or has an empty text, has none. ``{who}``: whom it stopped."""
 
 
 class Hearing:
     def __init__(
-        self, relay: Relay, tally: Tally, manners: Manners, clock: Callable[[], float], monotonic: Callable[[], float]
+        self,
+        relay: Relay,
+        tally: Tally,
+        manners: Manners,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        dictionary: Dictionary | None = None,
     ) -> None:
+        """``dictionary``: the store's."""
         self.manners = manners
+        self.dictionary = Dictionary() if dictionary is None else dictionary
+        self._traits: object = None
+        self._traits_seen = 0
         self._relay = relay
         self._tally = tally
         self._clock = clock
         self.monotonic = monotonic
 
+    def port_of(self, spelt: str, owner: str, prefix: str) -> ReplyTo:
+        """The port that a reply came to. ``owner``, ``prefix``: of the provider that owns it, empty if nobody does."""
+        return ReplyTo(Port(spelt, owner, self._relay.directory.ports.near(spelt)), prefix)
+
     def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> Heard:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
-        heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now))
+        self.learn_names()
+        heard = Heard(
+            deliver.source, text, self.port_of(port, owner, prefix), self.dictionary.port, partial(self._written, now)
+        )
         if not said.depends and said.kind not in ("optout", "restore"):
             heard.kind = KINDS[said.kind]
             return heard
@@ -72,13 +97,34 @@ class Hearing:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
         return heard
 
+    def learn_names(self) -> None:
+        """Ports and signatures that messages have brought since the last call: a few times a second, and before a reply is read."""
+        for access in self._relay.directory.accesses.values():
+            if ports := access.take_new_ports():
+                self.dictionary.meet(map(port_name, ports))
+        traits = self._relay.rules.reader.young_traits
+        if traits is not self._traits:
+            self._traits, self._traits_seen = traits, 0
+        if len(traits) > self._traits_seen:
+            new = islice(traits.values(), self._traits_seen, None)
+            self.dictionary.meet([(one.signature_hash, one.signature) for one in new if one.signature])
+            self._traits_seen = len(traits)
+
+    def write_names(self) -> None:
+        """The journal is told of what was learnt."""
+        self.learn_names()
+        names = self.dictionary.take_new()
+        for start in range(0, len(names), NAMES_A_RECORD_MAX):
+            self._relay.note(Naming(names[start : start + NAMES_A_RECORD_MAX]))
+
     # ------------------------------------------------------------------ written, in force
 
     def _written(self, read_at: float, heard: Heard) -> None:
-        if heard.opt_out is not None:
-            self._tally.optouts["reply", heard.opt_out.scope, heard.provider] += 1
-            if heard.opt_out.scope == "advertiser":
-                self._tally.apart.refused(heard.provider, int(heard.opt_out.value, 16))
+        if heard.opt_outs:
+            newest = heard.opt_outs[0]  # one reply counts once
+            self._tally.optouts["reply", newest.scope, heard.provider] += 1
+            if newest.scope == "advertiser":
+                self._tally.apart.refused(heard.provider, int(newest.value, 16))
             self._relay.when_synced(heard.recorded, partial(self._in_force, read_at, heard))
         elif heard.kind == "restore":
             self._relay.when_synced(heard.recorded, partial(self._restored, heard))
@@ -101,7 +147,11 @@ class Hearing:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
         text = self.manners.confirm.get(heard.provider, "")
         if text and not self._relay.draining:
-            self._relay.change(Confirmation(heard, text, self._written_down))
+            self._relay.change(Confirmation(heard, confirmation(text, heard, self._known_as), self._written_down))
+
+    def _known_as(self, signature: int) -> str:
+        """An advertiser's signature as people know it; empty where it is not known any more."""
+        return self._relay.rules.registry.written(signature) or self.dictionary.signature(signature)
 
     # ------------------------------------------------------------------ the confirmation
 
@@ -128,7 +178,7 @@ class Hearing:
         person = heard.source.removeprefix("+")
         ton = TON_INTERNATIONAL if person.startswith("86") else TON_UNKNOWN
         data = submit_sm(heard.port, person, octets, data_coding=data_coding, dest_ton=ton, registered_delivery=0)
-        sender = Sender.of(heard.provider, "", heard.port, heard.prefix)
+        sender = Sender.of(heard.provider, "", heard.port, heard.to.prefix)
         transit = Transit(_Nobody(heard.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
         transit.message = Message(sender, heard.recipient, Content(text, "readable", b""))
         transit.category = Category.NOTICE
@@ -136,6 +186,30 @@ class Hearing:
         province = self._relay.rules.regions.of(heard.recipient)[0]
         transit.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, province, 0, ())
         return transit
+
+
+def confirmation(text: str, heard: Heard, known_as: Callable[[int], str]) -> str:
+    """The sentence, with whom the reply stopped in place of ``{who}``, or behind it where there is no such place."""
+    plain, around = ("{who}" not in text), text.replace("{who}", "")
+    if plain:
+        around += "(已停止: )"
+    room = ONE_MESSAGE - len(around)
+    who = EVERYBODY
+    if not heard.everything:
+        names = [known_as(int(one.value, 16)) if one.scope == "advertiser" else "" for one in heard.opt_outs]
+        who = listed([f"【{one}】" for one in names if one], room, complete=all(names))
+    if not plain:
+        return text.replace("{who}", who)
+    return f"{text}(已停止: {who})" if len(who) <= room else text
+
+
+def listed(names: Sequence[str], room: int, *, complete: bool) -> str:
+    """As many names as fit into so many characters, and whether there are more."""
+    for count in range(len(names), 0, -1):
+        said = "、".join(names[:count]) + ("" if complete and count == len(names) else "等")
+        if len(said) <= room:
+            return said
+    return THIS_PORT
 
 
 class _Nobody:

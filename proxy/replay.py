@@ -17,7 +17,21 @@ from proxy import consents as consents_of
 from proxy import listing
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import cased, consents, entries, grounds, heard, itself, mail, operated, penalized, requested, returned, shares
+from proxy.desk import (
+    cased,
+    consents,
+    entries,
+    grounds,
+    heard,
+    itself,
+    mail,
+    named,
+    operated,
+    penalized,
+    requested,
+    returned,
+    shares,
+)
 from proxy.desk import told as told_of
 from proxy.desk.answered import Answer, unpack_answers
 from proxy.desk.journal import JournalNewer, Record
@@ -38,7 +52,7 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART,
+    entries.COUNTED_APART, entries.NAMED,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
 counted of providers."""
@@ -252,6 +266,9 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         listings.add(body)
     elif item.kind == entries.LISTING_DONE:
         listings.done(body)
+    elif item.kind == entries.NAMED:
+        for number, name in named.unpack_named(body).names:
+            store.dictionary.learn(number, name)
     elif item.kind == entries.TOLD:
         store.told.put(told_of.unpack_told(body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):

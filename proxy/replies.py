@@ -1,34 +1,39 @@
 """Replies: what a person's answer to a port does to their record. Pure.
 
-In: the text, the port, the record's bytes, the time. Out: the record with a refusal more or fewer, and the journal record that says so.
-Never: sockets, the clock, who is told (hearing.py), what words mean (policy.optout).
+In: the text, the port, the record's bytes, the time. Out: the record with refusals more or fewer, and the journal records that say so.
+Never: sockets, the clock, who is told (hearing.py), what words mean (policy.optout), whose messages may be meant (state/candidates.py).
 
-**Whose messages stop** (``scope_of``): the advertiser of the newest message from that port that declared the word the person wrote,
-else of the newest marketing message from it, at most 30 days old; where that cannot be told, everybody behind the port, who is yet to
-come included. **What comes again** (``taken_back``): whatever replies to that port had stopped, and a refusal of all marketing that
-had grown out of several replies; what an officer, a complaint or an import stopped stays so.
+    opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
+    ... of everything       all marketing; likewise at a port that nobody owns, where no candidate is known
+    doubtful                every candidate is held (source ``doubtful``) until a person has decided
+    restore                 ends what replies to that port stopped or held; what an officer, a complaint or an import stopped stays so
+    ... of everything       ends all that replies stopped or held
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from proxy.desk import entries, grounds, returned
+from proxy.desk import entries, grounds, named, returned
 from proxy.message import Category, hash16, hash32
-from proxy.policy import Declared, Reply, read_reply, refused_text
-from proxy.recipient import Entry, EntryState, OptOut, RefusedText
+from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
+from proxy.recipient import Entry, OptOut, RefusedText
 from proxy.state import asked, record, replied
+from proxy.state.candidates import KEPT_S, Port, Reach, meant, reach
 from proxy.wire import Deliver
 
-REPLY_REFERS_S = 30 * 86_400
-"""A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
 DAY_S = 86_400
 REFUSED_SAID_MAX = 3
 """The newest texts of a refused advertiser that are kept: what it says under another name is what it said last."""
 HASH = re.compile(r"[0-9a-f]{12}")
 ALL_MARKETING = ("category", Category.MARKETING.word)
 """Scope and value of a refusal of all marketing."""
+MENU_WORDS = frozenset("N R QX 0000 END CANCEL QUIT".split())
+"""At a port that nobody owns, such as 10086, these are commands of the carrier's own menus, too."""
+BY_REPLY = frozenset(("reply", "doubtful"))
+"""Sources that a reply can end again."""
 KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "reply"}
 """What a reply is called in the journal and in metrics, by what it means."""
 
@@ -51,8 +56,8 @@ def understood(deliver: Deliver) -> tuple[str, Reply]:
 
 
 def from_port(data: bytes, port: str, now: float) -> list[Entry]:
-    """Messages a reply to this port may answer, oldest first."""
-    wanted, since = hash32(port), now - REPLY_REFERS_S
+    """Messages of the last 30 days from this port, oldest first."""
+    wanted, since = hash32(port), now - KEPT_S
     return [entry for entry in record.entries(data) if entry.port == wanted and entry.time >= since]
 
 
@@ -62,111 +67,144 @@ def declared(there: Sequence[Entry]) -> Declared:
     return Declared(last, frozenset(entry.keyword for entry in there if entry.keyword))
 
 
-def scope_of(there: Sequence[Entry], keyword: str, port: str, prefix: str, provider: str, now: float) -> OptOut:
-    """What a refusal covers (see the top of this file). An advertiser stands as its signature's hash, so that policy can look it
-    up after a change of the register, too."""
-    said = hash16(keyword) if keyword else -1
-    candidates = [entry for entry in there if entry.keyword == said] or [
-        entry for entry in there if entry.category == Category.MARKETING
-    ]
-    signature = _meant(candidates)
-    if signature:
-        return OptOut("advertiser", f"{signature:012x}", int(now), "reply", 0)
-    if prefix and not prefix.isdigit():  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
-        return OptOut("provider", provider, int(now), "reply", 0)
-    return OptOut("port", prefix or port, int(now), "reply", 0)
-
-
-def _meant(candidates: Sequence[Entry]) -> int:
-    """The signature of the newest message; 0 where it has none, or where another one may be meant: sent in the same second, or the
-    newest that surely arrived while later ones may not have."""
-    meant: set[int] = set()
-    arrived: int | None = None
-    for entry in reversed(candidates):
-        if arrived is not None and entry.time < arrived:
-            break
-        meant.add(entry.signature)
-        if arrived is None and entry.state != EntryState.UNKNOWN:
-            arrived = entry.time
-    return meant.pop() if len(meant) == 1 else 0
+def refusals(meant_ones: Sequence[Entry], to: ReplyTo, source: str, now: float, expiry: int = 0) -> tuple[OptOut, ...]:
+    """What refuses all of these, the newest first. An advertiser stands as its signature's hash, so that policy can look it up after a
+    change of the register, too; whoever sends without a signature, or is not known, as the port."""
+    scopes: dict[tuple[str, str], None] = {}
+    for one in meant_ones:
+        scopes[("advertiser", f"{one.signature:012x}") if one.signature else to.whole] = None
+    return tuple(OptOut(scope, value, int(now), source, expiry) for scope, value in scopes or {to.whole: None})
 
 
 def widened(
-    refusals: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
+    opt_outs: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
 ) -> OptOut | None:
-    """A refusal of all marketing, where a person has refused ``after`` advertisers by reply within ``days``; None otherwise, and where all
-    of it is refused for ever already: what ends stands for no refusal of their own."""
-    if any(((one.scope, one.value) == ALL_MARKETING or one.scope == "all") and not one.expiry for one in refusals):
+    """A refusal of all marketing, where a person has refused ``after`` advertisers by as many replies within ``days``; None otherwise, and
+    where all of it is refused for ever already: what ends stands for no refusal of their own."""
+    if any(((one.scope, one.value) == ALL_MARKETING or one.scope == "all") and not one.expiry for one in opt_outs):
         return None
     since = now - days * DAY_S
-    refused = {
-        (one.scope, advertiser_of(int(one.value, 16)) if one.scope == "advertiser" else one.value)
-        for one in refusals
-        if one.source == "reply" and one.time > since
-    }
-    return OptOut(*ALL_MARKETING, int(now), "reply", 0) if len(refused) >= after else None
+    by_reply = [one for one in opt_outs if one.source == "reply" and one.time > since]
+    replies = {one.time for one in by_reply}  # what one reply stopped counts once
+    refused = {(one.scope, advertiser_of(int(one.value, 16)) if one.scope == "advertiser" else one.value) for one in by_reply}
+    return OptOut(*ALL_MARKETING, int(now), "reply", 0) if min(len(refused), len(replies)) >= after else None
 
 
-def taken_back(data: bytes, port: str, prefix: str, provider: str, now: float) -> tuple[OptOut, ...]:
-    """The refusals that end when a person asks this port to go on."""
-    sent_here = replied.refused_at(data, hash32(port))
+def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
+    """The refusals that end when a person asks this port to go on: those that replies to it made. Of one whose port is not known any more,
+    those of who sent from here."""
+    port = to.port.number
+    sent_here, joined = replied.refused_at(data, hash32(port)), replied.joined(data)
     heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
     return tuple(
         one
         for one in record.opt_outs(data)
-        if one.source == "reply"
+        if one.source in BY_REPLY
         and (
-            replied.name_of(one) in sent_here
-            or (one.scope, one.value) == ALL_MARKETING
-            or (one.scope == "advertiser" and one.value in heard_from)
-            or (one.scope == "port" and port.startswith(one.value))
-            or (one.scope == "provider" and one.value == provider and bool(prefix))
+            (name := replied.name_of(one)) in sent_here
+            or (
+                name not in joined
+                and (
+                    (one.scope == "advertiser" and one.value in heard_from)
+                    or (one.scope == "port" and port.startswith(one.value))
+                    or (one.scope == "provider" and one.value == to.port.owner and bool(to.prefix))
+                )
+            )
         )
     )
+
+
+class ReplyTo(NamedTuple):
+    """The port that a reply came to."""
+
+    port: Port
+    prefix: str
+    """Of the provider that owns it, empty if nobody does."""
+
+    @property
+    def whole(self) -> tuple[str, str]:
+        """Scope and value of a refusal of everybody behind the port, who is yet to come included."""
+        number, owner, _ = self.port
+        if not owner:
+            return ALL_MARKETING
+        if (
+            self.prefix and not self.prefix.isdigit()
+        ):  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
+            return "provider", owner
+        return "port", self.prefix or number
 
 
 class Heard:
     """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
 
     __slots__ = (
-        "recipient", "source", "text", "port", "prefix", "provider", "kind", "keyword", "opt_out", "lifted", "at", "recorded", "_then",
+        "recipient", "source", "text", "to", "kind", "keyword", "everything", "opt_outs", "lifted", "at", "recorded", "_word_of", "_then",
     )  # fmt: skip
 
     def __init__(
-        self, source: str, text: str, port: str, prefix: str, provider: str, then: Callable[[Heard], None], kind: str = "reply"
+        self,
+        source: str,
+        text: str,
+        to: ReplyTo,
+        word_of: Callable[[int], str | None],
+        then: Callable[[Heard], None],
+        kind: str = "reply",
     ) -> None:
+        """``word_of``: the port with a hash32, None where it is not known."""
         self.recipient = 0
         """Whose record settles it; 0 where ``kind`` is settled already and no record is asked."""
         self.source = source  # the person's number as the carrier spells it
         self.text = text
-        self.port = port
-        self.prefix = prefix  # of the provider that owns the port, empty if nobody does
-        self.provider = provider
+        self.to = to
         self.kind = kind  # optout | restore | review | reply
         self.keyword = ""
-        self.opt_out: OptOut | None = None  # what it stops
+        self.everything = False
+        """Whether it stops, or brings back, the marketing of all senders."""
+        self.opt_outs: tuple[OptOut, ...] = ()  # what it stops, the newest advertiser first
         self.lifted: tuple[OptOut, ...] = ()  # what it lets come again
         self.at = 0.0  # when it was applied: replay must do the same
         self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
+        self._word_of = word_of
         self._then = then
+
+    @property
+    def port(self) -> str:
+        return self.to.port.number
+
+    @property
+    def provider(self) -> str:
+        return self.to.port.owner
 
     def apply(self, data: bytes, now: float) -> bytes:
         there = from_port(data, self.port, now)
-        said = read_reply(self.text, declared(there))
-        self.kind, self.keyword = KINDS[said.kind], said.keyword
-        self.opt_out, self.lifted, self.at = None, (), now
+        found = reach(record.entries(data), self.to.port, self._word_of, now)
+        said = read_reply(self.text, declared([*found.entries, *there]))
+        self.kind, self.keyword, self.everything = KINDS[said.kind], said.keyword, said.everything
+        self.opt_outs, self.lifted, self.at = (), (), now
         if self.kind == "optout":
-            self.opt_out = scope_of(there, said.keyword, self.port, self.prefix, self.provider, now)
-            return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self.port))
-        if self.kind == "restore":
-            self.lifted = taken_back(data, self.port, self.prefix, self.provider, now)
+            self.opt_outs = self._refused(data, found, said, now)
+        elif self.kind == "restore":
+            self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
             return lift(data, self.lifted, int(now))
-        return data
+        return refuse(data, self.opt_outs, self.port)
 
-    def written(self, now: float) -> tuple[int, bytes] | None:
-        if self.opt_out is not None:
-            return entries.OPTOUT, returned.pack_optout(
-                now, self.recipient, self.opt_out, self.port, self.provider, self.keyword
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        if said.everything or not (found.entries or self.provider):
+            if not said.everything and said.keyword in MENU_WORDS:
+                self.kind = "review"
+                return ()
+            self.everything = True
+            return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
+        return refusals(_unanswered(self._meant(found, said, now), data), self.to, "reply", now)
+
+    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+        narrow = bool(said.keyword) and not is_common(said.keyword)
+        return meant(found, hash16(said.keyword) if narrow else 0, now)
+
+    def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
+        if self.opt_outs:
+            return entries.OPTOUT, tuple(
+                returned.pack_optout(now, self.recipient, one, self.port, self.provider, self.keyword) for one in self.opt_outs
             )
         if self.kind == "restore":
             return entries.RESTORED, returned.pack_restored(
@@ -180,6 +218,24 @@ class Heard:
 
     def unwritten(self) -> bool:
         return self.kind in ("optout", "restore")  # it is in force, whatever becomes of the deliver
+
+
+def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
+    """Those whose sender was not refused by reply since they came; all where there are no such."""
+    since = {one.value: one.time for one in record.opt_outs(data) if (one.scope, one.source) == ("advertiser", "reply")}
+    return [one for one in meant_ones if since.get(f"{one.signature:012x}", 0) < one.time] or meant_ones
+
+
+def refuse(data: bytes, opt_outs: Sequence[OptOut], port: str) -> bytes:
+    """The record with these refusals, which a reply to this port made."""
+    for one in opt_outs:
+        data = replied.replied(record.opt_out(data, one), one, hash32(port))
+    return data
+
+
+def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
+    """All refusals that replies made."""
+    return tuple(one for one in record.opt_outs(data) if one.source in BY_REPLY)
 
 
 class RefusedSaid:
@@ -196,18 +252,18 @@ class RefusedSaid:
 
     def apply(self, data: bytes, now: float) -> bytes:
         self.texts = []
-        refusal = self._heard.opt_out
-        if refusal is None or refusal.scope != "advertiser":
-            return data
-        signature = int(refusal.value, 16)
-        said = [
-            one.template
-            for one in reversed(record.entries(data))
-            if one.signature == signature and one.category == Category.MARKETING
-        ]
-        for template in list(dict.fromkeys(said))[:REFUSED_SAID_MAX]:
-            if text := self._text_of(template):
-                self.texts.append(refused_text(signature, template, text))
+        for refusal in self._heard.opt_outs:
+            if refusal.scope != "advertiser":
+                continue
+            signature = int(refusal.value, 16)
+            said = [
+                one.template
+                for one in reversed(record.entries(data))
+                if one.signature == signature and one.category == Category.MARKETING
+            ]
+            for template in list(dict.fromkeys(said))[:REFUSED_SAID_MAX]:
+                if text := self._text_of(template):
+                    self.texts.append(refused_text(signature, template, text))
         return keep_texts(data, self.texts)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
@@ -242,10 +298,12 @@ class Widening:
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.opt_out = self._widen(record.opt_outs(data), now) if self._heard.opt_out is not None else None
+        heard = self._heard
+        self.opt_out = self._widen(record.opt_outs(data), now) if heard.opt_outs else None
         if self.opt_out is None:
             return data
-        return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self._heard.port))
+        heard.everything = True
+        return refuse(data, (self.opt_out,), heard.port)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self.opt_out is None:
@@ -267,7 +325,7 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
         data = record.restore(data, one)
-        if one.source == "reply":
+        if one.source in BY_REPLY:
             data = replied.forgotten(data, one, now)
         if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
             data = asked.without_texts(data, int(one.value, 16))
@@ -280,7 +338,7 @@ def _is_refused(data: bytes, lifted: OptOut) -> bool:
 
 
 class Confirmation:
-    """The one sentence a person gets back for a refusal: said if it was not said within a day."""
+    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day."""
 
     __slots__ = ("recipient", "heard", "text", "due", "at", "_then")
 
@@ -294,17 +352,18 @@ class Confirmation:
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        refusal = self.heard.opt_out
-        assert refusal is not None
+        refusal = self.heard.opt_outs[0]
         self.at = now
         self.due = replied.confirmed(data, refusal) <= now - replied.CONFIRM_AGAIN_S
         return replied.with_confirmed(data, refusal, int(now)) if self.due else data
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        refusal, heard = self.heard.opt_out, self.heard
-        if not self.due or refusal is None:
+        heard = self.heard
+        if not self.due:
             return None
-        return entries.SAID, returned.pack_said(self.at, self.recipient, refusal, heard.port, heard.provider, self.text)
+        return entries.SAID, returned.pack_said(
+            self.at, self.recipient, heard.opt_outs[0], heard.port, heard.provider, self.text
+        )
 
     def done(self, recorded: int) -> None:
         if self.due:
@@ -312,3 +371,25 @@ class Confirmation:
 
     def unwritten(self) -> bool:
         return self.due
+
+
+class Naming:
+    """Ports and signatures that the gate met for the first time: the journal is told."""
+
+    __slots__ = ("recipient", "_names")
+
+    def __init__(self, names: Sequence[named.Name]) -> None:
+        self.recipient = 0
+        self._names = names
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return entries.NAMED, named.pack_named(now, self._names)
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return True

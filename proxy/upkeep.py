@@ -99,6 +99,7 @@ class Upkeep:
             self.providers.tick,
             *(house.tick for house in self.houses),
             partial(self.relay.due, now_s),
+            self.way_back.hearing.write_names,
             partial(self.relay.tick, now),
             partial(self.way_back.tick, now, drops=believed),
             partial(self.operating.tick, now, now_s, now - step),

@@ -147,7 +147,7 @@ class WayBack:
         if link.carrier in self._by_text and deliver.looks_like_receipt:
             self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
             return
-        port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
+        port = self.relay.directory.ports.national(deliver.destination.removeprefix(self._strip.get(link.carrier, "")))
         prefix, owner = self._owner(link, port)
         heard = self.hearing.hear(deliver, port, prefix, owner, now)
         arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.hearing.monotonic(), heard)

@@ -21,9 +21,10 @@ from proxy.net.lane import Lane
 from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
-from proxy.replies import ALL_MARKETING, scope_of, taken_back, widened
+from proxy.replies import ALL_MARKETING, ReplyTo, refusals, taken_back, widened
 from proxy.state import record, replied
 from proxy.state.box import Item
+from proxy.state.candidates import Port
 from proxy.state.mailbox import Bounds
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import SqliteStore
@@ -109,7 +110,7 @@ class House:
         self.silent = False
         self.sequence = 0
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports)), rules=rules, store=self.store, journal=self.journal,
+            directory=cast("Any", SimpleNamespace(ports=ports, accesses={access.account.system_id: access for access in self.accesses.values()})), rules=rules, store=self.store, journal=self.journal,
             routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.lane.up else None)),
             tally=self.tally, spawn=_drive, wake=lambda: None, sync=lambda: None, first_id=found.highest_id + 1,
         )  # fmt: skip
@@ -210,6 +211,10 @@ def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
 CODE, PARCEL = "【甲店】您的验证码是482913，5分钟内有效", "【甲店】您的快件已到，取件码5213，请当日领取"
 
 
+def advertiser(sign: str) -> tuple[str, str]:
+    return "advertiser", f"{hash48(sign):012x}"
+
+
 def ad(sign: str, word: str = "R", what: str = "双11券") -> str:
     return f"【{sign}】{what} 拒收请回复{word}"
 
@@ -303,7 +308,7 @@ def test_a_single_letter_answers_the_last_message_and_a_code_is_no_message_to_an
 @pytest.mark.parametrize("port", [JIA + "88", NOBODYS], ids=["a provider's", "nobody's"])
 def test_somebody_nobody_has_written_to_refuses_all_behind_the_port_whoever_is_yet_to_come(house: House, port: str) -> None:
     assert house.reply(MING, port, "TD") == 0
-    assert house.refused() == [("port", JIA if port != NOBODYS else NOBODYS)]
+    assert house.refused() == [("port", JIA) if port != NOBODYS else ALL_MARKETING]
     if port != NOBODYS:
         assert house.send(JIA + "99", MING, ad("新店")) == NOT_PERMITTED
         assert house.send(YI, MING, ad("新店")) == 0
@@ -311,16 +316,20 @@ def test_somebody_nobody_has_written_to_refuses_all_behind_the_port_whoever_is_y
 
 def test_a_message_without_a_signature_is_refused_with_all_behind_its_port(house: House) -> None:
     house.send(JIA, MING, ad("甲店"))
-    house.send(JIA, MING, "双11券满100减50 拒收请回复R")
-    house.reply(MING, JIA, "R")
+    house.send(JIA, MING, "双11券满100减50 拒收请回复R", after_s=601)
+    house.reply(MING, JIA, "R", after_s=121)
     assert house.refused() == [("port", JIA)]
 
 
-def test_two_advertisers_in_one_second_are_not_told_apart(house: House) -> None:
+@pytest.mark.parametrize("after_s", [0.1, 1, 300])
+def test_two_advertisers_within_ten_minutes_are_not_told_apart(house: House, after_s: float) -> None:
     house.send(JIA, MING, ad("甲店"))
-    house.send(JIA, MING, ad("乙店"), after_s=0.1)
+    house.send(JIA, MING, ad("乙店"), after_s=after_s)
     house.reply(MING, JIA, "R")
-    assert house.refused() == [("port", JIA)]
+    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    for shop in ("甲店", "乙店"):
+        assert house.send(YI, MING, ad(shop)) == NOT_PERMITTED
+    assert house.send(YI, MING, ad("丙店")) == 0
 
 
 def test_what_may_not_have_arrived_does_not_hide_what_did(house: House) -> None:
@@ -330,7 +339,95 @@ def test_what_may_not_have_arrived_does_not_hide_what_did(house: House) -> None:
     house.relay.unanswered(house.left[-1])
     house.turns()
     house.reply(MING, JIA, "R")
-    assert house.refused() == [("port", JIA)]
+    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    house.silent = False
+    for shop in ("甲店", "乙店"):
+        assert house.send(BING, MING, ad(shop)) == NOT_PERMITTED
+
+
+@pytest.mark.parametrize(
+    ("sent_from", "replied_to"),
+    [
+        (JIA + "8801", JIA), (JIA + "8801", JIA + "88"), (JIA + "88", JIA + "8801"), (JIA, JIA + "8801"), (JIA + "88", "1069"),
+        (JIA + "88", "86" + JIA + "88"), (JIA + "88", "+86" + JIA + "88"), (JIA + "88", "0086" + JIA + "88"),
+        (JIA + "8801", "86" + JIA), (JIA + "8801", JIA + "77"),
+    ],
+    ids=[
+        "the base port", "a shorter extension", "a longer extension", "longer than the base", "shorter than the prefix", "86", "+86",
+        "0086", "86 and the base", "another port of the owner",
+    ],
+)  # fmt: skip
+def test_the_advertiser_is_stopped_whatever_port_of_the_provider_the_reply_goes_to(
+    house: House, sent_from: str, replied_to: str
+) -> None:
+    house.send(sent_from, MING, ad("甲店"))
+    assert house.reply(MING, replied_to, "TD", after_s=DAY) == 0
+    assert house.refused() == [advertiser("甲店")]
+    assert house.send(YI, MING, ad("甲店")) == NOT_PERMITTED
+    assert house.send(YI, MING, ad("乙店")) == 0
+    assert [returned.unpack_deliver(body).provider for body in house.journalled(entries.DELIVER)] == [
+        "" if replied_to == "1069" else "jia"
+    ]
+
+
+def test_a_port_that_the_gate_has_forgotten_is_taken_for_a_longer_one(house: House) -> None:
+    house.send(JIA + "8801", MING, ad("甲店"))
+    house.send(YI + "8801", MING, ad("乙店"))
+    house.hearing.learn_names()
+    house.store.dictionary.held.clear()
+    house.hearing.dictionary.held.clear()
+    house.reply(MING, JIA + "88", "TD", after_s=DAY)
+    assert house.refused() == [advertiser("甲店")]
+
+
+@pytest.mark.parametrize("port", ["10086", NOBODYS])
+def test_a_reply_to_a_port_that_nobody_owns_stops_all_marketing(house: House, port: str) -> None:
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, port, "TD") == 0
+    assert house.refused() == [ALL_MARKETING]
+    for shop in ("甲店", "新店"):
+        assert house.send(YI, MING, ad(shop)) == NOT_PERMITTED
+
+
+@pytest.mark.parametrize("word", ["N", "R", "QX", "0000", "END", "CANCEL", "QUIT"])
+def test_a_command_of_the_carriers_own_menus_is_doubtful_there(house: House, word: str) -> None:
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, "10086", word) == 0
+    assert house.refused() == []
+    assert house.kinds() == ["review"]
+
+
+def test_one_reply_counts_once_for_widening_and_is_confirmed_once_with_all_it_stopped(house: House) -> None:
+    for shop in ("甲店", "乙店", "丙店"):
+        house.send(JIA, MING, ad(shop), after_s=5)
+    house.reply(MING, JIA, "R", after_s=5)
+    assert {*house.refused()} == {advertiser(shop) for shop in ("甲店", "乙店", "丙店")}
+    assert house.words() == ["jia: 退订已生效(已停止: 【丙店】、【乙店】、【甲店】)"]
+    assert house.tally.optouts == {("reply", "advertiser", "jia"): 1}
+    assert len(house.journalled(entries.OPTOUT)) == 3
+    refuse(house, "丁店", after_s=DAY)
+    assert ALL_MARKETING not in house.refused()
+    refuse(house, "戊店", after_s=DAY)
+    assert ALL_MARKETING in house.refused()
+
+
+def test_an_advertiser_that_was_refused_already_is_not_meant_again(house: House) -> None:
+    refuse(house, "甲店")
+    house.send(JIA, MING, ad("乙店"))
+    house.reply(MING, JIA, "R")
+    assert [returned.unpack_optout(body).opt_out[:2] for body in house.journalled(entries.OPTOUT)] == [
+        advertiser("甲店"),
+        advertiser("乙店"),
+    ]
+
+
+def test_everything_ends_only_where_it_was_said(house: House) -> None:
+    house.reply(MING, "10086", "退订")
+    house.send(JIA, MING, ad("甲店"))
+    house.reply(MING, JIA, "START")
+    assert house.refused() == [ALL_MARKETING]
+    house.reply(MING, "10086", "START")
+    assert house.refused() == []
 
 
 def test_after_thirty_days_a_message_is_not_answered_any_more(house: House) -> None:
@@ -508,11 +605,10 @@ def test_who_takes_their_own_word_back_has_not_taken_back_a_complaint(house: Hou
 
 @pytest.mark.parametrize("word", ["START", "取消退订", "unstop", "回复START"])
 def test_what_replies_to_a_port_had_stopped_comes_again(house: House, word: str) -> None:
-    refuse(house, "甲店", "乙店")
-    house.send(YI, MING, ad("丙店"))
-    house.reply(MING, NOBODYS, "退订")
+    refuse(house, "甲店")
+    refuse(house, "丙店", port=BING)
     assert house.reply(MING, JIA, word) == 0
-    assert house.refused() == [("port", NOBODYS)]
+    assert house.refused() == [advertiser("丙店")]
     assert house.send(JIA, MING, ad("甲店")) == house.send(YI, MING, ad("乙店")) == 0
     assert house.kinds()[-1] == "restore"
     assert house.tally.restores == {("jia",): 1}
@@ -574,7 +670,7 @@ def test_a_refusal_is_confirmed_once_from_the_same_port_without_a_receipt_and_co
     (own,) = [transit for transit in house.left if not transit.entry_id]
     fields = read_fields(Frame.of(own.data))
     assert (fields["source_addr"], fields["registered_delivery"], fields["data_coding"]) == (b"1069001" + b"66", 0, 8)
-    assert fields["short_message"].decode("utf-16-be") == "jia: 退订已生效"
+    assert fields["short_message"].decode("utf-16-be") == "jia: 退订已生效(已停止: 【甲店】)"
     assert record.entries(house.store._table.get(MING) or EMPTY) == before
     assert house.journalled(entries.ANSWER) == house.journalled(entries.ANSWER)[:1], "what the carrier answers to it is dropped"
     assert sum(house.lane.held) == 0
@@ -591,7 +687,11 @@ def test_a_refusal_is_confirmed_once_from_the_same_port_without_a_receipt_and_co
 def test_another_refusal_is_confirmed_for_itself(house: House) -> None:
     refuse(house, "甲店", "乙店")
     refuse(house, "丙店", port=YI)
-    assert house.words() == ["jia: 退订已生效", "jia: 退订已生效", "yi: 退订已生效"]
+    assert house.words() == [
+        "jia: 退订已生效(已停止: 【甲店】)",
+        "jia: 退订已生效(已停止: 【乙店】)",
+        "yi: 退订已生效(已停止: 所有发送方)",
+    ]
 
 
 def test_a_restart_does_not_forget_that_it_was_said(house: House, rules: policy.RuleSet) -> None:
@@ -664,33 +764,32 @@ ENTRIES = st.lists(
 )
 
 
-@given(ENTRIES, WORDS)
-def test_a_scope_is_an_advertiser_that_wrote_or_the_port(some: list[Any], word: str) -> None:
+TO = ReplyTo(Port(JIA + "8", "jia", frozenset()), JIA)
+
+
+@given(ENTRIES)
+def test_what_may_be_meant_is_refused_by_its_signature_or_with_the_port(some: list[Any]) -> None:
     there = [entry(n, sign=sign, word=w, category=c, state=s) for n, (sign, w, c, s) in enumerate(some, 1)]
-    one = scope_of(there, word, JIA + "8", JIA, "jia", NOON)
-    asked = [e for e in there if word and e.keyword == hash16(word)] or [e for e in there if e.category == Category.MARKETING]
-    if one.scope == "advertiser":
-        assert asked[-1].signature
-        assert one.value == f"{asked[-1].signature:012x}"
-    else:
-        assert one == OptOut("port", JIA, int(NOON), "reply", 0)
-        assert not asked or not asked[-1].signature or asked[-1].state == EntryState.UNKNOWN
+    found = {one[:2] for one in refusals(there, TO, "reply", NOON)}
+    wanted = {("advertiser", f"{one.signature:012x}") if one.signature else ("port", JIA) for one in there}
+    assert found == (wanted or {("port", JIA)})
 
 
 def test_an_alphanumeric_sender_is_refused_with_its_owner() -> None:
-    assert scope_of([], "TD", "JIA", "JIA", "jia", NOON)[:2] == ("provider", "jia")
+    to = ReplyTo(Port("JIA", "jia", frozenset()), "JIA")
+    assert [one[:2] for one in refusals([], to, "reply", NOON)] == [("provider", "jia")]
     data = record.opt_out(EMPTY, OptOut("provider", "jia", int(NOON), "reply", 0))
-    assert len(taken_back(data, "JIA", "JIA", "jia", NOON)) == 1
+    assert len(taken_back(data, to, NOON)) == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("甲乙丙丁"), st.integers(0, 40), st.sampled_from(["reply", "officer"])), max_size=8))
-def test_widening_counts_advertisers_refused_by_reply_within_the_days(some: list[tuple[str, int, str]]) -> None:
-    refusals = [OptOut("advertiser", f"{hash48(sign):012x}", int(NOON - days * DAY), source, 0) for sign, days, source in some]
-    late = {sign for sign, days, source in some if source == "reply" and days < 30}
-    wide = widened(refusals, 3, 30, NOON, lambda signature: f"{signature:012x}")
-    assert (wide is not None) == (len(late) >= 3)
+def test_widening_counts_advertisers_and_replies_within_the_days(some: list[tuple[str, int, str]]) -> None:
+    opt_outs = [OptOut("advertiser", f"{hash48(sign):012x}", int(NOON - days * DAY), source, 0) for sign, days, source in some]
+    late = [(sign, days) for sign, days, source in some if source == "reply" and days < 30]
+    wide = widened(opt_outs, 3, 30, NOON, lambda signature: f"{signature:012x}")
+    assert (wide is not None) == (min(len({sign for sign, _ in late}), len({days for _, days in late})) >= 3)
     if wide:
-        assert widened([*refusals, wide], 3, 30, NOON, lambda signature: f"{signature:012x}") is None
+        assert widened([*opt_outs, wide], 3, 30, NOON, lambda signature: f"{signature:012x}") is None
 
 
 @settings(max_examples=200)

@@ -24,9 +24,10 @@ from proxy.officer import OfficerSays
 from proxy.orders import OrderBook
 from proxy.recipient import OptOut
 from proxy.replay import replay
-from proxy.replies import Confirmation, Heard, RefusedSaid, Widening
+from proxy.replies import Confirmation, Heard, RefusedSaid, ReplyTo, Widening
 from proxy.sharing import Said, Sharing
 from proxy.state import record, replied
+from proxy.state.candidates import Port
 from proxy.state.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.numbering import Numbering
 from proxy.state.sharedlog import NODES, Place, Told
@@ -145,12 +146,17 @@ class Node:
     def hand_over(self) -> None:
         """Writes what changes say, and tells."""
         done, self._done = self._done, []
-        said = [cast("tuple[int, bytes] | None", one.written(self.now())) for one in done]
-        sequences = [0 if one is None else self.journal.append(*one) for one in said]
+        told: list[tuple[int, int, bytes]] = []
+        sequences: list[int] = []
+        for one in done:
+            kind, bodies = cast("tuple[int, bytes | tuple[bytes, ...]]", one.written(self.now()) or (0, ()))
+            for body in bodies if isinstance(bodies, tuple) else (bodies,):
+                told.append((self.journal.append(kind, body), kind, body))
+            sequences.append(told[-1][0] if bodies else 0)
         self.journal.write(self.now())
         for one, sequence in zip(done, sequences, strict=True):
             one.done(sequence)
-        self.sharing.said([(sequence, *one) for sequence, one in zip(sequences, said, strict=True) if one is not None])
+        self.sharing.said(told)
 
     async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
         """``off``: the scope of what is taken back."""
@@ -158,11 +164,11 @@ class Node:
         await self.change(OfficerSays(person, added, wanted, self.store.listed, "li", "asked", _nothing))
 
     async def reply(self, person: int, text: str) -> None:
-        heard = Heard(str(person), text, PORT, PORT[:7], PROVIDER, _nothing)
+        heard = Heard(str(person), text, ReplyTo(Port(PORT, PROVIDER, frozenset()), PORT[:7]), lambda hashed: None, _nothing)
         heard.recipient = person
         more: list[Change] = [RefusedSaid(heard, lambda template: f"text {template}"), Widening(heard, self._widened, _nothing)]
         await self.change(heard, *more)
-        if heard.opt_out is not None:
+        if heard.opt_outs:
             await self.change(Confirmation(heard, "done", _nothing))
 
     def _widened(self, refusals: Sequence[OptOut], now: float) -> OptOut | None:

@@ -96,7 +96,8 @@ MEANINGS = {
     "optout.widen_days": "see above",
     "optout.confirm": (
         "what a person is told, once a day for the same refusal, from the port they refused at, if a provider owns "
-        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; "
+        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; `{who}` stands for the "
+        "signatures that were stopped, which stand behind the sentence otherwise, as far as they fit; "
         '`""`: nothing'
     ),
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",

@@ -46,7 +46,7 @@ from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, YamlError, unknown
 from proxy.yamlfile import load as load_yaml
 
-CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
+CONFIRM = "退订已生效，您将不再收到{who}的营销短信。如需恢复，请回复START。"
 """What a person is told who refuses, if nothing else is set."""
 ORIGIN = r"https?://[a-z0-9.\[\]:-]+/?"
 DAYS_LEAST = 31

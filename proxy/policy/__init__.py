@@ -33,7 +33,7 @@ from .check import Report, check, check_loaded, run_test
 from .explain import Explanation, explain, explain_text
 from .judge import facts, judge, takes_of
 from .loader import Loaded, load, load_all
-from .optout import Declared, Reply, read_reply
+from .optout import Declared, Reply, is_common, read_reply
 from .orders import NotInScope, asks
 from .partial import judge_text
 from .plan import Rule
@@ -51,6 +51,6 @@ CATEGORIES = tuple(Category)
 __all__ = [
     "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
     "RuleSet", "RulesError", "as_text", "asks", "check", "check_loaded",
-    "explain", "explain_text", "facts", "judge", "judge_text", "load", "load_all",
+    "explain", "explain_text", "facts", "is_common", "judge", "judge_text", "load", "load_all",
     "read_reply", "refused_text", "review_key", "run_test", "schema", "takes_of",
 ]  # fmt: skip

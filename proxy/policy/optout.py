@@ -23,6 +23,13 @@ from .text import fold
 CORE = frozenset(
     "T TD TB TT R N QX 0000 STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
 )
+
+
+def is_common(keyword: str) -> bool:
+    """Whether many advertisers declare it: then it says nothing about whom a reply means."""
+    return len(keyword) == 1 or keyword in CORE
+
+
 RESTORE = frozenset("START UNSTOP 取消退订 恢复订阅 重新订阅".split())
 REPLY_CHARACTERS_MAX = 1_000
 """Some fifteen parts: what stands behind them changes nothing of what a reply means."""

@@ -192,6 +192,11 @@ class Reader:
         reading: Reading = content.reading
         return reading
 
+    @property
+    def young_traits(self) -> dict[TraitsKey, Traits]:
+        """Traits met lately, in the order they came; another dictionary once it is full."""
+        return self._traits.young
+
     def learn_from(self, before: Reader, rest: Rest = no_rest) -> None:
         """Reads what another reader has read lately, in another thread while that one is asked and nobody asks this one yet: else the
         first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one

@@ -139,6 +139,11 @@ class Registry:
             return row.advertiser
         return f"{signature_hash:012x}" if signature_hash else ""
 
+    def written(self, signature_hash: int) -> str:
+        """A registered signature as its row spells it; empty for another."""
+        row = self._by_hash.get(signature_hash)
+        return row.signature if row is not None else ""
+
     def group_of(self, signature_hash: int) -> str:
         row = self._by_hash.get(signature_hash)
         return row.group if row is not None else self.advertiser_of(signature_hash)

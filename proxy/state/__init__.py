@@ -10,6 +10,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
     consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
+    dictionary.py  ports and signatures by their hashes      candidates.py whose advertisements a reply may have meant
     filling.py who is taken out while many are put in
     sqlite.py  the embedded engine                          saving.py      a checkpoint in pieces; checkpoint.py: writes its file
     valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.message import Counters, Take
 from proxy.state.consented import Consented
+from proxy.state.dictionary import Dictionary
 from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
@@ -172,6 +174,7 @@ class EmbeddedStore(Store, Protocol):
     """What was counted of providers, by hours since 1970."""
     hours_apart: Papers
     """... by signature."""
+    dictionary: Dictionary
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -8,9 +8,9 @@ a clock, a file, a log, an event loop.
     entries   32 bytes each, oldest first (``Entry.pack``)
     facts     the rest  refusals and fingerprints of unknown outcomes (facts.py)
 
-**What is kept** (``prune``): entries younger than ``keep_s``; the newest entry of each port for 30 days, because replies refer to it;
-at most 64 in all. Past 64 those go first that matter least: by category (OTP before notice before marketing), then those that are
-not the newest of their port, then the oldest.
+**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no code, or
+declared a keyword, because replies refer to it; at most 64 in all. Past 64 those go first that matter least: by category (OTP before
+notice before marketing), then those that are not the newest of their port and signature, then the oldest.
 
 **Every operation is idempotent by entry id**, because replay applies the journal again over a checkpoint that may be newer. While
 replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entries from being pushed out by others that come twice.
@@ -241,8 +241,10 @@ def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
     """The record without what need not be kept at ``now`` (see the top of this file)."""
     count = data[6]
     rows = [_unpack_row(data, _HEAD + index * _ENTRY_BYTES) for index in range(count)]
-    newest_of_port = {row[4]: index for index, row in enumerate(rows)}
-    newest = set(newest_of_port.values())
+    # row: id and keyword, signature and flags, time, provider, port, template
+    newest = set(
+        {(row[4], row[1] >> 16): index for index, row in enumerate(rows) if row[1] >> 2 & 3 or row[0] & 0xFFFF}.values()
+    )
     kept = [
         index
         for index, row in enumerate(rows)

@@ -69,6 +69,11 @@ def refused_at(data: bytes, port: int) -> frozenset[bytes]:
     return frozenset(one.name for one in _all(data) if one.port == port)
 
 
+def joined(data: bytes) -> frozenset[bytes]:
+    """Names of the refusals of which it is known to which port they were sent."""
+    return frozenset(one.name for one in _all(data) if one.port)
+
+
 def confirmed(data: bytes, refusal: OptOut) -> int:
     """When this refusal was last confirmed to the person, 0 if it never was."""
     name = name_of(refusal)

@@ -24,6 +24,7 @@ from proxy.state import JournalPlace, Position, StateError, StateMismatch, Store
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.consented import Consented
+from proxy.state.dictionary import Dictionary
 from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
@@ -74,6 +75,7 @@ class SqliteStore:
         self.history = History()
         self._papers = {name: Papers() for name in PAPERS}
         self.cases, self.penalties, self.hours, self.hours_apart = self._papers.values()
+        self.dictionary = Dictionary()
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
@@ -109,7 +111,7 @@ class SqliteStore:
             self._file, table, self.counters, self.mailbox,
             {"listed": self.listed, "consented": self.consented},
             {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.told},
-            self._papers, groups,
+            {**self._papers, "dictionary": self.dictionary}, groups,
         )  # fmt: skip
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
@@ -120,6 +122,7 @@ class SqliteStore:
         self.history.restore(self._file.rows("history"))
         for name, papers in self._papers.items():
             papers.restore(self._file.rows(name))
+        self.dictionary.restore(self._file.rows("dictionary"))
         try:
             self.listed.restore(self._file.rows("listed"))
             self.consented.restore(self._file.rows("consented"))

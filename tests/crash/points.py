@@ -152,7 +152,7 @@ POINTS: dict[str, Point] = {
     ),
     "asked": Point("when the answer to a question is written and the provider not told", before(Told, "done"), 8),
     "optout-written": Point(
-        "when an opt-out is written and not synced", before(Hearing, "_written", lambda *a: a[2].opt_out is not None), 8
+        "when an opt-out is written and not synced", before(Hearing, "_written", lambda *a: bool(a[2].opt_outs)), 8
     ),
     "optout-synced": Point("when an opt-out is synced and not acknowledged", before(Hearing, "_in_force"), 8),
     "optout-acknowledged": Point(

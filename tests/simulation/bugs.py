@@ -13,13 +13,13 @@ from proxy.desk import consents, entries, operated
 from proxy.desk.journal import read
 from proxy.hearing import Manners
 from proxy.listing import Listing
-from proxy.message import hash32
 from proxy.multi import Member
 from proxy.officer import OfficerSays
 from proxy.replacing import Restore
-from proxy.replies import Confirmation, Heard, from_port, scope_of
+from proxy.replies import Confirmation, Heard, refusals, refuse
 from proxy.sent import SentIndex
-from proxy.state import record, replied
+from proxy.state import record
+from proxy.state.candidates import meant, reach
 from proxy.state.listed import Listed
 from proxy.transit import Outbox, Transit
 from proxy.wire import Frame, submit_sm_resp
@@ -238,7 +238,7 @@ def restore_not_applied(world: World) -> None:
 class _Hushed(Heard):
     __slots__ = ()
 
-    def written(self, now: float) -> tuple[int, bytes] | None:
+    def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
         return None if self.kind == "restore" else super().written(now)
 
 
@@ -256,9 +256,10 @@ class _Careless(Heard):
         super().apply(data, now)
         if self.kind != "optout":
             return super().apply(data, now)
-        there = from_port(data, self.port, now)
-        self.opt_out = scope_of(there, "", self.port, self.prefix, self.provider, now)
-        return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self.port))
+        self.opt_outs = refusals(
+            meant(reach(record.entries(data), self.to.port, lambda hashed: None, now), 0, now), self.to, "reply", now
+        )
+        return refuse(data, self.opt_outs, self.port)
 
 
 def declared_keyword_ignored(world: World) -> None:

@@ -60,13 +60,17 @@ class Naive:
         self.prune_if_needed(now, keep_s, most)
 
     def prune_if_needed(self, now: int, keep_s: int, most: int) -> None:
-        newest = {one.port: one.id for one in self.kept}
+        newest = {(one.port, one.signature): one.id for one in self.kept if one.category != Category.OTP or one.keyword}
         self.kept = [
-            one for one in self.kept if one.time > now - keep_s or (newest[one.port] == one.id and one.time > now - 30 * DAY)
+            one
+            for one in self.kept
+            if one.time > now - keep_s or (newest.get((one.port, one.signature)) == one.id and one.time > now - 30 * DAY)
         ]
         while len(self.kept) > most:
             place = {one.id: index for index, one in enumerate(self.kept)}
-            victim = min(self.kept, key=lambda one: (one.category, newest[one.port] == one.id, place[one.id]))
+            victim = min(
+                self.kept, key=lambda one: (one.category, newest.get((one.port, one.signature)) == one.id, place[one.id])
+            )
             self.kept.remove(victim)
 
     def remove(self, number: int) -> None:
@@ -274,6 +278,13 @@ def test_the_newest_of_a_port_is_kept_thirty_days_though_rules_need_a_week():
     later = record.add(data, entry(4, NOW + 10 * DAY), NOW + 10 * DAY, KEEP_S)
     assert ids(later) == [1, 3, 4]
     assert ids(record.add(later, entry(5, NOW + 31 * DAY), NOW + 31 * DAY, KEEP_S)) == [5]
+
+
+def test_the_newest_of_each_signature_of_a_port_is_kept_thirty_days_and_a_code_is_not():
+    old = [entry(1, NOW, port=7, signature=1), entry(2, NOW + 1, port=7, signature=2), entry(3, NOW + 2, port=7, signature=1)]
+    code = entry(4, NOW + 3, port=9, category=Category.OTP, keyword=0)
+    later = record.add(filled(*old, code), entry(5, NOW + 10 * DAY), NOW + 10 * DAY, KEEP_S)
+    assert ids(later) == [2, 3, 5]
 
 
 def test_an_entry_survives_packing_with_every_field_at_its_limit():
