@@ -85,7 +85,7 @@ class Mail:
         self.world.meaning.read(deliver)
         if deliver.kind == "restore":  # from now on messages may pass again, or not yet
             self.world.people.refused.pop(deliver.person, None)
-        elif deliver.text == "QXDY":
+        elif deliver.text == "QXDY" and deliver.kind != "meant":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
         self.world.way_back.deliver_all(self.world.link_to(deliver.carrier), [Frame.of(deliver.frame)], self.world.wall)
         self.world.wake()

@@ -91,7 +91,7 @@ class Meaning:
         self.seen[f"replied: {habit}"] += 1
 
     def _send(self, person: int, port: str, text: str, wish: Wish | None) -> None:
-        owner = self.world.relay.directory.ports.longest(port)[1] or UNOWNED
+        owner = next((name for name, own in PORTS.items() if digits_of(port).startswith(own)), UNOWNED)
         number = self.world.mail.carry_reply(owner, person, text, port, kind="meant")
         if wish is not None:
             self.wishes[number] = wish

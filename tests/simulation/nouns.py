@@ -32,6 +32,8 @@ REPLIES = {
     "怎么退订": "review", "谢谢": "reply", "A": "reply",
 }  # fmt: skip
 """What people write, and what it is; "declared": a refusal if they had a message that asked for it."""
+COMMON = ("TD", "退订")
+"""Words that say nothing about who is meant."""
 CONFIRMED = "jia"
 """The provider whose people are told that their refusal is in force."""
 BEIJING = 13800100001
