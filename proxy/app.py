@@ -100,6 +100,7 @@ class Gate:
         )  # fmt: skip
         self.operating.door.use(settings.people, settings.http.tokens)
         self.revising.opened(self.operating)
+        self.hearing.inbox = self.operating.inbox
         self.sharing = self._share() if settings.shared is not None else None
         if self.store.sheets is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000

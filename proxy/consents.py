@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from pyroaring import BitMap
 
-from proxy.desk import consents, entries
+from proxy.desk import consents, doubtful, entries
 from proxy.desk.consents import ConsentFile, Event, Person
 from proxy.state import EmbeddedStore, record
 from proxy.state.consented import Batch, Consented
@@ -132,9 +132,20 @@ def beside_changed(store: EmbeddedStore, said: Person) -> int:
     if said.event == "recycled":
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
     if said.event == "erased":
+        _forget_replies(store, said.recipient)
         store.erased.add(said.name, said.recipient, said.before)
         return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
     return 0
+
+
+def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
+    """Takes a person's doubtful replies off the list, and their words out of what was decided about them."""
+    replies = store.doubtful.held
+    gone = doubtful.replies_of(replies, recipient)
+    for number, body in doubtful.without_words(store.decisions.held, replies, gone).items() if gone else ():
+        store.decisions.hear(number, body)
+    for number in gone:
+        store.doubtful.drop(number)
 
 
 class PersonSays:

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
+from typing import Protocol
 
+from proxy.desk.doubtful import Context, pack_doubtful
 from proxy.desk.named import NAMES_A_RECORD_MAX
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
 from proxy.recipient import OptOut
 from proxy.relay import Relay
-from proxy.replies import KINDS, Confirmation, Heard, Naming, RefusedSaid, ReplyTo, Widening, understood, widened
+from proxy.replies import KINDS, Confirmation, Doubts, Heard, Naming, RefusedSaid, ReplyTo, Widening, understood, widened
 from proxy.state.candidates import Port
 from proxy.state.dictionary import Dictionary, port_name
 from proxy.tally import Tally
@@ -35,6 +37,16 @@ EVERYBODY, THIS_PORT = "所有发送方", "本端口发送方"
 TON_UNKNOWN, TON_INTERNATIONAL = 0, 1  # SMPP 3.4 §5.2.5
 
 
+class Inbox(Protocol):
+    """Doubtful replies until somebody decides about them (ops/inbox.py)."""
+
+    def standing(self, text: str, context: Context, port: str) -> bool | None:
+        """What a standing decision says of such a reply."""
+
+    def enter(self, body: bytes) -> None:
+        """A doubtful reply whose record is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manners:
     """Settings: how replies are taken."""
@@ -45,6 +57,10 @@ class Manners:
     """… within so many days are a refusal of all marketing; ``widen_after`` 0: never."""
     confirm: Mapping[str, str] = field(default_factory=dict)
     """The confirmation's text by provider; a provider that is not here, or has an empty text, has none. ``{who}``: whom it stopped."""
+    doubtful: str = "hold"
+    """``hold``: a doubtful reply holds marketing until somebody decides about it; ``pass``: it does not."""
+    doubtful_then: str = "refuse"
+    """What such a hold becomes after 7 days without a decision: ``refuse`` or ``pass``."""
 
 
 class Hearing:
@@ -62,6 +78,8 @@ class Hearing:
         self.dictionary = Dictionary() if dictionary is None else dictionary
         self._traits: object = None
         self._traits_seen = 0
+        self.inbox: Inbox | None = None
+        """Of doubtful replies; whoever wires it says which."""
         self._relay = relay
         self._tally = tally
         self._clock = clock
@@ -76,10 +94,9 @@ class Hearing:
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
         self.learn_names()
-        heard = Heard(
-            deliver.source, text, self.port_of(port, owner, prefix), self.dictionary.port, partial(self._written, now)
-        )
-        if not said.depends and said.kind not in ("optout", "restore"):
+        to = self.port_of(port, owner, prefix)
+        heard = Heard(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
+        if not said.depends and said.kind == "none":
             heard.kind = KINDS[said.kind]
             return heard
         try:
@@ -89,7 +106,7 @@ class Hearing:
         if not recipient:  # nobody whose record could say no, or nothing it could be said to: somebody should look
             heard.kind = "reply" if said.kind == "none" else "review"
             return heard
-        heard.recipient = recipient
+        heard.recipient, heard.review = recipient, said.kind == "review"
         self._relay.change(heard)
         if self._relay.rules.compares_texts:
             self._relay.change(RefusedSaid(heard, self._text_of))
@@ -117,9 +134,17 @@ class Hearing:
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
             self._relay.note(Naming(names[start : start + NAMES_A_RECORD_MAX]))
 
+    def _doubts(self) -> Doubts | None:
+        if self.inbox is None:
+            return None
+        manners = self.manners
+        return Doubts(manners.doubtful == "hold", manners.doubtful_then == "pass", self.inbox.standing, self._text_of)
+
     # ------------------------------------------------------------------ written, in force
 
     def _written(self, read_at: float, heard: Heard) -> None:
+        if heard.doubtful is not None and self.inbox is not None:
+            self.inbox.enter(pack_doubtful(heard.doubtful))
         if heard.opt_outs:
             newest = heard.opt_outs[0]  # one reply counts once
             self._tally.optouts["reply", newest.scope, heard.provider] += 1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pyroaring import BitMap
 
 from proxy.desk import entries, operated
+from proxy.desk.doubtful import Doubtful
 from proxy.recipient import OptOut
 from proxy.replies import lift
 from proxy.state import record
@@ -64,6 +65,38 @@ class OfficerSays:
 
     def unwritten(self) -> bool:
         return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+class DoubtSettled(OfficerSays):
+    """What an officer's decision about a doubtful reply does to the person's record (a Change): what it held becomes a refusal by reply
+    (yes), or is lifted (no). What has been lifted meanwhile, by START or by an officer, stays so."""
+
+    __slots__ = ("_reply", "_kept")
+
+    def __init__(
+        self,
+        reply: Doubtful,
+        refusals: Sequence[OptOut] | None,
+        kept: frozenset[tuple[str, str]],
+        listed: Listed,
+        who: str,
+        why: str,
+        then: Callable[[OfficerSays, int], None],
+    ) -> None:
+        """``refusals``: what it asks to stop where it holds nothing; None: it did not ask for that. ``kept``: scopes and values that other
+        replies of the person hold, which nobody has decided about."""
+        super().__init__(reply.recipient, refusals or (), None, listed, who, why, then)
+        self._reply, self._kept = reply, None if refusals is not None else kept
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        held = {(one.scope, one.value) for one in self._reply.held}
+        there = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
+        if self._kept is None:
+            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there] if held else self._asked
+            self.added, self.lifted = tuple(stopped), tuple(there)
+        else:
+            self.added, self.lifted = (), tuple(one for one in there if (one.scope, one.value) not in self._kept)
+        return officer_changed(data, self.added, self.lifted, int(now))
 
 
 class Beside:

@@ -35,6 +35,7 @@ from proxy.ops import (
     complaints,
     consent,
     counters,
+    doubtful,
     erasing,
     explain,
     links,
@@ -57,6 +58,7 @@ from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
 from proxy.ops.hits import Hits
 from proxy.ops.http import Way
+from proxy.ops.inbox import Inbox
 from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook, shares
@@ -72,6 +74,7 @@ log = structlog.get_logger()
 
 SAFE_S = 30.0
 """A disk that does not sync for so long does not work: whoever waits is told so."""
+LISTED_BY_INBOX = frozenset((entries.DOUBTFUL, entries.DECISION, entries.PERSON))
 JUDGING = ("stop", "suspension", "shadow")
 
 
@@ -121,6 +124,7 @@ class Operating:
         self.book = OrderBook(store.orders, self.write, self._obey)
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
+        self.inbox = Inbox(store.doubtful, store.decisions)
         hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
         self.warden = penalties.Warden(
             self,
@@ -145,6 +149,7 @@ class Operating:
                 **complaints.commands(self, self.warden.soon),
                 **consent.commands(self),
                 **counters.commands(self),
+                **doubtful.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
                 **looks.commands(self),
@@ -227,6 +232,7 @@ class Operating:
         self._hits.tick(now)
         self._paces.tick(now)
         self.warden.tick(now, now_s)
+        self.inbox.sweep(now)
 
     @property
     def open_from(self) -> int | None:
@@ -312,6 +318,8 @@ class Operating:
         if entries.CASED in kinds:
             self.cases.reread()
             self.warden.soon()
+        if kinds & LISTED_BY_INBOX:
+            self.inbox.reread()
         if entries.COUNTED in kinds or entries.COUNTED_APART in kinds:
             self.warden.reread()
 
@@ -354,6 +362,8 @@ class Operating:
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
             **self.keeper.gauges(),
             **self.warden.gauges(),
+            "doubtful_replies": {(state,): float(count) for state, count in doubtful.counts(self).items()},
+            "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:

@@ -89,8 +89,12 @@ class OptOut(NamedTuple):
     scope: str  # all | advertiser | signature | provider | port | category
     value: str  # empty for all; "port" is a prefix
     time: int
-    source: str  # reply | complaint | officer | import | hotline (or an app: the person's own word all the same)
+    source: str  # reply | complaint | officer | import | hotline (or an app: the person's own word all the same) | doubtful
     expiry: int  # 0 = never
+
+
+HOLD_S = 7 * 86_400
+"""A refusal of source ``doubtful`` waits so long for a person to decide. Then it ends (``expiry``), or is a refusal like any other."""
 
 
 @about_people

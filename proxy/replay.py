@@ -20,6 +20,7 @@ from proxy.consents import beside_changed, person_changed
 from proxy.desk import (
     cased,
     consents,
+    doubtful,
     entries,
     grounds,
     heard,
@@ -39,7 +40,7 @@ from proxy.listing import Listings
 from proxy.message import hash32
 from proxy.officer import officer_changed, take_off
 from proxy.recipient import EntryState
-from proxy.replies import keep_texts, lift
+from proxy.replies import hold, keep_texts, lift, put_on_list
 from proxy.state import EmbeddedStore, record, replied
 from proxy.state.merging import NODE_SHIFT
 from proxy.state.papers import hour_of_node
@@ -52,12 +53,15 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART, entries.NAMED,
+    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
 counted of providers."""
-PERSONAL = frozenset({entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID})
-"""What is about one person, and changes their record."""
+PERSONAL = frozenset({
+    entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID, entries.DOUBTFUL,
+    entries.DECISION,
+})  # fmt: skip
+"""What is about one person, and changes their record; and what is decided about such records."""
 
 
 class NotUnderstood(ValueError):
@@ -223,6 +227,12 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
     elif item.kind == entries.REFUSED_SAID:
         kept = grounds.unpack_said(item.body)
         store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
+    elif item.kind == entries.DOUBTFUL:
+        reply = doubtful.unpack_doubtful(item.body)
+        put_on_list(store, item.body)
+        store.say(reply.recipient, lambda data: hold(data, reply))
+    elif item.kind == entries.DECISION:
+        store.decisions.hear(doubtful.id_of(item.body), item.body)
     else:
         return False
     return True

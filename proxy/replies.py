@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries, grounds, named, returned
+from proxy.desk.doubtful import LISTED_MAX, NO_CONTEXT, Context, Doubtful, id_of, pack_doubtful
 from proxy.message import Category, hash16, hash32
 from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
-from proxy.recipient import Entry, OptOut, RefusedText
-from proxy.state import asked, record, replied
+from proxy.recipient import HOLD_S, Entry, OptOut, RefusedText
+from proxy.state import EmbeddedStore, asked, record, replied
 from proxy.state.candidates import KEPT_S, Port, Reach, meant, reach
 from proxy.wire import Deliver
 
@@ -134,11 +135,21 @@ class ReplyTo(NamedTuple):
         return "port", self.prefix or number
 
 
+class Doubts(NamedTuple):
+    """What becomes of replies that may be a refusal."""
+
+    holds: bool  # until somebody decides
+    ends: bool  # what nobody has decided about for HOLD_S
+    standing: Callable[[str, Context, str], bool | None]  # text, context, port → what a standing decision says of it
+    text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
+
+
 class Heard:
     """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
 
     __slots__ = (
-        "recipient", "source", "text", "to", "kind", "keyword", "everything", "opt_outs", "lifted", "at", "recorded", "_word_of", "_then",
+        "recipient", "source", "text", "to", "kind", "keyword", "everything", "opt_outs", "lifted", "at", "recorded", "review", "doubtful",
+        "_word_of", "_doubts", "_then",
     )  # fmt: skip
 
     def __init__(
@@ -149,6 +160,7 @@ class Heard:
         word_of: Callable[[int], str | None],
         then: Callable[[Heard], None],
         kind: str = "reply",
+        doubts: Doubts | None = None,
     ) -> None:
         """``word_of``: the port with a hash32, None where it is not known."""
         self.recipient = 0
@@ -165,6 +177,9 @@ class Heard:
         self.at = 0.0  # when it was applied: replay must do the same
         self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
         self._word_of = word_of
+        self.review = False  # somebody must look, whatever the record says of it
+        self.doubtful: Doubtful | None = None  # what somebody must decide about
+        self._doubts = doubts
         self._then = then
 
     @property
@@ -180,7 +195,16 @@ class Heard:
         found = reach(record.entries(data), self.to.port, self._word_of, now)
         said = read_reply(self.text, declared([*found.entries, *there]))
         self.kind, self.keyword, self.everything = KINDS[said.kind], said.keyword, said.everything
-        self.opt_outs, self.lifted, self.at = (), (), now
+        if self.review and self.kind != "optout":
+            self.kind = "review"
+        self.opt_outs, self.lifted, self.at, self.doubtful = (), (), now, None
+        if self.kind == "optout" and self.keyword in MENU_WORDS and not (found.entries or self.provider):
+            self.kind = "review"
+        if self.kind == "review" and self._doubts is not None:
+            doubtful = self._doubt(found, there, self._doubts, now)
+            if doubtful is not None:
+                self.doubtful = doubtful
+                return hold(data, doubtful)
         if self.kind == "optout":
             self.opt_outs = self._refused(data, found, said, now)
         elif self.kind == "restore":
@@ -190,9 +214,6 @@ class Heard:
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
         if said.everything or not (found.entries or self.provider):
-            if not said.everything and said.keyword in MENU_WORDS:
-                self.kind = "review"
-                return ()
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
         return refusals(_unanswered(self._meant(found, said, now), data), self.to, "reply", now)
@@ -201,7 +222,23 @@ class Heard:
         narrow = bool(said.keyword) and not is_common(said.keyword)
         return meant(found, hash16(said.keyword) if narrow else 0, now)
 
+    def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
+        """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
+        newest = next(reversed([*found.entries, *there]), None)
+        context = Context(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
+        decided = doubts.standing(self.text, context, self.port)
+        if decided is not None:
+            self.kind = "optout" if decided else "reply"
+            return None
+        held: tuple[OptOut, ...] = ()
+        if doubts.holds and self.text.strip() and found.entries:
+            held = refusals(meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0)
+        answered = doubts.text_of(newest.template) if newest is not None else ""
+        return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
+
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
+        if self.doubtful is not None:
+            return entries.DOUBTFUL, pack_doubtful(self.doubtful)
         if self.opt_outs:
             return entries.OPTOUT, tuple(
                 returned.pack_optout(now, self.recipient, one, self.port, self.provider, self.keyword) for one in self.opt_outs
@@ -217,7 +254,9 @@ class Heard:
         self._then(self)
 
     def unwritten(self) -> bool:
-        return self.kind in ("optout", "restore")  # it is in force, whatever becomes of the deliver
+        return (
+            self.kind in ("optout", "restore") or self.doubtful is not None
+        )  # it is in force, whatever becomes of the deliver
 
 
 def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
@@ -319,6 +358,22 @@ class Widening:
 
     def unwritten(self) -> bool:
         return self.opt_out is not None
+
+
+def hold(data: bytes, reply: Doubtful) -> bytes:
+    """The record with what a doubtful reply holds."""
+    for one in reply.held:
+        data = replied.replied(record.opt_out(data, one), one, hash32(reply.port))
+    return data
+
+
+def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
+    """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
+    number = id_of(body)
+    if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:
+        return False
+    store.doubtful.hear(number, body)
+    return True
 
 
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:

@@ -90,6 +90,9 @@ COMMANDS: Mapping[str, Permission] = {
     "links.drain": Permission.OPERATE,
     "links.enable": Permission.OPERATE,
     "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
+    "optout.decide": Permission.ENTER,
+    "optout.doubtful": Permission.LOOK,
+    "optout.end-standing": Permission.ENTER,
     "penalty.appeal": Permission.ENTER,
     "penalty.approve": Permission.APPROVE,
     "penalty.lift": Permission.APPROVE,

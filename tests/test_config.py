@@ -245,6 +245,8 @@ def test_no_password_is_ever_shown() -> None:
          "gate106.yaml:17: providers[1].upstream.system_id: 'a' is taken by providers[0]"),
         (changed("sqlite:///var/lib/gate106/state.db", "/var/lib/state.db"), "gate106.yaml:1: store: must be scheme://… (sqlite:///var/lib/gate106/state.db), not '/var/lib/state.db'"),
         (SMALL + "optout: {widen_after: -1}\n", "gate106.yaml:19: optout.widen_after: must be a whole number from 0 to 64, not -1"),
+        (SMALL + "doubtful_replies: wait\n", "gate106.yaml:19: unknown doubtful_replies 'wait' (one of hold, pass)"),
+        (SMALL + "doubtful_then: hold\n", "gate106.yaml:19: unknown doubtful_then 'hold' (one of refuse, pass)"),
         (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm)"),
         (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
         (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
@@ -389,6 +391,12 @@ def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() ->
         name for name in described.RELOADED if "." not in name
     }
     assert described.waiting(read(SMALL), read(SMALL)) == []
+
+
+def test_a_doubtful_reply_holds_and_then_refuses_where_nothing_is_said() -> None:
+    assert (read(SMALL).doubtful_replies, read(SMALL).doubtful_then) == ("hold", "refuse")
+    lenient = read(SMALL + "doubtful_replies: pass\ndoubtful_then: pass\n")
+    assert (lenient.doubtful_replies, lenient.doubtful_then) == ("pass", "pass")
 
 
 def test_the_keys_that_a_journal_is_sealed_with_are_files_beside_the_settings_and_the_first_is_the_one_that_seals() -> None:

@@ -150,8 +150,8 @@ class Node:
         sequences: list[int] = []
         for one in done:
             kind, bodies = cast("tuple[int, bytes | tuple[bytes, ...]]", one.written(self.now()) or (0, ()))
-            for body in bodies if isinstance(bodies, tuple) else (bodies,):
-                told.append((self.journal.append(kind, body), kind, body))
+            parts = bodies if isinstance(bodies, tuple) else (bodies,)
+            told.extend((self.journal.append(kind, body), kind, body) for body in parts)
             sequences.append(told[-1][0] if bodies else 0)
         self.journal.write(self.now())
         for one, sequence in zip(done, sequences, strict=True):

@@ -13,8 +13,10 @@ known; their claims are read when such a person is next sent marketing.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from operator import itemgetter
 from typing import NamedTuple
 
 from proxy.archive.ahead import Ahead, Stale, Stretch
@@ -34,6 +36,8 @@ SEGMENTS_MAX = 10_000
 STRETCH_BYTES = 256 * 1024
 CLAIMANTS_MAX = 1_000_000
 """Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
+DECISIONS_MAX = 10_000
+"""Of clerks, each about up to 2,000 replies: more than people decide in a month."""
 SETTLE_S = 15.0
 """A carrier that has not answered for so long does not: the outcome is unknown, and counts."""
 FOUND_MAX = 10_000
@@ -42,7 +46,9 @@ _LOW = 0xFFFF_FFFF
 _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 """Where a verdict says whether it let the message out, and of which category it is (entries.py)."""
 _RECEIPT = b"\0\7receipt"
-_NAMED = frozenset((entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED))
+_NAMED = frozenset(
+    (entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED, entries.DOUBTFUL)
+)
 
 
 class Finding(NamedTuple):
@@ -58,6 +64,8 @@ class _Journal(Ahead):
         super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
         self.behind, self._look = behind, look
         self.seen = behind
+        self._decisions: deque[Record] = deque(maxlen=DECISIONS_MAX)
+        """Which may be about anybody."""
 
     def _bounds(self) -> tuple[int, int]:
         return SEGMENTS_MAX, STRETCH_BYTES
@@ -77,22 +85,33 @@ class _Journal(Ahead):
             elif kind == entries.ANSWER:
                 persons.add(int.from_bytes(body[20:24], "big"))
             elif kind == entries.HEARD:
-                persons.add(int.from_bytes(unpack_heard(body).body[12:16], "big"))
+                heard = unpack_heard(body)
+                persons.add(int.from_bytes(heard.body[12:16], "big"))
             elif kind == entries.DELIVER and not body.startswith(_RECEIPT, 8) and (person := _replier(body)):
                 persons.add(person & _LOW)
             if record.sequence > self.seen:
                 self._look(record)
+                if _decides(record):
+                    self._decisions.append(record)
         if records:
             self.seen = max(self.seen, records[-1].sequence)
 
     def about(self, person: int) -> Iterator[Record]:
         """What it says of one person, and of others beside them. Stale, Fault, OSError."""
+        return merge(self._about(person), list(self._decisions), key=itemgetter(0))
+
+    def _about(self, person: int) -> Iterator[Record]:
         parts = {person & _LOW}
         for segment in self._segments:
             for stretch in segment.stretches:
                 if stretch.tells_of(parts):
                     for group in self.records(segment, stretch):
-                        yield from group.records
+                        yield from (one for one in group.records if not _decides(one))
+
+
+def _decides(record: Record) -> bool:
+    kind = record.kind
+    return kind == entries.DECISION or (kind == entries.HEARD and unpack_heard(record.body).kind == entries.DECISION)
 
 
 def _replier(body: bytes) -> int:

@@ -1,16 +1,20 @@
-"""optout: ``gate106 optout trace``: what became of a person's refusals, read from the journal, which a running gate is told of first;
-``audit``: marketing that was sent after an opt-out."""
+"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing``: a person's refusals as the journal has them, of which a running
+gate is told first; marketing that was sent after an opt-out; replies that may be a refusal."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, fail, note, tell
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note, table, tell, when
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Row = Annotated[str, typer.Argument(metavar="ROW", help="Its name, as `gate106 optout doubtful` shows it.")]
 app = typer.Typer(help="People who refused.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -101,3 +105,92 @@ def _noted(config: Path, control: Path | None, *, to: str, unmasked: bool, why: 
     except SettingsError as error:  # whoever reads the journal's place in them next says so, too
         return str(error) if unmasked else ""
     return ""
+
+
+@app.command("doubtful", epilog="Example: gate106 optout doubtful --state open")
+def doubtful(
+    state: Annotated[
+        str, typer.Option("--state", help="open, lapsed (for 7 days nobody decided), decided or standing.")
+    ] = "open",
+    limit: Annotated[int, typer.Option("--limit", help="So many rows.")] = 100,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List replies that may be a refusal: equal words in an equal context are one row."""
+    told = ask(config, control, "optout.doubtful", state=state, limit=limit)
+    if json:
+        tell(told, True, ())
+        return
+    if state in ("decided", "standing"):
+        table(
+            ("row", "replies", "words", "says", "when", "by", "why"),
+            (
+                (
+                    one["row"], one["replies"], one["words"], _says(one), when(one["time"]), one["who"], one["why"],
+                )
+                for one in told["decisions"]
+            ),
+            f"no decisions are {state}",
+        )  # fmt: skip
+    else:
+        table(
+            ("row", "replies", "words", "since", "holds", "answers"),
+            (
+                (one["row"], one["replies"], one["words"] or "(unreadable)", when(one["oldest"]), _holds(one), _answered(one))
+                for one in told["rows"]
+            ),
+            f"no doubtful replies are {state}",
+        )
+    if told["more"]:
+        note(f"{told['more']} more (--limit)")
+
+
+@app.command("decide", epilog='Example: gate106 optout decide 4f1c09d2a7be --no --why "asks about the order, not to stop"')
+def decide(
+    row: Row,
+    why: Why,
+    yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: what is held is refused for good.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="They did not: what is held may be sent again.")] = False,
+    standing: Annotated[
+        bool, typer.Option("--standing", help="Decide equal words in an equal context so in future, too.")
+    ] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Decide about all replies of a row."""
+    if yes == no:
+        fail("optout decide: say --yes or --no")
+    told = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
+    done = f"{told['refused']} people are left alone from now on" if yes else f"{told['lifted']} holds are lifted"
+    future = "; replies like these are decided so in future" if standing else ""
+    tell(told, json, [f"row {told['row']}: {told['says']}, {told['replies']} replies: {done}{future}"])
+
+
+@app.command(
+    "end-standing", epilog='Example: gate106 optout end-standing 4f1c09d2a7be --why "the shop asks something else now"'
+)
+def end_standing(row: Row, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """End a standing decision: replies like those wait for a decision again. What was decided stays."""
+    told = ask(config, control, "optout.end-standing", row=row, why=why)
+    tell(told, json, [f"row {told['row']}: the decision {told['says']} stands no more"])
+
+
+def _says(one: Mapping[str, Any]) -> str:
+    return ("yes" if one["yes"] else "no") + (", standing" if one["standing"] else "")
+
+
+def _holds(one: Mapping[str, Any]) -> str:
+    if not one["holding"]:
+        return "nothing"
+    if one["state"] == "lapsed":
+        return "refused" if one["then"] == "refuse" else "ended"
+    return f"until {when(one['until'])}, then {'refused' if one['then'] == 'refuse' else 'nothing'}"
+
+
+def _answered(one: Mapping[str, Any]) -> str:
+    what = one["answered"]
+    if not what["category"]:
+        return f"nothing from {one['port']}"
+    return what["text"] or " ".join(filter(None, (what["category"], what["signature"] or what["advertiser"])))

@@ -55,6 +55,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"{to}: asked for consent by {advertiser}"
     for one in told["texts_of_whom_they_refused"]:
         yield f"{to}: refused {one['advertiser']}, who said: {one['text']}"
+    for one in told["doubtful_replies"]:
+        yield f"{to}: answered {one['port']} on {when(one['at'])}, which may be a refusal: {one['text']}"
     for one in told["complaints"]:
         about = f"of {one['provider']} " if one["provider"] else ""
         yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"

@@ -14,7 +14,10 @@ from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
-RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "retention", "people", "revisions.four_eyes")
+RELOADED = (
+    "http.metrics_allow", "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "retention", "people",
+    "revisions.four_eyes",
+)  # fmt: skip
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""
@@ -100,6 +103,11 @@ MEANINGS = {
         "signatures that were stopped, which stand behind the sentence otherwise, as far as they fit; "
         '`""`: nothing'
     ),
+    "doubtful_replies": (
+        "what a reply does that may be a refusal, until somebody decides about it ([Doubtful replies](messages.md#doubtful-replies)): "
+        "`hold`: the marketing that it may refuse waits; `pass`: it goes on"
+    ),
+    "doubtful_then": "what becomes of such a hold if nobody decides within 7 days: `refuse`: a refusal; `pass`: it ends",
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",

@@ -148,6 +148,8 @@ def _settings(top: Fields, document: Document) -> Settings:
         node=top.whole("node", 0, minimum=0, maximum=255),
         category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
         optout=_optout(top.below("optout")),
+        doubtful_replies=top.word("doubtful_replies", ("hold", "pass"), "hold"),
+        doubtful_then=top.word("doubtful_then", ("refuse", "pass"), "refuse"),
         revisions=revisions_of(top.below("revisions"), home_of(store, journal)),
         people=tuple(person_of(row) for row in top.rows("people", PEOPLE_MAX)),
     )

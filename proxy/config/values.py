@@ -297,5 +297,7 @@ class Settings:
     node: int
     category_tag: int | None
     optout: OptOutReplies
+    doubtful_replies: str  # hold | pass
+    doubtful_then: str  # refuse | pass
     revisions: RuleRevisions
     people: tuple[Person, ...]

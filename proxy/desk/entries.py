@@ -37,7 +37,8 @@ CASED = 46  # cased.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
 HEARD = 50  # heard.py
 NAMED = 51  # named.py
-# 52 to 56 are allotted: DOUBTFUL, DECISION, REPLY_PATH, PROBE, CONSENT_REPLY
+DOUBTFUL, DECISION = 52, 53  # doubtful.py
+# 54 to 56 are allotted: REPLY_PATH, PROBE, CONSENT_REPLY
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -52,6 +53,7 @@ KINDS = {
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
     NAMED: "named",
+    DOUBTFUL: "doubtful", DECISION: "decision",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""

@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 from proxy.desk import addressed, answered, entries, returned
 from proxy.desk.body import Reader, word
-from proxy.desk.heard import unpack_heard
+from proxy.desk.doubtful import id_of, pack_decision, unpack_decision
+from proxy.desk.heard import pack_heard, unpack_heard
 from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
     GROUP_BYTES,
@@ -88,7 +89,7 @@ class Erasure(NamedTuple):
 
 def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> Erased | None:
     """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
-    it. Raises Fault where it is not as it was written, or its key is missing."""
+    it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
     about = _About(person, set() if gone is None else gone)
@@ -139,6 +140,10 @@ class _About:
         if kind == entries.HEARD:  # another gate's record, whole
             told = unpack_heard(body)
             kind, body = told.kind, told.body
+        if kind == entries.DOUBTFUL and body[8:16] == self._number:
+            self._verdicts.add(id_of(body))
+        if kind == entries.DECISION:
+            return self._decision(record, body)
         if kind in STAYS or (self._number not in body and self._digits not in body):
             return record
         if kind == entries.ACCEPTED:  # of a whole turn
@@ -154,6 +159,16 @@ class _About:
             return record
         self._verdicts.add(record.sequence)
         return self._gone(record)
+
+    def _decision(self, record: Record, body: bytes) -> Record:
+        """Without words that nobody but the person wrote."""
+        said = unpack_decision(body)
+        if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
+            return record
+        without = pack_decision(said._replace(words=""))
+        if record.kind == entries.HEARD:
+            without = pack_heard(unpack_heard(record.body)._replace(body=without))
+        return record._replace(body=without)
 
     def _concerns(self, kind: int, body: bytes) -> bool:
         """Texts of others may name them; that is not about them."""

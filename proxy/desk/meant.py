@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.desk import answered, consents, entries, operated, plain, requested, returned
+from proxy.desk import answered, consents, doubtful, entries, operated, plain, requested, returned
 from proxy.desk.heard import unpack_heard
 from proxy.desk.segment import Record
 from proxy.message import Category
@@ -31,6 +31,8 @@ TOGETHER_S = 600
 """What came so long before the newest may be meant as well, …"""
 CROSSED_S = 120
 """… and so may the one before, where the newest came so shortly before the reply."""
+READ_AGAIN_S = 60
+"""A reply whose effect is written may come again so long after, where the gate died before its text was."""
 MESSAGES_MAX = 10_000
 """Of one person: older ones are forgotten. It is 300 a day for a month."""
 Key = tuple[int, int]
@@ -86,17 +88,23 @@ class Reply:
     owner: str  # of the port, empty if nobody owns it
     texts: tuple[str, ...]
     claims: Claim | None = None
+    dismissed: bool = False
+    """A standing decision says that such words do not ask to stop."""
     promised: bool = False
     """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
 
 
 class Ended(NamedTuple):
-    """Somebody with the right to do so ended claims: all that were made before ``before``, or those on these signatures."""
+    """Somebody with the right to do so ended claims: all that were made before ``before``, or those on these signatures, or of one reply."""
 
     at: float
     before: float
     signatures: frozenset[str] | None = None  # as 12 hexadecimal digits; None: all
     everything: bool = True
+    port: str = ""
+    """Of the reply, …"""
+    since: float = 0.0
+    """… which was read then at the earliest."""
 
 
 class Claim(NamedTuple):
@@ -148,6 +156,8 @@ class PersonHistory:
         self._wanted = _PERSON.pack(recipient)
         self._nodes = nodes
         self._events: list[Outgoing | Reply | Ended] = []
+        self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
+        self._standing: dict[int, str] = {}  # row of a standing "no" → its words
         self._sent: dict[tuple[int, int], Outgoing] = {}  # by journal and entry
 
     def take_all(self, journal: int, records: Iterable[Record]) -> None:
@@ -160,10 +170,6 @@ class PersonHistory:
         if read is None or (record.kind in _NAMED and record.body[8:16] != self._wanted):
             return
         read(self, (journal, record.sequence), record)
-
-    def ended(self, at: float) -> None:
-        """A clerk decided that what this person wrote until now asks for nothing."""
-        self._events.append(Ended(at, at))
 
     def sent(self) -> list[Outgoing]:
         """Messages that were allowed, as far as they were handed in."""
@@ -248,11 +254,30 @@ class PersonHistory:
             return
         pdu = plain.text_of(said.data)
         texts = plain.readings(pdu.octets, pdu.coding)
-        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, texts))
+        reply = Reply(key, said.time, digits_of(said.port), said.provider, texts)
+        reply.dismissed = any(plain.plainly(text) == words for text in texts for words in self._standing.values())
+        self._events.append(reply)
+
+    def _doubtful(self, key: Key, record: Record) -> None:
+        said = doubtful.unpack_doubtful(record.body)
+        self._doubts[doubtful.id_of(record.body)] = digits_of(said.port), said.time
+
+    def _decided(self, key: Key, record: Record) -> None:
+        """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
+        said = doubtful.unpack_decision(record.body)
+        self._standing.pop(said.row, None)
+        if said.yes:
+            return
+        if said.standing and said.ids:
+            self._standing[said.row] = plain.plainly(said.words)
+        for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
+            self._events.append(Ended(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
 
     def _heard(self, key: Key, record: Record) -> None:
         """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
         heard = unpack_heard(record.body)
+        if heard.kind == entries.DECISION:
+            self._decided(key, Record(heard.sequence, heard.kind, heard.body))
         if heard.node in self._nodes or heard.body[8:16] != self._wanted:
             return
         if heard.kind == entries.OPTOUT:
@@ -278,9 +303,10 @@ class PersonHistory:
                 self._events.append(Ended(told.time, told.time if told.event == "erased" else told.before))
             return
         said = operated.unpack_suppressed(record.body)
-        if said.lifted:
-            values = frozenset(one.value for one in said.lifted if one.scope in ("advertiser", "signature"))
-            whole = any(one.scope not in ("advertiser", "signature") for one in said.lifted)
+        lifted = [one for one in said.lifted if one.source != "doubtful"]  # of which a decision tells
+        if lifted:
+            values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))
+            whole = any(one.scope not in ("advertiser", "signature") for one in lifted)
             self._events.append(Ended(said.time, said.time, None if whole else values, whole))
 
 
@@ -288,8 +314,11 @@ _READ: dict[int, Callable[[PersonHistory, Key, Record], None]] = {
     entries.VERDICT: PersonHistory._verdict, entries.ANSWER: PersonHistory._answers, entries.ACCEPTED: PersonHistory._answers,
     entries.DELIVER: PersonHistory._deliver, entries.RESTORED: PersonHistory._restored, entries.UNREPLACED: PersonHistory._unreplaced,
     entries.HEARD: PersonHistory._heard, entries.PERSON: PersonHistory._ended, entries.SUPPRESSED: PersonHistory._ended,
+    entries.DOUBTFUL: PersonHistory._doubtful, entries.DECISION: PersonHistory._decided,
 }  # fmt: skip
-_NAMED = frozenset((entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED))
+_NAMED = frozenset(
+    (entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED, entries.DOUBTFUL)
+)
 """Kinds whose body says a time and then whom it is about."""
 
 
@@ -309,6 +338,8 @@ def related(one: str, other: str) -> bool:
 def _ends(event: Ended, claim: Claim) -> bool:
     if claim.at > event.before:
         return False
+    if event.port:
+        return claim.port == event.port and claim.at >= event.since
     if claim.everything:
         return event.everything
     if event.signatures is None:
@@ -331,7 +362,7 @@ def _answer(found: Findings, reply: Reply, sent: Sequence[Outgoing]) -> None:
     pool = _pool(reply, sent)
     words = _declared(pool)
     wish = next((read for text in reply.texts if (read := plain.wish_of(text, words))), None)
-    if wish is None:
+    if wish is None or reply.dismissed:
         return
     if wish.kind == "start-all":
         found.standing.clear()

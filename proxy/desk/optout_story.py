@@ -27,7 +27,7 @@ Key = tuple[str, str, str, bool]
 
 class Event(NamedTuple):
     at: float
-    what: str  # received | stopped | restored | confirmed | sent
+    what: str  # received | held | decided | stopped | restored | confirmed | sent
     port: str
     provider: str
     says: str  # in words
@@ -48,6 +48,8 @@ class Trace:
     """When: what had ended by then is not in force."""
     stands: dict[Key, OptOut] = field(default_factory=dict)
     """What was refused and not taken back."""
+    doubtful: set[int] = field(default_factory=set)
+    """Replies nobody has decided about, by number."""
     sent: int = 0
     """Messages that went out since the first reply or refusal, listed or not."""
     wrong: int = 0

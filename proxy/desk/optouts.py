@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from proxy.desk import consents, entries, operated, returned
+from proxy.desk import consents, doubtful, entries, operated, returned
 from proxy.desk.heard import Heard, unpack_heard
 from proxy.desk.meant import Findings, Key, PersonHistory
 from proxy.desk.optout_lists import KINDS, Lists, Named
@@ -31,7 +31,7 @@ from proxy.shown import numbers_masked
 
 SENT_SHOWN_MAX = 1_000
 """Messages that are listed; more are counted."""
-_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": ""}
+_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
 """What a deliver that somebody wrote was read as → the event it leads to, if it leads to any."""
 _U64 = struct.Struct(">Q")
 _RECEIPT = b"\0\7receipt"
@@ -75,6 +75,8 @@ def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, aske
             mine = lists.setdefault((place, heard.node if heard is not None else -1), Lists(recipient))
             if (named := mine.take(sequence, kind, body)) is not None:
                 _listed(found, named)
+        elif kind == entries.DECISION:
+            _decided(found, body)
         elif kind in _ABOUT and body[8:16] == wanted:
             _ABOUT[kind](found, body, read)
             at_record[place, item.sequence] = found.events[before:] if kind == entries.VERDICT else []
@@ -157,6 +159,33 @@ def _stopped(found: Trace, body: bytes, read: Read) -> None:
             {**scope(one), "source": one.source, "keyword": said.keyword, "effective": iso(said.time)},
         )
     )  # fmt: skip
+
+
+def _held(found: Trace, body: bytes, read: Read) -> None:
+    reply = doubtful.unpack_doubtful(body)
+    found.doubtful.add(doubtful.id_of(body))
+    for one in reply.held:
+        found.stands[key(one)] = one
+    says, details = "nothing is held", {"held": [scope(one) for one in reply.held], "until": ""}
+    if reply.held:
+        then = "ends" if reply.held[0].expiry else "is a refusal"
+        says = (
+            f"{'; '.join(words(one) for one in reply.held)} is held until somebody decides, and {then} on {local(reply.until)}"
+        )
+        details |= {"until": iso(reply.until)}
+    found.events.append(Event(reply.time, "held", reply.port, reply.provider, says, details))
+
+
+def _decided(found: Trace, body: bytes) -> None:
+    """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
+    said = doubtful.unpack_decision(body)
+    if found.doubtful.isdisjoint(said.ids):
+        return
+    found.doubtful.difference_update(said.ids)
+    by, masked = _by(said.who, said.why)
+    means = "it asked to stop, " if said.yes else "it did not ask to stop, "
+    details = {"asked": said.yes, **_ordered(said.who, said.why, "")}
+    found.events.append(Event(said.time, "decided", "", "", means + by, details, means + masked))
 
 
 def _restored(found: Trace, body: bytes, read: Read) -> None:
@@ -313,7 +342,7 @@ def _is_hash(value: str) -> bool:
 
 _ABOUT = {
     entries.VERDICT: _sent, entries.OPTOUT: _stopped, entries.RESTORED: _restored, entries.SAID: _confirmed,
-    entries.SUPPRESSED: _by_officer, entries.PERSON: _befell,
+    entries.SUPPRESSED: _by_officer, entries.PERSON: _befell, entries.DOUBTFUL: _held,
 }  # fmt: skip
 """Kinds whose body says a time in ms and then whom it is about."""
 _DATED = frozenset(

@@ -14,6 +14,7 @@ from proxy.consents import Incoming
 from proxy.desk.revised import Revised
 from proxy.in_pieces import InPieces
 from proxy.listing import Listing
+from proxy.ops.inbox import Inbox
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook
 from proxy.relay import Relay
@@ -109,6 +110,8 @@ class Gate(Protocol):
     def cases(self) -> CaseBook: ...
     @property
     def penalties(self) -> PenaltyBook: ...
+    @property
+    def inbox(self) -> Inbox: ...
     @property
     def store(self) -> EmbeddedStore: ...
     @property

@@ -46,6 +46,8 @@ class Gauges:
     complaint_ppm: Labelled = field(default_factory=dict)  # provider
     penalties: Labelled = field(default_factory=dict)  # provider, step
     penalties_waiting: float = 0.0
+    doubtful_replies: Labelled = field(default_factory=dict)  # state
+    doubtful_oldest_s: float = 0.0
     complaints_overdue: Labelled = field(default_factory=dict)  # clock
     consent_tasks: Labelled = field(default_factory=dict)  # provider, state
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
@@ -144,6 +146,7 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
         "Valid complaints of this month in a million messages sent",
     ),
     ("penalties", "penalties", ("provider", "step"), "Penalties in force"),
+    ("doubtful_replies", "doubtful_replies", ("state",), "Replies that may be a refusal, by what became of them"),
     ("complaints_overdue", "complaints_overdue", ("clock",), "Open complaints that should have been forwarded, or answered"),
     (
         "consent_tasks",
@@ -170,6 +173,7 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("stops", "stops", "Stops in force"),
     ("penalties_waiting", "penalties_waiting", "Penalties that wait for approval"),
+    ("doubtful_oldest_s", "doubtful_oldest_seconds", "Age of the oldest doubtful reply that waits for a decision"),
     ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
     ("store_owed", "store_owed", "Persons, and parts of the store, that may lack something that this gate knows"),

@@ -16,6 +16,7 @@ from proxy.consents import PersonSays
 from proxy.desk import entries, operated
 from proxy.desk.cased import Case
 from proxy.desk.consents import Person
+from proxy.desk.doubtful import Doubtful
 from proxy.message import Category
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
@@ -88,6 +89,7 @@ class _Subject:
                 {"advertiser": registry.advertiser_of(one.signature), "text": one.text if unmasked else numbers_masked(one.text)}
                 for one in seen.refused_texts()
             ],
+            "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
             "journal_days": self._keeper.keep.days,
@@ -115,6 +117,7 @@ class _Subject:
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         said = Person(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await befalls(gate, said)
+        gate.inbox.reread()
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
         now, days = gate.now(), self._keeper.keep.days
@@ -193,6 +196,10 @@ class _Subject:
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
     return said | {"text": text_of(case, whole=whole)}
+
+
+def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:
+    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else numbers_masked(reply.text)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

@@ -35,7 +35,8 @@ from proxy.yamlfile import unknown
 
 SOURCES = ("officer", "complaint", "import", "hotline")
 """Who may have said so here; a person's own word comes by reply, or by a hotline or an app."""
-OWN_WORD = ("reply", "hotline")
+OWN_WORD = ("reply", "hotline", "doubtful")
+"""What officers take back only where they name it; of a doubtful reply: where they decide about it."""
 FOR_S_MAX = 20 * 366 * 86_400.0
 WRITTEN_S = 30.0
 """A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.message import Category, Content, Counters, Message, Outcome, Sender, Verdict
 from proxy.number import Number, about_people, recipient_of
-from proxy.recipient import Recipient
+from proxy.recipient import HOLD_S, Recipient
 
 from . import moments
 from .category import LIKELY, SURELY
@@ -199,8 +199,13 @@ class _Telling:
             if not 0 < one.expiry <= self._standing.now:
                 scope = "global" if one.scope == "all" else one.scope
                 since, value = moments.local(one.time), self._named(one.value)
-                english = f"refused {scope} {value}".rstrip() + f" by {one.source} on {since}"
-                yield Said(english, f"{since} 起拒收{term(scope).zh} {value}".rstrip() + f"({term(one.source).zh})")
+                of, of_zh = f"{scope} {value}".rstrip(), f"{term(scope).zh} {value}".rstrip()
+                if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
+                    until = moments.local(one.time + HOLD_S)
+                    english = f"{of} is held: a reply on {since} is doubtful, until somebody decides or {until}"
+                    yield Said(english, f"{of_zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                else:
+                    yield Said(f"refused {of} by {one.source} on {since}", f"{since} 起拒收{of_zh}({term(one.source).zh})")
 
     def _named(self, value: str) -> str:
         """A signature that was refused, which a record keeps as its hash, by the advertiser it is registered for."""

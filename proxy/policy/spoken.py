@@ -59,7 +59,7 @@ WORDS = {
     "matched": "与报备一致", "mismatched": "与报备不符", "readable": "可读", "unreadable": "读不出", "binary": "二进制",
     "compressed": "压缩", "wap-push": "WAP推送", "empty": "空", "global": "全部", "advertiser": "广告主", "signature": "签名",
     "provider": "通道商", "category": "类别", "port": "端口", "reply": "回复退订",
-    "hotline": "热线或应用退订", "complaint": "投诉", "officer": "人工登记",
+    "hotline": "热线或应用退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
     "import": "名单导入", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
     "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",

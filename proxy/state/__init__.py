@@ -175,6 +175,10 @@ class EmbeddedStore(Store, Protocol):
     hours_apart: Papers
     """... by signature."""
     dictionary: Dictionary
+    doubtful: Papers
+    """Doubtful replies, and ..."""
+    decisions: Papers
+    """... what was decided about them; both are numbered by their records (desk/doubtful.py)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

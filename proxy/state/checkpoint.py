@@ -35,6 +35,8 @@ _TABLES = (
     "hours",
     "hours_apart",
     "dictionary",
+    "doubtful",
+    "decisions",
 )
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from proxy.state.sharedrules import SharedRules
     from proxy.state.sheets import Sheets
 
-PAPERS = ("cases", "penalties", "hours", "hours_apart")
+PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions")
 """Tables of what the desk keeps by number."""
 VERSION_GAP = 1 << 30
 """Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
@@ -74,8 +74,8 @@ class SqliteStore:
         self.orders = Orders()
         self.history = History()
         self._papers = {name: Papers() for name in PAPERS}
-        self.cases, self.penalties, self.hours, self.hours_apart = self._papers.values()
         self.dictionary = Dictionary()
+        self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions = self._papers.values()
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}

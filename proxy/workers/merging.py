@@ -34,6 +34,8 @@ OVER_WORKERS: Mapping[str, str] = {
     "suspended": "max",  # orders, cases and lists are the same everywhere
     "complaint_ppm": "max",
     "penalties": "max",
+    "doubtful_replies": "max",
+    "doubtful_oldest_seconds": "max",
     "complaints_overdue": "max",
     "consent_tasks": "max",
     "suppressed_numbers": "max",

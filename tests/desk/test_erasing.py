@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from proxy.archive.keys import signed_by
 from proxy.desk import answered, entries, grounds, returned
 from proxy.desk.disk import MemoryDisk
+from proxy.desk.doubtful import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful, unpack_decision
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
-from proxy.desk.heard import Heard, pack_heard
+from proxy.desk.heard import Heard, pack_heard, unpack_heard
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
 from proxy.desk.sealing import Ring
 from proxy.recipient import OptOut, RefusedText
@@ -227,6 +228,29 @@ def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: 
     moved = good._replace(changes=tuple(one._replace(now=bytes(32)) for one in good.changes))
     for bad in (stranger, other_journal, moved):
         assert "was altered" in account(disk, bad)
+
+
+def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
+    found, reply = MemoryDisk(Ring()), Doubtful(1.0, SHANGHAI, "86", "1069001", "jia", "我是明", NO_CONTEXT, ())
+    hers, other = pack_doubtful(reply), pack_doubtful(reply._replace(recipient=SHANGHAI + 1))
+    made = Decision(2.0, "li", "why", True, False, 7, "我是明", NO_CONTEXT, "1069001", (id_of(hers),))
+    both = made._replace(ids=(id_of(hers), id_of(other)))
+    told = pack_heard(Heard(3.0, (1, 2), 2, 9, entries.DECISION, pack_decision(made)))
+    journal = Journal(found, 0)
+    records = [
+        (entries.DOUBTFUL, hers), (entries.DOUBTFUL, other), (entries.DECISION, pack_decision(made)), (entries.DECISION, pack_decision(both)),
+        (entries.HEARD, told),
+    ]  # fmt: skip
+    for kind, body in records:
+        journal.append(kind, body)
+    journal.write(4.0)
+    journal.note_synced(journal.sync())
+    assert erased(found).records == 3
+    left = records_of(found)
+    assert [one.kind for one in left] == [entries.ERASED, *(kind for kind, _ in records[1:])]
+    assert unpack_decision(left[2].body) == made._replace(words="")
+    assert unpack_decision(left[3].body) == both
+    assert unpack_decision(unpack_heard(left[4].body).body) == made._replace(words="")
 
 
 def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:

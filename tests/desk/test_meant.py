@@ -9,6 +9,7 @@ import pytest
 
 from proxy.desk import answered, entries, operated, returned
 from proxy.desk.consents import Person, pack_person
+from proxy.desk.doubtful import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.meant import Findings, PersonHistory, digits_of
 from proxy.desk.segment import Record
@@ -213,12 +214,52 @@ def test_everything_ends_by_START_where_it_was_said_or_by_all_of_it_again() -> N
     assert story.against() == ["乙店", "乙店"]
 
 
-def test_a_clerks_no_ends_the_claim() -> None:
-    story = Story().sent("甲店").says("TD")
-    history = PersonHistory(MING)
-    history.take_all(0, story.records)
-    history.ended(story.now)
-    assert (len(history.findings().claims), history.findings().standing) == (1, [])
+def doubted(story: Story, text: str, person: int = MING) -> int:
+    """A reply that the gate holds for a clerk; the number of its record."""
+    body = pack_doubtful(Doubtful(story.now, person, f"86{person}", PORT, "jia", text, NO_CONTEXT, ()))
+    story.write(entries.DOUBTFUL, body)
+    story.says(text, kind="review", person=person)
+    return id_of(body)
+
+
+def decided(story: Story, *ids: int, yes: bool = False, standing: bool = False, text: str = "退订我的") -> None:
+    story.write(
+        entries.DECISION,
+        pack_decision(Decision(story.now, "chen", "read", yes, standing, 5, text, NO_CONTEXT, PORT, ids)),
+    )
+
+
+@pytest.mark.parametrize(("yes", "found"), [(False, []), (True, ["甲店"])])
+def test_a_clerks_no_ends_the_claim_of_that_reply_and_a_yes_does_not(yes: bool, found: list[str]) -> None:
+    story = Story().sent("甲店").after(HOUR)
+    number = doubted(story, "退订我的")
+    decided(story.after(HOUR), number, yes=yes)
+    assert story.sent("甲店").against() == found
+
+
+def test_a_clerks_no_about_others_replies_ends_nothing() -> None:
+    story = Story().sent("甲店").after(HOUR)
+    doubted(story, "退订我的")
+    decided(story, doubted(story, "退订我的", HONG))
+    assert story.sent("甲店").against() == ["甲店"]
+
+
+def test_a_standing_no_is_said_of_equal_words_until_it_ends() -> None:
+    story = Story()
+    decided(story, doubted(story, "退订我的", HONG), standing=True)
+    assert story.sent("甲店").after(HOUR).says("退订 我的", kind="reply").sent("甲店").against() == []
+    decided(story)
+    assert story.says("退订我的", kind="review").sent("甲店").against() == ["甲店"]
+
+
+def test_what_a_decision_does_to_a_record_ends_no_claim() -> None:
+    held = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "doubtful", 0)
+    story = Story().sent("甲店").after(HOUR)
+    decided(story, doubted(story, "退订我的"), yes=True)
+    story.write(
+        entries.SUPPRESSED, operated.pack_suppressed(story.now, MING, (held._replace(source="reply"),), (held,), "chen", "read")
+    )
+    assert story.sent("甲店").against() == ["甲店"]
 
 
 def test_an_officer_who_takes_a_refusal_back_ends_the_claim_on_it() -> None:

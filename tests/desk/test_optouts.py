@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from proxy.__main__ import app
 from proxy.desk import consents, entries, itself, operated, returned
 from proxy.desk.consents import Person
+from proxy.desk.doubtful import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, OsDisk, Record
 from proxy.desk.optout_lists import CHUNK_BITS
@@ -130,6 +131,33 @@ def test_what_went_out_in_the_millisecond_of_a_reply_stands_where_the_journal_ha
         assert [one.what for one in found.events] == [
             "received", "stopped", "sent", "received", "restored", "received", "sent",
         ]  # fmt: skip
+
+
+HELD = SHOP._replace(source="doubtful")
+DOUBT = Doubtful(NOON, MING, f"+86{MING}", PORT, "jia", "这是退订吗", NO_CONTEXT, (HELD,))
+ASKED = Decision(
+    NOON + 90, "li", "asks of 13800210001", False, False, 7, "这是退订吗", NO_CONTEXT, PORT, (id_of(pack_doubtful(DOUBT)), 5)
+)
+
+
+def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_about_it(tmp_path: Path) -> None:
+    story = [
+        (entries.DOUBTFUL, pack_doubtful(DOUBT)),
+        (entries.DELIVER, deliver(NOON, "这是退订吗", "review")),
+        (entries.SUPPRESSED, operated.pack_suppressed(NOON + 90, MING, (), (HELD,), "li", "asks")),
+        (entries.DECISION, pack_decision(ASKED)),
+        (entries.DECISION, pack_decision(ASKED._replace(ids=(5,)))),
+    ]
+    found = told(written(tmp_path / "journal", story[:2]))
+    assert [one.what for one in found.events] == ["received", "held"]
+    assert found.in_force == [HELD]
+    held = "marketing of the advertiser whose signature is {} is held until somebody decides, and is a refusal on 2025-11-18 12:00:00"
+    assert found.events[1].says == held.format(SHOP.value)
+    found = told(written(tmp_path / "later", story))
+    assert [one.what for one in found.events] == ["received", "held", "restored", "decided"]
+    assert (found.in_force, found.events[-1].details["asked"]) == ([], False)
+    assert "it did not ask to stop, by li: asks of 138****0001" in found.as_text(False)
+    assert told(tmp_path / "later", HONG).events == []
 
 
 def test_a_reply_that_stops_twice_stands_before_both(tmp_path: Path) -> None:

@@ -122,6 +122,18 @@ def test_a_rule_that_refuses_says_what_it_saw_and_what_would_have_to_change(
     assert part.change != part.change.zh, "there is English, too"
 
 
+def test_what_a_doubtful_reply_holds_is_told_with_its_end_and_is_a_refusal_afterwards(make: Callable[..., Any]) -> None:
+    bench = make("- {id: it, when: {suppressed: true}, then: reject, reason: suppressed}")
+    bench.refuses("13800250500", "signature", "测试", source="doubtful")
+    held = change(bench, "it", text="【测试】上新", at=moments.moment("2026-11-07 23:59:59")[0])
+    until = "a reply on 2026-11-01 00:00:00 is doubtful, until somebody decides or 2026-11-08 00:00:00"
+    assert held.why == f"signature 测试 is held: {until}"
+    assert held.why.zh == "签名 测试 暂停: 2026-11-01 00:00:00 的回复存疑, 待人工判定, 至 2026-11-08 00:00:00"
+    later = change(bench, "it", text="【测试】上新", at=moments.moment("2026-11-08 00:00")[0])
+    assert later.why == "refused signature 测试 by doubtful on 2026-11-01 00:00:00"
+    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名 测试(存疑回复)"
+
+
 def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Callable[..., Any]) -> None:
     bench = make("- {id: it, when: {category: otp}, then: reject, reason: keyword}", SIGNATURES)
     told = told_of(bench, "【青禾会员】上新")

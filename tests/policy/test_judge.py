@@ -11,6 +11,7 @@ from proxy.number import recipient_of
 from proxy.policy import facts, load, moments, plan
 from proxy.policy.history import NOTHING, Past
 from proxy.policy.judge import judge
+from proxy.recipient import HOLD_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -324,6 +325,30 @@ def test_a_rule_may_mean_refusals_of_one_kind_only(make: Callable[..., Any]) -> 
     assert bench.says() == "allow"
     bench.refuses(NANJING, "provider", "jia", source="complaint", at="2026-05-15 10:00:01")
     assert bench.says() == "reject no"
+
+
+def test_a_rule_that_means_replies_means_doubtful_ones_too(make: Callable[..., Any]) -> None:
+    bench = make(
+        "- {id: no, when: {suppressed: {scope: provider, source: [reply, officer]}}, then: reject, reason: suppressed}"
+    )
+    bench.refuses(NANJING, "provider", "jia", source="doubtful")
+    assert bench.says() == "reject no"
+    others = make("- {id: no, when: {suppressed: {source: [officer, import]}}, then: reject, reason: suppressed}")
+    others.refuses(NANJING, "provider", "jia", source="doubtful")
+    assert others.says() == "allow"
+    alone = make("- {id: no, when: {suppressed: {source: doubtful}}, then: reject, reason: suppressed}")
+    alone.refuses(NANJING, "provider", "jia", source="reply")
+    assert alone.says() == "allow"
+
+
+def test_a_hold_of_a_doubtful_reply_refuses_for_good_or_ends_after_seven_days(make: Callable[..., Any]) -> None:
+    since = int(moments.moment("2026-11-11 10:00")[0])
+    ends = make("- {id: no, when: {suppressed: true}, then: reject, reason: suppressed}")
+    ends.refuses(NANJING, "all", source="doubtful", at="2026-11-11 10:00", expiry=since + HOLD_S)
+    stays = make("- {id: no, when: {suppressed: true}, then: reject, reason: suppressed}")
+    stays.refuses(NANJING, "all", source="doubtful", at="2026-11-11 10:00")
+    for at, ended, stayed in (("2026-11-18 09:59:59", "reject no", "reject no"), ("2026-11-18 10:00:00", "allow", "reject no")):
+        assert (ends.says(at=at), stays.says(at=at)) == (ended, stayed)
 
 
 def test_a_refusal_that_has_expired_is_none(make: Callable[..., Any]) -> None:

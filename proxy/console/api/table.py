@@ -20,6 +20,8 @@ from proxy.desk.penalized import LADDER
 from proxy.desk.penalized import STATES as PENALTY_STATES
 from proxy.message import CATEGORY_WORDS
 from proxy.ops.consent import CATEGORIES
+from proxy.ops.doubtful import LISTED_ROWS_MAX, SAYS, SKIPPED_MAX
+from proxy.ops.doubtful import STATES as DOUBTFUL_STATES
 from proxy.ops.orders import LEAST_S, SHADOW_S_MAX, STOP_S_MAX, SUSPENSION_S_MAX
 from proxy.ops.penalties import FOR_S_MAX as PENALTY_S_MAX
 from proxy.ops.suppress import FOR_S_MAX, SOURCES
@@ -251,7 +253,34 @@ _MESSAGES = (
          path="report/pdf", out="--pdf", media=PDF),
 )  # fmt: skip
 
+_ROW = _text("row", "The row's name.", 12, needed=True, option="-", pattern="[0-9a-f]{12}")
+_ANSWERED = {"category": str, "signature": str, "advertiser": str, "text": str}
+
 _PEOPLE = (
+    _told(
+        "optout.doubtful", "Replies that may be a refusal, by rows of equal words in an equal context; or what was decided about them.",
+        Arg("state", OneOf(DOUBTFUL_STATES), "Which; open."), Arg("limit", Whole(1, LISTED_ROWS_MAX), "So many."),
+        Arg("skip", Whole(0, SKIPPED_MAX), "Not the first so many."),
+        answer={
+            "rows": [
+                {
+                    "row": str, "state": str, "words": str, "replies": int, "people": int, "holding": int, "then": str, "until": float,
+                    "oldest": float, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [{"scope": str, "value": str}],
+                },
+            ],
+            "decisions": [
+                {
+                    "row": str, "time": float, "who": str, "why": str, "yes": bool, "standing": bool, "port": str, "words": str,
+                    "replies": int, "answered": _ANSWERED,
+                },
+            ],
+            "more": int, "counts": {"open": int, "overdue": int, "lapsed": int, "decided": int, "unlisted": int}, "oldest": float,
+        },
+    ),
+    _done("optout.decide", "Decides about all replies of a row.", _ROW, Arg("says", OneOf(SAYS), "Whether they asked to stop.", True),
+          Arg("standing", Flag(), "Equal words in an equal context are decided so in future, too."), WHY,
+          answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int}),
+    _done("optout.end-standing", "Ends a standing decision.", _ROW, WHY, answer={"row": str, "says": str}),
     _done(
         "suppress.add", "A person gets no marketing: at all, or of one kind.", TO, Arg("scope", OneOf(("all", "global", *(one for one in SCOPES if one != "all"))), "Of what; all."),
         _text("value", "Which, where the scope has one.", 200), Arg("source", OneOf(SOURCES), "Who says so; officer."),

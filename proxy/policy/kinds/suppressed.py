@@ -24,7 +24,8 @@ from proxy.recipient import OptOut, Recipient
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
-SOURCES = ("reply", "complaint", "officer", "import", "hotline")
+SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
+"""A rule that means replies means doubtful ones, too: they hold until a person has decided."""
 
 _USUAL = frozenset(("signature", "advertiser"))
 KEYS = ("scope", "source", "max_age", "match", "similarity")
@@ -94,7 +95,7 @@ def _told(asked: _Asked) -> Said:
     if len(asked.scopes) < len(SCOPES):
         parts.append(joined(COMMA, map(term, sorted(asked.scopes))))
     if len(asked.sources) < len(SOURCES):
-        by = any_of(sorted(asked.sources))
+        by = any_of(one for one in sorted(asked.sources) if one != "doubtful" or "reply" not in asked.sources)
         parts.append(Said(f"by {by}", f"来自{by.zh}"))
     if asked.max_age_s:
         age, chinese = moments.spell(asked.max_age_s), moments.spell_in_chinese(asked.max_age_s)
@@ -164,6 +165,8 @@ def _asked(node: Node) -> _Asked:
     keys = node.mapping("suppressed", KEYS)
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
+    if "reply" in sources:
+        sources = {*sources, "doubtful"}
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
     asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
