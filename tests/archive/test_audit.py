@@ -13,7 +13,7 @@ from proxy.archive.following import STATE, CannotAudit, follow, journals_of, onc
 from proxy.desk import answered, entries, itself
 from proxy.desk.journal import Journal, OsDisk
 from proxy.desk.sealing import Ring
-from tests.desk.test_meant import HONG, HOUR, MING, NOON, OTHER, Story
+from tests.desk.test_meant import HONG, HOUR, MING, NOON, OTHER, Story, decided, doubted
 from tests.desk.test_sealing import ONE
 
 
@@ -151,3 +151,14 @@ def test_a_follower_goes_on_where_the_one_before_was_killed(tmp_path: Path) -> N
     written.add(story.after(60).sent("甲店", OTHER), start)
     assert len(next(follow(settings, 0.0, lambda seconds: True))["found"]) == 1
     assert next(follow(settings, NOON + 24 * HOUR, lambda seconds: False))["behind"] is False
+
+
+def test_a_clerks_decision_counts_wherever_in_the_journal_it_stands(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditing, "STRETCH_BYTES", 1)
+    story = Story().sent("甲店").after(60)
+    number = doubted(story, "退订我的")
+    decided(story.after(60), number)
+    for _ in range(50):
+        story.sent("乙店", person=HONG)
+    written.add(story.sent("甲店", OTHER))
+    assert audit_of(written.disk).read_on(0.0) == []
