@@ -162,6 +162,60 @@ def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.M
     assert [one.reason for one in house.verdicts()] == [""] * 11
 
 
+SHOPS = {
+    "advertisers": "advertiser,licence,group,domains,phones,platform,shops\n青集平台\n禾苗店,,,,,青集平台\n麦田店,,,,,青集平台\n散市平台,,,,,,apart\n山货店,,,,,散市平台\n",
+    "signatures": "青集,青集平台\n禾苗,禾苗店\n散市,散市平台\n山货,山货店\n",
+}
+SELLERS = ("青集", "禾苗", "麦田店", "散市", "山货", "旁人")
+OF_SELLERS = [
+    OptOut("advertiser", value, 1, "reply", 0)
+    for name in (*SELLERS, "青集平台", "禾苗店", "山货店", "散市平台")
+    for value in (name, f"{hash48(name):012x}")
+]
+
+
+def shopping(folder: Path) -> tuple[list[set[str]], int, list[bytes]]:
+    """Each seller writes to people of whom each has refused one: what those refused who were left alone, what was counted, the journal."""
+    (folder / "rules" / "registries").mkdir(parents=True)
+    for name, rows in SHOPS.items():
+        (folder / "rules" / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
+    house = House(folder, rules="rules: [{id: x, when: {suppressed: true}, then: reject, reason: suppressed}]")
+    said = dict(enumerate((one.value for one in OF_SELLERS), SHANGHAI)) | {SHANGHAI + 500: "on the list"}
+    for person, one in enumerate(OF_SELLERS, SHANGHAI):
+        cast("Any", house.store).hold(person, record.opt_out(record.EMPTY, one))
+    put(cast("Any", house.store).listed, "advertiser", "青集平台", SHANGHAI + 500)
+    kept: list[set[str]] = []
+    for seller in SELLERS:
+        frames = [submit(number, person, f"【{seller}】双11券 拒收请回复R") for number, person in enumerate(said, 1)]
+        house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+        house.turn()
+        house.now += 100.0
+        kept.append({said[one.recipient] for one in house.verdicts()[-len(said) :] if one.reason})
+    return kept, house.tally.sent_after_optout, [one.body for one in house.written()]
+
+
+@needs("gcc")
+def test_who_refused_a_platform_is_kept_from_its_shops_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = shopping(tmp_path / "one")
+    without(monkeypatch)
+    assert shopping(tmp_path / "other") == at_once
+    kept, against, _ = at_once
+
+    def named(*names: str) -> set[str]:
+        return {value for name in names for value in (name, f"{hash48(name):012x}")}
+
+    platform = named("青集", "青集平台") | {"on the list"}
+    assert dict(zip(SELLERS, kept, strict=True)) == {
+        "青集": platform,
+        "禾苗": platform | named("禾苗", "禾苗店"),
+        "麦田店": platform | named("麦田店"),
+        "散市": named("散市", "散市平台"),
+        "山货": named("山货", "山货店"),
+        "旁人": named("旁人"),
+    }
+    assert against == 0
+
+
 @needs("gcc")
 @pytest.mark.parametrize("first", range(5))
 def test_who_was_forgotten_is_known_wherever_in_a_turn_they_come(tmp_path: Path, first: int) -> None:

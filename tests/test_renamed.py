@@ -132,3 +132,60 @@ def test_texts_that_were_read_outlive_a_reload(rules: policy.RuleSet, tmp_path: 
     house.relay.rules = changed
     house.reply(MING, JIA, "R")
     assert len(kept(house)) == 1
+
+
+# -- a platform and its shops
+
+
+ADVERTISERS = "advertiser,licence,group,domains,phones,platform,shops\n青集平台\n禾苗店,,,,,青集平台\n麦田店,,,,,青集平台\n"
+SIGNATURES = "signature,advertiser\n青集,青集平台\n禾苗,禾苗店\n麦田,麦田店\n"
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+    folder: Path = tmp_path_factory.mktemp("market")
+    (folder / "registries").mkdir()
+    (folder / "rules.yaml").write_text(RULES)
+    (folder / "registries" / "advertisers.csv").write_text(ADVERTISERS)
+    (folder / "registries" / "signatures.csv").write_text(SIGNATURES)
+    return policy.load(folder)
+
+
+@pytest.fixture
+def street(market: policy.RuleSet) -> Iterator[House]:
+    house = House(market)
+    yield house
+    assert house.tally.sent_after_optout == 0
+    again = House(market, disk=house.disk)
+    for port in (JIA, YI):
+        for shop in ("青集", "禾苗", "麦田"):
+            assert again.send(port, MING, shop_offer(shop)) == house.send(port, MING, shop_offer(shop))
+
+
+def shop_offer(shop: str) -> str:
+    return f"【{shop}】{OFFER} 拒收请回复R"
+
+
+def test_who_refuses_a_platform_by_reply_hears_no_shop_of_it_through_any_provider(street: House) -> None:
+    street.send(JIA, MING, shop_offer("青集"))
+    street.reply(MING, JIA, "R")
+    assert [street.send(port, MING, shop_offer(shop)) for port in (JIA, YI) for shop in ("青集", "禾苗", "麦田")] == [
+        NOT_PERMITTED
+    ] * 6
+    assert {one.partition(";")[0] for one in evidence(street)} >= {
+        f"{shop} is a shop of 青集平台" for shop in ("禾苗店", "麦田店")
+    }
+
+
+def test_who_refuses_one_shop_by_reply_still_gets_the_platform_and_the_other_shop(street: House) -> None:
+    street.send(JIA, MING, shop_offer("禾苗"))
+    street.reply(MING, JIA, "R")
+    assert [street.send(port, MING, shop_offer("禾苗")) for port in (JIA, YI)] == [NOT_PERMITTED] * 2
+    assert [street.send(port, MING, shop_offer(shop)) for port in (JIA, YI) for shop in ("青集", "麦田")] == [0] * 4
+
+
+def test_who_takes_the_platform_s_refusal_back_hears_its_shops_again(street: House) -> None:
+    street.send(JIA, MING, shop_offer("青集"))
+    street.reply(MING, JIA, "R")
+    street.reply(MING, JIA, "START")
+    assert [street.send(YI, MING, shop_offer(shop)) for shop in ("青集", "禾苗")] == [0, 0]

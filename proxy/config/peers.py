@@ -213,7 +213,7 @@ def confirm_of(row: Fields, default: str) -> str:
     """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70. ``{who}`` stands for whom it stopped."""
     text = row.text("confirm", default)
     if re.search(r"[{}]", text.replace("{who}", "")):
-        row.fault(("confirm",), "has a brace; only {who}, whom the reply stopped, may stand in braces")
+        row.fault(("confirm",), "has other braces than those around the word who")
     plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
     most = 160 if plain else 70
     if len(text.encode("utf-16-be", "surrogatepass")) // 2 > most:

@@ -11,7 +11,7 @@ Never: sockets, clocks, logs, protocol fields.
     page, category → reading  what a text says, once per text
     kin                       which senders are alike to the rules, what of a place they can tell
     memo                      the bounded memory all of these share
-    regions, registry         where people live, who signs, what ports are for
+    regions, registry         where people live, who signs, what ports are for (platforms: whose shop an advertiser is)
     orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
     judge                     the verdict
     precheck                  what would become of a text, whoever gets it

@@ -16,6 +16,7 @@ from .category import BANDS, SUBCATEGORIES
 from .condition import All, AnyOf, Leaf, Not, OneOf, Tree
 from .regions import Regions
 from .registry import STATE_WORDS
+from .spoken import OF_LIKELY
 
 BRANCHES_MAX = 64
 """Alternatives of one condition that are looked at; one with more is compared with nothing."""
@@ -155,7 +156,7 @@ def _category(branch: Branch) -> Iterator[str]:
     effective, declared, classified, bands = (
         branch.may_be(field) or frozenset() for field in ("category", "declared", "classified", "marketing")
     )
-    refusing = any(word == "suppressed" for word, _, _ in branch.holds)
+    refusing = any(word == "suppressed" and OF_LIKELY not in words for word, words, _ in branch.holds)
     fits = {
         max(Category.of(one), Category.of(other)).word
         for one, other in product(declared, classified)

@@ -23,7 +23,7 @@ from proxy.recipient import Entry, OptOut
 from proxy.yamlfile import unknown
 
 from . import moments
-from .crosscheck import crosscheck
+from .crosscheck import both_ways, crosscheck
 from .doubts import doubts
 from .history import Counts, Past
 from .judge import judge
@@ -63,7 +63,7 @@ class Report:
     rules: int = 0
     tests: int = 0
     warnings: list[Problem] = field(default_factory=list)
-    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing."""
+    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing; a shop in its platform's group."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 check --json`` prints."""
@@ -87,10 +87,10 @@ def check(folder: Path, providers: Iterable[Provider] | None = None, now: float 
 
 def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
     """The same of a folder that is read already, a draft of it perhaps."""
-    problems = crosscheck(loaded.rules, folder.resolve().name, providers) + lint(loaded.rules)
-    report = Report(
-        problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now, loaded.lists))
-    )
+    rules, name = loaded.rules, folder.resolve().name
+    problems = crosscheck(rules, name, providers) + lint(rules)
+    warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists) + both_ways(rules.registry, name))
+    report = Report(problems, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()
@@ -182,7 +182,7 @@ class _Bench:
         refused = {refused_by(one, self.rules.registry).advertiser for one in past.refusals if one.scope == "advertiser"}
         for entry in past.entries:
             text = self.texts.get((entry.signature, entry.template), "")
-            if text and self.rules.registry.advertiser_of(entry.signature) in refused:
+            if text and self.rules.registry.refused_as(entry.signature) in refused:
                 past.texts.append(refused_text(entry.signature, entry.template, text))
 
     def _send(self, message: Message) -> Verdict:

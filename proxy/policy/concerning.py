@@ -65,8 +65,10 @@ class Concerning:
     def sent_by(self, signature: int) -> _Names:
         names: _Names = frozenset()
         if signature:
-            owner = self._registry.advertiser_of(signature)
+            owner = self._registry.refused_as(signature)
             names = self._names(signature, owner, self._registry.group_of(signature))
+            if platform := self._registry.platforms.stopped_with(owner):  # not the other way: a shop's refusal is no platform's
+                names |= {("advertiser", platform)}
         return _remember(self.senders, signature, names)
 
     def meant(self, scope: str, value: str) -> _Names:

@@ -56,6 +56,21 @@ def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None
     return found.problems
 
 
+def both_ways(registry: Registry, folder: str) -> list[Problem]:
+    """Shops whose platform is stopped with them, by what rules may ask for beside the platform: it may be meant."""
+    found = _Found(folder)
+    for row in registry.rows.advertisers:
+        licence = registry.licence_of(row.advertiser)
+        same = {
+            "group": registry.group_named(row.advertiser) == registry.group_named(row.platform),
+            "licence": licence and licence == registry.licence_of(row.platform),
+        }
+        for word in (word for word in same if row.platform and same[word]):
+            said = f"{word}: {row.advertiser} and its platform {row.platform} have one: who refuses the shop may stop the platform, too"
+            found.fault(Row("advertisers", row.line), said)
+    return found.problems
+
+
 # --- registries with each other
 
 

@@ -1,7 +1,7 @@
 """Registry: who stands behind a signature, what a port may be used for, whose links and telephone numbers are whose.
 
-In: rows of the files in ``registries/`` (tables.py reads them), the time. Out: advertiser, group, licence, state of a signature; province
-and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
+In: rows of the files in ``registries/`` (tables.py reads them), the time. Out: advertiser, group, licence, platform, state of a signature;
+province and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from proxy.message import Category, Sender, hash48
 from .holidays import Holidays
 from .moments import NEVER
 from .people import Consents, Preferences
+from .platforms import AdvertiserRow, Platforms
 from .reviewed import Reviewed
 from .templates import Templates
 from .text import normal_signature
@@ -48,15 +49,6 @@ class PortRow(NamedTuple):
     prefix: str
     province: str  # empty = national
     categories: frozenset[Category]  # empty = not said
-    line: int = 0
-
-
-class AdvertiserRow(NamedTuple):
-    advertiser: str
-    licence: str
-    group: str
-    domains: tuple[str, ...]
-    phones: tuple[str, ...]
     line: int = 0
 
 
@@ -99,6 +91,8 @@ class Registry:
         self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
         self.reviewed, self.preferences = rows.reviewed, rows.preferences
         self._advertisers = {row.advertiser: row for row in rows.advertisers}
+        self._by_own_name = {hash48(normal_signature(name)): name for name in self._advertisers}
+        self.platforms = Platforms(rows.advertisers)
         self._by_signature: dict[str, list[SignatureRow]] = {}
         self._by_hash: dict[int, SignatureRow] = {}
         self._signatures_of: dict[tuple[str, str], set[int]] = {}
@@ -144,6 +138,11 @@ class Registry:
         row = self._by_hash.get(signature_hash)
         return row.signature if row is not None else ""
 
+    def refused_as(self, signature_hash: int) -> str:
+        """The advertiser whom a refusal of this signature means: also the one of the very same name, where the signature is not registered."""
+        owner = self._by_own_name.get(signature_hash) if signature_hash not in self._by_hash else None
+        return owner or self.advertiser_of(signature_hash)
+
     def group_of(self, signature_hash: int) -> str:
         row = self._by_hash.get(signature_hash)
         return row.group if row is not None else self.advertiser_of(signature_hash)
@@ -157,7 +156,7 @@ class Registry:
         """The advertiser that a word of a rule or a refusal means: its name, the name of a signature, or the hash of one."""
         if name in self.advertisers:
             return name
-        return self.advertiser_of(int(name, 16) if HASH.fullmatch(name) else hash48(normal_signature(name)))
+        return self.refused_as(int(name, 16) if HASH.fullmatch(name) else hash48(normal_signature(name)))
 
     def group_named(self, advertiser: str) -> str:
         """The group of an advertiser by name; its own where nothing is registered."""
@@ -176,12 +175,12 @@ class Registry:
         return frozenset(self._signatures_of.get((kind, owner), ())) | {signature_hash}
 
     def same_advertiser(self, value: str, signature_hash: int) -> bool:
-        """Whether an opt-out's advertiser is this message's. The value is a name, or the hash of the signature that was refused,
-        which the registry of today (not that of the day of refusal) leads to its advertiser."""
+        """Whether an opt-out's advertiser is this message's, or the platform whose refusal stops it, too. The value is a name, or the
+        hash of the signature that was refused, which the registry of today (not that of the day of refusal) leads to its advertiser."""
         if not signature_hash:
             return False
-        mine = self.advertiser_of(signature_hash)
-        return value == mine or (HASH.fullmatch(value) is not None and self.advertiser_of(int(value, 16)) == mine)
+        mine = self.refused_as(signature_hash)
+        return self.advertiser_named(value) in (mine, self.platforms.stopped_with(mine))
 
     def state_of(self, signature: str, sender: Sender, at: float) -> str:
         """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""

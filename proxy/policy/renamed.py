@@ -4,9 +4,10 @@ In: a refusal, a message with its facts, the registry, what the refused ones sai
 Never: a decision (rules say which ways count).
 
     signature    it is the very signature that was refused (spellings of it are folded together)
-    advertiser   the registry leads both signatures to one advertiser       licence   … to two with one business licence
-    group        … to two of one group                                      domain    a link in the text is the refused advertiser's
-    phone        a number in the text is, or stood in what was refused      text      it says what the refused one said
+    advertiser   the registry leads both signatures to one advertiser       platform  … the sender to a shop of the refused platform
+    licence      … both to two with one business licence                    group     … to two of one group
+    domain       a link in the text is the refused advertiser's             phone     a number is, or stood in what was refused
+    text         it says what the refused one said
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .registry import Registry
 from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze
 
-WAYS = ("signature", "advertiser", "licence", "group", "domain", "phone", "text")
+WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
 SIMILARITY = 0.85
 """Where a rule says nothing: of two advertisements for different things in the same manner about 0.6 is the same."""
 COMPARED_MAX = 64
@@ -52,11 +53,11 @@ def refused_by(refusal: OptOut, registry: Registry) -> Refused:
     value = refusal.value
     if _HASH.fullmatch(value):
         number = int(value, 16)
-        return Refused(number, registry.advertiser_of(number))
+        return Refused(number, registry.refused_as(number))
     if refusal.scope == "advertiser" and value in registry.advertisers:
         return Refused(0, value)
     number = hash48(normal_signature(value))
-    return Refused(number, registry.advertiser_of(number))
+    return Refused(number, registry.refused_as(number))
 
 
 def ways(
@@ -67,10 +68,12 @@ def ways(
     if mine and mine == refused.signature:
         yield "signature", ""
         return
-    owner = registry.advertiser_of(mine)
+    owner, platforms = registry.refused_as(mine), registry.platforms
     if mine and owner == theirs:
         yield "advertiser", Said(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}")
     elif mine:
+        if theirs and platforms.stopped_with(owner) == theirs:
+            yield "platform", Said(f"{owner} is a shop of {theirs}", f"{owner} 是 {theirs} 的店铺")
         licence = registry.licence_of(owner)
         if licence and licence == registry.licence_of(theirs):
             yield (
@@ -80,11 +83,20 @@ def ways(
         if registry.group_of(mine) == registry.group_named(theirs):
             group = registry.group_of(mine)
             yield "group", Said(f"{owner} and {theirs} are of one group, {group}", f"{owner} 与 {theirs} 同属集团 {group}")
-    for way in ("domain", "phone"):
-        if (way, theirs) in facts.owners:
-            shown = _shown(message, way, theirs, registry)
-            yield way, Said(f"{way} {shown} is of {theirs}", f"{'链接' if way == 'domain' else '电话'} {shown} 是 {theirs} 的")
-    yield from _by_text(refused, message, record, registry, similarity)
+    apart = platforms.keep_apart(theirs, owner)
+    if not (apart and platforms.of(owner) == theirs):  # a shop's text may lead to its platform
+        yield from _by_contacts(theirs, message, facts, registry)
+    if not apart:
+        yield from _by_text(refused, message, record, registry, similarity)
+
+
+def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry) -> Iterator[tuple[str, str]]:
+    for way, whose in sorted(facts.owners):
+        if whose != theirs and (not theirs or registry.platforms.stopped_with(whose) != theirs):
+            continue
+        shown, word = _shown(message, way, whose, registry), "链接" if way == "domain" else "电话"
+        shop, chinese = ("", "") if whose == theirs else (f", a shop of {theirs}", f"({theirs} 的店铺)")
+        yield way, Said(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
@@ -98,7 +110,7 @@ def _by_text(
     refused: Refused, message: Message, record: Recipient, registry: Registry, similarity: float
 ) -> Iterator[tuple[str, str]]:
     for one in record.refused_texts():
-        if one.signature != refused.signature and registry.advertiser_of(one.signature) != refused.advertiser:
+        if one.signature != refused.signature and registry.refused_as(one.signature) != refused.advertiser:
             continue
         mine = kept_of(message.content.text)
         if same := same_contacts(one.text, mine):

@@ -16,6 +16,7 @@ __all__ = [
     "FIELDS",
     "LANGUAGES",
     "NOTHING",
+    "OF_LIKELY",
     "OR",
     "THEN",
     "WORDS",
@@ -45,6 +46,9 @@ def joined(between: Said, words: Iterable[str]) -> Said:
 
 OR, AND, THEN, COMMA = Said(" or ", "或"), Said(" and ", "且"), Said("; ", "; "), Said(", ", "、")
 
+OF_LIKELY = Said("of what is likely marketing", "内容很可能是营销的")
+"""Of a refusal that is asked for outside marketing, too: crosscheck knows it by these words."""
+
 FIELDS = {
     "category": "类别", "declared": "申报类别", "classified": "内容判定的类别", "marketing": "内容像营销的程度", "subcategory": "细分类别",
     "province": "号码归属省份", "city": "号码归属城市", "provider": "通道商", "account": "账号", "signature": "签名",
@@ -60,7 +64,7 @@ WORDS = {
     "compressed": "压缩", "wap-push": "WAP推送", "empty": "空", "global": "全部", "advertiser": "广告主", "signature": "签名",
     "provider": "通道商", "category": "类别", "port": "端口", "reply": "回复退订",
     "hotline": "热线或应用退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
-    "import": "名单导入", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
+    "import": "名单导入", "platform": "平台", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
     "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
     "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",

@@ -1,7 +1,7 @@
 """Tables: the registries of the rules folder as typed rows.
 
 In: CSV files in ``registries/``. Out: Registries; a Problem with file and line for each row that cannot be used. Never: what rows mean to
-each other (crosscheck.py), rules.
+each other (crosscheck.py, platforms.py), rules.
 
 Each file may be missing; rows.py says what such a file looks like.
 """
@@ -9,6 +9,7 @@ Each file may be missing; rows.py says what such a file looks like.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 import re2
@@ -17,12 +18,13 @@ from proxy.message import Category, Content
 from proxy.number import NotARecipient, recipient_of
 from proxy.yamlfile import unknown
 
-from . import holidays, moments, people, reviewed, spelt, templates
+from . import holidays, moments, people, platforms, reviewed, spelt, templates
 from .category import SUBCATEGORIES
 from .people import ConsentRow, PreferenceRow
+from .platforms import SHOPS, AdvertiserRow
 from .problem import Problem
 from .regions import PROVINCE_CODES, province_of
-from .registry import STATES, AdvertiserRow, ContactRow, PortRow, Registries, SignatureRow
+from .registry import STATES, ContactRow, PortRow, Registries, SignatureRow
 from .rows import Cells, rows
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
     "ports": ("prefix", "province", "categories"),
-    "advertisers": ("advertiser", "licence", "group", "domains", "phones"),
+    "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops"),
     "contacts": ("contact", "advertiser", "provider"),
     "templates": ("template", "signature", "provider", "category", "subcategory", "text"),
     "holidays": ("from", "to", "name", "kind"),
@@ -57,7 +59,7 @@ def read_registries(folder: Folder) -> Registries:
     return Registries(
         signatures=tuple(tables.rows("signatures", _signature)),
         ports=tuple(tables.rows("ports", _port)),
-        advertisers=tuple(tables.rows("advertisers", _advertiser)),
+        advertisers=tables.advertisers(),
         contacts=tuple(tables.rows("contacts", _contact)),
         templates=templates.Templates(tables.rows("templates", _template)),
         holidays=holidays.Holidays(tables.rows("holidays", _holiday)),
@@ -87,6 +89,13 @@ class _Tables:
                 bad += 1
                 if bad <= BAD_ROWS_SHOWN:
                     self.folder.problems.append(Problem(label, line, str(fault)))
+
+    def advertisers(self) -> tuple[AdvertiserRow, ...]:
+        """Those of the register, once each shop's platform is known to be one."""
+        found = tuple(self.rows("advertisers", _advertiser))
+        label = self.folder.label("registries/advertisers.csv")
+        self.folder.problems += islice(platforms.mistakes(found, label), BAD_ROWS_SHOWN)
+        return found
 
     def _cells(self, relative: str, columns: tuple[str, ...]) -> Iterator[tuple[int, Cells]]:
         try:
@@ -126,7 +135,8 @@ def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
     _needed(cells, "advertiser")
     domains = tuple(_contact_of(one, "domains") for one in _several(cells["domains"]))
     phones = tuple(_contact_of(one, "phones") for one in _several(cells["phones"]))
-    return AdvertiserRow(cells["advertiser"], cells["licence"], cells["group"], domains, phones, line)
+    shops = _word(cells, "shops", SHOPS, "")
+    return AdvertiserRow(cells["advertiser"], cells["licence"], cells["group"], domains, phones, cells["platform"], shops, line)
 
 
 def _contact(cells: Cells, line: int) -> ContactRow:

@@ -33,12 +33,15 @@ FILES = {
     "registries/signatures.csv": (
         "signature,advertiser,group,provider,port,state\n甲店,甲公司,甲集团,,,approved\n甲号店,甲公司,甲集团,,,approved\n"
         "乙店,乙公司,,,,approved\n丙店,丙公司,甲集团,,,approved\n丁店,丁公司,,,,approved\n"
+        "戊台,戊平台,,,,approved\n己店,己公司,,,,approved\n庚店,庚公司,,,,approved\n"
     ),
     "registries/advertisers.csv": (
-        "advertiser,licence,group,domains,phones\n甲公司,91A,甲集团,jia.example,400-600-1111\n乙公司,91A,,,\n丁公司,91D,,ding.example,\n丁店,91X,,,\n"
+        "advertiser,licence,group,domains,phones,platform,shops\n甲公司,91A,甲集团,jia.example,400-600-1111\n乙公司,91A,,,\n"
+        "丁公司,91D,,ding.example,\n丁店,91X,,,\n戊平台,,,jia.example,\n己公司,,,ji.example,,戊平台\n辛店,,,,,戊平台\n"
+        "散平台,,,,,,apart\n庚公司,,,ding.example,,散平台\n"
     ),
 }
-SHOPS = ("甲店", "甲号店", "乙店", "丙店", "丁店", "无名", "")
+SHOPS = ("甲店", "甲号店", "乙店", "丙店", "丁店", "戊台", "己店", "辛店", "庚店", "散平台", "无名", "")
 OFFER = "秋冬羽绒服清仓特惠，全场低至3折，会员另有赠品，门店自提包邮"
 WORDS = (
     OFFER,
@@ -47,6 +50,7 @@ WORDS = (
     "新房开盘优惠 400-600-1111",
     "您的验证码是123456",
     "账单已出",
+    "换季清仓 s.ji.example/1",
 )
 SENDERS = [Sender.of(name, name, port, port[:4], None, None) for name in ("jia", "yi") for port in ("10690001", "10620002")]
 HASHES = tuple(f"{hash48(normal_signature(shop)):012x}" for shop in SHOPS if shop)
@@ -56,7 +60,19 @@ VALUES = {
     "provider": ("jia", "bing"),
     "port": ("1069", "10620002", "1061"),
     "signature": (*SHOPS[:-1], *HASHES, "别处"),
-    "advertiser": ("甲公司", "乙公司", "丙公司", "丁公司", "甲集团", "别处公司", *SHOPS[:-1], *HASHES),
+    "advertiser": (
+        "甲公司",
+        "乙公司",
+        "丙公司",
+        "丁公司",
+        "甲集团",
+        "别处公司",
+        "戊平台",
+        "己公司",
+        "庚公司",
+        *SHOPS[:-1],
+        *HASHES,
+    ),
 }
 REFUSALS = st.sampled_from(
     [
@@ -126,6 +142,19 @@ def test_most_who_refused_somebody_are_not_asked_again_for_others(rules: RuleSet
     assert not rules.concerning.any(others, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
     same = message("丁店", OFFER, SENDERS[0])
     assert rules.concerning.any(same, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
+
+
+def test_a_platform_s_refusal_is_about_its_shops_and_not_the_other_way(rules: RuleSet) -> None:
+    def concerns(value: str, shop: str) -> bool:
+        said = message(shop, "五金工具上新满200减50", SENDERS[0])
+        facts = judge(said, Record(record.EMPTY), rules, NOW, Counts()).facts
+        return rules.concerning.any(said, [OptOut("advertiser", value, NOW, "reply", 0)], (), facts)
+
+    for value in ("戊平台", HASHES[SHOPS.index("戊台")]):
+        assert [concerns(value, shop) for shop in ("戊台", "己店", "辛店", "庚店")] == [True, True, True, False]
+    for value in ("己公司", HASHES[SHOPS.index("己店")]):
+        assert [concerns(value, shop) for shop in ("己店", "戊台", "辛店")] == [True, False, False]
+    assert [concerns("散平台", shop) for shop in ("散平台", "庚店")] == [True, False]
 
 
 def test_rules_that_compare_no_texts_have_none_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

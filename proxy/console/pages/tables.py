@@ -21,6 +21,7 @@ from proxy.console.worded import difference
 from proxy.kept import TABLE_FILE
 from proxy.message import CATEGORY_WORDS
 from proxy.policy import moments
+from proxy.policy.platforms import SHOPS
 from proxy.policy.registry import STATES
 from proxy.roles import Permission
 
@@ -28,9 +29,9 @@ page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 
 ROWS_SHOWN = 100
 DIFFERENCE_SHOWN = 400
-HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "text"))
+HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
 """Columns of which a form says more than their name."""
-CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS)}
+CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
 """And those that hold one of a few words."""
 FORM: dict[str, Any] = {"ends": rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
 CODINGS = ("utf-8-sig", "gb18030")

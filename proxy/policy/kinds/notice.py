@@ -38,9 +38,10 @@ def at_tail(page: Page) -> bool:
     return page.notice.at_tail
 
 
+PRESENT = Test("text", present, Said("there is an opt-out notice", "有退订方式"), "notice")
 _WORDS = {
     "missing": Test("text", missing, Said("there is no opt-out notice", "没有退订方式"), "notice"),
-    "present": Test("text", present, Said("there is an opt-out notice", "有退订方式"), "notice"),
+    "present": PRESENT,
     "tail": Test("text", at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"),
 }
 

@@ -1,5 +1,7 @@
 """suppressed: the person wants no marketing, by reply, complaint or list: ``suppressed: true``, or ``{scope: …, source: …, max_age: 180d}``.
 
+``marketing: likely`` asks of messages that are not marketing, but whose text likely is, and says how to refuse.
+
 ``match`` says by what a refused advertiser is known again (renamed.py): where nothing is said, by its signature and by the registry.
 Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
 """
@@ -13,12 +15,13 @@ from proxy.message import Category, Facts, Message, Sender
 from proxy.policy import moments
 from proxy.policy.condition import All, AnyOf, OneOf, Person, Tree
 from proxy.policy.kinds import Context, NumberList
+from proxy.policy.kinds.notice import PRESENT
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
 from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
 from proxy.policy.shape import DURATION, among, either, mapping, some
 from proxy.policy.source import Node
-from proxy.policy.spoken import COMMA, NOTHING, THEN, Said, any_of, joined, term
+from proxy.policy.spoken import COMMA, NOTHING, OF_LIKELY, THEN, Said, any_of, joined, term
 from proxy.policy.text import normal_signature
 from proxy.recipient import OptOut, Recipient
 
@@ -27,9 +30,13 @@ SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
 SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
 """A rule that means replies means doubtful ones, too: they hold until a person has decided."""
 
-_USUAL = frozenset(("signature", "advertiser"))
-KEYS = ("scope", "source", "max_age", "match", "similarity")
-CHINESE = "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家"
+LIKELY = ("likely",)
+_USUAL = frozenset(("signature", "advertiser", "platform"))
+KEYS = ("scope", "source", "max_age", "match", "similarity", "marketing")
+CHINESE = (
+    "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家; "
+    "`marketing: likely` 管报成别的类别、内容却很可能是营销又写着怎样退订的"
+)
 MEND = Said(
     "leave this person out: only they can take their refusal back (START, 取消退订)",
     "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)",
@@ -40,7 +47,7 @@ SHAPE = either(
         KEYS,
         {
             "scope": some(among(SCOPES)), "source": some(among(SOURCES)), "max_age": DURATION, "match": some(among(WAYS)),
-            "similarity": {"type": "number", "minimum": 0.5, "maximum": 1},
+            "similarity": {"type": "number", "minimum": 0.5, "maximum": 1}, "marketing": among(LIKELY),
         },
     ),
 )  # fmt: skip
@@ -55,6 +62,8 @@ class _Asked(NamedTuple):
     lists: bool  # a list is an import, and has no age
     ways: frozenset[str] = _USUAL
     similarity: float = SIMILARITY
+    likely: bool = False
+    """Of messages that are not marketing, but whose text likely is, and says how to refuse."""
 
 
 def condition(node: Node, context: Context) -> Tree:
@@ -83,9 +92,11 @@ def condition(node: Node, context: Context) -> Tree:
     told = _told(asked)
     words = Said(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
     everybody = [one for one in lists if one.scope == "global"]
-    lists = tuple(one for one in lists if one.scope != "global")
+    lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
     similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
     refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, similar=similar, evidence=evidence)
+    if asked.likely:
+        return All((OneOf("marketing", frozenset(LIKELY)), PRESENT, refused))
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 
@@ -105,6 +116,8 @@ def _told(asked: _Asked) -> Said:
         parts.append(Said(f"known again by {ways}", f"按{ways.zh}认出"))
     if "text" in asked.ways:
         parts.append(Said(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
+    if asked.likely:
+        parts.append(OF_LIKELY)
     told = joined(THEN, parts)
     return Said(f" ({told})", f"({told.zh})") if told else NOTHING
 
@@ -131,7 +144,7 @@ def _found(
     now: float,
 ) -> Iterator[tuple[str, str]]:
     """(way, what shows it) for each refusal in force that speaks of this message."""
-    if facts.category is not Category.MARKETING:
+    if (facts.category is Category.MARKETING) is asked.likely:
         return
     for one in lists:
         if message.recipient in one.numbers:
@@ -166,11 +179,15 @@ def _asked(node: Node) -> _Asked:
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     if "reply" in sources:
-        sources = {*sources, "doubtful"}
+        sources = [*sources, "doubtful"]
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
     asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
-        asked = asked._replace(ways=frozenset(keys["match"].words("suppressed: match", WAYS)))
+        named = frozenset(keys["match"].words("suppressed: match", WAYS))
+        asked = asked._replace(ways=named | {"platform"} if "advertiser" in named else named)  # the registry decides of shops
+    if "marketing" in keys:
+        keys["marketing"].word("suppressed: marketing", LIKELY)
+        asked = asked._replace(likely=True)
     if "similarity" in keys:
         asked = asked._replace(similarity=_similarity(keys["similarity"]))
     return asked

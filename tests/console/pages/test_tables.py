@@ -134,6 +134,21 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert changed(chen, draft, do="remove", at="1")["text"] == draft["text"].splitlines()[0] + "\n"
 
 
+@pytest.mark.parametrize(
+    ("tongue", "shops"), [("zh", ("退订平台时店铺", "一起停", "照发")), ("en", ("Its shops", "stopped with it", "go on"))]
+)
+def test_whose_shop_an_advertiser_is_is_entered_in_words(desk: Open, tongue: str, shops: tuple[str, ...]) -> None:
+    here, file = desk("chen", tongue), "registries/advertisers.csv"
+    draft = changed(here, opened(here, file), do="add", cell_0="青集平台", cell_6="apart")
+    draft = changed(here, draft, do="add", cell_0="禾苗店", cell_5="青集平合")
+    assert all(word in in_words(here.post("/tables/row", **draft, at="1").text) for word in shops)
+    unknown = "无法识别的平台" if tongue == "zh" else "unknown platform"
+    assert unknown in in_words(here.post("/tables/check", **draft).text)
+    draft = changed(here, draft, do="change", at="2", cell_0="禾苗店", cell_5="青集平台")
+    assert draft["text"].endswith("青集平台,,,,,,apart\n禾苗店,,,,,青集平台,\n")
+    assert "platform" not in in_words(here.post("/tables/check", **draft).text)
+
+
 def test_a_file_is_brought_as_spreadsheets_save_it_and_taken_away(desk: Open) -> None:
     here = desk("chen")
     taken = here.get("/tables/file", file=WORDS)
