@@ -58,7 +58,10 @@ def audit(
         bool, typer.Option("--follow", help="Go on until the standard input ends, a line of JSON a second: the gate runs this.")
     ] = False,
     since: Annotated[
-        float, typer.Option("--since", help="With --follow, the first time: seconds since 1970.", hidden=True)
+        float,
+        typer.Option(
+            "--since", help="With --follow, the first time: what was sent earlier (seconds since 1970) is no finding."
+        ),
     ] = 0.0,
     json: Json = False,
 ) -> None:
