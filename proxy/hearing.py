@@ -176,7 +176,8 @@ class Hearing:
 
     def _known_as(self, signature: int) -> str:
         """An advertiser's signature as people know it; empty where it is not known any more."""
-        return self._relay.rules.registry.written(signature) or self.dictionary.signature(signature)
+        row = self._relay.rules.registry.row_of(signature)
+        return row.signature if row is not None else self.dictionary.signature(signature)
 
     # ------------------------------------------------------------------ the confirmation
 

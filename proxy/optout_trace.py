@@ -7,21 +7,24 @@ In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with wh
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from proxy.config import Sealing, SettingsError, rest_places
+from proxy.config import Sealing, SettingsError, rest_places, rules_folder
 from proxy.desk.journal import JournalDamaged, OsDisk
-from proxy.desk.optout_story import Trace
+from proxy.desk.optout_story import About, Trace
 from proxy.desk.optouts import Read, trace
 from proxy.desk.sealing import Ring, SealingError
 from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 from proxy.message import hash48
 from proxy.number import NotARecipient, recipient_of
 from proxy.overtaken import Walk
+from proxy.policy import RulesError, naming
 from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.folder import Folder
+from proxy.policy.registry import Registry
 from proxy.policy.text import normal_signature, signature
-from proxy.recipient import Entry
+from proxy.recipient import Entry, OptOut
 from proxy.replies import understood
 from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
 
@@ -36,6 +39,7 @@ class CannotTrace(Exception):
 def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
     """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
     recipient = person_of(number)
+    known = registry_of(config)
     folders = [] if folder is None else [folder]
     sealing = Sealing(())
     try:
@@ -47,18 +51,19 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _traced(folders, Ring.of_files(sealing.keys), recipient, now)
+        return _traced(folders, Ring.of_files(sealing.keys), recipient, now, known)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float) -> Trace:
+def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
+    read = Read(_text, _signature, _hash, _subcategory, _about(registry))
     while True:
         left -= 1
         try:
             walks = [Walk(folder, ring) for folder in folders]
-            found = trace(walks, recipient, Read(_text, _signature, _hash, _subcategory), now, nodes)
+            found = trace(walks, recipient, read, now, nodes)
             for folder, walk in zip(folders, walks, strict=True):
                 if walk.unexplained:
                     raise CannotTrace(f"{folder}: {walk.unexplained}")
@@ -92,6 +97,21 @@ def _node_of(folder: Path) -> int:
         return -1
 
 
+def registry_of(config: Path) -> Registry:
+    """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
+    try:
+        return Folder(rules_folder(config)).signatures()
+    except (SettingsError, RulesError, OSError):
+        return Registry()
+
+
+def _about(registry: Registry) -> About:
+    def about(refusal: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+        return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.nothing(naming.GONE))))
+
+    return about
+
+
 def _hash(name: str) -> int:
     return hash48(normal_signature(name))
 
@@ -109,6 +129,7 @@ def _text(data: bytes) -> str:
 
 def _signature(data: bytes) -> str:
     try:
-        return signature(read_submit(Frame.of(data), Memo(), 0.0).content.text).name
+        text = read_submit(Frame.of(data), Memo(), 0.0).content.text
     except Malformed:
         return ""
+    return naming.signature_written(signature(text).name, text)

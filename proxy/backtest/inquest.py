@@ -25,9 +25,12 @@ from proxy.desk import answered, entries, grounds, itself, operated, requested, 
 from proxy.desk.disk import Disk
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
-from proxy.message import ORDER_NUMBERS_FROM
+from proxy.message import ORDER_NUMBERS_FROM, hash48
 from proxy.number import about_people
 from proxy.policy import Explanation, RuleSet, explain
+from proxy.policy.explain import NOT_SEARCHED
+from proxy.policy.naming import LookUp, by_names, by_registry, signature_written
+from proxy.policy.text import signature
 from proxy.recipient import Entry, OptOut
 from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
@@ -63,6 +66,10 @@ class Found:
     alike: bool = True
     """Whether judging again gave what the journal says."""
     refused_later: list[returned.OptedOut] = field(default_factory=list)
+    signatures: dict[int, str] = field(default_factory=dict)
+    """The message's own by its hash, as it is written there."""
+    look_up: LookUp = NOT_SEARCHED
+    """What is known of signatures, by today's registry first."""
 
     @property
     def verdict(self) -> entries.Verdict:
@@ -172,11 +179,13 @@ def inquire(
     senders: Senders,
     beside: Mapping[int, Disk] = NOBODY,
     node: int = 0,
+    look_up: LookUp = NOT_SEARCHED,
 ) -> Found:
     """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
-    store, for what the person got from them. Raises StateError, JournalDamaged, OSError."""
+    store, for what the person got from them. ``look_up``: of signatures that are not registered. Raises StateError, JournalDamaged, OSError."""
     recipient = meant.recipient
     found = Found(meant, today_revision=today.revision)
+    found.look_up = by_registry(today.registry, by_names(found.signatures, look_up))
     begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
     turns, known = readings(disk, store if not beside else None, begin, look_back_s)
     until = meant.about + RUN_IN_S
@@ -234,12 +243,16 @@ class _Looking:
         moment = max(seen.newest(), at)
         found = self._found
         found.text = message.content.text
+        if name := signature(found.text).name:
+            found.signatures[hash48(name)] = signature_written(name, found.text)
         found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
         found.received = tuple(seen.entries())
         for one in (rules, self._today):  # the record that said so may have been removed from the journal
             found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
-        found.then = explain(message, person, rules, moment, self._store.counters)
-        found.today = explain(message, person, self._today.with_orders(rules.orders), moment, self._store.counters)
+        found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
+        found.today = explain(
+            message, person, self._today.with_orders(rules.orders), moment, self._store.counters, found.look_up
+        )
 
     def hear(self, case: Case) -> None:
         if case.recorded == self._found.meant.sequence:

@@ -19,6 +19,8 @@ from proxy.fields import CHINA
 from proxy.message import Category, Outcome
 from proxy.number import mask
 from proxy.policy import Explanation, as_text
+from proxy.policy.naming import about, fields
+from proxy.policy.spoken import in_language
 from proxy.recipient import EntryState
 
 RECEIVED_SHOWN = 10
@@ -66,14 +68,16 @@ def as_dict(found: Found, node: int, now: float, *, whole: bool = False) -> dict
         "receipts": [{"at": iso(at), "state": state, "error": error or None} for at, state, error in found.receipts],
         "person": {
             "refusals": [
-                {"scope": one.scope, "value": one.value, "since": iso(one.time), "source": one.source} for one in found.refusals
+                {"scope": one.scope, "value": one.value, "since": iso(one.time), "source": one.source} | fields(one, found.look_up)
+                for one in found.refusals
             ],
             "received": [
                 {"at": iso(one.time), "category": one.category.word, "state": EntryState(one.state).name.lower()}
                 for one in found.received
             ],
             "refused_later": [
-                {"at": iso(one.time), "scope": one.opt_out.scope, "value": one.opt_out.value} for one in found.refused_later
+                {"at": iso(one.time), "scope": one.opt_out.scope, "value": one.opt_out.value} | fields(one.opt_out, found.look_up)
+                for one in found.refused_later
             ],
         },
         "reproduced": found.alike if found.then is not None else None,
@@ -145,11 +149,11 @@ def _beside(found: Found, language: str) -> Iterator[str]:
 def _person(found: Found, language: str) -> Iterator[str]:
     zh = language == "zh"
     for one in found.refusals:
-        yield f"  {'当时已拒收' if zh else 'had refused'} {one.scope} {one.value} ({one.source}, {local(one.time)})".replace(
-            "  (", " ("
-        )
+        what = in_language(about(one, found.look_up), language)
+        yield f"  {'当时已拒收' if zh else 'had refused'} {what} ({one.source}, {local(one.time)})"
     for later in found.refused_later:
-        yield f"  {'之后拒收' if zh else 'refused later'} {later.opt_out.scope} {later.opt_out.value} ({_exactly(later.time)})"
+        what = in_language(about(later.opt_out, found.look_up), language)
+        yield f"  {'之后拒收' if zh else 'refused later'} {what} ({_exactly(later.time)})"
     if found.received:
         shown = ", ".join(f"{local(one.time)} {one.category.word}" for one in found.received[-RECEIVED_SHOWN:])
         more = len(found.received) - RECEIVED_SHOWN

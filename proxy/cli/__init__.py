@@ -9,6 +9,7 @@ unmasked that the gate did not send so.
     backtest.py  message.py (of explain)          what was sent, judged again from the journal; one message of it
     console.py                                    the pages of the desk
     report.py  looked.py                          the sheet of a day; who saw a whole number
+    signatures.py                                 names of whom a person refused, out of the journal
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from proxy.archive.keys import Keys
     from proxy.archive.rests import AtHand
     from proxy.config import RestPlaces
+    from proxy.said import Said
 
 COMMAND = "find"
 DAY_S = 86_400.0
+Names = Mapping[str, "Said"]
+"""States of events that say a signature's hash → the same with its name."""
+NO_NAMES: Names = {}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -88,10 +92,11 @@ def find(
     found = look_through(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
+    names = _named(found, person, config)
     if json:
-        as_json(as_dict(found, numbers, proved, whole=unmasked))
+        as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
     else:
-        _tell(found, numbers, proved, limit, whole=unmasked)
+        _tell(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
             say("long messages were searched part by part: words that run over from one part into the next are not found")
     raise typer.Exit(0 if found.hits or found.events else 1)
@@ -169,6 +174,19 @@ def _proved(covered: Covered) -> list[str]:
         fail(error)
 
 
+def _named(found: Found, person: int, config: Path) -> Names:
+    from proxy.cli.signatures import InJournal, names_of
+    from proxy.optout_trace import registry_of
+    from proxy.policy import naming
+
+    states = {one.state for one in found.events if naming.has_hash(one.state)}
+    if not states:
+        return {}
+    in_messages = naming.by_names(names_of(found.hits), InJournal(person, config))
+    look_up = naming.by_registry(registry_of(config), in_messages)
+    return {one: naming.in_state(one, look_up) for one in states}
+
+
 # -- told
 
 
@@ -186,7 +204,9 @@ def _shown(text: str, *, whole: bool) -> str:
     return text if whole else numbers_masked(text)
 
 
-def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool) -> None:
+def _tell(
+    found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
+) -> None:
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
@@ -196,7 +216,7 @@ def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit:
             say(f"    {when(fate.at)}  {_fate(fate)}")
     for fate in found.events:
         text = _shown(fate.text, whole=whole)
-        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {fate.state} {text}".rstrip())
+        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip())
     if found.more:
         say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
@@ -241,12 +261,14 @@ def _files(found: Found, proved: list[str] | None) -> str:
     )
 
 
-def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False) -> dict[str, Any]:
+def as_dict(
+    found: Found, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
+) -> dict[str, Any]:
     """``whole``: with the numbers that stand in texts."""
     return {
         "messages": [_hit(hit, number, whole=whole) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
-        "events": [_fated(fate, whole=whole) for fate in found.events],
+        "events": [_event(fate, names, whole=whole) for fate in found.events],
         "covered": {
             "nodes": [span._asdict() for span in found.covered.spans],
             "files": len(found.covered.files),
@@ -261,6 +283,12 @@ def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None, *, w
 
 def _fated(fate: Fate, *, whole: bool) -> dict[str, Any]:
     return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
+
+
+def _event(fate: Fate, names: Names, *, whole: bool) -> dict[str, Any]:
+    """``about``: its state with names."""
+    about = names.get(fate.state)
+    return _fated(fate, whole=whole) | ({} if about is None else {"about": str(about), "about_zh": about.zh})
 
 
 def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:

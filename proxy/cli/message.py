@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.disk import OsDisk
     from proxy.policy import RuleSet
+    from proxy.policy.naming import LookUp
 
 JSON = "json"
 
@@ -60,6 +61,7 @@ def inquest_of(
     import struct
     from dataclasses import replace
 
+    from proxy.cli.signatures import InJournal
     from proxy.config import SettingsError, every_worker, load
     from proxy.desk.scan import JournalDamaged
     from proxy.desk.sealing import SealingError
@@ -79,7 +81,7 @@ def inquest_of(
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
         settings, disk, meant = _meant(wanted.strip(), disks)
         beside = {gate.node: other for gate, other in disks if other is not disk}
-        return settings, _inquired(meant, disk, settings, today, loaded, beside), loaded
+        return settings, _inquired(meant, disk, settings, today, loaded, beside, InJournal(meant.recipient, config)), loaded
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except (StateError, SealingError) as error:
@@ -129,8 +131,9 @@ def _turns_with(disk: OsDisk, sequence: int) -> Iterable[Turn]:
 
 
 def _inquired(
-    meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk]
-) -> Found:
+    meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
+    look_up: LookUp,
+) -> Found:  # fmt: skip
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
     from proxy.cli.backtest import store_of
@@ -143,7 +146,7 @@ def _inquired(
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings), beside, settings.node)
+    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings), beside, settings.node, look_up)
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -12,6 +12,7 @@ import typer
 
 from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
 from proxy.cli.consent import lines_about
+from proxy.shown import plain
 
 app = typer.Typer(
     help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
@@ -38,23 +39,28 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
-    told = ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
     tell(told, json, _lines(told))
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+def _lines(told: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+    """``chinese``: whom they refused once more, for the person who reads it."""
     to = told["to"]
     yield f"{to}: {told['region']}"
     for one in told["received"]:
-        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['advertiser'] or 'nobody known'}"
+        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
     for one in told["refusals"]:
         over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['scope']} {one['value']} by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        if chinese:
+            yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from lines_about(told)
-    for advertiser in told["asked_for_consent_by"]:
-        yield f"{to}: asked for consent by {advertiser}"
+    for one in told["asked_for_consent"]:
+        yield f"{to}: asked for consent by {one['about']}"
     for one in told["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['advertiser']}, who said: {one['text']}"
+        yield f"{to}: refused {one['about']}, who said: {one['text']}"
     for one in told["doubtful_replies"]:
         yield f"{to}: answered {one['port']} on {when(one['at'])}, which may be a refusal: {one['text']}"
     for one in told["complaints"]:
@@ -76,7 +82,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
-    told = dict(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why))
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
     told["messages"], told["missing"] = _messages(to, told["to"], config, whole=unmasked)
     if told["messages"] is None:
         warn(
@@ -126,14 +134,14 @@ def _page(told: Mapping[str, Any]) -> str:
     from proxy.charts import document
 
     parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
-    parts += [f"<li>{escape(line)}</li>" for line in _lines(told)]
+    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(told, chinese=True)]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
     parts.append("</ul>")
     if told["messages"]:
         heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
         parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
         for one in told["messages"]:
-            cells = [when(one["at"]), *(str(one[head]) for head in heads[1:])]
+            cells = [when(one["at"]), *(plain(str(one[head]), " ") for head in heads[1:])]
             parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
         parts.append("</table>")
     return document(told["to"], "".join(parts), "en")

@@ -31,8 +31,9 @@ def _warn(told: Any) -> None:
 
 
 def _words(one: Any) -> str:
-    about = f"{one['scope']} {one['value']}".strip()
-    return f"{about}, by {one['source']} since {when(one['since'])}" + (f", until {when(one['until'])}" if one["until"] else "")
+    return f"{one['about']}, by {one['source']} since {when(one['since'])}" + (
+        f", until {when(one['until'])}" if one["until"] else ""
+    )
 
 
 @app.command(
@@ -62,7 +63,7 @@ def remove(
     to: To,
     why: Why,
     scope: Annotated[str | None, typer.Option("--scope", help="Only refusals of this scope.")] = None,
-    value: Annotated[str | None, typer.Option("--value", help="Only of this one.")] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Only of this one, as `suppress show` names it.")] = None,
     source: Annotated[
         str | None, typer.Option("--source", help="Only by these: officer, complaint, import; reply and hotline must be named.")
     ] = None,
@@ -71,14 +72,20 @@ def remove(
     json: Json = False,
 ) -> None:
     """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
-    told = ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(
+        ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why), to, config
+    )
     tell(told, json, (f"{told['to']}: removed {_words(one)}" for one in told["removed"]))
 
 
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
 def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Tell what a person refused, and what lists say of them. The journal keeps that somebody looked."""
-    told = ask(config, control, "suppress.show", to=to)
+    from proxy.cli.signatures import with_names
+
+    told = with_names(ask(config, control, "suppress.show", to=to), to, config)
     _warn(told)
     if json:
         as_json(told)
@@ -97,8 +104,8 @@ def lists(config: Config = CONFIG, control: Control = None, json: Json = False) 
         as_json(told)
         return
     table(
-        ("scope", "value", "source", "numbers", "newest", "until"),
-        ((one["scope"], one["value"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in told["lists"]),
+        ("about", "source", "numbers", "newest", "until"),
+        ((one["about"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in told["lists"]),
         "there are no lists",
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from proxy.config.places import (
     control_path,
     provider_names,
     rest_places,
+    rules_folder,
     secret_files,
     state_places,
 )
@@ -57,5 +58,5 @@ __all__ = [
     "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",
     "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "provider_names",
-    "rest_places", "secret_files", "state_places", "worker_of",
+    "rest_places", "rules_folder", "secret_files", "state_places", "worker_of",
 ]  # fmt: skip

@@ -51,6 +51,11 @@ def state_places(path: Path | str) -> Places:
     return Places(Path(rest), journal, revisions.folder, sealing, archive.keys)
 
 
+def rules_folder(path: Path | str) -> Path:
+    """Where the rules of these settings stand. Reads no other key. SettingsError where that is no YAML."""
+    return opened(Path(path))[1].path("rules", "rules")
+
+
 def provider_names(path: Path | str) -> list[str]:
     """What these settings call the providers. SettingsError where that is no YAML."""
     rows = opened(Path(path))[0].value

@@ -42,6 +42,7 @@ IMPORTS = (
     COMMANDS, "proxy.archive.finding", "proxy.archive.looked", "proxy.backtest.inquest", "proxy.backtest.retold", "proxy.policy.check",
     "proxy.cli.case_search", "proxy.evidence.paper", "proxy.report.sheet", "proxy.report.told", "proxy.optout_trace", "proxy.archive.heads",
     "proxy.archive.sweeping", "proxy.cli.batch", "proxy.cli.tables", "proxy.cli.people", "proxy.config", "proxy.ops.client",
+    "proxy.cli.signatures",
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
 PARSED = ("find", "explain")

@@ -7,7 +7,7 @@ numbers. Never: a record of a journal (optouts.py reads it).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -25,15 +25,26 @@ Key = tuple[str, str, str, bool]
 """Scope, value, source; whether a list says so, and not the person's own record."""
 
 
+Says = Sequence[str | OptOut]
+"""Words in order; a refusal among them is put into words when the names of all signatures are known. A str is one, too."""
+About = Callable[[OptOut, Mapping[int, str]], Mapping[str, str]]
+"""A refusal, signatures by their hash as messages had them → names and words: ``about`` in English, ``about_zh`` in Chinese …"""
+
+
 class Event(NamedTuple):
     at: float
     what: str  # received | held | decided | stopped | restored | confirmed | sent
     port: str
     provider: str
-    says: str  # in words
+    says: Says
     details: dict[str, Any]
-    masked: str = ""
+    masked: Says = ""
     """``says`` without anybody's whole number, where somebody wrote in it."""
+
+
+def by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+    """Where neither registry nor words are at hand."""
+    return {"about": f"{one.scope} {one.value}".rstrip()}
 
 
 @about_people
@@ -56,6 +67,9 @@ class Trace:
     """Marketing that went out against a refusal in force, or against what a reply had meant: must be 0."""
     missing: list[tuple[int, int]] = field(default_factory=list)
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
+    signatures: dict[int, str] = field(default_factory=dict)
+    """By hash, as the person's messages had them."""
+    about: About = field(default=by_value, compare=False)
 
     @property
     def in_force(self) -> list[OptOut]:
@@ -65,17 +79,33 @@ class Trace:
         number = Number(self.recipient)
         return number.whole if whole else str(number)
 
+    def words(self, one: OptOut) -> str:
+        """What a refusal covers."""
+        said = self.about(one, self.signatures)["about"]
+        return f"marketing of {said}" if one.scope in ("advertiser", "signature") else said
+
+    def said(self, says: Says) -> str:
+        return "".join(self.words(one) if isinstance(one, OptOut) else one for one in says)
+
+    def _named(self, details: Mapping[str, Any]) -> dict[str, Any]:
+        """With names beside the value of each refusal."""
+        found = {name: [self._named(one) for one in said] if name == "lifted" else said for name, said in details.items()}
+        if "value" in details:
+            found |= self.about(OptOut(details["scope"], details["value"], 0, "", 0), self.signatures)
+        return found
+
     def as_dict(self, whole_number: bool) -> dict[str, Any]:
         return {
             "recipient": self._number(whole_number),
             "journal": {"from": iso(self.first), "to": iso(self.last), "missing": self.missing},
             "events": [
                 {"at": iso(one.at), "event": one.what, "port": one.port, "provider": one.provider}
-                | (one.details if whole_number else _masked(one.details))
+                | self._named(one.details if whole_number else _masked(one.details))
                 for one in self.events
             ],
             "in_force": [
-                scope(one) | {"source": one.source, "since": iso(one.time), "until": iso(one.expiry)} for one in self.in_force
+                self._named(scope(one)) | {"source": one.source, "since": iso(one.time), "until": iso(one.expiry)}
+                for one in self.in_force
             ],
             "sent": self.sent,
             "sent_after_optout": self.wrong,
@@ -84,7 +114,7 @@ class Trace:
     def as_text(self, whole_number: bool) -> str:
         lines = [f"{self._number(whole_number)}, journal from {local(self.first)} to {local(self.last)}"]
         lines += [f"records {first} to {last} were removed before this copy had them" for first, last in self.missing]
-        told = ((one, one.says if whole_number else one.masked or one.says) for one in self.events)
+        told = ((one, self.said(one.says if whole_number else one.masked or one.says)) for one in self.events)
         lines += [f"{local(one.at)}  {one.what:9} {_where(one)}{says}" for one, says in told]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:
@@ -93,7 +123,7 @@ class Trace:
             lines.append("nothing was received from this person, and nothing stopped")
         lines.append(
             "in force now: "
-            + ("; ".join(f"{words(one)} since {local(one.time)}{until(one)}" for one in self.in_force) or "none")
+            + ("; ".join(f"{self.words(one)} since {local(one.time)}{until(one)}" for one in self.in_force) or "none")
         )
         lines.append(f"messages since the first reply or refusal: {self.sent}, of them against what was refused: {self.wrong}")
         return "\n".join(lines)
@@ -101,16 +131,6 @@ class Trace:
 
 def until(one: OptOut) -> str:
     return f" until {local(one.expiry)}" if one.expiry else ""
-
-
-def words(one: OptOut) -> str:
-    if one.scope == "category":
-        return f"all {one.value}"
-    if one.scope in ("all", "global"):
-        return "all marketing"
-    if one.scope == "advertiser":
-        return f"marketing of the advertiser whose signature is {one.value}"
-    return f"marketing from {one.scope} {one.value}"
 
 
 def _where(one: Event) -> str:

@@ -22,7 +22,7 @@ from proxy.desk import consents, doubtful, entries, operated, returned
 from proxy.desk.heard import Heard, unpack_heard
 from proxy.desk.meant import Findings, Key, PersonHistory
 from proxy.desk.optout_lists import KINDS, Lists, Named
-from proxy.desk.optout_story import Event, Trace, iso, key, local, printable, scope, until, words
+from proxy.desk.optout_story import About, Event, Says, Trace, by_value, iso, key, local, printable, scope, until
 from proxy.desk.segment import Record
 from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of
@@ -42,16 +42,17 @@ class Read(NamedTuple):
     """How a deliver and a submit are read, and what officers write of them: neither the protocol nor the rules are this room's."""
 
     text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
-    signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】, or an empty string
+    signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】 as it is written there, or an empty string
     hash_of: Callable[[str], int] = lambda name: 0  # a signature as somebody writes it → as entries have it
     subcategory_of: Callable[[Entry], str] = lambda entry: ""  # by name
+    about: About = by_value  # a refusal, and the signatures that are known → its words
 
 
 def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, asked: float, nodes: Collection[int] = ()) -> Trace:
     """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
     before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
     them is not told twice. A record that is not about this person costs a comparison."""
-    found, history = Trace(recipient, asked=asked), PersonHistory(recipient, nodes)
+    found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
     at_record: dict[Key, list[Event]] = {}  # what records of replies and messages were told as
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], Lists] = {}  # by journal, and the node that told of them; -1: its own
@@ -106,7 +107,7 @@ def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[Eve
                 found.wrong += 1
                 why = f"AGAINST WHAT WAS MEANT at {against.claim.port} on {local(against.claim.at)}"
                 details = event.details | {"why": why, "against_refusal": True}
-                says = event.says.replace(event.details["why"], why)
+                says = str(event.says).replace(event.details["why"], why)
                 found.events[places[id(event)]] = event._replace(says=says, details=details)
 
 
@@ -155,7 +156,7 @@ def _stopped(found: Trace, body: bytes, read: Read) -> None:
     found.stands[key(one)] = one
     found.events.append(
         Event(
-            said.time, "stopped", said.port, said.provider, f"{words(one)}, at once, by {one.source}",
+            said.time, "stopped", said.port, said.provider, (one, f", at once, by {one.source}"),
             {**scope(one), "source": one.source, "keyword": said.keyword, "effective": iso(said.time)},
         )
     )  # fmt: skip
@@ -169,9 +170,7 @@ def _held(found: Trace, body: bytes, read: Read) -> None:
     says, details = "nothing is held", {"held": [scope(one) for one in reply.held], "until": ""}
     if reply.held:
         then = "ends" if reply.held[0].expiry else "is a refusal"
-        says = (
-            f"{'; '.join(words(one) for one in reply.held)} is held until somebody decides, and {then} on {local(reply.until)}"
-        )
+        says = f"{'; '.join(found.words(one) for one in reply.held)} is held until somebody decides, and {then} on {local(reply.until)}"
         details |= {"until": iso(reply.until)}
     found.events.append(Event(reply.time, "held", reply.port, reply.provider, says, details))
 
@@ -192,7 +191,7 @@ def _restored(found: Trace, body: bytes, read: Read) -> None:
     said = returned.unpack_restored(body)
     for one in said.lifted:
         found.stands.pop(key(one), None)
-    says = "; ".join(words(one) for one in said.lifted) or "nothing had been stopped here"
+    says = _all_of(said.lifted) or "nothing had been stopped here"
     found.events.append(
         Event(said.time, "restored", said.port, said.provider, says, {"lifted": [scope(one) for one in said.lifted]})
     )
@@ -227,16 +226,21 @@ def _stops(found: Trace, at: float, one: OptOut, who: str, why: str, file: str =
     details = {
         **scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry), **_ordered(who, why, file),
     }  # fmt: skip
-    stopped = f"{words(one)}{until(one)}, at once, "
+    stopped = one, f"{until(one)}, at once, "
     by, masked = _by(who, why, file)
-    found.events.append(Event(at, "stopped", "", "", stopped + by, details, stopped + masked))
+    found.events.append(Event(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
 
 
 def _lifts(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
-    says = "; ".join(words(one) for one in lifted) or "nothing"
+    says = (*(_all_of(lifted) or ("nothing",)), ", ")
     by, masked = _by(who, why, file)
     details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(Event(at, "restored", "", "", f"{says}, {by}", details, f"{says}, {masked}"))
+    found.events.append(Event(at, "restored", "", "", (*says, by), details, (*says, masked)))
+
+
+def _all_of(refusals: Sequence[OptOut]) -> Says:
+    """With a semicolon between them."""
+    return tuple(piece for one in refusals for piece in ("; ", one))[1:]
 
 
 def _ordered(who: str, why: str, file: str) -> dict[str, Any]:
@@ -253,7 +257,8 @@ def _told_by(heard: Heard, event: Event) -> Event:
     """What another gate wrote holds here from when this one heard of it."""
     told = f" (told by gate {heard.node})"
     details = event.details | {"gate": heard.node} | ({"effective": iso(heard.time)} if "effective" in event.details else {})
-    return event._replace(at=heard.time, says=event.says + told, details=details, masked=event.masked and event.masked + told)
+    masked: Says = (*event.masked, told) if event.masked else ""
+    return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
 
 
 def _befell(found: Trace, body: bytes, read: Read) -> None:
@@ -271,11 +276,10 @@ def _befell(found: Trace, body: bytes, read: Read) -> None:
         return
     over = [place for place, one in found.stands.items() if one.time < said.before]
     lifted = [found.stands.pop(place) for place in over]
-    says = "; ".join(words(one) for one in lifted) or "nothing"
-    says = f"{says}: the number is somebody else's since {iso(said.before)}, "
+    says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(said.before)}, ")
     by, masked = _by(said.who, said.why)
     details = _ordered(said.who, said.why, "") | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(Event(said.time, "restored", "", "", says + by, details, says + masked))
+    found.events.append(Event(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
 
 
 def _confirmed(found: Trace, body: bytes, read: Read) -> None:
@@ -286,12 +290,12 @@ def _confirmed(found: Trace, body: bytes, read: Read) -> None:
 
 
 def _sent(found: Trace, body: bytes, read: Read) -> None:
-    if not any(one.what in ("stopped", "received") for one in found.events):
-        return
     said = entries.unpack_verdict(body)
-    if said.entry is None:
-        return
     name = read.signature_of(said.data)
+    if name:
+        found.signatures.setdefault(read.hash_of(name) if said.entry is None else said.entry.signature, printable(name))
+    if said.entry is None or not any(one.what in ("stopped", "received") for one in found.events):
+        return
     against = _against(found, said, said.entry, read)
     found.sent += 1
     found.wrong += bool(against)
@@ -312,7 +316,7 @@ def _against(found: Trace, said: entries.Verdict, entry: Entry, read: Read) -> s
     if said.category is not Category.MARKETING:
         return ""
     standing = (one for one in found.stands.values() if not 0 < one.expiry <= said.time)
-    return next((words(one) for one in standing if _speaks(one, said, entry, read)), "")
+    return next((found.words(one) for one in standing if _speaks(one, said, entry, read)), "")
 
 
 def _speaks(one: OptOut, said: entries.Verdict, entry: Entry, read: Read) -> bool:

@@ -101,11 +101,8 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
-    refused = (
-        f"{both(one['scope'], SCOPES)} {one['value']} ({both(one['source'])}, {_stamp(one['since'])})"
-        for one in person["refusals"]
-    )
-    later = (f"{_stamp(one['at'])} {both(one['scope'], SCOPES)} {one['value']}" for one in person["refused_later"])
+    refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
+    later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
         ("已拒收 refused", "; ".join(refused)),
@@ -164,6 +161,13 @@ def _read(message: Mapping[str, Any]) -> Rows:
         ),
         ("判定所据 found", "; ".join(found)),
     ]  # fmt: skip
+
+
+def _whom(refusal: Mapping[str, Any]) -> str:
+    """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
+    if "about" not in refusal:
+        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}"
+    return f"{refusal['about_zh']} {refusal['about']}"
 
 
 def _today(message: Mapping[str, Any]) -> str:

@@ -29,8 +29,10 @@ from proxy.ops.papers import asked_of
 from proxy.ops.people import recipient as recipient_in
 from proxy.ops.retention import Keeper
 from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.naming import LookUp, whom
 from proxy.recipient import Entry
 from proxy.roles import Permission
+from proxy.said import Said
 from proxy.shown import numbers_masked
 from proxy.state import record
 from proxy.state.listed import ERASED
@@ -74,19 +76,23 @@ class _Subject:
         seen, registry = record.Record(data), gate.relay.rules.registry
         there = [(one, "record") for one in record.opt_outs(data)]
         there += [(one, "list") for one in gate.store.listed.refusals(person) if one != ERASED]
+        refusals = [one for one, _ in there]
+        look_up = suppress.look_up(gate, refusals)
         return {
             "to": str(person) if unmasked else mask(person),
             "at": now,
             "region": gate.relay.rules.regions.of(person)[0],
-            "received": [self._entry(one) for one in seen.entries()],
+            "received": [self._entry(one, look_up) for one in seen.entries()],
             "refusals": [
-                suppress.told(one) | {"kept": where, "in_force": not 0 < one.expiry <= now} for one, where in there
+                name | {"kept": where, "in_force": not 0 < one.expiry <= now}
+                for name, (one, where) in zip(suppress.named(gate, refusals), there, strict=True)
             ],
             "consents": [consent.told(one) for one in gate.store.consented.of(person)],
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
+            "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],
             "texts_of_whom_they_refused": [
-                {"advertiser": registry.advertiser_of(one.signature), "text": one.text if unmasked else numbers_masked(one.text)}
+                self._sender(one.signature, look_up) | {"text": one.text if unmasked else numbers_masked(one.text)}
                 for one in seen.refused_texts()
             ],
             "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
@@ -95,12 +101,21 @@ class _Subject:
             "journal_days": self._keeper.keep.days,
         }  # fmt: skip
 
-    def _entry(self, one: Entry) -> dict[str, Any]:
+    def _entry(self, one: Entry, look_up: LookUp) -> dict[str, Any]:
         return {
             "at": one.time,
             "category": Category(one.category).word,
             "subcategory": SUBCATEGORIES[one.subcategory] if one.subcategory < len(SUBCATEGORIES) else "",
-            "advertiser": self._gate.relay.rules.registry.advertiser_of(one.signature),
+        } | self._sender(one.signature, look_up)
+
+    def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
+        """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
+        said = whom(signature, look_up) if signature else Said("", "")
+        return {
+            "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),
+            "signature": look_up(signature).signature if signature else "",
+            "about": str(said),
+            "about_zh": said.zh,
         }
 
     # -- forgotten

@@ -10,7 +10,7 @@ before the next is read; the last one puts all of it into force, or nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from proxy.ops.chunks import hear_numbers, put_in_force
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
-from proxy.policy import NotInScope, RuleSet, asks
+from proxy.policy import NotInScope, RuleSet, asks, naming
 from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.orders import DIMENSIONS
 from proxy.recipient import OptOut
@@ -67,6 +67,19 @@ def told(one: OptOut) -> dict[str, Any]:
     return {"scope": one.scope, "value": one.value, "source": one.source, "since": one.time, "until": one.expiry}
 
 
+def look_up(gate: Gate, refusals: Iterable[OptOut]) -> naming.LookUp:
+    """What the gate knows of signatures at once: by its registry, and by what refusals name; it does not search the journal."""
+    names = naming.by_names(naming.names_in(refusals), naming.nothing(naming.NOT_ASKED))
+    return naming.by_registry(gate.relay.rules.registry, names)
+
+
+def named(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
+    """The same with names for people."""
+    found = list(refusals)
+    known = look_up(gate, found)
+    return [told(one) | naming.fields(one, known) for one in found]
+
+
 class _Suppress:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -86,9 +99,10 @@ class _Suppress:
         args.done()
         scope = "all" if scope == "global" else scope
         own_word = [False]
+        registry = self._gate.relay.rules.registry
 
         def wanted(one: OptOut) -> bool:
-            if (scope and one.scope != scope) or (value and one.value != value):
+            if (scope and one.scope != scope) or (value and not naming.names(one, value, registry)):
                 return False
             if one.source in OWN_WORD and source != one.source:
                 own_word[0] = True
@@ -102,7 +116,7 @@ class _Suppress:
             )
         if not change.lifted:
             raise Refused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
-        return {"to": str(Number(recipient)), "removed": [told(one) for one in change.lifted]}
+        return {"to": str(Number(recipient)), "removed": named(self._gate, change.lifted)}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         gate, recipient = self._gate, recipient_in(call.args)
@@ -113,20 +127,27 @@ class _Suppress:
         there = [(one, "record") for one in record.opt_outs(data)]
         there += [(one, "list") for one in gate.store.listed.refusals(recipient)]
         now = gate.now()
+        names = named(gate, (one for one, _ in there))
         return {
             "to": str(Number(recipient)),
             "refusals": [
-                told(one) | {"kept": where, "in_force": not 0 < one.expiry <= now, "port": ""} for one, where in there
+                name | {"kept": where, "in_force": not 0 < one.expiry <= now, "port": ""}
+                for name, (one, where) in zip(names, there, strict=True)
             ],
             "enforced": enforced(gate.relay.rules),
         }
 
     async def lists(self, call: Call) -> Mapping[str, Any]:
         call.args.done()
+        there = self._gate.store.listed.lists()
+        refusals = [OptOut(one.key.scope, one.key.value, 0, "import", 0) for one in there]
+        known = look_up(self._gate, refusals)
         return {
             "lists": [
-                {**one.key._asdict(), "until": one.key.expiry, "newest": one.time, "numbers": one.numbers}
-                for one in self._gate.store.listed.lists()
+                one.key._asdict()
+                | {"until": one.key.expiry, "newest": one.time, "numbers": one.numbers}
+                | naming.fields(refusal, known)
+                for one, refusal in zip(there, refusals, strict=True)
             ]
         }
 
@@ -208,7 +229,7 @@ async def suppress(
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
     return {
         "to": str(Number(recipient)),
-        "added": [told(one) for one in change.added],
+        "added": named(gate, change.added),
         "enforced": enforced(gate.relay.rules),
     }
 

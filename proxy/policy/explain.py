@@ -21,6 +21,7 @@ from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import judge
 from .mending import mends
+from .naming import NOT_ASKED, LookUp, about, by_names, by_registry, names_in, nothing, signature_written
 from .page import Page
 from .partial import undecided
 from .plan import Rule
@@ -30,6 +31,7 @@ from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, in_la
 from .standing import Standing
 
 WORDS_SHOWN = 10  # of those found in a text
+NOT_SEARCHED = nothing(NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,18 @@ class Explanation:
         }
 
 
-def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters) -> Explanation:
-    """The verdict on a message and each rule's part in it."""
+def explain(
+    message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, look_up: LookUp = NOT_SEARCHED
+) -> Explanation:
+    """The verdict on a message and each rule's part in it. ``look_up``: of signatures that neither the registry nor the message knows."""
     verdict = judge(message, recipient, rules, now, counters)
     province, city = rules.regions.of(message.recipient)
-    telling = _Telling(Standing(message, recipient, rules, now, counters, verdict))
+    facts = verdict.facts
+    names = names_in(recipient.opt_outs())
+    if facts.signature:
+        names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
+    known = by_registry(rules.registry, by_names(names, look_up))
+    telling = _Telling(Standing(message, recipient, rules, now, counters, verdict), known)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
@@ -127,8 +136,8 @@ def explain_text(
 class _Telling:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: Standing) -> None:
-        self._standing = standing
+    def __init__(self, standing: Standing, look_up: LookUp) -> None:
+        self._standing, self._look_up = standing, look_up
 
     def part(self, rule: Rule) -> Part:
         says, why = self._says(rule)
@@ -197,20 +206,13 @@ class _Telling:
         """What the person refused, of what is in force."""
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
-                scope = "global" if one.scope == "all" else one.scope
-                since, value = moments.local(one.time), self._named(one.value)
-                of, of_zh = f"{scope} {value}".rstrip(), f"{term(scope).zh} {value}".rstrip()
+                since, said = moments.local(one.time), about(one, self._look_up)
                 if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = moments.local(one.time + HOLD_S)
-                    english = f"{of} is held: a reply on {since} is doubtful, until somebody decides or {until}"
-                    yield Said(english, f"{of_zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                    english = f"{said} is held: a reply on {since} is doubtful, until somebody decides or {until}"
+                    yield Said(english, f"{said.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
                 else:
-                    yield Said(f"refused {of} by {one.source} on {since}", f"{since} 起拒收{of_zh}({term(one.source).zh})")
-
-    def _named(self, value: str) -> str:
-        """A signature that was refused, which a record keeps as its hash, by the advertiser it is registered for."""
-        owner = self._standing.rules.registry.advertiser_named(value) if HASH.fullmatch(value) else value
-        return f"{value} ({owner})" if owner != value else value
+                    yield Said(f"refused {said} by {one.source} on {since}", f"{since} 起拒收{said.zh}({term(one.source).zh})")
 
     def _counts(self, rule: Rule) -> Iterator[Said]:
         for place, limit in enumerate(rule.limits):

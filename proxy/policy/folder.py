@@ -26,7 +26,7 @@ from .problem import Problem, RuleFault, RulesError
 from .regions import Regions
 from .registry import Registry
 from .source import Node, read
-from .tables import read_registries
+from .tables import read_registries, read_signatures
 from .wordlist import groups_of, read_words
 
 SMALL_LIST = 10_000
@@ -218,6 +218,10 @@ class Folder:
     def registry(self) -> Registry:
         """All of ``registries/``; each file may be absent."""
         return Registry(read_registries(self))
+
+    def signatures(self) -> Registry:
+        """Of that only the signatures and their advertisers; what is wrong with the files goes to ``problems``."""
+        return Registry(read_signatures(self))
 
     def lexicon(self) -> Lexicon:
         """The words of ``lexicon/*.csv``; where ``lexicon/words.csv`` is missing, the one that ships takes its place."""

@@ -126,17 +126,16 @@ class Registry:
 
     # --- signatures
 
+    def row_of(self, signature_hash: int) -> SignatureRow | None:
+        """The first row of a signature; None where it is not registered."""
+        return self._by_hash.get(signature_hash)
+
     def advertiser_of(self, signature_hash: int) -> str:
         """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
         row = self._by_hash.get(signature_hash)
         if row is not None:
             return row.advertiser
         return f"{signature_hash:012x}" if signature_hash else ""
-
-    def written(self, signature_hash: int) -> str:
-        """A registered signature as its row spells it; empty for another."""
-        row = self._by_hash.get(signature_hash)
-        return row.signature if row is not None else ""
 
     def refused_as(self, signature_hash: int) -> str:
         """The advertiser whom a refusal of this signature means: also the one of the very same name, where the signature is not registered."""

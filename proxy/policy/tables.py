@@ -70,6 +70,14 @@ def read_registries(folder: Folder) -> Registries:
     )
 
 
+def read_signatures(folder: Folder) -> Registries:
+    """Only whose signatures are whose: files of millions of consents are not read."""
+    tables = _Tables(folder)
+    return Registries(
+        signatures=tuple(tables.rows("signatures", _signature)), advertisers=tuple(tables.rows("advertisers", _advertiser))
+    )
+
+
 class _Tables:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder

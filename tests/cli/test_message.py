@@ -16,7 +16,7 @@ from proxy.backtest.retold import as_dict
 from proxy.desk import entries, itself, operated, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.kept import Kept
-from proxy.message import Category, Outcome
+from proxy.message import Category, Outcome, hash48
 from proxy.recipient import OptOut
 from proxy.state import record
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
@@ -187,6 +187,33 @@ def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: 
     words = desk.asked("c0ffee", "--lang", "en").stdout
     for line in ("had refused provider yi (reply, ", "UNDELIV (004)", "refused later port 1069001", "accepted c0ffee"):
         assert line in words
+
+
+def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: Desk) -> None:
+    house = desk.house
+    Kept(desk.folder / "revisions", 9).save(house.relay.rules.revision, {"rules.yaml": (RULES + QUOTA).encode()})
+    (desk.folder / "rules" / "registries").mkdir()
+    (desk.folder / "rules" / "registries" / "signatures.csv").write_text("甲店,甲公司\n", encoding="utf-8")
+    registered, earlier, unknown, own = (
+        OptOut("advertiser", f"{hash48(name):012x}", int(house.now), "reply", 0) for name in ("甲店", "乙店", "丙店", "测试")
+    )
+    desk.sends("【乙 店】双11 拒收请回复R", answer=b"earlier")
+    for one in (registered, earlier, unknown):
+        house.store.update(SHANGHAI, lambda data, one=one: record.opt_out(data, one))
+        desk.writes(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, one, "1069001", "jia", "R"))
+    desk.sends(answer=b"c0ffee")
+    desk.writes(entries.OPTOUT, returned.pack_optout(house.now + 60, SHANGHAI, own, "1069001", "jia", "R"))
+    person = desk.told("c0ffee")["person"]
+    assert [one["value"] for one in person["refusals"]] == [registered.value, earlier.value, unknown.value]
+    assert [one["about"] for one in person["refusals"]] == [
+        "advertiser 甲公司【甲店】", "advertiser 【乙 店】 (not registered)",
+        f"advertiser, signature unknown ({unknown.value}): its message is no longer in the journal",
+    ]  # fmt: skip
+    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】(未报备)"]
+    words = desk.asked("c0ffee", "--lang", "zh").stdout
+    assert "当时已拒收 广告主 甲公司【甲店】 (reply, " in words
+    assert f"当时已拒收 广告主, 签名未知({unknown.value}): 该短信已不在保存的日志里 (reply, " in words
+    assert "之后拒收 广告主【测试】(未报备) (" in words
 
 
 def test_what_the_carrier_refused_and_what_came_again_is_told(desk: Desk) -> None:

@@ -151,8 +151,8 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
     found = told(written(tmp_path / "journal", story[:2]))
     assert [one.what for one in found.events] == ["received", "held"]
     assert found.in_force == [HELD]
-    held = "marketing of the advertiser whose signature is {} is held until somebody decides, and is a refusal on 2025-11-18 12:00:00"
-    assert found.events[1].says == held.format(SHOP.value)
+    assert "be52d5b07426" in str(found.events[1].says), "nothing else is known of whom it holds"
+    assert str(found.events[1].says).endswith("is held until somebody decides, and is a refusal on 2025-11-18 12:00:00")
     found = told(written(tmp_path / "later", story))
     assert [one.what for one in found.events] == ["received", "held", "restored", "decided"]
     assert (found.in_force, found.events[-1].details["asked"]) == ([], False)
@@ -470,7 +470,45 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         Read(lambda data: "TD", lambda data: "乙店"),
         NOON + 400,
     )
-    told = [(one.what, one.says.split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")]
+    told = [
+        (one.what, found.said(one.says).split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")
+    ]
     assert [what for what, _ in told] == ["stopped", "restored", "sent", "stopped", "sent"]
     assert "somebody else's since 2025-11-11T12:00:30" in told[1][1]
     assert found.wrong == 1, "only what came after it was forgotten went against a refusal"
+
+
+def test_a_refusal_is_told_by_name_registered_or_as_its_message_had_it_and_else_why_not(tmp_path: Path) -> None:
+    """Also where the message that names it came only after the refusal."""
+    registered, written_later, gone = (
+        OptOut("advertiser", f"{hash48(name):012x}", int(NOON), "reply", 0) for name in ("甲店", "乙店", "丙店")
+    )
+    stopped = [
+        (entries.OPTOUT, returned.pack_optout(NOON, MING, one, PORT, "jia", "TD")) for one in (registered, written_later, gone)
+    ]
+    restored = (entries.RESTORED, returned.pack_restored(NOON + 90, MING, PORT, "jia", "START", (registered,)))
+    story = [*STORY[:1], *stopped, (entries.VERDICT, verdict(NOON + 60, Category.MARKETING, "乙店")), restored]
+    (tmp_path / "rules" / "registries").mkdir(parents=True)
+    (tmp_path / "rules" / "registries" / "signatures.csv").write_text("甲店,甲公司\n", encoding="utf-8")
+    config = tmp_path / "gate106.yaml"
+    config.write_text("rules: rules\n", encoding="utf-8")
+    found = trace_optouts(str(MING), config, written(tmp_path / "journal", story), NOON + 3600)
+    text = found.as_text(whole_number=False)
+    assert "marketing of advertiser 甲公司【甲店】, at once, by reply" in text
+    assert "marketing of advertiser 【乙店】 (not registered), at once, by reply" in text
+    unknown = f"advertiser, signature unknown ({gone.value}): its message is no longer in the journal"
+    assert f"marketing of {unknown}, at once, by reply" in text
+    assert "AGAINST THE REFUSAL OF marketing of advertiser 【乙店】 (not registered)" in text
+    assert registered.value not in text
+    assert written_later.value not in text
+    told_of = found.as_dict(whole_number=False)
+    first, second, third, _, last = told_of["events"]
+    assert [one["value"] for one in (first, second, third)] == [registered.value, written_later.value, gone.value]
+    assert (first["advertiser"], first["signature"], second["about_zh"]) == ("甲公司", "甲店", "广告主【乙店】(未报备)")
+    assert third["about_zh"] == f"广告主, 签名未知({gone.value}): 该短信已不在保存的日志里"
+    assert last["lifted"][0]["about_zh"] == "广告主 甲公司【甲店】"
+    assert [one["signature"] for one in told_of["in_force"]] == ["乙店", ""]
+
+
+def test_without_settings_the_registered_one_is_told_as_its_message_had_it(folder: Path) -> None:
+    assert "marketing of advertiser 【甲店】 (not registered), at once, by reply" in told(folder).as_text(whole_number=False)

@@ -101,6 +101,23 @@ def test_what_a_person_measured_nothing_for_has_their_reason() -> None:
     assert "理由: 函" in drawn
 
 
+def test_whom_the_person_refused_stands_on_paper_by_name_and_a_strangers_markup_is_text() -> None:
+    at = "2026-11-11T10:00:00+08:00"
+    written = {
+        "scope": "advertiser",
+        "value": "0" * 12,
+        "about": "advertiser 【<b>乙店】 (not registered)",
+        "about_zh": "广告主【<b>乙店】(未报备)",
+    }
+    before = {"scope": "advertiser", "value": "0" * 12}
+    person = {"refusals": [written | {"source": "reply", "since": at}], "received": [], "refused_later": [before | {"at": at}]}
+    drawn = texts(
+        paper._evidence({"message": MESSAGE | {"person": person}, "proof": PROOF, "masked": True, "consents": [], "rules": []})
+    )
+    assert "广告主【<b>乙店】(未报备) advertiser 【<b>乙店】 (not registered) (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+    assert f"2026-11-11 10:00:00 广告主 advertiser {'0' * 12}" in drawn, "a pack of an earlier gate"
+
+
 def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None:
     drawn = texts(paper._evidence({"message": MESSAGE, "proof": PROOF, "masked": True, "consents": [], "rules": []}))
     for line in (

@@ -99,8 +99,11 @@ def test_wherever_a_kill_tears_the_journal_there_are_the_decision_and_its_suppre
 def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> None:
     told = desk.decide(suppress="signature", for_s=3600)
     assert told["suppressed"]["added"] == [
-        {"scope": "signature", "value": "京选", "source": "complaint", "since": int(NOON), "until": int(NOON) + 3600}
-    ]
+        {
+            "scope": "signature", "value": "京选", "source": "complaint", "since": int(NOON), "until": int(NOON) + 3600,
+            "advertiser": "", "signature": "京选", "about": "signature 【京选】", "about_zh": "签名【京选】",
+        }
+    ]  # fmt: skip
     assert [(one["what"], one["why"]) for one in told["events"][-2:]] == [
         ("valid", "no consent"),
         ("suppressed", "signature 京选"),

@@ -100,7 +100,7 @@ CHANGES = [
     ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送; 或 2026-11-12 08:00:00 起再发"),
     ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),
     ("when: {recipient_in: vip}", "【测试】上新", "the recipient is on vip", "号码在名单 vip 上", "不发给该号码"),
-    ("when: {suppressed: true}", "【测试】上新", "refused signature 测试 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名 测试(回复退订)", "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)"),
+    ("when: {suppressed: true}", "【测试】上新", "refused signature 【测试】 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名【测试】(回复退订)", "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)"),
     ("limit: {count: 1, per: day, key: [recipient]}", "【测试】上新", "1 used of 1 per day for each recipient", "已用 1, 上限: 同一号码每天 1 条", "2026-11-12 00:00:00 起再发(届时额度空出)"),
     ("limit: {count: 1, per: 24h, key: [provider]}", "【测试】上新", "1 used of 1 per 1d for each provider", "已用 1, 上限: 同一通道商任意 24 小时内 1 条", "2026-11-12 10:00:00 起再发(届时额度空出)"),
 ]  # fmt: skip
@@ -127,11 +127,11 @@ def test_what_a_doubtful_reply_holds_is_told_with_its_end_and_is_a_refusal_after
     bench.refuses("13800250500", "signature", "测试", source="doubtful")
     held = change(bench, "it", text="【测试】上新", at=moments.moment("2026-11-07 23:59:59")[0])
     until = "a reply on 2026-11-01 00:00:00 is doubtful, until somebody decides or 2026-11-08 00:00:00"
-    assert held.why == f"signature 测试 is held: {until}"
-    assert held.why.zh == "签名 测试 暂停: 2026-11-01 00:00:00 的回复存疑, 待人工判定, 至 2026-11-08 00:00:00"
+    assert held.why == f"signature 【测试】 is held: {until}"
+    assert held.why.zh == "签名【测试】 暂停: 2026-11-01 00:00:00 的回复存疑, 待人工判定, 至 2026-11-08 00:00:00"
     later = change(bench, "it", text="【测试】上新", at=moments.moment("2026-11-08 00:00")[0])
-    assert later.why == "refused signature 测试 by doubtful on 2026-11-01 00:00:00"
-    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名 测试(存疑回复)"
+    assert later.why == "refused signature 【测试】 by doubtful on 2026-11-01 00:00:00"
+    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名【测试】(存疑回复)"
 
 
 def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Callable[..., Any]) -> None:

@@ -82,7 +82,9 @@ CASE = Named(
 PENALTY = Named("Penalty", _of(Penalty, name=str))
 REVISED = Named("Revised", Revised)
 REFUSAL_OF = {"scope": str, "value": str, "source": str, "since": int, "until": int}
-REFUSAL = Named("Refusal", REFUSAL_OF | {"kept?": str, "in_force?": bool, "port?": str})
+NAMES_OF = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
+"""Whom a refusal means, by name: policy/naming.py."""
+REFUSAL = Named("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
 BATCH = Named("Batch", _of(Batch) | {"numbers?": int, "overdue?": bool})
 WITHDRAWAL = Named("Withdrawal", Withdrawal)
 BIND = Named(

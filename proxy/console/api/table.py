@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from proxy.cases import DECISIONS
 from proxy.console.api.forms import WHY_MAX, Arg, Files, Flag, Number, OneOf, Text, Texts, Whole
-from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, ORDER, PENALTY, REFUSAL, REVISED, WITHDRAWAL
+from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, NAMES_OF, ORDER, PENALTY, REFUSAL, REVISED, WITHDRAWAL
 from proxy.desk.cased import STATES as CASE_STATES
 from proxy.desk.cased import WITHDRAWN
 from proxy.desk.penalized import LADDER
@@ -290,10 +290,10 @@ _PEOPLE = (
         "suppress.remove", "Takes refusals back.", TO, _text("scope", "Only of this scope.", 40), _text("value", "Only of this one.", 200),
         _text("source", "Only by these.", 40), WHY, answer={"to": str, "removed": [REFUSAL]},
     ),
-    _done("suppress.show", "What is suppressed for a person; the journal keeps that somebody looked.", TO,
-          answer={"to": str, "refusals": [REFUSAL], "enforced": bool}),
+    _run("suppress show", COMMANDS["suppress.show"], "What is suppressed for a person; the journal keeps that somebody looked.", TO,
+         answer={"to": str, "refusals": [REFUSAL], "enforced": bool}),
     _told("suppress.lists", "What was imported.",
-          answer={"lists": [{"scope": str, "value": str, "source": str, "expiry": int, "until": int, "newest": int, "numbers": int}]}),
+          answer={"lists": [{"scope": str, "value": str, "source": str, "expiry": int, "until": int, "newest": int, "numbers": int} | NAMES_OF]}),
     _run(
         "suppress import", COMMANDS["suppress.import"], "A list in, all of it or nothing.",
         _text("scope", "Where no column says so.", 40), _text("value", "Likewise.", 200), Arg("source", OneOf(SOURCES), "Who says so; import."),
@@ -326,7 +326,7 @@ _PEOPLE = (
         answer={"to?": str, "advertiser?": str, "category?": str, "enforced?": bool, "batches?": [BATCH]},
     ),
     _run("consent export", COMMANDS["consent.export"], "Consents as CSV with whole numbers.", WHY, out="--out", media=CSV),
-    _done("subject.show", "All that is known of a person; the journal keeps that somebody looked.", TO, UNMASKED, WHY_LOOKS, answer=object),
+    _run("subject show", COMMANDS["subject.show"], "All that is known of a person; the journal keeps that somebody looked.", TO, UNMASKED, WHY_LOOKS, answer=object),
     _run("subject export", Permission.TAKE_OUT, "All that is known of a person, to be handed to them, as a ZIP; the journal keeps that.",
          TO, UNMASKED, WHY, out="--out", media=ZIP),
     _done("subject.erase", "Forgets a person.", TO, WHY, answer={"to": str, "gone": object, "stays": [object]}),
@@ -393,7 +393,9 @@ NOT_HERE: Mapping[str, str] = {
     "journal.put": "likewise",
     "look": "what programs say before they look; they do it here, too",
     "subject.recycled": "subject recycled reads the file",
+    "subject.show": "subject show searches the journal for names, too",
     "suppress.export": "suppress export makes it a file",
     "suppress.import": "suppress import reads the file",
+    "suppress.show": "suppress show searches the journal for names, too",
 }
 """Commands of the socket that have no path of their own, and why."""

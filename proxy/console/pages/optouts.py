@@ -16,6 +16,7 @@ from proxy.console import forms
 from proxy.console.asking import CannotAsk
 from proxy.console.page import Page, Visit
 from proxy.number import NotARecipient, recipient_of
+from proxy.policy.naming import nameless
 from proxy.roles import Permission
 from proxy.state.consented import STATES
 from proxy.state.facts import SCOPES
@@ -39,7 +40,7 @@ async def _person(visit: Visit, to: str, problem: str = "") -> Response:
         problem = visit.t("bad_number")
     elif to:
         try:
-            told = await visit.ask("subject.show", to=to)
+            told = await _named(visit, to, await visit.ask("subject.show", to=to))
         except CannotAsk as error:
             problem = forms.beside(error)
     scopes = [(one, visit.t.of("scope", one)) for one in SCOPES]
@@ -54,6 +55,17 @@ async def _person(visit: Visit, to: str, problem: str = "") -> Response:
         untils=UNTIL,
         now=visit.house.wall(),
     )
+
+
+async def _named(visit: Visit, to: str, told: dict[str, Any]) -> dict[str, Any]:
+    """With names from the journal, which a program reads, where the gate knows a sender by a hash alone."""
+    if not any(map(nameless, (*told["refusals"], *told["received"]))):
+        return told
+    try:
+        named: dict[str, Any] = (await visit.run("subject", "show", f"--to={to}", "--json", fine=(0,))).json
+    except CannotAsk:
+        return told
+    return named
 
 
 def _is_number(said: str) -> bool:
