@@ -23,8 +23,9 @@ from proxy.archive.ahead import Ahead, Stale, Stretch
 from proxy.desk import answered, entries, returned
 from proxy.desk.disk import OsDisk
 from proxy.desk.heard import unpack_heard
-from proxy.desk.meant import CANDIDATES_S, Against, Claim, PersonHistory
+from proxy.desk.meant import CANDIDATES_S, Against, Claim
 from proxy.desk.optouts import in_order
+from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of

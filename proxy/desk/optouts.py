@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 from proxy.desk import consents, doubtful, entries, operated, returned
 from proxy.desk.heard import Heard, unpack_heard
-from proxy.desk.meant import Findings, Key, PersonHistory
+from proxy.desk.meant import Findings, Key
 from proxy.desk.optout_lists import KINDS, Lists, Named
 from proxy.desk.optout_story import About, Event, Says, Trace, by_value, iso, key, local, printable, scope, until
+from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import Record
 from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of

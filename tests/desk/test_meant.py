@@ -11,7 +11,8 @@ from proxy.desk import answered, entries, operated, returned
 from proxy.desk.consents import Person, pack_person
 from proxy.desk.doubtful import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful
 from proxy.desk.heard import Heard, pack_heard
-from proxy.desk.meant import Findings, PersonHistory, digits_of
+from proxy.desk.meant import Findings, digits_of
+from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import Record
 from proxy.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.recipient import Entry, OptOut

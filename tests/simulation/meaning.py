@@ -16,7 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.desk.journal import read
-from proxy.desk.meant import PersonHistory, digits_of, related
+from proxy.desk.meant import digits_of, related
+from proxy.desk.person_history import PersonHistory
 from proxy.state.mailbox import UNOWNED
 from tests.simulation.nouns import NOBODYS, PEOPLE, PORTS, WORDS, Broken, Deliver, Submit
 
