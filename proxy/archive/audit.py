@@ -170,8 +170,8 @@ class Audit:
                 self._claimants.move_to_end(person)
         found = []
         due, self._due = self._due, []
-        for one in due:
-            found += self._settled(one, at_once=until_s is None)
+        for waiting in due:
+            found += self._settled(waiting, at_once=until_s is None)
         return found
 
     @property

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
 
 import structlog
 
@@ -30,8 +29,8 @@ FIRST_S = 2.0
 """A gate that has just started has other things to do."""
 STOP_S = 2.0
 NICE = 19
-WORDS_MAX = 1000
-"""Of what it said last: characters."""
+LINE_BYTES_MAX = 1 << 24
+"""Of what it found in a second: some 80,000 messages."""
 
 
 class Auditor:
@@ -47,7 +46,7 @@ class Auditor:
             sys.executable, "-m", "proxy", "optout", "audit", "--follow", "--since", f"{self._began:.3f}", "--config", str(config),
         ]  # fmt: skip
         self._hidden = worker_variable
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def lag_s(self) -> float:
@@ -78,23 +77,30 @@ class Auditor:
             return
         assert process.stdout is not None
         assert process.stderr is not None
-        while line := await asyncio.to_thread(process.stdout.readline):
-            self._heard(line)
-        said = (await asyncio.to_thread(_rest, process.stderr)).strip().splitlines()
+        lines = asyncio.StreamReader(LINE_BYTES_MAX)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), process.stdout
+        )
+        try:
+            while line := await lines.readline():
+                self._heard(line)
+        finally:
+            transport.close()
+        said = (await asyncio.to_thread(process.stderr.read)).decode("utf-8", "replace").strip().splitlines()
         code = await asyncio.to_thread(process.wait)
         self.failed = (said[-1].removeprefix("gate106: ") if said else f"it ended with {code}") if code else ""
         self._process = None
 
-    def _begin(self) -> subprocess.Popen[str]:
+    def _begin(self) -> subprocess.Popen[bytes]:
         hidden = self._hidden
         bare = {name: value for name, value in os.environ.items() if name != hidden and not name.startswith("GATE106_TOKEN")}
         process = subprocess.Popen(  # noqa: S603 # our own program
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare, text=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare
         )
         os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         return process
 
-    def _heard(self, line: str) -> None:
+    def _heard(self, line: bytes) -> None:
         try:
             told = json.loads(line)
             found, behind = told["found"], told["behind"]
@@ -121,7 +127,3 @@ class Auditor:
     def notes(self) -> list[str]:
         """For /readyz."""
         return [f"audit of opt-outs: it does not stay up: {self.failed}"] if self.failed and self._process is None else []
-
-
-def _rest(stream: IO[str]) -> str:
-    return stream.read()[-WORDS_MAX:]

@@ -56,7 +56,8 @@ def test_a_journal_that_grows_is_followed(written: Written) -> None:
     story = Story().sent("甲店").after(60)
     written.add(story)
     audit = audit_of(written.disk)
-    assert audit.read_on(0.0, 1.0) == []
+    found = audit.read_on(0.0, 1.0)
+    assert found == []
     for step in (lambda: story.says("TD"), lambda: story.after(60).sent("乙店", OTHER), lambda: story.sent("甲店", OTHER)):
         start = len(story.records)
         step()
