@@ -33,7 +33,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     heldoff    who guessed wrong too often           private    no core, no file for others
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside);
                revising_together: of gates on one store; agreed (whose decision counts), agreeing (what the store has of it)
-    consents   files of them, what becomes of them    names      the key by which who was forgotten is known again
+    consents   files of them, replies that are one, what becomes of them    names      the key by which who was forgotten is known again
     roles      who may do what, in one table         approvals  what waits for a second person
     hints      what a provider is told to do about a refusal        said  one sentence in both languages
     phrasebook what the gate says, in Chinese: sentences.yaml in each room, for whoever shows it (the console, the API, check);

@@ -1,20 +1,32 @@
 """Consents: files of them on their way in, and what becomes of them and of persons, live and replayed alike.
 
-In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, in order. Out: batches with their numbers once all of a file is there and is
-what was sent; persons taken out of them. Never: half a file; the journal, the clock.
+In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, CONSENT_REPLY, in order. Out: batches with their numbers once all of a
+file is there and is what was sent; persons put into batches by their reply, and taken out of them. Never: half a file; the journal, the clock.
+
+**Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
+Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:
+what was taken back or refused on the same day stays so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 from pyroaring import BitMap
 
 from proxy.desk import consents, doubtful, entries
-from proxy.desk.consents import ConsentFile, Event, Person
+from proxy.desk.consents import ConsentFile, ConsentReply, Event, Person, Terms
+from proxy.message import Category
+from proxy.policy import RuleSet, consent_answer, declared_words
+from proxy.policy.moments import DAY_S, OFFSET_S
+from proxy.policy.text import normal_signature
+from proxy.recipient import Entry
+from proxy.replies import Heard, from_port
 from proxy.state import EmbeddedStore, record
-from proxy.state.consented import Batch, Consented
+from proxy.state.consent_given import ConsentGiven, give_consent
+from proxy.state.consented import BY_REPLY, Batch, Consented, TooManyBatches
+from proxy.state.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.withdrawn import Withdrawal, withdraw
 
 
@@ -174,3 +186,107 @@ class PersonSays:
 
     def unwritten(self) -> bool:
         return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+# --------------------------------------------------------------------------------------------------------------- by reply
+
+WORDS_MAX = 1_000
+"""Characters of a request's registered text that are kept."""
+BY_SETTING = "consent_by_reply: accept"
+"""Who has reviewed what is accepted at once."""
+
+
+def newest_from(data: bytes, port: str, now: float) -> Entry | None:
+    """The newest message from a port that a reply may refer to; None where two of one second are."""
+    there = from_port(data, port, now)
+    newest = there[-1] if there else None
+    return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
+
+
+class ConsentByReply:
+    """Comes right behind a reply: the consent that it is (a Change)."""
+
+    __slots__ = ("recipient", "said", "_heard", "_rules", "_consented", "_accepts", "_then")
+
+    def __init__(
+        self, heard: Heard, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
+    ) -> None:
+        """``accepts``: it counts at once, else once it is reviewed."""
+        self.recipient = heard.recipient
+        self.said: ConsentReply | None = None
+        self._heard, self._rules, self._consented, self._accepts, self._then = heard, rules, consented, accepts, then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.said, heard = None, self._heard
+        request = newest_from(data, heard.port, now) if heard.kind == "reply" else None
+        word = consent_answer(heard.text, request)
+        if request is None or not word or any(one.request == request.id for one in record.consents_given(data)):
+            return data
+        self.said = self._consent(request, word, now)
+        return data if self.said is None else consented_record(data, self.said)
+
+    def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
+        """None where the request is registered no more, or there is no room for its batch."""
+        heard, registry, consented = self._heard, self._rules.registry, self._consented
+        known = registry.templates.requests_of(request.signature, heard.provider)
+        rows = [one for one in known if declared_words(one.text) == request.consent] or known
+        if not rows:
+            return None
+        advertiser = registry.advertiser_of(request.signature)
+        if advertiser == f"{request.signature:012x}":
+            advertiser = normal_signature(rows[0].signature)
+        terms = Terms(advertiser, Category.MARKETING.word, _day_of(now), 0, ", ".join(one.name for one in rows)[:WORDS_MAX])
+        wording, reviewer = " / ".join(one.text for one in rows)[:WORDS_MAX], BY_SETTING if self._accepts else ""
+        batch = consented.of_replies(terms, heard.provider, wording, reviewer)
+        try:
+            consented.make_room(batch is None)
+        except TooManyBatches:
+            return None
+        number = batch.number if batch is not None else consented.numbered.behind(consented.highest)[0]
+        said = ConsentReply(
+            now, self.recipient, number, terms, wording, heard.provider, heard.port, request.signature, request.id, request.time,
+            heard.text, word, reviewer,
+        )  # fmt: skip
+        if batch is None:  # empty until this is written: the next reply finds it
+            consented.put(batch_of(said))
+        return said
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return (entries.CONSENT_REPLY, consents.pack_reply(self.said)) if self.said is not None else None
+
+    def done(self, recorded: int) -> None:
+        if self.said is not None:
+            consented_beside(self._consented, self.said)
+            self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.said is not None
+
+
+def _day_of(now: float) -> int:
+    """When the local day began."""
+    return int(now) - (int(now) + OFFSET_S) % DAY_S
+
+
+def consented_record(data: bytes, said: ConsentReply) -> bytes:
+    """The person's record after it."""
+    return give_consent(
+        data,
+        ConsentGiven(int(said.time), said.requested, said.request, said.signature, said.batch, said.port, said.text),
+    )
+
+
+def consented_beside(consented: Consented, said: ConsentReply) -> None:
+    """Puts the person into the batch of the reply."""
+    if consented.find(said.batch) is None:
+        consented.put(batch_of(said))
+    consented.add(said.batch, said.recipient >> CHUNK_BITS, BitMap((said.recipient & LOW_MASK,)))
+
+
+def batch_of(said: ConsentReply) -> Batch:
+    """The batch that a first reply makes; its proof is the registered text of the request."""
+    at, accepted = int(said.time), bool(said.reviewer)
+    return Batch(
+        said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",
+        "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, said.reviewer, wording=said.wording,
+    )  # fmt: skip

@@ -17,10 +17,12 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Protocol
 
+from proxy.consents import ConsentByReply
 from proxy.desk.doubtful import Context, pack_doubtful
 from proxy.desk.named import NAMES_A_RECORD_MAX
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
+from proxy.policy import agreed
 from proxy.recipient import OptOut
 from proxy.relay import Relay
 from proxy.replies import KINDS, Confirmation, Doubts, Heard, Naming, RefusedSaid, ReplyTo, Widening, understood, widened
@@ -61,6 +63,8 @@ class Manners:
     """``hold``: a doubtful reply holds marketing until somebody decides about it; ``pass``: it does not."""
     doubtful_then: str = "refuse"
     """What such a hold becomes after 7 days without a decision: ``refuse`` or ``pass``."""
+    accepts_consent: bool = False
+    """Whether a consent by reply counts at once; else once it is reviewed."""
 
 
 class Hearing:
@@ -96,7 +100,8 @@ class Hearing:
         self.learn_names()
         to = self.port_of(port, owner, prefix)
         heard = Heard(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
-        if not said.depends and said.kind == "none":
+        consents = deliver.state == "readable" and agreed(deliver.text) != ""
+        if not said.depends and said.kind == "none" and not consents:
             heard.kind = KINDS[said.kind]
             return heard
         try:
@@ -112,6 +117,9 @@ class Hearing:
             self._relay.change(RefusedSaid(heard, self._text_of))
         if self.manners.widen_after:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
+        if consents:
+            relay, accepts = self._relay, self.manners.accepts_consent
+            relay.change(ConsentByReply(heard, relay.rules, relay.store.listed.consented, accepts, self._consented))
         return heard
 
     def learn_names(self) -> None:
@@ -164,6 +172,10 @@ class Hearing:
     def _widened(self, owner: str, change: Widening) -> None:
         assert change.opt_out is not None
         self._tally.optouts["reply", change.opt_out.scope, owner] += 1
+
+    def _consented(self, change: ConsentByReply) -> None:
+        assert change.said is not None
+        self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
 
     def _restored(self, heard: Heard) -> None:
         self._tally.restores[heard.provider,] += 1

@@ -136,7 +136,8 @@ class Judging:
             transit.takes = verdict.takes
             for take in verdict.takes:
                 self.store.counters.take(take, at)
-        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template)
+        consent = self.rules.consent_words(message, verdict.facts)
+        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template, consent)
 
     def failed(self, message: Message, error: Exception) -> Verdict:
         """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""

@@ -239,7 +239,7 @@ class Parts:
                 late = said.reason.name in RULE_REASONS
                 judging.refuse(transit, _late_breach(said.reason) if late else said.reason)
                 return data
-            packed = _entry_of(leader, message, said)
+            packed = _entry_of(leader, message, said, judging.rules.consent_words(message, said.facts))
         lane = leader.lane if leader.lane is not None and leader.lane.up else judging.routes.lane(message, verdict)
         if lane is None or not lane.hold(transit.category):
             judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
@@ -449,9 +449,9 @@ def _taken(long: LongMessage[Transit], leader: Transit) -> tuple[Take, ...]:
     return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 
 
-def _entry_of(leader: Transit, message: Message, verdict: Verdict) -> bytes:
+def _entry_of(leader: Transit, message: Message, verdict: Verdict, consent: int) -> bytes:
     """The message's entry as the whole text has it: its notice may stand in the last part."""
-    return pack_entry(leader.entry_id, leader.entry_time, verdict.facts, message.sender, verdict.template)
+    return pack_entry(leader.entry_id, leader.entry_time, verdict.facts, message.sender, verdict.template, consent)
 
 
 def _late_breach(reason: Reason) -> Reason:

@@ -28,11 +28,12 @@ class Entry(NamedTuple):
     template: int  # 32 bit
     keyword: int  # hash16, 0 = none
     state: int  # EntryState
+    consent: int = 0  # the code of the words a consent request declares (policy/consent_reply.py), 0 = none
 
     def pack(self) -> bytes:
         """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        number, time, signature, provider, port, category, subcategory, template, keyword, state = self
-        flags = signature << 16 | subcategory << 4 | category << 2 | state
+        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent = self
+        flags = signature << 16 | consent << 11 | subcategory << 4 | category << 2 | state
         return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
 
     @classmethod
@@ -49,18 +50,21 @@ class Entry(NamedTuple):
             cls,
             (
                 first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
+                second >> 11 & 31,
             ),
         )  # fmt: skip
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
+"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, 1 spare, subcategory 6, category 2, state 2), time, provider, port,
+template."""
 _pack_entry = ENTRY.pack
 
 
-def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int) -> bytes:
+def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int, consent: int = 0) -> bytes:
     """The packed Entry of a message that goes out, in state OPEN: without the Entry, for every message needs one."""
-    return _pack_entry(number << 16 | facts.keyword_hash, facts.packed, time, sender.provider_hash, sender.port_hash, template)
+    flags = facts.packed | consent << 11
+    return _pack_entry(number << 16 | facts.keyword_hash, flags, time, sender.provider_hash, sender.port_hash, template)
 
 
 CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written

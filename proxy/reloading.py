@@ -126,4 +126,5 @@ def manners_of(settings: Settings) -> Manners:
     """What a refusal by reply means."""
     optout = settings.optout
     confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
-    return Manners(optout.widen_after, optout.widen_days, confirm, settings.doubtful_replies, settings.doubtful_then)
+    accepts = settings.consent_by_reply == "accept"
+    return Manners(optout.widen_after, optout.widen_days, confirm, settings.doubtful_replies, settings.doubtful_then, accepts)

@@ -16,7 +16,7 @@ from typing import Protocol
 from proxy import consents as consents_of
 from proxy import listing
 from proxy.changes import Effect
-from proxy.consents import beside_changed, person_changed
+from proxy.consents import beside_changed, consented_beside, consented_record, person_changed
 from proxy.desk import (
     cased,
     consents,
@@ -53,13 +53,13 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION,
+    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION, entries.CONSENT_REPLY,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
 counted of providers."""
 PERSONAL = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID, entries.DOUBTFUL,
-    entries.DECISION,
+    entries.DECISION, entries.CONSENT_REPLY,
 })  # fmt: skip
 """What is about one person, and changes their record; and what is decided about such records."""
 
@@ -220,6 +220,10 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
         befell = consents.unpack_person(item.body)
         store.say(befell.recipient, lambda data: person_changed(data, befell))
         beside_changed(store, befell)
+    elif item.kind == entries.CONSENT_REPLY:
+        agreed = consents.unpack_reply(item.body)
+        store.say(agreed.recipient, lambda data: consented_record(data, agreed))
+        consented_beside(store.consented, agreed)
     elif item.kind == entries.SUPPRESSED:
         ordered = operated.unpack_suppressed(item.body)
         store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))

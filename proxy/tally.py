@@ -67,6 +67,7 @@ class Tally:
         self.mailbox_dropped = _ints()  # provider, reason
         self.optouts = _ints()  # source, scope, provider
         self.restores = _ints()  # provider
+        self.consent_replies = _ints()  # provider, state
         self.complaints = _ints()  # provider, validity
         self.confirmations = _ints()  # provider, result
         self.unknown_region = _ints()  # provider

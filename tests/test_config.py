@@ -247,6 +247,7 @@ def test_no_password_is_ever_shown() -> None:
         (SMALL + "optout: {widen_after: -1}\n", "gate106.yaml:19: optout.widen_after: must be a whole number from 0 to 64, not -1"),
         (SMALL + "doubtful_replies: wait\n", "gate106.yaml:19: unknown doubtful_replies 'wait' (one of hold, pass)"),
         (SMALL + "doubtful_then: hold\n", "gate106.yaml:19: unknown doubtful_then 'hold' (one of refuse, pass)"),
+        (SMALL + "consent_by_reply: always\n", "gate106.yaml:19: unknown consent_by_reply 'always' (one of accept, review)"),
         (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm)"),
         (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
         (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
@@ -397,6 +398,11 @@ def test_a_doubtful_reply_holds_and_then_refuses_where_nothing_is_said() -> None
     assert (read(SMALL).doubtful_replies, read(SMALL).doubtful_then) == ("hold", "refuse")
     lenient = read(SMALL + "doubtful_replies: pass\ndoubtful_then: pass\n")
     assert (lenient.doubtful_replies, lenient.doubtful_then) == ("pass", "pass")
+
+
+def test_a_consent_by_reply_waits_for_a_review_where_nothing_is_said() -> None:
+    assert read(SMALL).consent_by_reply == "review"
+    assert read(SMALL + "consent_by_reply: accept\n").consent_by_reply == "accept"
 
 
 def test_the_keys_that_a_journal_is_sealed_with_are_files_beside_the_settings_and_the_first_is_the_one_that_seals() -> None:

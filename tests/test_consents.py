@@ -11,7 +11,7 @@ from pyroaring import BitMap
 from proxy import policy
 from proxy.consents import Incoming, NotWhole, PersonSays, apply_event
 from proxy.desk import consents, entries, itself
-from proxy.desk.consents import ConsentFile, Event, Person, Terms
+from proxy.desk.consents import ConsentFile, ConsentReply, Event, Person, Terms
 from proxy.desk.journal import Record
 from proxy.message import Category, Content, Message, Sender
 from proxy.recipient import OptOut
@@ -26,6 +26,11 @@ rules:
   - {id: needs-consent, when: {category: marketing, consent: [absent, expired, revoked, unreviewed]}, then: reject, reason: consent-missing}
 """
 SIGNATURES = "signature,advertiser,group,provider,port,state,from,to\n测试,甲公司,,,,approved,,\n乙店,乙公司,,,,approved,,\n"
+
+
+REPLY = ConsentReply(
+    1.5, LI, 7, Terms("甲公司", "marketing", NOW, 0, "ask"), "同意请回Y", "jia", "1069001", 2**48 - 1, 2**48 - 1, NOW, "ｙ", "Y", "",
+)  # fmt: skip
 
 
 class Desk:
@@ -237,8 +242,9 @@ def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk
         (consents.pack_event, consents.unpack_event, Event(1.5, "whole", (1, 2), "li", "x", "ab", 7, 3)),
         (consents.pack_person, consents.unpack_person, Person(1.5, LI, "withdrawn", "li", "x", "甲", "loan")),
         (consents.pack_person, consents.unpack_person, Person(1.5, LI, "erased", "li", "x", name=1 << 63)),
+        (consents.pack_reply, consents.unpack_reply, REPLY),
     ],
-    ids=["file", "event", "person", "erased"],
+    ids=["file", "event", "person", "erased", "reply"],
 )
 def test_a_record_reads_back_as_it_was_written(body) -> None:
     pack, unpack, value = body
@@ -247,4 +253,5 @@ def test_a_record_reads_back_as_it_was_written(body) -> None:
 
 def test_a_record_of_a_person_shows_no_number() -> None:
     assert str(LI) not in repr(Person(1.5, LI, "withdrawn", "li", "x"))
+    assert str(LI) not in repr(REPLY)
     assert str(LI) not in repr(consents.unpack_chunk(consents.pack_chunk(1, 2, 3, BitMap((4,)).serialize())))

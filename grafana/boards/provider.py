@@ -209,10 +209,16 @@ def _people(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield bars(
         say("退订与恢复", "Refusals and restores"),
-        say("所选时间内针对它的退订，按范围；以及恢复。", "Refusals of its messages in the time shown, by scope; and those that were taken back."),
+        say(
+            "所选时间内针对它的退订，按范围；以及恢复和短信回复的同意。",
+            "Refusals of its messages in the time shown, by scope; those that were taken back; and consents by reply.",
+        ),
         f"sort_desc(sum by (scope) (increase(gate106_optouts_total{{{ITS}}}[$__range])))",
         "{{scope}}", unit="short", span=8, height=7,
-        beside={say("恢复", "taken back"): f"sum(increase(gate106_restores_total{{{ITS}}}[$__range]))"},
+        beside={
+            say("恢复", "taken back"): f"sum(increase(gate106_restores_total{{{ITS}}}[$__range]))",
+            say("同意", "consents"): f"sum(increase(gate106_consent_replies_total{{{ITS}}}[$__range]))",
+        },
     )  # fmt: skip
     yield lines(
         say("未知归属地占比", "Share of unknown region"),

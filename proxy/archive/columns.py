@@ -70,6 +70,7 @@ class Reader:
             entries.SAID: self._confirmed,
             entries.SUPPRESSED: self._officer,
             entries.PERSON: self._befell,
+            entries.CONSENT_REPLY: self._consented,
             entries.RULES: self._named,
         }
 
@@ -189,6 +190,17 @@ class Reader:
         state = f"{said.event} {about}".strip()
         return (Row(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state=state),)
 
+    def _consented(self, record: Record) -> Sequence[Row]:
+        said = consents.unpack_reply(record.body)
+        text = said.text.encode("utf-8", "replace").decode()
+        state = f"{said.terms.advertiser}, {said.terms.category}"
+        return (
+            Row(
+                said.recipient, _ms(said.time), record.sequence, 0, "consented", said.provider, port=said.port, text=text,
+                message=said.request, state=state,
+            ),
+        )  # fmt: skip
+
     def _officer(self, record: Record) -> Sequence[Row]:
         said = operated.unpack_suppressed(record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
@@ -224,6 +236,7 @@ _WHOSE: dict[int, Callable[[bytes], int]] = {
     entries.SAID: lambda body: returned.unpack_said(body).recipient,
     entries.SUPPRESSED: lambda body: operated.unpack_suppressed(body).recipient,
     entries.PERSON: lambda body: consents.unpack_person(body).recipient,
+    entries.CONSENT_REPLY: lambda body: consents.unpack_reply(body).recipient,
 }
 
 

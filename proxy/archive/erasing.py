@@ -35,7 +35,7 @@ from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 
 KEPT_S = 183 * 86_400.0
 """What is sent must be kept for six months (通信短信息服务管理规定); until then it may only lie there."""
-REFUSALS = ("stopped", "restored", "confirmed", "officer")
+REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
 """Kinds of rows that stay, by the hash alone."""
 
 

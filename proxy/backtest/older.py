@@ -17,7 +17,7 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from proxy.backtest.turns import turns_since
-from proxy.desk import entries, operated, returned
+from proxy.desk import consents, entries, operated, returned
 from proxy.desk.disk import Disk
 from proxy.desk.segment import Record
 from proxy.listing import key_of
@@ -48,7 +48,7 @@ def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
             said = operated.unpack_suppressed(item.body)
             _put_back(store, said.recipient, said.lifted, moment)
     _lists(store, disk, moment)
-    _consents(store, moment)
+    _consents(store, disk, moment)
     return store
 
 
@@ -99,8 +99,12 @@ def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
                     store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
 
 
-def _consents(store: SqliteStore, moment: float) -> None:
+def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
+    for item in records_since(disk, moment):
+        if item.kind == entries.CONSENT_REPLY:
+            said = consents.unpack_reply(item.body)
+            store.consented.take_out(said.batch, said.recipient)
     for batch, _ in store.consented.batches():
         if batch.imported >= moment:
             store.consented.drop(batch.number)

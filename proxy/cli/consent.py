@@ -237,10 +237,24 @@ def lines_about(told: Mapping[str, Any]) -> list[str]:
             f"{told['to']}: agreed to {whose} on {when(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
+        lines += [f"  {line}" for line in _lines_of(one)]
     for one in told["withdrawn"]:
         whose = f"{one['advertiser'] or 'all advertisers'}, {one['category'] or 'all categories'}"
         lines.append(f"{told['to']}: took back {whose} on {when(one['time'])}")
     return lines or [f"{told['to']}: no consent is known"]
+
+
+def _lines_of(one: Mapping[str, Any]) -> list[str]:
+    """What proves a consent by reply, and what ended it."""
+    lines = []
+    if (reply := one.get("reply")) is not None:
+        lines.append(
+            f"replied “{reply['text']}” to {reply['port']} on {when(reply['time'])}, to message {reply['message']} of "
+            f"{when(reply['requested'])}: {one['wording']}"
+        )
+    if (ended := one.get("ended")) is not None:
+        lines.append(f"ended by the {ended['by']} of {when(ended['time'])}")
+    return lines
 
 
 @app.command("review", epilog='Example: gate106 consent review 7 8 --verdict accepted --why "the form is signed"')

@@ -244,10 +244,23 @@ def _given(control: Path, found: Found, names: set[str]) -> list[dict[str, Any]]
             "advertiser": one["advertiser"], "category": one["category"], "state": one["state"], "since": moments.local(one["given"]),
             "until": moments.local(one["until"]) if one["until"] else "", "proof": f"SHA-256 {one['proof']}" if one["proof"] else "",
             "reviewed_by": one["reviewer"], "source": one["source"], "file": one["file"],
+            **_by_reply(one),
         }
         for one in told["consents"]
-        if one["given"] <= at and one["advertiser"] in names
+        if one.get("reply", {"time": one["given"]})["time"] <= at and one["advertiser"] in names
     ]  # fmt: skip
+
+
+def _by_reply(one: dict[str, Any]) -> dict[str, Any]:
+    """What proves a consent by reply, and what ended it."""
+    from proxy.policy import moments
+
+    times = ("time", "requested")
+    found: dict[str, Any] = {"wording": one["wording"]} if one["wording"] else {}
+    for name in ("reply", "ended"):
+        if name in one:
+            found[name] = {key: moments.local(value) if key in times else value for key, value in one[name].items()}
+    return found
 
 
 def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
 RELOADED = (
-    "http.metrics_allow", "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "retention", "people",
-    "revisions.four_eyes",
+    "http.metrics_allow", "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
+    "people", "revisions.four_eyes",
 )  # fmt: skip
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
@@ -108,6 +108,10 @@ MEANINGS = {
         "`hold`: the marketing that it may refuse waits; `pass`: it goes on"
     ),
     "doubtful_then": "what becomes of such a hold if nobody decides within 7 days: `refuse`: a refusal; `pass`: it ends",
+    "consent_by_reply": (
+        "what a person's answer to a registered consent request is ([Consent by reply](messages.md#consent-by-reply)): `review`: a consent "
+        "that waits for a review; `accept`: one that counts at once"
+    ),
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",

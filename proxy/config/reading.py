@@ -150,6 +150,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         optout=_optout(top.below("optout")),
         doubtful_replies=top.word("doubtful_replies", ("hold", "pass"), "hold"),
         doubtful_then=top.word("doubtful_then", ("refuse", "pass"), "refuse"),
+        consent_by_reply=top.word("consent_by_reply", ("accept", "review"), "review"),
         revisions=revisions_of(top.below("revisions"), home_of(store, journal)),
         people=tuple(person_of(row) for row in top.rows("people", PEOPLE_MAX)),
     )

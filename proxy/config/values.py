@@ -299,5 +299,6 @@ class Settings:
     optout: OptOutReplies
     doubtful_replies: str  # hold | pass
     doubtful_then: str  # refuse | pass
+    consent_by_reply: str  # accept | review
     revisions: RuleRevisions
     people: tuple[Person, ...]

@@ -1,9 +1,9 @@
-"""Consents: who agreed to what, and what became of it, as journal records and back: kinds 41 to 44. Each says who, when and why.
+"""Consents: who agreed to what, and what became of it, as journal records and back: kinds 41 to 44 and 56. Each says who, when and why.
 
 In: batches, numbers in chunks, decisions. Out: bodies and values. Never: files, a clock. A kind's layout never changes.
 
 A file comes as CONSENT_FILE (its batches and their proof), CONSENTS (a chunk of numbers, as often as needed), and the event ``whole``.
-Without the last nothing of it happened. What befell one person comes alone: PERSON.
+Without the last nothing of it happened. What befell one person comes alone: PERSON; so does a consent by reply: CONSENT_REPLY.
 """
 
 from __future__ import annotations
@@ -85,6 +85,25 @@ class Person(NamedTuple):
     name: int = 0  # of ``erased``: the number under the key of the house (archive.keys)
 
 
+@about_people
+class ConsentReply(NamedTuple):
+    """A person answered a registered consent request with a word that it declares: the consent, and what proves it."""
+
+    time: float  # of the reply
+    recipient: int
+    batch: int  # the number of its batch, which this record makes where it is not known
+    terms: Terms  # the batch's; ``version``: the name of the request's template
+    wording: str  # the registered text of the request
+    provider: str
+    port: str
+    signature: int  # hash48, of the request
+    request: int  # the request's entry id
+    requested: int  # when it was sent
+    text: str  # of the reply
+    word: str  # as it was understood
+    reviewer: str  # the setting that accepts it at once; empty: it waits for a review
+
+
 def pack_file(one: ConsentFile) -> bytes:
     return _packed(one.time, one[1:])
 
@@ -120,6 +139,16 @@ def pack_person(one: Person) -> bytes:
 def unpack_person(body: bytes) -> Person:
     time_ms, recipient = _PERSON.unpack_from(body)
     return Person(time_ms / 1000, recipient, *_words(body[_PERSON.size :]))
+
+
+def pack_reply(one: ConsentReply) -> bytes:
+    return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
+
+
+def unpack_reply(body: bytes) -> ConsentReply:
+    time_ms, recipient = _PERSON.unpack_from(body)
+    batch, terms, *rest = _words(body[_PERSON.size :])
+    return ConsentReply(time_ms / 1000, recipient, batch, Terms(*terms), *rest)
 
 
 def _packed(time: float, values: Sequence[Any]) -> bytes:

@@ -38,7 +38,8 @@ PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
 HEARD = 50  # heard.py
 NAMED = 51  # named.py
 DOUBTFUL, DECISION = 52, 53  # doubtful.py
-# 54 to 56 are allotted: REPLY_PATH, PROBE, CONSENT_REPLY
+CONSENT_REPLY = 56  # consents.py
+# 54 and 55 are allotted: REPLY_PATH, PROBE
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -52,7 +53,7 @@ KINDS = {
     REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    NAMED: "named",
+    NAMED: "named", CONSENT_REPLY: "consent-reply",
     DOUBTFUL: "doubtful", DECISION: "decision",
 }  # fmt: skip
 KEEP_S = 30 * 86_400

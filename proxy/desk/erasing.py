@@ -45,6 +45,7 @@ from proxy.number import NotARecipient, about_people, recipient_of
 STAYS = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.SUPPRESSED, entries.LISTING, entries.LISTED, entries.LISTING_DONE,
     entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.PERSON, entries.TOLD, entries.CASED, entries.OPERATED,
+    entries.CONSENT_REPLY,
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""

@@ -26,7 +26,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 from proxy.policy import moments
 from proxy.policy.telling import FEATURES
 from proxy.shown import plain
-from proxy.wording import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
+from proxy.wording import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 
 FONT, LATIN = "STSong-Light", "Helvetica"
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
@@ -113,7 +113,7 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
     yield _table(
         ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
         [
-            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], one["proof"])
+            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one))
             for one in said["consents"]
         ],
         "没有登记的同意 No consent is registered",
@@ -250,6 +250,19 @@ def _standing(penalty: Mapping[str, Any]) -> str:
 
 def _when(at: float) -> str:
     return moments.local(at) if at else ""
+
+
+def _proof_of(one: Mapping[str, Any]) -> str:
+    """What proves a consent, by reply or not, and what ended it."""
+    proof = str(one["proof"])
+    if (reply := one.get("reply")) is not None:
+        proof += (
+            f"; 回复 reply “{reply['text']}” {_stamp(reply['time'])} → {reply['port']}; "
+            f"请求 request {reply['message']}, {_stamp(reply['requested'])}: {one['wording']}"
+        )
+    if (ended := one.get("ended")) is not None:
+        proof += f"; 终止于 ended {_stamp(ended['time'])} ({both(ended['by'], ENDS)})"
+    return proof
 
 
 def _stamp(written: str) -> str:

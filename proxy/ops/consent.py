@@ -22,6 +22,7 @@ from proxy.message import Category
 from proxy.number import Number
 from proxy.ops.args import each
 from proxy.ops.chunks import hear_numbers, put_in_force
+from proxy.ops.consented import of_person, told
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -62,11 +63,6 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
         "consent.withdraw": asked.withdraw,
         "consent.export": asked.give,
     }
-
-
-def told(batch: Batch, numbers: int | None = None) -> dict[str, Any]:
-    """A batch, for programs and people."""
-    return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
 def _name(who: str) -> str:
@@ -136,7 +132,7 @@ class _Consent:
         _, data = (await gate.store.load([person]))[person]
         return {
             "to": str(Number(person)),
-            "consents": [told(batch) for batch in gate.store.consented.of(person)],
+            "consents": of_person(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
         }
 

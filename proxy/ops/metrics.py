@@ -95,6 +95,12 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("mailbox_dropped", "mailbox_dropped", ("provider", "reason"), "Delivers that left the mailbox undelivered"),
     ("optouts", "optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
     ("restores", "restores", ("provider",), "Replies that took opt-outs back"),
+    (
+        "consent_replies",
+        "consent_replies",
+        ("provider", "state"),
+        "Replies that consent to advertising, by whether they count at once",
+    ),
     ("confirmations", "confirmations", ("provider", "result"), "Confirmations of opt-outs"),
     ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
     ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),

@@ -20,7 +20,7 @@ from proxy.desk.doubtful import Doubtful
 from proxy.message import Category
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
-from proxy.ops import consent, suppress
+from proxy.ops import consented, suppress
 from proxy.ops.complaints import text_of
 from proxy.ops.consent import befalls
 from proxy.ops.control import Call, Handler, Refused
@@ -87,7 +87,7 @@ class _Subject:
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now}
                 for name, (one, where) in zip(suppress.named(gate, refusals), there, strict=True)
             ],
-            "consents": [consent.told(one) for one in gate.store.consented.of(person)],
+            "consents": consented.of_person(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],

@@ -22,6 +22,7 @@ Never: sockets, clocks, logs, protocol fields.
     crosscheck, lint, doubts  what does not fit together (branches: conditions compared), what should be looked at
     shape → schema            what a rules file may look like, for editors
     optout                    what a reply means
+    consent_reply             which replies are a consent
     moments                   days, windows, dates
 """
 
@@ -30,6 +31,7 @@ from __future__ import annotations
 from proxy.message import Category
 
 from .check import Report, check, check_loaded, run_test
+from .consent_reply import agreed, consent_answer, declared_words
 from .explain import Explanation, explain, explain_text
 from .judge import facts, judge, takes_of
 from .loader import Loaded, load, load_all
@@ -50,7 +52,7 @@ CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
-    "RuleSet", "RulesError", "as_text", "asks", "check", "check_loaded",
-    "explain", "explain_text", "facts", "is_common", "judge", "judge_text", "load", "load_all",
+    "RuleSet", "RulesError", "agreed", "as_text", "asks", "check", "check_loaded",
+    "consent_answer", "declared_words", "explain", "explain_text", "facts", "is_common", "judge", "judge_text", "load", "load_all",
     "read_reply", "refused_text", "review_key", "run_test", "schema", "takes_of",
 ]  # fmt: skip

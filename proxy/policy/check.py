@@ -63,7 +63,8 @@ class Report:
     rules: int = 0
     tests: int = 0
     warnings: list[Problem] = field(default_factory=list)
-    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing; a shop in its platform's group."""
+    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing; a shop in its platform's group; a consent
+    request without a word to reply."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 check --json`` prints."""
@@ -89,7 +90,7 @@ def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | N
     """The same of a folder that is read already, a draft of it perhaps."""
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
-    warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists) + both_ways(rules.registry, name))
+    warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
     report = Report(problems, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)

@@ -1,4 +1,5 @@
-"""Doubts: what of a rule set may be meant and should be looked at: a rule without a test, days that are over, a list that changes nothing.
+"""Doubts: what of a rule set may be meant and should be looked at: a rule without a test, days that are over, a list that changes nothing, a
+consent request that nobody can answer.
 
 In: a rule set; rule tests; where lists are declared; the time, if it matters. Out: Problems with file, line and what to do. Never: a folder
 that fails for them.
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from . import moments
 from .condition import All, Not, Person, Test, Tree, leaves
+from .consent_reply import declared_words
 from .lint import RULES_MAX, of_rule
 from .problem import Problem, RuleFault
 from .ruleset import RuleSet
@@ -21,11 +23,12 @@ STEPS_MAX = 5_000
 
 
 def doubts(
-    rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]]
+    rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]], folder: str
 ) -> list[Problem]:
-    """What may be meant and should be looked at. ``lists``: where each list of numbers is declared."""
+    """What may be meant and should be looked at. ``lists``: where each list of numbers is declared; ``folder``: the name of
+    the rules' folder."""
     tested = set(_wanted(test for _, test in tests))
-    found = list(_idle_lists(rules, lists))
+    found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
         found.append(
@@ -55,6 +58,16 @@ def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterato
         if name not in named and not (rules.lists[name].scope and suppresses):
             why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"
             yield Problem(file, line, f"lists: '{name}' changes nothing: {why}")
+
+
+def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Registered consent requests that nobody can answer."""
+    for row in rules.registry.templates.requests:
+        if not declared_words(row.text):
+            yield Problem(
+                f"{folder}/registries/templates.csv", row.line,
+                f"template '{row.name}' asks for consent, but for no word to reply: no reply becomes a consent (name one, such as Y or 1)",
+            )  # fmt: skip
 
 
 def _wanted(tests: Iterable[Node]) -> Iterator[str]:

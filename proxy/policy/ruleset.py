@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.message import Category, Facts, Message, Order, Sender
+from proxy.recipient import CONSENT_REQUEST
 from proxy.rest import Rest, no_rest, resting
 
 from .category import SUBCATEGORY_CODES
 from .concerning import Concerning
 from .condition import Bits, Person, leaves
+from .consent_reply import declared_words
 from .cutoff import cut_off
 from .deciding import Deciding, Span, Times
 from .kin import Kin, Kindred
@@ -288,6 +290,15 @@ class RuleSet:
         if name in ("provider", "account"):
             return message.sender.provider if name == "provider" else message.sender.account
         return _FIELDS[name](facts, self.reader.read(message.content).traits, self.registry, at)
+
+    def consent_words(self, message: Message, facts: Facts) -> int:
+        """The code of the words that a registered consent request declares; 0 for any other message."""
+        if facts.subcategory_code != CONSENT_REQUEST:
+            return 0
+        forms = self.reader.read(message.content).traits.forms
+        form = self.registry.templates.form(forms, message.sender.provider)
+        registered = form is not None and SUBCATEGORY_CODES.get(form.subcategory) == CONSENT_REQUEST
+        return declared_words(message.content.text) if registered else 0
 
     @property
     def compares_texts(self) -> bool:

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import re2
 
-from proxy.message import Category
+from proxy.message import Category, hash48
+from proxy.recipient import CONSENT_REQUEST
 
+from .category import SUBCATEGORY_CODES
 from .text import fold, normal_signature, signature
 
 VARIABLE = re.compile(r"\{([^{}:]*)(?::([0-9]{1,3}))?\}")
@@ -89,6 +91,22 @@ class Templates:
             return "unregistered"
         form = self.form(forms, provider)
         return form.name if form is not None else "mismatched"
+
+    def requests_of(self, signature_hash: int, provider: str) -> list[TemplateRow]:
+        """The consent requests that are registered for a signature and a provider."""
+        return [row for row in self._requests_of.get(signature_hash, ()) if row.provider in ("", provider)]
+
+    @property
+    def requests(self) -> list[TemplateRow]:
+        """All consent requests."""
+        return [row for row in self.rows if SUBCATEGORY_CODES.get(row.subcategory) == CONSENT_REQUEST]
+
+    @cached_property
+    def _requests_of(self) -> dict[int, list[TemplateRow]]:
+        found: dict[int, list[TemplateRow]] = {}
+        for row in self.requests:
+            found.setdefault(hash48(normal_signature(row.signature)), []).append(row)
+        return found
 
     @property
     def tell_more(self) -> bool:

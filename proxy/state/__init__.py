@@ -9,6 +9,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
     consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
+    consent_given.py  what a person agreed to by reply, with its proof
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
     dictionary.py  ports and signatures by their hashes      candidates.py whose advertisements a reply may have meant
     filling.py who is taken out while many are put in

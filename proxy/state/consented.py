@@ -25,6 +25,8 @@ BATCHES_MAX = 20_000
 """Some 600 bytes each beside their numbers; a file with a day a row for each of ten years and ten advertisers still fits."""
 KEPT_OVER_S = 190 * 86_400
 """What is over, turned down or withdrawn stays so long, for who asks what a person had agreed to; then its numbers go."""
+BY_REPLY = "reply"
+"""The source of consents that people gave by answering a consent request."""
 STATES = ("unreviewed", "accepted", "rejected", "withdrawn")
 _ABOUT_ROW = 0xFFFF_FFFF
 """The row of a batch that says what it is; the others are its chunks. Row 0 holds the highest number: batches count from 1."""
@@ -54,6 +56,8 @@ class Batch(NamedTuple):
     reason: str = ""
     proof_by: str = ""
     """Who handed in the proof, where that came behind the file."""
+    wording: str = ""
+    """The registered text of the consent request, where they agreed by reply."""
 
     @property
     def counts(self) -> bool:
@@ -126,6 +130,21 @@ class Consented:
         """All there are, with how many numbers are in each; in order."""
         return [(batch, self._counts.get(one, 0)) for one, batch in sorted(self._batches.items())]
 
+    def of_replies(self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str) -> Batch | None:
+        """The batch that takes one more reply of these terms in; none once somebody has decided about it."""
+        state = "accepted" if reviewer else "unreviewed"
+        for one in self._by.get(terms[:2], ()):
+            batch = self._batches[one]
+            if batch.given < terms[2]:
+                break
+            if batch[1:8] == (*terms, BY_REPLY, provider) and (batch.wording, batch.state, batch.reviewer) == (
+                wording,
+                state,
+                reviewer,
+            ):
+                return batch
+        return None
+
     def find(self, number: int) -> Batch | None:
         return self._batches.get(number)
 
@@ -173,6 +192,11 @@ class Consented:
         self.filling.note(partial(self.remove, number))
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         return self._remove(place, BitMap((low,)), list(self._batches.values()))
+
+    def take_out(self, batch: int, number: int) -> None:
+        """Takes a person out of one batch: for who looks back."""
+        if (found := self._batches.get(batch)) is not None:
+            self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), [found])
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person out of the batches whose consent is older than a moment: the number is somebody else's since."""
@@ -264,9 +288,8 @@ class Consented:
             return self.highest.to_bytes(8, "big")
         if row & 0xFFFF_FFFF == _ABOUT_ROW:
             batch = self._batches.get(row >> 32)
-            said = (
-                () if batch is None else batch if batch.proof_by else batch[:-1]
-            )  # as earlier gates have it, where it says no more
+            said = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
+            # as earlier gates have it, where it says no more
             return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") if said else b""
         lows = self._chunks.get(row)
         return b"" if lows is None else lows.serialize()

@@ -15,6 +15,7 @@ from proxy.recipient import OptOut
 OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 ASKED, REFUSED_TEXT = 5, 6  # asked.py's
 WITHDRAWN = 7  # withdrawn.py's
+CONSENT_GIVEN = 12  # consent_given.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
 """A source is its place here in a record, for ever. ``doubtful``: held until a person has decided what a reply means."""
@@ -36,7 +37,7 @@ def facts(area: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def time_of(area: bytes, kind: int, start: int) -> int:
-    """When a refusal was said, or a consent taken back."""
+    """When a refusal was said, or a consent given by reply or taken back."""
     at = start + (2 if kind == OPT_OUT else 0)
     return int.from_bytes(area[at : at + 4], "big")
 

@@ -4,10 +4,11 @@ In: a record as the shared store has it, this node's copy of it, its number, sin
 Never: a clock, a connection, what an entry means.
 
 A node can vouch for its own entries (an entry's id begins with the number of the node that made it) and for what people said. Since the
-moment ``since`` (seconds) its copy decides about those: an entry of its own that the store lacks is added, and so are refusals and
-withdrawals. One of this life of the node (since ``begun``) that the copy lacks goes: its swap was taken, but nobody was told, and the message
-never left. What is older, or another node's, stays as the store has it. Everything is by id, so that it may be done as often as one likes.
-Where nobody knows any more (another node adopted an entry meanwhile, or somebody took a refusal back) the person gets less, not more.
+moment ``since`` (seconds) its copy decides about those: an entry of its own that the store lacks is added, and so are refusals,
+withdrawals and consents by reply. One of this life of the node (since ``begun``) that the copy lacks goes: its swap was taken, but nobody was
+told, and the message never left. What is older, or another node's, stays as the store has it. Everything is by id, so that it may be done as
+often as one likes. Where nobody knows any more (another node adopted an entry meanwhile, or somebody took a refusal back) the person gets
+less, not more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from proxy.recipient import Entry, EntryState
 from proxy.state import record, withdrawn
 from proxy.state.asked import refused_text
+from proxy.state.consent_given import give_consent
 from proxy.state.replied import with_replies_of
 
 NODE_SHIFT = 40
@@ -36,6 +38,9 @@ def with_words(theirs: bytes, mine: bytes, since: int) -> bytes:
     for one in record.withdrawals(mine):
         if one.time >= since:
             told = withdrawn.withdraw(told, one)
+    for given in record.consents_given(mine):
+        if given.time >= since:
+            told = give_consent(told, given)
     if told is not theirs:
         told = with_replies_of(told, mine)
         for said in record.Record(mine).refused_texts():
@@ -47,6 +52,7 @@ def newest_of(data: bytes, node: int) -> int:
     """When this node last had anything to say in this record: 0 for never."""
     times = [one.time for one in record.entries(data) if one.id >> NODE_SHIFT == node]
     times += [one.time for one in record.opt_outs(data)] + [one.time for one in record.withdrawals(data)]
+    times += [one.time for one in record.consents_given(data)]
     return max(times, default=0)
 
 

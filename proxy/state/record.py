@@ -25,7 +25,7 @@ from typing import cast
 
 from proxy.compiled import compiled
 from proxy.recipient import ENTRY, Consent, Entry, EntryState, OptOut, Pick, RefusedText
-from proxy.state import asked, facts, withdrawn
+from proxy.state import asked, consent_given, facts, withdrawn
 from proxy.state.facts import position
 
 EMPTY = bytes(7)
@@ -155,7 +155,7 @@ def without_past(data: bytes, before: int) -> bytes:
         for kind, start, stop in facts.facts(area)
         if kind == facts.UNKNOWN
         or (kind == facts.ASKED and facts.holds(data[_HEAD:end], int.from_bytes(area[start : start + 6], "big")))
-        or (kind in (facts.OPT_OUT, facts.WITHDRAWN) and facts.time_of(area, kind, start) >= before)
+        or (kind in (facts.OPT_OUT, facts.WITHDRAWN, facts.CONSENT_GIVEN) and facts.time_of(area, kind, start) >= before)
     ]
     return data[:end] + b"".join(kept)
 
@@ -186,6 +186,11 @@ def opt_outs(data: bytes) -> list[OptOut]:
 def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
     """Consents the person took back, oldest first."""
     return withdrawn.withdrawals(_area(data))
+
+
+def consents_given(data: bytes) -> list[consent_given.ConsentGiven]:
+    """Consents the person gave by reply, oldest first."""
+    return consent_given.consents_given(_area(data))
 
 
 def _area(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 
 cdef enum:
+    CONSENT_REQUEST = 8  # recipient.py
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
 
@@ -139,7 +140,7 @@ cdef class _Court(_Judge):
         cdef octet *to
         cdef Py_ssize_t held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
         cdef double at = self.at
-        cdef u64 entry
+        cdef u64 entry, flags
         cdef bint bare = PyBytes_GET_SIZE(data) == 7 + held * 32
         cdef bytes packed
         if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) < 7 + held * 32:
@@ -213,7 +214,10 @@ cdef class _Court(_Judge):
         to = <octet *>PyBytes_AS_STRING(packed)
         sender = <SenderFields *>message.sender
         _put_u64(to, entry << 16 | <u64><object>facts.keyword_hash)
-        _put_u64(to + 8, <u64><object>facts.packed)
+        flags = <object>facts.packed
+        if flags >> 4 & 63 == CONSENT_REQUEST:
+            flags |= <u64>self.rules.consent_words(<object>transit.message, <object>facts) << 11
+        _put_u64(to + 8, flags)
         _put_u32(to + 16, <unsigned int><u64>at)
         _put_u32(to + 20, <unsigned int><object>sender.provider_hash)
         _put_u32(to + 24, <unsigned int><object>sender.port_hash)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.archive import columns
-from proxy.desk import entries, operated, returned
+from proxy.desk import consents, entries, operated, returned
 from proxy.desk.segment import Record
 from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, tlv
@@ -69,3 +69,14 @@ def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None
     body = operated.pack_suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800")
     (row,) = columns.Reader({}).rows(Record(1, entries.SUPPRESSED, body))
     assert row.text.encode() == b"hotline: app ?"
+
+
+def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
+    terms = consents.Terms("甲公司", "marketing", 0, 0, "ask")
+    said = consents.ConsentReply(9.0, 13800210001, 1, terms, "同意请回Y", "jia", "1069001", 5, 4711, 1, "Y\ud800", "Y", "")
+    record = Record(7, entries.CONSENT_REPLY, consents.pack_reply(said))
+    (row,) = columns.Reader({}).rows(record)
+    assert (row.kind, row.provider, row.port, row.text, row.message, row.state) == (
+        "consented", "jia", "1069001", "Y?", 4711, "甲公司, marketing",
+    )  # fmt: skip
+    assert columns.persons_of(record) == (13800210001,)

@@ -12,9 +12,11 @@ from proxy.backtest.house import Known
 from proxy.backtest.older import as_of, older
 from proxy.backtest.run import Answer, Question, backtest
 from proxy.backtest.told import notes
+from proxy.consents import consented_beside
 from proxy.desk import entries, itself, operated
+from proxy.desk.consents import ConsentReply, Terms, pack_reply
 from proxy.desk.disk import OsDisk
-from proxy.desk.journal import MemoryDisk, read
+from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.message import Category
 from proxy.recipient import OptOut
 from proxy.replay import replay
@@ -174,6 +176,23 @@ def test_a_refusal_of_an_advertiser_by_name_goes_back_as_any_other() -> None:
     named = OptOut("advertiser", "北京青禾贸易发展有限公司", 2000, "officer", 0)
     assert len(named.value) == 12
     assert as_of(record.opt_out(record.EMPTY, named), 1000) == as_of(record.EMPTY, 1000)
+
+
+def test_a_consent_by_reply_counts_from_when_it_was_given(tmp_path: Path) -> None:
+    """Of two of one batch the later is not there yet."""
+    store, disk = open_store(f"sqlite://{tmp_path}/state.db"), MemoryDisk()
+    moment, journal = 1_800_000_000, Journal(disk, 0)
+    for person, at in ((EARLY, moment - 9), (LATE, moment + 9)):
+        terms = Terms("甲", "marketing", moment - 99, 0, "ask")
+        said = ConsentReply(at, person, 1, terms, "同意请回Y", "jia", "1069001", 5, 6, at - 9, "Y", "Y", "the setting")
+        journal.append(entries.CONSENT_REPLY, pack_reply(said))
+        journal.write(at)
+        consented_beside(store.consented, said)
+    journal.sync()
+    store.checkpoint_now(counted=2, open_from=3, highest_id=0)
+    store.close()
+    then = older(tmp_path / "state.db", disk, moment)
+    assert [len(then.consented.of(person)) for person in (EARLY, LATE)] == [1, 0]
 
 
 def test_consents_are_those_of_then(tmp_path: Path) -> None:

@@ -213,3 +213,22 @@ def test_nothing_is_wider_than_its_column_and_what_is_higher_than_a_page_goes_on
         for cell in cells(part) if isinstance(part, Table) else ():
             left = (line[0] if isinstance(line, tuple) else line.extraSpace for line in cell.blPara.lines)
             assert min(left, default=0) >= -PADDED, "a mark of punctuation may hang over"
+
+
+def test_what_proves_a_consent_by_reply_and_what_ended_it_stand_beside_its_digest() -> None:
+    consent = {
+        "advertiser": "甲公司", "category": "marketing", "state": "accepted", "since": "2025-11-11 00:00:00", "until": "", "proof": "SHA-256 ab",
+        "reviewed_by": "wang", "wording": "同意请回Y",
+        "reply": {"time": "2025-11-11 10:00:00", "text": "Y", "port": "1069001", "message": 4711, "requested": "2025-11-11 09:00:00"},
+        "ended": {"time": "2025-11-12 08:00:00", "by": "opt-out", "source": "reply"},
+    }  # fmt: skip
+    said = {"message": MESSAGE, "proof": PROOF, "masked": True, "consents": [consent], "rules": []}
+    drawn = "".join(texts(paper._evidence(said)))
+    for words in (
+        "SHA-256 ab",
+        "“Y” 2025-11-11 10:00:00",
+        "1069001",
+        "4711, 2025-11-11 09:00:00: 同意请回Y",
+        "2025-11-12 08:00:00 (退订 opt-out)",
+    ):
+        assert words in drawn

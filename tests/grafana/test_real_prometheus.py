@@ -50,6 +50,7 @@ STILL = {
     ("provider", "Suspended", "A"): "nobody orders it",
     ("provider", "Binds refused", "A"): "the demo's providers know their passwords",
     ("provider", "Refusals and restores", "B"): "nobody in the demo takes a refusal back",
+    ("provider", "Refusals and restores", "C"): "nobody in the demo is asked for consent",
     ("provider", "Dropped and returned", "A"): "nobody is away for days",
     ("provider", "Dropped and returned", "B"): "the disk keeps up",
 }

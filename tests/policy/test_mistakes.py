@@ -185,6 +185,16 @@ def test_a_list_that_changes_nothing_is_a_warning(write: Write) -> None:
     assert report.problems == []
 
 
+def test_a_registered_consent_request_that_nobody_can_answer_is_a_warning(write: Write) -> None:
+    rows = "ask,甲店,,notice,consent-request,是否同意接收优惠短信\nask-too,甲店,,notice,consent-request,同意请回Y\n"
+    text = RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject") + TEST
+    report = check(write(text, {"registries/templates.csv": f"template,signature,provider,category,subcategory,text\n{rows}"}))
+    assert [str(doubt) for doubt in report.warnings] == [
+        "rules/registries/templates.csv:2: template 'ask' asks for consent, but for no word to reply: no reply becomes a consent (name one, such as Y or 1)"
+    ]
+    assert report.problems == []
+
+
 @pytest.mark.parametrize("mark", ["\ufeff", ""])
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
 def test_files_as_windows_and_old_macs_save_them_are_fine(write: Write, mark: str, end: str) -> None:

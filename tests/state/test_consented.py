@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 
 import pytest
@@ -186,3 +187,36 @@ def test_what_was_taken_back_is_no_refusal_and_keeps_the_record() -> None:
     seen = record.Record(data)
     assert [one.state for one in seen.consents(frozenset(("", "甲")), frozenset(("",)), NOW)] == ["revoked"]
     assert seen.consents(frozenset(("", "乙")), frozenset(("",)), NOW) == []
+
+
+def test_a_batch_is_written_as_earlier_gates_have_it_where_it_says_no_more(two: Consented) -> None:
+    two.put(batch(3, proof_by="wang"))
+    two.put(batch(4, source="reply", wording="同意请回Y"))
+    two.freeze()
+    rows = two.collect(100)
+    sizes = {row >> 32: len(json.loads(data)) for row, data in rows if row & 0xFFFF_FFFF == 0xFFFF_FFFF}
+    assert sizes == {1: 18, 2: 18, 3: 19, 4: 20}
+    again = Consented()
+    again.restore(rows)
+    assert again.batches() == two.batches()
+
+
+def test_replies_of_the_same_terms_are_one_batch_until_it_is_decided_about() -> None:
+    found = Consented()
+    terms = ("甲", "marketing", NOW, 0, "ask")
+    one = batch(1, category="marketing", given=NOW, version="ask", source="reply", wording="同意请回Y")
+    found.put(one)
+    assert found.of_replies(terms, "jia", "同意请回Y", "") == one
+    assert found.of_replies(terms, "yi", "同意请回Y", "") is None
+    assert found.of_replies(terms, "jia", "同意请回1", "") is None
+    assert found.of_replies(terms, "jia", "同意请回Y", "the setting") is None
+    assert found.of_replies(("甲", "marketing", NOW + DAY_S, 0, "ask"), "jia", "同意请回Y", "") is None
+    found.put(one._replace(state="accepted", reviewed=NOW, reviewer="wang"))
+    assert found.of_replies(terms, "jia", "同意请回Y", "") is None
+    assert found.of_replies(terms, "jia", "同意请回Y", "the setting") is None
+
+
+def test_a_person_is_taken_out_of_one_batch_alone(two: Consented) -> None:
+    two.take_out(2, FIRST)
+    two.take_out(9, FIRST)
+    assert [one.number for one in two.of(FIRST)] == [1]

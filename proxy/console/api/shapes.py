@@ -85,7 +85,16 @@ REFUSAL_OF = {"scope": str, "value": str, "source": str, "since": int, "until": 
 NAMES_OF = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
 """Whom a refusal means, by name: policy/naming.py."""
 REFUSAL = Named("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
-BATCH = Named("Batch", _of(Batch) | {"numbers?": int, "overdue?": bool})
+BATCH = Named(
+    "Batch",
+    _of(Batch)
+    | {
+        "numbers?": int,
+        "overdue?": bool,
+        "reply?": {"time": int, "text": str, "port": str, "message": int, "requested": int},
+        "ended?": {"time": int, "by": str, "source": str},
+    },
+)
 WITHDRAWAL = Named("Withdrawal", Withdrawal)
 BIND = Named(
     "Bind",

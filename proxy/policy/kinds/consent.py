@@ -5,15 +5,18 @@ record knows, whatever became of it). A refusal that covers the message takes ba
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message
+from collections.abc import Sequence
+
+from proxy.message import Facts, Message, Sender
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.kinds.suppressed import covers
 from proxy.policy.people import CONSENT_STATES, ConsentRow, state_of
+from proxy.policy.registry import Registry
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said, any_of
-from proxy.recipient import Consent, Recipient
+from proxy.recipient import Consent, OptOut, Recipient
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
@@ -23,6 +26,19 @@ MEND = Said(
     "先取得该号码的同意, 证明经过审核(registries/consents.csv, gate106 consent import)",
 )
 SHAPE = some(among(WORDS))
+
+
+def refusal_since(time: float, refusals: Sequence[OptOut], sender: Sender, facts: Facts, registry: Registry) -> OptOut | None:
+    """The first refusal on file, one that is over too, that is as new as a consent and covers the message."""
+    for one in refusals:
+        if one.time < time:
+            continue
+        if one.scope == "advertiser":
+            if registry.same_advertiser(one.value, facts.signature_hash):
+                return one
+        elif covers("global" if one.scope == "all" else one.scope, one.value, sender, facts):
+            return one
+    return None
 
 
 def _newest(one: ConsentRow | Consent) -> tuple[float, bool]:
@@ -43,19 +59,13 @@ def condition(node: Node, context: Context) -> Tree:
         if (row := consents.newest(message.recipient, known, of, now)) is not None:
             words.append(row)
         newest = max(words, key=_newest, default=None)
-        if newest is not None and newest.state == "granted" and _refused_since(newest.time, message, record, facts):
+        if (
+            newest is not None
+            and newest.state == "granted"
+            and refusal_since(newest.time, record.opt_outs(), message.sender, facts, registry)
+        ):
             return "revoked" in states
         return state_of(newest, max(now, message.content.scheduled or 0.0)) in states  # it must hold when the person gets it
-
-    def _refused_since(time: float, message: Message, record: Recipient, facts: Facts) -> bool:
-        """Whether a refusal on file, one that is over too, is as new as the consent and covers the message."""
-        return any(
-            registry.same_advertiser(one.value, facts.signature_hash)
-            if one.scope == "advertiser"
-            else covers("global" if one.scope == "all" else one.scope, one.value, message.sender, facts)
-            for one in record.opt_outs()
-            if one.time >= time
-        )
 
     def asked(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         mine = registry.advertiser_of(facts.signature_hash)

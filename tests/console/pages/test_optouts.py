@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pytest
 
 from proxy.desk import entries, operated
 from proxy.desk.journal import OsDisk, read
 from tests.console.world import AD, Browser, World
-from tests.e2e.gate import SHANGHAI
+from tests.e2e.gate import SHANGHAI, Gate
 
 Open = Callable[..., Browser]
 CLARA, DORA, EVE, FAY, GUS = (SHANGHAI.format(number) for number in range(100, 105))
@@ -186,3 +187,66 @@ def test_an_uploaded_file_does_not_stay(world: World, browser: Open, tmp_path: P
         "/optouts/lists/import", files={"file": ("x.csv", b"no number")}, scope="all", source="import", why="x"
     )
     assert list(tmp_path.glob("gate106-*")) == []
+
+
+ASK = "【青禾】同意每月收2条优惠短信、为期一年请回Y，拒收请回复R"
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[World]:
+    """Two people were asked for consent and said yes; one of them said no later."""
+
+    def register(gate: Gate) -> None:
+        (gate.rules / "registries").mkdir()
+        (gate.rules / "registries" / "templates.csv").write_text(
+            f"template,signature,provider,category,subcategory,text\nask-1,青禾,,notice,consent-request,{ASK}\n"
+        )
+
+    found = World(tmp_path, register)
+    try:
+        for person, answers in ((CLARA, "Y"), (DORA, "YR")):
+            assert found.send("jia", person, ASK) == 0
+            for answer in answers:
+                deliver = found.carrier.reply(person, "1069001", answer.encode("utf-16-be"), 8)
+                assert found.carrier.acknowledged(deliver).status == 0
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", ("短信回复", "征求原文", "向 1069001 回复“Y”", "因退订终止", "认可须", "看征求同意的原文")),
+        (
+            "en",
+            (
+                "by reply",
+                "Request",
+                "replied “Y” to 1069001",
+                "Ended by the opt-out of",
+                "",
+                "Look at the words of the request",
+            ),
+        ),
+    ],
+)
+def test_consents_by_reply_wait_for_a_review_with_what_proves_them(
+    asking: World, language: str, words: tuple[str, ...]
+) -> None:
+    by_reply, request, replied, ended, of_files, hint = words
+    here = Browser(asking, "chen", language)
+    listed = here.get("/optouts/consents", state="unreviewed").text
+    for word in (by_reply, request, ASK, hint):
+        assert word in listed
+    assert not of_files or of_files not in listed
+    for person, is_over in ((CLARA, False), (DORA, True)):
+        shown = here.get("/optouts", to=person).text
+        assert replied in shown
+        assert ASK in shown
+        assert (ended in shown) == is_over
+    (batch,) = batches(asking)
+    assert batch["numbers"] == 2
+    number = batch["number"]
+    assert here.post(f"/optouts/consents/{number}/review", verdict="accepted", why="it names all").status_code == 303
+    assert [one["state"] for one in batches(asking)] == ["accepted"]
