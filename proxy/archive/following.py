@@ -82,7 +82,7 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
     return [as_row(one) for one in found]
 
 
-def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Generator[dict[str, Any]]:
+def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Generator[dict[str, Any], None, None]:
     """About once a second what was found since. ``since``: where no state is kept, what was sent before is no finding. ``goes_on``: waits so
     many seconds, and says whether to go on. Ends when the journals are other ones. CannotAudit."""
     journals = journals_of(config)
