@@ -51,17 +51,20 @@ COMMON = frozenset(
 """Words that many advertisers ask for: which one of them is meant they do not say."""
 OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))
 """At a port that nobody owns these are commands of the carrier's own menus."""
-STOPS = (
-    "退订", "拒收", "别发", "别再发", "不要发", "不要再发", "不用发", "不用再发", "停止发送", "取消订阅", "不接受推广",
-    "不再接收", "甭发", "莫发",
-    "勿发", "好再发", "别来烦", "不要广告", "拒绝广告", "NOMORE", "STOPSENDING",
-)  # fmt: skip
+STOPS = re.compile(
+    r"退订|拒收|停止发送|取消订阅|不接受推广|不再接收|别来烦|不要广告|拒绝广告|NOMORE|STOPSENDING"
+    r"|(?:(?<![特分个级区性类])别|(?<!要)不要|(?<!用)不用|甭|莫|勿|唔好)(?:再|给我)*发(?![火呆愁疯脾货票快顺件到错红朋烧胖热神])"
+)
+OF_GOODS = re.compile(r"货|票|快递|包裹|件|单|酒店|房|会员|套餐|流量|业务|课|款|彩铃|保险|服务|早餐")
+"""What else people cancel, refuse and send back: then it is not clear that they mean messages."""
 EVERYTHING = re.compile(
     r"^TDALL$|^ALL$|^STOPALL$|(?:全部|所有|一切).{0,6}(?:退|拒收|停)|(?:退订|拒收|停发|停止).{0,3}(?:全部|所有|一切)|全退"
 )
 STARTS = frozenset(("START", "UNSTOP", "取消退订", "恢复", "恢复订阅", "恢复接收"))
 START_ALL = "全部恢复"
-DOUBTS = re.compile(r"[?]|怎|如何|为什么|为何|[吗么呢]$|失败|不了|没用|无效|不退|[别没未已]退|不要退订|不想退订|取消退订|不是")
+DOUBTS = re.compile(
+    r"[?]|请问|多久|什么|是否|怎|如何|为什么|为何|[吗么呢]$|失败|不了|没用|无效|不退|[别没未已]退|不要退订|不想退订|取消退订|不是"
+)
 NAMES_ADVERTISING = re.compile(r"退订|拒收|广告|推广|营销")
 
 
@@ -207,12 +210,12 @@ def wish_of(text: str, declared: frozenset[str] = frozenset()) -> Wish | None:
     if not bare or len(bare) > REPLY_CHARACTERS_MAX or DOUBTS.search(plain):
         return None
     names = NAMES_ADVERTISING.search(bare) is not None
-    if EVERYTHING.search(bare):
+    if EVERYTHING.search(bare) and not OF_GOODS.search(bare):
         return Wish("everything", "", names or bare != "ALL")
     for word in (bare, *(bare.removeprefix(one) for one in _BARE_START)):
         if word in COMMON or word in declared:
             return Wish("stop", word, names)
-    if any(one in bare for one in STOPS):
+    if STOPS.search(bare) and not OF_GOODS.search(bare):
         word = bare.removesuffix("退订").removeprefix("退订")
         return Wish("stop", word if word in declared else "", names)
     return None
