@@ -34,6 +34,9 @@ REMEMBERED_BYTES_MAX = 12 << 30
 """Of journal, in which persons can be found again: some 25 million messages, for which 150 MB are kept. A reply to what is older claims nothing
 here; a gate with fewer messages in 30 days remembers all of these."""
 SEGMENTS_MAX = 10_000
+FORGOTTEN_EVERY_S = 3600.0
+COMPARED_EVERY = 60
+"""Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
 STRETCH_BYTES = 256 * 1024
 CLAIMANTS_MAX = 1_000_000
 """Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
@@ -65,8 +68,18 @@ class _Journal(Ahead):
         super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
         self.behind, self._look = behind, look
         self.seen = behind
+        self._readings = -1
         self._decisions: deque[Record] = deque(maxlen=DECISIONS_MAX)
         """Which may be about anybody."""
+
+    def _compare(self, names: Sequence[str]) -> None:
+        """Only now and then all that was read: a quiet gate has a thousand segments of a month."""
+        self._readings += 1
+        if self._readings % COMPARED_EVERY and self._segments and self._is_as_it_was(self._segments[-1]):
+            return
+        while len(self._segments) > 1 and self._segments[0].last <= self.behind:
+            del self._segments[0]
+        super()._compare(names)
 
     def _bounds(self) -> tuple[int, int]:
         return SEGMENTS_MAX, STRETCH_BYTES
@@ -154,6 +167,7 @@ class Audit:
         """Marketing that may be against a claim: when it counts at the latest, to whom it went, where its verdict stands."""
         self._found: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._now_s = 0.0
+        self._began, self._began_s, self._forgot_s = now, -1.0, 0.0
         self.behind = True
         """Whether there was more to read than was read the last time."""
 
@@ -162,6 +176,7 @@ class Audit:
     def read_on(self, now_s: float, until_s: float | None = None) -> list[Finding]:
         """Reads what was written since, and settles what is due. ``now_s``, ``until_s``: monotonic; it reads no longer than that. OSError."""
         self._now_s = now_s
+        self._forget(now_s)
         self.behind = False
         for one in self._journals:
             self.behind |= not one.read_on(until_s) or one.spoilt
@@ -173,6 +188,16 @@ class Audit:
         for waiting in due:
             found += self._settled(waiting, at_once=until_s is None)
         return found
+
+    def _forget(self, now_s: float) -> None:
+        """What has become too old to be meant."""
+        if self._began_s < 0:
+            self._began_s = self._forgot_s = now_s
+        if now_s - self._forgot_s >= FORGOTTEN_EVERY_S:
+            self._forgot_s = now_s
+            since = self._began + now_s - self._began_s - CANDIDATES_S
+            for one in self._journals:
+                one.behind = max(one.behind, first_needed(one.disk, since))
 
     @property
     def reached(self) -> list[int]:

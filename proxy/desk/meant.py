@@ -31,7 +31,7 @@ Key = tuple[int, int]
 """Where a record stands: in which of the journals, and its sequence there."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Outgoing:
     """A message that was allowed, with all parts of it."""
 
@@ -64,7 +64,7 @@ class Outgoing:
         return self.state != "lost" and (self.marketing or bool(self.words))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reply:
     """What a person wrote; or, with ``claims``, what another gate says of a reply that it took."""
 

@@ -125,6 +125,21 @@ def test_segments_that_were_not_needed_any_more_are_not_read(written: Written) -
     assert auditing.first_needed(written.disk, NOON + 200) == len(old.records)
 
 
+def test_a_long_life_forgets_what_is_too_old(written: Written) -> None:
+    story = refused_and_sent_all_the_same()
+    written.add(story)
+    audit = audit_of(written.disk)
+    audit.read_on(0.0)
+    for days in range(1, 42):
+        start = len(story.records)
+        written.add(story.after(24 * HOUR).sent("甲店", person=HONG), start)
+        audit.read_on(days * 24 * HOUR, days * 24 * HOUR + 1)
+    assert len(written.disk.list()) == 42
+    for _ in range(auditing.COMPARED_EVERY):
+        assert audit.read_on(42 * 24 * HOUR, 42 * 24 * HOUR + 1) == []
+    assert 30 <= len(audit._journals[0]._segments) <= 32
+
+
 def test_the_command_lists_what_it_found_with_masked_numbers(written: Written) -> None:
     written.add(refused_and_sent_all_the_same())
     (row,) = once(journals_of(Path("none.yaml"), written.disk.path), NOON + HOUR)
