@@ -3,7 +3,7 @@
 In: the disks of one gate's journals, from which records on findings count. Out: findings, each once; how far it has read. Never: a byte
 changed; code of the path that records refusals; a number or a text kept on disk.
 
-    every record          is read once, at some 2 µs a message, and which persons it is about is remembered by stretch of the journal
+    every record          is read once, at 1 µs a message, and which persons it is about is remembered by stretch of the journal (followed.py)
     a reply               its person's history is read again from the stretches: what it claims (desk/meant.py)
     marketing to whoever  claims something: if the claim may speak of it, the history is read again once the carrier must have answered
 
@@ -13,14 +13,13 @@ known; their claims are read when such a person is next sent marketing.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from heapq import merge
-from operator import itemgetter
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from proxy.archive.ahead import Ahead, Stale, Stretch
-from proxy.desk import answered, entries, returned
+from proxy.archive.ahead import Stale
+from proxy.archive.followed import FollowedJournal, replier
+from proxy.desk import entries
 from proxy.desk.disk import OsDisk
 from proxy.desk.heard import unpack_heard
 from proxy.desk.meant import CANDIDATES_S, Against, Claim
@@ -28,20 +27,13 @@ from proxy.desk.optouts import in_order
 from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 from proxy.message import Category
-from proxy.number import NotARecipient, recipient_of
 
 REMEMBERED_BYTES_MAX = 12 << 30
 """Of journal, in which persons can be found again: some 25 million messages, for which 150 MB are kept. A reply to what is older claims nothing
 here; a gate with fewer messages in 30 days remembers all of these."""
-SEGMENTS_MAX = 10_000
 FORGOTTEN_EVERY_S = 3600.0
-COMPARED_EVERY = 60
-"""Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
-STRETCH_BYTES = 256 * 1024
 CLAIMANTS_MAX = 1_000_000
 """Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
-DECISIONS_MAX = 10_000
-"""Of clerks, each about up to 2,000 replies: more than people decide in a month."""
 SETTLE_S = 15.0
 """A carrier that has not answered for so long does not: the outcome is unknown, and counts."""
 FOUND_MAX = 10_000
@@ -49,90 +41,11 @@ FOUND_MAX = 10_000
 _LOW = 0xFFFF_FFFF
 _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 """Where a verdict says whether it let the message out, and of which category it is (entries.py)."""
-_RECEIPT = b"\0\7receipt"
-_NAMED = frozenset(
-    (entries.VERDICT, entries.RESTORED, entries.UNREPLACED, entries.PERSON, entries.SUPPRESSED, entries.DOUBTFUL)
-)
 
 
 class Finding(NamedTuple):
     recipient: int
     against: Against
-
-
-class _Journal(Ahead):
-    """One journal, followed from some record on; which stretches are about whom."""
-
-    def __init__(self, disk: OsDisk, behind: int, look: Callable[[Record], None]) -> None:
-        """``behind``: the last record that is not needed."""
-        super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
-        self.behind, self._look = behind, look
-        self.seen = behind
-        self._readings = -1
-        self._decisions: deque[Record] = deque(maxlen=DECISIONS_MAX)
-        """Which may be about anybody."""
-
-    def _compare(self, names: Sequence[str]) -> None:
-        """Only now and then all that was read: a quiet gate has a thousand segments of a month."""
-        self._readings += 1
-        if self._readings % COMPARED_EVERY and self._segments and self._is_as_it_was(self._segments[-1]):
-            return
-        while len(self._segments) > 1 and self._segments[0].last <= self.behind:
-            del self._segments[0]
-        super()._compare(names)
-
-    def _bounds(self) -> tuple[int, int]:
-        return SEGMENTS_MAX, STRETCH_BYTES
-
-    def _part(self, number: int) -> int:
-        return number & _LOW
-
-    def _note(self, stretch: Stretch, records: Sequence[Record]) -> None:
-        persons = stretch.persons
-        assert isinstance(persons, set)
-        for record in records:
-            kind, body = record.kind, record.body
-            if kind in _NAMED:
-                persons.add(int.from_bytes(body[12:16], "big"))
-            elif kind == entries.ACCEPTED:
-                persons.update([number & _LOW for number in answered.recipients_of(body)])
-            elif kind == entries.ANSWER:
-                persons.add(int.from_bytes(body[20:24], "big"))
-            elif kind == entries.HEARD:
-                heard = unpack_heard(body)
-                persons.add(int.from_bytes(heard.body[12:16], "big"))
-            elif kind == entries.DELIVER and not body.startswith(_RECEIPT, 8) and (person := _replier(body)):
-                persons.add(person & _LOW)
-            if record.sequence > self.seen:
-                self._look(record)
-                if _decides(record):
-                    self._decisions.append(record)
-        if records:
-            self.seen = max(self.seen, records[-1].sequence)
-
-    def about(self, person: int) -> Iterator[Record]:
-        """What it says of one person, and of others beside them. Stale, Fault, OSError."""
-        return merge(self._about(person), list(self._decisions), key=itemgetter(0))
-
-    def _about(self, person: int) -> Iterator[Record]:
-        parts = {person & _LOW}
-        for segment in self._segments:
-            for stretch in segment.stretches:
-                if stretch.tells_of(parts):
-                    for group in self.records(segment, stretch):
-                        yield from (one for one in group.records if not _decides(one))
-
-
-def _decides(record: Record) -> bool:
-    kind = record.kind
-    return kind == entries.DECISION or (kind == entries.HEARD and unpack_heard(record.body).kind == entries.DECISION)
-
-
-def _replier(body: bytes) -> int:
-    try:
-        return recipient_of(returned.unpack_deliver(body).source)
-    except NotARecipient:
-        return 0
 
 
 def first_needed(disk: OsDisk, since: float) -> int:
@@ -158,7 +71,7 @@ class Audit:
         one of each journal (0: nothing is known)."""
         self._nodes, self._since, self._done = nodes, since, list(done)
         self._journals = [
-            _Journal(disk, first_needed(disk, now - CANDIDATES_S), self._look(place)) for place, disk in enumerate(disks)
+            FollowedJournal(disk, first_needed(disk, now - CANDIDATES_S), self._look(place)) for place, disk in enumerate(disks)
         ]
         self._claimants: OrderedDict[int, tuple[Claim, ...] | None] = OrderedDict()
         """Persons who replied; what they claim, None where that was not read yet."""
@@ -185,8 +98,11 @@ class Audit:
                 self._claimants.move_to_end(person)
         found = []
         due, self._due = self._due, []
+        waiting_for = {one[2] for one in due}
         for waiting in due:
-            found += self._settled(waiting, at_once=until_s is None)
+            found += self._settled(waiting, waiting_for, at_once=until_s is None)
+        for place, journal in enumerate(self._journals):
+            journal.answers_matter = any(key[0] == place for _, _, key in self._due)
         return found
 
     def _forget(self, now_s: float) -> None:
@@ -217,7 +133,7 @@ class Audit:
                 if person in self._claimants and body[_FLAGS] & _HAS_ENTRY and body[_CATEGORY] == Category.MARKETING:
                     self._marketing(place, person, record)
             elif kind == entries.DELIVER:
-                if not body.startswith(_RECEIPT, 8) and (person := _replier(body)):
+                if person := replier(body):
                     self._reply(place, person, record.sequence)
             elif kind == entries.HEARD:
                 heard = unpack_heard(body)
@@ -235,6 +151,8 @@ class Audit:
         if sequence > self._done[place]:
             self._replied[person] = None
         self._claimants[person] = None
+        for one in self._journals:
+            one.watched.add(person & _LOW)
         if len(self._claimants) > CLAIMANTS_MAX:
             self._claimants.popitem(last=False)
 
@@ -244,6 +162,7 @@ class Audit:
         claims = self._claimants[person]
         if claims is None or self._may_be_against(claims, place, person, record):
             self._due.append((self._now_s + SETTLE_S, person, (place, record.sequence)))
+            self._journals[place].answers_matter = True
 
     @staticmethod
     def _may_be_against(claims: Sequence[Claim], place: int, person: int, record: Record) -> bool:
@@ -253,13 +172,14 @@ class Audit:
 
     # ------------------------------------------------------------------ one person
 
-    def _history(self, person: int) -> PersonHistory | None:
+    def _history(self, person: int, waiting_for: Collection[tuple[int, int]] = ()) -> PersonHistory | None:
         history = PersonHistory(person, self._nodes)
         try:
             for place, record in in_order([one.about(person) for one in self._journals]):
                 history.take(place, record)
         except (Stale, Fault):  # a segment was altered meanwhile: it is read anew
             return None
+        history.assume_answered(waiting_for)
         return history
 
     def _claims(self, person: int) -> bool:
@@ -273,10 +193,12 @@ class Audit:
                 self._claimants.pop(person, None)
         return person in self._claimants
 
-    def _settled(self, due: tuple[float, int, tuple[int, int]], *, at_once: bool) -> list[Finding]:
+    def _settled(
+        self, due: tuple[float, int, tuple[int, int]], waiting_for: Collection[tuple[int, int]], *, at_once: bool
+    ) -> list[Finding]:
         """Findings about the person, or none while the carrier may still refuse the message."""
         latest_s, person, key = due
-        history = self._history(person)
+        history = self._history(person, waiting_for)
         if history is None:
             return []
         found = history.findings()

@@ -53,6 +53,12 @@ class PersonHistory:
             return
         read(self, (journal, record.sequence), record)
 
+    def assume_answered(self, but: Collection[Key]) -> None:
+        """Whoever hands in no plain answers of the carrier: messages without another one were accepted, ``but`` these."""
+        for one in self._sent.values():
+            if one.state == "open" and one.key not in but:
+                one.state = "accepted"
+
     def sent(self) -> list[Outgoing]:
         """Messages that were allowed, as far as they were handed in."""
         for one in self._sent.values():

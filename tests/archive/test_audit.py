@@ -8,11 +8,13 @@ from typing import NamedTuple
 import pytest
 
 from proxy.archive import audit as auditing
+from proxy.archive import followed
 from proxy.archive.audit import Audit
 from proxy.archive.following import STATE, CannotAudit, follow, journals_of, once
 from proxy.desk import answered, entries, itself
 from proxy.desk.journal import Journal, OsDisk
 from proxy.desk.sealing import Ring
+from proxy.desk.segment import HEADER_BYTES
 from tests.desk.test_meant import HONG, HOUR, MING, NOON, OTHER, Story, decided, doubted
 from tests.desk.test_sealing import ONE
 
@@ -135,7 +137,7 @@ def test_a_long_life_forgets_what_is_too_old(written: Written) -> None:
         written.add(story.after(24 * HOUR).sent("甲店", person=HONG), start)
         audit.read_on(days * 24 * HOUR, days * 24 * HOUR + 1)
     assert len(written.disk.list()) == 42
-    for _ in range(auditing.COMPARED_EVERY):
+    for _ in range(followed.COMPARED_EVERY):
         assert audit.read_on(42 * 24 * HOUR, 42 * 24 * HOUR + 1) == []
     assert 30 <= len(audit._journals[0]._segments) <= 32
 
@@ -170,7 +172,7 @@ def test_a_follower_goes_on_where_the_one_before_was_killed(tmp_path: Path) -> N
 
 
 def test_a_clerks_decision_counts_wherever_in_the_journal_it_stands(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditing, "STRETCH_BYTES", 1)
+    monkeypatch.setattr(followed, "STRETCH_BYTES", 1)
     story = Story().sent("甲店").after(60)
     number = doubted(story, "退订我的")
     decided(story.after(60), number)
@@ -178,3 +180,47 @@ def test_a_clerks_decision_counts_wherever_in_the_journal_it_stands(written: Wri
         story.sent("乙店", person=HONG)
     written.add(story.sent("甲店", OTHER))
     assert audit_of(written.disk).read_on(0.0) == []
+
+
+def test_a_segment_is_followed_byte_by_byte_as_it_is_written(written: Written, tmp_path: Path) -> None:
+    written.add(refused_and_sent_all_the_same())
+    (name,) = written.disk.list()
+    data = written.disk.read(name).rstrip(b"\0")
+    growing = OsDisk(tmp_path / "growing")
+    found, audit = [], None
+    for end in (*range(100, len(data), 7), len(data)):
+        (growing.path / name).write_bytes(data[:end])
+        if end >= HEADER_BYTES:
+            audit = audit or audit_of(growing)
+            found += audit.read_on(0.0, 1.0)
+    assert [one.against.sent.provider for one in found] == ["yi"]
+    assert audit is not None
+    assert audit.reached == [written.journal.written]
+
+
+def test_what_is_torn_off_and_written_anew_is_read_anew(written: Written) -> None:
+    story = Story().sent("甲店").after(60).says("TD")
+    written.add(story)
+    (name,) = written.disk.list()
+    path = written.disk.path / name
+    whole = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(whole + b"\x01\x02garbage of a torn write" * 3)
+    audit = audit_of(written.disk)
+    assert audit.read_on(0.0, 1.0) == []
+    path.write_bytes(whole)
+    again = Written(written.disk, Journal(OsDisk(written.disk.path), 0))
+    start = len(story.records)
+    again.add(story.after(60).sent("甲店", OTHER), start)
+    found = [one for _ in range(followed.COMPARED_EVERY) for one in audit.read_on(0.0, 1.0)]
+    assert [one.against.sent.name for one in found] == ["甲店"]
+
+
+def test_a_segment_in_which_somebody_was_erased_is_read_anew_and_nothing_is_found_twice(written: Written) -> None:
+    written.add(refused_and_sent_all_the_same())
+    audit = audit_of(written.disk)
+    assert len(audit.read_on(0.0)) == 1
+    (name,) = written.disk.list()
+    path = written.disk.path / name
+    path.with_suffix(".new").write_bytes(path.read_bytes())
+    path.with_suffix(".new").replace(path)
+    assert [one for _ in range(2 * followed.COMPARED_EVERY) for one in audit.read_on(0.0, 1.0)] == []
