@@ -18,6 +18,8 @@ from proxy.state import record
 from proxy.state.listed import CHUNK_BITS, ERASED, LOW_MASK, Listed
 
 Wanted = Callable[[OptOut], bool]
+Stops = Callable[[bytes, float], Sequence[OptOut]]
+"""The record, the time → what is refused."""
 
 
 class OfficerSays:
@@ -71,31 +73,31 @@ class DoubtSettled(OfficerSays):
     """What an officer's decision about a doubtful reply does to the person's record (a Change): what it held becomes a refusal by reply
     (yes), or is lifted (no). What has been lifted meanwhile, by START or by an officer, stays so."""
 
-    __slots__ = ("_reply", "_kept")
+    __slots__ = ("_reply", "_refused", "_kept")
 
     def __init__(
         self,
         reply: Doubtful,
-        refusals: Sequence[OptOut] | None,
+        refused: Stops | None,
         kept: frozenset[tuple[str, str]],
         listed: Listed,
         who: str,
         why: str,
         then: Callable[[OfficerSays, int], None],
     ) -> None:
-        """``refusals``: what it asks to stop where it holds nothing; None: it did not ask for that. ``kept``: scopes and values that other
-        replies of the person hold, which nobody has decided about."""
-        super().__init__(reply.recipient, refusals or (), None, listed, who, why, then)
-        self._reply, self._kept = reply, None if refusals is not None else kept
+        """``refused``: what it stops where it holds nothing; None: it did not ask to stop. ``kept``: scopes and values that other replies of
+        the person hold, which nobody has decided about."""
+        super().__init__(reply.recipient, (), None, listed, who, why, then)
+        self._reply, self._refused, self._kept = reply, refused, kept
 
     def apply(self, data: bytes, now: float) -> bytes:
         held = {(one.scope, one.value) for one in self._reply.held}
         there = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
-        if self._kept is None:
-            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there] if held else self._asked
-            self.added, self.lifted = tuple(stopped), tuple(there)
-        else:
+        if self._refused is None:
             self.added, self.lifted = (), tuple(one for one in there if (one.scope, one.value) not in self._kept)
+        else:
+            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there]
+            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(there)
         return officer_changed(data, self.added, self.lifted, int(now))
 
 
@@ -135,11 +137,11 @@ def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
 
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
-    """The record with these refusals more, and those fewer."""
-    data = lift(data, lifted, now)
+    """The record with these refusals more, and those fewer: first more, for where one takes another's place, the port stays known to which
+    it was sent."""
     for one in added:
         data = record.opt_out(data, one)
-    return data
+    return lift(data, lifted, now)
 
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:

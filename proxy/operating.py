@@ -74,7 +74,7 @@ log = structlog.get_logger()
 
 SAFE_S = 30.0
 """A disk that does not sync for so long does not work: whoever waits is told so."""
-LISTED_BY_INBOX = frozenset((entries.DOUBTFUL, entries.DECISION, entries.PERSON))
+LISTED_BY_INBOX = frozenset((entries.DOUBTFUL, entries.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
 
@@ -318,7 +318,9 @@ class Operating:
         if entries.CASED in kinds:
             self.cases.reread()
             self.warden.soon()
-        if kinds & LISTED_BY_INBOX:
+        if entries.PERSON in kinds:
+            self.inbox.forget()
+        elif kinds & LISTED_BY_INBOX:
             self.inbox.reread()
         if entries.COUNTED in kinds or entries.COUNTED_APART in kinds:
             self.warden.reread()

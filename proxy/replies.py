@@ -13,7 +13,7 @@ Never: sockets, the clock, who is told (hearing.py), what words mean (policy.opt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries, grounds, named, returned
@@ -23,6 +23,7 @@ from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
 from proxy.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.state import EmbeddedStore, asked, record, replied
 from proxy.state.candidates import KEPT_S, Port, Reach, meant, reach
+from proxy.state.facts import SOURCES
 from proxy.wire import Deliver
 
 DAY_S = 86_400
@@ -367,6 +368,20 @@ def hold(data: bytes, reply: Doubtful) -> bytes:
     return data
 
 
+def refused_by(
+    data: bytes, reply: Doubtful, to: ReplyTo, word_of: Callable[[int], str | None], now: float
+) -> tuple[OptOut, ...]:
+    """What a doubtful reply refuses that held nothing, as an opt-out of its time. Its newest message counts, also where the record has a later
+    one of that sender in its place."""
+    found = reach([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
+    newest: tuple[OptOut, ...] = ()
+    if reply.context.signature and reply.context.category == Category.MARKETING:
+        newest = (OptOut("advertiser", f"{reply.context.signature:012x}", int(now), "reply", 0),)
+    if newest and not found.entries:
+        return newest
+    return tuple(dict.fromkeys((*newest, *refusals(meant(found, 0, reply.time), to, "reply", now))))
+
+
 def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
     """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
     number = id_of(body)
@@ -380,16 +395,18 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
         data = record.restore(data, one)
-        if one.source in BY_REPLY:
+        if one.source in BY_REPLY and not _is_refused(data, one, BY_REPLY):
             data = replied.forgotten(data, one, now)
         if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
             data = asked.without_texts(data, int(one.value, 16))
     return data
 
 
-def _is_refused(data: bytes, lifted: OptOut) -> bool:
-    """Whether somebody else said the same, or it was said again."""
-    return any((one.scope, one.value) == (lifted.scope, lifted.value) for one in record.opt_outs(data))
+def _is_refused(data: bytes, lifted: OptOut, sources: Collection[str] = SOURCES) -> bool:
+    """Whether one of these said the same, or said it again."""
+    return any(
+        (one.scope, one.value) == (lifted.scope, lifted.value) and one.source in sources for one in record.opt_outs(data)
+    )
 
 
 class Confirmation:

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from proxy import policy
 from proxy.access import Access, Ports
 from proxy.desk import entries, returned
+from proxy.desk.doubtful import Decision, Doubtful, pack_decision
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category, hash16, hash32, hash48
 from proxy.net.lane import Lane
-from proxy.recipient import Entry, EntryState, OptOut
+from proxy.officer import DoubtSettled
+from proxy.ops.inbox import Inbox
+from proxy.recipient import HOLD_S, Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
-from proxy.replies import ALL_MARKETING, ReplyTo, refusals, taken_back, widened
+from proxy.replies import ALL_MARKETING, ReplyTo, lift, refusals, refused_by, taken_back, widened
 from proxy.state import record, replied
 from proxy.state.box import Item
 from proxy.state.candidates import Port
@@ -839,3 +842,150 @@ def test_a_person_who_refuses_at_a_thousand_ports_has_a_record_of_bounded_size()
         data = replied.replied(record.opt_out(data, one), one, port)
     assert len(data) < 4_000
     assert replied.refused_at(data, 999)
+
+
+# -- doubtful replies
+
+DOUBTFUL = "这是退订吗"
+
+
+def doubting(rules: policy.RuleSet, manners: Manners, disk: MemoryDisk | None = None) -> House:
+    """A gate with an inbox of doubtful replies."""
+    house = House(rules, manners, disk)
+    house.hearing.inbox = Inbox(house.store.doubtful, house.store.decisions)
+    return house
+
+
+def inbox_of(house: House) -> Inbox:
+    assert isinstance(house.hearing.inbox, Inbox)
+    return house.hearing.inbox
+
+
+def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
+    """An officer decides about the oldest row; the decision itself is not written."""
+    key, found = next(inbox_of(house).rows()), list[DoubtSettled]()
+    for _, reply in inbox_of(house).undecided(key, 100):
+        kept = inbox_of(house).held_otherwise(reply.recipient, key)
+        to = house.hearing.port_of(reply.port, reply.provider, reply.port)
+
+        def refused(data: bytes, now: float, reply: Doubtful = reply, to: ReplyTo = to) -> tuple[OptOut, ...]:
+            return refused_by(data, reply, to, house.hearing.dictionary.port, now)
+
+        found.append(
+            DoubtSettled(
+                reply, refused if yes else None, kept, house.store.listed, "li", "read it", lambda change, recorded: None
+            )
+        )
+        house.relay.change(found[-1])
+    house.turns()
+    return found
+
+
+@pytest.mark.parametrize(("then", "afterwards"), [("refuse", NOT_PERMITTED), ("pass", 0)])
+def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
+    rules: policy.RuleSet, then: str, afterwards: int
+) -> None:
+    house = doubting(rules, Manners(doubtful_then=then))
+    assert house.send(JIA, MING, "【甲店】双11券") == 0
+    house.reply(MING, JIA, DOUBTFUL)
+    assert house.send(JIA, MING, "【甲店】双11券", after_s=HOLD_S - 700) == NOT_PERMITTED
+    assert (
+        house.send(JIA, MING, "【甲店】双11券", after_s=760) == afterwards
+    )  # a repeat within 10 minutes is refused from memory
+    assert house.send(JIA, HONG, "【甲店】双11券") == 0
+
+
+def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners(doubtful="pass"))
+    house.send(JIA, MING, "【甲店】双11券")
+    house.reply(MING, JIA, DOUBTFUL)
+    assert house.send(JIA, MING, "【甲店】双11券") == 0
+    assert inbox_of(house).open == 1
+
+
+def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners(doubtful="pass", widen_after=0))
+    for sign in ("甲店", "乙店"):
+        house.send(JIA, MING, ad(sign))
+    house.reply(MING, JIA, DOUBTFUL)
+    house.send(JIA, MING, ad("丙店"))
+    settle(house, yes=True)
+    assert set(house.refused(MING)) == {advertiser("甲店"), advertiser("乙店")}
+
+
+def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners())
+    house.send(JIA, MING, "【甲店】双11券")
+    house.reply(MING, JIA, DOUBTFUL)
+    held = record.opt_outs(house.store.held(MING))
+    house.store.update(MING, lambda data: lift(data, held, int(house.now)))  # START, or an officer
+    (settled,) = settle(house, yes=True)
+    assert (settled.added, settled.lifted) == ((), ())
+    assert house.send(JIA, MING, "【甲店】双11券") == 0
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy.RuleSet, yes: bool) -> None:
+    house = doubting(rules, Manners(widen_after=0))
+    house.send(JIA, MING, "【甲店】双11券")
+    if not yes:
+        house.reply(MING, JIA, "退订")
+    house.reply(MING, JIA, DOUBTFUL)
+    settle(house, yes=yes)
+    for one in (house, doubting(rules, Manners(widen_after=0), house.disk)):
+        (refusal,) = record.opt_outs(one.store.held(MING))
+        assert replied.name_of(refusal) in replied.refused_at(one.store.held(MING), hash32(JIA))
+    house.reply(MING, JIA, "START")
+    assert house.send(JIA, MING, "【甲店】双11券") == 0
+
+
+def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_certain(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners(widen_after=0))
+    house.send(JIA, MING, "【甲店】双11券")
+    house.reply(MING, JIA, DOUBTFUL)
+    house.reply(MING, JIA, "退订")
+    settle(house, yes=False)
+    assert [one.source for one in record.opt_outs(house.store.held(MING))] == ["reply"]
+    assert house.send(JIA, MING, "【甲店】双11券") == NOT_PERMITTED
+
+
+def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_still(rules: policy.RuleSet) -> None:
+    for yes in (True, False):
+        house = doubting(rules, Manners())
+        for who in (MING, HONG):
+            house.send(JIA, who, "【甲店】双11券")
+            house.reply(who, JIA, DOUBTFUL)
+        settle(house, yes=yes)  # killed before the decision is written
+        again = doubting(rules, Manners(), house.disk)
+        again.now = house.now
+        assert inbox_of(again).open == 2
+        before = [record.opt_outs(again.store.held(who)) for who in (MING, HONG)]
+        settle(again, yes=yes)
+        kinds = [[(one.scope, one.value, one.source) for one in record.opt_outs(again.store.held(who))] for who in (MING, HONG)]
+        assert kinds == [[(one.scope, one.value, one.source) for one in held] for held in before]
+        assert again.send(JIA, MING, "【甲店】双11券") == (NOT_PERMITTED if yes else 0)
+
+
+def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) -> None:
+    for yes, status, kind in ((True, NOT_PERMITTED, "optout"), (False, 0, "reply")):
+        house = doubting(rules, Manners())
+        house.send(JIA, MING, "【甲店】双11券")
+        house.reply(MING, JIA, DOUBTFUL)
+        key = next(inbox_of(house).rows())
+        ((number, reply),) = inbox_of(house).undecided(key, 10)
+        made = Decision(house.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
+        inbox_of(house).decided(made, pack_decision(made))
+        house.send(JIA, HONG, "【甲店】双11券")
+        house.reply(HONG, JIA, "這是退訂嗎？")
+        assert house.kinds()[-1] == kind
+        assert (house.send(JIA, HONG, "【甲店】双11券"), inbox_of(house).open) == (status, 0)
+
+
+def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.RuleSet) -> None:
+    house = doubting(rules, Manners())
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0
+    (key,) = inbox_of(house).rows()
+    row = inbox_of(house).row(key)
+    assert (house.kinds(), row.holding) == (["review"], 0), row.first
+    assert house.send(JIA, MING, ad("甲店")) == 0

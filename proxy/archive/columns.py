@@ -20,7 +20,7 @@ from typing import Any
 
 from proxy.archive.codes import may_be_code, unjudged
 from proxy.archive.rows import Row
-from proxy.desk import addressed, answered, consents, entries, itself, operated, returned
+from proxy.desk import addressed, answered, consents, doubtful, entries, itself, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
@@ -71,6 +71,7 @@ class Reader:
             entries.SUPPRESSED: self._officer,
             entries.PERSON: self._befell,
             entries.CONSENT_REPLY: self._consented,
+            entries.DOUBTFUL: self._held,
             entries.RULES: self._named,
         }
 
@@ -163,6 +164,12 @@ class Reader:
             ),
         )  # fmt: skip
 
+    def _held(self, record: Record) -> Sequence[Row]:
+        """What a doubtful reply holds; its text stands in the row of its deliver."""
+        said = doubtful.unpack_doubtful(record.body)
+        state = "; ".join(map(_scope, said.held))
+        return (Row(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),)
+
     def _restored(self, record: Record) -> Sequence[Row]:
         said = returned.unpack_restored(record.body)
         return (
@@ -237,6 +244,7 @@ _WHOSE: dict[int, Callable[[bytes], int]] = {
     entries.SUPPRESSED: lambda body: operated.unpack_suppressed(body).recipient,
     entries.PERSON: lambda body: consents.unpack_person(body).recipient,
     entries.CONSENT_REPLY: lambda body: consents.unpack_reply(body).recipient,
+    entries.DOUBTFUL: lambda body: doubtful.unpack_doubtful(body).recipient,
 }
 
 

@@ -45,7 +45,7 @@ class Fate(NamedTuple):
     """Something that became of a message, or that a person did."""
 
     at: float
-    what: str  # answer, receipt; reply, optout, restore, review, stopped, restored, confirmed, officer
+    what: str  # answer, receipt; reply, optout, restore, review, stopped, held, restored, confirmed, officer
     state: str
     status: int
     message_id: str

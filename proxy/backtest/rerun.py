@@ -63,6 +63,7 @@ CHANGES = frozenset(
         entries.SHARE,
         entries.PERSON,
         entries.CONSENT_REPLY,
+        entries.DOUBTFUL,
     )
 )
 STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))

@@ -146,7 +146,7 @@ def doubtful(
             f"no doubtful replies are {state}",
         )
     if told["more"]:
-        note(f"{told['more']} more (--limit)")
+        note("there are more rows (--limit)")
 
 
 @app.command("decide", epilog='Example: gate106 optout decide 4f1c09d2a7be --no --why "asks about the order, not to stop"')

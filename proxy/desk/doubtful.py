@@ -21,7 +21,7 @@ TEXT_CHARACTERS_MAX = 300
 DECIDED_IDS_MAX = 2_000
 """Replies of one decision record, 8 bytes each: a row of more replies is decided by several records."""
 LISTED_MAX = 100_000
-"""Replies on the list, decided ones of the last 30 days included: some 40 MB. One more is in force and in the journal, and not on the list
+"""Replies on the list, decided ones of the last 30 days included: some 130 MB. One more is in force and in the journal, and not on the list
 until others leave it."""
 
 _DOUBTFUL = struct.Struct(">QQBQIB")  # time in ms, recipient, category, signature, template, refusals

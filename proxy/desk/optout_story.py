@@ -89,7 +89,9 @@ class Trace:
 
     def _named(self, details: Mapping[str, Any]) -> dict[str, Any]:
         """With names beside the value of each refusal."""
-        found = {name: [self._named(one) for one in said] if name == "lifted" else said for name, said in details.items()}
+        found = {
+            name: [self._named(one) for one in said] if name in ("lifted", "held") else said for name, said in details.items()
+        }
         if "value" in details:
             found |= self.about(OptOut(details["scope"], details["value"], 0, "", 0), self.signatures)
         return found

@@ -168,11 +168,12 @@ def _held(found: Trace, body: bytes, read: Read) -> None:
     found.doubtful.add(doubtful.id_of(body))
     for one in reply.held:
         found.stands[key(one)] = one
-    says, details = "nothing is held", {"held": [scope(one) for one in reply.held], "until": ""}
+    says: Says = "nothing is held"
+    details = {"held": [scope(one) for one in reply.held], "until": ""}
     if reply.held:
         then = "ends" if reply.held[0].expiry else "is a refusal"
-        says = f"{'; '.join(found.words(one) for one in reply.held)} is held until somebody decides, and {then} on {local(reply.until)}"
-        details |= {"until": iso(reply.until)}
+        says = (*_all_of(reply.held), f" is held until somebody decides, and {then} on {local(reply.until)}")
+        details["until"] = iso(reply.until)
     found.events.append(Event(reply.time, "held", reply.port, reply.provider, says, details))
 
 
@@ -206,8 +207,10 @@ def _by_officer(found: Trace, body: bytes, read: Read) -> None:
     for one in said.lifted:
         found.stands.pop(key(one), None)
         found.stands.pop(key(one, listed=True), None)
-    if said.lifted:
-        _lifts(found, said.time, said.lifted, said.who, said.why)
+    replaced = {(one.scope, one.value) for one in said.added}  # a hold that is a refusal now is not lifted
+    lifted = [one for one in said.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
+    if lifted:
+        _lifts(found, said.time, lifted, said.who, said.why)
 
 
 def _listed(found: Trace, said: Named) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from proxy.archive.codes import may_be_code
@@ -18,14 +19,16 @@ from proxy.desk import entries
 from proxy.desk.doubtful import DECIDED_IDS_MAX, NO_CONTEXT, Context, Decision, Doubtful, pack_decision
 from proxy.message import Category
 from proxy.number import mask
-from proxy.officer import DoubtSettled, OfficerSays
+from proxy.officer import DoubtSettled, OfficerSays, Stops
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
-from proxy.ops.inbox import Row
+from proxy.ops.inbox import Row, came_before
 from proxy.ops.papers import asked_of
-from proxy.policy.text import signature
+from proxy.policy.naming import GONE, Known, by_names, by_registry, fields, nothing
 from proxy.recipient import HOLD_S, OptOut
+from proxy.replies import ReplyTo, refused_by
 from proxy.shown import numbers_masked, without_digits
+from proxy.state.candidates import Port
 from proxy.yamlfile import unknown
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -55,25 +58,26 @@ class _Doubtful:
         """Rows that wait, about the oldest first; or what was decided, the newest first."""
         args = call.args
         state = args.text("state", OPEN)
-        limit, skip = int(args.number("limit", 100, 1, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
+        limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
         args.done()
         if state not in STATES:
             raise Refused(unknown("state", state, STATES))
-        inbox, rows, decisions = self._gate.inbox, list[int](), list[Decision]()
+        inbox, rows, decisions, end = self._gate.inbox, list[int](), list[Decision](), skip + limit
         if state in (OPEN, LAPSED):
-            rows = [*inbox.rows(lapsed=state == LAPSED)]
+            rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
         else:
-            decisions = inbox.decisions() if state == DECIDED else inbox.standing_ones()
-        end = skip + limit
+            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_ones())[skip : end + 1]
+        late = came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
-            "rows": [self._row(inbox.row(one)) for one in rows[skip:end]],
-            "decisions": [self._decision(one) for one in decisions[skip:end]],
-            "more": max(0, len(rows) + len(decisions) - end),
+            "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
+            "decisions": [self._decision(one) for one in decisions[:limit]],
+            "more": len(rows) + len(decisions) > limit,
             "counts": counts(self._gate),
             "oldest": inbox.oldest(),
         }
 
-    def _row(self, row: Row) -> dict[str, Any]:
+    def _row(self, row: Row, late: float) -> dict[str, Any]:
+        """``late``: an open one that came before then is older than a working day."""
         first = row.first
         return {
             "row": f"{row.key:012x}",
@@ -85,22 +89,29 @@ class _Doubtful:
             "then": "" if not first.held else "pass" if first.held[0].expiry else "refuse",
             "until": first.time + HOLD_S,
             "oldest": first.time,
+            "late": first.time < late,
             "to": mask(first.recipient),
             "port": first.port,
             "provider": first.provider,
             "answered": self._answered(first.context, first.answered),
-            "held": [{"scope": one.scope, "value": one.value} for one in first.held],
+            "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in first.held],
         }
 
     def _answered(self, context: Context, text: str) -> dict[str, Any]:
         """The message; empty words where there was none, or what is not known of it any more."""
-        advertiser = self._gate.relay.rules.registry.advertiser_of(context.signature) if context.signature else ""
+        known = self._known(context.signature) if context.signature else Known()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
-            "signature": signature(text).name,
-            "advertiser": advertiser,
+            "signature": known.signature,
+            "advertiser": known.advertiser,
             "text": shown(without_digits(text) if context.category == Category.OTP else text),
         }
+
+    def _known(self, signature: int) -> Known:
+        """By the registry, and by what messages brought."""
+        met = self._gate.store.dictionary.signature(signature)
+        registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
+        return by_registry(registry, by_names(names, nothing(GONE)))(signature)
 
     def _decision(self, one: Decision) -> dict[str, Any]:
         said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
@@ -158,8 +169,7 @@ class _Doubtful:
 
         for reply in replies:
             kept = gate.inbox.held_otherwise(reply.recipient, key)
-            refusals = refused_by(reply, int(gate.now())) if yes else None
-            changes.append(DoubtSettled(reply, refusals, kept, gate.store.listed, who, why, then))
+            changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
             gate.relay.change(changes[-1])
         try:
             async with asyncio.timeout(WRITTEN_S):
@@ -169,6 +179,13 @@ class _Doubtful:
         for reply, change in zip(replies, changes, strict=True):
             self._count(reply, change.added)
         return changes
+
+    def _refused(self, reply: Doubtful) -> Stops:
+        """What it stops where it held nothing."""
+        ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
+        prefix, owner = ports.longest(reply.port)
+        to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")
+        return lambda data, now: refused_by(data, reply, to, dictionary.port, now)
 
     def _count(self, reply: Doubtful, added: Sequence[OptOut]) -> None:
         tally = self._gate.relay.tally
@@ -191,14 +208,6 @@ class _Doubtful:
         inbox.decided(ended, body)
         await gate.safe(sequence)
         return {"row": f"{key:012x}", "says": "yes" if stands.yes else "no"}
-
-
-def refused_by(reply: Doubtful, now: int) -> tuple[OptOut, ...]:
-    """What a reply refuses that held nothing: the advertiser of the newest message if that was marketing, else all behind the port."""
-    context = reply.context
-    if context.signature and context.category == Category.MARKETING:
-        return (OptOut("advertiser", f"{context.signature:012x}", now, "reply", 0),)
-    return (OptOut("port", reply.port, now, "reply", 0),) if reply.port else ()
 
 
 def counts(gate: Gate) -> dict[str, int]:

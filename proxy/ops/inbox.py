@@ -14,13 +14,23 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
+from collections import Counter, deque
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
 from proxy.approvals import Impossible
-from proxy.desk.doubtful import LISTED_MAX, Context, Decision, Doubtful, id_of, unpack_decision, unpack_doubtful
+from proxy.desk.doubtful import (
+    LISTED_MAX,
+    TEXT_CHARACTERS_MAX,
+    Context,
+    Decision,
+    Doubtful,
+    id_of,
+    unpack_decision,
+    unpack_doubtful,
+)
 from proxy.policy.holidays import Holidays
 from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.text import fold
@@ -31,6 +41,8 @@ KEPT_S = 30 * 86_400.0
 """Replies and decisions leave the list after so long, standing decisions never. The journal has its own retention."""
 DECISIONS_MAX = 10_000
 """Beyond it the oldest that stands no more leaves the list early, with its replies."""
+PERSON_MAX = 20
+"""Replies of one person that wait: who writes on and on does not fill the list. The oldest leaves it."""
 DAYS_BACK_MAX = 60
 """Days without work in a row are fewer."""
 SWEEP_S = 3600.0
@@ -48,6 +60,17 @@ class Row(NamedTuple):
     holding: int  # of the replies: those that hold marketing, or have become refusals
 
 
+class _Group:
+    """A row's replies, counted as they come and go: a row may have 100,000."""
+
+    __slots__ = ("ids", "people", "open", "holding")
+
+    def __init__(self) -> None:
+        self.ids: dict[int, None] = {}
+        self.people: Counter[int] = Counter()
+        self.open = self.holding = 0
+
+
 class _Place(NamedTuple):
     row: int
     recipient: int
@@ -57,7 +80,7 @@ class _Place(NamedTuple):
 
 def words_of(text: str) -> str:
     """What counts of a reply: its letters and digits, folded, in capitals; signs where there is nothing else."""
-    folded = fold(text)
+    folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
 
@@ -73,13 +96,15 @@ class Inbox:
         self.unlisted = 0
         """Replies for which there was no room since the start: in force, and in the journal."""
         self._replies, self._decisions = replies, decisions
-        self._rows: dict[int, dict[int, None]] = {}
+        self._rows: dict[int, _Group] = {}
         """Replies nobody has decided about, by row."""
         self._places: dict[int, _Place] = {}
         """The same by reply."""
         self._people: dict[int, dict[int, None]] = {}
         self._open: list[tuple[int, int]] = []
         """(time in ms, reply), sorted: of those that have not lapsed."""
+        self._lapsed: deque[tuple[int, int]] = deque()
+        """The same of those that have, some of them decided since."""
         self._made: dict[int, Decision] = {}
         self._decided: dict[int, int] = {}
         """Reply → decision."""
@@ -117,11 +142,15 @@ class Inbox:
         self._take(number, decision)
 
     def reread(self) -> None:
-        """Another gate wrote some, or a person was forgotten: they are as the store says."""
+        """Another gate wrote some: they are as the store says."""
         for number, body in self._replies.news():
             self._enter(number, body)
         for number, body in self._decisions.news():
             self._take(number, unpack_decision(body))
+
+    def forget(self) -> None:
+        """A person was forgotten: their replies have left the store, and their words its decisions."""
+        self.reread()
         for number in [one for one in self._places if one not in self._replies.held]:
             self._leave(number)
 
@@ -150,24 +179,21 @@ class Inbox:
 
     def rows(self, *, lapsed: bool = False) -> Iterator[int]:
         """Names of rows of which some reply is open, or of those of which none is; about in the order in which they came."""
-        for key, ids in list(self._rows.items()):
-            if any(self._is_open(one) for one in ids) is not lapsed:
+        for key in list(self._rows):
+            if (self._rows[key].open > 0) is not lapsed:
                 yield key
 
     def row(self, key: int) -> Row:
-        ids = self._rows.get(key)
-        if not ids:
+        found = self._rows.get(key)
+        if found is None:
             raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
-        places = [self._places[one] for one in ids]
-        first = min(ids, key=lambda one: self._places[one].time_ms)
-        return Row(
-            key, unpack_doubtful(self._replies.held[first]), len(ids), len({one.recipient for one in places}),
-            sum(map(self._is_open, ids)), sum(one.holds for one in places),
-        )  # fmt: skip
+        first = unpack_doubtful(self._replies.held[next(iter(found.ids))])
+        return Row(key, first, len(found.ids), len(found.people), found.open, found.holding)
 
     def undecided(self, key: int, most: int) -> list[tuple[int, Doubtful]]:
         """Some replies of a row with their numbers."""
-        return [(one, unpack_doubtful(self._replies.held[one])) for one in islice(self._rows.get(key, ()), most)]
+        ids = self._rows[key].ids if key in self._rows else {}
+        return [(one, unpack_doubtful(self._replies.held[one])) for one in islice(ids, most)]
 
     def held_otherwise(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
         """Scopes and values that replies of a person hold which are not of this row and wait for a decision, too."""
@@ -193,14 +219,20 @@ class Inbox:
     def sweep(self, now: float) -> None:
         """What has lapsed is not open any more; once an hour: what is old leaves the list."""
         self._lapsed_ms = max(self._lapsed_ms, int((now - HOLD_S) * 1000))
-        del self._open[: bisect_left(self._open, (self._lapsed_ms + 1, 0))]
+        count = bisect_left(self._open, (self._lapsed_ms + 1, 0))
+        for one in self._open[:count]:
+            self._rows[self._places[one[1]].row].open -= 1
+            self._lapsed.append(one)
+        del self._open[:count]
         if abs(now - self._looked) < SWEEP_S:
             return
         self._looked, since = now, now - KEPT_S
         for number in [one for one, made in self._made.items() if made.time < since and not self._stands(made)]:
             self._forget(number)
-        for number in [one for one, place in self._places.items() if place.time_ms < since * 1000]:
-            self._drop(number)
+        while self._lapsed and self._lapsed[0][0] < since * 1000:
+            _, number = self._lapsed.popleft()
+            if number in self._places:
+                self._drop(number)
 
     # --
 
@@ -211,21 +243,39 @@ class Inbox:
         time_ms = int.from_bytes(body[:8], "big")
         place = _Place(row_of(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
         self._places[number] = place
-        self._rows.setdefault(place.row, {})[number] = None
+        row = self._rows.setdefault(place.row, _Group())
+        row.ids[number] = None
+        row.people[place.recipient] += 1
+        row.holding += place.holds
         self._people.setdefault(place.recipient, {})[number] = None
         if self._is_open(number):
+            row.open += 1
             insort(self._open, (time_ms, number))
+        else:
+            self._lapsed.append((time_ms, number))
+        theirs = self._people[place.recipient]
+        if len(theirs) > PERSON_MAX:
+            self._drop(next(iter(theirs)))
+            self.unlisted += 1
 
     def _leave(self, number: int) -> None:
         """It waits for a decision no more."""
-        if self._is_open(number):
-            place = self._places[number]
-            del self._open[bisect_left(self._open, (place.time_ms, number))]
-        found = self._places.pop(number, None)
-        if found is None:
+        place = self._places.get(number)
+        if place is None:
             return
-        _discard(self._rows, found.row, number)
-        _discard(self._people, found.recipient, number)
+        row, theirs = self._rows[place.row], self._people[place.recipient]
+        if self._is_open(number):
+            row.open -= 1
+            del self._open[bisect_left(self._open, (place.time_ms, number))]
+        del self._places[number], row.ids[number], theirs[number]
+        row.holding -= place.holds
+        row.people[place.recipient] -= 1
+        if not row.people[place.recipient]:
+            del row.people[place.recipient]
+        if not row.ids:
+            del self._rows[place.row]
+        if not theirs:
+            del self._people[place.recipient]
 
     def _is_open(self, number: int) -> bool:
         place = self._places.get(number)
@@ -265,21 +315,16 @@ class Inbox:
             if number in self._replies.held:
                 self._replies.drop(number)
                 return True
-        lapsed = next((one for one in self._places if not self._is_open(one)), None)
-        if lapsed is None:
-            return False
-        self._drop(lapsed)
-        return True
+        while self._lapsed:
+            _, number = self._lapsed.popleft()
+            if number in self._places:
+                self._drop(number)
+                return True
+        return False
 
 
 def _time(item: tuple[int, bytes]) -> bytes:
     return item[1][:8]
-
-
-def _discard(numbers: dict[int, dict[int, None]], key: int, number: int) -> None:
-    del numbers[key][number]
-    if not numbers[key]:
-        del numbers[key]
 
 
 def came_before(now: float, holidays: Holidays) -> float:

@@ -132,7 +132,7 @@ class _Subject:
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         said = Person(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await befalls(gate, said)
-        gate.inbox.reread()
+        gate.inbox.forget()
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
         now, days = gate.now(), self._keeper.keep.days

@@ -112,7 +112,7 @@ class _Suppress:
         change = await officer_says(self._gate, recipient, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
             raise Refused(
-                f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply or hotline"
+                f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply, hotline or doubtful"
             )
         if not change.lifted:
             raise Refused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")

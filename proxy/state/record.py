@@ -230,7 +230,7 @@ def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = EN
     area = data[7 + count * 32 :]
     behind = asked.with_asked(area, packed) if packed[15] >= _RARE and asked.asks(packed) else area
     whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end : 7 + count * 32], behind))
-    if count < most and int.from_bytes(whole[23:27], "big") > now - keep_s:
+    if count < most and (not count or int.from_bytes(whole[23:27], "big") > now - keep_s):
         return whole
     return prune(whole, now, keep_s, most)
 

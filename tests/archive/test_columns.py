@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.archive import columns
 from proxy.desk import consents, entries, operated, returned
+from proxy.desk.doubtful import NO_CONTEXT, Doubtful, pack_doubtful
 from proxy.desk.segment import Record
 from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, tlv
@@ -79,4 +80,13 @@ def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
     assert (row.kind, row.provider, row.port, row.text, row.message, row.state) == (
         "consented", "jia", "1069001", "Y?", 4711, "甲公司, marketing",
     )  # fmt: skip
+    assert columns.persons_of(record) == (13800210001,)
+
+
+def test_a_doubtful_reply_is_a_row_with_what_it_holds_and_no_text() -> None:
+    held = OptOut("advertiser", "696592fe4ca2", 9, "doubtful", 0)
+    said = Doubtful(9.0, 13800210001, "8613800210001", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
+    record = Record(7, entries.DOUBTFUL, pack_doubtful(said))
+    (row,) = columns.Reader({}).rows(record)
+    assert (row.kind, row.provider, row.port, row.text, row.state) == ("held", "jia", "1069001", "", "advertiser 696592fe4ca2")
     assert columns.persons_of(record) == (13800210001,)

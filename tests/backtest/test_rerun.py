@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy.consents import PersonSays
+from proxy.desk import entries
 from proxy.desk.consents import Person
+from proxy.desk.doubtful import NO_CONTEXT, Doubtful, pack_doubtful
+from proxy.officer import DoubtSettled
+from proxy.recipient import OptOut
+from proxy.replies import hold
 from proxy.wire import submit_sm
 from tests.test_parts import PERSON, House
 
@@ -23,3 +28,42 @@ def test_who_is_forgotten_in_the_turn_of_a_message_gets_that_one_and_no_other(tm
     house.turns()
     assert [said.reason for said in house.journalled()] == ["", "suppressed"]
     house.check_judged_again()
+
+
+def test_what_a_doubtful_reply_holds_is_refused_again_and_passes_again_once_it_is_decided(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
+    held = OptOut("category", "marketing", int(house.now), "doubtful", 0)
+    reply = Doubtful(house.now, PERSON, f"86{PERSON}", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
+    body = pack_doubtful(reply)
+    for step in ("comes", "decided"):
+        if step == "comes":
+            house.relay.change(Holds(reply, body))
+        else:
+            settled = DoubtSettled(reply, None, frozenset(), house.store.listed, "li", "asks", lambda change, recorded: None)
+            house.relay.change(settled)
+        house.turns()
+        house.now_s += 700
+        house.sends(pdu)
+        house.turns()
+    assert [said.reason for said in house.journalled()] == ["suppressed", ""]
+    house.check_judged_again()
+
+
+class Holds:
+    """What a doubtful reply does to a record, as hearing has it."""
+
+    def __init__(self, reply: Doubtful, body: bytes) -> None:
+        self.recipient, self._reply, self._body = reply.recipient, reply, body
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return hold(data, self._reply)
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return entries.DOUBTFUL, self._body
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return True

@@ -22,12 +22,12 @@ ENGLISH = re.compile(r"(?<![-`\w./])[A-Za-z]{2,}(?: [a-z']{2,}){2,}")
 """Three words of a sentence; names, ids and commands have fewer."""
 HIDDEN = re.compile(r"<(script|style|textarea|pre|code)\b.*?</\1>|<[^>]*>", re.DOTALL)
 WAYS = [way for page in found_pages() for way in page.ways]
-PATHS = {"number": "999", "name": "nowhere", "revision": "0" * 16, "kind": "page", "step": "reopen"}
+PATHS = {"number": "999", "name": "nowhere", "revision": "0" * 16, "kind": "page", "step": "reopen", "row": "0" * 12}
 WRONG: dict[str, list[str]] = {
     "to": ["4001234567", "13800210599"], "why": ["一个理由", ""], "scope": ["advertiser", "nothing"], "value": ["", "x" * 300], "lasts": ["30d"],
     "state": ["duplicate", "nothing"], "of": ["999"], "suppress": ["signature", "nothing"], "message": ["0:99999", "x"], "stop": ["signature", "x"],
     "step": ["throttle", "nothing"], "share": ["0.5"], "province": ["北京", "北平"], "provider": ["jia", "nowhere"], "category": ["otp", "loans"],
-    "port": ["1069", "abc"], "source": ["nobody"], "verdict": ["accepted"], "revision": ["12", "f" * 16], "at": ["2026-13-45", "soon"],
+    "port": ["1069", "abc"], "source": ["nobody"], "verdict": ["accepted"], "says": ["yes", "perhaps"], "revision": ["12", "f" * 16], "at": ["2026-13-45", "soon"],
     "since": ["soon"], "from": ["nowhere"], "until": ["2020-01-01"], "given": ["2099-01-01", "soon"], "day": ["2020-01-01", "x"], "seen": ["yes"],
     "whole": ["yes"], "text": ["", "rules: {"], "file": ["x.yaml", "../x"], "base": ["0" * 16], "signature": ["【" + "x" * 70 + "】"],
     "advertiser": ["没有这家"], "try_to": ["12"], "try_from": ["1069001"], "try_at": ["soon"], "reference": ["x"], "limit": ["x"], "skip": ["x"],
@@ -116,6 +116,8 @@ REFUSED: list[tuple[str, str, dict[str, str], str]] = [
     ("song", "/optouts/add", {"to": ANNA, "scope": "all", "value": "x", "why": "x"}, "“全部营销”不填对象"),
     ("song", "/optouts/add", {"to": ANNA, "scope": "all"}, "原因（why）：须为 1 至 500 个字的文字"),
     ("song", "/optouts/consents/7/review", {"verdict": "accepted", "why": "x"}, "没有批次 7（请在同意批次中核对）"),
+    ("song", "/doubtful/000000000000/decide", {"says": "yes"}, "没有待判定的行 000000000000（可能已由他人判定：请刷新）"),
+    ("song", "/doubtful/000000000000/end", {"why": "x"}, "没有长期判定"),
     ("song", "/penalties/one/77/lift", {"why": "x"}, "没有处罚 77（请在处罚列表中核对）"),
     ("song", "/providers/stop", {"why": "x"}, "请写明停发什么"),
     ("song", "/providers/stop", {"why": "x", "provider": "ja"}, "设置中没有通道商“ja”"),

@@ -152,13 +152,21 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
     found = told(written(tmp_path / "journal", story[:2]))
     assert [one.what for one in found.events] == ["received", "held"]
     assert found.in_force == [HELD]
-    assert "be52d5b07426" in str(found.events[1].says), "nothing else is known of whom it holds"
-    assert str(found.events[1].says).endswith("is held until somebody decides, and is a refusal on 2025-11-18 12:00:00")
+    says = found.said(found.events[1].says)
+    assert "be52d5b07426" in says, "nothing else is known of whom it holds"
+    assert says.endswith("is held until somebody decides, and is a refusal on 2025-11-18 12:00:00")
     found = told(written(tmp_path / "later", story))
     assert [one.what for one in found.events] == ["received", "held", "restored", "decided"]
     assert (found.in_force, found.events[-1].details["asked"]) == ([], False)
     assert "it did not ask to stop, by li: asks of 138****0001" in found.as_text(False)
     assert told(tmp_path / "later", HONG).events == []
+    asked = [
+        (entries.SUPPRESSED, operated.pack_suppressed(NOON + 90, MING, (SHOP,), (HELD,), "li", "asks")),
+        (entries.DECISION, pack_decision(ASKED._replace(yes=True))),
+    ]
+    found = told(written(tmp_path / "yes", [*story[:2], *asked]))
+    assert [one.what for one in found.events] == ["received", "held", "stopped", "decided"]
+    assert found.in_force == [SHOP]
 
 
 def test_a_reply_that_stops_twice_stands_before_both(tmp_path: Path) -> None:

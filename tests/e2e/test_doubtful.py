@@ -195,14 +195,15 @@ def test_gates_on_one_store_list_and_decide_the_same_replies(tmp_path: Path, car
     with ExitStack() as after:
         server = Valkey(tmp_path / "valkey")
         after.callback(server.kill)
-        gates = []
+        gates = list[House]()
         for node in (1, 2):
             folder = tmp_path / f"node-{node}"
             folder.mkdir()
             gate = house_at(folder, carrier, node=node, store=server.url, shared={"secret": SECRET.decode()})
             gate.settings["carriers"][0]["links"] = 2
             gate.write_settings()
-            gates.append(gate.start())
+            gate.start()
+            gates.append(gate)
             after.callback(gate.stop)
         one, other = gates
         assert one.sends(LI, WANG) == [0, 0]

@@ -8,7 +8,7 @@ from proxy.approvals import Impossible
 from proxy.desk import doubtful
 from proxy.desk.doubtful import Context, Decision, Doubtful, id_of, pack_decision, pack_doubtful
 from proxy.ops import inbox
-from proxy.ops.inbox import KEPT_S, Inbox, came_before
+from proxy.ops.inbox import KEPT_S, PERSON_MAX, Inbox, came_before
 from proxy.policy import moments
 from proxy.policy.holidays import HolidayRow, Holidays
 from proxy.recipient import HOLD_S, OptOut
@@ -54,7 +54,7 @@ class Desk:
         replies, decisions = Papers(), Papers()
         for before, after in ((self.replies, replies), (self.decisions, decisions)):
             before.freeze()
-            after.restore(row for rows in before.collect(400) for row in rows)
+            after.restore((number, body) for rows in before.collect(400) for number, body in rows if body)
         return Desk(replies, decisions)
 
 
@@ -139,6 +139,13 @@ def test_a_standing_decision_answers_for_equal_words_in_an_equal_context_until_i
         assert now.again().inbox.standing_ones() == []
 
 
+def test_a_standing_decision_answers_for_a_story_that_its_record_has_cut(desk: Desk) -> None:
+    story = "退订失败" * 200
+    desk.comes(story)
+    desk.decides(next(desk.inbox.rows()), yes=True, standing=True)
+    assert desk.inbox.standing(story, SALE, "1069001")
+
+
 def test_after_seven_days_a_reply_is_not_open_and_can_be_decided_still(desk: Desk) -> None:
     desk.comes()
     key = next(desk.inbox.rows())
@@ -199,7 +206,7 @@ def test_who_was_forgotten_is_on_no_list(desk: Desk) -> None:
     body = desk.comes()
     desk.comes(who=BERT)
     desk.replies.drop(id_of(body))
-    desk.inbox.reread()
+    desk.inbox.forget()
     assert desk.rows() == [("这是退订吗", 1)]
     assert desk.inbox.row(next(desk.inbox.rows())).first.recipient == BERT
 
@@ -230,6 +237,15 @@ def test_a_full_list_lets_go_of_decided_then_of_lapsed_replies_and_takes_no_more
     desk.comes("第六", at=NOON + HOLD_S + 1)
     assert [text for text, _ in desk.rows()] == ["怎么退订2", "第四", "第六"]
     assert desk.inbox.unlisted == 1
+
+
+def test_who_writes_on_and_on_does_not_fill_the_list(desk: Desk) -> None:
+    for number in range(PERSON_MAX + 5):
+        desk.comes(f"怎么退订 {number}", at=NOON + number)
+    desk.comes("怎么退订", who=BERT)
+    assert (len(desk.replies.held), desk.inbox.unlisted) == (PERSON_MAX + 1, 5)
+    assert desk.rows()[0] == ("怎么退订 5", 1)
+    assert desk.again().rows() == sorted(desk.rows(), key=lambda row: row[0] != "怎么退订")
 
 
 NATIONAL = Holidays([

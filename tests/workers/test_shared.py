@@ -176,3 +176,24 @@ def test_rules_that_are_pushed_or_edited_hold_at_all_workers_and_what_is_gone_ba
     for one in clients:
         one.__exit__()
     assert crew.stop() == 0
+
+
+def test_a_doubtful_reply_holds_at_all_workers_and_one_decision_is_known_to_all(crew: Crewed, carrier: Carrier):
+    crew.write_rules(
+        "rules: [{id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}]\n"
+    )
+    crew.start()
+    clients, person = spread(crew), SHANGHAI.format(7)
+    assert clients[0].submit(PORT, person).status == ESME_ROK
+    deliver = carrier.reply(person, PORT, "这是退订吗".encode("utf-16-be"), 8)
+    assert carrier.acknowledged(deliver).status == ESME_ROK
+    until(lambda: [client.submit(PORT, person).status for client in clients] == [0x420] * len(clients), crew.said)
+    (row,) = crew.ask("optout", "doubtful")["rows"]
+    until(lambda: crew.metric("gate106_doubtful_replies", state="open") == 1, crew.said)
+    assert crew.ask("optout", "decide", row["row"], "--no", "--why", "only asks")["lifted"] == 1
+    until(lambda: [client.submit(PORT, person).status for client in clients] == [ESME_ROK] * len(clients), crew.said)
+    for _ in range(4):  # whichever worker is asked
+        until(lambda: crew.ask("optout", "doubtful")["rows"] == [], crew.said)
+    for client in clients:
+        client.__exit__()
+    assert crew.stop() == 0

@@ -254,18 +254,19 @@ _MESSAGES = (
 )  # fmt: skip
 
 _ROW = _text("row", "The row's name.", 12, needed=True, option="-", pattern="[0-9a-f]{12}")
+_HELD = {"scope": str, "value": str, "advertiser": str, "signature": str, "about": str, "about_zh": str}
 _ANSWERED = {"category": str, "signature": str, "advertiser": str, "text": str}
 
 _PEOPLE = (
     _told(
         "optout.doubtful", "Replies that may be a refusal, by rows of equal words in an equal context; or what was decided about them.",
-        Arg("state", OneOf(DOUBTFUL_STATES), "Which; open."), Arg("limit", Whole(1, LISTED_ROWS_MAX), "So many."),
+        Arg("state", OneOf(DOUBTFUL_STATES), "Which; open."), Arg("limit", Whole(0, LISTED_ROWS_MAX), "So many; 0: only counts."),
         Arg("skip", Whole(0, SKIPPED_MAX), "Not the first so many."),
         answer={
             "rows": [
                 {
                     "row": str, "state": str, "words": str, "replies": int, "people": int, "holding": int, "then": str, "until": float,
-                    "oldest": float, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [{"scope": str, "value": str}],
+                    "oldest": float, "late": bool, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [_HELD],
                 },
             ],
             "decisions": [
@@ -274,7 +275,7 @@ _PEOPLE = (
                     "replies": int, "answered": _ANSWERED,
                 },
             ],
-            "more": int, "counts": {"open": int, "overdue": int, "lapsed": int, "decided": int, "unlisted": int}, "oldest": float,
+            "more": bool, "counts": {"open": int, "overdue": int, "lapsed": int, "decided": int, "unlisted": int}, "oldest": float,
         },
     ),
     _done("optout.decide", "Decides about all replies of a row.", _ROW, Arg("says", OneOf(SAYS), "Whether they asked to stop.", True),

@@ -47,8 +47,9 @@ async def waits(visit: Visit) -> Response:
     ready, rules, penalties = await asyncio.gather(
         visit.asking.ready(), visit.ask("rules"), visit.ask("penalty.list", state="proposed")
     )
-    overdue = 0
+    overdue, doubtful = 0, {"open": 0, "overdue": 0}
     if visit.may(Permission.LOOK):
+        doubtful = (await visit.ask("optout.doubtful", limit=0))["counts"]
         overdue = sum((await visit.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
     return visit.part(
         "waits",
@@ -59,6 +60,7 @@ async def waits(visit: Visit) -> Response:
         proposed=rules["proposed"],
         penalties=len(penalties["penalties"]),
         overdue=overdue,
+        doubtful=doubtful,
     )
 
 
