@@ -89,8 +89,11 @@ class PersonHistory:
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
                 self._events.remove(self._sent.pop(next(iter(self._sent))))
+        elif said.entry.signature and not sent.signature:  # only this part says whose it is: till then nobody could know
+            sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
+            self._events.remove(sent)
+            self._events.append(sent)
         sent.marketing |= said.category is Category.MARKETING
-        sent.signature = sent.signature or said.entry.signature
         sent.parts[pdu.part] = pdu.octets
 
     def _answers(self, key: Key, record: Record) -> None:
