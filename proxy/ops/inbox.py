@@ -31,6 +31,7 @@ from proxy.desk.doubtful import (
     unpack_decision,
     unpack_doubtful,
 )
+from proxy.number import about_people
 from proxy.policy.holidays import Holidays
 from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.text import fold
@@ -71,6 +72,7 @@ class _Group:
         self.open = self.holding = 0
 
 
+@about_people
 class _Place(NamedTuple):
     row: int
     recipient: int
