@@ -105,6 +105,11 @@ class Audit:
             journal.answers_matter = any(key[0] == place for _, _, key in self._due)
         return found
 
+    @property
+    def spoilt(self) -> bool:
+        """Whether a journal could not be read on: it is damaged, altered just now, or sealed with a key that is not at hand."""
+        return any(one.spoilt for one in self._journals)
+
     def _forget(self, now_s: float) -> None:
         """What has become too old to be meant."""
         if self._began_s < 0:

@@ -26,6 +26,8 @@ EVERY_S = 1.0
 """Between two readings of a journal that was read to its end."""
 PIECE_S = 0.5
 FOLDERS_EVERY_S = 10.0
+SPOILT_S = 60.0
+"""A journal that cannot be read on for so long: this process ends, and another begins with the keys of then."""
 STATE = "optout-audit.json"
 """Beside the segments of the first journal: of each journal, by its identity, up to which record all is settled."""
 
@@ -74,9 +76,7 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
     try:
         found = audit.read_on(time.monotonic())
         if audit.behind:
-            raise CannotAudit(
-                f"{journals.folders[0]}: the journal is damaged, or altered while it is read: gate106 journal verify"
-            )
+            raise CannotAudit(_spoilt(journals))
     except (OSError, JournalError) as error:
         raise CannotAudit(error) from None
     return [as_row(one) for one in found]
@@ -91,12 +91,16 @@ def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Gene
     done = [known.get(disk.identity(), 0) for disk in journals.disks]
     audit = Audit(journals.disks, journals.nodes, time.time(), 0.0 if any(done) else since, done)
     looked_s, saved = time.monotonic(), list[int]()
+    well_s = looked_s
     while True:
         now_s = time.monotonic()
         try:
             found = audit.read_on(now_s, now_s + PIECE_S)
         except (OSError, JournalError) as error:
             raise CannotAudit(error) from None
+        well_s = well_s if audit.spoilt else now_s
+        if now_s - well_s > SPOILT_S:
+            raise CannotAudit(_spoilt(journals))
         yield {"found": [as_row(one) for one in found], "behind": audit.behind}
         if not audit.behind and (reached := audit.reached) != saved:
             _write(state, {disk.identity(): at for disk, at in zip(journals.disks, reached, strict=True)})
@@ -107,6 +111,10 @@ def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Gene
             looked_s = now_s
             if journals_of(config).folders != journals.folders:
                 return
+
+
+def _spoilt(journals: Journals) -> str:
+    return f"{journals.folders[0]}: the journal is damaged, sealed with another key, or altered while it is read: gate106 journal verify"
 
 
 def as_row(one: Finding) -> dict[str, Any]:

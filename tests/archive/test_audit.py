@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.archive import audit as auditing
-from proxy.archive import followed
+from proxy.archive import followed, following
 from proxy.archive.audit import Audit
 from proxy.archive.following import STATE, CannotAudit, follow, journals_of, once
 from proxy.desk import answered, entries, itself
@@ -224,3 +224,13 @@ def test_a_segment_in_which_somebody_was_erased_is_read_anew_and_nothing_is_foun
     path.with_suffix(".new").write_bytes(path.read_bytes())
     path.with_suffix(".new").replace(path)
     assert [one for _ in range(2 * followed.COMPARED_EVERY) for one in audit.read_on(0.0, 1.0)] == []
+
+
+def test_a_follower_that_lacks_the_key_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tmp_path / "gate106.yaml"
+    settings.write_text("store: sqlite:///state.db\njournal: journal\n")
+    disk = OsDisk(tmp_path / "journal", Ring([ONE]))
+    Written(disk, Journal(disk, 0)).add(refused_and_sent_all_the_same())
+    monkeypatch.setattr(following, "SPOILT_S", 0.0)
+    with pytest.raises(CannotAudit, match="sealed with another key"):
+        list(follow(settings, 0.0, lambda seconds: True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from proxy.wire import submit_sm
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
+from tests.e2e.sharing import started
 from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import Valkey
 
 NOTHING_IS_REFUSED = """
 rules:
@@ -39,6 +43,11 @@ def advertise(gate: Gate, account: str, port: str, name: str = "甲店") -> None
         assert bound.ask(submit_sm(port, PERSON, octets, data_coding=8, sequence=7)).status == 0
 
 
+def in_force(gate: Gate) -> list[object]:
+    told = json.loads(run("optout", "trace", "--to", PERSON, "--config", gate.config, "--json").stdout)
+    return list(told["in_force"])
+
+
 def test_it_is_counted_whoever_sends_it_and_also_if_the_gate_is_killed_at_once(gate: Gate, carrier: Carrier) -> None:
     advertise(gate, "jia", "1069001")
     carrier.reply(PERSON, "861069001", b"TD")
@@ -60,3 +69,20 @@ def test_it_is_counted_whoever_sends_it_and_also_if_the_gate_is_killed_at_once(g
     assert (found.returncode, told["sent_after_optout"]) == (1, 2)
     assert {(one["provider"], one["refused_at"]) for one in told["found"]} == {("yi", "1069001")}
     assert PERSON not in found.stdout
+
+
+@needs("valkey")
+def test_a_reply_at_one_gate_counts_against_what_another_gate_on_the_store_sends(tmp_path: Path) -> None:
+    with ExitStack() as after:
+        server = Valkey(tmp_path / "valkey")
+        after.callback(server.kill)
+        carriers = [Carrier(), Carrier()]
+        for carrier in carriers:
+            after.callback(carrier.stop)
+        one, other = started(after, tmp_path, carriers, [server] * 2, links=2)
+        advertise(one, "jia", "1069001")
+        carriers[0].reply(PERSON, "1069001", b"TD")
+        until(lambda: in_force(other), "the other gate heard of it", 30)
+        advertise(other, "jia", "1069001")
+        until(lambda: other.metric(METRIC) == 1, "the finding", 30)
+        assert one.metric(METRIC) == 0
