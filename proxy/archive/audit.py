@@ -27,6 +27,7 @@ from proxy.desk.optouts import in_order
 from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 from proxy.message import Category
+from proxy.number import about_people
 
 REMEMBERED_BYTES_MAX = 12 << 30
 """Of journal, in which persons can be found again: some 25 million messages, for which 150 MB are kept. A reply to what is older claims nothing
@@ -43,6 +44,7 @@ _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 """Where a verdict says whether it let the message out, and of which category it is (entries.py)."""
 
 
+@about_people
 class Finding(NamedTuple):
     recipient: int
     against: Against
