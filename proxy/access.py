@@ -13,6 +13,8 @@ from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.wire import source_of
 
+EMPTY = "(empty)"
+"""What the registered prefix of an empty source is called."""
 SENDERS_MAX = 65_536
 """Sources remembered per account: extensions are the provider's to choose, so the memo is bounded (two generations)."""
 
@@ -91,6 +93,8 @@ class Ports:
 
     def __init__(self, providers: tuple[Provider, ...]) -> None:
         self._owners = {prefix: provider.name for provider in providers for prefix in provider.ports}
+        self.owners = {prefix or EMPTY: owner for prefix, owner in self._owners.items()}
+        """Registered prefix → provider, as ``longest`` calls them."""
         digits = [len(prefix) for prefix in self._owners if prefix.isdigit()]
         self._lengths = sorted(set(digits), reverse=True)
 
@@ -103,7 +107,7 @@ class Ports:
                     return port[:length], owner
             return "", ""
         owner = self._owners.get(port)
-        return ("", "") if owner is None else (port or "(empty)", owner)
+        return ("", "") if owner is None else (port or EMPTY, owner)
 
     def national(self, port: str) -> str:
         """The port without the country's code; as it is where somebody owns it as it is."""

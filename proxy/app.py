@@ -99,6 +99,8 @@ class Gate:
             self.revising, self.names, self.in_pieces, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
         self.operating.door.use(settings.people, settings.http.tokens)
+        self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
+        self.way_back.on_reply = self.operating.reply_paths.replied
         self.revising.opened(self.operating)
         self.hearing.inbox = self.operating.inbox
         self.sharing = self._share() if settings.shared is not None else None

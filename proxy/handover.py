@@ -22,7 +22,7 @@ from proxy.numbered import numbered
 from proxy.parts import Parts
 from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
-from proxy.transit import Outbox, Transit, count, count_allowed, detail, put_all
+from proxy.transit import Outbox, Transit, count, count_advertised, count_allowed, detail, put_all
 from proxy.wire import Frame
 
 
@@ -100,6 +100,7 @@ class HandOver:
             self.parts.settle(decided)
         if accepted:
             tally.entries["settled",] += len(accepted)
+            count_advertised(tally, accepted)
             if self.on_accepted is not None:
                 self.on_accepted(accepted)
         for change, sequence in zip(changed, sequences, strict=True):

@@ -100,6 +100,7 @@ class Hearing:
         self.learn_names()
         to = self.port_of(port, owner, prefix)
         heard = Heard(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
+        heard.keyword = said.keyword
         consents = deliver.state == "readable" and agreed(deliver.text) != ""
         if not said.depends and said.kind == "none" and not consents:
             heard.kind = KINDS[said.kind]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from proxy.reasons import IN_REVIEW, Reason
@@ -167,12 +167,19 @@ class Facts:
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
     owners: frozenset[tuple[str, str]] = frozenset()
     """Advertisers for whom a ``domain`` or ``phone`` in the text is registered, where a rule asks."""
+    asking: InitVar[bool] = False
+    """Whether the text asks for an answer that is no refusal: ``asks`` says so later."""
     packed: int = field(init=False)
-    """Signature, sub-category and category as an open Entry holds them."""
+    """Signature, whether it asks, sub-category and category as an open Entry holds them."""
 
-    def __post_init__(self) -> None:
-        flags = self.signature_hash << 16 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
+    def __post_init__(self, asking: bool) -> None:
+        flags = self.signature_hash << 16 | asking << 10 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
         object.__setattr__(self, "packed", flags)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the text asks for an answer that is no refusal (确认请回1)."""
+        return self.packed >> 10 & 1 == 1
 
 
 class Order(NamedTuple):

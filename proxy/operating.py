@@ -19,6 +19,7 @@ from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDown
+from proxy.desk.reply_paths import ReplyPaths
 from proxy.hours import Hours, HoursApart
 from proxy.in_pieces import InPieces
 from proxy.listing import Listing
@@ -44,6 +45,7 @@ from proxy.ops import (
     orders,
     penalties,
     provider,
+    reply_paths,
     retention,
     subject,
     suppress,
@@ -131,6 +133,8 @@ class Operating:
             hours,
             HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
         )
+        book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
+        self.reply_paths = reply_paths.PathKeeper(self, book)
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
@@ -157,6 +161,7 @@ class Operating:
                 **subject.commands(self, self.keeper, names),
                 **penalties.commands(self, self.warden),
                 **providers_told.commands(self, self.warden, self._paces),
+                **reply_paths.commands(self, self.reply_paths),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately, self._hits),
@@ -195,6 +200,7 @@ class Operating:
     async def stop(self) -> None:
         self.warden.stop()
         self.warden.put_away(self.now())
+        self.reply_paths.put_away(self.now())
         await self._server.stop()
         for task in self._regular:
             task.cancel()
@@ -233,6 +239,7 @@ class Operating:
         self._paces.tick(now)
         self.warden.tick(now, now_s)
         self.inbox.sweep(now)
+        self.reply_paths.tick(now, now_s)
 
     @property
     def open_from(self) -> int | None:
@@ -324,6 +331,8 @@ class Operating:
             self.inbox.reread()
         if entries.COUNTED in kinds or entries.COUNTED_APART in kinds:
             self.warden.reread()
+        if entries.REPLY_PATH in kinds:
+            self.reply_paths.book.reread()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)
@@ -366,6 +375,7 @@ class Operating:
             **self.warden.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in doubtful.counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
+            **self.reply_paths.gauges(),
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:

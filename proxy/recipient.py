@@ -29,11 +29,12 @@ class Entry(NamedTuple):
     keyword: int  # hash16, 0 = none
     state: int  # EntryState
     consent: int = 0  # the code of the words a consent request declares (policy/consent_reply.py), 0 = none
+    asks: bool = False  # whether the message asked for an answer that is no refusal (确认请回1)
 
     def pack(self) -> bytes:
         """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent = self
-        flags = signature << 16 | consent << 11 | subcategory << 4 | category << 2 | state
+        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent, asks = self
+        flags = signature << 16 | consent << 11 | asks << 10 | subcategory << 4 | category << 2 | state
         return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
 
     @classmethod
@@ -50,13 +51,13 @@ class Entry(NamedTuple):
             cls,
             (
                 first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
-                second >> 11 & 31,
+                second >> 11 & 31, second >> 10 & 1 == 1,
             ),
         )  # fmt: skip
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, 1 spare, subcategory 6, category 2, state 2), time, provider, port,
+"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, asks 1, subcategory 6, category 2, state 2), time, provider, port,
 template."""
 _pack_entry = ENTRY.pack
 

@@ -109,6 +109,7 @@ class Reloading:
         self.operating.obey_throttles()
         self.providers.use(directory)
         self.hearing.manners = manners_of(settings)
+        self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.revising.use(settings)
         self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         self.operating.door.use(settings.people, settings.http.tokens)

@@ -29,6 +29,7 @@ from proxy.desk import (
     named,
     operated,
     penalized,
+    reply_paths,
     requested,
     returned,
     shares,
@@ -53,10 +54,10 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
-    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION, entries.CONSENT_REPLY,
+    entries.COUNTED_APART, entries.NAMED, entries.DOUBTFUL, entries.DECISION, entries.CONSENT_REPLY, entries.REPLY_PATH,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
-counted of providers."""
+counted of providers and reply paths."""
 PERSONAL = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID, entries.DOUBTFUL,
     entries.DECISION, entries.CONSENT_REPLY,
@@ -257,6 +258,9 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
             if said.kind == entries.COUNTED_APART:
                 store.hours_apart.hear(hour_of_node(said.node, penalized.unpack_hour_apart(said.body)[0]), said.body)
                 return
+            if said.kind == entries.REPLY_PATH:
+                reply_paths.keep(store.reply_paths, said.body, said.node)
+                return
             with contextlib.suppress(
                 listing.NotWhole, consents_of.NotWhole
             ):  # it was told so when it came, and went on without it
@@ -301,6 +305,8 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
         store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
     elif item.kind == entries.COUNTED_APART:
         store.hours_apart.put(penalized.unpack_hour_apart(body)[0] // 3600, body)
+    elif item.kind == entries.REPLY_PATH:
+        reply_paths.keep(store.reply_paths, body)
     else:
         return False
     return True

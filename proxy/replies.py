@@ -65,8 +65,11 @@ def from_port(data: bytes, port: str, now: float) -> list[Entry]:
 
 def declared(there: Sequence[Entry]) -> Declared:
     """What these messages asked to be answered with. A code asks for no answer: what came before it is still the last message."""
-    last = next((entry.keyword for entry in reversed(there) if entry.category != Category.OTP), 0)
-    return Declared(last, frozenset(entry.keyword for entry in there if entry.keyword))
+    keywords = frozenset(entry.keyword for entry in there if entry.keyword)
+    last = next((entry for entry in reversed(there) if entry.category != Category.OTP), None)
+    if last is None:
+        return Declared(0, keywords)
+    return Declared(last.keyword, keywords, last.category == Category.NOTICE and last.asks)
 
 
 def refusals(meant_ones: Sequence[Entry], to: ReplyTo, source: str, now: float, expiry: int = 0) -> tuple[OptOut, ...]:

@@ -93,6 +93,7 @@ COMMANDS: Mapping[str, Permission] = {
     "optout.decide": Permission.ENTER,
     "optout.doubtful": Permission.LOOK,
     "optout.end-standing": Permission.ENTER,
+    "optout.paths": Permission.SEE,
     "penalty.appeal": Permission.ENTER,
     "penalty.approve": Permission.APPROVE,
     "penalty.lift": Permission.APPROVE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Mapping
 
 from proxy.apart import Apart
 from proxy.compiled import compiled
@@ -83,8 +84,15 @@ class Tally:
         self.apart = Apart()
         self.sent_against_record = 0
         """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
+        self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
         self.sent_after_optout = 0
         """Marketing that went out after a reply had asked to stop it: the audit's reading of the journal (ops/auditor.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
+
+    def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
+        """From now on they are counted anew."""
+        counted, self.advertised = self.advertised, defaultdict(int)
+        return counted

@@ -281,6 +281,19 @@ def count_allowed(tally: Tally, transits: list[Transit]) -> None:
             segments[access.label] += 1
 
 
+@compiled("count_advertised")
+def count_advertised(tally: Tally, accepted: list[tuple[Transit, Frame]]) -> None:
+    """Of what carriers took, counts each message that is marketing or says how to refuse; a long one by its first part."""
+    advertised = tally.advertised
+    for transit, _ in accepted:
+        message, verdict, long = transit.message, transit.verdict, transit.long
+        if message is None or verdict is None or (long is not None and long.last.get(1) is not transit):
+            continue
+        facts = verdict.facts
+        if facts.keyword_hash or facts.category is Category.MARKETING:
+            advertised[message.sender.prefix, facts.keyword] += 1
+
+
 def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
     """What went out, and what was refused for good, by signature."""
     if transit.lane is not None or verdict.outcome is Outcome.REJECT:

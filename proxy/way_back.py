@@ -109,6 +109,8 @@ class WayBack:
         self.mailbox = mailbox
         self.due: set[str] = set()
         """Providers for whom something may be handed over in this turn."""
+        self.on_reply: Callable[[str, str, float], None] = _to_nobody
+        """Who wants to know of replies: (port prefix, what it says in one word, time)."""
         self.closing = False
         """At the end of a drain: what is in the mailbox stays there."""
         self._receivers = receivers
@@ -150,6 +152,8 @@ class WayBack:
         port = self.relay.directory.ports.national(deliver.destination.removeprefix(self._strip.get(link.carrier, "")))
         prefix, owner = self._owner(link, port)
         heard = self.hearing.hear(deliver, port, prefix, owner, now)
+        if prefix:
+            self.on_reply(prefix, heard.keyword, now)
         arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.hearing.monotonic(), heard)
         self._arrivals.append(arrival)
         self._brought = None  # what comes behind it stays there
@@ -324,3 +328,7 @@ class WayBack:
             fits = NEWS_MAX - len(said.news)
             said.news += news if len(news) <= fits else news[:fits]
             news = news[fits:]
+
+
+def _to_nobody(prefix: str, keyword: str, now: float) -> None:
+    return None

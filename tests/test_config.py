@@ -135,7 +135,7 @@ def test_what_is_left_out_has_a_default() -> None:
     assert dataclasses.astuple(settings.timers) == (10, 30, 10, 30)
     assert settings.on_judge_error[Category.OTP] is Outcome.ALLOW
     assert (settings.node, settings.category_tag) == (0, None)
-    assert dataclasses.astuple(settings.optout) == (3, 30, config.CONFIRM)
+    assert dataclasses.astuple(settings.optout) == (3, 30, config.CONFIRM, 3)
     provider = settings.providers[0]
     assert provider.confirm is None
     assert (provider.tps, provider.binds, provider.window, provider.category, provider.since) == (None, 8, 64, None, None)
@@ -248,7 +248,11 @@ def test_no_password_is_ever_shown() -> None:
         (SMALL + "doubtful_replies: wait\n", "gate106.yaml:19: unknown doubtful_replies 'wait' (one of hold, pass)"),
         (SMALL + "doubtful_then: hold\n", "gate106.yaml:19: unknown doubtful_then 'hold' (one of refuse, pass)"),
         (SMALL + "consent_by_reply: always\n", "gate106.yaml:19: unknown consent_by_reply 'always' (one of accept, review)"),
-        (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm)"),
+        (
+            SMALL + "optout: {answer_hours: 73}\n",
+            "gate106.yaml:19: optout.answer_hours: must be a number from 0 to 72, not 73",
+        ),
+        (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm, answer_hours)"),
         (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
         (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
         (added("confirm: '" + "[" * 71 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (70 characters)"),

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.builders import dashboard
 
 from grafana.boards.frame import Panel, fill, start, variable
 from grafana.boards.panels import (
+    BLUE,
     GOOD_IS_ZERO,
     GREEN,
     ORANGE,
@@ -225,25 +226,32 @@ def _optouts(say: Tongue) -> Iterator[Panel]:
         say("退订范围", "What was refused"),
         say("advertiser 一家广告主；port 端口后的所有；provider 字母数字发送方；category 全部营销。", "advertiser: one advertiser; port: all behind a port; provider: an alphanumeric sender; category: all marketing."),
         f"sort_desc(sum by (scope) (increase(gate106_optouts_total{{{SENT}}}[$__range])))",
-        "{{scope}}", unit="short", span=6, height=7,
+        "{{scope}}", unit="short", span=5, height=7,
     )  # fmt: skip
     yield bars(
         say("退订对象", "Whose messages"),
         say("退订针对哪家通道商的短信。", "Whose messages people refused."),
         f"sort_desc(sum by (provider) (increase(gate106_optouts_total{{{SENT}}}[$__range])))",
-        "{{provider}}", unit="short", span=6, height=7,
+        "{{provider}}", unit="short", span=5, height=7,
     )  # fmt: skip
     yield lines(
         say("因退订而拦下", "Stopped because refused"),
         say("因退订、投诉或保护名单而未放行的短信。", "Messages that did not pass because the person refused them, complained or is protected."),
         [query(f'sum by (reason) (rate(gate106_submits_total{{{SENT}, reason=~"{HONOURED}"}}[$__rate_interval]))', "{{reason}}")],
-        unit=say.per_second, span=6, height=7, stacked=True,
+        unit=say.per_second, span=5, height=7, stacked=True,
     )  # fmt: skip
     yield bars(
         say("退订确认", "Confirmations"),
         say("告知已退订的短信：sent 已发出，unsent 当时无链路或队列已满。", "Messages that tell people so: sent; unsent: no link was up or the queue was full."),
         f"sort_desc(sum by (result) (increase(gate106_confirmations_total{{{SENT}}}[$__range])))",
-        "{{result}}", unit="short", span=6, height=7, named={"sent": (say("已发出", "sent"), GREEN), "unsent": (say("未发出", "unsent"), RED)},
+        "{{result}}", unit="short", span=4, height=7, named={"sent": (say("已发出", "sent"), GREEN), "unsent": (say("未发出", "unsent"), RED)},
+    )  # fmt: skip
+    yield bars(
+        say("退订通路", "Reply paths"),
+        say("登记的端口前缀，按能否收到上行：proven 收到过；unproven 还没有；silent 没有回复且无法用偶然解释；dead 拨测失败。", "Registered port prefixes by whether replies reach the gate: proven; unproven: none came yet; silent: none came, and chance does not explain it; dead: a probe failed (gate106 optout paths)."),
+        f"sort_desc(max by (state) (gate106_reply_paths{{{GATE}}}))",
+        "{{state}}", unit="short", span=5, height=7,
+        named={"proven": (say("通", "proven"), GREEN), "unproven": (say("未证明", "unproven"), BLUE), "silent": (say("沉默", "silent"), ORANGE), "dead": (say("不通", "dead"), RED)},
     )  # fmt: skip
 
 

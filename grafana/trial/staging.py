@@ -60,6 +60,7 @@ class Everything:
         labelled["carrier_links"]["carrier", "down"] = 1.0
         labelled["queue_limit"]["carrier", "marketing"] = 1.0
         labelled["consent_tasks"]["provider", "overdue"] = 1.0
+        labelled["reply_paths"] = {(state,): 1.0 for state in ("proven", "unproven", "silent", "dead")}
         labelled["certificate_expiry"]["name",] = time.time() + 90 * 86400
         self._gauges = Gauges(**labelled, **single, rules_revision="revision")
 

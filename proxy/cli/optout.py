@@ -1,15 +1,34 @@
-"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing``: a person's refusals as the journal has them, of which a running
-gate is told first; marketing that was sent after an opt-out; replies that may be a refusal."""
+"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing | paths``: a person's refusals as the journal has them, of which a
+running gate is told first; marketing sent after an opt-out; replies that may be a refusal; by which ports replies reach the gate."""
 
 from __future__ import annotations
 
+import csv
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note, table, tell, when
+from proxy.cli import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    as_json,
+    ask,
+    fail,
+    note,
+    note_unknown,
+    say,
+    socket_of,
+    table,
+    tell,
+    when,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +113,66 @@ def _goes_on(seconds: float) -> bool:
 
     ready, _, _ = select.select([sys.stdin], [], [], seconds)
     return not ready
+
+
+COLUMNS = (
+    "prefix", "provider", "state", "keywords", "advertisements", "replies", "since proof", "expected", "last proof", "last probe",
+)  # fmt: skip
+KEYWORDS_SHOWN = 4
+
+
+@app.command("paths", epilog="Example: gate106 optout paths --state silent")
+def paths(
+    state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Tell by which ports replies reach the gate: each registered prefix with advertisements, replies and the last proof, those in doubt
+    first."""
+    if as_csv and json:
+        fail("optout paths: --csv or --json, not both")
+    note_unknown(config, provider)
+    found, told = _paths(config, control, {"state": state, "provider": provider})
+    if json:
+        as_json(dict(told) | {"paths": found})
+    elif as_csv:
+        from proxy.shown import cell
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([one.replace(" ", "_") for one in COLUMNS])
+        writer.writerows([cell(str(one)) for one in _row(path, "")] for path in found)
+    else:
+        table(COLUMNS, (_row(path, "-") for path in found), "there are no such prefixes")
+        rate = told["rate"]
+        say(
+            f"19 of 20 proven prefixes are answered more often than once in {1 / rate:,.0f} advertisements"
+            if rate
+            else "too few prefixes are proven to say what silence is"
+        )
+
+
+def _paths(config: Path, control: Path | None, args: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+    from proxy.ops.client import CannotAsk, Conversation
+
+    try:
+        with Conversation(socket_of(config, control), "optout.paths", {k: v for k, v in args.items() if v}) as conversation:
+            found = [said["path"] for said in conversation.lines()]
+            return found, conversation.ending
+    except CannotAsk as error:
+        fail(error)
+
+
+def _row(path: Mapping[str, Any], nothing: str) -> Sequence[object]:
+    keywords = [one["keyword"] for one in path["keywords"] if one["keyword"] and one["advertisements"]]
+    more = f" +{len(keywords) - KEYWORDS_SHOWN}" if len(keywords) > KEYWORDS_SHOWN else ""
+    return (
+        path["prefix"], path["provider"], path["state"], " ".join(keywords[:KEYWORDS_SHOWN]) + more or nothing, path["advertisements"],
+        path["replies"], path["advertisements_since_proof"], f"{path['expected']:.1f}",
+        when(path["proven_at"]) if path["proven_at"] else nothing, when(path["probed_at"]) if path["probed_at"] else nothing,
+    )  # fmt: skip
 
 
 def _noted(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:

@@ -112,6 +112,10 @@ MEANINGS = {
         "what a person's answer to a registered consent request is ([Consent by reply](messages.md#consent-by-reply)): `review`: a consent "
         "that waits for a review; `accept`: one that counts at once"
     ),
+    "optout.answer_hours": (
+        "an advertisement counts as unanswered once it is so old: people take their time; before that no port is "
+        "called silent, see [Reply paths](messages.md#reply-paths)"
+    ),
     "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
@@ -236,7 +240,7 @@ DEFAULTS = {
     "people[].roles": "`[approver]`",
 }
 """Where the default is no value of its own."""
-_UNITS = {"_s": "s", ".hours": "hours", "days": "days", "egabytes": "MB"}
+_UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class Setting(NamedTuple):

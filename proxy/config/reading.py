@@ -229,6 +229,7 @@ def _optout(section: Fields) -> OptOutReplies:
         section.whole("widen_after", 3, minimum=0, maximum=64),
         section.whole("widen_days", 30, minimum=1, maximum=366),
         confirm_of(section, CONFIRM),
+        section.number("answer_hours", 3, minimum=0, maximum=72),
     )
     section.done()
     return found

@@ -87,6 +87,7 @@ class OptOutReplies:
     widen_after: int  # refusals of so many advertisers …
     widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
     confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
+    answer_hours: float  # so old is an advertisement before it counts as unanswered
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,9 @@ PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
 HEARD = 50  # heard.py
 NAMED = 51  # named.py
 DOUBTFUL, DECISION = 52, 53  # doubtful.py
+REPLY_PATH = 54  # reply_paths.py
 CONSENT_REPLY = 56  # consents.py
-# 54 and 55 are allotted: REPLY_PATH, PROBE
+# 55 is allotted: PROBE
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -53,7 +54,7 @@ KINDS = {
     REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    NAMED: "named", CONSENT_REPLY: "consent-reply",
+    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path",
     DOUBTFUL: "doubtful", DECISION: "decision",
 }  # fmt: skip
 KEEP_S = 30 * 86_400

@@ -50,6 +50,7 @@ class Gauges:
     doubtful_oldest_s: float = 0.0
     complaints_overdue: Labelled = field(default_factory=dict)  # clock
     consent_tasks: Labelled = field(default_factory=dict)  # provider, state
+    reply_paths: Labelled = field(default_factory=dict)  # state
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
     rules_waiting: Labelled = field(default_factory=dict)  # why
     journal_head: Labelled = field(default_factory=dict)  # day, head: one at most
@@ -159,6 +160,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
         "consent_tasks",
         ("provider", "state"),
         "Files of consents whose proof is missing: waiting for it, or overdue",
+    ),
+    (
+        "reply_paths",
+        "reply_paths",
+        ("state",),
+        "Registered port prefixes by whether replies reach the gate: proven, unproven, silent, dead",
     ),
     ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
     ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),

@@ -66,7 +66,7 @@ def evidence(reader: Reader, content: Content) -> Evidence:
         if place in hidden:
             features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
     features += [Feature("link", domain, LINK, "", -1, "") for domain in page.links[:1]]
-    if page.notice.keyword:
+    if page.notice.found:
         features.append(Feature("opt-out", page.notice.keyword, OPT_OUT, "", -1, ""))
     return Evidence(reader.classified(page), tuple(features))
 

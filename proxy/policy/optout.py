@@ -3,11 +3,14 @@
 In: the text of a reply, and what the messages it may answer declared. Out: ``optout``, ``restore``, ``review`` or ``none``, with the
 keyword as it was understood. Never: a record, a keyword found inside a longer text ("thanks", 订单T123 are no refusals).
 
-A reply is folded (width, look-alikes, invisible characters), stripped of all that is neither letter nor digit, and read as a whole:
+A reply is folded (width, look-alikes, invisible characters), freed of what a mail program writes under it, and read as a whole:
 
     restore   START, 取消退订                         review    anything that speaks of refusing and is asked, denied, or unclear
     optout    a keyword, alone or wrapped (回复TD);   none      everything else
-              a sentence that tells us to stop
+              phrases that tell us to stop (phrases.py)
+
+If the newest message from that port asked for an answer, a common keyword, 取消 or 不需要 may be that answer: only what it declared, or what
+names messages (退订, 别给我发短信了), is an opt-out then, and the rest of them is ``review``.
 """
 
 from __future__ import annotations
@@ -18,23 +21,28 @@ from typing import NamedTuple
 
 from proxy.message import hash16
 
+from .english import in_english
+from .phrases import BESIDE, CLEAR, REFUSAL, SENTENCE_MAX, STOP, Said, read_phrases
 from .text import fold
+from .unclear import DOUBT, IN_VAIN, NEAR, OF_GOODS, OF_SENDING, OF_VISITS, SPEAKS_OF_IT, is_denied
 
 CORE = frozenset(
-    "T TD TB TT R N QX 0000 STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
+    "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
 )
+_OF_MESSAGES = frozenset("TD ALL STOPALL UNSUBSCRIBE UNSUB OPTOUT 退订 退定 取消订阅 TUIDING".split())
+"""Those that can be no answer to an appointment or a delivery."""
+RESTORE = frozenset("START STARTALL UNSTOP 取消退订 恢复订阅 重新订阅 全部恢复 恢复全部 恢复所有".split())
+REPLY_CHARACTERS_MAX = 1_000
+"""Some fifteen parts: what stands behind them changes nothing of what a reply means."""
+KEYWORD_MAX = 11
+"""Letters and digits of the longest keyword a notice can declare (text.py)."""
+CLAUSES_MAX = 150
+"""Letters and digits of a reply of which single clauses are read: above it a person should read it."""
 
 
 def is_common(keyword: str) -> bool:
     """Whether many advertisers declare it: then it says nothing about whom a reply means."""
     return len(keyword) == 1 or keyword in CORE
-
-
-RESTORE = frozenset("START UNSTOP 取消退订 恢复订阅 重新订阅".split())
-REPLY_CHARACTERS_MAX = 1_000
-"""Some fifteen parts: what stands behind them changes nothing of what a reply means."""
-KEYWORD_MAX = 11
-"""Letters and digits of the longest keyword a notice can declare (text.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,95 +78,117 @@ class Reply(NamedTuple):
 
 
 _ALPHABETIC = re.compile(r"[^\w]|_")
-_REFUSE = "(?:退订|退定|拒收|取消订阅|退阅|屏蔽)"
+_DEVICES = "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|中兴|努比亚|联想"
+_FOOTERS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?<=\S)\s{0,8}\n\W{0,8}(?:发自|发送自|来自|通过|获取|sent from|sent via|get outlook|from my)[^\n]{0,60}\s{0,8}$",
+        rf"(?<=\S)\W{{0,8}}(?:发自|发送自|来自|通过)(?:我的|于)?\s?(?:{_DEVICES})[^\n]{{0,20}}\s{{0,8}}$",
+        r"(?<=\S)\W{0,8}(?:sent from|sent via|get outlook for)[^\n]{0,40}\s{0,8}$",
+    )
+)
+"""What a mail program, or a telephone, writes under a reply."""
+_QUOTED = re.compile(r"(?<=\S)\s?(?:-{3}|//|原短信|原文[::]|原始短信|>)[^\0]*$|(?<=[^\s【])\s?【[^】]{1,20}】[^\0]{8,}$")
+"""A message behind the answer to it."""
+_RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
+_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
+_REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
 _ABOUT = "(?:优惠|资讯|短信|信息|消息|广告|推送|服务|会员)"
 _WRAPS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:请)?(?:回复|回|发送|编辑|发|复)([0-9A-Z]{{1,{KEYWORD_MAX}}})(?:即可|可|以)?(?:{_REFUSE}{_ABOUT}*+)?",
+        rf"(?:请|我)?(?:回复|回覆|回|发送|编辑|发|复|打|短信)([0-9A-Z]{{1,{KEYWORD_MAX}}})(?:即可|可|以)?(?:{_REFUSE}{_ABOUT}*+)?",
         rf"([0-9A-Z]{{1,{KEYWORD_MAX}}}){_REFUSE}{_ABOUT}*+",
         rf"{_REFUSE}{_ABOUT}*+(?:请)?(?:您)?(?:回复|回|发送|编辑|发|复)?([0-9A-Z]{{1,{KEYWORD_MAX}}})",
         r"(T|TD|TB|R|N|QX|退订|STOP)\1{1,9}",  # typed again and again
     )
 )
 _WORD = re.compile(rf"[0-9A-Z]{{1,{KEYWORD_MAX}}}")
-
-# --- sentences: what tells us to stop, from its first character to its last
-
-SENTENCE_MAX = 60
-"""Letters and digits of a reply that is read as a sentence: a longer one is a story, and a person should read it."""
-# every repeat is possessive: what a reply repeats costs a step each, however it is put together
-_POLITE_BEFORE = re.compile(r"^(?:您好|你好|请问|请|麻烦(?:您|你)?|谢谢(?:您|你)?|拜托|求求你们?|求)++")
-_POLITE_BEHIND = re.compile(r"(?:谢谢(?:您|你|了)?|多谢|感谢|拜托|[吧啊呀啦哈哦噢了])++$")
-_WHO = "(?:我们?|你们?|您|以后|今后|从现在起|再也|手机|号码)*+"
-_THINGS = (
-    "(?:任何|所有|全部|这种|这些|这类|此类|该|你们的?|贵公司的?|的|垃圾|广告|营销|推销|促销|"
-    "短信|信息|消息|短讯|推送|服务|内容|东西|了|一下|掉)*+"
-)
-_MESSAGES = (
-    r"(?: (?:all|it|now|this|these|me|us|please|pls|thanks|thank you|sending|texting|messaging|contacting|spamming|my|number|"
-)
-_MESSAGES += r"messages?|texts?|sms|spam|ads?|again|anymore|subscription|from|your|the|list|any|more|to)\b)*+"
-_SENTENCES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"{_WHO}(?:要求?|想要?|需要|申请|强烈|给我|帮我?|立即|立刻|马上|现在|全部|统统|都|彻底|永久|直接)*+(?:退订|退定|拒收|取消订阅){_THINGS}",
-        rf"{_WHO}(?:请)?(?:不要|别|勿|不准|不许|禁止|停止)(?:再|继续)?(?:给我们?|向我们?|往我)?(?:发送|发|推送|推|打扰|骚扰|扰|烦)(?:给?我们?)?{_THINGS}",
-        rf"{_WHO}(?:不想|不愿意?|不再|不要|拒绝)(?:再|要)?(?:接收|收到|收|看到){_THINGS}",
-        rf"{_WHO}(?:如果|要是)?再(?:给我|敢)?(?:发送|发){_THINGS}(?:就|我|立即|马上|直接|必)*+(?:投诉|举报|报警|拉黑)(?:你们?|12321)*+",
-        "屏蔽|拉黑|勿扰|滚",
-    )
-)
-_ENGLISH = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?:please |pls |kindly |just )*+(?:stop|unsubscribe|unsub|opt out|remove|delete){_MESSAGES}",
-        r"(?:please |pls )*+(?:cancel|end|quit)(?: (?:all|now|please|pls|thanks|thank you|messages?|texts?|sms|subscription)\b)*+",
-        rf"(?:please |pls )*+(?:do not|dont|never)(?: ever)? (?:send|text|message|contact|spam|bother|sms){_MESSAGES}",
-        r"no more (?:messages?|texts?|sms|spam|ads?)(?: please)?",
-    )
-)
+_SLIPPED = re.compile("(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇]{4}|T[LJI]")
+"""TD and T as fingers write them in haste: they stand for these."""
 _RESTORES = re.compile(
-    rf"{_WHO}(?:要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START|UNSTOP|取消退订|恢复订阅|重新订阅)(?:短信|信息|一下)*+"
+    "(?:我们?|你们?|您|以后|手机|请|麻烦|要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START(?:ALL)?|UNSTOP|全部取消退订|取消退订|取消全部退订|恢复订阅|重新订阅|全部恢复|恢复全部|"
+    "恢复所有)(?:短信|信息|订阅|推送|接收|一下|吧)*+"
 )
 
-# --- what a person has to read
-
-_DOUBT = re.compile(
-    "怎|如何|为什么|为何|吗|么$|呢$|多少|是否|[能可要是][不没][能可要是]|失败|不了|无法|不能|没用|没有?(?:要|想)?退|无效|不成功|不起作用|还[在是]?[发收给]|仍|"
-    "已经?|不退|别退|[不没](?:要|想|是|会|需要?|打算)(?:要|想)?(?:退|取消|停止|拒)|不取消|误"
+_EVERYTHING = re.compile(
+    "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
 )
-_SPEAKS_OF_IT = re.compile(
-    "退订|退定|拒收|取消订阅|退阅|停止发|(?:不要|别|勿)再?(?:给我)?发(?:送|短信|信息|广告|了|$)|"
-    "回复?(?:TD|TB|QX|T|R|N|0000)(?![0-9A-Z])|投诉|举报|骚扰|12321|UNSUBSCRIB|OPTOUT|DONTSTOP|DONOTSTOP|HOWTOSTOP|HOWDOISTOP|^取消$"
+_PUSHES = re.compile("骚扰|打扰|推销|推送")
+"""Nobody says so of an appointment."""
+_OF_ONE = re.compile("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
+_ALL_OF = re.compile(
+    r"(?P<word>T|TD|QX|TB|TT|R|N|STOP|退订)(?:ALL|全部|所有)|(?:ALL|全部|所有)(?P<behind>T|TD|QX|TB|TT|R|N|STOP|退订)"
 )
+_ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
+_CLAUSE_KEYWORDS = frozenset("T TD TT TB QX 0000 TUIDING".split())
+_BESIDE_KEYWORD_MAX = 20
 
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
     folded = fold(text[:REPLY_CHARACTERS_MAX])
+    for footer in _FOOTERS:
+        folded = footer.sub("", folded)
+    reply = _read(folded, declared)
+    if reply.kind in ("none", "review") and (own := _QUOTED.sub("", folded)) != folded:
+        said = _read(own, declared)  # the message is quoted behind the answer
+        return said if said.kind in ("optout", "restore") else reply
+    return reply
+
+
+def _read(folded: str, declared: Declared) -> Reply:
     word = _ALPHABETIC.sub("", folded).upper()
     if not word:
-        return Reply("none", "")
+        return Reply("review" if _STOP_SIGNS.search(folded) else "none", "")
     brief = len(word) <= SENTENCE_MAX
-    said = (_POLITE_BEFORE.sub("", _POLITE_BEHIND.sub("", word)) if brief else "") or word
-    if said in RESTORE or (brief and _RESTORES.fullmatch(said) and not _DOUBT.search(said)):
-        return Reply("restore", next((one for one in RESTORE if one in said), said))
-    doubtful = _DOUBT.search(word) is not None
-    candidates = _candidates(word, said) if brief and not doubtful else []
-    for candidate in candidates:
-        if candidate in CORE or declared.asks(candidate):
-            return Reply("optout", candidate)
-    if brief and not doubtful and _tells_to_stop(said, folded):
-        return Reply("optout", "")
+    if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not DOUBT.search(word)):
+        return Reply("restore", next((one for one in RESTORE if one in word), word), everything="全部" in word or "ALL" in word)
+    candidates = _candidates(word) if brief and not DOUBT.search(word) else []
     depends = bool(candidates)
-    if not _SPEAKS_OF_IT.search(word):
+    found = _keyword(word, candidates, declared)
+    if found is not None:
+        return found
+    clauses = ",".join(filter(None, re.split(r"[\W_]+", _RUN.sub(r"\1\1\1", folded.upper()))))
+    said = _asked_to_stop(word, clauses, folded, declared)
+    if said is not None:
+        everything = bool(_EVERYTHING.search(clauses)) and not _OF_ONE.search(word)
+        return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
+    if not _is_spoken_of(word, clauses):
         return Reply("none", candidates[0] if depends else "", depends)
     return Reply("review", "", depends)
 
 
-def _candidates(word: str, said: str) -> list[str]:
+def _answer(names_messages: bool, keyword: str, declared: Declared, everything: bool) -> Reply:
+    """An opt-out, unless it may answer what the last message asked."""
+    if declared.asked and not names_messages:
+        return Reply("review", "", True)
+    return Reply("optout", keyword, False, everything)
+
+
+def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | None:
+    """What a keyword says that is the whole reply, or all that a notice's own words stand around."""
+    for candidate in candidates:
+        if candidate in CORE or declared.asks(candidate):
+            plain = candidate in _OF_MESSAGES or "退订" in word or declared.asks(candidate)
+            return _answer(plain, candidate, declared, candidate in _ALL_KEYWORDS)
+    if match := _ALL_OF.fullmatch(word):
+        keyword = match["word"] or match["behind"]
+        return _answer(True, keyword, declared, True)
+    if _SLIPPED.fullmatch(word):
+        keyword = _meant(word)
+        return _answer(keyword == "TD", keyword, declared, False)
+    return None
+
+
+def _meant(slipped: str) -> str:
+    """The keyword that somebody missed by a key."""
+    return "0000" if slipped[0] in "O0〇" else "TD" if "D" in slipped else "T"
+
+
+def _candidates(word: str) -> list[str]:
     """What may be meant as a keyword: the whole reply, or what a notice's own words stand around."""
+    said = _polite(word)
     found = [one for one in dict.fromkeys((word, said)) if one in CORE or _WORD.fullmatch(one)]
     for pattern in _WRAPS:
         match = pattern.fullmatch(said)
@@ -167,10 +197,73 @@ def _candidates(word: str, said: str) -> list[str]:
     return found
 
 
-def _tells_to_stop(said: str, folded: str) -> bool:
-    if any(pattern.fullmatch(said) for pattern in _SENTENCES):
+_POLITE_BEFORE = re.compile(r"^(?:您好|你好|请问|请|麻烦(?:您|你)?|谢谢(?:您|你)?|拜托|求求你们?|求)++")
+_POLITE_BEHIND = re.compile(r"(?:谢谢(?:您|你|了)?|多谢|感谢|拜托|[吧啊呀啦哈哦噢了])++$")
+
+
+def _polite(word: str) -> str:
+    """The reply without the politeness around it."""
+    return _POLITE_BEFORE.sub("", _POLITE_BEHIND.sub("", word)) or word
+
+
+def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> Said | None:
+    """What a sentence, or one clause of several, says that asks to stop; None where none does, or not clearly."""
+
+    def is_keyword(one: str) -> bool:
+        return one in CORE or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
+
+    if len(word) > CLAUSES_MAX:
+        return None
+    if word.isascii() and (said := in_english(folded)) is not None:
+        return said
+    refused = not (is_denied(clauses) or IN_VAIN.search(clauses))
+    if len(word) <= SENTENCE_MAX and refused:
+        for form in dict.fromkeys((clauses, word)):
+            said = read_phrases(form, is_keyword)
+            if said is not None and not said.orders and OF_VISITS.search(word) and not SPEAKS_OF_IT.search(word):
+                return None
+            if said is not None and said.whole and said.kind > BESIDE:
+                names = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
+                return said._replace(kind=REFUSAL) if names else said
+    return None if word.isascii() else _said_by_a_clause(word, clauses, refused)
+
+
+def _said_by_a_clause(word: str, clauses: str, refused: bool) -> Said | None:
+    """What a clause says beside others that nobody understands: an order about messages counts whatever they say, what may be about
+    something else only if they do not speak of goods; and none of it counts as a question, or denied."""
+    doubtful, goods = DOUBT.search(word) is not None, OF_GOODS.search(word) is not None
+    for clause in clauses.split(","):
+        said = read_phrases(clause, _no_keyword) if len(clause) <= SENTENCE_MAX else None
+        if said is None or is_denied(clause):
+            continue
+        if said.kind == REFUSAL and (said.orders or not (doubtful or not refused or goods)):
+            return said
+        if said.kind == CLEAR and not goods and (said.orders or (refused and not doubtful)):
+            return said
+        if (
+            said.kind == STOP
+            and not goods
+            and (OF_SENDING.search(word) or IN_VAIN.search(clauses))
+            and (said.orders or not doubtful)
+        ):
+            return said
+    return None
+
+
+def _no_keyword(_: str) -> bool:
+    return False
+
+
+def _is_spoken_of(word: str, clauses: str) -> bool:
+    """Whether a person should read it: it speaks of refusing, or some clause of it may be meant so."""
+    if SPEAKS_OF_IT.search(word) or NEAR.fullmatch(word):
         return True
-    if not folded.isascii():
+    parts = clauses.split(",")
+    if len(word) > SENTENCE_MAX or word.isascii():
         return False
-    spoken = " ".join(re.findall("[a-z0-9]+", folded.replace("'", "")))
-    return any(pattern.fullmatch(spoken) for pattern in _ENGLISH)
+    if any(one in _CLAUSE_KEYWORDS and len(word) - len(one) <= _BESIDE_KEYWORD_MAX for one in parts):
+        return True
+    if OF_GOODS.search(word):
+        return False
+    read = [read_phrases(one, _no_keyword) for one in parts]
+    return any(said is not None and said.kind >= STOP for said in read)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from proxy.message import Content
 
 from .contacts import call_spans, contacts, links
-from .text import NO_NOTICE, Notice, Signature, folding, masked, notice, signature, squeeze, without_numbers
+from .notices import Notice, notice
+from .text import Signature, folding, masked, signature, squeeze, without_numbers
 
 Spans = tuple[tuple[int, int], ...]
 """From where to where, in order."""
@@ -26,7 +27,7 @@ class Page:
         self.is_dressed = is_dressed or (self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed))
         """Whether words may be hidden in it."""
         self.signature: Signature = signature(self.text)
-        self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
+        self.notice: Notice = notice(self.squeezed)
         self.links = links(self.folded)
         self._contacts: tuple[str, ...] | None = None
 

@@ -22,6 +22,7 @@ from .condition import Bits, Test
 from .contacts import calls
 from .lexicon import Lexicon
 from .memo import Memo, dropped
+from .notices import plain
 from .page import Page, Spans
 from .registry import Registry
 from .reviewed import key_of
@@ -82,7 +83,7 @@ class Traits:
         self.signature = signature
         self.signature_hash = hash48(signature) if signature else 0
         self.keyword = keyword
-        self.keyword_hash = hash16(keyword) if keyword else 0
+        self.keyword_hash = hash16(plain(keyword)) if keyword else 0
         self.classified = classified
         self.band = band  # how surely it is marketing
         self.subcategory = subcategory
@@ -308,7 +309,7 @@ class Reader:
         matches = self.scanner.matches(data)
         found = frozenset([match[0] for match in matches])
         evades = page.is_dressed and bool(self.hidden(page, found))
-        key = (found, bool(page.links), bool(page.notice.keyword), evades)
+        key = (found, bool(page.links), page.notice.found, evades)
         sense = self._senses.young.get(key) or self._senses.find(key)
         if sense is None:
             sense = self._made(key, data, matches)

@@ -27,6 +27,7 @@ from .cutoff import cut_off
 from .deciding import Deciding, Span, Times
 from .kin import Kin, Kindred
 from .kinds import NumberList
+from .kinds.notice import ASKS
 from .lexicon import Lexicon
 from .memo import Memo
 from .moments import NEVER, next_midnight
@@ -103,6 +104,8 @@ class RuleSet:
         """What the rules say of penalties and of complaints: nothing that ``judge`` asks."""
         self.orders = orders
         """What operators have ordered beside the rules: see orders.py."""
+        self._asking = bits.of(ASKS)
+        """The bit of texts that ask for an answer: no rule's, but a fact that a record keeps."""
         self._base = bits
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
@@ -334,7 +337,7 @@ class RuleSet:
         facts = Facts(
             kin.sender, declared, traits.classified, max(traits.classified, declared),
             subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
-            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners,
+            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.bits & self._asking != 0,
         )  # fmt: skip
         held = kin.bits | traits.bits
         for field, index in self._fields:

@@ -1,7 +1,7 @@
 """Text: what can be read off a message's words, whoever sent it.
 
-In: decoded text. Out: its normalised form, signature 【】, opt-out notice with the keyword it declares, and a fingerprint with digits masked.
-Never: links and telephone numbers (contacts.py), a category (category.py) or an opinion (the rules).
+In: decoded text. Out: its normalised form, signature 【】, and a fingerprint with digits masked.
+Never: opt-out notices (notices.py), links and telephone numbers (contacts.py), a category (category.py) or an opinion (the rules).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _simplified() -> dict[str, str]:
     return {old: simplified.get(new, new) for old, new in simplified.items()}  # one leads to another that leads on
 
 
-_SIMPLIFIED = _simplified()
+_SIMPLIFIED = _simplified() | {"囘": "回", "囬": "回"}
 
 
 DRESSING: set[str] = set()
@@ -256,79 +256,3 @@ def signature(text: str) -> Signature:
     if not SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST:
         return Signature("", count, chosen is last)
     return Signature(name, count, chosen is last and chosen is not first)
-
-
-# --- opt-out notice (DOMAIN.md §5)
-
-_REFUSE = r"(?:退订|拒收|取消订阅|退阅|屏蔽)"
-_REPLY = r"(?:回复|回覆|回|发送|发|复|编辑)"
-_WORD = r"[@#]?([0-9a-z]{1,8})"  # @ and # are dropped from replies too
-_REFUSE_FIRST = re.compile(  # three patterns, for each alone starts with few characters and is searched for fast
-    rf"{_REFUSE}(?:短信|信息|消息)?[^0-9a-z\u4e00-\u9fff]{{0,3}}(?:请)?(?:您)?{_REPLY}[^0-9a-z@#\u4e00-\u9fff]{{0,3}}{_WORD}"
-)
-_REPLY_FIRST = re.compile(
-    rf"{_REPLY}[^0-9a-z@#\u4e00-\u9fff]{{0,3}}{_WORD}[^0-9a-z\u4e00-\u9fff]{{0,3}}(?:即可|可|以)?{_REFUSE}"
-)
-_ENGLISH = re.compile(
-    r"(?:reply|text|send)\s+['\"]?([a-z]{1,11})['\"]?\s+(?:to\s+)?(?:unsubscribe|opt[ -]?out|stop|cancel|end)"
-)
-_NOTICE_GATE = re.compile("退[订阅]|拒收|取消订阅|屏蔽")
-_VERB = re.compile("[回发复编]")  # each of _REPLY holds one
-_VERB_BEFORE = 16  # characters before the gate: no verb of a notice stands farther away
-_TAIL_KNOWN = 40
-_TAIL_SLACK = 6  # characters after a notice that still leave it at the tail: 短信, 资讯, brackets, a full stop
-_TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
-
-
-class Notice(NamedTuple):
-    keyword: str  # upper case, empty if no notice was found
-    at_tail: bool
-
-
-NO_NOTICE = Notice("", False)
-
-
-def notice(folded: str) -> Notice:
-    """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
-    gate = _NOTICE_GATE.search(folded)
-    if gate is None:
-        return _notice(folded, -1) if "to " in folded or " unsub" in folded else NO_NOTICE
-    start = gate.start()
-    # the words of a notice are always the same and stand last; all that can belong to them begins with a verb or with the word itself
-    verb = _VERB.search(folded, max(0, start - _VERB_BEFORE), start)
-    first = verb.start() if verb is not None else start
-    if len(folded) - start > _TAIL_KNOWN or folded[-1] == "】":
-        return _notice(folded, start)
-    return _tail_notice(folded[first:], start - first)
-
-
-@lru_cache(maxsize=8_192)
-def _tail_notice(tail: str, start: int) -> Notice:
-    return _notice(tail, start)
-
-
-def _notice(folded: str, start: int) -> Notice:
-    found: re.Match[str] | None = None
-    if start >= 0:
-        found = _last(_REFUSE_FIRST, folded, start, None)
-        found = _last(_REPLY_FIRST, folded, max(0, start - _VERB_BEFORE), found)  # 回复 and the keyword stand before 退订
-    else:
-        found = _last(_ENGLISH, folded, 0, None)
-    if found is None:
-        return NO_NOTICE
-    keyword = found[1].upper()
-    return Notice(keyword, len(body_tail(folded)) - found.end() <= _TAIL_SLACK)
-
-
-def _last(pattern: re.Pattern[str], folded: str, start: int, best: re.Match[str] | None) -> re.Match[str] | None:
-    for match in pattern.finditer(folded, start):
-        if best is None or match.end() > best.end():
-            best = match
-    return best
-
-
-def body_tail(folded: str) -> str:
-    """The text without trailing marks and a trailing signature: what it ends with in a reader's eyes."""
-    if folded.endswith("】") and (start := folded.rfind("【")) > 0:
-        folded = folded[:start]
-    return folded.rstrip(_TAIL_TRIM)

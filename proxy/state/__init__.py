@@ -180,6 +180,8 @@ class EmbeddedStore(Store, Protocol):
     """Doubtful replies, and ..."""
     decisions: Papers
     """... what was decided about them; both are numbered by their records (desk/doubtful.py)."""
+    reply_paths: Papers
+    """Advertisements and replies by port prefix (desk.reply_paths)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

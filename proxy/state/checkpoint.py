@@ -37,6 +37,7 @@ _TABLES = (
     "dictionary",
     "doubtful",
     "decisions",
+    "reply_paths",
 )
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)

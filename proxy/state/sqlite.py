@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from proxy.state.sharedrules import SharedRules
     from proxy.state.sheets import Sheets
 
-PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions")
+PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions", "reply_paths")
 """Tables of what the desk keeps by number."""
 VERSION_GAP = 1 << 30
 """Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
@@ -75,7 +75,9 @@ class SqliteStore:
         self.history = History()
         self._papers = {name: Papers() for name in PAPERS}
         self.dictionary = Dictionary()
-        self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions = self._papers.values()
+        self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions, self.reply_paths = (
+            self._papers.values()
+        )
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}

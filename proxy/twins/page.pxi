@@ -33,27 +33,29 @@ cdef struct ScannerFields:
     PyObject head
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
-cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
+cdef object _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
 cdef bytes _seldom
 cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
 cdef type _Reader
 cdef object _part_of, _WireMemo, _with_numbers, _nameless, _apart, _links, _readable = "readable"
-cdef Py_ssize_t _tail_known, _verb_before, _wire_most
+cdef Py_ssize_t _tail_known, _lead, _word_most, _wire_most, _found_place, _sure_place
+cdef object _is_asking, _english_notice, _notice_from, _confirmed
 cdef octet[256] _is_ucs2
 
 
 cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
-    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
+    global _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
-    global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _verb_before, _wire_most, _WireMemo, _Reader
+    global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _lead, _wire_most, _WireMemo, _Reader
+    global _is_asking, _word_most, _english_notice, _notice_from, _confirmed, _found_place, _sure_place
     from functools import partial
     from types import MethodType
 
     from proxy.message import Content, Part, hash48
-    from proxy.policy import contacts, page, reading, reviewed, text
-    from proxy.policy.kinds.notice import at_tail, missing, present
+    from proxy.policy import contacts, notices, page, reading, reviewed, text
+    from proxy.policy.kinds.notice import asking, at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.owned import Outside
     from proxy.policy.registry import Registry
@@ -71,9 +73,12 @@ cdef int _learn_to_read() except -1:
     _part_of = partial(tuple.__new__, Part)
     _seldom, _Reader = reading.SELDOM, reading.Reader
     _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48
+    _is_asking = asking
     _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
-    _tail_place, _edges_place = text.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
-    _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
+    _found_place, _sure_place = notices.Notice._fields.index("found"), notices.Notice._fields.index("sure")
+    _tail_place, _edges_place = notices.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
+    _tail_known, _lead, _word_most = notices.TAIL_KNOWN, notices.LEAD, notices.WORD_MAX
+    _learn_notices(notices)
     _reader_type = _laid(
         reading.Reader,
         "_asked _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
@@ -85,13 +90,14 @@ cdef int _learn_to_read() except -1:
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _nobody = reading.Traits, reading._domain_bits, reading._NOBODY
     _words_with_digits = reading.words_with_digits
-    _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
-    _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
+    _leading, _signature, _tail_notice = text._leading, text.signature, notices.tail_notice
+    _english_notice, _notice_from, _confirmed = notices.english_notice, notices.notice_from, notices.confirmed
+    _no_notice, _no_signature, _xxh = notices.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
     for code in range(65536):
         one = chr(code)
         _sort[code] = (
             (MARK if _mark[code] else 0) | (CHINESE if 0x3400 <= code <= 0x9FFF else 0) | (DIGIT if "0" <= one <= "9" else 0)
-            | (DOT if one == "." else 0) | (REFUSES if one in "退拒取屏" else 0) | (BRACKET if one == "【" else 0)
+            | (DOT if one == "." else 0) | (REFUSES if _written[code] & (PAIR | ANSWERS | SENDS | BACK) else 0) | (BRACKET if one == "【" else 0)
             | (COLON if one == ":" else 0)
         )
     for code in range(256):
@@ -215,7 +221,7 @@ cdef object _page_of(str text, Sight *sight):
                 squeezes = True
             marks = 0
             if sort & REFUSES and first < 0:
-                first = at - 1
+                first = held - 1
             continue
         if marks >= 0:
             marks = marks + 1 if sort & MARK else -1
@@ -223,13 +229,10 @@ cdef object _page_of(str text, Sight *sight):
     whole = _string(folded, 0, size) if touched else text
     short = _string(squeezed, 0, held) if squeezes else whole
     if first >= 0:
-        for at in range(first, size):
-            if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
-                gate = at
-                break
+        gate = _gate_from(squeezed, first, held)
     page = gate106_make(PAGE)
     links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
-    notice = _notice_of(folded, size, gate, whole)
+    notice = _notice_of(squeezed, held, gate, short)
     signature = _no_signature
     if brackets:
         signature = None

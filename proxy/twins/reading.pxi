@@ -155,7 +155,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
     keyword = (<tuple>notice)[0]
-    places[number] = (1 if links else 0) | (2 if keyword else 0)
+    places[number] = (1 if links else 0) | (2 if (<tuple>notice)[_found_place] else 0)
     key = PyBytes_FromStringAndSize(<const char *>places, (number + 1) * sizeof(unsigned int))
     sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
     if sense is None:
@@ -165,7 +165,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
             key = _with_standing(key, scanner_standing(scanner, data, matches))
             sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
         if sense is None:
-            sense = self._made((found, bool(links), bool(keyword), False), data, matches)
+            sense = self._made((found, bool(links), bool((<tuple>notice)[_found_place]), False), data, matches)
             _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
     weighed, bits, numbered = (<tuple>sense)[0], (<tuple>sense)[1], (<tuple>sense)[2]
     # what else rules ask
@@ -185,9 +185,11 @@ cdef object _analysed(object self, object content, object mask, object tagged):
             bits |= named
     for bit, holds in <list><object>(<ReaderFields *>self)._asked:
         if holds is _is_missing:
-            held_by = not keyword
+            held_by = not (<tuple>notice)[_found_place]
         elif holds is _is_present:
-            held_by = bool(keyword)
+            held_by = (<tuple>notice)[_found_place]
+        elif holds is _is_asking:
+            held_by = _may_ask(sight.squeezed, sight.held, <str>keyword, short) and holds(page)
         elif holds is _is_at_tail:
             held_by = (<tuple>notice)[_tail_place]
         elif holds is _are_several:

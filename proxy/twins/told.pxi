@@ -33,26 +33,121 @@ cdef object _told_of(Told *told, object ask, const unsigned short *text, Py_ssiz
     return found
 
 
-cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):
-    cdef Py_ssize_t first, start = gate
+# policy/notices.py
+
+cdef enum:
+    PAIR = 1  # the first of a pair that refuses
+    ANSWERS = 2
+    SENDS = 4
+    OPENS = 8
+    LETTER = 16
+    NUMBER = 32
+    SIGN = 64
+    BACK = 128  # 退
+    PAIRS_MOST = 32
+
+cdef octet[65536] _written  # what a character is in a notice
+cdef unsigned short[PAIRS_MOST][2] _refusing
+
+
+cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t gate, object whole):
+    """``gate``: the first place that may belong to a notice, -1 where there is none."""
+    cdef Py_ssize_t first, last = gate, tail = size - _tail_known
     if gate < 0:
-        return _notice(whole, -1) if "to " in whole or " unsub" in whole else _no_notice
-    if size - start > _tail_known or folded[size - 1] == 0x3011:
-        return _notice(whole, start)
-    first = start - _verb_before if start > _verb_before else 0
-    while first < start and not (folded[first] == 0x56DE or folded[first] == 0x53D1 or folded[first] == 0x590D or folded[first] == 0x7F16):
-        first += 1
-    return _told_of(_tails_told, _tail_notice, folded + first, size - first, start - first)
+        return _english_notice(whole) if "to " in whole or "unsub" in whole else _no_notice
+    if gate < tail:
+        last = _gate_from(text, tail, size)
+    if last >= 0:
+        first = _begins(text, last)
+        found = _told_of(_tails_told, _tail_notice, text + first, size - first, -1)
+        if (<tuple>found)[_found_place]:
+            return found if (<tuple>found)[_sure_place] else _confirmed(found, whole)
+    return _notice_from(whole, gate)
 
 
-cdef inline bint _refuses(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """退订, 退阅, 拒收, 屏蔽, 取消订阅"""
-    if at + 1 >= size:
+cdef Py_ssize_t _begins(const unsigned short *text, Py_ssize_t gate) noexcept:
+    cdef Py_ssize_t low = gate - _lead if gate > _lead else 0, at = gate, first = -1, end
+    while at > low and not _written[text[at - 1]] & (LETTER | NUMBER):
+        at -= 1
+        if _written[text[at]] & OPENS:
+            first = at
+    if first >= 0:
+        return first
+    at = gate
+    if at > low and not _written[text[at - 1]] & (LETTER | NUMBER) and not _sort[text[at - 1]] & CHINESE:
+        at -= 1
+    end = at
+    while at > low and end - at <= _word_most and _written[text[at - 1]] & (LETTER | NUMBER):
+        at -= 1
+    if at > low and (text[at - 1] == c"/" or text[at - 1] == c"."):  # of a link
+        return gate
+    return at if 0 < end - at <= _word_most else gate
+
+
+cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """The first place from there on that may belong to a notice, -1 where there is none."""
+    cdef int sort, place
+    cdef Py_ssize_t behind
+    while at < size:
+        sort = _written[text[at]]
+        if sort & (PAIR | ANSWERS | SENDS | BACK):
+            if sort & PAIR and at + 1 < size:
+                for place in range(PAIRS_MOST):
+                    if _refusing[place][0] == text[at] and _refusing[place][1] == text[at + 1]:
+                        return at
+            if sort & BACK and at and _written[text[at - 1]] & (LETTER | NUMBER):
+                return at
+            if sort & (ANSWERS | SENDS | BACK):
+                behind = at + 1
+                while behind < size and behind < at + 4 and not _written[text[behind]] & (LETTER | NUMBER | SIGN) and not _sort[text[behind]] & CHINESE:
+                    behind += 1
+                if behind < size and _written[text[behind]] & (LETTER | SIGN | (0 if sort & SENDS else NUMBER)):
+                    return at
+        at += 1
+    return -1
+
+
+cdef bint _may_ask(const unsigned short *text, Py_ssize_t size, str keyword, str whole) except -1:
+    """False where a text asks for no answer (notices.py, asks): the only word for answering stands before the notice's keyword, or none
+    does."""
+    cdef Py_ssize_t at, place = -1, first
+    cdef unsigned short before = 0
+    cdef Py_UCS4 one
+    for at in range(size):
+        if text[at] == 0x56DE or (text[at] == 0x590D and before != 0x56DE):  # 回, 复
+            if place >= 0:
+                return True
+            place = at
+        before = text[at]
+    if "reply" in whole:
+        return True
+    if place < 0:
         return False
-    if text[at] == 0x9000:
-        return text[at + 1] == 0x8BA2 or text[at + 1] == 0x9605
-    if text[at] == 0x62D2:
-        return text[at + 1] == 0x6536
-    if text[at] == 0x5C4F:
-        return text[at + 1] == 0x853D
-    return text[at + 1] == 0x6D88 and at + 3 < size and text[at + 2] == 0x8BA2 and text[at + 3] == 0x9605
+    if not keyword:
+        return True
+    first = place + 1
+    if first < size and (text[first] == 0x590D or text[first] == 0x8986):
+        first += 1
+    if first + len(keyword) > size:
+        return True
+    for one in keyword:
+        if text[first] != <unsigned short>(<unsigned int>one + 32 if c"A" <= one <= c"Z" else <unsigned int>one):
+            return True
+        first += 1
+    return first < size and _written[text[first]] & (LETTER | NUMBER) != 0
+
+
+cdef int _learn_notices(notices) except -1:
+    cdef int code, place = 0
+    for code in range(65536):
+        one = chr(code)
+        _written[code] = (
+            (ANSWERS if one in notices.ANSWERING else 0) | (SENDS if one in notices.SENDING else 0)
+            | (OPENS if one in notices.OPENING else 0) | (LETTER if "a" <= one <= "z" else 0)
+            | (NUMBER if "0" <= one <= "9" else 0) | (SIGN if one in "@#*" else 0) | (BACK if one == "退" else 0)
+        )
+    for pair in notices.REFUSING.split():
+        _refusing[place][0], _refusing[place][1] = ord(pair[0]), ord(pair[1])
+        _written[ord(pair[0])] |= PAIR
+        place += 1
+    return 0

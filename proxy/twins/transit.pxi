@@ -179,6 +179,43 @@ def count_allowed(tally, list transits):
         _counted(tally, <object>bind, counts)
 
 
+def count_advertised(tally, list accepted):
+    cdef TransitFields *fields
+    cdef MessageFields *message
+    cdef FactsFields *facts
+    cdef SenderFields *sender
+    cdef slot last_facts = NULL, last_sender = NULL
+    cdef Py_ssize_t many = 0
+    if _transit_type is NULL:
+        _learn_fields()
+    advertised = tally.advertised
+    for pair in accepted:
+        fields = <TransitFields *>(<tuple>pair)[0]
+        if (
+            Py_TYPE(<object>fields) is not _transit_type
+            or _type_of(fields.message) is not _message_type
+            or _type_of(fields.verdict) is not _verdict_type
+        ):
+            PURE["count_advertised"](tally, [pair])
+            continue
+        message, facts = <MessageFields *>fields.message, <FactsFields *>(<VerdictFields *>fields.verdict).facts
+        if _type_of(message.sender) is not _sender_type or _type_of(<PyObject *>facts) is not _facts_type:
+            PURE["count_advertised"](tally, [pair])
+            continue
+        if facts.category is not <PyObject *>_marketing and not <object>facts.keyword_hash:
+            continue
+        if fields.long is not <PyObject *>None and (<object>fields.long).last.get(1) is not <object>fields:
+            continue
+        sender = <SenderFields *>message.sender
+        if <slot>facts is not last_facts or <slot>sender is not last_sender:  # one after another is alike
+            if many:
+                advertised[<object>(<SenderFields *>last_sender).prefix, <object>(<FactsFields *>last_facts).keyword] += many
+            last_facts, last_sender, many = <slot>facts, <slot>sender, 0
+        many += 1
+    if many:
+        advertised[<object>(<SenderFields *>last_sender).prefix, <object>(<FactsFields *>last_facts).keyword] += many
+
+
 cdef array _no_seconds = array("d")
 
 def spent(list handed, list told, double now_s):

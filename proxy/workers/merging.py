@@ -38,6 +38,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "doubtful_oldest_seconds": "max",
     "complaints_overdue": "max",
     "consent_tasks": "max",
+    "reply_paths": "max",
     "suppressed_numbers": "max",
     "provider_binds_limit": "max",
     "certificate_expiry_timestamp_seconds": "min",

@@ -53,7 +53,7 @@ class SimStore:
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
-        self.cases, self.penalties, self.hours, self.hours_apart = Papers(), Papers(), Papers(), Papers()
+        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths = (Papers() for _ in range(5))
         self.doubtful, self.decisions = Papers(), Papers()
         self.dictionary = Dictionary()
 

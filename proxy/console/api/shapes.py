@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.desk.cased import Case
 from proxy.desk.penalized import Penalty
+from proxy.desk.reply_paths import PathState
 from proxy.desk.revised import Revised
 from proxy.state.consented import Batch
 from proxy.state.withdrawn import Withdrawal
@@ -103,9 +104,13 @@ BIND = Named(
         "tps": float, "unread_bytes": int, "suspended": str,
     },
 )  # fmt: skip
+REPLY_PATH = Named(
+    "ReplyPath",
+    _of(PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]),
+)
 LINK = Named(
     "Link",
     {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
 )
 ERROR = Named("Error", {"error": str})
-NAMED = (ORDER, CASE, PENALTY, REVISED, REFUSAL, BATCH, WITHDRAWAL, BIND, LINK, ERROR)
+NAMED = (ORDER, CASE, PENALTY, REVISED, REFUSAL, BATCH, WITHDRAWAL, BIND, LINK, REPLY_PATH, ERROR)

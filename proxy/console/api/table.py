@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from proxy.cases import DECISIONS
 from proxy.console.api.forms import WHY_MAX, Arg, Files, Flag, Number, OneOf, Text, Texts, Whole
-from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, NAMES_OF, ORDER, PENALTY, REFUSAL, REVISED, WITHDRAWAL
+from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, NAMES_OF, ORDER, PENALTY, REFUSAL, REPLY_PATH, REVISED, WITHDRAWAL
 from proxy.desk.cased import STATES as CASE_STATES
 from proxy.desk.cased import WITHDRAWN
 from proxy.desk.penalized import LADDER
 from proxy.desk.penalized import STATES as PENALTY_STATES
+from proxy.desk.reply_paths import STATES as PATH_STATES
 from proxy.message import CATEGORY_WORDS
 from proxy.ops.consent import CATEGORIES
 from proxy.ops.doubtful import LISTED_ROWS_MAX, SAYS, SKIPPED_MAX
@@ -241,6 +242,11 @@ _MESSAGES = (
     ),
     _run("precheck", Permission.SEE, "What would become of a campaign: a text a line, or CSV.", FROM, OF_PROVIDER, CATEGORY, _LANG,
          answer={"revision": str, "refused": Any, "texts": [object]}, takes=True),
+    _told(
+        "optout.paths", "By which ports replies reach the gate: each registered prefix, those in doubt first.",
+        Arg("state", OneOf(PATH_STATES), "Only these."), OF_PROVIDER,
+        answer={"at": float, "rate": float, "paths": [REPLY_PATH]}, lines="path", under="paths",
+    ),
     _run("optout trace", Permission.LOOK, "What became of a person's refusals.", TO, UNMASKED, WHY_LOOKS, answer=object),
     _run(
         "evidence pack", Permission.TAKE_OUT, "A signed ZIP of all there is about one message.",

@@ -1,8 +1,8 @@
 """Opt-outs and consents: what one person refused and agreed to, what went out to them since; lists of many, and proofs that wait.
 
-In: a number, files. Out: refusals with scope, source, time and end; consents with proof and state; "my opt-out did not work" answered from the
-journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that the visitor has not typed, a look that
-the journal does not keep.
+In: a number, files. Out: by which ports replies reach the gate; refusals with scope, source, time and end; consents with proof and state; "my
+opt-out did not work" answered from the journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that
+the visitor has not typed, a look that the journal does not keep.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.asking import CannotAsk
 from proxy.console.page import Page, Visit
+from proxy.desk.reply_paths import STATES as PATH_STATES
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy.naming import nameless
 from proxy.roles import Permission
@@ -109,6 +110,27 @@ async def _changed(visit: Visit, command: str, words: str, **said: Any) -> Respo
     if not told.get("enforced", True):
         visit.session.tell("warn", visit.t("not_enforced"))
     return visit.go(f"/optouts?to={quote(to, safe='')}", visit.t(words))
+
+
+# -- reply paths
+
+
+@page.get("paths")
+async def paths(visit: Visit) -> Response:
+    """By which ports replies reach the gate."""
+    state, wanted = visit.query.get("state", ""), visit.query.get("q", "").strip()
+    lines, told = await visit.lines("optout.paths")
+    every = [line["path"] for line in lines]
+    found = [
+        one for one in every
+        if state in ("", one["state"]) and (wanted in one["prefix"] or wanted.lower() in one["provider"].lower())
+    ]  # fmt: skip
+    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 10 else 0
+    return visit.render(
+        "optouts_paths.html", paths=found[skip : skip + LIMIT], total=len(found), skip=skip, limit=LIMIT, q=wanted, state=state,
+        rate=told["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
+        states=[(one, visit.t.of("path", one)) for one in PATH_STATES],
+    )  # fmt: skip
 
 
 # -- lists of refusals

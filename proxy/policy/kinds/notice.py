@@ -1,16 +1,17 @@
 """notice: the opt-out notice: ``missing``, ``present``, ``tail`` (at the end), or its wording, which
-must stand at the end: ``notice: 拒收请回复R``.
+must stand at the end: ``notice: 拒收请回复R``. A notice that names a link or a telephone number is one, too.
 """
 
 from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.notices import asks, body_tail
 from proxy.policy.page import Page
 from proxy.policy.shape import TEXT, among, either, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
-from proxy.policy.text import body_tail, fold, squeeze
+from proxy.policy.text import fold, squeeze
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")
@@ -27,11 +28,11 @@ def condition(node: Node, context: Context) -> Tree:
 
 
 def missing(page: Page) -> bool:
-    return not page.notice.keyword
+    return not page.notice.found
 
 
 def present(page: Page) -> bool:
-    return bool(page.notice.keyword)
+    return page.notice.found
 
 
 def at_tail(page: Page) -> bool:
@@ -44,6 +45,14 @@ _WORDS = {
     "present": PRESENT,
     "tail": Test("text", at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"),
 }
+
+
+def asking(page: Page) -> bool:
+    return asks(page.squeezed, page.notice)
+
+
+ASKS = Test("text", asking, Said("it asks for an answer", "它要求回复"), "notice")
+"""Whether a text asks for an answer that is no refusal: asked beside the rules, for the record."""
 
 
 def _wording(written: str) -> Test:

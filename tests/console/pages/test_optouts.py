@@ -250,3 +250,21 @@ def test_consents_by_reply_wait_for_a_review_with_what_proves_them(
     number = batch["number"]
     assert here.post(f"/optouts/consents/{number}/review", verdict="accepted", why="it names all").status_code == 303
     assert [one["state"] for one in batches(asking)] == ["accepted"]
+
+
+# -- reply paths
+
+
+def test_ports_are_shown_by_whether_replies_reach_the_gate(world: World, browser: Open) -> None:
+    world.send("jia", GUS, AD)
+    world.carrier.acknowledged(world.carrier.reply(GUS, "1069001", "好的".encode("utf-16-be"), data_coding=8))
+    for language, words in (
+        ("zh", ("退订通路", "通", "未证明", "已证明的端口还太少")),
+        ("en", ("Reply paths", "proven", "too few ports".capitalize())),
+    ):
+        text = browser("chen", language).get("/optouts/paths").text
+        for word in words:
+            assert word in text, word
+    text = browser("chen").get("/optouts/paths", state="unproven").text
+    assert ("1069002" in text, "1069001" in text) == (True, False)
+    assert "没有符合条件" in browser("chen").get("/optouts/paths", q="nobody").text

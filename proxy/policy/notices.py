@@ -1,0 +1,257 @@
+"""Notices: how a text says that its messages can be refused, and whether it asks for an answer.
+
+In: a text in its normal form (folded and squeezed: text.py). Out: the opt-out notice, the keyword it declares, whether it stands at the end;
+whether the text wants an answer that is no refusal. Never: what a reply means (optout.py), whether a notice is due (the rules).
+
+    before   退订回T, 如不需要请回T, 取消请回复QX       a link, a number   拒收请点击 t.cn/x, 退订请致电 400…: no keyword
+    after    回T退订, 编辑TD发送至106…退订, 回T退       beside             TD退订, 退订T
+
+Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_GATE``), and the
+twin finds these places by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from .vocabulary import one_of, some
+
+
+class Notice(NamedTuple):
+    keyword: str  # upper case, as it is shown (TDXS#EFKG); empty if there is no notice, or it names a link or a number
+    at_tail: bool
+    found: bool
+    sure: bool = True
+    """False: with such words, or such a keyword, a text about a booking or a delivery may ask for an answer."""
+
+
+NO_NOTICE = Notice("", False, False)
+KEYWORD_MAX = 11
+"""Letters and digits of a keyword."""
+TAIL_KNOWN = 40
+"""Characters at the end of a text whose notice is remembered: its words are always the same and stand last."""
+LEAD = 16
+"""Characters before the gate in which the last words of a text may begin."""
+LINK_MAX = 60
+"""Characters before the first gate that may belong to a notice: 点击 and a link before 退订."""
+_TAIL_SLACK = 6  # characters after a notice that still leave it at the tail: 短信, 资讯, brackets, a full stop
+_TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
+
+REFUSING = "退订 退定 退阅 拒收 屏蔽 消订 消接 再收 再接 想收 想接 愿接 愿收 绝接 绝收 用接 必收"
+"""Pairs of characters of which a notice holds one, or it asks for an answer."""
+ANSWERING = "回复覆"
+"""Characters before a keyword of letters and digits."""
+SENDING = "发送辑信入写"
+"""Characters before a keyword of letters: 发8元券 is none."""
+OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终"
+"""Characters that a notice may begin with; elsewhere it begins at the gate, or with a short word right before that (TD退订)."""
+WORD_MAX = 4
+_MARK = "[^0-9a-z\u3400-\u9fff@#*]"
+_WORD_BEHIND = f"{_MARK}{{0,3}}[0-9a-z@#*]"
+_GATE = re.compile(  # begins with one class of characters: such a search is fast
+    f"[{''.join(sorted({pair[0] for pair in REFUSING.split()}))}{ANSWERING}{SENDING}](?:"
+    f"(?<=退)(?:(?<=[0-9a-z]退)|{_WORD_BEHIND})|(?<=[{ANSWERING}]){_WORD_BEHIND}|(?<=[{SENDING}]){_MARK}{{0,3}}[a-z@#*]|"
+    f"{'|'.join(f'(?<={pair[0]}){pair[1]}' for pair in REFUSING.split())})"
+)
+_LETTER = re.compile("[0-9a-z]")
+_OPENER = re.compile(rf"[{OPENING}][^0-9a-z]*\Z")
+_SHORT_WORD = re.compile(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
+
+# --- notices in Chinese
+
+_SEP = r"[^0-9a-z@#*\u3400-\u9fff]{0,3}"
+_REPLY = one_of(
+    "回复 回覆 回个 回 复 答复 发送 发 编辑 编辑短信 编辑内容 编写 输入 短信 发短信 键入 回信 回短信 回复短信 回复字母 回复数字 回复大写 发送短信 发送字母 短信回复 短信发送 短信编辑 回传 编辑回复 写"
+)
+_LETTERS = one_of("字母 数字 大写 代码 关键字 关键词 口令 指令 内容 大写字母 英文 字样 短信 单词")
+_WORD = rf"[@#*]?([0-9a-z](?:[#*]?[0-9a-z]){{0,{KEYWORD_MAX - 1}}})(?![0-9a-z])"
+_SAID = "([退推][订定]|拒收|取消订阅|取消|屏蔽|停止|拒绝|不要|停)(?![\u3400-\u9fff])"
+_TO = rf"(?:{_SEP}(?:发送|发|短信)?(?:到|至|给)(?:本号码?|本短信|此号码?|该号码?|本机|平台|我们|{_SEP}[0-9]{{3,21}})|{_SEP}(?:回复|发送|发|回)(?=退订|即可|可|就|来))?"
+_THINGS = some(
+    one_of(
+        "接收 收到 收取 接受 收 看到 订阅 短信 短信息 信息 消息 推送 推广 推荐 广告 营销 促销 资讯 通知 提醒 服务 优惠 类 此类 该类 本类 这类 以后 再次 再 继续 您 我们 我司 本店 本公司 本公司的 的 商业 商业性 电子 垃圾 "
+        "本 该 此 任何 其他 更多 今后 发送 推销 骚扰 打扰 会员 活动 相关 类似 全部 所有 关注 本平台 本条 内容 等 群发 邮件 被 给 来 到 权益"
+    )
+)
+_STRONG = (
+    rf"(?:[退推][订定]|退阅|拒收|屏蔽|退出订阅|解除订阅|退出短信|免打扰|免扰|勿扰|谢绝(?:打扰|推送|接收|来信)|拒绝(?:接收|接受|短信|推送|营销|广告|打扰|再收)|"
+    rf"(?:取消|停止|终止|中止|关闭|不再|不想再?|不愿再?|不需要?再?|无需再?|不要再?|不希望再?|不必再|暂停|放弃|结束|撤销)(?:{one_of('您的 此 该 本 类 这 再 继续 此类 该类 这类 我们的 所有')})?"
+    rf"{one_of('接收 收到 收取 接受 收 看到 订阅 短信 信息 消息 推送 推广 广告 营销 促销 资讯 打扰 关注 发送短信 发送信息 被打扰 收信 短信服务 信息服务 提醒短信 商业短信 发送 下发 接收短信')}|不再打扰|td|tuiding|取订)"
+)
+_WEAK = one_of(
+    "退 取消 拒绝 拒 停止 终止 停 停收 停发 不要 不需要 不需 不想要 不感兴趣 没兴趣 无需 不收 不接收 不用 谢绝 关闭 退出 不订 不再需要 暂不需要 无兴趣 不必 不想 不愿 中止 解除 打扰 骚扰 被打扰 有打扰"
+)
+_IF = rf"(?:(?:如果|如若|假如|倘若|若是|如您|如|若|要|想|要是)?{_SEP}(?:您|你)?(?:需要|需|想要|想|欲|要|选择|申请|办理|希望|觉得)?)"
+_GLUE = rf"{_SEP}{some(one_of('请 可 您 则 就 可以 直接 敬请 烦请 麻烦 的话 者 方式 方法 方式为 只需 仅需 需 可直接 用户 的 请您 请直接 时 即 即可 可随时 随时 均可 都可 请用手机 免费 亦可 也可 便 可免费 请及时 请在本条短信'), '[ :：,，。.;；、→>-]')}{_SEP}"
+_SO = rf"{_SEP}{some(one_of('即可 可 以 就可 便可 就 来 进行 表示 可以 则 即 为 就能 能 就会 立即 可随时 将 会 后 免费 您可 直接 完成 办理 随时 申请 自助 可免费 即为 视为 代表 实现 以便'), '[ =:：,，→>-]')}{_SEP}"
+_END = rf"(?={_THINGS}(?:[^0-9a-z\u3400-\u9fff]|$))"
+_OF_NOTICES = r"(?:t|td[a-z0-9#]{0,9}|tb|tt|tx|r|n|q|qx[a-z0-9#]{0,9}|tuiding|jf?|bt|by|stop)"
+_BESIDE = rf"(?<![0-9a-z/.])[@#*]?({_OF_NOTICES}(?:#[a-z0-9]+)?)(?![0-9a-z])"
+_STRONGLY = (
+    rf"{_STRONG}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}(?:或者?(?:致电|拨打|联系|点击|电)[^,。，]{{0,24}})?",
+    rf"{_STRONG}{_THINGS}{_GLUE}{_REPLY}{_SEP}{_SAID}{_TO}",
+    rf"{_REPLY}{_LETTERS}?{_SEP}{_WORD}(?:{_SEP}[或/]{_SEP}[0-9a-z]{{1,6}})?{_TO}{_SO}{_STRONG}",
+    rf"{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}{_SO}{_STRONG}",
+    rf"{_BESIDE}[ =:：\-”\"')）】]{{0,2}}{_SO}{_STRONG}{_END}",
+    rf"(?:[退推][订定]|拒收|退阅){_SEP}{_BESIDE}{_TO}",
+    rf"{_REPLY}{_LETTERS}?{_SEP}(td[a-z0-9#]{{0,9}})(?![0-9a-z]){_TO}(?=[^0-9a-z\u3400-\u9fff]*(?:$|【))",
+    rf"(?<![\u3400-\u9fff])(?:回复|回){_SEP}(t)(?![0-9a-z])(?=[^0-9a-z\u3400-\u9fff]*$)",
+    rf"(?:回复|回){_SEP}([退推][订定]|拒收)(?:即可|可|以)?(?:取消|退出|$|(?![\u3400-\u9fff0-9a-z]))",
+)
+_WEAKLY = (
+    rf"{_WEAK}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}",
+    rf"{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}{_SO}{_WEAK}{_END}",
+    rf"{_BESIDE}[ =:：]?退{_END}",
+    rf"退[ =:：]?{_BESIDE}",
+)
+_LINK = r"(?:(?:https?://)?[a-z0-9][a-z0-9.-]*\.[a-z]{2,10}(?:/[!-~]*)?|(?<![0-9])(?:\+?[0-9][0-9-]{3,14}[0-9])(?![0-9]))"
+_AT = one_of(
+    "点击 点 点开 戳 访问 登录 登陆 进入 打开 联系 拨打 致电 电 打 来电 详见 扫码 浏览 通过 链接 网址 热线 电话 客服 客服电话 请电 电联 联系客服 拨打客服 拨打客服电话 拨打电话 拨 前往 至 到 在 上 官网 退订链接 致电客服 致电客服热线 咨询 "
+    "客服热线 专线 呼叫 下方 以下 链接退订"
+)
+_PLACE = one_of("公众号 小程序 app 设置 个人中心 我的 官网 客户端 微信 会员中心 账户设置 消息设置 通知设置")
+_KEYLESS = (
+    rf"{_STRONG}{_THINGS}{_GLUE}(?:{_AT}|{_SEP}){{0,3}}{_SEP}{_LINK}",
+    rf"{_AT}{_LETTERS}?{_SEP}{_LINK}{_SO}{_STRONG}{_END}",
+    rf"{_STRONG}{_THINGS}{_GLUE}(?:进入|登录|打开|在|至|到|前往|通过|关注|联系)[^。!！]{{0,12}}?{_PLACE}[^。!！]{{0,16}}?(?:关闭|取消|设置|操作|[退推][订定]|办理|修改|管理)",
+    rf"(?:进入|登录|打开|在|至|到|前往|通过)[^。!！,，]{{0,12}}?{_PLACE}[^。!！]{{0,16}}?{_SO}(?:退订|取消订阅|关闭(?:短信|推送|营销)|拒收)",
+)
+_CHINESE = [
+    *((re.compile(pattern), True) for pattern in _STRONGLY),
+    *((re.compile(pattern), False) for pattern in _WEAKLY),
+    *((re.compile(pattern), False) for pattern in _KEYLESS),
+]
+_OF_BOOKINGS = re.compile(
+    "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送"
+)
+
+# --- notices in English
+
+_OUT = r"(?:unsub\w*|opt[ -]?out|stop\w*|cancel|end|quit|be removed|no longer receive|leave)"
+_ENGLISH = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:reply|text|txt|send|sms|type|respond(?: with)?|answer)(?: with| back)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})['\"”]?(?:\s+to\s+[0-9]{{3,21}})?[\s,;]+(?:to|for|if you want to)\s+{_OUT}",
+        rf"{_OUT}(?: from)?(?: receiving)?(?: (?:these|this|our|all|sms|messages?|texts?|ads?|alerts?|marketing|promotions?|list))*[\s:,;?.=-]+(?:please\s+)?(?:just\s+)?(?:reply|text|txt|send|sms|type)(?: with)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})(?![a-z])",
+        rf"(?<![a-z])(stop|td|t|unsub)\s*(?:=|to)\s*{_OUT}",
+        r"(?:unsub\w*|opt[ -]?out)\s*[:=]\s*(stop|td|t|n|r)(?![a-z])",
+        r"(?:reply|text|txt|send)\s+['\"“]?(stop|unsub|unsubscribe|td)['\"”]?[.!)\]]?$",
+        rf"(?:unsub\w*|opt[ -]?out)()(?: (?:at|here|via|by|visit|click|call))*[\s:]+{_LINK}",
+    )
+)
+
+
+def notice(squeezed: str) -> Notice:
+    """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
+    gate = _GATE.search(squeezed)
+    if gate is None:
+        return english_notice(squeezed)
+    tail = len(squeezed) - TAIL_KNOWN
+    last = gate if gate.start() >= tail else _GATE.search(squeezed, tail)
+    if last is not None:
+        found = tail_notice(squeezed[_begins(squeezed, last.start()) :])
+        if found.found:
+            return found if found.sure else confirmed(found, squeezed)
+    return notice_from(squeezed, gate.start())
+
+
+def _begins(squeezed: str, gate: int) -> int:
+    """Where the notice begins that has its gate there: no farther back than a link, which differs from person to person."""
+    low = max(0, gate - LEAD)
+    before = squeezed[low:gate]
+    opener = _OPENER.search(before)
+    if opener is not None:
+        return low + opener.start()
+    word = _SHORT_WORD.search(before)
+    return low + word.start() if word is not None else gate
+
+
+def notice_from(squeezed: str, gate: int) -> Notice:
+    """The notice of a text whose first gate is there, where it is not in its last words."""
+    return confirmed(whole_notice(squeezed[max(0, gate - LINK_MAX) :]), squeezed)
+
+
+def whole_notice(squeezed: str) -> Notice:
+    """The notice of a text that may hold one, wherever it stands."""
+    best, sure = None, True
+    for pattern, surely in _CHINESE:
+        for match in pattern.finditer(squeezed):
+            if best is None or match.end() > best.end():
+                best, sure = match, surely and not _is_choice(match)
+    return english_notice(squeezed) if best is None else _noticed(best, squeezed, sure)
+
+
+@lru_cache(maxsize=8_192)
+def tail_notice(tail: str) -> Notice:
+    """The notice of the last words of a text."""
+    return whole_notice(tail)
+
+
+def english_notice(squeezed: str) -> Notice:
+    if "unsub" not in squeezed and "to " not in squeezed:
+        return NO_NOTICE
+    best: re.Match[str] | None = None
+    for pattern in _ENGLISH:
+        for match in pattern.finditer(squeezed):
+            if best is None or match.end() > best.end():
+                best = match
+    return NO_NOTICE if best is None else _noticed(best, squeezed, True)
+
+
+def _noticed(match: re.Match[str], squeezed: str, sure: bool) -> Notice:
+    keyword = (match[1] or "") if match.re.groups else ""
+    return Notice(keyword.upper(), len(body_tail(squeezed)) - match.end() <= _TAIL_SLACK, True, sure)
+
+
+def _is_choice(match: re.Match[str]) -> bool:
+    """Whether the keyword is a digit as one of several answers has it."""
+    return match.re.groups > 0 and match[1] is not None and match[1] in "0123456789"
+
+
+def confirmed(found: Notice, squeezed: str) -> Notice:
+    """The notice, unless the text is about a booking or a delivery, or lets the reader choose between several answers."""
+    if found.sure or _USUAL.fullmatch(found.keyword):
+        return found
+    if _OF_BOOKINGS.search(squeezed):
+        return NO_NOTICE
+    if any(match[1].upper() != found.keyword and len(match[1]) == 1 for match in _ANSWER.finditer(squeezed)):
+        return found if _REFUSES_MESSAGES.search(squeezed) else NO_NOTICE
+    return found
+
+
+_USUAL = re.compile("T|TD.*|TB|TT|QX.*|[0-9]{2,5}|TUIDING")
+"""Keywords that nobody takes for an answer to something else."""
+_REFUSES_MESSAGES = re.compile("[退推][订定]|退阅|取消订阅|(?:拒收|拒绝|不再接收|取消)(?:接收|短信|信息|广告|营销|推送)")
+_ANSWER = re.compile(rf"(?<![来往返恢修转])(?:回复|回覆|答复|回|复){_LETTERS}?{_SEP}([0-9a-z]{{1,4}})(?![0-9a-z])")
+_ASKED_IN_WORDS = re.compile(
+    "(?<![勿需必用要别])(?:请|请您|请务必|敬请|烦请|麻烦|望|盼|期待)(?:您|你)?(?:直接|及时|尽快|尽早|于[^,。]{1,12}?|在[^,。]{1,12}?|收到后|短信|以短信|通过短信|用短信)?(?:予以)?"
+    "(?:回复|答复|回信|复信|回短信)(?![^0-9a-z\u3400-\u9fff]{0,3}(?:[0-9a-z@#]|[退推]订|拒收))|盼复|(?:(?<![想再])收到请回|速回)复?(?![^0-9a-z\u3400-\u9fff]{0,3}[0-9a-z@#]|[退推]订|拒收)|(?:直接)?回复[“\"'‘【(]?(?:是|否|同意|确认|参加|不参加|满意|不满意|愿意|接受|改约|改期|收到|姓名|数字|评价|评分|意见|建议|您的)|"
+    "回复(?:即|表示)(?:视为)?同意|reply (?:with )?['\"]?(?:y|n|yes|no|c|ok|confirm|[0-9])['\"]?(?![a-z0-9])"
+)
+
+
+def asks(squeezed: str, found: Notice) -> bool:
+    """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认."""
+    if "回" not in squeezed and "复" not in squeezed and "reply" not in squeezed:
+        return False
+    keyword = found.keyword.lower()
+    place = squeezed.find("回")
+    if keyword and "reply" not in squeezed and squeezed.count("回") == 1 and squeezed.count("复") == squeezed.count("回复"):
+        behind = place + (2 if squeezed[place + 1 : place + 2] in ("复", "覆") else 1)
+        if squeezed.startswith(keyword, behind) and not _LETTER.match(squeezed, behind + len(keyword)):
+            return False  # like nearly all: the notice is all that speaks of answering
+    return any(match[1] != keyword for match in _ANSWER.finditer(squeezed)) or _ASKED_IN_WORDS.search(squeezed) is not None
+
+
+def plain(keyword: str) -> str:
+    """A keyword as replies are compared with it: they lose their marks (TDXS#EFKG, TDXSEFKG)."""
+    return keyword.replace("#", "").replace("*", "")
+
+
+def body_tail(text: str) -> str:
+    """The text without trailing marks and a trailing signature: what it ends with in a reader's eyes."""
+    if text.endswith("】") and (start := text.rfind("【")) > 0:
+        text = text[:start]
+    return text.rstrip(_TAIL_TRIM)
