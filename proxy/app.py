@@ -24,7 +24,7 @@ import structlog
 from proxy.access import Directory
 from proxy.checkpoints import Checkpoints, Holding
 from proxy.commands import Commands, ways
-from proxy.config import Mailbox, Settings, Worker
+from proxy.config import WORKER_VARIABLE, Mailbox, Settings, Worker
 from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown
 from proxy.driving import Batches, Turning, drive
@@ -39,6 +39,7 @@ from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts
 from proxy.operating import Operating
+from proxy.ops.auditor import Auditor
 from proxy.ops.console import Console
 from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
@@ -223,6 +224,7 @@ class Gate:
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
             Console(self.path) if settings.console.listen is not None and self.worker is None else None,
+            Auditor(self.path, self.tally, WORKER_VARIABLE) if self.worker is None or self.worker.number == 1 else None,
         )
         self.http = HttpServer(
             self.standing.metrics, self.standing.not_ready, self.guard, self.standing.notes, self.operating.paths(self.path)

@@ -113,7 +113,7 @@ class Judging:
             return data
         if not person.bare and category is Category.MARKETING:  # another look at what the suppression rule should have caught
             told = refused_before(person.opt_outs(), message, verdict, at, self.rules.registry.same_advertiser)
-            self.tally.sent_after_optout += told  # must never happen
+            self.tally.sent_against_record += told  # must never happen
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
         return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)

@@ -57,6 +57,7 @@ from proxy.ops import (
 )
 from proxy.ops import providers as providers_told
 from proxy.ops import rules as ops_rules
+from proxy.ops.auditor import Auditor
 from proxy.ops.console import Console
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
@@ -147,6 +148,7 @@ class Operating:
         self.keeper = retention.Keeper(self, journal)
         self._roller: Roller | None = None
         self._console: Console | None = None
+        self._auditor: Auditor | None = None
         self._regular: list[asyncio.Task[None]] = []
         self._doorkeeper = Doorkeeper()
         self.door = Door(people, self._doorkeeper.check)
@@ -181,9 +183,11 @@ class Operating:
         self.book.sweep(self.now())
         self._obey()
 
-    async def start(self, keep: Retention, roller: Roller | None = None, console: Console | None = None) -> None:
+    async def start(
+        self, keep: Retention, roller: Roller | None = None, console: Console | None = None, auditor: Auditor | None = None
+    ) -> None:
         """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
-        ``console``: who keeps the console up."""
+        ``console``: who keeps the console up; ``auditor``: the audit of opt-outs."""
         await self._server.start()
         self.warden.count_apart()  # before the first message, and likewise:
         self._paces.tick(self.now())
@@ -196,6 +200,9 @@ class Operating:
         if console is not None:
             self._console = console
             self._regular.append(loop.create_task(console.run()))
+        if auditor is not None:
+            self._auditor = auditor
+            self._regular.append(loop.create_task(auditor.run()))
 
     async def stop(self) -> None:
         self.warden.stop()
@@ -373,7 +380,7 @@ class Operating:
                 for order in self.book.of_kind(*JUDGING, "drain", "throttle")
             ]
             + (self.sharing.notes() if self.sharing is not None else [])
-            + [note for one in (self._roller, self._console) if one is not None for note in one.notes()]
+            + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 
     def gauges(self) -> dict[str, Any]:
@@ -389,6 +396,7 @@ class Operating:
             "suppressed_numbers": self._suppressed(),
             "journal_chain_ok": self._roller is None or not self._roller.altered,
             "journal_head": self._roller.head if self._roller is not None else {},
+            "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
             **self.keeper.gauges(),
             **self.warden.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in doubtful.counts(self).items()},

@@ -82,9 +82,12 @@ class Tally:
         self.bind_failures = _ints()  # cause, provider
         self.disturbances = _ints()  # side, cause, peer
         self.apart = Apart()
+        self.sent_against_record = 0
+        """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
         self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
         """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
         self.sent_after_optout = 0
+        """Marketing that went out after a reply had asked to stop it: the audit's reading of the journal (ops/auditor.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()

@@ -88,7 +88,7 @@ def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
         len(table),
         bytes(table.changed),
         house.relay.highest_id,
-        house.tally.sent_after_optout,
+        house.tally.sent_against_record,
         counted,
         house.lanes["bj"].held,
         proposal and (proposal.judged, proposal.stricter, proposal.milder, proposal.errors),

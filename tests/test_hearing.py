@@ -226,7 +226,7 @@ def ad(sign: str, word: str = "R", what: str = "双11券") -> str:
 def house(rules: policy.RuleSet) -> Iterator[House]:
     house = House(rules)
     yield house
-    assert house.tally.sent_after_optout == 0
+    assert house.tally.sent_against_record == 0
     again = House(rules, disk=house.disk)  # what a restart finds is what was there
     for person in (MING, HONG):
         assert again.refused(person) == house.refused(person)

@@ -194,7 +194,7 @@ def test_what_goes_out_against_an_officers_word_is_counted(tmp_path: Path, refus
     )  # fmt: skip
     house.submit("jia", SHANGHAI, "【京选】双11券")
     house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
-    assert house.tally.sent_after_optout == 2 * wrong
+    assert house.tally.sent_against_record == 2 * wrong
 
 
 @pytest.mark.parametrize("how", ["forgotten", "lifted", "recycled"])

@@ -501,7 +501,7 @@ def test_a_part_that_brings_the_signature_brings_the_opt_out_into_force(house: H
     house.turns()
     assert house.told(early, late) == [OK, NOT_PERMITTED]
     assert house.journalled()[-1].reason == "late-breach"
-    assert house.tally.sent_after_optout == 0
+    assert house.tally.sent_against_record == 0
 
 
 def test_the_carriers_refusal_of_every_part_gives_all_back(house: House):

@@ -35,7 +35,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
 def house(rules: policy.RuleSet) -> Iterator[House]:
     house = House(rules)
     yield house
-    assert house.tally.sent_after_optout == 0
+    assert house.tally.sent_against_record == 0
     again = House(rules, disk=house.disk)  # what a restart finds is what was there
     assert kept(again) == kept(house)
     assert again.refused() == house.refused()

@@ -75,7 +75,7 @@ def _short(say: Tongue) -> Iterator[Panel]:
     yield figure(
         say("退订后下发", "Sent after opt-out"),
         say("所选时间内，退订之后仍被放行的营销短信；必须为 0。", "Advertisements let through after the person refused them; must be 0."),
-        f"sum(increase(gate106_sent_after_optout_total{{{GATE}}}[$__range]))",
+        f"sum(increase(gate106_sent_after_optout_total{{{GATE}}}[$__range])) + sum(increase(gate106_sent_against_record_total{{{GATE}}}[$__range]))",
         unit="short", span=3, steps=GOOD_IS_ZERO, decimals=0, course=False,
     )  # fmt: skip
     yield figure(

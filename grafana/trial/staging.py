@@ -71,6 +71,7 @@ class Everything:
             for key in (tuple(labels), *ALSO.get(attribute, ())):
                 getattr(tally, attribute)[key] += 1
         tally.sent_after_optout += 1
+        tally.sent_against_record += 1
         for histogram in (tally.submit_seconds["carrier"], tally.gate_seconds, tally.optout_effect_seconds):
             histogram.observe(0.01)
         self._gauges = replace(self._gauges, journal_written_bytes=self._gauges.journal_written_bytes + 1000)

@@ -19,6 +19,8 @@ changed, a number in the clear, anything a running gate waits for (it is another
                                                                                  ahead.py where in it who is told of
     engine.py    DuckDB, held short                                             steady.py   whole files or none
     bloom.py     which words are in no row of a table                           seam.py     whether the journal goes on from its tables
+    audit.py     what was sent after an opt-out (desk/meant.py), in journals    following.py runs it over a gate's journals, once or steadily
+                 that are followed as they grow (followed.py)
 
 **What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
 *write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.

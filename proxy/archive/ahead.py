@@ -103,6 +103,10 @@ class Ahead:
         self._segments: list[Segment] = []
         self.spoilt = False
 
+    def _bounds(self) -> tuple[int, int]:
+        """Segments that are remembered, octets of a stretch."""
+        return SEGMENTS_MAX, STRETCH_BYTES
+
     # ------------------------------------------------------------------ reading on
 
     def read_on(self, until: float | None = None) -> bool:
@@ -123,7 +127,7 @@ class Ahead:
                 return False
             if (name := self._next(names)) is None:
                 return True
-            if len(self._segments) >= SEGMENTS_MAX:
+            if len(self._segments) >= self._bounds()[0]:
                 raise Stale("too many segments")
             if self._segments:
                 before = self._segments[-1]
@@ -199,7 +203,7 @@ class Ahead:
         if one.open:
             stretch = one.stretches[-1]
             stretch.end, stretch.last, stretch.behind = end, group.last, group.digest
-            if end - stretch.begin >= STRETCH_BYTES:
+            if end - stretch.begin >= self._bounds()[1]:
                 stretch.close()
                 one.open = False
         one.end, one.last, one.chain = end, group.last, group.digest

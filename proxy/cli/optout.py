@@ -1,5 +1,5 @@
-"""optout: ``gate106 optout trace | doubtful | decide | end-standing | paths``: a person's refusals as the journal has them, of which a running
-gate is told first; replies that may be a refusal; by which ports replies reach the gate."""
+"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing | paths``: a person's refusals as the journal has them, of which a
+running gate is told first; marketing sent after an opt-out; replies that may be a refusal; by which ports replies reach the gate."""
 
 from __future__ import annotations
 
@@ -67,6 +67,52 @@ def trace(
     except optout_trace.CannotTrace as error:
         fail(error)
     tell(told.as_dict(unmasked), json, told.as_text(unmasked).splitlines())
+
+
+@app.command("audit", epilog="Example: gate106 optout audit --config gate106.yaml")
+def audit(
+    config: Config = CONFIG,
+    folder: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the standard input ends, a line of JSON a second: the gate runs this.")
+    ] = False,
+    since: Annotated[
+        float,
+        typer.Option(
+            "--since", help="With --follow, the first time: what was sent earlier (seconds since 1970) is no finding."
+        ),
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Read the last 30 days of the journal a second time, by what people wrote and what they were sent: marketing that went out after a
+    reply had asked to stop it. Exit 1 if there is any. Numbers are masked."""
+    from proxy import shown
+    from proxy.archive import following
+
+    try:
+        if follow:
+            for told in following.follow(config, since, _goes_on):
+                typer.echo(shown.as_json(told, None))
+            return
+        found = following.once(following.journals_of(config, folder), time.time())
+    except following.CannotAudit as error:
+        fail(error)
+    lines = [
+        f"{one['sent']}  {one['person']} got marketing from {one['port']} ({one['provider']}), refused {one['refused']} at {one['refused_at']}"
+        for one in found
+    ]
+    tell({"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"])
+    if found:
+        raise typer.Exit(1)
+
+
+def _goes_on(seconds: float) -> bool:
+    """Waits, and says whether the gate still holds the other end of the standard input."""
+    import select
+    import sys
+
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    return not ready
 
 
 COLUMNS = (

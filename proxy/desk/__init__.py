@@ -8,4 +8,6 @@ In: records of what was decided and what became of it. Out: the same records, in
     sealing.py   commit groups under a key         segment.py   bytes of a segment: header, records, groups
     disk.py      where segments lie: a directory,  erasing.py   a person taken out of a closed segment
                  or memory for tests
+    meant.py     whom replies meant, what was sent after: a second reading (person_history.py: of records, plain.py: of words), apart from the
+                 path that records refusals
 """

@@ -62,9 +62,9 @@ class Trace:
     doubtful: set[int] = field(default_factory=set)
     """Replies nobody has decided about, by number."""
     sent: int = 0
-    """Messages that went out since the first refusal, listed or not."""
+    """Messages that went out since the first reply or refusal, listed or not."""
     wrong: int = 0
-    """Marketing that went out though a refusal of it was in force: must be 0."""
+    """Marketing that went out against a refusal in force, or against what a reply had meant: must be 0."""
     missing: list[tuple[int, int]] = field(default_factory=list)
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
     signatures: dict[int, str] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class Trace:
             "in force now: "
             + ("; ".join(f"{self.words(one)} since {local(one.time)}{until(one)}" for one in self.in_force) or "none")
         )
-        lines.append(f"messages since the first refusal: {self.sent}, of them against a refusal: {self.wrong}")
+        lines.append(f"messages since the first reply or refusal: {self.sent}, of them against what was refused: {self.wrong}")
         return "\n".join(lines)
 
 

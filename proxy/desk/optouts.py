@@ -5,21 +5,25 @@ came again, what they were told, and every message that went to them since, with
 is now, rules, texts that were sent (only the name in 【】).
 
 A refusal speaks here as it spoke when it was written: an advertiser is the signature that was answered. The gate itself also stops
-other signatures that the registry leads to the same advertiser.
+other signatures that the registry leads to the same advertiser. Beside each reply stands what a second reading of the journal says was
+meant (meant.py), and what went out against that counts as sent after an opt-out, too.
 """
 
 from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from proxy.desk import consents, doubtful, entries, operated, returned
 from proxy.desk.heard import Heard, unpack_heard
+from proxy.desk.meant import Findings, Key
 from proxy.desk.optout_lists import KINDS, Lists, Named
 from proxy.desk.optout_story import About, Event, Says, Trace, by_value, iso, key, local, printable, scope, until
+from proxy.desk.person_history import PersonHistory
 from proxy.desk.segment import Record
 from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of
@@ -49,17 +53,19 @@ def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, aske
     """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
     before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
     them is not told twice. A record that is not about this person costs a comparison."""
-    found = Trace(recipient, asked=asked, about=read.about)
+    found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
+    at_record: dict[Key, list[Event]] = {}  # what records of replies and messages were told as
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], Lists] = {}  # by journal, and the node that told of them; -1: its own
     for place, item in in_order(journals):
         kind, body, heard = item.kind, item.body, None
+        history.take(place, item)
         if kind in _DATED and len(body) >= 8:
             found.last = _U64.unpack_from(body)[0] / 1000
             found.first = found.first or found.last
         if kind == entries.DELIVER:
             if not body.startswith(_RECEIPT, 8):  # one for nearly every message
-                _received(found, body, read)
+                at_record[place, item.sequence] = _received(found, body, read)
             continue
         sequence, before = item.sequence, len(found.events)
         if kind == entries.HEARD:
@@ -75,9 +81,35 @@ def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, aske
             _decided(found, body)
         elif kind in _ABOUT and body[8:16] == wanted:
             _ABOUT[kind](found, body, read)
+            at_record[place, item.sequence] = found.events[before:] if kind == entries.VERDICT else []
         if heard is not None:
             found.events[before:] = [_told_by(heard, one) for one in found.events[before:]]
+    _compare(found, history.findings(), at_record)
     return found
+
+
+def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[Event]]) -> None:
+    """Adds what the second reading says: whom each reply meant, and what went out against that."""
+    places = {id(event): place for place, event in enumerate(found.events)}
+    sent_after = Counter(against.claim.key for against in meant.against)
+    for claim in meant.claims:
+        names = ["everything"] if claim.everything else sorted(claim.written | claim.ports)
+        for event in at_record.get(claim.key, ()):
+            after = sent_after[claim.key]
+            says = f"{event.says}; meant: {printable(', '.join(names))}; sent after it: {after}"
+            masked = event.masked and f"{event.masked}; meant: {printable(', '.join(names))}; sent after it: {after}"
+            details = event.details | {"meant": names, "sent_after": after}
+            found.events[places[id(event)]] = event._replace(says=says, masked=masked, details=details)
+    for against in meant.against:
+        events = at_record.get(against.sent.key, ())
+        found.wrong += not events  # it is not listed: there are too many
+        for event in events:
+            if not event.details["against_refusal"]:
+                found.wrong += 1
+                why = f"AGAINST WHAT WAS MEANT at {against.claim.port} on {local(against.claim.at)}"
+                details = event.details | {"why": why, "against_refusal": True}
+                says = str(event.says).replace(event.details["why"], why)
+                found.events[places[id(event)]] = event._replace(says=says, details=details)
 
 
 def in_order(journals: Sequence[Iterable[Record]]) -> Iterable[tuple[int, Record]]:
@@ -96,28 +128,27 @@ def _timed(place: int, journal: Iterable[Record]) -> Iterator[tuple[int, tuple[i
         yield reached, (place, item)
 
 
-def _received(found: Trace, body: bytes, read: Read) -> None:
+def _received(found: Trace, body: bytes, read: Read) -> list[Event]:
     said = returned.unpack_deliver(body)
     if said.kind not in _REPLIES:
-        return
+        return []
     try:
         if recipient_of(said.source) != found.recipient:
-            return
+            return []
     except NotARecipient:
-        return
+        return []
     events, place, then = found.events, len(found.events), (said.time, _REPLIES[said.kind], said.port)
     while place and events[place - 1][:3] == then:  # what it did stands right before it in the journal (arrivals.py)
         place -= 1
     text = printable(read.text_of(said.data))
     means = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
     read_as = f"read as {means.get(said.kind, 'no refusal')}"
-    events.insert(
-        place,
-        Event(
-            said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
-            f"“{numbers_masked(text)}”, {read_as}",
-        ),
+    event = Event(
+        said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
+        f"“{numbers_masked(text)}”, {read_as}",
     )  # fmt: skip
+    events.insert(place, event)
+    return [event]
 
 
 def _stopped(found: Trace, body: bytes, read: Read) -> None:
@@ -267,7 +298,7 @@ def _sent(found: Trace, body: bytes, read: Read) -> None:
     name = read.signature_of(said.data)
     if name:
         found.signatures.setdefault(read.hash_of(name) if said.entry is None else said.entry.signature, printable(name))
-    if said.entry is None or not any(one.what == "stopped" for one in found.events):
+    if said.entry is None or not any(one.what in ("stopped", "received") for one in found.events):
         return
     against = _against(found, said, said.entry, read)
     found.sent += 1

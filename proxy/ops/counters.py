@@ -57,7 +57,7 @@ async def counted(gate: Gate, life: str = "") -> dict[str, Any]:
         "rules": rules.most_common(ROWS_MAX),
         "shadow": shadow.most_common(ROWS_MAX),
         "optouts": sum(tally.optouts.values()),
-        "sent_after_optout": tally.sent_after_optout,
+        "sent_after_optout": max(tally.sent_after_optout, tally.sent_against_record),
         "judge_errors": sum(tally.judge_errors.values()),
         "binds": binds.total(),
         "links": [

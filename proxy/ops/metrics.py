@@ -68,6 +68,7 @@ class Gauges:
     store_silence_s: float = 0.0
     journal_up: bool = True
     journal_lag_s: float = 0.0
+    optout_audit_lag_s: float = 0.0
     journal_written_bytes: int = 0
     limit_counts: float = 0.0
     limit_counts_dropped: int = 0
@@ -194,6 +195,11 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("store_silence_s", "store_silence_seconds", "Since when this gate does not know what other gates were told"),
     ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
+    (
+        "optout_audit_lag_s",
+        "optout_audit_lag_seconds",
+        "Since when the audit of opt-outs has not read the journal to its end",
+    ),
     ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),
     ("journal_free_bytes", "journal_free_bytes", "Room left on the journal's disk"),
     ("journal_oldest_s", "journal_oldest_timestamp_seconds", "When the oldest of them was begun, in seconds since 1970"),
@@ -245,7 +251,7 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
     The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
     """
     counts = [_rows(tally, attribute) for attribute, _, _, _ in COUNTERS]
-    sent_after_optout = tally.sent_after_optout
+    sent_after_optout, sent_against_record = tally.sent_after_optout, tally.sent_against_record
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
     single = [
         (
@@ -261,7 +267,12 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
         for start in range(0, max(len(rows), 1), rows_max):
             yield _counter(name, labels, text, rows[start : start + rows_max]), start > 0
     single_counts = [
-        ("sent_after_optout", "Marketing sent to people after their opt-out (must stay 0)", sent_after_optout),
+        (
+            "sent_after_optout",
+            "Marketing sent after a reply had asked to stop it, by the audit (must stay 0)",
+            sent_after_optout,
+        ),
+        ("sent_against_record", "Marketing let through against a refusal on record (must stay 0)", sent_against_record),
         ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
         ("limit_counts_dropped", "Counts of limits dropped because there were too many", gauges.limit_counts_dropped),
     ]

@@ -256,6 +256,7 @@ def _optouts(seen: Witnesses) -> list[Difference]:
     found += _compare("opt-outs", "journal", Counter(all=len(seen.journal.optouts)), "/metrics", Counter(all=counted))
     sent = Counter((one.provider, one.recipient) for one in seen.journal.after_optout() if one.sent)
     found += _compare("sent after opt-out", "journal", sent, "nobody", Counter())
+    found += _compare("sent against what was meant", "journal", Counter(seen.journal.against_meant), "nobody", Counter())
     broken = int(sum(value for (name, _), value in seen.metrics.items() if name == "gate106_sent_after_optout_total"))
     return found + _compare("sent after opt-out", "/metrics", Counter(all=broken), "nobody", Counter())
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.archive.audit import Audit
 from proxy.desk import answered, entries, itself, mail, requested, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.sealing import Ring
@@ -94,6 +95,8 @@ class JournalStory:
     """... and of those that left the mailbox in another way."""
     optouts: list[OptedOut] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
+    against_meant: list[tuple[str, int]] = field(default_factory=list)
+    """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
 
     def long_messages(self, before: float) -> Counter[str]:
         """What became of long messages judged before a moment: whole, or on what was there; and what came later, in time or with
@@ -159,6 +162,10 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == entries.RULES:
             loaded = itself.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
+    disk = OsDisk(folder, Ring.of_files(keys))
+    story.against_meant = [
+        (one.against.sent.provider, one.recipient) for one in Audit((disk,), (), 0.0, 0.0, (0,)).read_on(0.0)
+    ]
     return story
 
 

@@ -205,7 +205,7 @@ cdef class _Court(_Judge):
                 self.person().opt_outs(), <object>transit.message, verdict, when, self.rules.registry.same_advertiser
             )
             if told:
-                (<object>judging.tally).sent_after_optout += told
+                (<object>judging.tally).sent_against_record += told
         entry = <object>judging.highest_id
         entry += 1
         number, time = entry, self.second if at == self.at else <u64>at

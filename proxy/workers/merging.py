@@ -54,6 +54,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "store_untold_records": "sum",
     "journal_up": "min",
     "journal_lag_seconds": "max",
+    "optout_audit_lag_seconds": "max",
     "journal_bytes": "sum",
     "journal_free_bytes": "min",  # of one disk, as a rule
     "journal_oldest_timestamp_seconds": "min",

@@ -29,6 +29,7 @@ from proxy.policy.category import SUBCATEGORY_CODES
 from proxy.recipient import Entry, OptOut
 from proxy.state import sieve
 from proxy.wire import deliver_sm, submit_sm
+from tests.desk.test_meant import Story
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 MING, HONG = 13800210001, 13800210002
@@ -520,3 +521,16 @@ def test_a_refusal_is_told_by_name_registered_or_as_its_message_had_it_and_else_
 
 def test_without_settings_the_registered_one_is_told_as_its_message_had_it(folder: Path) -> None:
     assert "marketing of advertiser 【甲店】 (not registered), at once, by reply" in told(folder).as_text(whole_number=False)
+
+
+def test_it_tells_whom_each_reply_meant_and_what_was_sent_after_it_whatever_was_recorded(tmp_path: Path) -> None:
+    """The gate has read the reply as nothing, and recorded nothing."""
+    story = Story().sent("甲店").after(60).says("别再发了", kind="reply").after(60).sent("乙店").after(60).sent("甲店")
+    missed = [(record.kind, record.body) for record in story.records]
+    found = told(written(tmp_path / "missed", missed))
+    (received,) = [one for one in found.events if one.what == "received"]
+    assert (received.details["meant"], received.details["sent_after"]) == (["甲店"], 1)
+    assert str(received.says).endswith("read as no refusal; meant: 甲店; sent after it: 1")
+    sent = [one.details["against_refusal"] for one in found.events if one.what == "sent"]
+    assert (sent, found.wrong) == ([False, True], 1)
+    assert "AGAINST WHAT WAS MEANT at 1069001" in found.as_text(whole_number=False)

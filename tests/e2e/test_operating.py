@@ -239,7 +239,7 @@ def test_in_shadow_nothing_is_enforced_but_what_people_refused(gate: Gate, jia: 
     assert submit(jia, BEIJING.format(1)) == BANNED
     told(gate, "shadow", "--for", "10m", "--everything", "--why", "d")
     assert submit(jia, SHANGHAI.format(1)) == 0
-    assert gate.metric("gate106_sent_after_optout_total") == 1  # and it is said
+    assert gate.metric("gate106_sent_against_record_total") == 1  # and it is said
 
 
 # -- binds and links

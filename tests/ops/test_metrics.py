@@ -36,6 +36,7 @@ stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_repli
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
 rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
+sent_against_record_total optout_audit_lag_seconds
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
@@ -95,6 +96,7 @@ def test_no_label_ever_names_a_recipient() -> None:
 def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
     shown = {attribute for attribute, *_ in COUNTERS} | {
         "sent_after_optout",
+        "sent_against_record",
         "submit_seconds",
         "gate_seconds",
         "optout_effect_seconds",

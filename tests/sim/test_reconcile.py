@@ -213,6 +213,10 @@ def _sent_after_the_optout(seen):
     seen.journal.verdicts[0] = first._replace(place=10)
 
 
+def _sent_against_what_was_meant(seen):
+    seen.journal.against_meant.append(("jia", 13800210001))
+
+
 def _sent_after_optout_counted(seen):
     seen.metrics["gate106_sent_after_optout_total", ()] = 1.0
 

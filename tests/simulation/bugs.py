@@ -15,11 +15,13 @@ from proxy.hearing import Manners
 from proxy.listing import Listing
 from proxy.multi import Member
 from proxy.officer import OfficerSays
+from proxy.policy import Reply
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.replacing import Restore
-from proxy.replies import Confirmation, Heard, refusals, refuse
+from proxy.replies import Confirmation, Heard, all_taken_back, lift, refusals, refuse
 from proxy.sent import SentIndex
 from proxy.state import record
-from proxy.state.candidates import meant, reach
+from proxy.state.candidates import Reach, meant, reach
 from proxy.state.listed import Listed
 from proxy.transit import Outbox, Transit
 from proxy.wire import Frame, submit_sm_resp
@@ -265,6 +267,126 @@ class _Careless(Heard):
 def declared_keyword_ignored(world: World) -> None:
     """A refusal stops the newest advertiser, whoever asked for the word."""
     _spoil_changes(world, Heard, _Careless)
+
+
+class _PortAlone(Heard):
+    __slots__ = ()
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        return refusals((), self.to, "reply", now)
+
+
+def only_the_port_is_stopped(world: World) -> None:
+    """Where two advertisers may be meant, the port is refused, and both go on through the next provider."""
+
+    class Ambiguous(Heard):
+        __slots__ = ()
+
+        def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+            alone = len({one.signature for one in found.entries}) == 1
+            return (Heard if alone else _PortAlone)._refused(self, data, found, said, now)
+
+    _spoil_changes(world, Heard, Ambiguous)
+
+
+class _Newest(Heard):
+    __slots__ = ()
+
+    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+        return super()._meant(found, said, now)[:1]
+
+
+def only_the_newest_is_meant(world: World) -> None:
+    """Of what came within some minutes only the last is refused."""
+    _spoil_changes(world, Heard, _Newest)
+
+
+class _SureOnly(Heard):
+    __slots__ = ()
+
+    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+        arrived = tuple(one for one in found.entries if one.state != EntryState.UNKNOWN)
+        return super()._meant(found._replace(entries=arrived), said, now)
+
+
+def what_is_unknown_never_came(world: World) -> None:
+    """A message that was not answered is nobody's to refuse."""
+    _spoil_changes(world, Heard, _SureOnly)
+
+
+class _VeryPort(Heard):
+    __slots__ = ()
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        if found.at_port or said.everything:
+            return super()._refused(data, found, said, now)
+        return (OptOut("port", self.port, int(now), "reply", 0),)
+
+
+def only_the_very_port_counts(world: World) -> None:
+    """A reply to a shorter or longer port than the message's finds nothing it may answer: that port is stopped."""
+    _spoil_changes(world, Heard, _VeryPort)
+
+
+def country_code_kept(world: World) -> None:
+    """86 before a port makes it another port, which nobody owns."""
+    cast("Any", world.relay.directory.ports).national = lambda port: port
+    _spoil_changes(world, Heard, _VeryPort)
+
+
+class _Nobodys(Heard):
+    __slots__ = ()
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        if said.everything or found.entries or self.provider:
+            return super()._refused(data, found, said, now)
+        return (OptOut("port", self.port, int(now), "reply", 0),)
+
+
+def a_port_of_nobody_is_a_port(world: World) -> None:
+    """Who writes to the carrier's own number stops what comes from that number: nothing."""
+    _spoil_changes(world, Heard, _Nobodys)
+
+
+class _OneProvider(Heard):
+    __slots__ = ()
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        opt_outs = super()._refused(data, found, said, now)
+        return tuple(one._replace(scope="provider", value=self.provider) if self.provider else one for one in opt_outs)
+
+
+def stopped_at_one_provider(world: World) -> None:
+    """A refusal ends where the next provider begins."""
+    _spoil_changes(world, Heard, _OneProvider)
+
+
+class _NotAll(Heard):
+    __slots__ = ()
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        return super()._refused(data, found, said._replace(everything=False), now)
+
+
+def everything_is_one_advertiser(world: World) -> None:
+    """Who stops everything stops whoever wrote last."""
+    _spoil_changes(world, Heard, _NotAll)
+
+
+class _Anywhere(Heard):
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        after = super().apply(data, now)
+        if self.kind != "restore":
+            return after
+        self.lifted = all_taken_back(data)
+        return lift(data, self.lifted, int(now))
+
+
+def restored_by_any_port(world: World) -> None:
+    """START at one port ends what replies to others stopped."""
+    _spoil_changes(world, Heard, _Anywhere)
 
 
 def never_widened(world: World) -> None:
@@ -725,6 +847,15 @@ BUGS: list[Callable[[World], None]] = [
     restore_not_written,
     restore_lost_in_replay,
     declared_keyword_ignored,
+    only_the_port_is_stopped,
+    only_the_newest_is_meant,
+    what_is_unknown_never_came,
+    only_the_very_port_counts,
+    country_code_kept,
+    a_port_of_nobody_is_a_port,
+    stopped_at_one_provider,
+    everything_is_one_advertiser,
+    restored_by_any_port,
     never_widened,
     confirmed_every_time,
     handed_before_synced,

@@ -149,6 +149,7 @@ class Carrier:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.world.operators.check_sent(submit, transit)
         self.world.agreeing.check_sent(submit, transit)
+        self.world.meaning.check_sent(submit)
         self.check_caps(submit)
         if submit.long is not None:
             self.world.longs.check_sent(submit, transit)

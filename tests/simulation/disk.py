@@ -17,6 +17,7 @@ from proxy.desk.returned import OptedOut, Restored, Said
 from proxy.desk.scan import segment_name
 from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
 from proxy.desk.segment import _unpack_record as unpack_record
+from proxy.recipient import OptOut
 from proxy.wire import Frame
 from tests.simulation.nouns import CARRIER_REFUSES, nameless
 
@@ -134,18 +135,18 @@ class OnDisk:
 
     # -- asked
 
-    def refused_by(self, person: int, since: int | None = None) -> list[tuple[str, str]]:
+    def refused_by(self, person: int, since: int | None = None) -> dict[tuple[str, str], OptOut]:
         """What a person has refused and not taken back; ``since``: or had not, at some moment since so many turns stood here."""
-        held: dict[tuple[str, str], None] = {}
+        held: dict[tuple[str, str], OptOut] = {}
         for place, one in enumerate(self.turns):
             if one.recipient != person:
                 continue
             if isinstance(one, OptedOut):
-                held[one.opt_out[:2]] = None
+                held[one.opt_out[:2]] = one.opt_out
             elif since is None or place < since:
                 for lifted in one.lifted:
                     held.pop(lifted[:2], None)
-        return list(held)
+        return held
 
 
 def _whole_groups(data: bytes, offset: int) -> tuple[list[list[Record]], int]:

@@ -67,10 +67,14 @@ class Mail:
         self._carry(Deliver(number, submit.provider, submit.recipient, "receipt", frame, carrier.name, submit))
 
     def reply(self, owner: str, person: int, text: str, port: str) -> None:
+        self.carry_reply(owner, person, text, port, REPLIES[text])
+
+    def carry_reply(self, owner: str, person: int, text: str, port: str, kind: str) -> int:
         number = len(self.world.delivers) + 1
         frame = deliver_sm(f"86{person}", port, text.encode("utf-16-be"), data_coding=8, sequence=number)
         carrier = self.world.random.choice(self.world.carriers)
-        self._carry(Deliver(number, owner, person, text, frame, carrier.name, kind=REPLIES[text]))
+        self._carry(Deliver(number, owner, person, text, frame, carrier.name, port=port, kind=kind))
+        return number
 
     def _carry(self, deliver: Deliver) -> None:
         self.world.delivers.append(deliver)
@@ -78,9 +82,10 @@ class Mail:
 
     def deliver(self, deliver: Deliver) -> None:
         deliver.read_at, deliver.answered = self.world.now, False
+        self.world.meaning.read(deliver)
         if deliver.kind == "restore":  # from now on messages may pass again, or not yet
             self.world.people.refused.pop(deliver.person, None)
-        elif deliver.text == "QXDY":
+        elif deliver.text == "QXDY" and deliver.kind != "meant":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
         self.world.way_back.deliver_all(self.world.link_to(deliver.carrier), [Frame.of(deliver.frame)], self.world.wall)
         self.world.wake()
@@ -110,6 +115,7 @@ class Mail:
         if deliver.number not in safe.delivers:
             raise Broken(f"deliver {deliver.number} was acknowledged before it was synced")
         self.world.people.check_reply(deliver, safe)
+        self.world.meaning.acknowledged(deliver)
 
     @property
     def calm(self) -> bool:

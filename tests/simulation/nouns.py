@@ -32,6 +32,8 @@ REPLIES = {
     "怎么退订": "review", "谢谢": "reply", "A": "reply",
 }  # fmt: skip
 """What people write, and what it is; "declared": a refusal if they had a message that asked for it."""
+COMMON = ("TD", "退订")
+"""Words that say nothing about who is meant."""
 CONFIRMED = "jia"
 """The provider whose people are told that their refusal is in force."""
 BEIJING = 13800100001
@@ -106,7 +108,8 @@ class Deliver:
     acknowledged: bool = False
     got: int = 0  # how often the provider took it
     refused: bool = False  # the provider never wants it
-    kind: str = "receipt"  # or as REPLIES has it; "perhaps": a refusal if a message that asked for it is on record
+    port: str = ""  # a reply was sent to
+    kind: str = "receipt"  # or as REPLIES has it; "meant": a reply whose person knows what it means (meaning.py); "perhaps": a refusal if a message that asked for it is on record
 
     @property
     def asks_record(self) -> bool:

@@ -6,6 +6,7 @@ carrier or a person does.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +39,7 @@ class Providers:
     def __init__(self, world: World) -> None:
         self.world = world
         self.refusals_told: Counter[bytes] = Counter()
+        self.dice = random.Random(f"signatures {world.seed}")
 
     def submit(self) -> None:
         name = self.world.random.choice(list(PORTS))
@@ -53,7 +55,7 @@ class Providers:
         if again is not None and again.long is not None:
             self.world.longs.again(again)
             return
-        advertiser = again.advertiser if again else name + self.world.random.choice(list(WORDS))
+        advertiser = again.advertiser if again else self.signs(name) + self.world.random.choice(list(WORDS))
         if again is None and self.world.chance(0.3):
             self.world.longs.provider_sends(name, advertiser, recipient, number)
             return
@@ -68,6 +70,18 @@ class Providers:
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
         submit.kind = "submit_sm" if kind is Transit else "data_sm"
         self.hand_in(submit, bind, kind)
+
+    def signs(self, name: str) -> str:
+        """Whose advertisers a provider sends for: mostly its own, but they have others, too."""
+        return name if self.dice.random() < 0.6 else self.dice.choice(list(PORTS))
+
+    def advertise(self, name: str, advertiser: str, recipient: int) -> None:
+        """One advertisement, as a plain submit."""
+        number = len(self.world.submits) + 1
+        text = f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
+        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
+        submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
+        self.hand_in(submit, self.world.binds[name])
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
         self.world.submits.append(submit)

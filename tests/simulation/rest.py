@@ -33,8 +33,9 @@ def check_at_rest(world: World) -> None:
     for lane in (carrier.lane for carrier in world.carriers):
         if any(lane.held) or lane.apart:
             raise Broken(f"places of the lane are still held: {lane.held}, {lane.apart} by other commands")
-    if world.tally.sent_after_optout:
-        raise Broken(f"{world.tally.sent_after_optout} messages went to people after they had refused")
+    if world.tally.sent_against_record:
+        raise Broken(f"{world.tally.sent_against_record} messages went to people after they had refused")
+    world.meaning.check_at_rest()
     check_delivers(world)
     check_records(world)
 

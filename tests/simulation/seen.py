@@ -67,5 +67,6 @@ def seen(world: World) -> dict[str, int]:
         **{f"disk: {kind}": world.disk_failures[kind] for kind in ("full", "read-only", "sync fails")},
         **world.operators.seen,
         **world.agreeing.seen,
+        **world.meaning.seen,
         "power lost before a sync": sum(s.forgiven for s in world.submits),
     }

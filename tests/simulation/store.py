@@ -12,6 +12,7 @@ from proxy.recipient import OptOut
 from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
 from proxy.state.consented import Consented
+from proxy.state.dictionary import Dictionary
 from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
@@ -54,6 +55,7 @@ class SimStore:
         self.history = History()
         self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (Papers() for _ in range(6))
         self.doubtful, self.decisions = Papers(), Papers()
+        self.dictionary = Dictionary()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

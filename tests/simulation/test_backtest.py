@@ -25,7 +25,7 @@ from tests.simulation.test_simulation import FIRST, SEEDS
 from tests.simulation.world import World, the_rules
 
 WORLDS = SEEDS // 20
-BUG_WORLDS = 60
+BUG_WORLDS = 120
 
 
 @lru_cache(BUG_WORLDS)

@@ -79,12 +79,17 @@ def test_what_a_part_says_that_was_refused_for_it_is_read_with_the_others(world:
 
 
 @pytest.mark.parametrize(
-    "plan", [A_NUMBER_THAT_WAS_TAKEN, TOO_LATE], ids=["a number that was taken", "after the verdict was forgotten"]
+    ("plan", "beside"),
+    [(A_NUMBER_THAT_WAS_TAKEN, [("advertiser", hash_of("jia乙"))]), (TOO_LATE, [])],
+    ids=["a number that was taken", "after the verdict was forgotten"],
 )
-def test_what_is_not_one_message_has_no_name_that_two_say_together(world: World, plan: Plan) -> None:
+def test_what_is_not_one_message_has_no_name_that_two_say_together(
+    world: World, plan: Plan, beside: list[tuple[str, str]]
+) -> None:
+    """``beside``: the first message may be meant as well, where it was whole."""
     sends(world, plan)
     replies_at(world, plan[-1][0] + 2)
-    assert stopped(world) == [("port", PORTS["jia"])]
+    assert stopped(world) == [("port", PORTS["jia"]), *beside]
 
 
 def test_parts_under_two_references_have_no_name_that_they_say_together(world: World) -> None:
@@ -96,20 +101,27 @@ def test_parts_under_two_references_have_no_name_that_they_say_together(world: W
 # ---------------------------------------------------------------------------------------------------------------- planted bugs
 
 
+def all_are_taken_for(monkeypatch: pytest.MonkeyPatch, advertiser: str) -> None:
+    signature = int(hash_of(advertiser), 16)
+    monkeypatch.setattr(
+        replies, "meant", lambda found, keyword, now: tuple(one._replace(signature=signature) for one in found.entries)
+    )
+
+
 def is_found(world: World) -> None:
     with pytest.raises(Broken, match="stopped advertiser"):
         world.come_to_rest()
 
 
 def test_a_refusal_of_somebody_else_is_found_where_parts_are_mixed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "_meant", lambda candidates: int(hash_of("jia丙"), 16))
+    all_are_taken_for(monkeypatch, "jia丙")
     sends(world, ONE_FROM_HERE_TWO_FROM_THERE)
     replies_at(world, 3.0)
     is_found(world)
 
 
 def test_a_name_that_two_messages_do_not_say_together_yet_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "_meant", lambda candidates: int(hash_of("jjia甲"), 16))
+    all_are_taken_for(monkeypatch, "jjia甲")
     sends(world, ONE_FROM_HERE_TWO_FROM_THERE)
     replies_at(world, 0.7)
     is_found(world)
@@ -118,7 +130,7 @@ def test_a_name_that_two_messages_do_not_say_together_yet_is_found(world: World,
 def test_a_name_that_messages_under_two_references_would_say_together_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replies, "_meant", lambda candidates: int(hash_of("jjia甲"), 16))
+    all_are_taken_for(monkeypatch, "jjia甲")
     sends(world, ONE_FROM_HERE_TWO_FROM_THERE, references=(7, 8, 9))
     replies_at(world, 3.0)
     is_found(world)

@@ -7,7 +7,8 @@ links, conflicts in the store, a disk that is full, read-only or does not sync, 
 Here are the clock, the gate's lives and the disasters. The others have rooms of their own:
 
     providers.py  what is sent, and told     longs.py   long messages            carrier.py  what leaves the gate
-    people.py     what they reply            mail.py    the way back             store.py, disk.py  where things are kept
+    people.py     what they reply            meaning.py what they mean by it     mail.py    the way back
+    store.py, disk.py  where things are kept
     asking.py     queries, cancels, replacements                                nouns.py    what all of them know
     operators.py  what they stop, whom they suppress                            agreeing.py  who agreed, took that back, was forgotten
     rest.py       what must hold at the end  bugs.py    what must be found
@@ -49,6 +50,7 @@ from tests.simulation.carrier import Carrier
 from tests.simulation.disk import OnDisk
 from tests.simulation.longs import Longs
 from tests.simulation.mail import Mail
+from tests.simulation.meaning import Meaning
 from tests.simulation.nouns import CONFIRMED, NOON, PORTS, RUN_S, Broken, Deliver, Moment, SimBind, Submit
 from tests.simulation.operators import Operators
 from tests.simulation.people import People
@@ -95,7 +97,7 @@ class World:
             self.carriers.append(Carrier(self, "sh", "S1", self.random.choice(["dec", "hex"])))
         self.providers, self.longs, self.asking = Providers(self), Longs(self), Asking(self)
         self.people, self.mail = People(self), Mail(self)
-        self.operators, self.agreeing = Operators(self, seed), Agreeing(self, seed)
+        self.operators, self.agreeing, self.meaning = Operators(self, seed), Agreeing(self, seed), Meaning(self)
         self.start()
 
     # ------------------------------------------------------------------ chance and time
@@ -156,6 +158,7 @@ class World:
             self.some_time(self.mail.provider_leaves)
         self.operators.begin()
         self.agreeing.begin()
+        self.meaning.begin()
         self._plan_steps()
         self.come_to_rest()
 
