@@ -452,6 +452,21 @@ def test_codes_and_notices_still_pass(house: House) -> None:
     assert house.send(JIA, MING, ad("甲店"), category=Category.OTP) == NOT_PERMITTED, "but not what only claims to be a code"
 
 
+def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_advertiser_and_from_others_it_does(
+    tmp_path: Path,
+) -> None:
+    likely = "  - {id: likely, when: {category: [otp, notice], suppressed: {scope: advertiser, marketing: likely}}, then: reject, reason: suppressed}"
+    (tmp_path / "rules.yaml").write_text(RULES + likely)
+    house = House(policy.load(tmp_path))
+    house.send(JIA, MING, ad("甲店"))
+    house.reply(MING, JIA, "R")
+    coupon = "【{}】您有一张优惠券即将到期 回T退订"
+    sent = [
+        house.send(YI, person, coupon.format(shop), category=Category.NOTICE) for person in (MING, HONG) for shop in ("甲店", "乙店")
+    ]
+    assert sent == [NOT_PERMITTED, 0, 0, 0]
+
+
 @pytest.mark.parametrize("spelt", ["13800210001", "8613800210001", "+8613800210001", "008613800210001", "013800210001"])
 def test_the_person_is_the_same_however_the_carrier_spells_the_number(house: House, spelt: str) -> None:
     house.send(JIA, MING, ad("甲店"))
