@@ -92,10 +92,12 @@ def widened(
 
 
 def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
-    """The refusals that end when a person asks this port to go on: those that replies to it made. Of one whose port is not known any more,
-    those of who sent from here."""
+    """The refusals that end when a person asks this port to go on: those that replies to it made, and to no other port. Of one whose port is
+    not known any more, those of who sent from here."""
     port = to.port.number
-    sent_here, joined = replied.refused_at(data, hash32(port)), replied.joined(data)
+    hashed = hash32(port)
+    joined, elsewhere = replied.joined(data), replied.joined(data, but=hashed)
+    sent_here = replied.refused_at(data, hashed) - elsewhere
     heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
     return tuple(
         one
@@ -209,14 +211,26 @@ class Heard:
             self.opt_outs = self._refused(data, found, said, now)
         elif self.kind == "restore":
             self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
-            return lift(data, self.lifted, int(now))
+            return go_on(data, self.lifted, self.port, int(now))
         return refuse(data, self.opt_outs, self.port)
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
         if said.everything or not (found.entries or self.provider):
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
-        return refusals(_unanswered(self._meant(found, said, now), data), self.to, "reply", now)
+        meant_ones = self._meant(found, said, now)
+        fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now)
+        return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
+
+    def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
+        """Refusals of others that are meant, too: they were sent to other ports, and from now on end only when this one has heard START."""
+        scopes = {one[:2] for one in all_of_them} - {one[:2] for one in fresh}
+        here = replied.refused_at(data, hash32(self.port))
+        return [
+            one
+            for one in record.opt_outs(data)
+            if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
+        ]
 
     def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
         narrow = bool(said.keyword) and not is_common(said.keyword)
@@ -376,6 +390,11 @@ def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
     return True
 
 
+def go_on(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
+    """The record after START came to this port and ended these refusals: what was sent to another port as well stands for that one."""
+    return replied.left(lift(data, lifted, now), hash32(port), now)
+
+
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
@@ -392,10 +411,19 @@ def _is_refused(data: bytes, lifted: OptOut) -> bool:
     return any((one.scope, one.value) == (lifted.scope, lifted.value) for one in record.opt_outs(data))
 
 
-class Confirmation:
-    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day."""
+def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
+    """The record that knows that a confirmation of this refusal, and of what the same reply to this port stopped, went out at ``at``."""
+    together = replied.refused_at(data, hash32(port))
+    for one in record.opt_outs(data):
+        if (one.source, one.time) == ("reply", refusal.time) and replied.name_of(one) in together:
+            data = replied.with_confirmed(data, one, at)
+    return replied.with_confirmed(data, refusal, at)
 
-    __slots__ = ("recipient", "heard", "text", "due", "at", "_then")
+
+class Confirmation:
+    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day of all it stopped."""
+
+    __slots__ = ("recipient", "heard", "text", "due", "at", "_refusal", "_then")
 
     def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation, int], None]) -> None:
         """``then``: it is written, and where; it may leave once that is synced."""
@@ -404,20 +432,24 @@ class Confirmation:
         self.text = text
         self.due = False
         self.at = 0.0
+        self._refusal = heard.opt_outs[0]
+        """The first that was not confirmed within a day."""
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        refusal = self.heard.opt_outs[0]
-        self.at = now
-        self.due = replied.confirmed(data, refusal) <= now - replied.CONFIRM_AGAIN_S
-        return replied.with_confirmed(data, refusal, int(now)) if self.due else data
+        unsaid = [one for one in self.heard.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
+        self.at, self.due = now, bool(unsaid)
+        if not unsaid:
+            return data
+        self._refusal = unsaid[0]
+        return confirm(data, unsaid[0], self.heard.port, int(now))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         heard = self.heard
         if not self.due:
             return None
         return entries.SAID, returned.pack_said(
-            self.at, self.recipient, heard.opt_outs[0], heard.port, heard.provider, self.text
+            self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text
         )
 
     def done(self, recorded: int) -> None:

@@ -666,6 +666,24 @@ def test_taking_back_what_was_never_refused_is_recorded_and_changes_nothing(hous
     assert house.refused() == []
 
 
+def test_what_was_refused_at_two_ports_comes_again_when_both_have_heard_start_also_after_a_restart(
+    house: House, rules: policy.RuleSet
+) -> None:
+    for port in (JIA, YI):
+        house.send(port, MING, ad("甲店"))
+    house.send(YI, MING, ad("乙店"))
+    house.reply(MING, JIA, "TD")
+    house.reply(MING, YI, "TD")
+    assert house.words()[-1].endswith("(已停止: 【乙店】、【甲店】)")
+    house.reply(MING, JIA, "START")
+    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    assert house.send(BING, MING, ad("甲店")) == NOT_PERMITTED
+    again = House(rules, disk=house.disk)
+    assert house.store.held(MING)[7:] == again.store.held(MING)[7:]
+    house.reply(MING, YI, "START")
+    assert house.refused() == []
+
+
 def test_taking_back_is_synced_before_the_carrier_is_told(house: House) -> None:
     refuse(house, "甲店")
     house.synced = False
@@ -707,6 +725,23 @@ def test_another_refusal_is_confirmed_for_itself(house: House) -> None:
         "jia: 退订已生效(已停止: 【乙店】)",
         "yi: 退订已生效(已停止: 所有发送方)",
     ]
+
+
+def test_what_a_reply_stops_for_the_first_time_is_said_though_another_of_it_was_said_today(
+    house: House, rules: policy.RuleSet
+) -> None:
+    refuse(house, "甲店")
+    house.reply(MING, JIA, "START")
+    for shop in ("乙店", "甲店"):
+        house.send(JIA, MING, ad(shop))
+    house.reply(MING, JIA, "R")
+    assert house.words()[1:] == ["jia: 退订已生效(已停止: 【甲店】、【乙店】)"]
+    house.reply(MING, JIA, "R")
+    house.journal.close()
+    again = House(rules, disk=house.disk)
+    again.now = house.now
+    again.reply(MING, JIA, "R")
+    assert len(house.words()) + len(again.words()) == 2
 
 
 def test_a_restart_does_not_forget_that_it_was_said(house: House, rules: policy.RuleSet) -> None:
