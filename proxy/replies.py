@@ -448,9 +448,7 @@ class Confirmation:
         heard = self.heard
         if not self.due:
             return None
-        return entries.SAID, returned.pack_said(
-            self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text
-        )
+        return entries.SAID, returned.pack_said(self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text)
 
     def done(self, recorded: int) -> None:
         if self.due:

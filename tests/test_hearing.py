@@ -462,7 +462,9 @@ def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_adver
     house.reply(MING, JIA, "R")
     coupon = "【{}】您有一张优惠券即将到期 回T退订"
     sent = [
-        house.send(YI, person, coupon.format(shop), category=Category.NOTICE) for person in (MING, HONG) for shop in ("甲店", "乙店")
+        house.send(YI, person, coupon.format(shop), category=Category.NOTICE)
+        for person in (MING, HONG)
+        for shop in ("甲店", "乙店")
     ]
     assert sent == [NOT_PERMITTED, 0, 0, 0]
 
