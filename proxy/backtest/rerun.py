@@ -62,6 +62,7 @@ CHANGES = frozenset(
         entries.UNREPLACED,
         entries.SHARE,
         entries.PERSON,
+        entries.DOUBTFUL,
     )
 )
 STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import run
 from tests.e2e.shops import CODE, JIA, JIA_2, LIKELY, NOT_PERMITTED, PARCEL, SHOPS, TONG, YI, Ad, Town, made
+from tests.e2e.test_backtest import by_the_rules_of_then, otherwise
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import SECRET, Valkey
@@ -330,6 +331,12 @@ def test_words_for_everything_stop_everything_and_the_confirmation_says_so(town:
 
 def test_nobody_is_counted_as_having_got_an_advertisement_after_a_refusal(town: Town) -> None:
     assert town.gates[0].metric("gate106_sent_after_optout_total") == 0
+
+
+def test_a_backtest_with_the_rules_of_then_refuses_the_same(town: Town) -> None:
+    cases = by_the_rules_of_then(town.gates[0])
+    assert len(cases) > 500
+    assert otherwise(cases) == []
 
 
 # -- several gates, several processes
