@@ -68,12 +68,22 @@ def declared(there: Sequence[Entry]) -> Declared:
     return Declared(last, frozenset(entry.keyword for entry in there if entry.keyword))
 
 
-def refusals(meant_ones: Sequence[Entry], to: ReplyTo, source: str, now: float, expiry: int = 0) -> tuple[OptOut, ...]:
+def refusals(
+    meant_ones: Sequence[Entry],
+    to: ReplyTo,
+    source: str,
+    now: float,
+    expiry: int = 0,
+    word_of: Callable[[int], str | None] = lambda hashed: None,
+) -> tuple[OptOut, ...]:
     """What refuses all of these, the newest first. An advertiser stands as its signature's hash, so that policy can look it up after a
-    change of the register, too; whoever sends without a signature, or is not known, as the port."""
+    change of the register, too; whoever sends without a signature, or is not known, as the port, and as the one it sent from."""
     scopes: dict[tuple[str, str], None] = {}
     for one in meant_ones:
         scopes[("advertiser", f"{one.signature:012x}") if one.signature else to.whole] = None
+        sent_from = "" if one.signature else word_of(one.port) or ""
+        if sent_from and not (to.whole[0] == "port" and sent_from.startswith(to.whole[1])) and to.whole != ALL_MARKETING:
+            scopes["port", sent_from] = None
     return tuple(OptOut(scope, value, int(now), source, expiry) for scope, value in scopes or {to.whole: None})
 
 
@@ -219,7 +229,7 @@ class Heard:
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
         meant_ones = self._meant(found, said, now)
-        fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now)
+        fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
         return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
 
     def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
@@ -246,7 +256,9 @@ class Heard:
             return None
         held: tuple[OptOut, ...] = ()
         if doubts.holds and self.text.strip() and found.entries:
-            held = refusals(meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0)
+            held = refusals(
+                meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0, self._word_of
+            )
         answered = doubts.text_of(newest.template) if newest is not None else ""
         return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
 

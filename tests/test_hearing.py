@@ -827,6 +827,15 @@ def test_what_may_be_meant_is_refused_by_its_signature_or_with_the_port(some: li
     assert found == (wanted or {("port", JIA)})
 
 
+@pytest.mark.parametrize(("sent_from", "more"), [(JIA + "7", []), (YI, [("port", YI)]), ("", [])])
+def test_who_has_no_signature_is_refused_where_the_message_came_from_too(sent_from: str, more: list[tuple[str, str]]) -> None:
+    there = [entry(1, port=sent_from, sign="")]
+    found = refusals(there, TO, "reply", NOON, word_of=lambda hashed: sent_from or None)
+    assert [one[:2] for one in found] == [("port", JIA), *more]
+    everybody = ReplyTo(Port("10690", "", frozenset()), "")
+    assert [one[:2] for one in refusals(there, everybody, "reply", NOON, word_of=lambda hashed: sent_from)] == [ALL_MARKETING]
+
+
 def test_an_alphanumeric_sender_is_refused_with_its_owner() -> None:
     to = ReplyTo(Port("JIA", "jia", frozenset()), "JIA")
     assert [one[:2] for one in refusals([], to, "reply", NOON)] == [("provider", "jia")]
