@@ -63,8 +63,8 @@ class House:
         self.store = open_store("sqlite::memory:")
         ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports, providers={"jia": 1, "yi": 1})),
-            rules=cast("Any", SimpleNamespace(revision="", window_s=86_400, compares_texts=False)),
+            directory=cast("Any", SimpleNamespace(ports=ports, providers={"jia": 1, "yi": 1}, accesses={})),
+            rules=cast("Any", SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={}))),
             store=self.store,
             journal=self.journal,
             routes=cast("Any", None),
@@ -449,7 +449,7 @@ def test_one_that_cannot_be_read_among_others_is_answered_at_once(house: House) 
 def test_a_port_that_another_owns_after_a_reload_is_that_ones(house: House) -> None:
     house.come(receipt(7))
     house.turn()
-    house.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), providers={"yi": 1}))
+    house.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), providers={"yi": 1}, accesses={}))
     house.come(receipt(8))
     house.turn()
     assert house.relay.tally.delivers == {("jia", "receipt"): 1, ("yi", "receipt"): 1}
