@@ -211,8 +211,9 @@ def test_gates_on_one_store_list_and_decide_the_same_replies(tmp_path: Path, car
             gate = house_at(folder, carrier, node=node, store=server.url, shared={"secret": SECRET.decode()})
             gate.settings["carriers"][0]["links"] = 2
             gate.write_settings()
-            gates.append(gate.start())
+            gate.start()
             after.callback(gate.stop)
+            gates.append(gate)
         one, other = gates
         assert one.sends(LI, WANG) == [0, 0]
         one.replies(LI)

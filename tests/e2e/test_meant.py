@@ -351,7 +351,7 @@ def test_a_reply_at_one_gate_means_what_another_gate_has_sent(tmp_path: Path, be
         carriers, gates = [Carrier(), Carrier()], []
         for node, carrier in enumerate(carriers, 1):
             after.callback(carrier.stop)
-            more = {"store": server.url, "shared": {"secret": SECRET.decode()}, "carrier": {"links": 2}}
+            more: dict[str, Any] = {"store": server.url, "shared": {"secret": SECRET.decode()}, "carrier": {"links": 2}}
             gates.append(made(tmp_path / f"node-{node}", carrier, node=node, **more))
             after.callback(gates[-1].start().stop)
         town = Town(gates, carriers)
