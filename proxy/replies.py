@@ -225,10 +225,12 @@ class Heard:
         return refuse(data, self.opt_outs, self.port)
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
-        if said.everything or not (found.entries or self.provider):
+        word = hash16(said.keyword) if said.keyword and not is_common(said.keyword) else 0
+        meant_ones = meant(found, word, now)
+        narrowed = bool(word) and all(one.keyword == word for one in meant_ones)
+        if said.everything or not (found.entries or self.provider) or (found.crowded and not narrowed):
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
-        meant_ones = self._meant(found, said, now)
         fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
         return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
 
@@ -241,10 +243,6 @@ class Heard:
             for one in record.opt_outs(data)
             if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
         ]
-
-    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
-        narrow = bool(said.keyword) and not is_common(said.keyword)
-        return meant(found, hash16(said.keyword) if narrow else 0, now)
 
     def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
         """What somebody must decide about; None where a standing decision says what it means (``kind``)."""

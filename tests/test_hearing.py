@@ -549,6 +549,25 @@ def test_the_carrier_is_not_told_before_it_is_synced(house: House) -> None:
     assert len(house.words()) == 1
 
 
+@pytest.mark.parametrize(("shops", "everything"), [(63, False), (64, True)])
+def test_who_was_written_to_by_more_shops_than_a_record_keeps_hears_of_none_after_a_refusal(
+    house: House, shops: int, everything: bool
+) -> None:
+    keep_s = int(30 * DAY)
+
+    def crowd(data: bytes) -> bytes:
+        for number in range(1, shops + 1):
+            data = record.add(data, entry(number, sign=f"第{number}家", word="QXDY" if number == 9 else "R"), int(NOON), keep_s)
+        return data
+
+    for person, word in ((MING, "R"), (HONG, "QXDY")):
+        house.store.update(person, crowd)
+        house.reply(person, JIA, word, after_s=100)
+    assert (house.refused() == [ALL_MARKETING]) is everything
+    assert len(house.refused()) == (1 if everything else shops)
+    assert house.refused(HONG) == [advertiser("第9家")]
+
+
 # -- widening
 
 

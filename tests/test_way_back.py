@@ -64,7 +64,10 @@ class House:
         ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, providers={"jia": 1, "yi": 1}, accesses={})),
-            rules=cast("Any", SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={}))),
+            rules=cast(
+                "Any",
+                SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={})),
+            ),
             store=self.store,
             journal=self.journal,
             routes=cast("Any", None),

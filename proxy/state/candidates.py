@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from proxy.message import Category, hash32
 from proxy.recipient import Entry, EntryState
+from proxy.state.record import ENTRIES_MAX
 
 KEPT_S = 30 * 86_400
 ELSEWHERE_S = 7 * 86_400
@@ -44,6 +45,8 @@ class Reach(NamedTuple):
     entries: tuple[Entry, ...]  # oldest first
     at_port: bool
     """Whether they came from the very port replied to."""
+    crowded: bool = False
+    """Whether there were more than a record keeps: others that are meant may be forgotten."""
 
 
 def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
@@ -52,14 +55,15 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     kept = sorted(newest.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
     here = tuple(one for one in kept if one.port == wanted)
+    crowded = len(kept) >= ENTRIES_MAX
     if here:
-        return Reach(here, True)
+        return Reach(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
     week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
     surely = True in week.values()
     owner = (
         hash32(port.owner) if port.owner and not surely else 0
     )  # what only may be related may be not, and then the owner's are meant
-    return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False)
+    return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
 def refusable(entry: Entry) -> bool:
