@@ -33,6 +33,7 @@ from proxy.state.aggregates import Aggregates
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.papers import Papers
 from proxy.state.rate import Rate
 from proxy.tally import Tally
 from proxy.transit import Transit
@@ -65,6 +66,7 @@ class Store:
         self.listed = Listed()
         self.consented, self.erased = self.listed.consented, self.listed.erased
         self.orders = Orders()
+        self.doubtful, self.decisions = Papers(), Papers()
         self.away = False
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
