@@ -14,7 +14,7 @@ from proxy.desk import entries, operated
 from proxy.desk.doubtful import Doubtful
 from proxy.recipient import OptOut
 from proxy.replies import lift
-from proxy.state import record
+from proxy.state import record, replied
 from proxy.state.listed import CHUNK_BITS, ERASED, LOW_MASK, Listed
 
 Wanted = Callable[[OptOut], bool]
@@ -137,11 +137,14 @@ def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
 
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
-    """The record with these refusals more, and those fewer: first more, for where one takes another's place, the port stays known to which
-    it was sent."""
+    """The record with these refusals more, and those fewer. A refusal that a doubtful reply turned out to be ends by START at the same port."""
+    ports = {one[:2]: replied.ports_of(data, one) for one in lifted if one.source == "doubtful"}
+    data = lift(data, lifted, now)
     for one in added:
         data = record.opt_out(data, one)
-    return lift(data, lifted, now)
+        for port in ports.get(one[:2], ()) if one.source == "reply" else ():
+            data = replied.replied(data, one, port)
+    return data
 
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:

@@ -42,7 +42,7 @@ from proxy.listing import Listings
 from proxy.message import hash32
 from proxy.officer import officer_changed, take_off
 from proxy.recipient import EntryState
-from proxy.replies import hold, keep_texts, lift, put_on_list
+from proxy.replies import confirm, go_on, hold, keep_texts, put_on_list
 from proxy.state import EmbeddedStore, record, replied
 from proxy.state.merging import NODE_SHIFT
 from proxy.state.papers import hour_of_node
@@ -214,10 +214,10 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
         _refused(store, returned.unpack_optout(item.body))
     elif item.kind == entries.RESTORED:
         back = returned.unpack_restored(item.body)
-        store.say(back.recipient, lambda data: lift(data, back.lifted, int(back.time)))
+        store.say(back.recipient, lambda data: go_on(data, back.lifted, back.port, int(back.time)))
     elif item.kind == entries.SAID:
         said = returned.unpack_said(item.body)
-        store.say(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
+        store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
     elif item.kind == entries.PERSON:
         befell = consents.unpack_person(item.body)
         store.say(befell.recipient, lambda data: person_changed(data, befell))

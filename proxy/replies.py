@@ -72,12 +72,22 @@ def declared(there: Sequence[Entry]) -> Declared:
     return Declared(last.keyword, keywords, last.category == Category.NOTICE and last.asks)
 
 
-def refusals(meant_ones: Sequence[Entry], to: ReplyTo, source: str, now: float, expiry: int = 0) -> tuple[OptOut, ...]:
+def refusals(
+    meant_ones: Sequence[Entry],
+    to: ReplyTo,
+    source: str,
+    now: float,
+    expiry: int = 0,
+    word_of: Callable[[int], str | None] = lambda hashed: None,
+) -> tuple[OptOut, ...]:
     """What refuses all of these, the newest first. An advertiser stands as its signature's hash, so that policy can look it up after a
-    change of the register, too; whoever sends without a signature, or is not known, as the port."""
+    change of the register, too; whoever sends without a signature, or is not known, as the port, and as the one it sent from."""
     scopes: dict[tuple[str, str], None] = {}
     for one in meant_ones:
         scopes[("advertiser", f"{one.signature:012x}") if one.signature else to.whole] = None
+        sent_from = "" if one.signature else word_of(one.port) or ""
+        if sent_from and not (to.whole[0] == "port" and sent_from.startswith(to.whole[1])) and to.whole != ALL_MARKETING:
+            scopes["port", sent_from] = None
     return tuple(OptOut(scope, value, int(now), source, expiry) for scope, value in scopes or {to.whole: None})
 
 
@@ -96,10 +106,12 @@ def widened(
 
 
 def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
-    """The refusals that end when a person asks this port to go on: those that replies to it made. Of one whose port is not known any more,
-    those of who sent from here."""
+    """The refusals that end when a person asks this port to go on: those that replies to it made, and to no other port. Of one whose port is
+    not known any more, those of who sent from here."""
     port = to.port.number
-    sent_here, joined = replied.refused_at(data, hash32(port)), replied.joined(data)
+    hashed = hash32(port)
+    joined, elsewhere = replied.joined(data), replied.joined(data, but=hashed)
+    sent_here = replied.refused_at(data, hashed) - elsewhere
     heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
     return tuple(
         one
@@ -213,18 +225,31 @@ class Heard:
             self.opt_outs = self._refused(data, found, said, now)
         elif self.kind == "restore":
             self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
-            return lift(data, self.lifted, int(now))
+            return go_on(data, self.lifted, self.port, int(now))
         return refuse(data, self.opt_outs, self.port)
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
-        if said.everything or not (found.entries or self.provider):
+        meant_ones = self._meant(found, said, now)
+        word = _narrowing(said)
+        narrowed = bool(word) and all(one.keyword == word for one in meant_ones)
+        if said.everything or not (found.entries or self.provider) or (found.crowded and not narrowed):
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
-        return refusals(_unanswered(self._meant(found, said, now), data), self.to, "reply", now)
+        fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
+        return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
 
     def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
-        narrow = bool(said.keyword) and not is_common(said.keyword)
-        return meant(found, hash16(said.keyword) if narrow else 0, now)
+        return meant(found, _narrowing(said), now)
+
+    def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
+        """Refusals of others that are meant, too: they were sent to other ports, and from now on end only when this one has heard START."""
+        scopes = {one[:2] for one in all_of_them} - {one[:2] for one in fresh}
+        here = replied.refused_at(data, hash32(self.port))
+        return [
+            one
+            for one in record.opt_outs(data)
+            if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
+        ]
 
     def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
         """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
@@ -236,7 +261,9 @@ class Heard:
             return None
         held: tuple[OptOut, ...] = ()
         if doubts.holds and self.text.strip() and found.entries:
-            held = refusals(meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0)
+            held = refusals(
+                meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0, self._word_of
+            )
         answered = doubts.text_of(newest.template) if newest is not None else ""
         return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
 
@@ -261,6 +288,11 @@ class Heard:
         return (
             self.kind in ("optout", "restore") or self.doubtful is not None
         )  # it is in force, whatever becomes of the deliver
+
+
+def _narrowing(said: Reply) -> int:
+    """The hash16 of a word that few declare; 0 where a reply has none."""
+    return hash16(said.keyword) if said.keyword and not is_common(said.keyword) else 0
 
 
 def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
@@ -394,6 +426,11 @@ def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
     return True
 
 
+def go_on(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
+    """The record after START came to this port and ended these refusals: what was sent to another port as well stands for that one."""
+    return replied.left(lift(data, lifted, now), hash32(port), now)
+
+
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
@@ -412,10 +449,19 @@ def _is_refused(data: bytes, lifted: OptOut, sources: Collection[str] = SOURCES)
     )
 
 
-class Confirmation:
-    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day."""
+def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
+    """The record that knows that a confirmation of this refusal, and of what the same reply to this port stopped, went out at ``at``."""
+    together = replied.refused_at(data, hash32(port))
+    for one in record.opt_outs(data):
+        if (one.source, one.time) == ("reply", refusal.time) and replied.name_of(one) in together:
+            data = replied.with_confirmed(data, one, at)
+    return replied.with_confirmed(data, refusal, at)
 
-    __slots__ = ("recipient", "heard", "text", "due", "at", "_then")
+
+class Confirmation:
+    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day of all it stopped."""
+
+    __slots__ = ("recipient", "heard", "text", "due", "at", "_refusal", "_then")
 
     def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation, int], None]) -> None:
         """``then``: it is written, and where; it may leave once that is synced."""
@@ -424,21 +470,23 @@ class Confirmation:
         self.text = text
         self.due = False
         self.at = 0.0
+        self._refusal = heard.opt_outs[0]
+        """The first that was not confirmed within a day."""
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        refusal = self.heard.opt_outs[0]
-        self.at = now
-        self.due = replied.confirmed(data, refusal) <= now - replied.CONFIRM_AGAIN_S
-        return replied.with_confirmed(data, refusal, int(now)) if self.due else data
+        unsaid = [one for one in self.heard.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
+        self.at, self.due = now, bool(unsaid)
+        if not unsaid:
+            return data
+        self._refusal = unsaid[0]
+        return confirm(data, unsaid[0], self.heard.port, int(now))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         heard = self.heard
         if not self.due:
             return None
-        return entries.SAID, returned.pack_said(
-            self.at, self.recipient, heard.opt_outs[0], heard.port, heard.provider, self.text
-        )
+        return entries.SAID, returned.pack_said(self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text)
 
     def done(self, recorded: int) -> None:
         if self.due:

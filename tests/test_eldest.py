@@ -24,7 +24,7 @@ def dropped(tree: ast.AST) -> Iterator[int]:
         match node:
             case ast.Delete(targets=[ast.Subscript(slice=key)]) if is_first(key):
                 yield node.lineno
-            case ast.Call(func=ast.Attribute(attr="pop" | "_drop"), args=[key, *_]) if is_first(key):
+            case ast.Call(func=ast.Attribute(attr="pop" | "drop" | "_drop"), args=[key, *_]) if is_first(key):
                 yield node.lineno
 
 

@@ -455,6 +455,23 @@ def test_codes_and_notices_still_pass(house: House) -> None:
     assert house.send(JIA, MING, ad("甲店"), category=Category.OTP) == NOT_PERMITTED, "but not what only claims to be a code"
 
 
+def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_advertiser_and_from_others_it_does(
+    tmp_path: Path,
+) -> None:
+    likely = "  - {id: likely, when: {category: [otp, notice], suppressed: {scope: advertiser, marketing: likely}}, then: reject, reason: suppressed}"
+    (tmp_path / "rules.yaml").write_text(RULES + likely)
+    house = House(policy.load(tmp_path))
+    house.send(JIA, MING, ad("甲店"))
+    house.reply(MING, JIA, "R")
+    coupon = "【{}】您有一张优惠券即将到期 回T退订"
+    sent = [
+        house.send(YI, person, coupon.format(shop), category=Category.NOTICE)
+        for person in (MING, HONG)
+        for shop in ("甲店", "乙店")
+    ]
+    assert sent == [NOT_PERMITTED, 0, 0, 0]
+
+
 @pytest.mark.parametrize("spelt", ["13800210001", "8613800210001", "+8613800210001", "008613800210001", "013800210001"])
 def test_the_person_is_the_same_however_the_carrier_spells_the_number(house: House, spelt: str) -> None:
     house.send(JIA, MING, ad("甲店"))
@@ -533,6 +550,25 @@ def test_the_carrier_is_not_told_before_it_is_synced(house: House) -> None:
     assert house.binds["jia"].told[1:] == [NOT_PERMITTED]
     assert house.acknowledged[-1][1] == 0
     assert len(house.words()) == 1
+
+
+@pytest.mark.parametrize(("shops", "everything"), [(63, False), (64, True)])
+def test_who_was_written_to_by_more_shops_than_a_record_keeps_hears_of_none_after_a_refusal(
+    house: House, shops: int, everything: bool
+) -> None:
+    keep_s = int(30 * DAY)
+
+    def crowd(data: bytes) -> bytes:
+        for number in range(1, shops + 1):
+            data = record.add(data, entry(number, sign=f"第{number}家", word="QXDY" if number == 9 else "R"), int(NOON), keep_s)
+        return data
+
+    for person, word in ((MING, "R"), (HONG, "QXDY")):
+        house.store.update(person, crowd)
+        house.reply(person, JIA, word, after_s=100)
+    assert (house.refused() == [ALL_MARKETING]) is everything
+    assert len(house.refused()) == (1 if everything else shops)
+    assert house.refused(HONG) == [advertiser("第9家")]
 
 
 # -- widening
@@ -654,6 +690,24 @@ def test_taking_back_what_was_never_refused_is_recorded_and_changes_nothing(hous
     assert house.refused() == []
 
 
+def test_what_was_refused_at_two_ports_comes_again_when_both_have_heard_start_also_after_a_restart(
+    house: House, rules: policy.RuleSet
+) -> None:
+    for port in (JIA, YI):
+        house.send(port, MING, ad("甲店"))
+    house.send(YI, MING, ad("乙店"))
+    house.reply(MING, JIA, "TD")
+    house.reply(MING, YI, "TD")
+    assert house.words()[-1].endswith("(已停止: 【乙店】、【甲店】)")
+    house.reply(MING, JIA, "START")
+    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    assert house.send(BING, MING, ad("甲店")) == NOT_PERMITTED
+    again = House(rules, disk=house.disk)
+    assert house.store.held(MING)[7:] == again.store.held(MING)[7:]
+    house.reply(MING, YI, "START")
+    assert house.refused() == []
+
+
 def test_taking_back_is_synced_before_the_carrier_is_told(house: House) -> None:
     refuse(house, "甲店")
     house.synced = False
@@ -695,6 +749,23 @@ def test_another_refusal_is_confirmed_for_itself(house: House) -> None:
         "jia: 退订已生效(已停止: 【乙店】)",
         "yi: 退订已生效(已停止: 所有发送方)",
     ]
+
+
+def test_what_a_reply_stops_for_the_first_time_is_said_though_another_of_it_was_said_today(
+    house: House, rules: policy.RuleSet
+) -> None:
+    refuse(house, "甲店")
+    house.reply(MING, JIA, "START")
+    for shop in ("乙店", "甲店"):
+        house.send(JIA, MING, ad(shop))
+    house.reply(MING, JIA, "R")
+    assert house.words()[1:] == ["jia: 退订已生效(已停止: 【甲店】、【乙店】)"]
+    house.reply(MING, JIA, "R")
+    house.journal.close()
+    again = House(rules, disk=house.disk)
+    again.now = house.now
+    again.reply(MING, JIA, "R")
+    assert len(house.words()) + len(again.words()) == 2
 
 
 def test_a_restart_does_not_forget_that_it_was_said(house: House, rules: policy.RuleSet) -> None:
@@ -776,6 +847,15 @@ def test_what_may_be_meant_is_refused_by_its_signature_or_with_the_port(some: li
     found = {one[:2] for one in refusals(there, TO, "reply", NOON)}
     wanted = {("advertiser", f"{one.signature:012x}") if one.signature else ("port", JIA) for one in there}
     assert found == (wanted or {("port", JIA)})
+
+
+@pytest.mark.parametrize(("sent_from", "more"), [(JIA + "7", []), (YI, [("port", YI)]), ("", [])])
+def test_who_has_no_signature_is_refused_where_the_message_came_from_too(sent_from: str, more: list[tuple[str, str]]) -> None:
+    there = [entry(1, port=sent_from, sign="")]
+    found = refusals(there, TO, "reply", NOON, word_of=lambda hashed: sent_from or None)
+    assert [one[:2] for one in found] == [("port", JIA), *more]
+    everybody = ReplyTo(Port("10690", "", frozenset()), "")
+    assert [one[:2] for one in refusals(there, everybody, "reply", NOON, word_of=lambda hashed: sent_from)] == [ALL_MARKETING]
 
 
 def test_an_alphanumeric_sender_is_refused_with_its_owner() -> None:

@@ -139,6 +139,22 @@ def unpack_restored(body: bytes) -> Restored:
     return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(refusal_of(reader) for _ in range(count)))
 
 
+class OneReply:
+    """Tells which refusals one reply made: their records stand together, one for each advertiser, and behind them that of all marketing."""
+
+    def __init__(self) -> None:
+        self._reply: tuple[int, str, float] | None = None
+        self._scopes: set[tuple[str, str]] = set()
+
+    def begins(self, said: OptedOut) -> bool:
+        """Whether this is the first record of its reply."""
+        reply, scope = (said.recipient, said.port, said.time), said.opt_out[:2]
+        if reply != self._reply or scope in self._scopes:
+            self._reply, self._scopes = reply, set()
+        self._scopes.add(scope)
+        return len(self._scopes) == 1
+
+
 _SAID = struct.Struct(">QQ")
 
 

@@ -189,7 +189,7 @@ class _Doubtful:
 
     def _count(self, reply: Doubtful, added: Sequence[OptOut]) -> None:
         tally = self._gate.relay.tally
-        for one in added:
+        for one in added[:1]:  # one reply counts once
             tally.optouts["reply", one.scope, reply.provider] += 1
             if one.scope == "advertiser":
                 tally.apart.refused(reply.provider, int(one.value, 16))

@@ -57,8 +57,10 @@ class Sheet:
     """Advertisements sent, by signature: what rates of opt-out are of."""
     marketing_by: Counter[str] = field(default_factory=Counter)
     """... by provider."""
-    optouts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By provider and signature, which is empty where a reply meant everybody behind a port."""
+    optouts: Counter[str] = field(default_factory=Counter)
+    """Replies that refused, by provider."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Refusals by reply, by signature, which is empty where everybody behind a port or all marketing was meant. One reply may mean several."""
     hits: Counter[str] = field(default_factory=Counter)
     """Enforced objections, by rule."""
     shadow: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -98,6 +100,7 @@ class Counting:
         self._orders: dict[int, str] = {}
         self._memo = Memo()
         self._names: dict[int, str] = {}
+        self._one_reply = returned.OneReply()
         self._fates: dict[int, Fate] = {}  # of refusals, for their repeats
 
     def read(self, turns: Iterable[Turn]) -> Sheet:
@@ -182,7 +185,9 @@ class Counting:
         if said.opt_out.source == "reply":
             value = said.opt_out.value if said.opt_out.scope == "advertiser" else ""
             name = self._names.get(int(value, 16), OTHERS) if len(value) == 12 else value
-            self.sheet.optouts[said.provider, name] += 1
+            self.sheet.refused[name] += 1
+            if self._one_reply.begins(said):
+                self.sheet.optouts[said.provider] += 1
 
     def _rule(self, revision: str, number: int) -> str:
         if number >= ORDER_NUMBERS_FROM:

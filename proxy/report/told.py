@@ -66,22 +66,22 @@ class View:
         return [(int(hour), one) for hour, one in self.cells(counted).items()]
 
     def optouts_by_provider(self) -> list[OptOuts]:
-        return self._optouts(0, self.sheet.marketing_by)
+        counted = self.sheet.optouts  # all are listed, of signatures some
+        cells = small.cells({name: Counter({"optouts": count}) for name, count in counted.items()}, ("optouts",), self.least)
+        return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
 
     def optouts_by_signature(self) -> list[OptOuts]:
         """The highest rates first, of those that are large enough to have one."""
-        found = [one for one in self._optouts(1, self.sheet.marketing) if one.per_10k is not None and one.name]
+        found = [
+            one for one in self._optouts(self.sheet.refused, self.sheet.marketing, {}) if one.per_10k is not None and one.name
+        ]
         return sorted(found, key=lambda one: -(one.per_10k or 0))[:SIGNATURES_SHOWN]
 
-    def _optouts(self, place: int, sent: Mapping[str, int]) -> list[OptOuts]:
-        counted: Counter[str] = Counter()
-        for key, count in self.sheet.optouts.items():
-            counted[key[place]] += count
-        rows = {name: Counter({"optouts": count}) for name, count in counted.items()}
-        cells = {} if place else small.cells(rows, ("optouts",), self.least)  # all providers are listed, of signatures some
+    def _optouts(self, counted: Counter[str], sent: Mapping[str, int], cells: Mapping[str, int | str]) -> list[OptOuts]:
+        """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name]["optouts"] if cells else small.told(count, self.least)
+            cell = cells[name] if cells else small.told(count, self.least)
             rate = small.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOuts(name, cell, sent.get(name, 0), rate))
         return found

@@ -253,7 +253,8 @@ def _optouts(seen: Witnesses) -> list[Difference]:
     kept = Counter((one.recipient, one.port) for one in seen.journal.optouts)
     found = _compare("opt-outs (person, port)", "carrier", said, "journal", kept)
     counted = sum(int(value) for (name, _), value in seen.metrics.items() if name == "gate106_optouts_total")
-    found += _compare("opt-outs", "journal", Counter(all=len(seen.journal.optouts)), "/metrics", Counter(all=counted))
+    journalled = len(seen.journal.optouts) + seen.journal.widened
+    found += _compare("opt-outs", "journal", Counter(all=journalled), "/metrics", Counter(all=counted))
     sent = Counter((one.provider, one.recipient) for one in seen.journal.after_optout() if one.sent)
     found += _compare("sent after opt-out", "journal", sent, "nobody", Counter())
     found += _compare("sent against what was meant", "journal", Counter(seen.journal.against_meant), "nobody", Counter())

@@ -67,7 +67,7 @@ class Handed(NamedTuple):
 
 
 class OptedOut(NamedTuple):
-    """One opt-out of the journal."""
+    """One reply that refused, whomever it meant."""
 
     recipient: int
     port: str
@@ -97,6 +97,15 @@ class JournalStory:
     confirmed: list[Confirmed] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
+    widened: int = 0
+    """Refusals of all marketing that came of one refusal too many."""
+    _one_reply: returned.OneReply = field(default_factory=returned.OneReply)
+
+    def opted_out(self, said: returned.OptedOut, place: int) -> None:
+        if self._one_reply.begins(said):
+            self.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
+        else:
+            self.widened += said.opt_out.scope == "category"
 
     def long_messages(self, before: float) -> Counter[str]:
         """What became of long messages judged before a moment: whole, or on what was there; and what came later, in time or with
@@ -154,8 +163,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == entries.DROPPED:
             story.dropped.update(mail.unpack_dropped(record.body).numbers)
         elif record.kind == entries.OPTOUT:
-            said = returned.unpack_optout(record.body)
-            story.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
+            story.opted_out(returned.unpack_optout(record.body), place)
         elif record.kind == entries.SAID:
             own = returned.unpack_said(record.body)
             story.confirmed.append(Confirmed(own.recipient, own.port, own.text, own.time))

@@ -10,7 +10,8 @@ A candidate is the newest entry of a port and a signature that is marketing or c
     else, of 7 days               all on ports of which one is a prefix of the other; else all of the port's owner
 
 "The newest" may never have arrived where its outcome is unknown: then the newest that surely did counts as the newest, too. A port whose
-digits are not known (state/dictionary.py) is taken for a longer one wherever its provider may own such.
+digits are not known (state/dictionary.py) is taken for a longer one wherever its provider may own such; where there are only such, all of
+the owner are meant beside them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 from proxy.message import Category, hash32
 from proxy.recipient import Entry, EntryState
+from proxy.state.record import ENTRIES_MAX
 
 KEPT_S = 30 * 86_400
 ELSEWHERE_S = 7 * 86_400
@@ -43,6 +45,8 @@ class Reach(NamedTuple):
     entries: tuple[Entry, ...]  # oldest first
     at_port: bool
     """Whether they came from the very port replied to."""
+    crowded: bool = False
+    """Whether there were more than a record keeps: others that are meant may be forgotten."""
 
 
 def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
@@ -51,14 +55,15 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     kept = sorted(newest.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
     here = tuple(one for one in kept if one.port == wanted)
+    crowded = len(kept) >= ENTRIES_MAX
     if here:
-        return Reach(here, True)
-    week = [one for one in kept if one.time >= now - ELSEWHERE_S]
-    related = tuple(one for one in week if _related(one, port, word_of)) if port.number.isdigit() else ()
-    if related or not port.owner:
-        return Reach(related, False)
-    owner = hash32(port.owner)
-    return Reach(tuple(one for one in week if one.provider == owner), False)
+        return Reach(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
+    week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
+    surely = True in week.values()
+    owner = (
+        hash32(port.owner) if port.owner and not surely else 0
+    )  # what only may be related may be not, and then the owner's are meant
+    return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
 def refusable(entry: Entry) -> bool:
@@ -66,11 +71,16 @@ def refusable(entry: Entry) -> bool:
     return entry.category == Category.MARKETING or entry.keyword != 0
 
 
-def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> bool:
-    word = word_of(entry.port)
+def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> bool | None:
+    """Whether one of the two ports is a prefix of the other; None: it may be, the digits are not known."""
+    word, number = word_of(entry.port), port.number
+    if not number.isdigit():
+        return False
     if word is not None:
-        return word.isdigit() and (word.startswith(port.number) or port.number.startswith(word))
-    return entry.provider in port.near or any(hash32(port.number[:size]) == entry.port for size in range(1, len(port.number)))
+        return word.isdigit() and (word.startswith(number) or number.startswith(word))
+    if any(hash32(number[:size]) == entry.port for size in range(1, len(number))):
+        return True
+    return None if entry.provider in port.near else False
 
 
 def meant(found: Reach, keyword: int, now: float) -> tuple[Entry, ...]:

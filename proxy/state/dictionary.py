@@ -8,6 +8,7 @@ more than ``NAMES_MAX`` the oldest are forgotten, and callers then take the safe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from proxy.message import hash32
@@ -31,6 +32,8 @@ class Dictionary(Papers):
     def __init__(self) -> None:
         super().__init__()
         self._new: dict[int, str] = {}
+        self._order: deque[int] = deque()
+        """Numbers, the oldest first."""
 
     def meet(self, names: Iterable[Name]) -> None:
         """Messages have these words."""
@@ -44,8 +47,13 @@ class Dictionary(Papers):
         if number in self.held:
             return
         if len(self.held) >= NAMES_MAX:
-            self.drop(next(iter(self.held)))
+            self.drop(self._order.popleft())
+        self._order.append(number)
         self.put(number, word.encode("utf-8", "surrogatepass"))
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        super().restore(rows)
+        self._order = deque(self.held)
 
     def take_new(self) -> list[Name]:
         """What the journal does not know yet."""

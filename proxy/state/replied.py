@@ -11,7 +11,7 @@ that was taken back for a day, so that refusing again does not bring a second co
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -34,8 +34,9 @@ class Replied(NamedTuple):
 
 
 def name_of(refusal: OptOut) -> bytes:
-    """The 48-bit name of a refusal: its scope and value."""
-    return blake2b(f"{refusal.scope}\0{refusal.value}".encode(), digest_size=6).digest()
+    """The 48-bit name of a refusal: its scope and value. What a doubtful reply holds has one of its own: it ends alone."""
+    doubtful = "\0doubtful" if refusal.source == "doubtful" else ""
+    return blake2b(f"{refusal.scope}\0{refusal.value}{doubtful}".encode(), digest_size=6).digest()
 
 
 def _all(data: bytes) -> Iterator[Replied]:
@@ -69,9 +70,15 @@ def refused_at(data: bytes, port: int) -> frozenset[bytes]:
     return frozenset(one.name for one in _all(data) if one.port == port)
 
 
-def joined(data: bytes) -> frozenset[bytes]:
-    """Names of the refusals of which it is known to which port they were sent."""
-    return frozenset(one.name for one in _all(data) if one.port)
+def ports_of(data: bytes, refusal: OptOut) -> tuple[int, ...]:
+    """Ports (hash32) to which a refusal was sent."""
+    name = name_of(refusal)
+    return tuple(one.port for one in _all(data) if one.port and one.name == name)
+
+
+def joined(data: bytes, but: int = 0) -> frozenset[bytes]:
+    """Names of the refusals of which it is known to which port they were sent; ``but``: to another port than this one (hash32)."""
+    return frozenset(one.name for one in _all(data) if one.port not in (0, but))
 
 
 def confirmed(data: bytes, refusal: OptOut) -> int:
@@ -92,11 +99,22 @@ def with_confirmed(data: bytes, refusal: OptOut, at: int) -> bytes:
 
 
 def forgotten(data: bytes, refusal: OptOut, now: int) -> bytes:
-    """The record after a refusal was taken back: what joined it to a port goes, but for a confirmation of the last day."""
+    """The record after a refusal was taken back: what joined it to ports goes, but for a confirmation of the last day."""
     name = name_of(refusal)
-    for one in reversed(list(_all(data))):  # from the end: what stands before keeps its place
-        if one.name == name and one.confirmed <= now - CONFIRM_AGAIN_S:
-            data = _cut(data, one)
+    return _parted(data, [one for one in _all(data) if one.name == name], now)
+
+
+def left(data: bytes, port: int, now: int) -> bytes:
+    """The record after a person took back what they had sent to a port (hash32): nothing is joined to it any more."""
+    return _parted(data, [one for one in _all(data) if one.port == port], now)
+
+
+def _parted(data: bytes, facts_: Sequence[Replied], now: int) -> bytes:
+    for one in reversed(facts_):  # from the end: what stands before keeps its place
+        data = _cut(data, one)
+        known = max((other.confirmed for other in _all(data) if other.name == one.name), default=0)
+        if one.confirmed > max(known, now - CONFIRM_AGAIN_S):
+            data = _put(data, 0, one.name, one.confirmed)
     return data
 
 

@@ -93,8 +93,11 @@ def _refuses(house: House) -> None:
     text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
     data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
     house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
-    refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
+    refusal, other = (OptOut("signature", shop, int(house.now), "reply", 0) for shop in ("甲店", "乙店"))
+    reply = deliver_sm(str(SHANGHAI), "1069001", b"R")
     house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, other, "1069001", "jia", "R"))
+    house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
     house.now += 60
     house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
     synced(house)

@@ -5,6 +5,7 @@ In: binds and submits of the gate (or of a client directly). Out: answers with i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -124,7 +125,8 @@ class Carrier(Server):
 
     def release(self, recipient: str) -> None:
         for peer, found, fields in self._held.pop(recipient):
-            self._answer(peer, found, fields)
+            with contextlib.suppress(OSError):  # whoever sent it may have hung up
+                self._answer(peer, found, fields)
 
     def receipt_with_answer(self, recipient: str) -> None:
         """The answer to the next submit to this person, and its receipt, are sent in one piece."""

@@ -110,6 +110,15 @@ def test_a_reply_that_asked_to_stop_is_a_refusal_for_good_until_the_person_takes
     assert house.sends(LI) == [0]
 
 
+def test_a_reply_that_turns_out_to_refuse_two_shops_is_one_opt_out(house: House) -> None:
+    assert house.sends(LI) + house.sends(LI, text="【山货】秋季新米现磨现发 拒收请回复R") == [0, 0]
+    before = house.metric("gate106_optouts_total")
+    house.replies(LI)
+    house.decides("yes")
+    assert len(house.says("suppress", "show", "--to", LI)["refusals"]) == 2
+    assert house.metric("gate106_optouts_total") == before + 1
+
+
 def test_one_decision_is_of_all_who_wrote_the_same_and_a_standing_one_of_those_who_will(house: House) -> None:
     assert house.sends(LI, WANG, ZHAO) == [0, 0, 0]
     for who in (LI, WANG):
@@ -203,8 +212,8 @@ def test_gates_on_one_store_list_and_decide_the_same_replies(tmp_path: Path, car
             gate.settings["carriers"][0]["links"] = 2
             gate.write_settings()
             gate.start()
-            gates.append(gate)
             after.callback(gate.stop)
+            gates.append(gate)
         one, other = gates
         assert one.sends(LI, WANG) == [0, 0]
         one.replies(LI)

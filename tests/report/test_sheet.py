@@ -85,6 +85,21 @@ def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider
     assert [(one.name, one.count, one.per_10k) for one in view.optouts_by_signature()] == [("测试", 10, 500.0)]
 
 
+def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(house: House) -> None:
+    for person in range(200):
+        house.submit("jia", SHANGHAI + person, AD)
+    shops = [OptOut("advertiser", f"{hash48(shop):012x}", int(house.now), "reply", 0) for shop in ("测试", "别家")]
+    everything = OptOut("category", "marketing", int(house.now), "reply", 0)
+    for person in range(12):
+        for one in (*shops, everything, *shops) if person == 0 else shops:  # the first replies twice in one turn
+            body = returned.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R")
+            house.journal.append(entries.OPTOUT, body)
+    house.journal.write(house.now)
+    sheet = sheet_of(house)
+    assert (sheet.optouts, sheet.refused["测试"]) == ({"jia": 13}, 13)
+    assert [(one.name, one.count) for one in View(sheet).optouts_by_provider()] == [("jia", 13)]
+
+
 def test_what_carriers_said_and_people_nobody_can_place_are_counted(house: House) -> None:
     for person in (SHANGHAI, SHANGHAI + 1, UNKNOWN):
         house.submit("jia", person, AD)

@@ -54,7 +54,8 @@ def test_a_rate_of_few_is_none() -> None:
 def test_no_small_hour_and_no_provider_s_few_opt_outs_are_left_to_subtract_from_what_is_told_of_the_day() -> None:
     sheet = Sheet(NOON, NOON + 86_400)
     sheet.hours.update({(3, "sent"): 3, (10, "sent"): 500, (11, "sent"): 40})
-    sheet.optouts.update({("jia", "甲店"): 40, ("yi", "乙店"): 2, ("bing", "丙店"): 90})
+    sheet.optouts.update({"jia": 40, "yi": 2, "bing": 90})
+    sheet.refused.update({"甲店": 40, "乙店": 2, "丙店": 90})
     sheet.marketing_by.update({"jia": 100_000, "yi": 100_000, "bing": 100_000})
     told = as_dict(View(sheet))
     hours = {one["hour"]: one["sent"] for one in told["by_hour"]}

@@ -1,9 +1,15 @@
 """The reconciliation: four witnesses that agree give nothing; every planted lie is found."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
+from proxy.desk import entries
+from proxy.desk.disk import OsDisk
+from proxy.desk.journal import Journal
+from proxy.desk.returned import pack_optout
+from proxy.recipient import OptOut
 from proxy.sim import closing, measure, pdus, scenario
 from proxy.sim.carrier import Delivered, Line, Log, Outage
 from proxy.sim.provider import Got, ProviderLog, Sent
@@ -19,6 +25,7 @@ from proxy.sim.story import (
     Judged,
     OptedOut,
     Settled,
+    read_journal,
 )
 
 PORTS = {"1069012": "jia", "10690129": "yi"}
@@ -307,3 +314,16 @@ def test_the_demo_misses_a_reason_that_did_not_occur(witnesses):
     assert [said for said in missing if scenario.EXPECTED["keyword"] in said]
     assert [said for said in missing if "no message was allowed to" in said and "新疆" in said]
     assert len(closing.missing(witnesses.journal, seconds=5)) == len(missing) - 1
+
+
+def test_a_reply_that_means_several_is_one_opt_out_for_all_witnesses(tmp_path: Path) -> None:
+    journal = Journal(OsDisk(tmp_path), 0)
+    for scope, value in (("advertiser", "1" * 12), ("advertiser", "2" * 12), ("category", "marketing")):
+        journal.append(
+            entries.OPTOUT, pack_optout(1e9, 13800210001, OptOut(scope, value, 1, "reply", 0), "1069001", "jia", "R")
+        )
+    journal.write(1e9)
+    journal.sync()
+    journal.close()
+    story = read_journal(tmp_path)
+    assert ([(one.recipient, one.port) for one in story.optouts], story.widened) == ([(13800210001, "1069001")], 1)

@@ -89,6 +89,13 @@ def test_a_port_whose_digits_are_forgotten_is_taken_for_a_longer_one_of_who_may_
     assert named(*sent, port=BASE + "88") == {"甲"}
 
 
+def test_where_only_a_port_of_unknown_digits_may_be_related_all_of_the_owner_are_meant_too() -> None:
+    sent = entry(9000, "甲", BASE + "88"), entry(8000, "乙", "1069005"), entry(1, "丙", "1069002", owner="yi")
+    assert named(*sent, port=BASE + "6", ports=(BASE + "88", "1069002")) == {"甲", "乙"}
+    assert named(*sent, port=BASE + "8", ports=(BASE + "88", "1069002")) == {"甲", "乙"}
+    assert named(*sent, port=BASE + "8", ports=(BASE + "88", "1069005", "1069002")) == {"甲"}
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 9000), st.sampled_from("甲乙丙"), st.sampled_from([ACCEPTED, UNKNOWN]), st.booleans()),

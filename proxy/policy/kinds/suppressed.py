@@ -94,7 +94,8 @@ def condition(node: Node, context: Context) -> Tree:
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
     similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
-    refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, similar=similar, evidence=evidence)
+    spares_bare = not lists and not asked.likely  # the compiled judge takes messages that are no marketing for spared
+    refused = Person(holds, words, "suppressed", spares_bare=spares_bare, reads=reads, similar=similar, evidence=evidence)
     if asked.likely:
         return All((OneOf("marketing", frozenset(LIKELY)), PRESENT, refused))
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
