@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .phrases import REFUSAL, STOP, Said
+from .phrases import NOTHING, REFUSAL, STOP, Said
 
 _MESSAGES = (
     r"(?: (?:all|it|now|this|these|those|me|us|please|pls|thanks|thank you|sending|texting|messaging|contacting|spamming|my|number|phone|"
@@ -34,10 +34,10 @@ _NAMES_MESSAGES = re.compile(
 )
 
 
-def in_english(folded: str) -> Said | None:
+def in_english(folded: str) -> Said:
     """What a reply says, or else what one of its sentences says."""
     for sentence in (folded, *re.split("[.,;:!?\n]+", folded)):
         spoken = " ".join(re.findall("[a-z0-9]+", sentence.replace("'", "").replace("’", "")))
         if any(pattern.fullmatch(spoken) for pattern in _SENTENCES):
             return Said(REFUSAL if _NAMES_MESSAGES.search(spoken) else STOP)
-    return None
+    return Said(NOTHING)

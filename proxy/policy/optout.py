@@ -22,9 +22,10 @@ from typing import NamedTuple
 from proxy.message import hash16
 
 from .english import in_english
-from .phrases import BESIDE, CLEAR, REFUSAL, SENTENCE_MAX, STOP, Said, read_phrases
+from .phrases import NOTHING as NOT_ASKED
+from .phrases import REFUSAL, Said, read_clauses
 from .text import fold
-from .unclear import DOUBT, IN_VAIN, NEAR, OF_GOODS, OF_SENDING, OF_VISITS, SPEAKS_OF_IT, is_denied
+from .unclear import DOUBT, NEAR
 
 CORE = frozenset(
     "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
@@ -36,6 +37,7 @@ REPLY_CHARACTERS_MAX = 1_000
 """Some fifteen parts: what stands behind them changes nothing of what a reply means."""
 KEYWORD_MAX = 11
 """Letters and digits of the longest keyword a notice can declare (text.py)."""
+SENTENCE_MAX = 60
 CLAUSES_MAX = 150
 """Letters and digits of a reply of which single clauses are read: above it a person should read it."""
 
@@ -144,14 +146,13 @@ def _read(folded: str, declared: Declared) -> Reply:
     found = _keyword(word, candidates, declared)
     if found is not None:
         return found
-    clauses = ",".join(filter(None, re.split(r"[\W_]+", _RUN.sub(r"\1\1\1", folded.upper()))))
-    said = _asked_to_stop(word, clauses, folded, declared)
-    if said is not None:
-        everything = bool(_EVERYTHING.search(clauses)) and not _OF_ONE.search(word)
+    said = _asked_to_stop(word, folded, declared)
+    if said.kind != NOT_ASKED and not said.doubtful:
+        everything = bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
-    if not _is_spoken_of(word, clauses):
-        return Reply("none", candidates[0] if depends else "", depends)
-    return Reply("review", "", depends)
+    if said.kind != NOT_ASKED or said.doubtful or NEAR.fullmatch(word):
+        return Reply("review", "", depends)
+    return Reply("none", candidates[0] if depends else "", depends)
 
 
 def _answer(names_messages: bool, keyword: str, declared: Declared, everything: bool) -> Reply:
@@ -201,64 +202,19 @@ def _polite(word: str) -> str:
     return _POLITE_BEFORE.sub("", _POLITE_BEHIND.sub("", word)) or word
 
 
-def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> Said | None:
-    """What a sentence, or one clause of several, says that asks to stop; None where none does, or not clearly."""
+def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
+    """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
 
     def is_keyword(one: str) -> bool:
-        return one in CORE or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
+        return one in _CLAUSE_KEYWORDS or (one in CORE and len(one) == len(word)) or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
 
     if len(word) > CLAUSES_MAX:
-        return None
-    if word.isascii() and (said := in_english(folded)) is not None:
-        return said
-    refused = not (is_denied(clauses) or IN_VAIN.search(clauses))
-    if len(word) <= SENTENCE_MAX and refused:
-        for form in dict.fromkeys((clauses, word)):
-            said = read_phrases(form, is_keyword)
-            if said is not None and said.kind == STOP and not said.orders and OF_VISITS.search(word):
-                return None
-            if said is not None and said.whole and said.kind > BESIDE:
-                names = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
-                return said._replace(kind=REFUSAL) if names else said
-    return None if word.isascii() else _said_by_a_clause(word, clauses, refused)
-
-
-def _said_by_a_clause(word: str, clauses: str, refused: bool) -> Said | None:
-    """What a clause says beside others that nobody understands: an order about messages counts whatever they say, what may be about
-    something else only if they do not speak of goods; and none of it counts as a question, or denied."""
-    doubtful, goods = DOUBT.search(word) is not None, OF_GOODS.search(word) is not None
-    for clause in clauses.split(","):
-        said = read_phrases(clause, _no_keyword) if len(clause) <= SENTENCE_MAX else None
-        if said is None or is_denied(clause):
-            continue
-        if said.kind == REFUSAL and (said.orders or not (doubtful or not refused or goods)):
-            return said
-        if said.kind == CLEAR and not goods and (said.orders or (refused and not doubtful)):
-            return said
-        if (
-            said.kind == STOP
-            and not goods
-            and (OF_SENDING.search(word) or IN_VAIN.search(clauses))
-            and (said.orders or not doubtful)
-        ):
-            return said
-    return None
-
-
-def _no_keyword(_: str) -> bool:
-    return False
-
-
-def _is_spoken_of(word: str, clauses: str) -> bool:
-    """Whether a person should read it: it speaks of refusing, or some clause of it may be meant so."""
-    if SPEAKS_OF_IT.search(word) or NEAR.fullmatch(word):
-        return True
-    parts = clauses.split(",")
-    if len(word) > SENTENCE_MAX or word.isascii():
-        return False
-    if any(one in _CLAUSE_KEYWORDS and len(word) - len(one) <= _BESIDE_KEYWORD_MAX for one in parts):
-        return True
-    if OF_GOODS.search(word):
-        return False
-    read = [read_phrases(one, _no_keyword) for one in parts]
-    return any(said is not None and said.kind >= STOP for said in read)
+        said = read_clauses(word, is_keyword)
+        return said._replace(doubtful=True) if said.kind else said
+    if word.isascii():
+        return in_english(folded)
+    raised = _RUN.sub(r"\1\1\1", folded.upper())
+    forms = dict.fromkeys(",".join(filter(None, re.split(r"[\W_]+", form))) for form in (raised, re.sub(r"(?<=[^\W])\s(?=[^\W])", "", raised)))
+    said = max((read_clauses(form, is_keyword) for form in forms), key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
+    plain = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
+    return said._replace(kind=REFUSAL) if plain else said
