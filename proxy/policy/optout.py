@@ -23,9 +23,9 @@ from proxy.message import hash16
 
 from .english import in_english
 from .phrases import NOTHING as NOT_ASKED
-from .phrases import REFUSAL, Said, read_clauses
+from .phrases import REFUSAL, STOP, Said, read_clauses, roles_of
+from .quoting import own_words, without_footers
 from .text import fold
-from .unclear import DOUBT, NEAR
 
 CORE = frozenset(
     "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
@@ -75,18 +75,12 @@ class Reply(NamedTuple):
 
 
 _ALPHABETIC = re.compile(r"[^\w]|_")
-_DEVICES = "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|中兴|努比亚|联想"
-_FOOTERS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?<=\S)\s{0,8}\n\W{0,8}(?:发自|发送自|来自|通过|获取|sent from|sent via|get outlook|from my)[^\n]{0,60}\s{0,8}$",
-        rf"(?<=\S)\W{{0,8}}(?:发自|发送自|来自|通过)(?:我的|于)?\s?(?:{_DEVICES})[^\n]{{0,20}}\s{{0,8}}$",
-        r"(?<=\S)\W{0,8}(?:sent from|sent via|get outlook for)[^\n]{0,40}\s{0,8}$",
-    )
+_DOUBT = re.compile(
+    "怎|如何|为什么|为何|吗|么$|呢$|多少|是否|[能可要是][不没][能可要是]|失败|不了|无法|不能|没用|没有?(?:要|想)?退|无效|不成功|不起作用|还[在是]?[发收给]|仍|"
+    "已经?|不退|别退|[不没](?:要|想|是|会|需要?|打算)(?:要|想)?(?:退|取消|停止|拒)|不取消|误|如果|说"
 )
-"""What a mail program, or a telephone, writes under a reply."""
-_QUOTED = re.compile(r"(?<=\S)\s?(?:-{3}|//|原短信|原文[::]|原始短信|>)[^\0]*$|(?<=[^\s【])\s?【[^】]{1,20}】[^\0]{8,}$")
-"""A message behind the answer to it."""
+_NEAR = re.compile("[RYFG56]D|T[SFXERC]|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
+"""One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
 _STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
@@ -111,6 +105,7 @@ _RESTORES = re.compile(
 _EVERYTHING = re.compile(
     "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
 )
+_OF_ALL_SENDERS = re.compile("(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告|所有的?(?:广告|短信|营销短信)都")
 _PUSHES = re.compile("骚扰|打扰|推销|推送")
 """Nobody says so of an appointment."""
 _OF_ONE = re.compile("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
@@ -119,18 +114,19 @@ _ALL_OF = re.compile(
 )
 _ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
 _CLAUSE_KEYWORDS = frozenset("T TD TT TB QX 0000 TUIDING".split())
-_BESIDE_KEYWORD_MAX = 20
+_KEYWORD_ONLY = re.compile("[ibe,]*K[ibeK,]*")
+"""Of a reply in Latin letters: a keyword and politeness or abuse."""
 
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
-    folded = fold(text[:REPLY_CHARACTERS_MAX])
-    for footer in _FOOTERS:
-        folded = footer.sub("", folded)
-    reply = _read(folded, declared)
-    if reply.kind in ("none", "review") and (own := _QUOTED.sub("", folded)) != folded:
-        said = _read(own, declared)  # the message is quoted behind the answer
-        return said if said.kind in ("optout", "restore") else reply
+    folded = without_footers(fold(text[:REPLY_CHARACTERS_MAX]))
+    own, forwarded = own_words(folded)
+    if forwarded and not own:  # an advertisement sent back, and nothing said of it
+        return Reply("review", "")
+    reply = _read(own, declared)
+    if reply.kind == "none" and own != folded and not forwarded and (all_of_it := _read(folded, declared)).kind != "none":
+        return Reply("review", "", all_of_it.depends)
     return reply
 
 
@@ -139,18 +135,18 @@ def _read(folded: str, declared: Declared) -> Reply:
     if not word:
         return Reply("review" if _STOP_SIGNS.search(folded) else "none", "")
     brief = len(word) <= SENTENCE_MAX
-    if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not DOUBT.search(word)):
+    if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not _DOUBT.search(word)):
         return Reply("restore", next((one for one in RESTORE if one in word), word), everything="全部" in word or "ALL" in word)
-    candidates = _candidates(word) if brief and not DOUBT.search(word) else []
+    candidates = _candidates(word) if brief and not _DOUBT.search(word) else []
     depends = bool(candidates)
     found = _keyword(word, candidates, declared)
     if found is not None:
         return found
     said = _asked_to_stop(word, folded, declared)
     if said.kind != NOT_ASKED and not said.doubtful:
-        everything = bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
+        everything = bool(_OF_ALL_SENDERS.search(word)) or bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
-    if said.kind != NOT_ASKED or said.doubtful or NEAR.fullmatch(word):
+    if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word):
         return Reply("review", "", depends)
     return Reply("none", candidates[0] if depends else "", depends)
 
@@ -212,9 +208,12 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
         said = read_clauses(word, is_keyword)
         return said._replace(doubtful=True) if said.kind else said
     if word.isascii():
-        return in_english(folded)
+        roles, keyword = roles_of(",".join(re.findall("[A-Z0-9]+", folded.upper())), is_keyword)
+        said = Said(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
+        return said._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and said.kind else said
     raised = _RUN.sub(r"\1\1\1", folded.upper())
     forms = dict.fromkeys(",".join(filter(None, re.split(r"[\W_]+", form))) for form in (raised, re.sub(r"(?<=[^\W])\s(?=[^\W])", "", raised)))
-    said = max((read_clauses(form, is_keyword) for form in forms), key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
+    found = [read_clauses(form, is_keyword) for form in forms]
+    said = max(found, key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
     plain = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
     return said._replace(kind=REFUSAL) if plain else said

@@ -24,6 +24,10 @@ NOTHING, DECLINE, STOP, CLEAR, REFUSAL = range(5)
 """What a clause asks for, from weak to strong."""
 
 
+UNKNOWN_MAX = 20
+"""Characters that nobody knows beside a keyword: more are a text in which the keyword stands by chance."""
+
+
 class Said(NamedTuple):
     """What a reply asks for."""
 
@@ -46,7 +50,7 @@ def _rules(kind: int, orders: bool, *patterns: str) -> list[tuple[int, bool, re.
 _RULES = [
     *_rules(
         REFUSAL, True,
-        rf"[nNU]{_FILL}{{0,8}}x{{0,4}}{_FILL}{{0,4}}[spctj](?!g)[^gQq]{{0,10}}m",  # 别再给我发房产短信了
+        r"[nNU][^gmQq]{0,14}?[spctj](?!g)[^gQq]{0,10}m",  # 别再给我发房产短信了
         rf"m[^gnNUhQq]{{0,10}}[nNU]{_FILL}{{0,6}}[spcj](?!g)",  # 广告短信就不要再发了
         rf"[nNU]{_FILL}{{0,6}}m(?!g)",  # 别短信, 不要广告
         rf"[hnNUd]{_FILL}{{0,6}}t[^gQ]{{0,10}}m",  # 不想再收到你们的短信
@@ -57,40 +61,41 @@ _RULES = [
         REFUSAL, False,
         r"(?<!g)u(?![ef]{0,2}g|#)",  # 退订
         rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m",  # 取消短信
-        rf"m{_FILL}{{0,6}}[kSr](?!g)|ma[wae]*P",  # 把短信停了
+        rf"m{_FILL}{{0,6}}[kSr](?!g)|a[wyf]*m[awe]*P",  # 把短信停了
         rf"r{_FILL}{{0,4}}l|l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
     ),
     *_rules(
         CLEAR, True,
-        rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?!g|x?x?g)|[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)",  # 不要再发了
+        rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?!g|x?x?g)",  # 不要再发了
         rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?!g|x?x?g)|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
         rf"[nNU]{_FILL}{{0,6}}p(?!g)",  # 别烦我
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
-        rf"[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",
-        rf"[hnN]{_FILL}{{0,5}}t[aeiwyf]{{0,5}}$",  # 不想再收到
+        rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
+        rf"Wh{_FILL}{{0,4}}[sp](?!g)",
+        rf"[hnNUd]{_FILL}{{0,5}}t[aeiwyf]{{0,5}}$",  # 不想再收到
     ),
     *_rules(
         CLEAR, False,
         r"S(?!g)",  # 停止发送
-        rf"k{_FILL}{{0,4}}[sp](?!g)",
+        rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
+        rf"k{_FILL}{{0,4}}[sptC](?!g)",
     ),
     *_rules(
         STOP, True,
-        rf"n[aweyiEbOfVAWR]{{0,5}}s[aweyifbOVAWszR]*$|[NU][aweyiEbOfW]{{0,5}}s[aweyibWR]*$",  # 别发了
-        rf"n[aA]{{0,2}}j[ewy]*$",  # 别来了
+        rf"n[aweyiEbOfVAWR]{{0,5}}s[aweyifbOVAWszRQ]*$|[NU][aweyiEbOfW]{{0,5}}s[aweyibWRQ]*$",  # 别发了
     ),
     *_rules(
         STOP, False,
         rf"^{_EDGE}*k(?:{_EDGE}|k)*$",  # 取消
         rf"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|P(?:P|e)",  # 脑壳都发昏了给我退了
-        rf"^{_EDGE}*r[ei]*$",
+        rf"^{_EDGE}*r[ei]*$|n[aA]{{0,2}}j[ewy]*$|W[awyei]*k[eQ]*$|Pw",
         r"^[ieKbVA]*K[eyiK]*$",
     ),
     *_rules(
         DECLINE, False,
         rf"^{_EDGE}*(?:d|(?<!f)[NU])(?:[awyeiAVEbfOmW]|d|N|U)*$",
-        r"d[aeiwyf]*$|[eiEbV][NU]+[ei]*$",
+        r"d[aeiwyfs]*$|[eiEbV][NU]+[ei]*$",
     ),
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
@@ -100,11 +105,11 @@ _THREATS = re.compile(
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
 _IN_VAIN = re.compile(
-    r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x?q?V(?!K|,)|[uK][^,]{0,7}v|v[^,]{0,2}[ukS]|a[aeix]{0,4}[uK](?=e?V)|[kS]e?x?x?e?[^,]{0,3}v"
+    r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x{0,3}q?V(?!K|,)|[uK][^,]{0,7}v|u,[aQ]{0,2}v|v[^,]{0,2}[ukS]|a[aeix]{0,4}[uK](?=e?V)|[kS]e?x?x?e?[^,]{0,3}v"
 )
 _DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
 _TALKS = re.compile(
-    r"[uS]|o|[AV][awye]{0,3}[sp]|A[^,]{0,3}p|pw?m|b|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
+    r"u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^i?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
 )
 """What a person should read."""
 
@@ -140,12 +145,15 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
 def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     """What clauses, divided by commas, ask for."""
     roles, keyword = roles_of(clauses, is_keyword)
+    if roles.count("x") > UNKNOWN_MAX:
+        roles = roles.replace("K", "x")
     goods = "g" in roles
+    roles = roles.replace("G", "g")
     doubt = "B" in roles or any(pattern.search(roles) for pattern in (_ASKS_HOW, _IN_VAIN, _DENIED))
     if _THREATS.search(roles) and not goods:
         return Said(CLEAR)
     found = []
-    for clause in roles.replace("G", "g").split(","):
+    for clause in roles.split(","):
         asks = "Q" in clause and "W" not in clause
         for kind, orders, pattern in _RULES:
             if (kind < CLEAR and "g" in clause) or not pattern.search(clause):
@@ -154,7 +162,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
                 (asks and not (orders and "n" in clause))
                 or (not orders and (doubt or goods or (kind < CLEAR and "Y" in roles)))
                 or (kind < CLEAR and goods)
-                or (orders and "n" not in clause and "N" not in clause and _ASKS_HOW.search(roles) is not None)
+                or (orders and "n" not in clause and "N" not in clause and ("q" in clause or _ASKS_HOW.search(roles) is not None))
             )
             found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
     if found:
