@@ -114,7 +114,7 @@ _ALL_OF = re.compile(
 )
 _ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
 _CLAUSE_KEYWORDS = frozenset("T TD TT TB QX 0000 TUIDING".split())
-_KEYWORD_ONLY = re.compile("[ibe,]*K[ibeK,]*")
+_KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
 """Of a reply in Latin letters: a keyword and politeness or abuse."""
 
 
@@ -146,7 +146,7 @@ def _read(folded: str, declared: Declared) -> Reply:
     if said.kind != NOT_ASKED and not said.doubtful:
         everything = bool(_OF_ALL_SENDERS.search(word)) or bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
-    if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word):
+    if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word) or _STOP_SIGNS.search(folded):
         return Reply("review", "", depends)
     return Reply("none", candidates[0] if depends else "", depends)
 
@@ -202,7 +202,7 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
     """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
 
     def is_keyword(one: str) -> bool:
-        return one in _CLAUSE_KEYWORDS or (one in CORE and len(one) == len(word)) or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
+        return one in _CLAUSE_KEYWORDS or (one in CORE and len(word) - len(one) <= 2) or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
 
     if len(word) > CLAUSES_MAX:
         said = read_clauses(word, is_keyword)

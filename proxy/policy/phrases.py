@@ -37,9 +37,9 @@ class Said(NamedTuple):
     keyword: str = ""
 
 
-_FILL = "[awyeiAVEbfOBtlzWR]"
+_FILL = "[awyeiAVEbfOBtlzTWRH]"
 """Who, when, how, politeness, abuse: what may stand inside a demand."""
-_EDGE = "[awyeiAVEbfmlpWR]"
+_EDGE = "[awyeiAVEbfmlpWRH]"
 """What may stand around a demand that may be about something else."""
 
 
@@ -50,7 +50,7 @@ def _rules(kind: int, orders: bool, *patterns: str) -> list[tuple[int, bool, re.
 _RULES = [
     *_rules(
         REFUSAL, True,
-        r"[nNU][^gmQq]{0,14}?[spctj](?!g)[^gQq]{0,10}m",  # 别再给我发房产短信了
+        r"[nNU][^gmQq]{0,14}?[spctj][^Qqs]{0,10}m",  # 别再给我发房产短信了
         rf"m[^gnNUhQq]{{0,10}}[nNU]{_FILL}{{0,6}}[spcj](?!g)",  # 广告短信就不要再发了
         rf"[nNU]{_FILL}{{0,6}}m(?!g)",  # 别短信, 不要广告
         rf"[hnNUd]{_FILL}{{0,6}}t[^gQ]{{0,10}}m",  # 不想再收到你们的短信
@@ -89,8 +89,8 @@ _RULES = [
         STOP, False,
         rf"^{_EDGE}*k(?:{_EDGE}|k)*$",  # 取消
         rf"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|P(?:P|e)",  # 脑壳都发昏了给我退了
-        rf"^{_EDGE}*r[ei]*$|n[aA]{{0,2}}j[ewy]*$|W[awyei]*k[eQ]*$|Pw",
-        r"^[ieKbVA]*K[eyiK]*$",
+        rf"^{_EDGE}*r[ei]*$|n[aA]{{0,2}}j[ewy]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
+        r"^[ieKbVAH]*K[eyiK]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
     ),
     *_rules(
         DECLINE, False,
@@ -100,7 +100,7 @@ _RULES = [
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,g]{0,10}[stj][^g]{0,12}[oz]|A[^,g]{0,6}p[^g]{0,12}o|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,g]{0,10}[stj][^g]{0,12}[ozT]|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
@@ -109,7 +109,7 @@ _IN_VAIN = re.compile(
 )
 _DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
 _TALKS = re.compile(
-    r"u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^i?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
+    r"u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
 )
 """What a person should read."""
 
