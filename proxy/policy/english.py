@@ -35,7 +35,7 @@ _REFUSALS = tuple(
 _STOPS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"{_HELLO}(?:stop|stopp+|stahp|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it|leave)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
+        rf"{_HELLO}(?:stop|stopp+|sto{2,}p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it|leave)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
         rf"{_HELLO}(?:stop|quit) (?:it|this|that|these|doing|all|already|now|right)\b.{{0,40}}",
         r".*\b(?:leave|let) (?:me|us) (?:alone|be|in peace)\b.*|.*\b(?:fuck|piss|bugger|buzz|sod|jog|back|screw) (?:off|you)\b.*|.*\b(?:go away|get lost|go to hell|get stuffed|get a life|shut up|not welcome)\b.*",
         rf"{_HELLO}(?:can|could|would|will) (?:you|u|ya) (?:please |pls |just |kindly )*stop\b.{{0,40}}",
@@ -57,6 +57,7 @@ _GOODS = re.compile(
 _TALKS = re.compile(
     r"\b(?:stop(?! by\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|tuiding|tui)\b"
 )
+_POLITE = re.compile(r"\b(?:please|pls|plz|thx|thanks|thank you|ok|sir|hi|hello|bro)\b")
 _PINYIN = re.compile(
     "(?:QING|WO|NIMEN|NI|GEI|LAO|MAFAN|NIHAO|YIHOU|YAO|XIANG|JIU|KUAI|GANJIN|MASHANG|QIUNI)*+(?:(?P<sure>TUIDING|TUIDIN|JUSHOU|QUXIAODUANXIN)|"
     "(?:BIE|BUYAO|BUYONG|BUXU|MO|WU|BUZHUN)(?:ZAI|GEI|WO|LAO|LUAN|TIANTIAN)*(?:FASONG|FA|FAN|TUI|SAORAO|DARAO|LAI)|TINGZHI(?:FASONG|FA)?|TINGFA|TING|TUI|QUXIAO|JUJUE|BUYAO|BUXUYAO|WURAO|"
@@ -68,7 +69,7 @@ def in_english(folded: str) -> Said:
     """What a reply asks for, or else what one of its sentences does."""
     plain = folded.replace("'", "").replace("’", "").replace("`", "")
     whole = " ".join(re.findall("[a-z0-9]+", plain))
-    letters = whole.replace(" ", "").upper()
+    letters = _POLITE.sub("", whole).replace(" ", "").upper()
     if match := _PINYIN.fullmatch(letters):
         return Said(REFUSAL if match["sure"] or "DUANXIN" in letters or "GUANGGAO" in letters else STOP)
     doubtful, goods = _QUESTIONS.search(whole) is not None, _GOODS.search(whole) is not None
@@ -81,4 +82,5 @@ def in_english(folded: str) -> Said:
             best = max(best, Said(STOP, doubtful))
         elif _DECLINES.search(spoken) and not goods:
             best = max(best, Said(DECLINE, doubtful))
-    return best if best.kind else Said(NOTHING, _TALKS.search(whole) is not None and not goods)
+    talks = _TALKS.search(whole) is not None or (doubtful and re.search(r"\b(?:td|t|r|tt|stop|still)\b", whole) is not None)
+    return best if best.kind else Said(NOTHING, talks and not goods)

@@ -37,9 +37,9 @@ class Said(NamedTuple):
     keyword: str = ""
 
 
-_FILL = "[awyeiAVEbfOBtlzTWRH]"
+_FILL = "[awyeiAVEbfOBtlzTWRHJ]"
 """Who, when, how, politeness, abuse: what may stand inside a demand."""
-_EDGE = "[awyeiAVEbfmlpWRH]"
+_EDGE = "[awyeiAVEbfmlpWRHJ]"
 """What may stand around a demand that may be about something else."""
 
 
@@ -103,13 +103,13 @@ _THREATS = re.compile(
     r"(?:A|Va?w?)[^,g]{0,10}[stj][^g]{0,12}[ozT]|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
-_ASKS_HOW = re.compile(r"q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
+_ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
 _IN_VAIN = re.compile(
-    r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x{0,3}q?V(?!K|,)|[uK][^,]{0,7}v|u,[aQ]{0,2}v|v[^,]{0,2}[ukS]|a[aeix]{0,4}[uK](?=e?V)|[kS]e?x?x?e?[^,]{0,3}v"
+    r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x{0,3}q?V(?!K|,)|[uK][^,]{0,7}v|u,[aQ]{0,2}v|v[^,]{0,2}[ukS]|J[aeixwyH]{0,4}[ukK]|[kS]e?x?x?e?[^,]{0,3}v"
 )
 _DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
 _TALKS = re.compile(
-    r"u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
+    r"y[^,]{0,4}R|wha[x]{2,3}e*(?:,|$)|B[^g]*[uk]|[uk][^g]*B|u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
 )
 """What a person should read."""
 
@@ -120,12 +120,12 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
     keyword, place, length = "", 0, len(clauses)
     while place < length:
         character = clauses[place]
-        if character == ",":
-            found.append(",")
+        if character in ", ":
+            found.append(character.strip())
             place += 1
             continue
         run = place
-        while run < length and clauses[run].isascii() and clauses[run] != ",":
+        while run < length and clauses[run].isascii() and clauses[run] not in ", ":
             run += 1
         for end in range(min(place + WORD_MAX, length), place, -1):
             role = ROLE_OF.get(clauses[place:end])
