@@ -25,7 +25,7 @@ from .english import in_english
 from .phrases import NOTHING as NOT_ASKED
 from .phrases import REFUSAL, STOP, Said, read_clauses, roles_of
 from .quoting import own_words, without_footers
-from .text import fold
+from .text import fold, squeeze
 
 CORE = frozenset(
     "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
@@ -82,8 +82,6 @@ _DOUBT = re.compile(
 _NEAR = re.compile("[RYFG56]D|T[SFXERC]|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
 """One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
-_BLANKS = re.compile(r"(?<![!-~])\s+|\s+(?![!-~])")
-"""Blanks beside a Chinese character."""
 _STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
 _ABOUT = "(?:优惠|资讯|短信|信息|消息|广告|推送|服务|会员)"
@@ -214,7 +212,7 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
         said = Said(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
         return said._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and said.kind else said
     raised = _RUN.sub(r"\1\1\1", folded.upper())
-    forms = dict.fromkeys((_clauses(raised), _clauses(_BLANKS.sub("", raised), "[^\\w ]+|_+")))
+    forms = dict.fromkeys((_clauses(raised), _clauses(squeeze(raised), "[^\\w ]+|_+")))
     found = [read_clauses(form, is_keyword) for form in forms]
     said = max(found, key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
     plain = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))

@@ -24,8 +24,8 @@ NOTHING, DECLINE, STOP, CLEAR, REFUSAL = range(5)
 """What a clause asks for, from weak to strong."""
 
 
-UNKNOWN_MAX = 20
-"""Characters that nobody knows beside a keyword: more are a text in which the keyword stands by chance."""
+BESIDE_KEYWORD_MAX = 40
+"""Characters beside a keyword: more are a text in which the keyword stands by chance."""
 
 
 class Said(NamedTuple):
@@ -52,7 +52,7 @@ _RULES = [
         REFUSAL, True,
         r"[nNU][^gmQq]{0,14}?[spctj][^Qqs]{0,10}m",  # 别再给我发房产短信了
         rf"m[^gnNUhQq]{{0,10}}[nNU]{_FILL}{{0,6}}[spcj](?!g)",  # 广告短信就不要再发了
-        rf"[nNU]{_FILL}{{0,6}}m(?!g)",  # 别短信, 不要广告
+        rf"[nNU]{_FILL}{{0,6}}(?:w[ae]?x)?m(?!g)",  # 别短信, 不要广告
         rf"[hnNUd]{_FILL}{{0,6}}t[^gQ]{{0,10}}m",  # 不想再收到你们的短信
         rf"m[^gnhQq]{{0,8}}[hnNU]{_FILL}{{0,5}}t",  # 短信我不想收了
         rf"d[^gQ]{{0,5}}m|m{_FILL}{{0,4}}[dNU]",  # 没兴趣看短信, 优惠短信不需要
@@ -60,7 +60,7 @@ _RULES = [
     *_rules(
         REFUSAL, False,
         r"(?<!g)u(?![ef]{0,2}g|#)",  # 退订
-        rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m",  # 取消短信
+        rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m|kE[fxOa]{{0,5}}m",  # 取消短信
         rf"m{_FILL}{{0,6}}[kSr](?!g)|a[wyf]*m[awe]*P",  # 把短信停了
         rf"r{_FILL}{{0,4}}l|l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
@@ -69,7 +69,7 @@ _RULES = [
         CLEAR, True,
         rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?!g|x?x?g)",  # 不要再发了
         rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?!g|x?x?g)|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
-        rf"[nNU]{_FILL}{{0,6}}p(?!g)",  # 别烦我
+        rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
         rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
@@ -94,7 +94,7 @@ _RULES = [
     ),
     *_rules(
         DECLINE, False,
-        rf"^{_EDGE}*(?:d|(?<!f)[NU])(?:[awyeiAVEbfOmW]|d|N|U)*$",
+        rf"^{_EDGE}*(?:d|(?<!f)[NU](?!b))(?:[awyeiAVEbfOmW]|d|N|U)*$",
         r"d[aeiwyfs]*$|[eiEbV][NU]+[ei]*$",
     ),
 ]  # fmt: skip
@@ -109,7 +109,7 @@ _IN_VAIN = re.compile(
 )
 _DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
 _TALKS = re.compile(
-    r"y[^,]{0,4}R|wha[x]{2,3}e*(?:,|$)|B[^g]*[uk]|[uk][^g]*B|u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?Kx{1,5}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
+    r"y[^,]{0,4}R|wha[x]{2,3}e*(?:,|$)|B[^g]*[uk]|[uk][^g]*B|u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
 )
 """What a person should read."""
 
@@ -137,7 +137,7 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
             word = clauses[place:end]
             is_key = run > place and is_keyword(word)
             keyword = word if is_key else keyword
-            found.append("K" if is_key else "#" if word.isdecimal() and word.isascii() else "x")
+            found.append("K" if is_key else "#" if word.isdecimal() and len(word) > 2 else "x")
         place = end
     return "".join(found), keyword
 
@@ -145,9 +145,9 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
 def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     """What clauses, divided by commas, ask for."""
     roles, keyword = roles_of(clauses, is_keyword)
-    if roles.count("x") > UNKNOWN_MAX:
+    if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
-    goods = "g" in roles
+    goods, weak = "g" in roles, "G" in roles
     roles = roles.replace("G", "g")
     doubt = "B" in roles or any(pattern.search(roles) for pattern in (_ASKS_HOW, _IN_VAIN, _DENIED))
     if _THREATS.search(roles) and not goods:
@@ -160,7 +160,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
                 continue
             doubtful = (
                 (asks and not (orders and "n" in clause))
-                or (not orders and (doubt or goods or (kind < CLEAR and "Y" in roles)))
+                or (not orders and (doubt or goods or (weak and kind < REFUSAL) or (kind < CLEAR and "Y" in roles)))
                 or (kind < CLEAR and goods)
                 or (orders and "n" not in clause and "N" not in clause and ("q" in clause or _ASKS_HOW.search(roles) is not None))
             )
