@@ -35,7 +35,7 @@ _REFUSALS = tuple(
 _STOPS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"{_HELLO}(?:stop|cease and desist|do not disturb|stopp+|sto{2,}p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it|leave)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
+        rf"{_HELLO}(?:stop|cease and desist|do not disturb|stopp+|sto{(2,)}p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it|leave)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
         rf"{_HELLO}(?:stop|quit) (?:it|this|that|these|doing|all|already|now|right)\b.{{0,40}}",
         r".*\b(?:leave|let) (?:me|us) (?:alone|be|in peace)\b.*|.*\b(?:fuck|piss|bugger|buzz|sod|jog|back|screw) (?:off|you)\b.*|.*\b(?:go away|get lost|go to hell|get stuffed|get a life|shut up|not welcome)\b.*",
         rf"{_HELLO}(?:can|could|would|will) (?:you|u|ya) (?:please |pls |just |kindly )*stop\b.{{0,40}}",

@@ -7,7 +7,8 @@ A reply is folded (width, look-alikes, invisible characters), freed of what a ma
 
     restore   START, 取消退订                         review    anything that speaks of refusing and is asked, denied, or unclear
     optout    a keyword, alone or wrapped (回复TD);   none      everything else
-              phrases that tell us to stop (phrases.py)
+              words that ask to stop, in one of its
+              clauses (phrases.py)
 
 If the newest message from that port asked for an answer, a common keyword, 取消 or 不需要 may be that answer: only what it declared, or what
 names messages (退订, 别给我发短信了), is an opt-out then, and the rest of them is ``review``.
@@ -37,7 +38,8 @@ REPLY_CHARACTERS_MAX = 1_000
 """Some fifteen parts: what stands behind them changes nothing of what a reply means."""
 KEYWORD_MAX = 11
 """Letters and digits of the longest keyword a notice can declare (text.py)."""
-SENTENCE_MAX = 60
+BRIEF_MAX = 60
+"""Letters and digits of a reply that may be a keyword with politeness around it, or a wish to take back a refusal."""
 CLAUSES_MAX = 150
 """Letters and digits of a reply of which single clauses are read: above it a person should read it."""
 
@@ -79,7 +81,7 @@ _DOUBT = re.compile(
     "怎|如何|为什么|为何|吗|么$|呢$|多少|是否|[能可要是][不没][能可要是]|失败|不了|无法|不能|没用|没有?(?:要|想)?退|无效|不成功|不起作用|还[在是]?[发收给]|仍|"
     "已经?|不退|别退|[不没](?:要|想|是|会|需要?|打算)(?:要|想)?(?:退|取消|停止|拒)|不取消|误|如果|说"
 )
-_NEAR = re.compile("[RYFG56]D|T[SFXERC]|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
+_NEAR = re.compile("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
 """One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
 _STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
@@ -105,7 +107,9 @@ _RESTORES = re.compile(
 _EVERYTHING = re.compile(
     "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
 )
-_OF_ALL_SENDERS = re.compile("(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告|所有的?(?:广告|短信|营销短信)都")
+_OF_ALL_SENDERS = re.compile(
+    "(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告"
+)
 _PUSHES = re.compile("骚扰|打扰|推销|推送")
 """Nobody says so of an appointment."""
 _OF_ONE = re.compile("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
@@ -134,7 +138,7 @@ def _read(folded: str, declared: Declared) -> Reply:
     word = _ALPHABETIC.sub("", folded).upper()
     if not word:
         return Reply("review" if _STOP_SIGNS.search(folded) else "none", "")
-    brief = len(word) <= SENTENCE_MAX
+    brief = len(word) <= BRIEF_MAX
     if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not _DOUBT.search(word)):
         return Reply("restore", next((one for one in RESTORE if one in word), word), everything="全部" in word or "ALL" in word)
     candidates = _candidates(word) if brief and not _DOUBT.search(word) else []
@@ -144,11 +148,17 @@ def _read(folded: str, declared: Declared) -> Reply:
         return found
     said = _asked_to_stop(word, folded, declared)
     if said.kind != NOT_ASKED and not said.doubtful:
-        everything = bool(_OF_ALL_SENDERS.search(word)) or bool(_EVERYTHING.search(word)) and not _OF_ONE.search(word)
+        everything = _means_everything(word, folded)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
     if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word) or _STOP_SIGNS.search(folded):
         return Reply("review", "", depends)
     return Reply("none", candidates[0] if depends else "", depends)
+
+
+def _means_everything(word: str, folded: str) -> bool:
+    if _OF_ALL_SENDERS.search(word):
+        return True
+    return _EVERYTHING.search(_clauses(folded.upper())) is not None and not _OF_ONE.search(word)
 
 
 def _answer(names_messages: bool, keyword: str, declared: Declared, everything: bool) -> Reply:
@@ -202,7 +212,12 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
     """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
 
     def is_keyword(one: str) -> bool:
-        return one in _CLAUSE_KEYWORDS or (one in CORE and len(word) - len(one) <= 2) or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
+        return (
+            one in _CLAUSE_KEYWORDS
+            or (one in CORE and len(word) - len(one) <= 2)
+            or declared.asks(one)
+            or _SLIPPED.fullmatch(one) is not None
+        )
 
     if len(word) > CLAUSES_MAX:
         said = read_clauses(word, is_keyword)

@@ -22,8 +22,6 @@ from .vocabulary import ROLE_OF, WORD_MAX
 
 NOTHING, DECLINE, STOP, CLEAR, REFUSAL = range(5)
 """What a clause asks for, from weak to strong."""
-
-
 BESIDE_KEYWORD_MAX = 40
 """Characters beside a keyword: more are a text in which the keyword stands by chance."""
 
@@ -39,7 +37,7 @@ class Said(NamedTuple):
 
 _FILL = "[awyeiAVEbfOBtlzTWRHJ]"
 """Who, when, how, politeness, abuse: what may stand inside a demand."""
-_EDGE = "[awyeiAVEbfmlpWRHJ]"
+_EDGE = "[awyeiAVEbfmpWRHJ]"
 """What may stand around a demand that may be about something else."""
 
 
@@ -62,7 +60,7 @@ _RULES = [
         r"(?<!g)u(?![ef]{0,2}g|#)",  # 退订
         rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m|kE[fxOa]{{0,5}}m",  # 取消短信
         rf"m{_FILL}{{0,6}}[kSr](?!g)|a[wyf]*m[awe]*P",  # 把短信停了
-        rf"r{_FILL}{{0,4}}l|l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w",  # 把我号码删了
+        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
     ),
     *_rules(
@@ -83,13 +81,13 @@ _RULES = [
     ),
     *_rules(
         STOP, True,
-        rf"n[aweyiEbOfVAWR]{{0,5}}s[aweyifbOVAWszRQ]*$|[NU][aweyiEbOfW]{{0,5}}s[aweyibWRQ]*$",  # 别发了
+        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQ]*$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
     ),
     *_rules(
         STOP, False,
         rf"^{_EDGE}*k(?:{_EDGE}|k)*$",  # 取消
-        rf"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|P(?:P|e)",  # 脑壳都发昏了给我退了
-        rf"^{_EDGE}*r[ei]*$|n[aA]{{0,2}}j[ewy]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
+        r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
+        rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
         r"^[ieKbVAH]*K[eyiK]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
     ),
     *_rules(
@@ -107,9 +105,20 @@ _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr]
 _IN_VAIN = re.compile(
     r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x{0,3}q?V(?!K|,)|[uK][^,]{0,7}v|u,[aQ]{0,2}v|v[^,]{0,2}[ukS]|J[aeixwyH]{0,4}[ukK]|[kS]e?x?x?e?[^,]{0,3}v"
 )
+_EXPLAINS = re.compile("[xOJjcgGqQY]")
+"""Behind a bare 取消 or 不要: what says that it was about something else (不要，太贵)."""
+_SURE = re.compile("o|(?:[kN],?){3}")
 _DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
 _TALKS = re.compile(
-    r"y[^,]{0,4}R|wha[x]{2,3}e*(?:,|$)|B[^g]*[uk]|[uk][^g]*B|u(?!g)|S(?!g)|(?<!q)o(?![lq])|V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$|b|O[^,]{0,2}[NU]e*(?:,|$)|^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s|[kr]e*Q(?:,|$)|[nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l"
+    r"""
+    u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
+    | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
+    | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
+    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[uk]|[uk][^g]*B  # 怎么退, 手滑退订了
+    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
+    """,
+    re.VERBOSE,
 )
 """What a person should read."""
 
@@ -147,24 +156,47 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles, keyword = roles_of(clauses, is_keyword)
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
-    goods, weak = "g" in roles, "G" in roles
+    beside = _Beside.of(roles)
     roles = roles.replace("G", "g")
-    doubt = "B" in roles or any(pattern.search(roles) for pattern in (_ASKS_HOW, _IN_VAIN, _DENIED))
-    if _THREATS.search(roles) and not goods:
+    if _THREATS.search(roles) and not beside.goods:
         return Said(CLEAR)
     found = []
+    behind = 0
     for clause in roles.split(","):
-        asks = "Q" in clause and "W" not in clause
+        behind += len(clause) + 1
+        explained = "K" not in clause and _EXPLAINS.search(roles, behind) is not None and not _SURE.search(roles)
         for kind, orders, pattern in _RULES:
-            if (kind < CLEAR and "g" in clause) or not pattern.search(clause):
-                continue
-            doubtful = (
-                (asks and not (orders and "n" in clause))
-                or (not orders and (doubt or goods or (weak and kind < REFUSAL) or (kind < CLEAR and "Y" in roles)))
-                or (kind < CLEAR and goods)
-                or (orders and "n" not in clause and "N" not in clause and ("q" in clause or _ASKS_HOW.search(roles) is not None))
-            )
-            found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
+            if (kind >= CLEAR or "g" not in clause) and pattern.search(clause):
+                doubtful = beside.makes_doubtful(kind, orders, clause) or (explained and kind < CLEAR and not orders)
+                found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
     if found:
         return max(found, key=lambda one: (not one.doubtful, one.kind, bool(one.keyword)))
-    return Said(NOTHING, not goods and _TALKS.search(roles) is not None)
+    return Said(NOTHING, not beside.goods and _TALKS.search(roles) is not None)
+
+
+class _Beside(NamedTuple):
+    """What a reply says beside a demand."""
+
+    goods: bool
+    few_goods: bool
+    """One character of goods only (货, 票): no doubt about what names messages."""
+    visit: bool
+    how: bool
+    doubt: bool
+
+    @classmethod
+    def of(cls, roles: str) -> _Beside:
+        goods, few_goods = "g" in roles, "G" in roles
+        roles = roles.replace("G", "g")
+        how = _ASKS_HOW.search(roles) is not None
+        doubt = how or "B" in roles or _IN_VAIN.search(roles) is not None or _DENIED.search(roles) is not None
+        return cls(goods, few_goods, "Y" in roles, how, doubt)
+
+    def makes_doubtful(self, kind: int, orders: bool, clause: str) -> bool:
+        """Whether a demand of this kind may be meant otherwise. An order (别再发了) is one whatever else is asked or complained of."""
+        if "Q" in clause and "W" not in clause and not (orders and "n" in clause):
+            return True
+        if orders:
+            is_wish = "n" not in clause and "N" not in clause  # 不想收到短信
+            return (kind < CLEAR and self.goods) or (is_wish and (self.how or "q" in clause))
+        return self.doubt or self.goods or (kind < REFUSAL and self.few_goods) or (kind < CLEAR and self.visit)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 
-_DEVICES = "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|中兴|努比亚|联想|apple"
+_DEVICES = (
+    "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|"
+    "中兴|努比亚|联想|apple"
+)
 _FOOTERS = tuple(
     re.compile(pattern)
     for pattern in (
