@@ -104,6 +104,8 @@ _RESTORES = re.compile(
     "恢复所有)(?:短信|信息|订阅|推送|接收|一下|吧)*+"
 )
 
+_BOTH = re.compile("取消[^\\w.-]*[,/+、;。!&|][^\\w]*退订")
+"""Two words for one thing, unlike 取消退订."""
 _EVERYTHING = re.compile(
     "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
 )
@@ -139,7 +141,7 @@ def _read(folded: str, declared: Declared) -> Reply:
     if not word:
         return Reply("review" if _STOP_SIGNS.search(folded) else "none", "")
     brief = len(word) <= BRIEF_MAX
-    if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not _DOUBT.search(word)):
+    if _BOTH.search(folded) is None and (word in RESTORE or (brief and _RESTORES.fullmatch(word) and not _DOUBT.search(word))):
         return Reply("restore", next((one for one in RESTORE if one in word), word), everything="全部" in word or "ALL" in word)
     candidates = _candidates(word) if brief and not _DOUBT.search(word) else []
     depends = bool(candidates)

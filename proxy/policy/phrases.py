@@ -37,7 +37,7 @@ class Said(NamedTuple):
 
 _FILL = "[awyeiAVEbfOBtlzTWRHJ]"
 """Who, when, how, politeness, abuse: what may stand inside a demand."""
-_EDGE = "[awyeiAVEbfmpWRHJ]"
+_EDGE = "[awyeiAVEbfmpWRHJz]"
 """What may stand around a demand that may be about something else."""
 
 
@@ -60,13 +60,13 @@ _RULES = [
         r"(?<!g)u(?![ef]{0,2}g|#)",  # 退订
         rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m|kE[fxOa]{{0,5}}m",  # 取消短信
         rf"m{_FILL}{{0,6}}[kSr](?!g)|a[wyf]*m[awe]*P",  # 把短信停了
-        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w",  # 把我号码删了
+        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
     ),
     *_rules(
         CLEAR, True,
-        rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?!g|x?x?g)",  # 不要再发了
-        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?!g|x?x?g)|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
+        rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?![af]{{0,2}}[gx])",  # 不要再发了
+        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
         rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
         rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
@@ -93,12 +93,14 @@ _RULES = [
     *_rules(
         DECLINE, False,
         rf"^{_EDGE}*(?:d|(?<!f)[NU](?!b))(?:[awyeiAVEbfOmW]|d|N|U)*$",
-        r"d[aeiwyfs]*$|[eiEbV][NU]+[ei]*$",
+        r"d[aeiwyfs]*$|D[aeEfO]{0,4}X|[eiEbV][NU]+[ei]*$",
     ),
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
+_ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
+"""能停一停不: a question, not a refusal."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,g]{0,10}[stj][^g]{0,12}[ozT]|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,ghD]{0,10}[stj][^g]{0,12}[ozT]|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
@@ -113,7 +115,7 @@ _TALKS = re.compile(
     r"""
     u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
-    | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
+    | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
     | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[uk]|[uk][^g]*B  # 怎么退, 手滑退订了
     | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s  # TD某某店, 回TD有没有用
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
@@ -156,6 +158,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles, keyword = roles_of(clauses, is_keyword)
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
+    roles = _ENDS_IN_NOT.sub("W", roles)
     beside = _Beside.of(roles)
     roles = roles.replace("G", "g")
     if _THREATS.search(roles) and not beside.goods:
