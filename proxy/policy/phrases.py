@@ -71,7 +71,7 @@ _RULES = [
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
         rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
-        rf"[hnNUd]{_FILL}{{0,5}}t[aeiwyf]{{0,5}}$",  # 不想再收到
+        rf"(?:[hUd]{_FILL}{{0,5}}|[nN]{_FILL}{{0,3}}[Aw]{_FILL}{{0,3}})t[aeiwyf]{{0,5}}$",  # 不想再收到
     ),
     *_rules(
         CLEAR, False,
@@ -100,7 +100,7 @@ _RULES = [
 _ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
 """能停一停不: a question, not a refusal."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,ghD]{0,10}[stj][^g]{0,12}[ozT]|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|[tj][^g]{0,10}[az]w?a?o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
