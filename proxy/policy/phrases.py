@@ -6,8 +6,8 @@ Never: keywords that messages declared (optout.py), words themselves (vocabulary
 A clause is covered from left to right by the longest words of the vocabulary; each becomes a letter, its role (别再给我发短信了 is nAawsme,
 what nobody knows is x). Patterns over these letters say what it asks for:
 
-    REFUSAL   names messages, a subscription or the person's number: 退订, 别给我发短信了, 把我号码删了
-    CLEAR     is about messages without naming them: 不要再发了, 别来烦我, 停止发送, 再发就投诉
+    REFUSAL   names messages, advertising or a subscription: 退订, 别给我发短信了
+    CLEAR     is about messages without naming them: 不要再发了, 别来烦我, 停止发送, 再发就投诉, 把我号码删了
     STOP      may be about something else: 停, 取消, 拒绝, 别发了
     DECLINE   wants nothing: 不需要, 没兴趣, 我没订过
 """
@@ -60,8 +60,6 @@ _RULES = [
         r"(?<!g)u(?![ef]{0,2}g|#)",  # 退订
         rf"[kS](?!g){_FILL}{{0,6}}x?[spt]?{_FILL}{{0,4}}[spt]?{_FILL}{{0,3}}m|kE[fxOa]{{0,5}}m",  # 取消短信
         rf"m{_FILL}{{0,6}}[kSr](?!g)|a[wyf]*m[awe]*P",  # 把短信停了
-        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
-        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
     ),
     *_rules(
         CLEAR, True,
@@ -76,6 +74,8 @@ _RULES = [
     *_rules(
         CLEAR, False,
         r"S(?!g)",  # 停止发送
+        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
+        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
         rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
         rf"k{_FILL}{{0,4}}[sptC](?!g)",
     ),

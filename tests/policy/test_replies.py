@@ -123,7 +123,7 @@ def test_a_word_in_the_words_of_a_notice_means_the_same(word: str, notice: str) 
 @given(st.from_regex("[0-9A-Z]{1,8}", fullmatch=True))
 def test_any_keyword_counts_once_it_was_asked_for_and_only_then(word: str) -> None:
     assert read_reply(word.lower(), asked(word)).kind == ("restore" if word in RESTORE else "optout")
-    if word not in CORE | RESTORE and not re.fullmatch(r"(T|TD|TB|R|N|QX|STOP)\1+", word):
+    if re.search("[VZ]", word):  # so it is no slip of a common one
         assert read_reply(word).kind == "none"
 
 
