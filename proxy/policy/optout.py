@@ -7,7 +7,8 @@ A reply is folded (width, look-alikes, invisible characters), freed of what a ma
 
     restore   START, 取消退订                         review    anything that speaks of refusing and is asked, denied, or unclear
     optout    a keyword, alone or wrapped (回复TD);   none      everything else
-              phrases that tell us to stop (phrases.py)
+              words that ask to stop, in one of its
+              clauses (phrases.py)
 
 If the newest message from that port asked for an answer, a common keyword, 取消 or 不需要 may be that answer: only what it declared, or what
 names messages (退订, 别给我发短信了), is an opt-out then, and the rest of them is ``review``.
@@ -22,9 +23,10 @@ from typing import NamedTuple
 from proxy.message import hash16
 
 from .english import in_english
-from .phrases import BESIDE, CLEAR, REFUSAL, SENTENCE_MAX, STOP, Said, read_phrases
-from .text import fold
-from .unclear import DOUBT, IN_VAIN, NEAR, OF_GOODS, OF_SENDING, OF_VISITS, SPEAKS_OF_IT, is_denied
+from .phrases import NOTHING as NOT_ASKED
+from .phrases import REFUSAL, STOP, Said, read_clauses, roles_of
+from .quoting import own_words, without_footers
+from .text import fold, squeeze
 
 CORE = frozenset(
     "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
@@ -36,6 +38,8 @@ REPLY_CHARACTERS_MAX = 1_000
 """Some fifteen parts: what stands behind them changes nothing of what a reply means."""
 KEYWORD_MAX = 11
 """Letters and digits of the longest keyword a notice can declare (text.py)."""
+BRIEF_MAX = 60
+"""Letters and digits of a reply that may be a keyword with politeness around it, or a wish to take back a refusal."""
 CLAUSES_MAX = 150
 """Letters and digits of a reply of which single clauses are read: above it a person should read it."""
 
@@ -78,18 +82,12 @@ class Reply(NamedTuple):
 
 
 _ALPHABETIC = re.compile(r"[^\w]|_")
-_DEVICES = "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|中兴|努比亚|联想"
-_FOOTERS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?<=\S)\s{0,8}\n\W{0,8}(?:发自|发送自|来自|通过|获取|sent from|sent via|get outlook|from my)[^\n]{0,60}\s{0,8}$",
-        rf"(?<=\S)\W{{0,8}}(?:发自|发送自|来自|通过)(?:我的|于)?\s?(?:{_DEVICES})[^\n]{{0,20}}\s{{0,8}}$",
-        r"(?<=\S)\W{0,8}(?:sent from|sent via|get outlook for)[^\n]{0,40}\s{0,8}$",
-    )
+_DOUBT = re.compile(
+    "怎|如何|为什么|为何|吗|么$|呢$|多少|是否|[能可要是][不没][能可要是]|失败|不了|无法|不能|没用|没有?(?:要|想)?退|无效|不成功|不起作用|还[在是]?[发收给]|仍|"
+    "已经?|不退|别退|[不没](?:要|想|是|会|需要?|打算)(?:要|想)?(?:退|取消|停止|拒)|不取消|误|如果|说"
 )
-"""What a mail program, or a telephone, writes under a reply."""
-_QUOTED = re.compile(r"(?<=\S)\s?(?:-{3}|//|原短信|原文[::]|原始短信|>)[^\0]*$|(?<=[^\s【])\s?【[^】]{1,20}】[^\0]{8,}$")
-"""A message behind the answer to it."""
+_NEAR = re.compile("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
+"""One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
 _STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
@@ -111,8 +109,13 @@ _RESTORES = re.compile(
     "恢复所有)(?:短信|信息|订阅|推送|接收|一下|吧)*+"
 )
 
+_BOTH = re.compile("取消[^\\w.-]*[,/+、;。!&|][^\\w]*退订")
+"""Two words for one thing, unlike 取消退订."""
 _EVERYTHING = re.compile(
     "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
+)
+_OF_ALL_SENDERS = re.compile(
+    "(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告"
 )
 _PUSHES = re.compile("骚扰|打扰|推销|推送")
 """Nobody says so of an appointment."""
@@ -122,18 +125,19 @@ _ALL_OF = re.compile(
 )
 _ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
 _CLAUSE_KEYWORDS = frozenset("T TD TT TB QX 0000 TUIDING".split())
-_BESIDE_KEYWORD_MAX = 20
+_KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
+"""Of a reply in Latin letters: a keyword and politeness or abuse."""
 
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
-    folded = fold(text[:REPLY_CHARACTERS_MAX])
-    for footer in _FOOTERS:
-        folded = footer.sub("", folded)
-    reply = _read(folded, declared)
-    if reply.kind in ("none", "review") and (own := _QUOTED.sub("", folded)) != folded:
-        said = _read(own, declared)  # the message is quoted behind the answer
-        return said if said.kind in ("optout", "restore") else reply
+    folded = without_footers(fold(text[:REPLY_CHARACTERS_MAX]))
+    own, forwarded = own_words(folded)
+    if forwarded and not own:  # an advertisement sent back, and nothing said of it
+        return Reply("review", "")
+    reply = _read(own, declared)
+    if reply.kind == "none" and own != folded and not forwarded and (all_of_it := _read(folded, declared)).kind != "none":
+        return Reply("review", "", all_of_it.depends)
     return reply
 
 
@@ -141,22 +145,27 @@ def _read(folded: str, declared: Declared) -> Reply:
     word = _ALPHABETIC.sub("", folded).upper()
     if not word:
         return Reply("review" if _STOP_SIGNS.search(folded) else "none", "")
-    brief = len(word) <= SENTENCE_MAX
-    if word in RESTORE or (brief and _RESTORES.fullmatch(word) and not DOUBT.search(word)):
+    brief = len(word) <= BRIEF_MAX
+    if _BOTH.search(folded) is None and (word in RESTORE or (brief and _RESTORES.fullmatch(word) and not _DOUBT.search(word))):
         return Reply("restore", next((one for one in RESTORE if one in word), word), everything="全部" in word or "ALL" in word)
-    candidates = _candidates(word) if brief and not DOUBT.search(word) else []
+    candidates = _candidates(word) if brief and not _DOUBT.search(word) else []
     depends = bool(candidates)
     found = _keyword(word, candidates, declared)
     if found is not None:
         return found
-    clauses = ",".join(filter(None, re.split(r"[\W_]+", _RUN.sub(r"\1\1\1", folded.upper()))))
-    said = _asked_to_stop(word, clauses, folded, declared)
-    if said is not None:
-        everything = bool(_EVERYTHING.search(clauses)) and not _OF_ONE.search(word)
+    said = _asked_to_stop(word, folded, declared)
+    if said.kind != NOT_ASKED and not said.doubtful:
+        everything = _means_everything(word, folded)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
-    if not _is_spoken_of(word, clauses):
-        return Reply("none", candidates[0] if depends else "", depends)
-    return Reply("review", "", depends)
+    if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word) or _STOP_SIGNS.search(folded):
+        return Reply("review", "", depends)
+    return Reply("none", candidates[0] if depends else "", depends)
+
+
+def _means_everything(word: str, folded: str) -> bool:
+    if _OF_ALL_SENDERS.search(word):
+        return True
+    return _EVERYTHING.search(_clauses(folded.upper())) is not None and not _OF_ONE.search(word)
 
 
 def _answer(names_messages: bool, keyword: str, declared: Declared, everything: bool) -> Reply:
@@ -206,64 +215,32 @@ def _polite(word: str) -> str:
     return _POLITE_BEFORE.sub("", _POLITE_BEHIND.sub("", word)) or word
 
 
-def _asked_to_stop(word: str, clauses: str, folded: str, declared: Declared) -> Said | None:
-    """What a sentence, or one clause of several, says that asks to stop; None where none does, or not clearly."""
+def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
+    """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
 
     def is_keyword(one: str) -> bool:
-        return one in CORE or declared.asks(one) or _SLIPPED.fullmatch(one) is not None
+        return (
+            one in _CLAUSE_KEYWORDS
+            or (one in CORE and len(word) - len(one) <= 2)
+            or declared.asks(one)
+            or _SLIPPED.fullmatch(one) is not None
+        )
 
     if len(word) > CLAUSES_MAX:
-        return None
-    if word.isascii() and (said := in_english(folded)) is not None:
-        return said
-    refused = not (is_denied(clauses) or IN_VAIN.search(clauses))
-    if len(word) <= SENTENCE_MAX and refused:
-        for form in dict.fromkeys((clauses, word)):
-            said = read_phrases(form, is_keyword)
-            if said is not None and not said.orders and OF_VISITS.search(word) and not SPEAKS_OF_IT.search(word):
-                return None
-            if said is not None and said.whole and said.kind > BESIDE:
-                names = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
-                return said._replace(kind=REFUSAL) if names else said
-    return None if word.isascii() else _said_by_a_clause(word, clauses, refused)
+        said = read_clauses(word, is_keyword)
+        return said._replace(doubtful=True) if said.kind else said
+    if word.isascii():
+        roles, keyword = roles_of(",".join(re.findall("[A-Z0-9]+", folded.upper())), is_keyword)
+        said = Said(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
+        return said._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and said.kind else said
+    raised = _RUN.sub(r"\1\1\1", folded.upper())
+    forms = dict.fromkeys((_clauses(raised), _clauses(squeeze(raised), "[^\\w ]+|_+")))
+    found = [read_clauses(form, is_keyword) for form in forms]
+    said = max(found, key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
+    plain = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
+    return said._replace(kind=REFUSAL) if plain else said
 
 
-def _said_by_a_clause(word: str, clauses: str, refused: bool) -> Said | None:
-    """What a clause says beside others that nobody understands: an order about messages counts whatever they say, what may be about
-    something else only if they do not speak of goods; and none of it counts as a question, or denied."""
-    doubtful, goods = DOUBT.search(word) is not None, OF_GOODS.search(word) is not None
-    for clause in clauses.split(","):
-        said = read_phrases(clause, _no_keyword) if len(clause) <= SENTENCE_MAX else None
-        if said is None or is_denied(clause):
-            continue
-        if said.kind == REFUSAL and (said.orders or not (doubtful or not refused or goods)):
-            return said
-        if said.kind == CLEAR and not goods and (said.orders or (refused and not doubtful)):
-            return said
-        if (
-            said.kind == STOP
-            and not goods
-            and (OF_SENDING.search(word) or IN_VAIN.search(clauses))
-            and (said.orders or not doubtful)
-        ):
-            return said
-    return None
-
-
-def _no_keyword(_: str) -> bool:
-    return False
-
-
-def _is_spoken_of(word: str, clauses: str) -> bool:
-    """Whether a person should read it: it speaks of refusing, or some clause of it may be meant so."""
-    if SPEAKS_OF_IT.search(word) or NEAR.fullmatch(word):
-        return True
-    parts = clauses.split(",")
-    if len(word) > SENTENCE_MAX or word.isascii():
-        return False
-    if any(one in _CLAUSE_KEYWORDS and len(word) - len(one) <= _BESIDE_KEYWORD_MAX for one in parts):
-        return True
-    if OF_GOODS.search(word):
-        return False
-    read = [read_phrases(one, _no_keyword) for one in parts]
-    return any(said is not None and said.kind >= STOP for said in read)
+def _clauses(text: str, between: str = r"[\W_]+") -> str:
+    """The clauses of a text, with commas between them."""
+    return ",".join(filter(None, re.split(between, text)))
