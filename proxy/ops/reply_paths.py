@@ -7,7 +7,6 @@ what makes a path silent, work for one message.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -40,7 +39,7 @@ class PathKeeper:
         self._gate = gate
         self._take_s = self._count_s = self._quiet_s = -math.inf
         self._states = dict.fromkeys(STATES, 0)
-        self._counting: Iterator[dict[str, int] | None] = iter(())
+        self._counting: Iterator[dict[str, int] | None] | None = None
 
     def replied(self, prefix: str, keyword: str, now: float) -> None:
         """A reply came to a port under this prefix. Where the journal is down the book knows it all the same."""
@@ -90,12 +89,15 @@ class PathKeeper:
         return self._gate.relay.directory.ports.owners
 
     def _count(self, now: float, now_s: float) -> None:
-        """Some of the paths, by state; once round in COUNT_S."""
-        if now_s >= self._count_s:
+        """Some of the paths, by state; a round begins every COUNT_S, or once the one before is through."""
+        if self._counting is None:
+            if now_s < self._count_s:
+                return
             self._count_s = now_s + COUNT_S
             self._counting = self._counted(now)
-        for states in itertools.islice(self._counting, 1):
-            self._states = states or self._states
+        states = next(self._counting)
+        if states is not None:
+            self._states, self._counting = states, None
 
     def _counted(self, now: float) -> Iterator[dict[str, int] | None]:
         """None between two slices, in the end all of them."""

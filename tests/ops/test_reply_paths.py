@@ -129,3 +129,10 @@ def test_the_command_tells_of_all_registered_prefixes_those_in_doubt_first() -> 
 def test_the_command_names_what_it_does_not_know(args: dict[str, str], said: str) -> None:
     with pytest.raises(Refused, match=said):
         Gate().list(**args)
+
+
+def test_paths_are_counted_though_a_round_takes_longer_than_until_the_next() -> None:
+    gate = Gate(tuple(f"1069{number:06}" for number in range(A_TURN * 2)))
+    for beat in range(4):
+        gate.keeper.tick(NOON, COUNT_S * 2 * beat)  # each beat comes when a round is due
+    assert gate.keeper.gauges()["reply_paths"][UNPROVEN,] == A_TURN * 2
