@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from proxy.ops import child_process
 from proxy.tally import Tally
 
 log = structlog.get_logger()
@@ -114,15 +115,7 @@ class Auditor:
             log.error("marketing was sent after an opt-out: gate106 optout trace tells how", **one)
 
     def _end(self) -> None:
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        child_process.end(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import structlog
 
+from proxy.ops import child_process
+
 log = structlog.get_logger()
 
 AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
@@ -72,15 +74,7 @@ class Console:
         return process
 
     def _end(self) -> None:
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        child_process.end(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from proxy.ops import child_process
+
 log = structlog.get_logger()
 
 HOUR_S = 3600.0
@@ -89,15 +91,7 @@ class Roller:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
     def _end(self) -> None:
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        child_process.end(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -1,0 +1,18 @@
+"""Ends a process that the gate keeps beside itself."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+
+def end(process: subprocess.Popen[Any] | None, within_s: float) -> None:
+    """Asks it to end, and kills it where it has not after so long; blocks until it has."""
+    if process is None:
+        return
+    process.terminate()
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
