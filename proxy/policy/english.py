@@ -51,16 +51,16 @@ _STOPS = tuple(
 )
 """What may be about something else, as a whole sentence."""
 _DECLINES = re.compile(
-    r"\b(?:not|no longer|never|isnt|aint|hardly)(?: \w+){0,2}? (?:interested|intrested|intersted)\b|^no interest$|\bno interest in\b|\bnot interest\b|\buninterested\b|\b(?:dont|don t|do not|no longer) (?:want|need)(?: (?:it|this|any|these|your|loans?|a loan|anything|them|that|anymore|this anymore|to hear|to know))+"
+    r"\b(?:not|no longer|never|isnt|aint|hardly)(?: \w+){0,2}? (?:interested|intrested|intersted)\b(?! in (?:the )?\w+$(?<!you)(?<!your)(?<!ur)(?<!this)(?<!that)(?<!these)(?<!it)(?<!any)(?<!loans)(?<!loan)(?<!buying)(?<!anything))|^no interest$|\bno interest in\b|\bnot interest\b|\buninterested\b|\b(?:dont|don t|do not|no longer) (?:want|need)(?: (?:it|this|any|these|your|loans?|a loan|anything|them|that|anymore|this anymore|to hear|to know))+"
 )
 _QUESTIONS = re.compile(
     r"\b(?:how (?:do|can|to|does|could)|does (?:it|this|replying|stop)|what (?:happens|does)|is it (?:free|true)|can i|may i|should i|if i|do i|where (?:do|can)|didnt work|did not work|doesnt work|does not work|not working|still (?:get|getting|receiv\w+|sending|send)|already (?:sent|replied|texted|unsub\w*|opted|stopped|asked|said)|didn t work|doesn t work|why (?:am|do|did|cant)|by mistake|accident\w*|resubscribe|again subscribe)\b|\b(?:dont|don t|do not|never|didnt|cant|can t|can not|not) (?:say |want to |wanna )?(?:unsub\w*|stop|opt|cancel|remove|quit)\b(?! (?:sending|texting|spam))"
 )
 _GOODS = re.compile(
-    r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag)\b"
+    r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag|insurance plan|data plan)\b"
 )
 _TALKS = re.compile(
-    r"\b(?:stop(?! by\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|tuiding|tui)\b"
+    r"\b(?:(?<!next )(?<!bus )(?<!\bt )(?<!cant )stop(?! (?:by|at|signs?|the car)\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|tuiding|tui)\b"
 )
 _POLITE = re.compile(r"\b(?:please|pls|plz|thx|thanks|thank you|ok|sir|hi|hello|bro)\b")
 _PINYIN = re.compile(

@@ -64,24 +64,26 @@ _RULES = [
     *_rules(
         CLEAR, True,
         rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?![af]{{0,2}}[gx])",  # 不要再发了
-        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
+        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w(?!x{{0,4}}g)",  # 别给我发
+        rf"[nNU]{_FILL}{{0,5}}[Aw]{_FILL}{{0,3}}s[^gGqQR]{{0,6}}O",  # 别再发广州的活动
         rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
         rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
         rf"(?:[hUd]{_FILL}{{0,5}}|[nN]{_FILL}{{0,3}}[Aw]{_FILL}{{0,3}})t[aeiwyf]{{0,5}}$",  # 不想再收到
     ),
+    *_rules(REFUSAL, True, r"^[aeiyb]*aw[ai]{0,3}ui?$"),  # 给我退订, whatever was in vain before
     *_rules(
         CLEAR, False,
         r"S(?!g)",  # 停止发送
         rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
-        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
+        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P|ra?wf{{0,2}}m",  # 删除我的信息
         rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
         rf"k{_FILL}{{0,4}}[sptC](?!g)",
     ),
     *_rules(
         STOP, True,
-        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQ]*$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
+        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQq]*$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
     ),
     *_rules(
         STOP, False,
@@ -100,7 +102,7 @@ _RULES = [
 _ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
 """能停一停不: a question, not a refusal."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|[tj][^g]{0,10}[az]w?a?o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|[tj][^g]{1,10}o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
@@ -116,8 +118,8 @@ _TALKS = re.compile(
     u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
-    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[uk]|[uk][^g]*B  # 怎么退, 手滑退订了
-    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[ukKP]|[ukKP][^g]*B  # 怎么退, 手滑退订了
+    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvQ]|K[^,]{0,5}s  # TD某某店, 回TD有没有用
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
     """,
     re.VERBOSE,
@@ -161,7 +163,8 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles = _ENDS_IN_NOT.sub("W", roles)
     beside = _Beside.of(roles)
     roles = roles.replace("G", "g")
-    if _THREATS.search(roles) and not beside.goods:
+    threat = _THREATS.search(roles) is not None
+    if threat and not beside.goods:
         return Said(CLEAR)
     found = []
     behind = 0
@@ -174,7 +177,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
                 found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
     if found:
         return max(found, key=lambda one: (not one.doubtful, one.kind, bool(one.keyword)))
-    return Said(NOTHING, not beside.goods and _TALKS.search(roles) is not None)
+    return Said(NOTHING, threat or (not beside.goods and _TALKS.search(roles) is not None))
 
 
 class _Beside(NamedTuple):
