@@ -17,6 +17,8 @@ names messages (退订, 别给我发短信了), is an opt-out then, and the rest
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,7 +91,13 @@ _DOUBT = re.compile(
 _NEAR = re.compile("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
 """One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
-_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
+_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]+")
+_TONES = re.compile("[\u0300-\u036f]")
+_INSIDE_KEYWORD = re.compile("(?<=[0-9A-Za-z])[#*](?=[0-9A-Za-z])")
+"""Declared keywords are kept without these (TDXS#EFKG)."""
+_KEY_ROWS = ("QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM")
+_MISSED_MAX = 3
+"""Letters of a declared keyword of which one may be the key beside it: of longer ones other words would be near."""
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
 _ABOUT = "(?:优惠|资讯|短信|信息|消息|广告|推送|服务|会员)"
 _WRAPS = tuple(
@@ -131,7 +139,7 @@ _KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
-    folded = without_footers(fold(text[:REPLY_CHARACTERS_MAX]))
+    folded = without_footers(_plain(fold(text[:REPLY_CHARACTERS_MAX])))
     own, forwarded = own_words(folded)
     if forwarded and not own:  # an advertisement sent back, and nothing said of it
         return Reply("review", "")
@@ -139,6 +147,12 @@ def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     if reply.kind == "none" and own != folded and not forwarded and (all_of_it := _read(folded, declared)).kind != "none":
         return Reply("review", "", all_of_it.depends)
     return reply
+
+
+def _plain(folded: str) -> str:
+    """Letters without tones (tuì dìng), circles as zeros, and keywords without their signs."""
+    toneless = folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    return _INSIDE_KEYWORD.sub("", toneless.replace("○", "0"))
 
 
 def _read(folded: str, declared: Declared) -> Reply:
@@ -154,6 +168,9 @@ def _read(folded: str, declared: Declared) -> Reply:
     if found is not None:
         return found
     said = _asked_to_stop(word, folded, declared)
+    if said.kind == NOT_ASKED and _STOP_SIGNS.search(folded):
+        said = _asked_to_stop(word, _STOP_SIGNS.sub("停", folded), declared)
+        said = said._replace(doubtful=said.doubtful or said.kind < REFUSAL)  # 🚫短信, but not 不去了❌
     if said.kind != NOT_ASKED and not said.doubtful:
         everything = _means_everything(word, folded)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
@@ -187,7 +204,21 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
     if _SLIPPED.fullmatch(word):
         keyword = _meant(word)
         return _answer(keyword == "TD", keyword, declared, False)
+    if candidates and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), "")):
+        if len(word) > 1:
+            return _answer(False, near, declared, False)
+        return None if declared.asked else Reply("review", "", True)
     return None
+
+
+def _one_key_beside(word: str) -> Iterator[str]:
+    """Keywords that a finger may have missed by one key in this way."""
+    for place, letter in enumerate(word if len(word) <= _MISSED_MAX else ""):
+        row = next((row for row in _KEY_ROWS if letter in row), "")
+        here = row.find(letter)
+        for beside in row[max(here - 1, 0) : here + 2]:
+            if beside != letter:
+                yield word[:place] + beside + word[place + 1 :]
 
 
 def _meant(slipped: str) -> str:
