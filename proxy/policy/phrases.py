@@ -68,7 +68,7 @@ _RULES = [
         rf"[nNU]{_FILL}{{0,5}}[Aw]{_FILL}{{0,3}}s[^gGqQR]{{0,6}}O",  # 别再发广州的活动
         rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
         rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
-        rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
+        rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C(?!f)|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C(?!f)",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
         rf"(?:[hUd]{_FILL}{{0,5}}|[nN]{_FILL}{{0,3}}[Aw]{_FILL}{{0,3}})t[aeiwyf]{{0,5}}$",  # 不想再收到
     ),
@@ -83,7 +83,7 @@ _RULES = [
     ),
     *_rules(
         STOP, True,
-        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQq]*$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
+        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQ]*(?:q[^gG]*)?$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
     ),
     *_rules(
         STOP, False,
