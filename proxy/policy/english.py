@@ -15,7 +15,7 @@ _NOT = r"(?:do not|dont|don t|don|dun|no(?= (?:send|text|sms|msg)\b)|not(?= (?:s
 _LIST = r"(?:off|from|out of)"
 _HOW = r"(?:ever|please|pls|even|keep|dare|just|you|u|to|again|want|like|continue|try|trying|fucking|bloody|any|of|the|wanna|need|guys|all|this|that|being|me|us)"
 _WHICH = r"(?:ever|please|want|need|wish|like|care|accept|to|get(?<=to get)|receive(?<=to receive)|see(?<=to see)|your|ur|any|more|these|this|the|such|stupid|of|for|about|unsolicited|me|in|my|further|a|all|with|those|damn|fucking|annoying|you|u|sending|them|other|daily|constant|endless|useless|random)"
-_NUMBER = r"(?:my (?:number|phone|name|details?|info\w*|data|contact\w*|cell|mobile)|this number|this phone|number)"
+_NUMBER = r"(?:my (?:number|no|num|phone|name|details?|info\w*|data|contact\w*|cell|mobile)|this number|this phone|number)"
 _HELLO = r"(?:(?:please|pls|plz|plss|kindly|just|hi|hello|hey|sorry|ok|okay|and|so|now|thanks|thank you|thx|dear|sir|madam|guys|bro|dude|mate|yo|wrong number|wrong person|i said|i say|omg|wtf|lol|enough|no|for the love of god|seriously|again|fuck|fucking|shit|damn|ffs|jesus) ){0,6}"
 _ENDS = r"(?: (?:please|pls|plz|now|it|this|that|all|thanks|thank you|thx|ty|already|immediately|asap|right now|at once|for good|forever|ok|okay|fuck|ffs|dammit|damn|bro|man|guys|lah|la|leh|lor|liao|me|everything|them|these|this shit|sms))*+"
 _REFUSALS = tuple(
@@ -43,6 +43,7 @@ _STOPS = tuple(
         rf"{_HELLO}(?:stop|cease and desist|do not disturb|stopp+|stoo+p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
         rf"{_HELLO}(?:stop|quit) (?:it|this|that|these|doing|all|already|now|right)\b.{{0,40}}",
         r".*\b(?:leave|let) (?:me|us) (?:alone|be|in peace)\b.*|.*\b(?:fuck|piss|bugger|buzz|sod|jog|back|screw) (?:off|you)\b.*|.*\b(?:go away|get lost|go to hell|get stuffed|get a life|shut up|not welcome)\b.*",
+        r".*\b(?:pls|plz|please) stop(?: (?:it|this|that|now|all|thanks))*|.*[a-z] stop (?:it )?(?:pls|plz|please)",
         rf"{_HELLO}(?:can|could|would|will) (?:you|u|ya) (?:please |pls |just |kindly )*stop\b.{{0,40}}",
         r"(?:.* )?(?:i )?(?:want|wish|would like|wanna|like) to (?:stop|cancel|quit)(?: (?:this|it|these|please|now|thanks|service|the service))*",
         r"(?:i |please |just )*(?:(?:want|wanna|let me|get me) out|opt me out)(?: (?:of|from) (?:this|it|here|these))?",

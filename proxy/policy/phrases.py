@@ -67,7 +67,7 @@ _RULES = [
         rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w(?!x{{0,4}}g)",  # 别给我发
         rf"[nNU]{_FILL}{{0,5}}[Aw]{_FILL}{{0,3}}s[^gGqQR]{{0,6}}O",  # 别再发广州的活动
         rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
-        rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
+        rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w|A{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}c",  # 不要再联系
         rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C(?!f)|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C(?!f)",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
         rf"(?:[hUd]{_FILL}{{0,5}}|[nN]{_FILL}{{0,3}}[Aw]{_FILL}{{0,3}})t[aeiwyf]{{0,5}}$",  # 不想再收到
@@ -90,6 +90,7 @@ _RULES = [
         rf"^{_EDGE}*k(?:{_EDGE}|k)*$",  # 取消
         r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
         rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
+        rf"i[ay]?h{_FILL}{{0,2}}s(?![^,]{{0,3}}[gx])",  # 请不发我
         r"^[ieKbVAH]*K[eyiK]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
     ),
     *_rules(
@@ -119,7 +120,7 @@ _TALKS = re.compile(
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
     | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[ukKP]|[ukKP][^g]*B  # 怎么退, 手滑退订了
-    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvV]|[nN][aey]{0,3}jf+e*(?:,|$)|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
     """,
     re.VERBOSE,
