@@ -75,7 +75,7 @@ _RULES = [
     *_rules(REFUSAL, True, r"^[aeiyb]*aw[ai]{0,3}ui?$"),  # 给我退订, whatever was in vain before
     *_rules(
         CLEAR, False,
-        r"S(?!g)",  # 停止发送
+        r"S(?!g|f?x{2})",  # 停止发送
         rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P|ra?wf{{0,2}}m",  # 删除我的信息
         rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
@@ -91,7 +91,7 @@ _RULES = [
         r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
         rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
         rf"i[ay]?h{_FILL}{{0,2}}s(?![^,]{{0,3}}[gx])",  # 请不发我
-        r"^[ieKbVAH]*K[eyiK]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
+        r"^[ieKbVAH]*K[eyiKWAjsp]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
     ),
     *_rules(
         DECLINE, False,
@@ -121,6 +121,7 @@ _TALKS = re.compile(
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
     | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[ukKP]|[ukKP][^g]*B  # 怎么退, 手滑退订了
     | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvV]|[nN][aey]{0,3}jf+e*(?:,|$)|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | m[^,g]*[nNUdb]|[nNUdb][^,g]*m
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
     """,
     re.VERBOSE,
