@@ -11,7 +11,7 @@ from .phrases import DECLINE, NOTHING, REFUSAL, STOP, Said
 
 _MESSAGES = r"(?:messag\w*|msgs?|txts?|texts?|texting|txting|sms|spam\w*|ads?|adverts?|advertis\w*|promos?|promotion\w*|marketing|emails?|junk|crap|newsletters?|subscription)"
 _SEND = r"(?:send\w*|sent|text|txt|messag(?:e|ing)|msg|texting|txting|contact\w*|spam\w*|sms|e?mail\w*|bother\w*|disturb\w*|harass\w*|annoy\w*|pester\w*|bug|bugging|promot\w*|market\w*)"
-_NOT = r"(?:do not|dont|don t|don|dun|no(?= (?:send|text|sms|msg)\b)|not(?= (?:send|text|want)\b)|no(?= want\b)|never|no need to|not to|must not|mustnt|should not|shouldnt|stop|quit|cease)"
+_NOT = r"(?:do not|dont|don t|don|dun|no(?= send\b)|not(?= (?:send|text|want)\b)|no(?= want\b)|never|no need to|not to|must not|mustnt|should not|shouldnt|stop|quit|cease)"
 _LIST = r"(?:off|from|out of)"
 _HOW = r"(?:ever|please|pls|even|keep|dare|just|you|u|to|again|want|like|continue|try|trying|fucking|bloody|any|of|the|wanna|need|guys|all|this|that|being|me|us)"
 _WHICH = r"(?:ever|please|want|need|wish|like|care|accept|to|get(?<=to get)|receive(?<=to receive)|see(?<=to see)|your|ur|any|more|these|this|the|such|stupid|of|for|about|unsolicited|me|in|my|further|a|all|with|those|damn|fucking|annoying|you|u|sending|them|other|daily|constant|endless|useless|random)"
@@ -22,8 +22,8 @@ _REFUSALS = tuple(
     re.compile(pattern)
     for pattern in (
         r"\b(?:unsub\w*|un subscribe|unsuscribe|opt(?:ing)?(?: me)? ?out|optout)\b",
-        rf"\b{_NOT}(?: {_HOW}){{0,4}} {_SEND}\b(?! (?:back|later|him|her)\b| the \w+ one\b)",
-        rf"\b{_NOT}(?: {_WHICH}){{0,6}} {_MESSAGES}\b",
+        rf"\b{_NOT}(?: {_HOW}){{0,4}} {_SEND}\b(?! (?:back|later|him|her|it to\w+)\b| the \w+ one\b| (?:to )?my (?!number|phone|mobile|cell|line|e?mail))",
+        rf"\b{_NOT}(?: {_WHICH}){{0,6}} {_MESSAGES}\b(?! (?:back|later|him|her|my)\b)",
         rf"^(?:please |pls |plz |hi )*no (?:more |further |any )?(?:\w+ )?{_MESSAGES}(?: (?:please|pls|thanks|anymore|any more|thank you|at all|ok))*$",
         r"\bno more\b(?! (?:left|stock|seats?|tickets?|questions?|than))",
         rf"\b(?:take|get|keep|leave|cut|drop|scrub|strike)(?: off| out)? (?:me|us|{_NUMBER})\b(?: \w+){{0,2}}? ?{_LIST}\b",
@@ -54,7 +54,7 @@ _STOPS = tuple(
 )
 """What may be about something else, as a whole sentence."""
 _DECLINES = re.compile(
-    r"\b(?:not|no longer|never|isnt|aint|hardly)(?: \w+){0,2}? (?:interested|intrested|intersted)\b(?! in (?:the )?\w+$(?<!you)(?<!your)(?<!ur)(?<!this)(?<!that)(?<!these)(?<!it)(?<!any)(?<!loans)(?<!loan)(?<!buying)(?<!anything))|^no interest$|\bno interest in\b|\bnot interest\b|\buninterested\b|\b(?:dont|don t|do not|no longer) (?:want|need)(?: (?:it|this|any|these|your|loans?|a loan|anything|them|that|anymore|this anymore|to hear|to know))+"
+    r"\b(?:not|no longer|never|isnt|aint|hardly)(?: \w+){0,2}? (?:interested|intrested|intersted)\b(?! in (?:the |a )?(?:red|blue|black|white|green|pink|big|small|large|other|first|second)\b)|^no interest$|\bno interest in\b|\bnot interest\b|\buninterested\b|\b(?:dont|don t|do not|no longer) (?:want|need)(?: (?:it|this|any|these|your|loans?|a loan|anything|them|that|anymore|this anymore|to hear|to know))+"
 )
 _QUESTIONS = re.compile(
     r"\b(?:how (?:do|can|to|does|could)|does (?:it|this|replying|stop)|what (?:happens|does)|is it (?:free|true)|can i|may i|should i|if i|do i|where (?:do|can)|didnt work|did not work|doesnt work|does not work|not working|still (?:get|getting|receiv\w+|sending|send)|already (?:sent|replied|texted|unsub\w*|opted|stopped|asked|said)|didn t work|doesn t work|why (?:am|do|did|cant)|by mistake|accident\w*|resubscribe|again subscribe)\b|\b(?:dont|don t|do not|never|didnt|cant|can t|can not|not) (?:say |want to |wanna )?(?:unsub\w*|stop|opt|cancel|remove|quit)\b(?! (?:sending|texting|spam))"

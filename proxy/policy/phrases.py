@@ -53,7 +53,7 @@ _RULES = [
         rf"[nNU]{_FILL}{{0,6}}(?:w[ae]?x)?m(?!g)",  # 别短信, 不要广告
         rf"[hnNUd]{_FILL}{{0,6}}t[^gQ]{{0,10}}m",  # 不想再收到你们的短信
         rf"m[^gnhQq]{{0,8}}[hnNU]{_FILL}{{0,5}}t",  # 短信我不想收了
-        rf"d[^gQ]{{0,5}}m|m{_FILL}{{0,4}}[dNU]",  # 没兴趣看短信, 优惠短信不需要
+        rf"d[^gQ]{{0,5}}m|m{_FILL}{{0,4}}[dNU](?!R)",  # 没兴趣看短信, 优惠短信不需要
     ),
     *_rules(
         REFUSAL, False,
@@ -91,7 +91,7 @@ _RULES = [
         r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
         rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
         rf"i[ay]?h{_FILL}{{0,2}}s(?![^,]{{0,3}}[gx])",  # 请不发我
-        r"^[ieKbVAH]*K[eyiKWAjsp]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
+        r"^[ieKbVAH]*K(?:[eyiK]|(?:We*)?A[jsp])*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
     ),
     *_rules(
         DECLINE, False,
@@ -103,7 +103,7 @@ _RULES = [
 _ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
 """能停一停不: a question, not a refusal."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|[tj][^g]{1,10}o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|(?:t|j(?!x))[^g]{1,10}o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
