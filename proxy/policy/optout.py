@@ -110,7 +110,9 @@ _WRAPS = tuple(
     )
 )
 _WORD = re.compile(rf"[0-9A-Z]{{1,{KEYWORD_MAX}}}")
-_SLIPPED = re.compile("(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇零]{4}|[四4]个[0零]|[T踢替梯提][D地帝弟低滴迪]|T[LJI]")
+_SLIPPED = re.compile(
+    "(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇零]{4}|[四4]个[0零]|[T踢替梯提][D地帝弟低滴迪]|T[LJI]"
+)
 """TD and T as fingers write them in haste: they stand for these."""
 _RESTORES = re.compile(
     "(?:我们?|你们?|您|以后|手机|请|麻烦|要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START(?:ALL)?|UNSTOP|全部取消退订|取消退订|取消全部退订|恢复订阅|重新订阅|全部恢复|恢复全部|恢复接收|恢复推送|恢复短信|"
@@ -151,7 +153,9 @@ def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
 
 def _plain(folded: str) -> str:
     """Letters without tones (tuì dìng), circles as zeros, and keywords without their signs."""
-    toneless = folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    toneless = (
+        folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    )
     return _INSIDE_KEYWORD.sub("", toneless.replace("○", "0"))
 
 

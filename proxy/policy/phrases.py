@@ -121,7 +121,7 @@ _TALKS = re.compile(
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
     | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[ukKP]|[ukKP][^g]*B  # 怎么退, 手滑退订了
     | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvV]|[nN][aey]{0,3}jf+e*(?:,|$)|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
-    | m[^,g]{0,20}[nNUdb]|[nNUdb][^,g]{0,20}m  # 短信好烦
+    | [nNU][ay]{0,2}C[we]*$|m[^,g]{0,20}[nNUdb](?![Rr])|[nNUdb][^,g]{0,20}m  # 短信好烦
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
     """,
     re.VERBOSE,
@@ -165,7 +165,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles = _ENDS_IN_NOT.sub("W", roles)
     beside = _Beside.of(roles)
     roles = roles.replace("G", "g")
-    threat = _THREATS.search(roles) is not None
+    threat = _THREATS.search(roles)
     if threat and not beside.goods:
         return Said(CLEAR)
     found = []
@@ -179,7 +179,10 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
                 found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
     if found:
         return max(found, key=lambda one: (not one.doubtful, one.kind, bool(one.keyword)))
-    return Said(NOTHING, threat or (not beside.goods and _TALKS.search(roles) is not None))
+    return Said(
+        NOTHING,
+        (threat is not None and "g" not in roles[: threat.end()]) or (not beside.goods and _TALKS.search(roles) is not None),
+    )
 
 
 class _Beside(NamedTuple):
