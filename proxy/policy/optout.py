@@ -96,6 +96,8 @@ _TONES = re.compile("[\u0300-\u036f]")
 _INSIDE_KEYWORD = re.compile("(?<=[0-9A-Za-z])[#*](?=[0-9A-Za-z])")
 """Declared keywords are kept without these (TDXS#EFKG)."""
 _KEY_ROWS = ("QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM")
+_NO_SLIPS = frozenset("WX VX QQ OK TV PK HI YES APP VIP SIM SMS RMB".split())
+"""Words of their own, though a key beside QX or TB."""
 _MISSED_MAX = 6
 """Letters of a declared keyword of which one may be the key beside it: up to 12 look-ups a reply."""
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
@@ -208,7 +210,11 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
     if _SLIPPED.fullmatch(word):
         keyword = _meant(word)
         return _answer(keyword == "TD", keyword, declared, False)
-    if candidates and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), "")):
+    if (
+        candidates
+        and word not in _NO_SLIPS
+        and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), ""))
+    ):
         if len(word) > 1:
             return _answer(False, near, declared, False)
         return None if declared.asked else Reply("review", "", True)

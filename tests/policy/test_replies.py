@@ -236,11 +236,12 @@ def test_a_letter_beside_the_declared_one_is_read_by_a_person_but_no_answer_is()
     assert read_reply("M", asked("N")).kind == "review"
     assert read_reply("Y", Declared(hash16("T"), frozenset({hash16("T")}), asked=True)).kind == "none"
     assert read_reply("2", asked("3")).kind == "none"
+    assert read_reply("wx", asked("QX")).kind == "none", "WeChat"
 
 
 @pytest.mark.parametrize(
     "text",
-    [*"tuì·dìng ○○○○ 四个零 零零零零 踢地 🚫短信 广告❌ 给我退订，还发？ 以后不用通知我了 别再推减脂餐了 别发了，不然投诉 下一条直接12321 没空看 请不发我".split(), "quanbu tuiding", "no send me again", "dun wan", "i want out", "pls remove my no."],
+    [*"tuì·dìng ○○○○ 四个零 零零零零 踢地 🚫短信 广告❌ 给我退订，还发？ 以后不用通知我了 别再推减脂餐了 我点T了 已TD 别发了，不然投诉 下一条直接12321 没空看 请不发我".split(), "quanbu tuiding", "no send me again", "dun wan", "i want out", "pls remove my no."],
 )  # fmt: skip
 def test_a_refusal_in_any_hand_is_an_opt_out(text: str) -> None:
     assert read_reply(text).kind == "optout"
@@ -252,7 +253,7 @@ def test_a_declared_keyword_counts_with_its_sign_beside_other_words() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*"以后别放葱 以后有货通知我 别推迟 别给我推到下周 拒收烂鸡蛋 请不发顺丰 信息不要填错 别吵醒孩子，放门口 再弄丢我就投诉 下一条裤子要L码 别发给我老婆 我走开一会儿 信息费能退不 N行吗 不去了❌".split(), "no send to my office", "don't text my husband, text me", "no thanks needed", "not interested in the red, only blue"],
+    [*"以后别放葱 以后有货通知我 别推迟 别给我推到下周 拒收烂鸡蛋 请不发顺丰 信息不要填错 别吵醒孩子，放门口 再弄丢我就投诉 下一条裤子要L码 别发给我老婆 我走开一会儿 信息费能退不 我是T N行吗 不去了❌".split(), "no send to my office", "don't text my husband, text me", "no thanks needed", "not interested in the red, only blue"],
 )  # fmt: skip
 def test_talk_of_goods_and_people_in_words_of_refusing_is_no_opt_out(text: str) -> None:
     assert read_reply(text).kind != "optout"
