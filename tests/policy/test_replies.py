@@ -241,7 +241,7 @@ def test_a_letter_beside_the_declared_one_is_read_by_a_person_but_no_answer_is()
 
 @pytest.mark.parametrize(
     "text",
-    [*"tuì·dìng ○○○○ 四个零 零零零零 踢地 🚫短信 广告❌ 给我退订，还发？ 以后不用通知我了 别再推减脂餐了 我点T了 已TD 别发了，不然投诉 下一条直接12321 没空看 请不发我".split(), "quanbu tuiding", "no send me again", "dun wan", "i want out", "pls remove my no."],
+    [*"tuì·dìng ○○○○ 四个零 零零零零 踢地 🚫短信 广告❌ 给我退订，还发？ 以后不用通知我了 别再推减脂餐了 我点T了 别发了，不然投诉 下一条直接12321 没空看 请不发我".split(), "quanbu tuiding", "no send me again", "dun wan", "i want out", "pls remove my no."],
 )  # fmt: skip
 def test_a_refusal_in_any_hand_is_an_opt_out(text: str) -> None:
     assert read_reply(text).kind == "optout"
