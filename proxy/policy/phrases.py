@@ -91,7 +91,7 @@ _RULES = [
         r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
         rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
         rf"i[ay]?h{_FILL}{{0,2}}s(?![^,]{{0,3}}[gx])",  # 请不发我
-        r"^[ieKbVAH]*K(?:[eyiK]|(?:We*)?A[jsp])*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$|^[wi]{0,2}(?:[Je]{0,2}Ke+|JK)$",
+        r"^[ieKbVAH]*K(?:[eyiK]|(?:We*)?A[jsp])*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$|^[wi]{0,2}(?:[Je]{0,2}Ke+|JK|ka{0,2}K[ei]*)$",
     ),
     *_rules(
         DECLINE, False,
@@ -119,7 +119,7 @@ _TALKS = re.compile(
     u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
-    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[ukKP]|[ukKP][^g]*B  # 怎么退, 手滑退订了
+    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|(?:^|,)[^,O]{0,8}[kr]e*Q(?:,|$)|B[^g]*[ukKPm]|[ukKP][^g]*B  # 怎么退, 手滑退订了
     | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvV]|[nN][aey]{0,3}jf+e*(?:,|$)|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
     | [nNU][ay]{0,2}C[we]*$|[nNU]a{0,2}wa?sx{1,4}f|m[^,g]{0,20}[nNUdb](?![Rr])|[nNUdb][^,g]{0,20}m  # 短信好烦
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
