@@ -96,7 +96,7 @@ _RULES = [
     *_rules(
         DECLINE, False,
         rf"^{_EDGE}*(?:d|(?<!f)[NU](?!b))(?:[awyeiAVEbfOmW]|d|N|U)*$",
-        r"d[aeiwyfs]*$|D[aeEfO]{0,4}X|[eiEbV][NU]+[ei]*$",
+        r"(?<!x)d[aeiwyfs]*$|D[aeEfO]{0,4}X|[eiEbV][NU]+[ei]*$",
     ),
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
