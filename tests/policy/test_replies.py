@@ -253,7 +253,7 @@ def test_a_declared_keyword_counts_with_its_sign_beside_other_words() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*"以后别放葱 以后有货通知我 别推迟 别给我推到下周 拒收烂鸡蛋 请不发顺丰 信息不要填错 别吵醒孩子，放门口 再弄丢我就投诉 下一条裤子要L码 别发给我老婆 我走开一会儿 信息费能退不 我是T N行吗 不去了❌".split(), "no send to my office", "don't text my husband, text me", "no thanks needed", "not interested in the red, only blue"],
+    [*"以后别放葱 以后有货通知我 别推迟 别给我推到下周 拒收烂鸡蛋 请不发顺丰 信息不要填错 别吵醒孩子，放门口 再弄丢我就投诉 下一条裤子要L码 别发给我老婆 我走开一会儿 信息费能退不 我是T 失能老人收不收 学生证不收 N行吗 不去了❌".split(), "no send to my office", "don't text my husband, text me", "no thanks needed", "not interested in the red, only blue"],
 )  # fmt: skip
 def test_talk_of_goods_and_people_in_words_of_refusing_is_no_opt_out(text: str) -> None:
     assert read_reply(text).kind != "optout"
