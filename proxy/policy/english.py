@@ -42,7 +42,7 @@ _STOPS = tuple(
     for pattern in (
         rf"{_HELLO}(?:stop|cease and desist|do not disturb|stopp+|stoo+p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
         rf"{_HELLO}(?:stop|quit) (?:it|this|that|these|doing|all|already|now|right)\b.{{0,40}}",
-        r".*\b(?:leave|let) (?:me|us) (?:alone|be|in peace)\b.*|.*\b(?:fuck|piss|bugger|buzz|sod|jog|back|screw) (?:off|you)\b.*|.*\b(?:go away|get lost|go to hell|get stuffed|get a life|shut up|not welcome)\b.*",
+        r".*\b(?:leave|let) (?:me|us) (?:alone|be(?! (?:the|first|a|in|on|there|late)\b)|in peace)\b.*|.*\b(?:fuck|piss|bugger|buzz|sod|jog|back|screw) (?:off|you)\b.*|.*\b(?:go away|get lost|go to hell|get stuffed|get a life|shut up|not welcome)\b.*",
         r".*\b(?:pls|plz|please) stop(?: (?:it|this|that|now|all|thanks))*|.*[a-z] stop (?:it )?(?:pls|plz|please)",
         rf"{_HELLO}(?:can|could|would|will) (?:you|u|ya) (?:please |pls |just |kindly )*stop\b.{{0,40}}",
         r"(?:.* )?(?:i )?(?:want|wish|would like|wanna|like) to (?:stop|cancel|quit)(?: (?:this|it|these|please|now|thanks|service|the service))*",
@@ -60,7 +60,7 @@ _QUESTIONS = re.compile(
     r"\b(?:how (?:do|can|to|does|could)|does (?:it|this|replying|stop)|what (?:happens|does)|is it (?:free|true)|can i|may i|should i|if i|do i|where (?:do|can)|didnt work|did not work|doesnt work|does not work|not working|still (?:get|getting|receiv\w+|sending|send)|already (?:sent|replied|texted|unsub\w*|opted|stopped|asked|said)|didn t work|doesn t work|why (?:am|do|did|cant)|by mistake|accident\w*|resubscribe|again subscribe)\b|\b(?:dont|don t|do not|never|didnt|cant|can t|can not|not) (?:say |want to |wanna )?(?:unsub\w*|stop|opt|cancel|remove|quit)\b(?! (?:sending|texting|spam))"
 )
 _GOODS = re.compile(
-    r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag|insurance plan|data plan)\b"
+    r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag|wait(?:ing )?list|guest list|insurance plan|data plan)\b"
 )
 _TALKS = re.compile(
     r"\b(?:(?<!next )(?<!bus )(?<!\bt )(?<!cant )stop(?! (?:please )?(?:by|at|here|signs?|the car)\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|wrong (?:number|person)(?! of)|hai ?(?:zai ?)?fa|tuiding|tui)\b"

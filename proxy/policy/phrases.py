@@ -76,7 +76,7 @@ _RULES = [
     *_rules(
         CLEAR, False,
         r"S(?!g|f?x{2})",  # 停止发送
-        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
+        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r(?!a{{0,2}}x)|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
         rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P|ra?wf{{0,2}}m",  # 删除我的信息
         rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
         rf"k{_FILL}{{0,4}}[sptC](?!g)",
