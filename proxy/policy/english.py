@@ -63,7 +63,7 @@ _GOODS = re.compile(
     r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag|wait(?:ing )?list|guest list|insurance plan|data plan)\b"
 )
 _TALKS = re.compile(
-    r"\b(?:(?<!next )(?<!bus )(?<!\bt )(?<!cant )stop(?! (?:please )?(?:by|at|here|signs?|the car)\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|wrong (?:number|person)(?! of)|hai ?(?:zai ?)?fa|tuiding|tui)\b"
+    r"\b(?:(?<!next )(?<!bus )(?<!\bt )(?<!cant )stop(?! (?:please )?(?:by|and|at|here|signs?|the car)\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|wrong (?:number|person)(?! of)|hai ?(?:zai ?)?fa|tuiding|tui)\b"
 )
 _POLITE = re.compile(r"\b(?:please|pls|plz|thx|thanks|thank you|ok|sir|hi|hello|bro)\b")
 _PINYIN = re.compile(
