@@ -17,6 +17,8 @@ names messages (退订, 别给我发短信了), is an opt-out then, and the rest
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,7 +91,15 @@ _DOUBT = re.compile(
 _NEAR = re.compile("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
 """One key beside TD, or half a word: a person should look."""
 _RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
-_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]")
+_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]+")
+_TONES = re.compile("[\u0300-\u036f]")
+_INSIDE_KEYWORD = re.compile("(?<=[0-9A-Za-z])[#*](?=[0-9A-Za-z])")
+"""Declared keywords are kept without these (TDXS#EFKG)."""
+_KEY_ROWS = ("QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM")
+_NO_SLIPS = frozenset("WX VX QQ OK TV PK HI YES APP VIP SIM SMS RMB".split())
+"""Words of their own, though a key beside QX or TB."""
+_MISSED_MAX = 6
+"""Letters of a declared keyword of which one may be the key beside it: up to 12 look-ups a reply."""
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
 _ABOUT = "(?:优惠|资讯|短信|信息|消息|广告|推送|服务|会员)"
 _WRAPS = tuple(
@@ -102,17 +112,19 @@ _WRAPS = tuple(
     )
 )
 _WORD = re.compile(rf"[0-9A-Z]{{1,{KEYWORD_MAX}}}")
-_SLIPPED = re.compile("(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇]{4}|T[LJI]")
+_SLIPPED = re.compile(
+    "(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇零]{4}|[四4]个[0零]|[T踢替梯提][D地帝弟低滴迪]|T[LJI]"
+)
 """TD and T as fingers write them in haste: they stand for these."""
 _RESTORES = re.compile(
-    "(?:我们?|你们?|您|以后|手机|请|麻烦|要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START(?:ALL)?|UNSTOP|全部取消退订|取消退订|取消全部退订|恢复订阅|重新订阅|全部恢复|恢复全部|"
+    "(?:我们?|你们?|您|以后|手机|请|麻烦|要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START(?:ALL)?|UNSTOP|全部取消退订|取消退订|取消全部退订|恢复订阅|重新订阅|全部恢复|恢复全部|恢复接收|恢复推送|恢复短信|"
     "恢复所有)(?:短信|信息|订阅|推送|接收|一下|吧)*+"
 )
 
 _BOTH = re.compile("取消[^\\w.-]*[,/+、;。!&|][^\\w]*退订")
 """Two words for one thing, unlike 取消退订."""
 _EVERYTHING = re.compile(
-    "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING"
+    "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING|QUAN,?BU"
 )
 _OF_ALL_SENDERS = re.compile(
     "(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告"
@@ -131,7 +143,7 @@ _KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
-    folded = without_footers(fold(text[:REPLY_CHARACTERS_MAX]))
+    folded = without_footers(_plain(fold(text[:REPLY_CHARACTERS_MAX])))
     own, forwarded = own_words(folded)
     if forwarded and not own:  # an advertisement sent back, and nothing said of it
         return Reply("review", "")
@@ -139,6 +151,14 @@ def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
     if reply.kind == "none" and own != folded and not forwarded and (all_of_it := _read(folded, declared)).kind != "none":
         return Reply("review", "", all_of_it.depends)
     return reply
+
+
+def _plain(folded: str) -> str:
+    """Letters without tones (tuì dìng), circles as zeros, and keywords without their signs."""
+    toneless = (
+        folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    )
+    return _INSIDE_KEYWORD.sub("", toneless.replace("○", "0"))
 
 
 def _read(folded: str, declared: Declared) -> Reply:
@@ -154,6 +174,9 @@ def _read(folded: str, declared: Declared) -> Reply:
     if found is not None:
         return found
     said = _asked_to_stop(word, folded, declared)
+    if said.kind == NOT_ASKED and _STOP_SIGNS.search(folded):
+        said = _asked_to_stop(word, _STOP_SIGNS.sub("停", folded), declared)
+        said = said._replace(doubtful=said.doubtful or said.kind < REFUSAL)  # 🚫短信, but not 不去了❌
     if said.kind != NOT_ASKED and not said.doubtful:
         everything = _means_everything(word, folded)
         return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
@@ -187,12 +210,30 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
     if _SLIPPED.fullmatch(word):
         keyword = _meant(word)
         return _answer(keyword == "TD", keyword, declared, False)
+    if (
+        candidates
+        and word not in _NO_SLIPS
+        and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), ""))
+    ):
+        if len(word) > 1:
+            return _answer(False, near, declared, False)
+        return None if declared.asked else Reply("review", "", True)
     return None
+
+
+def _one_key_beside(word: str) -> Iterator[str]:
+    """Keywords that a finger may have missed by one key in this way."""
+    for place, letter in enumerate(word if len(word) <= _MISSED_MAX else ""):
+        row = next((row for row in _KEY_ROWS if letter in row), "")
+        here = row.find(letter)
+        for beside in row[max(here - 1, 0) : here + 2]:
+            if beside != letter:
+                yield word[:place] + beside + word[place + 1 :]
 
 
 def _meant(slipped: str) -> str:
     """The keyword that somebody missed by a key."""
-    return "0000" if slipped[0] in "O0〇" else "TD" if "D" in slipped else "T"
+    return "0000" if slipped[0] in "O0〇零四4" else "T" if re.fullmatch("[T01LJI退]+", slipped) else "TD"
 
 
 def _candidates(word: str) -> list[str]:

@@ -53,7 +53,7 @@ _RULES = [
         rf"[nNU]{_FILL}{{0,6}}(?:w[ae]?x)?m(?!g)",  # 别短信, 不要广告
         rf"[hnNUd]{_FILL}{{0,6}}t[^gQ]{{0,10}}m",  # 不想再收到你们的短信
         rf"m[^gnhQq]{{0,8}}[hnNU]{_FILL}{{0,5}}t",  # 短信我不想收了
-        rf"d[^gQ]{{0,5}}m|m{_FILL}{{0,4}}[dNU]",  # 没兴趣看短信, 优惠短信不需要
+        rf"d[^gQ]{{0,5}}m|m{_FILL}{{0,4}}[dNU](?!R)",  # 没兴趣看短信, 优惠短信不需要
     ),
     *_rules(
         REFUSAL, False,
@@ -64,43 +64,46 @@ _RULES = [
     *_rules(
         CLEAR, True,
         rf"[nNU]{_FILL}{{0,6}}x{{0,3}}{_FILL}{{0,3}}A{_FILL}{{0,6}}[sp](?![af]{{0,2}}[gx])",  # 不要再发了
-        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w",  # 别给我发
+        rf"[nNU]{_FILL}{{0,5}}w{_FILL}{{0,3}}s(?![af]{{0,2}}[gx])|[nNU]{_FILL}{{0,5}}s{_FILL}{{0,3}}w(?!x{{0,4}}g)",  # 别给我发
+        rf"[nNU]{_FILL}{{0,5}}[Aw]{_FILL}{{0,3}}s[^gGqQR]{{0,6}}O",  # 别再发广州的活动
         rf"[nNU]{_FILL}{{0,6}}p(?!g|x)",  # 别烦我
-        rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w",  # 不要再联系
-        rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C",
+        rf"[nN]{_FILL}{{0,4}}A{_FILL}{{0,3}}c|[nN]{_FILL}{{0,5}}c{_FILL}{{0,2}}w|A{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}c",  # 不要再联系
+        rf"[OmA]{_FILL}{{0,4}}[nNU]{_FILL}{{0,3}}C(?!f)|[nNU]{_FILL}{{0,4}}A{_FILL}{{0,3}}C(?!f)",
         rf"Wh{_FILL}{{0,4}}[sp](?!g)",
         rf"(?:[hUd]{_FILL}{{0,5}}|[nN]{_FILL}{{0,3}}[Aw]{_FILL}{{0,3}})t[aeiwyf]{{0,5}}$",  # 不想再收到
     ),
+    *_rules(REFUSAL, True, r"^[aeiyb]*aw[ai]{0,3}ui?$"),  # 给我退订, whatever was in vain before
     *_rules(
         CLEAR, False,
-        r"S(?!g)",  # 停止发送
-        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
-        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P",
+        r"S(?!g|f?x{2})",  # 停止发送
+        rf"r{_FILL}{{0,4}}l|^[^xO]*l{_FILL}{{0,6}}r(?!a{{0,2}}x)|(?:a|^){_FILL}{{0,3}}w[ae]{{0,3}}(?:[ly]a?){{0,3}}r(?!g)|^[aie]*r[ae]?w[aef]*(?:l[aefi]*)?$",  # 把我号码删了
+        rf"k{_FILL}{{0,3}}w{_FILL}{{0,2}}l|l[aew]*P|ra?wf{{0,2}}m",  # 删除我的信息
         rf"[nN]{_FILL}{{0,6}}A{_FILL}{{0,6}}j(?!g|x)|[nN]{_FILL}{{0,4}}w[ae]{{0,2}}j|[nN][aA]{{0,2}}j{_FILL}{{0,3}}w",  # 别老惦记我
         rf"k{_FILL}{{0,4}}[sptC](?!g)",
     ),
     *_rules(
         STOP, True,
-        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQ]*$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
+        r"n[aweyiEbOfVAWR]{0,5}s[aweyifbOVAWszRQ]*(?:q[^gG]*)?$|[NU][aweyiEbOfW]{0,5}s[aweyibWRQ]*$",  # 别发了
     ),
     *_rules(
         STOP, False,
         rf"^{_EDGE}*k(?:{_EDGE}|k)*$",  # 取消
         r"[aw]kk?[eaikW]*$|a[wyi]?P|[iW]P|^[awyei]*P(?:P|e)",  # 脑壳都发昏了给我退了
         rf"^{_EDGE}*r[ei]*$|^[eiEA]*n[aA]{{0,2}}j[ew]*$|W[awyei]*k[eQ]*$|Pw(?:[aei]*$|.?l)",
-        r"^[ieKbVAH]*K[eyiK]*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$",
+        rf"i[ay]?h{_FILL}{{0,2}}s(?![^,]{{0,3}}[gx])",  # 请不发我
+        r"^[ieKbVAH]*K(?:[eyiK]|(?:We*)?A[jsp])*$|^[waieyf]{0,4}H[fi]*K[eyiwa]*$|^[wi]{0,2}(?:[Je]{0,2}Ke+|JK|ka{0,2}K[ei]*)$",
     ),
     *_rules(
         DECLINE, False,
         rf"^{_EDGE}*(?:d|(?<!f)[NU](?!b))(?:[awyeiAVEbfOmW]|d|N|U)*$",
-        r"d[aeiwyfs]*$|D[aeEfO]{0,4}X|[eiEbV][NU]+[ei]*$",
+        r"(?<!x)d[aeiwyfs]*$|D[aeEfO]{0,4}X|[eiEbV][NU]+[ei]*$",
     ),
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
 _ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
 """能停一停不: a question, not a refusal."""
 _THREATS = re.compile(
-    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|[tj][^g]{0,10}[az]w?a?o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
+    r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|(?:t|j(?!x))[^g]{1,10}o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
 _ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
@@ -116,8 +119,9 @@ _TALKS = re.compile(
     u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发
     | [nN][^,xgDQ]{0,4}[sp][^xgQ]{0,2}(?:,|$)|[nN][^,gDQ]{0,8}A[^,gQ]{0,4}[sp](?!g)|O[^,]{0,2}[NU]e*(?:,|$)  # 别发, 优惠不要
-    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|[kr]e*Q(?:,|$)|B[^g]*[uk]|[uk][^g]*B  # 怎么退, 手滑退订了
-    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qv]|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | q[^,g]{0,3}[kur](?!g)|[kr][^,g]{0,3}[qv]|(?:^|,)[^,O]{0,8}[kr]e*Q(?:,|$)|B[^g]*[ukKPm]|[ukKP][^g]*B  # 怎么退, 手滑退订了
+    | ^[iH]?K[xOf]{1,6}$|K[^,]{0,4}[qvV]|[nN][aey]{0,3}jf+e*(?:,|$)|HK[^,]{0,5}Q|K[^,]{0,5}s  # TD某某店, 回TD有没有用
+    | [nNU][ay]{0,2}C[we]*$|xd[ei]*$|[nNU]a{0,2}wa?sx{1,4}f|m[^,g]{0,20}[nNUdb](?![Rr])|[nNUdb][^,g]{0,20}m  # 短信好烦
     | w[^,]{0,2}l[^,]{0,3}q|q[^,]{0,6}w[^,]{0,2}l|y[^,]{0,4}R|whax{2,3}e*(?:,|$)  # 哪里弄到我号码, 我不是张三
     """,
     re.VERBOSE,
@@ -161,7 +165,8 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles = _ENDS_IN_NOT.sub("W", roles)
     beside = _Beside.of(roles)
     roles = roles.replace("G", "g")
-    if _THREATS.search(roles) and not beside.goods:
+    threat = _THREATS.search(roles)
+    if threat and not beside.goods:
         return Said(CLEAR)
     found = []
     behind = 0
@@ -174,7 +179,10 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
                 found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
     if found:
         return max(found, key=lambda one: (not one.doubtful, one.kind, bool(one.keyword)))
-    return Said(NOTHING, not beside.goods and _TALKS.search(roles) is not None)
+    return Said(
+        NOTHING,
+        (threat is not None and "g" not in roles[: threat.end()]) or (not beside.goods and _TALKS.search(roles) is not None),
+    )
 
 
 class _Beside(NamedTuple):
