@@ -97,7 +97,7 @@ class Hearing:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
-        self.learn_names()
+        self.write_names()  # with the reply: who reads it after a kill knows whom it names
         to = self.port_of(port, owner, prefix)
         heard = Heard(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
         heard.keyword = said.keyword

@@ -44,17 +44,17 @@ def understood(deliver: Deliver) -> tuple[str, Reply]:
     """What a person wrote, and what that says. Where it cannot be read as declared, or hardly, another reading counts that refuses, or speaks
     of it; where none is a text, somebody should look: an opt-out is not lost for a coding that a bridge got wrong."""
     said = read_reply(deliver.text)
-    if said.kind != "none" or said.depends:
+    if said.kind != "none":
         return deliver.text, said
     others = [(text, read_reply(text)) for text in deliver.other_readings]
     for text, other in others:
-        if other.kind in ("optout", "review") or other.depends:
+        if other.kind in ("optout", "review") or (other.depends and not said.depends):
             return text, other
         if other.kind == "restore":  # what was not read for certain brings nothing back
             return text, Reply("review", "")
-    if others and deliver.state != "readable":
+    if others and deliver.state != "readable" and not said.depends:
         return others[0]
-    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed") else said
+    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed", "binary") else said
 
 
 def from_port(data: bytes, port: str, now: float) -> list[Entry]:
@@ -260,12 +260,17 @@ class Heard:
             self.kind = "optout" if decided else "reply"
             return None
         held: tuple[OptOut, ...] = ()
-        if doubts.holds and self.text.strip() and found.entries:
-            held = refusals(
-                meant(found, 0, now), self.to, "doubtful", now, int(now) + HOLD_S if doubts.ends else 0, self._word_of
-            )
+        if doubts.holds and self.text.strip():
+            held = self._held(found, now, int(now) + HOLD_S if doubts.ends else 0)
         answered = doubts.text_of(newest.template) if newest is not None else ""
         return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
+
+    def _held(self, found: Reach, now: float, expiry: int) -> tuple[OptOut, ...]:
+        """What is refused until somebody decides: nothing where nobody may be meant, or a command of the carrier's own menus."""
+        nobodys = not (found.entries or self.provider)
+        if found.crowded or (nobodys and self.keyword not in MENU_WORDS):
+            return (OptOut(*ALL_MARKETING, int(now), "doubtful", expiry),)
+        return refusals(meant(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
         if self.doubtful is not None:

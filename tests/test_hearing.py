@@ -522,8 +522,8 @@ GBK, UTF8 = "gb18030", "utf-8"
     [
         (b"TD", 15, "optout"), ("退订".encode(GBK), 15, "optout"), ("退订".encode(GBK), 0, "optout"), ("退订".encode(UTF8), 0, "optout"),
         (b"TD", 4, "optout"), (b"TD", 0xF5, "optout"), (b"TD", 8, "optout"), (b"TD ", 8, "optout"), (b"STOP", 8, "optout"),
-        (b"\x06\x05\x04\x0b\x84\x23\xf0TD", 4, "reply"), ("怎么退订".encode(GBK), 15, "review"), ("谢谢".encode(GBK), 15, "reply"),
-        (b"START", 15, "review"), (b"START", 8, "review"), (b"\xff\xfe\x81", 15, "review"), (b"\x00\x01\x02", 4, "reply"), (b"", 8, "reply"),
+        (b"\x06\x05\x04\x0b\x84\x23\xf0TD", 4, "review"), ("怎么退订".encode(GBK), 15, "review"), ("谢谢".encode(GBK), 15, "reply"),
+        (b"START", 15, "review"), (b"START", 8, "review"), (b"\xff\xfe\x81", 15, "review"), (b"\x00\x01\x02", 4, "review"), (b"", 8, "reply"),
     ],
 )  # fmt: skip
 def test_an_opt_out_is_read_however_a_bridge_declares_its_alphabet(house: House, octets: bytes, coding: int, kind: str) -> None:
@@ -1069,3 +1069,51 @@ def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.R
     row = inbox_of(house).row(key)
     assert (house.kinds(), row.holding) == (["review"], 0), row.first
     assert house.send(JIA, MING, ad("甲店")) == 0
+
+
+# -- wrongly declared alphabets, and ports that nobody owns
+
+
+@pytest.mark.parametrize(
+    ("octets", "coding"),
+    [
+        ("退订".encode("gbk"), 8), ("取消订阅".encode("gbk"), 8), ("拒收".encode(), 8), ("不要再发".encode(), 8), ("TD".encode("utf-16-le"), 8),
+        ("退订".encode("gbk"), 3), ("退订".encode(), 3),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_read_though_another_alphabet_is_declared_that_has_these_octets(
+    house: House, octets: bytes, coding: int
+) -> None:
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, JIA, octets, coding=coding) == 0
+    assert house.refused() == [advertiser("甲店")]
+
+
+@pytest.mark.parametrize("text", ["好的谢谢", "안녕하세요", "Ça va très bien", "㐀㐁", "收到，马上到"])
+def test_a_text_in_the_alphabet_that_is_declared_is_read_as_it_is(house: House, text: str) -> None:
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, JIA, text) == 0
+    assert house.refused() == []
+    assert house.kinds() == ["reply"]
+
+
+class _Undecided:
+    """An inbox in which nothing is decided."""
+
+    def standing(self, text: str, context: object, port: str) -> bool | None:
+        return None
+
+    def enter(self, body: bytes) -> None:
+        return None
+
+
+@pytest.mark.parametrize(("text", "held"), [("退订了吗没", [ALL_MARKETING]), ("QUIT", []), ("N", [])])
+def test_a_doubtful_reply_to_a_port_that_nobody_owns_holds_all_marketing_but_for_commands_of_menus(
+    house: House, text: str, held: list[tuple[str, str]]
+) -> None:
+    house.hearing.inbox = cast("Any", _Undecided())
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, "10086", text) == 0
+    assert house.refused() == held
+    assert house.kinds() == ["review"]
+    assert house.send(YI, MING, ad("乙店")) == (NOT_PERMITTED if held else 0)

@@ -7,6 +7,7 @@ recorded: of own replies only the text counts; of those that another gate took, 
 from __future__ import annotations
 
 import struct
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
 from proxy.desk import answered, consents, doubtful, entries, operated, plain, requested, returned
@@ -40,7 +41,7 @@ class PersonHistory:
         self._events: list[Outgoing | Reply | Ended] = []
         self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
         self._standing: dict[int, str] = {}  # row of a standing "no" → its words
-        self._sent: dict[tuple[int, int], Outgoing] = {}  # by journal and entry
+        self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
 
     def take_all(self, journal: int, records: Iterable[Record]) -> None:
         for record in records:
@@ -88,7 +89,7 @@ class PersonHistory:
             self._sent[key[0], said.entry.id] = sent
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
-                self._events.remove(self._sent.pop(next(iter(self._sent))))
+                self._events.remove(self._sent.popitem(last=False)[1])
         elif said.entry.signature and not sent.signature:  # only this part says whose it is: till then nobody could know
             sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
             self._events.remove(sent)

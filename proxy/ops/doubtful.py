@@ -78,7 +78,7 @@ class _Doubtful:
 
     def _row(self, row: Row, late: float) -> dict[str, Any]:
         """``late``: an open one that came before then is older than a working day."""
-        first = row.first
+        first, held = row.first, row.holder.held
         return {
             "row": f"{row.key:012x}",
             "state": OPEN if row.open else LAPSED,
@@ -86,15 +86,15 @@ class _Doubtful:
             "replies": row.replies,
             "people": row.people,
             "holding": row.holding,
-            "then": "" if not first.held else "pass" if first.held[0].expiry else "refuse",
-            "until": first.time + HOLD_S,
+            "then": "" if not held else "pass" if held[0].expiry else "refuse",
+            "until": row.holder.time + HOLD_S,
             "oldest": first.time,
             "late": first.time < late,
             "to": mask(first.recipient),
             "port": first.port,
             "provider": first.provider,
             "answered": self._answered(first.context, first.answered),
-            "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in first.held],
+            "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in held],
         }
 
     def _answered(self, context: Context, text: str) -> dict[str, Any]:

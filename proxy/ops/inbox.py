@@ -55,6 +55,7 @@ class Row(NamedTuple):
 
     key: int
     first: Doubtful  # the oldest
+    holder: Doubtful  # the oldest that holds marketing; where none does, the first
     replies: int
     people: int
     open: int  # of the replies; the others have lapsed
@@ -102,7 +103,8 @@ class Inbox:
         """Replies nobody has decided about, by row."""
         self._places: dict[int, _Place] = {}
         """The same by reply."""
-        self._people: dict[int, dict[int, None]] = {}
+        self._people: dict[int, list[int]] = {}
+        """By person, oldest first; at most PERSON_MAX each."""
         self._open: list[tuple[int, int]] = []
         """(time in ms, reply), sorted: of those that have not lapsed."""
         self._lapsed: deque[tuple[int, int]] = deque()
@@ -189,8 +191,10 @@ class Inbox:
         found = self._rows.get(key)
         if found is None:
             raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
-        first = unpack_doubtful(self._replies.held[next(iter(found.ids))])
-        return Row(key, first, len(found.ids), len(found.people), found.open, found.holding)
+        first = next(iter(found.ids))
+        holder = next((one for one in found.ids if self._places[one].holds), first)
+        told = [unpack_doubtful(self._replies.held[one]) for one in (first, holder)]
+        return Row(key, told[0], told[1], len(found.ids), len(found.people), found.open, found.holding)
 
     def undecided(self, key: int, most: int) -> list[tuple[int, Doubtful]]:
         """Some replies of a row with their numbers."""
@@ -249,7 +253,7 @@ class Inbox:
         row.ids[number] = None
         row.people[place.recipient] += 1
         row.holding += place.holds
-        self._people.setdefault(place.recipient, {})[number] = None
+        self._people.setdefault(place.recipient, []).append(number)
         if self._is_open(number):
             row.open += 1
             insort(self._open, (time_ms, number))
@@ -257,7 +261,7 @@ class Inbox:
             self._lapsed.append((time_ms, number))
         theirs = self._people[place.recipient]
         if len(theirs) > PERSON_MAX:
-            self._drop(next(iter(theirs)))
+            self._drop(theirs[0])
             self.unlisted += 1
 
     def _leave(self, number: int) -> None:
@@ -269,7 +273,8 @@ class Inbox:
         if self._is_open(number):
             row.open -= 1
             del self._open[bisect_left(self._open, (place.time_ms, number))]
-        del self._places[number], row.ids[number], theirs[number]
+        del self._places[number], row.ids[number]
+        theirs.remove(number)
         row.holding -= place.holds
         row.people[place.recipient] -= 1
         if not row.people[place.recipient]:

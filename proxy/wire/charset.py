@@ -10,6 +10,7 @@ What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "un
 
 from __future__ import annotations
 
+import re
 from codecs import charmap_decode, utf_16_be_decode
 
 READABLE, UNREADABLE, BINARY, COMPRESSED, WAP_PUSH, EMPTY = (
@@ -122,13 +123,21 @@ def _unescape(octets: bytes) -> str:
     return "".join(chars)
 
 
+_ODD = re.compile(r"[\u0080-\u1fff\u3130-\u4dff\ua000-\uf8ff]")
+"""Latin letters with accents, Hangul, rare ideographs, private use: what GBK and UTF-8 look like where another alphabet is declared."""
+
+
 def other_readings(octets: bytes, coding: int) -> list[str]:
-    """What octets may say though their coding does not say so, the likeliest first: of those that cannot be read as declared, in the alphabets
-    that Chinese handsets and bridges write all the same; of UCS-2 that is ASCII to the letter, ASCII. Empty where they can be read, and where
-    no other reading has only what people see."""
-    if KINDS[coding] == UCS_2 and octets and not octets.translate(None, _SEEN_ASCII):
-        return [octets.decode("ascii")]
-    if decode(octets, coding)[1] not in (UNREADABLE, BINARY):
+    """What octets may say though their coding does not say so, the likeliest first: of those that cannot be read as declared, or have
+    characters that Chinese texts do not have, in the alphabets that Chinese handsets and bridges write all the same; of UCS-2 that is ASCII to
+    the letter, ASCII. Empty where no other reading has only what people see."""
+    if KINDS[coding] == UCS_2 and octets:
+        if not octets.translate(None, _SEEN_ASCII):
+            return [octets.decode("ascii")]
+        if not any(octets[1::2]) and not octets[::2].translate(None, _SEEN_ASCII):  # the octets of each character exchanged
+            return [octets[::2].decode("ascii")]
+    declared, state = decode(octets, coding)
+    if state not in (UNREADABLE, BINARY) and not _ODD.search(declared):
         return []
     found = []
     for alphabet in ("utf-8", "gb18030", "utf-16-be"):

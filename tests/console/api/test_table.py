@@ -21,6 +21,7 @@ ELSEWHERE = {
     "serve", "demo", "bench", "console", "sim carrier", "sim provider",  # they are the gate, and what stands beside it
     "backup", "restore", "hash-password", "token", "schema", "settings", "check-settings",  # of files where the gate runs
     "evidence verify", "evidence verifier",  # need no gate
+    "optout audit",  # reads the journal beside the gate, which keeps it running
     "journal erase", "journal hold", "journal key", "journal looked", "journal person", "journal release", "journal roll", "journal seal",
     "provider refusals",  # GET /provider/refusals
 }  # fmt: skip
