@@ -41,14 +41,14 @@ _TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
 
 REFUSING = (
     "退订 退定 退阅 拒收 屏蔽 消订 消接 消短 消推 消此 再收 再接 想收 想接 愿接 愿收 欲收 欲接 望收 望接 绝接 绝收 绝推 用接 必收 "
-    "止接 止收 止推 闭短 闭营 闭推 闭此 停发 要短"
+    "止接 止收 止推 闭短 闭营 闭推 闭此 停发 要短 需短"
 )
 """Pairs of characters of which a notice holds one, or it asks for an answer."""
 ANSWERING = "回复覆"
 """Characters before a keyword of letters and digits."""
 SENDING = "发送辑信入写"
 """Characters before a keyword of letters: 发8元券 is none."""
-LEAVING = "退拒绝消停"
+LEAVING = "退拒绝消停取扰"
 """Characters beside letters (退T, 拒R, T退)."""
 JOINING = "=: "
 """Between a letter and one of them: T=退."""
@@ -77,7 +77,7 @@ _REPLY = one_of(
     "回复 回覆 回个 回 复 覆 答复 发送 发 编辑 编辑短信 编辑内容 编写 输入 短信 发短信 键入 回信 回短信 回复短信 回复字母 回复数字 回复大写 发送短信 发送字母 短信回复 短信发送 短信编辑 回传 编辑回复 写 发个 发条 回一个 回条 传 传送 答 回应"
 )
 _REPLY = rf"(?:{_REPLY}|[戳扣按打点选](?=[^0-9a-z@#*\u3400-\u9fff]{{0,3}}[a-z]))"
-_LETTERS = one_of("字母 数字 大写 代码 关键字 关键词 口令 指令 内容 大写字母 英文 字样 短信 单词 一下 一个 个")
+_LETTERS = one_of("字母 数字 大写 代码 关键字 关键词 口令 指令 内容 大写字母 英文 字样 短信 单词 一下 一个 个 中文 汉字 文字")
 _WORD = rf"[@#*]?(?![0-9]{{6}})(t d|[0-9a-z](?:[#*]?[0-9a-z]){{0,{KEYWORD_MAX - 1}}})(?![0-9a-z]|\.[a-z]|://)"
 _OUT_OF = "(?:[退推褪腿忒煺蜕][订定钉丁汀顶盯叮町锭]|退ding|tui订|tui ?ding|拒shou|ju收|ju ?shou|[据巨距聚]收|拒[手受授])"
 """退订 and 拒收, and what is written for them to pass by word lists."""
@@ -85,7 +85,7 @@ _SAID = (
     "([退推][订定]|拒收|退阅|(?:取消|停止)(?:订阅|接收|推送|短信)?|屏蔽|拒绝(?:接收)?|不要了?|不需要|不想收|不接收|不再接收|不收|勿扰|免打扰|停发|停收|退出|退|停|拒|否)"
     "(?:(?![\u3400-\u9fff])|(?=字|二字|两字|即|可|就|便|来|将|以|至|到|后|给|不再|[退推]订))(?:[^0-9a-z\u3400-\u9fff]?(?:[二两]?个?字样?))?"
 )
-_TO = rf"(?:{_SEP}(?:发送|发|短信)?(?:到|至|给)(?:本号码?|本短信|此号码?|该号码?|本机|平台|我们|{_SEP}[0-9]{{3,21}})|{_SEP}(?:发送|发){_SEP}[0-9]{{5,21}}|{_SEP}(?:回复|回覆|发送|发|回)(?=退订|即可|可|就|来))?"
+_TO = rf"(?:{_SEP}(?:发送|发|短信)?(?:到|至|给)(?:本号码?|本短信|此号码?|该号码?|本机|平台|我们|{_SEP}[0-9]{{3,21}})|{_SEP}(?:回复|发送|发)(?:本号码?|本条?短信|此号码?|{_SEP}[0-9]{{5,21}})|{_SEP}(?:回复|回覆|发送|发|回)(?=退订|即可|可|就|来))?"
 _THINGS = some(
     one_of(
         "接收 收到 收取 接受 收 看到 看 订阅 短信 短信息 短讯 简讯 讯息 信息 消息 推送 推广 推荐 广告 营销 促销 资讯 通知 提醒 服务 优惠 类 此类 该类 本类 这类 以后 再次 再 继续 您 我们 我司 本店 本公司 本公司的 的 商业 商业性 电子 垃圾 "
@@ -93,7 +93,9 @@ _THINGS = some(
     )
 )
 _MESSAGES = "短信 短信息 短讯 简讯 讯息 信息 消息 推送 推广 广告 营销 促销 资讯 宣传 提醒短信 商业短信 电子信息"
-_OURS = one_of("您的 此 该 本 类 这 再 继续 此类 该类 这类 本类 我们的 我们 所有 全部 本店 本行 我行 本司 我司 本公司 本平台 本商城 任何 更多 商业 会员 的 类似 相关 一切 手机 给您 向您")
+_OURS = one_of(
+    "您的 此 该 本 类 这 再 继续 此类 该类 这类 本类 我们的 我们 所有 全部 本店 本行 我行 本司 我司 本公司 本平台 本商城 任何 更多 商业 会员 的 类似 相关 一切 手机 给您 向您 此号 此号码 本号 本号码 关怀 服务 优惠"
+)
 _STRONG = (
     rf"(?:{_OUT_OF}|退阅|拒收|屏蔽|退出(?:订阅|短信|推送|名单|接收)|解除订阅|免打扰|免扰|勿扰|谢绝(?:打扰|推送|接收|来信|推广|推销|短信|营销)|"
     rf"(?:取消|停止|终止|中止|停用|停收|停|关闭|关掉|拒绝|拒|不再|不想要?再?|不愿意?再?|不欲再?|不(?:再)?希望(?:再|继续)?|不需要?再?|无需再?|不要再?|不用再?|不必再?|别再?|勿再?|不肯再?|暂停|放弃|结束|撤销|注销|避免)(?:{_OURS}){{0,3}}"
@@ -104,51 +106,58 @@ _WEAK = (
     f"(?:{_NOT}|"
     + one_of(
         "退 取消 拒绝 拒 停止 终止 停 停收 停发 停用 谢绝 关闭 退出 中止 解除 打扰 骚扰 被打扰 有打扰 嫌烦 嫌吵 嫌扰 觉得烦 太烦 烦 介意 反感 没什么兴趣 不敢兴趣 毫无兴趣 用不上 用不着 看腻 撤订 懒得看 没空看 没时间看 "
-        "拉黑 加入黑名单 黑名单 拒接 拒接收 拒阅 拒看 拒推 拒发 拒扰 取关 取定 移除 移出 删除 拦截 过滤 卸订 断订"
+        "拉黑 加入黑名单 黑名单 拒接 拒接收 拒阅 拒看 拒推 拒发 拒扰 取关 取定 移除 移出 删除 拦截 过滤 卸订 断订 误发 发错 号码有误"
     )
     + "[了的啦吗嘛吧]?)"
 )
 _IF = rf"(?:(?:如果|如若|假如|倘若|若是|如您|如|若|要|想|要是)?{_SEP}(?:您|你)?(?:需要|需|想要|想|欲|要|选择|申请|办理|希望|觉得)?)"
-_GLUE = rf"{_SEP}{some(one_of('请 可 您 则 就 可以 直接 敬请 烦请 麻烦您 麻烦 的话 者 方式 方法 方式为 只需 仅需 需 可直接 用户 的 请您 请直接 时 即 即可 可随时 随时 均可 都可 亦可直接 务必 您可以 您可 只要 只用 你可 人 客户 顾客 会员 微信 收信人 就 欢迎 尽管 请发信 随时可 请用手机 免费 亦可 也可 便 可免费 请及时 请在本条短信'), '[ :：,，。.;；、→>-]')}{_SEP}"
+_GLUE = rf"{_SEP}{some(one_of('请 可 您 则 就 可以 直接 敬请 烦请 麻烦您 麻烦 的话 者 方式 方法 方式为 只需 仅需 需 可直接 用户 的 请您 请直接 时 即 即可 可随时 随时 均可 都可 亦可直接 务必 您可以 您可 只要 只用 你可 人 客户 顾客 会员 微信 收信人 就 欢迎 尽管 请发信 随时可 在此 用本机 用手机 于本短信 在本短信 在本条短信 在本条信息 请用手机 免费 亦可 也可 便 可免费 请及时 请在本条短信'), '[ :：,，。.;；、→>-]')}{_SEP}"
 _SO = rf"{_SEP}{some(one_of('即可 可 以 就可 便可 就 来 进行 表示 可以 则 即 为 就能 能 就会 立即 可随时 将 会 后 免费 您可 直接 完成 办理 随时 申请 自助 可免费 即为 视为 代表 实现 以便 就行 就不 行 马上 自动 我们 我们将 本店 本店将 系统 系统将 帮您 为您 给您 不会 从此 便会 便能'), '[ =:：,，→>-]')}{_SEP}"
 _END = rf"(?={_THINGS}(?:[^0-9a-z\u3400-\u9fff]|$))"
 _OF_NOTICES = r"(?:t|td[a-z0-9#]{0,9}|tb|tt|tx|r|n|q|qx[a-z0-9#]{0,9}|tuiding|jf?|bt|by|stop|unsub)"
-_BESIDE = rf"(?<![0-9a-z/.])[@#*]?({_OF_NOTICES}(?:#[a-z0-9]+)?)(?![0-9a-z])"
+_KINDS = "型区栋座线款"
+"""Characters before a letter that names a thing: 房型T."""
+_USUALLY = "td|tt?|tb|qx|r|n"
+_BESIDE = rf"(?<![{_KINDS}0-9a-z/.])[@#*]?({_OF_NOTICES}(?:#[a-z0-9]+)?)(?![0-9a-z])"
 _SPOKEN_END = r"(?=[^0-9a-z\u3400-\u9fff]|$|即可|就行|就好|就可|吧|哦|哈|谢谢|便可|可以|告知|联系|说一声|我们|本店|不再|【)"
-_UNWILLING = r"(?:不|别|勿|停|拒|烦|扰|嫌|免(?![费单邮税检押息])|谢绝|取消|屏蔽|无需|没[兴需空时]|关闭|腻|够)[^0-9a-z,。;!?【】约单号房票货款费课件诊餐座席程修过领满参去来等]{0,12}"
+_UNWILLING = r"(?:不|别|勿|拒|烦|扰|嫌|免(?![费单邮税检押息])|谢绝|屏蔽|无需|没[兴需空时]|腻|够)[^0-9a-z,。;!?【】约单号房票货款费课件诊餐座席程修过领满参去来等]{0,12}"
 _STRONGLY = (
     rf"{_STRONG}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}(?:或者?(?:致电|拨打|联系|点击|电)[^,。，]{{0,24}})?",
     rf"{_STRONG}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}",
     rf"{_REPLY}{_LETTERS}?{_SEP}{_WORD}(?:{_SEP}[或/]{_SEP}[0-9a-z]{{1,6}})?{_TO}{_SO}{_STRONG}",
     rf"{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}{_SO}{_STRONG}",
     rf"{_BESIDE}[ =:：\-”\"')）】/]{{0,2}}{_SO}{_STRONG}{_END}",
-    rf"(?:{_OUT_OF}|拒收|退阅|屏蔽)(?:{_LETTERS}|码|暗号|方式)?{_SEP}(?:{_BESIDE}|(?<=/)({_OF_NOTICES})(?![0-9a-z./])){_TO}",
+    rf"{_STRONG}{_THINGS}(?:{_LETTERS}|码|暗号|方式)?{_SEP}(?:{_BESIDE}|(?<=/)({_OF_NOTICES})(?![0-9a-z./])){_TO}",
     rf"(?<![\u3400-\u9fff])(?:回复|回){_SEP}(t)(?![0-9a-z])(?=[^0-9a-z\u3400-\u9fff]*$)",
-    rf"(?:回复|回){_SEP}([退推][订定]|拒收)(?:即可|可|以)?(?:取消|退出|$|(?![\u3400-\u9fff0-9a-z]))",
+    rf"(?:回复|回|回个|回传|发送|编辑|输入){_LETTERS}?{_SEP}([退推][订定]|拒收){_SEP}{_TO}(?:即可|可|以)?(?:取消|退出|$|(?![\u3400-\u9fff0-9a-z]))",
 )
 _WEAKLY = (
     rf"{_REPLY}{_LETTERS}?{_SEP}(td[a-z0-9#]{{0,9}})(?![0-9a-z]){_TO}(?=[^0-9a-z\u3400-\u9fff]*(?:$|【))",
     rf"{_WEAK}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}(?![1-9](?![0-9a-z])){_WORD}{_TO}{_SPOKEN_END}",
     rf"{_WEAK}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}",
-    rf"{_UNWILLING}{_SEP}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}(td?|tt|tuiding|qx|unsub|stop){_TO}(?![0-9a-z]){_SPOKEN_END}",
+    rf"{_UNWILLING}{_SEP}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}(td?|tt|tuiding|unsub|stop){_TO}(?![0-9a-z]){_SPOKEN_END}",
     rf"{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}{_SO}{_WEAK}{_END}",
     rf"{_REPLY}{_LETTERS}?{_SEP}{_SAID}{_TO}{_SO}{_WEAK}{_END}",
-    rf"{_BESIDE}[ =:：/]?(?:退|拒|停){_END}",
-    rf"(?:退|拒|谢绝|拒绝|拒接|取消|停)[ =:：/]?(?:{_BESIDE}|(?<=/)({_OF_NOTICES})(?![0-9a-z./]))(?![\u3400-\u9fff])",
+    rf"(?<![{_KINDS}0-9a-z/.])({_USUALLY})[ =:：/\-]?{_WEAK}{_END}",
+    rf"{_WEAK}[ =:：/\-]{{0,2}}(?:{_BESIDE}|(?<=/)({_OF_NOTICES})(?![0-9a-z./]))(?![\u3400-\u9fff])",
 )
 _LINK = r"(?:(?:https?://)?[a-z0-9][a-z0-9.@_-]*\.[a-z]{2,10}(?:/[!-~]*)?|(?<![0-9])(?:\+?[0-9][0-9 -]{3,14}[0-9](?:转[0-9]+)?)(?![0-9]))"
 _AT = one_of(
     "点击 点 点开 戳 访问 登录 登陆 进入 打开 联系 拨打 致电 电 打 来电 回电 详见 扫码 浏览 通过 链接 链接取消 网址 热线 电话 客服 客服电话 请电 电联 联系客服 拨打客服 拨打客服电话 拨打电话 拨 前往 至 到 在 上 官网 退订链接 致电客服 "
-    "致电客服热线 咨询 客服热线 专线 呼叫 下方 以下 链接退订 门店 本店 店长 店员 前台 您的 我们 在线 邮件 发邮件 电邮 发送邮件 邮箱 短链 此链接 告知 通知 详询 服务热线 去电 客户服务热线 客户服务 按此 按 点此 此处 这里 复制链接"
+    "致电客服热线 咨询 客服热线 专线 呼叫 下方 以下 链接退订 门店 本店 店长 店员 前台 您的 我们 在线 邮件 发邮件 电邮 发送邮件 邮箱 短链 此链接 告知 通知 详询 服务热线 去电 客户服务热线 客户服务 按此 按 点此 此处 这里 复制链接 见 入口 地址 通道 tel 洽 请洽 whatsapp 客户服务中心 客服中心 联络 登入 电邮 电邮至"
 )
-_PERSON = one_of("客服 在线客服 人工客服 客户经理 店长 店员 导购 门店 理财经理 工作人员 管家 顾问 营业厅 柜台 群主 我们 我 本店")
-_PLACE = one_of("公众号 小程序 app 设置 个人中心 我的 官网 客户端 微信 会员中心 账户设置 消息设置 通知设置 手机银行 网银 网上银行 掌银 手机营业厅 网站 网点 消息管理 会员服务 营业厅 二维码 扫码")
-_INTO = "(?:进入|登录|登陆|打开|在|至|到|前往|通过|关注|联系|去|上|点击|于|使用|访问|移步|见|加|扫|请)"
+_PERSON = one_of(
+    "客服 在线客服 人工客服 客户经理 店长 店员 导购 门店 理财经理 工作人员 管家 顾问 营业厅 柜台 群主 管理员 专员 门市 前台 我们 我 本店"
+)
+_PLACE = one_of(
+    "公众号 小程序 app 设置 个人中心 我的 官网 客户端 微信 会员中心 账户设置 消息设置 通知设置 手机银行 网银 网上银行 掌银 手机营业厅 网站 网点 消息管理 会员服务 营业厅 二维码 扫码"
+)
+_INTO = "(?:进入|登录|登陆|登入|打开|在|至|到|前往|通过|关注|联系|去|上|点击|于|使用|访问|移步|见|加|扫|请)"
 _OFF = rf"(?:{_OUT_OF}(?:短信|信息|消息|此类|推送|营销|广告|服务)?|拒收|(?:关闭|取消|停止|屏蔽|停用|关掉)(?:{_OURS}|营销|推广|通知|接收|广告){{0,3}}{one_of(_MESSAGES, '订阅 接收 提醒')})(?!费)"
 _KEYLESS = (
     rf"{_STRONG}{_THINGS}{_GLUE}(?:{_AT}|{_SEP}){{0,4}}{_SEP}{_LINK}",
     rf"(?:{_AT}{_LETTERS}?{_SEP}){{1,2}}{_LINK}{_SO}{_STRONG}{_END}",
-    rf"{_STRONG}{_THINGS}{_GLUE}(?:联系|咨询|告知|告诉|致电|找|私信|通知|询问|拨打|加)[^。!,]{{0,6}}?{_PERSON}",
+    rf"{_STRONG}{_THINGS}{_GLUE}(?:联系|联络|洽|与|和|跟|到|咨询|告知|告诉|致电|找|私信|通知|询问|拨打|加)[^。!,]{{0,6}}?{_PERSON}",
     rf"{_STRONG}{_THINGS}{_GLUE}{_INTO}[^。!]{{0,16}}?{_PLACE}",
     rf"{_INTO}[^。!]{{0,16}}?{_PLACE}[^。!]{{0,20}}?{_SO}{_OFF}",
 )
@@ -160,11 +169,13 @@ _CHINESE = [
 _BOOKED = "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|快件|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送|课程"
 _OF_BOOKINGS = re.compile(
     rf"(?:您|你|已|成功|本次|此次)(?!好)[^,。;!【】0-9a-z]{{0,6}}(?:{_BOOKED})|(?:预约|预订|预定|挂号|报名|下单|订座|订餐)(?:已?成功|了|于|时间|已)|(?:{_BOOKED})(?:已|将于|提醒|取消|退订|拒收|改期)|"
-    "复诊|就诊|挂号|取件|派送|签收|非本人|本次交易|到店时间"
+    "复诊|就诊|挂号|取件|派送|派件|签收|非本人|本次交易|到店时间"
 )
 """What is said to somebody who booked, ordered, or is to receive something; an advertisement may speak of hotels and visits, too."""
-_GOODS = "客房|房间|酒店|[机车门船]票|订单|课程|套餐|流量包|业务|彩铃|快递|包裹|快件|杂志|报纸|报刊"
-_REFUSES_GOODS = re.compile(rf"(?:{_GOODS})[^ ,。;!0-9a-z]{{0,4}}(?:退订|拒收)|(?:退订|拒收|取消)(?:的|此|该|本|这个?)?(?:{_GOODS}|政策|须知|规则|成功|会员(?!短信))")
+_GOODS = "客房|房间|酒店|[机车门船]票|订单|课程|套餐|流量包|业务|彩铃|快递|包裹|快件|线路|旅行团|杂志|报纸|报刊"
+_REFUSES_GOODS = re.compile(
+    rf"(?:{_GOODS})[^ ,。;!0-9a-z]{{0,4}}(?:退订|拒收)|(?:退订|拒收|取消)(?:的|此|该|本|这个?)?(?:{_GOODS}|政策|须知|规则|成功|会员(?!短信))"
+)
 _OF_MESSAGES = re.compile(f"(?:{'|'.join(_MESSAGES.split())})")
 
 # --- notices in English
@@ -176,7 +187,7 @@ _BOOKED_IN_ENGLISH = re.compile(r"(?<![a-z])(?:confirm|appointment|booking|reser
 _ENGLISH = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:reply|rply|text|txt|send|sms|type|respond(?: with)?|answer)(?: with| back)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})['\"”]?(?:\s+to\s+[0-9]{{3,21}})?[\s,;]+(?:to|2|for|if you want to)\s+{_OUT}",
+        rf"(?:reply|rply|text|txt|send|sms|type|respond(?: with)?|answer)(?: with| back)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})['\"”]?(?:\s+to\s+[0-9]{{3,21}})?[\s,;]+(?:to|2|for|if you(?: want to| wish to)?)\s+(?:{_OUT}|no more|no longer|reject|refuse)",
         rf"(?:{_OUT}|not interested|no more)(?: from)?(?: receiving)?(?: (?:these|this|our|all|sms|messages?|msgs?|texts?|ads?|alerts?|marketing|promotions?|list))*[\s:,;?.=-]+(?:please\s+)?(?:just\s+)?(?:reply|text|txt|send|sms|type)(?: with)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})(?![a-z])",
         rf"(?<![a-z])(stop|td|t|tt|n|unsub|qx)\s*(?:=|to|2|for|:)\s*{_OUT}",
         r"(?<![a-z])(stop|tt|td|t|n|r) unsub\w*(?![a-z])",
@@ -241,7 +252,10 @@ def english_notice(squeezed: str) -> Notice:
         for match in pattern.finditer(squeezed):
             if best is None or match.end() > best.end():
                 best = match
-    if best is None or (_BOOKED_IN_ENGLISH.search(squeezed) and (best[1] in ("y", "n", "c", "1", "2", "r") or not re.search("unsub|opt|stop|receiv|quit|remov", best[0]))):
+    if best is None or (
+        _BOOKED_IN_ENGLISH.search(squeezed)
+        and (best[1] in ("y", "n", "c", "1", "2", "r") or not re.search("unsub|opt|stop|receiv|quit|remov", best[0]))
+    ):
         return NO_NOTICE
     return _noticed(best, squeezed, True)
 
