@@ -4,7 +4,10 @@ In: a text in its normal form (folded and squeezed: text.py). Out: the opt-out n
 whether the text wants an answer that is no refusal. Never: what a reply means (optout.py), whether a notice is due (the rules).
 
     before   退订回T, 如不需要请回T, 取消请回复QX       a link, a number   拒收请点击 t.cn/x, 退订请致电 400…: no keyword
-    after    回T退订, 编辑TD发送至106…退订, 回T退       beside             TD退订, 退订T
+    after    回T退订, 编辑TD发送至106…退订, 回T退       beside             TD退订, 退订T, 拒R
+    a word   不想收请回“取消”, 回复停止即可停止接收     a person, a place  退订请联系客户经理, 在APP的设置中关闭短信: no keyword
+
+"Strong" patterns name the refusal of messages; "weak" ones a refusal alone (取消, 不需要), which a booking or a delivery may have, too.
 
 Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_GATE``), and the
 twin finds these places by itself.
@@ -101,11 +104,13 @@ _OURS = one_of(
     "您的 此 该 本 类 这 再 继续 此类 该类 这类 本类 我们的 我们 所有 全部 本店 本行 我行 本司 我司 本公司 本平台 本商城 任何 更多 商业 会员 的 类似 相关 一切 手机 给您 向您 此号 此号码 本号 本号码 关怀 服务 优惠",
     *_TRADES[3:-1].split("|"),
 )
+# 退订; or a verb of refusing, whose messages, messages
 _STRONG = (
     rf"(?:{_OUT_OF}|退阅|拒收|屏蔽|退出(?:订阅|短信|推送|名单|接收)|解除订阅|免打扰|免扰|勿扰|谢绝(?:打扰|推送|接收|来信|推广|推销|短信|营销)|"
     rf"(?:取消|停止|终止|中止|停用|停收|停|关闭|关掉|拒绝|拒|不再|不想要?再?|不愿意?再?|不欲再?|不(?:再)?希望(?:再|继续)?|不需要?再?|无需再?|不要再?|不用再?|不必再?|别再?|勿再?|不肯再?|暂停|放弃|结束|撤销|注销|避免)(?:{_OURS}){{0,3}}"
     rf"{one_of(_MESSAGES, '接收 收到 收取 接受 接获 收 看到 订阅 打扰 骚扰 关注 发送短信 发送信息 发短信 发信息 被打扰 收信 短信服务 信息服务 发送 下发 接收短信')}(?!费)|停发|停推|不再打扰|取订)"
 )
+# words that stand behind a 不: 不想, 没兴趣, 无需再收
 _NOT = r"(?:[不没无毋勿别莫](?:再|想|愿意?|要|欲|需求|需要?|须|必|用|肯|希望|打算|喜欢|爱|感|兴趣|接受|同意|考虑|关注|关心|了解|订阅?|收到?|看到?|阅|发送?|推送?|打扰|骚扰|意向?|意愿|便|被|有|需求|接收|接){1,5}+)"
 _WEAK = (
     f"(?:{_NOT}|"
@@ -115,7 +120,6 @@ _WEAK = (
     )
     + "[了的啦吗嘛吧]?)"
 )
-_IF = rf"(?:(?:如果|如若|假如|倘若|若是|如您|如|若|要|想|要是)?{_SEP}(?:您|你)?(?:需要|需|想要|想|欲|要|选择|申请|办理|希望|觉得)?)"
 _GLUE = rf"{_SEP}{some(one_of('请 可 您 则 就 可以 直接 敬请 烦请 麻烦您 麻烦 的话 者 方式 方法 方式为 只需 仅需 需 可直接 用户 的 请您 请直接 时 即 即可 可随时 随时 均可 都可 亦可直接 务必 您可以 您可 只要 只用 你可 人 客户 顾客 会员 微信 收信人 就 欢迎 尽管 请发信 随时可 在此 用本机 用手机 于本短信 在本短信 在本条短信 在本条信息 请用手机 免费 亦可 也可 便 可免费 请及时 请在本条短信'), '[ :：,，。.;；、→>-]')}{_SEP}"
 _SO = rf"{_SEP}{some(one_of('即可 可 以 就可 便可 就 来 进行 表示 可以 则 即 为 就能 能 就会 立即 可随时 将 会 后 免费 您可 直接 完成 办理 随时 申请 自助 可免费 即为 视为 代表 实现 以便 就行 就不 行 马上 自动 我们 我们将 本店 本店将 系统 系统将 帮您 为您 给您 不会 从此 便会 便能'), '[ =:：,，→>-]')}{_SEP}"
 _END = rf"(?={_THINGS}(?:[^0-9a-z\u3400-\u9fff]|$))"
@@ -125,6 +129,7 @@ _KINDS = "型区栋座线款"
 _USUALLY = "td|tt?|tb|qx|r|n"
 _BESIDE = rf"(?<![{_KINDS}0-9a-z/.])[@#*]?({_OF_NOTICES}(?:#[a-z0-9]+)?)(?![0-9a-z])"
 _SPOKEN_END = r"(?=[^0-9a-z\u3400-\u9fff]|$|即可|就行|就好|就可|吧|哦|哈|谢谢|便可|可以|告知|联系|说一声|我们|本店|不再|【)"
+# any unwillingness in a few characters, before a keyword that stands for nothing else
 _UNWILLING = r"(?:不|别|勿|拒|烦|扰|嫌|免(?![费单邮税检押息])|谢绝|屏蔽|无需|没[兴需空时]|腻|够)[^0-9a-z,。;!?【】约单号房票货款费课件诊餐座席程修过领满参去来等]{0,12}"
 _STRONGLY = (
     rf"{_STRONG}{_THINGS}{_GLUE}{_REPLY}{_LETTERS}?{_SEP}{_WORD}{_TO}(?:或者?(?:致电|拨打|联系|点击|电)[^,。，]{{0,24}})?",
@@ -171,9 +176,9 @@ _CHINESE = [
     *((re.compile(pattern), False) for pattern in _WEAKLY),
     *((re.compile(pattern), False) for pattern in _KEYLESS),
 ]
-_BOOKED = "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|快件|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送|课程"
+_BOOKED = "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|快件|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送"
 _OF_BOOKINGS = re.compile(
-    rf"(?:您|你|已|成功|本次|此次)(?!好)[^,。;!【】0-9a-z]{{0,6}}(?:{_BOOKED})|(?:预约|预订|预定|挂号|报名|下单|订座|订餐)(?:已?成功|了|于|时间|已)|(?:{_BOOKED})(?:已|将于|提醒|取消|退订|拒收|改期)|"
+    rf"(?:(?<![为给让送带祝])[您你](?!好)[^,。;!【】0-9a-z]{{0,6}}|(?:已|成功|本次|此次)[^,。;!【】0-9a-z]{{0,2}})(?:{_BOOKED})|(?:预约|预订|预定|挂号|报名|下单|订座|订餐)(?:已?成功|了|于|时间|已)|(?:{_BOOKED})(?:已|将于|提醒|取消|退订|拒收|改期)|"
     "复诊|就诊|挂号|取件|派送|派件|签收|非本人|本次交易|到店时间"
 )
 """What is said to somebody who booked, ordered, or is to receive something; an advertisement may speak of hotels and visits, too."""
