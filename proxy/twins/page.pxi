@@ -97,7 +97,7 @@ cdef int _learn_to_read() except -1:
         one = chr(code)
         _sort[code] = (
             (MARK if _mark[code] else 0) | (CHINESE if 0x3400 <= code <= 0x9FFF else 0) | (DIGIT if "0" <= one <= "9" else 0)
-            | (DOT if one == "." else 0) | (REFUSES if _written[code] & (PAIR | ANSWERS | SENDS | BACK) else 0) | (BRACKET if one == "【" else 0)
+            | (DOT if one == "." else 0) | (REFUSES if _written[code] & (PAIR | ANSWERS | SENDS | LEAVES) else 0) | (BRACKET if one == "【" else 0)
             | (COLON if one == ":" else 0)
         )
     for code in range(256):

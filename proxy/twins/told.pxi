@@ -43,18 +43,19 @@ cdef enum:
     LETTER = 16
     NUMBER = 32
     SIGN = 64
-    BACK = 128  # 退
-    PAIRS_MOST = 32
+    LEAVES = 128
+    PAIRS_MOST = 48
 
 cdef octet[65536] _written  # what a character is in a notice
 cdef unsigned short[PAIRS_MOST][2] _refusing
+cdef int _pairs = 0
 
 
 cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t gate, object whole):
     """``gate``: the first place that may belong to a notice, -1 where there is none."""
     cdef Py_ssize_t first, last = gate, tail = size - _tail_known
     if gate < 0:
-        return _english_notice(whole) if "to " in whole or "unsub" in whole else _no_notice
+        return _english_notice(whole) if "unsub" in whole or "to " in whole or "op" in whole or "reply" in whole else _no_notice
     if gate < tail:
         last = _gate_from(text, tail, size)
     if last >= 0:
@@ -86,25 +87,37 @@ cdef Py_ssize_t _begins(const unsigned short *text, Py_ssize_t gate) noexcept:
 
 cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
     """The first place from there on that may belong to a notice, -1 where there is none."""
-    cdef int sort, place
+    cdef int sort, place, word
     cdef Py_ssize_t behind
     while at < size:
         sort = _written[text[at]]
-        if sort & (PAIR | ANSWERS | SENDS | BACK):
+        if sort & (PAIR | ANSWERS | SENDS | LEAVES):
             if sort & PAIR and at + 1 < size:
-                for place in range(PAIRS_MOST):
+                for place in range(_pairs):
                     if _refusing[place][0] == text[at] and _refusing[place][1] == text[at + 1]:
                         return at
-            if sort & BACK and at and _written[text[at - 1]] & (LETTER | NUMBER):
-                return at
-            if sort & (ANSWERS | SENDS | BACK):
+            if sort & LEAVES and at:
+                if _written[text[at - 1]] & (LETTER | NUMBER):
+                    return at
+                if at > 1 and (text[at - 1] == c"=" or text[at - 1] == c":" or text[at - 1] == c" ") and _written[text[at - 2]] & LETTER:
+                    return at
+            if sort & (ANSWERS | SENDS | LEAVES):
                 behind = at + 1
                 while behind < size and behind < at + 4 and not _written[text[behind]] & (LETTER | NUMBER | SIGN) and not _sort[text[behind]] & CHINESE:
                     behind += 1
-                if behind < size and _written[text[behind]] & (LETTER | SIGN | (0 if sort & SENDS else NUMBER)):
-                    return at
+                if behind < size:
+                    word = _written[text[behind]]
+                    if word & (LETTER | SIGN | (0 if sort & SENDS else NUMBER)):
+                        return at
+                    if sort & ANSWERS and word & OPENS and not word & (ANSWERS | SENDS) and not _parts(text[at + 1]):
+                        return at
         at += 1
     return -1
+
+
+cdef inline bint _parts(unsigned short one) noexcept:
+    """Whether a mark parts sentences (notices.py, SENTENCE_MARKS)."""
+    return one == c"," or one == 0x3002 or one == c";" or one == c"!"
 
 
 cdef bint _may_ask(const unsigned short *text, Py_ssize_t size, str keyword, str whole) except -1:
@@ -138,16 +151,18 @@ cdef bint _may_ask(const unsigned short *text, Py_ssize_t size, str keyword, str
 
 
 cdef int _learn_notices(notices) except -1:
+    global _pairs
     cdef int code, place = 0
     for code in range(65536):
         one = chr(code)
         _written[code] = (
             (ANSWERS if one in notices.ANSWERING else 0) | (SENDS if one in notices.SENDING else 0)
             | (OPENS if one in notices.OPENING else 0) | (LETTER if "a" <= one <= "z" else 0)
-            | (NUMBER if "0" <= one <= "9" else 0) | (SIGN if one in "@#*" else 0) | (BACK if one == "退" else 0)
+            | (NUMBER if "0" <= one <= "9" else 0) | (SIGN if one in "@#*" else 0) | (LEAVES if one in notices.LEAVING else 0)
         )
     for pair in notices.REFUSING.split():
         _refusing[place][0], _refusing[place][1] = ord(pair[0]), ord(pair[1])
         _written[ord(pair[0])] |= PAIR
         place += 1
+    _pairs = place
     return 0
