@@ -180,12 +180,14 @@ def count_allowed(tally, list transits):
 
 
 def count_advertised(tally, list accepted):
+    # eight prefixes with keywords are added up before the table is asked: a turn has few
     cdef TransitFields *fields
     cdef MessageFields *message
     cdef FactsFields *facts
-    cdef SenderFields *sender
-    cdef slot last_facts = NULL, last_sender = NULL
-    cdef Py_ssize_t many = 0
+    cdef slot prefix, keyword
+    cdef slot[8] prefixes, keywords
+    cdef Py_ssize_t[8] many
+    cdef Py_ssize_t held = 0, place
     if _transit_type is NULL:
         _learn_fields()
     advertised = tally.advertised
@@ -206,14 +208,25 @@ def count_advertised(tally, list accepted):
             continue
         if fields.long is not <PyObject *>None and (<object>fields.long).last.get(1) is not <object>fields:
             continue
-        sender = <SenderFields *>message.sender
-        if <slot>facts is not last_facts or <slot>sender is not last_sender:  # one after another is alike
-            if many:
-                advertised[<object>(<SenderFields *>last_sender).prefix, <object>(<FactsFields *>last_facts).keyword] += many
-            last_facts, last_sender, many = <slot>facts, <slot>sender, 0
-        many += 1
-    if many:
-        advertised[<object>(<SenderFields *>last_sender).prefix, <object>(<FactsFields *>last_facts).keyword] += many
+        prefix, keyword = (<SenderFields *>message.sender).prefix, facts.keyword
+        for place in range(held):
+            if prefixes[place] is prefix and keywords[place] is keyword:
+                many[place] += 1
+                break
+        else:
+            if held == 8:
+                _add_advertised(advertised, prefixes, keywords, many, held)
+                held = 0
+            prefixes[held], keywords[held], many[held] = prefix, keyword, 1
+            held += 1
+    _add_advertised(advertised, prefixes, keywords, many, held)
+
+
+cdef int _add_advertised(object advertised, slot *prefixes, slot *keywords, Py_ssize_t *many, Py_ssize_t held) except -1:
+    cdef Py_ssize_t place
+    for place in range(held):
+        advertised[<object>prefixes[place], <object>keywords[place]] += many[place]
+    return 0
 
 
 cdef array _no_seconds = array("d")
