@@ -185,7 +185,7 @@ def test_an_advertisement_of_unknown_outcome_is_meant_and_so_is_the_one_before(t
         elif how == "link lost":
             carrier.drop()
             assert answer() == RSYSERR
-            until(lambda: carrier.peers, "the link is up again")
+            until(lambda: town.statuses(town.person(), Ad("青禾")) == [0], "the link is up again")
         elif how != "in flight":
             assert answer() == RSYSERR
         if how == "answered late":
