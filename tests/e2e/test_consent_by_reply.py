@@ -16,7 +16,7 @@ import pytest
 
 from proxy.ops.guard import hash_token
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import SHANGHAI, provider, run
+from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import BIND_TRANSMITTER, SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.test_consent import House
@@ -69,10 +69,8 @@ class Asking(House):
         return list(self.said("show", "--to", person)["consents"])
 
 
-def gate_at(folder: Path, at: Carrier, **more: Any) -> Asking:
-    jia = provider("jia", PORT, category="marketing", binds=8)
-    made = Asking(folder, at.port, [jia], people=PEOPLE, **more)
-    made.carrier = at
+def register(made: Gate) -> None:
+    """Rules that want consent, and a request that is registered."""
     made.write_rules(RULES)
     registries = made.rules / "registries"
     registries.mkdir()
@@ -81,6 +79,13 @@ def gate_at(folder: Path, at: Carrier, **more: Any) -> Asking:
         "template,signature,provider,category,subcategory,text\n"
         f"ask,甲店,,notice,consent-request,{ASK}\nask-long,甲店,,notice,consent-request,{ASK_AT_LENGTH}\n"
     )
+
+
+def gate_at(folder: Path, at: Carrier, **more: Any) -> Asking:
+    jia = provider("jia", PORT, category="marketing", binds=8)
+    made = Asking(folder, at.port, [jia], people=PEOPLE, **more)
+    made.carrier = at
+    register(made)
     return made
 
 
