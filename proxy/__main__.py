@@ -186,6 +186,8 @@ def check(
     for doubt in report.warnings:
         warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
+    if report.unknown_region:
+        say(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))
     counted = f"{report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}"
     say(f"{rules}: {in_language(counted, language)}")
     raise typer.Exit(1 if report.problems else 0)

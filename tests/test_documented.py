@@ -216,7 +216,9 @@ def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule
     for text in texts:
         (rules / "x.yaml").write_text(text, encoding="utf-8")
         report = check(rules, now=moments.moment("2026-11-25")[0])
-        assert (report.problems, report.warnings) == ([], []), text
+        # a recipe stands beside the shipped rules, and with them unknown-region-marketing
+        warnings = [doubt for doubt in report.warnings if "their region is unknown" not in doubt.text]
+        assert (report.problems, warnings) == ([], []), text
         assert report.rules >= 1
         assert report.tests >= 1
     (rules / "x.yaml").unlink()

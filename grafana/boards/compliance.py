@@ -258,8 +258,15 @@ def _optouts(say: Tongue) -> Iterator[Panel]:
 def _region(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("未知归属地占比", "Share of unknown region"),
-        say("按省份的规则看不到这些人；占比上升说明号段表过旧。", "Rules on provinces do not see these people; a growing share means that the table of segments is old."),
-        [query(f"max by (provider) (provider:gate106_unknown_region:ratio_rate1h{{{SENT}}})", "{{provider}}")],
+        say("号段表中查不到省份的短信占比（近 1 小时），以及其中因此被拒的营销占全部营销的比例；占比上升说明号段表过旧，见 gate106 check。", "Messages to numbers that no table knows (last hour), and the share of all marketing that is refused for it (reason region-unknown); a growing share means that the table of segments is old (gate106 check)."),
+        [
+            query(f"max by (provider) (provider:gate106_unknown_region:ratio_rate1h{{{SENT}}})", "{{provider}}"),
+            query(
+                f'sum(rate(gate106_submits_total{{{SENT},category="marketing",reason="region-unknown"}}[1h]))'
+                f' / sum(rate(gate106_submits_total{{{SENT},category="marketing"}}[1h]))',
+                say("营销被拒", "marketing refused"),
+            ),
+        ],
         unit="percentunit", span=12, height=7, steps=((None, GREEN), (0.05, RED)),
     )  # fmt: skip
     yield bars(

@@ -63,6 +63,8 @@ REPEAT_MAX = 1_000
 @dataclass
 class Report:
     problems: list[Problem]
+    unknown_region: float | None = None
+    """The share, from 0 to 1, of the segments in use whose province the table does not know; None if the folder does not load."""
     rules: int = 0
     tests: int = 0
     warnings: list[Problem] = field(default_factory=list)
@@ -74,6 +76,7 @@ class Report:
         return {
             "rules": self.rules,
             "tests": self.tests,
+            "unknown_region": None if self.unknown_region is None else round(self.unknown_region, 4),
             "problems": [problem._asdict() for problem in self.problems],
             "warnings": [doubt._asdict() for doubt in self.warnings],
         }
@@ -94,7 +97,7 @@ def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | N
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
     warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
-    report = Report(problems, len(rules.rules), len(loaded.tests), warnings)
+    report = Report(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()

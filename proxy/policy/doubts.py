@@ -1,5 +1,5 @@
 """Doubts: what of a rule set may be meant and should be looked at: a rule without a test, days that are over, a list that changes nothing, a
-consent request that nobody can answer.
+consent request that nobody can answer, a region ban that unknown regions pass.
 
 In: a rule set; rule tests; where lists are declared; the time, if it matters. Out: Problems with file, line and what to do. Never: a folder
 that fails for them.
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from . import moments
-from .condition import All, Not, Person, Test, Tree, leaves
+from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, leaves
 from .consent_reply import declared_words
 from .lint import RULES_MAX, of_rule
+from .plan import Rule
 from .problem import Problem, RuleFault
+from .regions import UNKNOWN
 from .ruleset import RuleSet
 from .source import Node
 
@@ -28,7 +30,7 @@ def doubts(
     """What may be meant and should be looked at. ``lists``: where each list of numbers is declared; ``folder``: the name of
     the rules' folder."""
     tested = set(_wanted(test for _, test in tests))
-    found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder)]
+    found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder), *_bans_without_unknown(rules, now)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
         found.append(
@@ -58,6 +60,33 @@ def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterato
         if name not in named and not (rules.lists[name].scope and suppresses):
             why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"
             yield Problem(file, line, f"lists: '{name}' changes nothing: {why}")
+
+
+def _bans_without_unknown(rules: RuleSet, now: float | None) -> Iterator[Problem]:
+    """Region bans that numbers of unknown region pass, because no enforced rule refuses those."""
+    named: list[tuple[Rule, frozenset[str]]] = [
+        (rule, leaf.values)
+        for rule in rules.rules
+        if rule.mode == "enforce" and not rule.exempt and (now is None or _ever(rule.when, now))
+        for leaf in _found(rule.when)
+        if isinstance(leaf, OneOf) and leaf.field == "province"
+    ]
+    if any(UNKNOWN in provinces for _, provinces in named):
+        return
+    for rule, _ in named:
+        share = f"{100 * rules.regions.unknown_share:.1f} %"
+        yield of_rule(
+            rule, f"lets {share} of numbers pass, for their region is unknown (enforce a rule with province: unknown beside it)"
+        )
+
+
+def _found(tree: Tree) -> Iterator[Leaf]:
+    """The leaves that must or may hold for a rule to apply: all but those under ``not``."""
+    if isinstance(tree, (All, AnyOf)):
+        for part in tree.parts:
+            yield from _found(part)
+    elif not isinstance(tree, Not):
+        yield tree
 
 
 def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:

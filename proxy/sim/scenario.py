@@ -46,6 +46,7 @@ ALL_PROVINCES_FROM_S = 20.0
 
 EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
+    "region-unknown": "numbers no table knows",
     "port-scope": "a port of 江苏 writes elsewhere",
     "recipient-cap": "a fourth advertisement a day",
     "category-cap": "a second loan of the week",
@@ -85,11 +86,6 @@ NOT_STAGED: dict[str, str] = {
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
 """... these, which only a fault of the house or another command gives."""
-
-SHADOWS: dict[str, str] = {
-    "unknown-region-marketing": "numbers no table knows",
-}
-"""Rules of the shipped set that only watch, and what makes each of them object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,8 +345,8 @@ class _Stage:
         yield Step(at + 3.2, port, first.destination, renamed.encode("utf-16-be"), "renamed-sender")
 
     def _watched(self, at: float, port: str) -> Iterator[Step]:
-        """What shadow rules object to, which goes out all the same; and texts that lack something, or have what is not theirs."""
-        yield self._step(at, port, Category.MARKETING, province="unknown", why="unknown-region-marketing")
+        """Numbers no table knows, and texts that lack something, or have what is not theirs."""
+        yield self._step(at, port, Category.MARKETING, province="unknown", why="region-unknown")
         text = self._short(Category.MARKETING)
         for place, (why, cut) in enumerate(
             (

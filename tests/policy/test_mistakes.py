@@ -214,12 +214,38 @@ def test_a_warning_has_its_line_and_is_no_failure(write: Write) -> None:
     assert found.stdout.endswith("1 rules, 0 tests, 0 problems, 1 warnings\n")
 
 
+BAN = """rules:
+- {id: ban, say: x, when: {category: marketing, province: 北京}, then: reject, reason: region-ban}
+- {id: unknown, say: y, when: {category: marketing, province: unknown}, then: reject, reason: region-unknown, mode: MODE}
+"""
+
+
+@pytest.mark.parametrize("mode", ["shadow", "off"])
+def test_a_region_ban_that_numbers_of_unknown_region_pass_is_a_warning_with_their_share(write: Write, mode: str) -> None:
+    warned = "rules/x.yaml:2: warning: rule 'ban' lets 3.4 % of numbers pass, for their region is unknown"
+    found = CliRunner().invoke(app, ["check", str(write(BAN.replace("MODE", mode)))])
+    assert warned in found.stderr
+    assert "the region of 3.4 % of numbers in use is unknown\n" in found.stdout
+    enforced = CliRunner().invoke(app, ["check", str(write(BAN.replace("MODE", "enforce")))])
+    assert "of numbers pass" not in enforced.stderr
+
+
+def test_segments_that_the_carrier_knows_lower_the_share_of_unknown_regions(write: Write) -> None:
+    folder = write(BAN.replace("MODE", "shadow"))
+    (folder / "registries").mkdir()
+    rows = "".join(f"{segment},北京,北京\n" for segment in range(1_540_100, 1_550_000))
+    (folder / "registries" / "segments.csv").write_text(f"segment,province,city\n{rows}")
+    told = json.loads(CliRunner().invoke(app, ["check", str(folder), "--json"]).stdout)
+    assert told["unknown_region"] == pytest.approx(0.0151, abs=0.0002)
+
+
 def test_programs_read_problems_and_warnings_as_JSON(write: Write) -> None:
     folder = write(RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject"), {"y.yaml": "rules: [{say: x}]"})
     found = CliRunner().invoke(app, ["check", str(folder), "--json"])
     assert (found.exit_code, found.stderr) == (1, "")
     assert json.loads(found.stdout) == {
         "rules": 0, "tests": 0, "problems": [{"file": "rules/y.yaml", "line": 1, "text": "rule: 'id' is missing"}], "warnings": [],
+        "unknown_region": None,
     }  # fmt: skip
     (folder / "y.yaml").unlink()
     found = CliRunner().invoke(app, ["check", str(folder), "--json"])

@@ -12,7 +12,7 @@ from proxy.policy import read_reply
 from proxy.reasons import GATE_REASONS, REASONS
 from proxy.sim import bench, gate, measure, pdus
 from proxy.sim.drive import Run
-from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
+from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, scenario
 from proxy.yamlfile import load
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
@@ -49,7 +49,6 @@ def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_p
     enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
     assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
     assert not set(EXPECTED) & set(NOT_STAGED)
-    assert set(SHADOWS) == {rule.id for rule in rules if rule.mode == "shadow"}
 
 
 def test_people_who_refuse_are_written_to_again_and_a_kind_word_is_no_refusal():
