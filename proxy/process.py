@@ -7,6 +7,7 @@ Never: a part of the gate (app.py has them).
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -30,6 +31,22 @@ from proxy.ops.systemd import Manager
 from proxy.state import StateError
 
 log = structlog.get_logger()
+
+
+_DISK_ADVICE = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space, or raise the quota",
+    errno.EFBIG: "raise the limit on the size of files (LimitFSIZE)",
+    errno.EROFS: "make the file system and the file writable for the gate's user",
+    errno.EACCES: "let the gate's user read and write it",
+    errno.EPERM: "let the gate's user read and write it",
+    errno.EIO: "look into the kernel's log for what is wrong with the disk, and mend that",
+    errno.EBUSY: "end the program that holds it",
+    errno.ENOMEM: "free memory",
+    errno.EMFILE: "raise the limit on open files (LimitNOFILE)",
+    errno.ENFILE: "raise the machine's limit on open files (fs.file-max)",
+}
+"""What to do when a start fails by the system, by ``errno``."""
 
 
 class StartError(Exception):
@@ -110,8 +127,18 @@ async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worke
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
     except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
-        raise StartError(error) from error
+        raise StartError(_with_advice(error)) from error
     return gate
+
+
+def _with_advice(error: Exception) -> str:
+    """The error, and what to do where the disk or its file system is at fault. Never anything by which data is lost."""
+    fault = error if isinstance(error, OSError) else error.__cause__
+    advice = _DISK_ADVICE.get(fault.errno or 0) if isinstance(fault, OSError) else None
+    if advice is None:
+        return str(error)
+    what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    return f"{what}: {advice}, and start again; state and journal are as they were: leave them where they are"
 
 
 def _warn_of_open_files(settings: Settings, path: Path) -> None:

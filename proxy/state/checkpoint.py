@@ -8,6 +8,8 @@ back once a row, which beside a busy loop takes minutes instead of a second.
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,18 @@ PAGE_BYTES = 16 << 10
 """Of a new file's pages. A group of records has some 3 KB: all of a million persons took 0.26 s of processor instead of 0.54 on pages of 4 KB,
 and 0.22 on those of 32 KB, of which few groups that change would write the most."""
 BUSY_S = 5.0
+_DISK_FAULTS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_AUTH: errno.EACCES,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}
+"""What SQLite says when the disk, not the file, is at fault: the file is as it was, and waiting or making room helps."""
 _TABLES = (
     "records",
     "aggregates",
@@ -48,6 +62,15 @@ SELECT CAST(substr(:rows, at, 20) AS INTEGER),
 _GONE_ROW = b"%20d"
 _DROP = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 20 FROM cut WHERE at + 20 < :end)
 DELETE FROM {table} WHERE key IN (SELECT CAST(substr(:rows, at, 20) AS INTEGER) FROM cut)"""
+
+
+def _room(folder: Path) -> int:
+    """Bytes that may still be written there; 1 where nobody can say."""
+    try:
+        told = os.statvfs(folder)
+    except OSError:
+        return 1
+    return told.f_bavail * told.f_frsize if told.f_favail or not told.f_files else 0
 
 
 class Slice:
@@ -93,21 +116,34 @@ class CheckpointFile:
                 self._db.execute("ROLLBACK")
             self._prepare()
         except sqlite3.Error as error:
-            raise self.unreadable(error) from error
+            raise self._fault(error) from error
 
     def unreadable(self, error: object) -> StoreUnreadable:
         return StoreUnreadable(
             f"store {self.path}: {error}; restore it from a copy, or move it away and start with --accept-loss"
         )
 
+    def _fault(self, error: sqlite3.Error) -> OSError | StoreUnreadable:
+        """An error of the disk, or else of what the file holds."""
+        number = _DISK_FAULTS.get(
+            getattr(error, "sqlite_errorcode", 0) & 0xFF
+        )  # the low octet: the rest says which call failed
+        if number is None:
+            return self.unreadable(error)
+        if number == errno.EIO and self.path is not None and not _room(self.path.parent):
+            number = errno.ENOSPC  # SQLite has one code for a shared-memory file that cannot grow, and for a broken disk
+        return OSError(number, f"{os.strerror(number)} ({error})", f"store {self.path}")
+
     def _prepare(self) -> None:
         db = self._db
         application, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application != APPLICATION_ID:
-            raise self.unreadable("this is the database of another program")
+            raise StoreUnreadable(f"store {self.path}: this is the database of another program; name another file")
         if form > FORMAT:
-            raise self.unreadable(f"its format {form} is newer than this gate knows ({FORMAT}); use a newer gate")
+            raise StoreUnreadable(
+                f"store {self.path}: its format {form} is newer than this gate knows ({FORMAT}); use a newer gate"
+            )
         if tables and form < FORMAT:
             raise self.unreadable(f"its format {form} was never released, this gate knows {FORMAT}")
         if not tables:
@@ -131,7 +167,7 @@ class CheckpointFile:
             for key, data in self._db.execute(f"SELECT key, data FROM {table}"):  # noqa: S608  # one of _TABLES
                 yield key & 0xFFFF_FFFF_FFFF_FFFF, data
         except sqlite3.Error as error:
-            raise self.unreadable(error) from error
+            raise self._fault(error) from error
 
     def set_meta(self, values: dict[str, str]) -> None:
         """Durable when it returns."""
@@ -163,18 +199,14 @@ class CheckpointFile:
     def _run(self, sql: str, values: dict[str, object] | tuple[object, ...] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, values)
-        except sqlite3.OperationalError as error:
-            raise OSError(f"store {self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise self.unreadable(error) from error
+            raise self._fault(error) from error
 
     def _many(self, sql: str, rows: list[tuple[str, str]]) -> None:
         try:
             self._db.executemany(sql, rows)
-        except sqlite3.OperationalError as error:
-            raise OSError(f"store {self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise self.unreadable(error) from error
+            raise self._fault(error) from error
 
     def close(self) -> None:
         if self._mine:

@@ -261,7 +261,7 @@ class SqliteStore:
         if mine and mine == theirs and (written or not self.position.counted):
             return
         if not accept_loss:
-            hint = "put back what belongs together, or start with --accept-loss"
+            hint = "put back what belongs together (is its disk mounted?), or start with --accept-loss"
             if mine and not written:
                 raise StateMismatch(f"store {self.path} was made with a journal that is not in {journal}: {hint}")
             if mine:

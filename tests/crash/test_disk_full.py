@@ -84,7 +84,7 @@ class Small:
         (self.path / "filler").unlink()
 
 
-def _mount(path: Path) -> bool:
+def mounted(path: Path) -> bool:
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "gate106", path], capture_output=True, check=False, timeout=10
     )
@@ -96,7 +96,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     """A small disk where mounting is allowed, else a limit on files."""
     path = tmp_path / "disk"
     path.mkdir()
-    if os.geteuid() or not _mount(path):
+    if os.geteuid() or not mounted(path):
         yield Limited(path)
         return
     yield Small(path)

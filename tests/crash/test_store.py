@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import os
 import shutil
-from collections.abc import Callable
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from proxy.state.checkpoint import CheckpointFile
 from tests.crash.house import House, command
+from tests.crash.test_disk_full import mounted
 from tests.crash.world import World
 
 SOMEBODY = "13800210001"
@@ -105,6 +112,71 @@ def test_a_gate_that_may_accept_the_loss_starts_when(used: Path, tmp_path: Path,
             await world.close()
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["a gate that has run", "a new gate"])
+def test_a_start_on_a_full_disk_says_free_space_and_never_advises_to_accept_a_loss(
+    used: Path, tmp_path: Path, small_disk: Path, first: bool
+) -> None:
+    world = World(tmp_path, 1, [], store=small_disk)
+
+    async def live() -> None:
+        await world.open()
+        try:
+            house = world.house if first else _copy(used, tmp_path, world.house)
+            world.carrier.calm = True
+            with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(4096))
+            refused = await asyncio.to_thread(command, "serve", "--config", house.config)
+            assert (refused.returncode, refused.stdout) == (2, "")
+            (line,) = refused.stderr.splitlines()
+            assert "No space left on device" in line
+            assert "free space, and start again" in line
+            assert "accept-loss" not in line
+            (small_disk / "filler").unlink()
+            world.start()
+            await world.all_bound()
+            left = 4 if first else 2
+            assert [(await world.providers[0].ask(SOMEBODY)).status for _ in range(left)][-2:] == [0, 0x410]
+            assert await house.stop() == 0
+        finally:
+            await world.close()
+
+    asyncio.run(live())
+
+
+@pytest.mark.parametrize("said", ["attempt to write a readonly database", "disk I/O error"])
+def test_an_error_of_the_disk_is_no_damage_of_the_store(tmp_path: Path, said: str) -> None:
+    code = {"attempt to write a readonly database": sqlite3.SQLITE_READONLY, "disk I/O error": sqlite3.SQLITE_IOERR_READ}[said]
+    error = sqlite3.OperationalError(said)
+    error.sqlite_errorcode = code
+    with pytest.raises(OSError, match=said) as raised:
+        CheckpointFile(tmp_path / "state.db", _Broken(error))  # type: ignore[arg-type]
+    assert raised.value.errno in (errno.EROFS, errno.EIO)
+
+
+class _Broken:
+    """A connection whose disk fails at the first question."""
+
+    in_transaction = False
+    isolation_level = None
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        self._error = error
+
+    def execute(self, *_: object) -> None:
+        raise self._error
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    if os.geteuid() or not mounted(path):
+        pytest.skip("a small disk needs the right to mount one")
+    yield path
+    subprocess.run(["umount", path], check=True, timeout=10)
 
 
 def _copy(used: Path, folder: Path, house: House | None = None) -> House:
