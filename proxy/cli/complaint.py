@@ -56,8 +56,8 @@ def take(
     from proxy.ops import client
 
     try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
         batch = read_batch(file.name, rows_of(file), time.time())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except NotATable as error:
         fail(error)
     except OSError as error:

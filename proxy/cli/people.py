@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import itertools
+import stat
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +106,7 @@ def read_people(
 ) -> People:
     """All of a file. ``tell`` hears how many bytes were read. ``columns``: those that mean something where the first row is a header;
     ``key_of``: what the cells under them say of a number, or ValueError. OSError where it cannot be read."""
+    is_regular(path)
     people = People(path.name)
     read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
     if _is_sheet(path):
@@ -122,21 +125,43 @@ def read_people(
     return people
 
 
+def is_regular(path: Path) -> None:
+    """OSError unless it is a file whose end is known: a device or a pipe may never end, and is read twice here."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = next((word for is_one, word in _NO_FILES if is_one(mode)), "no file")
+        raise OSError(errno.EINVAL, f"{what}, not a file: save what it gives into a file, and name that", str(path))
+
+
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "a device"),
+)
+
+
 def encoding_of(path: Path) -> str:
-    """UTF-8 if it is that, UTF-16 where a mark says so, else GBK (GB 18030), as Windows saves."""
+    """UTF-8 if it is that, UTF-16 where a mark says so, else GBK (GB 18030), as Windows saves. OSError where a line has no end."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         start = file.read(2)
-        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
+        encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
         file.seek(0)
-        try:
-            while block := file.read(BLOCK_BYTES):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "gb18030"
-    return "utf-8-sig"
+        while block := file.read(BLOCK_BYTES):
+            if len(block) == BLOCK_BYTES and b"\n" not in block and b"\r" not in block:
+                raise OSError(errno.EINVAL, f"a line of more than {BLOCK_BYTES:,} bytes: this is no list", str(path))
+            if encoding == "utf-8-sig":
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    encoding = "gb18030"
+        if encoding == "utf-8-sig":
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                encoding = "gb18030"
+    return encoding
 
 
 def _plain(first: str) -> bool:

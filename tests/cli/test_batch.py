@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 
@@ -12,6 +17,7 @@ import pytest
 
 from proxy.cli import tables
 from proxy.cli.batch import COLUMNS, read_batch
+from proxy.cli.people import read_people
 from proxy.cli.tables import NotATable, rows_of, write_sheet
 from proxy.policy import moments
 
@@ -167,10 +173,84 @@ def test_xml_that_expands_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "a.xlsx", bomb(parts))
 
 
-def test_what_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "UNPACKED_BYTES_MAX", 1000)
-    with pytest.raises(NotATable, match="unpacks to more than"):
-        read(tmp_path / "a.xlsx", bomb({"a": b"\0" * 2000}))
+SHEET, TEXTS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
+
+
+def sheet_with(parts: Mapping[str, bytes]) -> bytes:
+    """An XLSX of one cell with other octets in some of its parts."""
+    out = io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.save(out)
+    with zipfile.ZipFile(out) as made:
+        return bomb({name: made.read(name) for name in made.namelist()} | parts)
+
+
+def cells(rows: int, columns: int, cell: str = "<c><v>1</v></c>", named: str = "") -> bytes:
+    one = f"<row>{named}{cell * columns}</row>"
+    return (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><dimension ref="A1:XFD1048576"/>'
+        f"<sheetData>{one * rows}</sheetData></worksheet>"
+    ).encode()
+
+
+BOMBS = {
+    "more than it says unpacked": ({"a.bin": bytes(257 << 20)}, "unpacks to more than 256 MB"),
+    "cells": ({SHEET: cells(40_000, 64)}, "more than 2,000,000 cells"),
+    "a far column": ({SHEET: cells(1, 1, named='<c r="XFD1"/>')}, "more than 64 columns"),
+    "columns without a name": ({SHEET: cells(1, 90_000)}, "more than 64 columns"),
+    "texts": ({TEXTS: b"<sst>" + b"<si/>" * 2_100_000 + b"</sst>"}, "more than 2,000,000 cells"),
+    "long texts": ({TEXTS: b"<sst><si><t>" + b"x" * (65 << 20) + b"</t></si></sst>"}, "its texts unpack to more than 64 MB"),
+    "styles": (
+        {"xl/styles.xml": b"<styleSheet>" + b" " * (9 << 20) + b"</styleSheet>"},
+        "styles.xml unpacks to more than 8 MB",
+    ),
+    "merged cells": (
+        {SHEET: cells(1, 1).replace(b"</worksheet>", b'<mergeCell ref="A1:XFD1048576"/>' * 10**6 + b"</worksheet>")},
+        "",
+    ),
+    "a tag without an end": ({SHEET: b"<worksheet " + b"a" * (3 << 20)}, "is no XML of a spreadsheet"),
+    "deep": ({SHEET: b"<a>" * 300_000}, ""),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_that_unpacks_to_much_takes_bounded_memory_and_is_refused_in_words(tmp_path: Path, name: str) -> None:
+    parts, says = BOMBS[name]
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(sheet_with(parts))
+    assert path.stat().st_size < 1 << 20
+    child = subprocess.Popen([sys.executable, "-m", "proxy.cli.sheet", path], stdout=subprocess.PIPE)
+    assert child.stdout
+    with child.stdout:
+        last = json.loads(list(child.stdout)[-1])
+    used = os.wait4(child.pid, 0)[2]
+    child.returncode = 0
+    assert used.ru_maxrss < 640 << 10, "kilobytes"
+    assert used.ru_utime < 60
+    if says:
+        assert says in last["fault"]
+        with pytest.raises(NotATable, match=says):
+            list(rows_of(path))
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
+def test_what_is_no_file_is_named_and_not_read(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "r.csv"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    for reader in (lambda: list(rows_of(path)), lambda: read_people(path, None)):
+        with pytest.raises(OSError, match=f"a {kind}, not a file: save what it gives into a file"):
+            reader()
+
+
+def test_a_line_without_an_end_is_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes(bytes(3 << 20))
+    with pytest.raises(OSError, match="a line of more than 1,048,576 bytes"):
+        read_people(path, None)
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, ",".join("x" * 100), "x\n" * 11])
