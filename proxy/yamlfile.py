@@ -15,6 +15,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,8 @@ class _Reader:
 
 def _read(path: Path, name: str) -> str:
     try:
+        if stat.S_ISFIFO(path.stat().st_mode) and not path.is_relative_to("/dev"):  # the shell's <(…) lies there, and ends
+            raise YamlError(name, 1, "is a pipe, no plain file: rename or move it")
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as fault:

@@ -67,7 +67,9 @@ def rows_in_child(path: Path) -> Iterator[Row]:
                     return
         finally:
             child.kill()
-    raise NotASheet(f"reading it takes more than {MEMORY_BYTES_MAX >> 20} MB of memory or {PROCESSOR_S_MAX} s: save it as CSV")
+    raise NotASheet(
+        f"reading it takes more than {MEMORY_BYTES_MAX >> 20} MB of memory or {PROCESSOR_S_MAX} s: save it as CSV, or split it"
+    )
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -88,7 +90,7 @@ def rows(path: Path) -> Iterator[Row]:
             if line > 2 * ROWS_MAX:  # rows that are there and empty cost time, too
                 raise NotASheet(f"more than {2 * ROWS_MAX:,} lines: split it")
             if any(cell is not None for cell in cells[COLUMNS_MAX:]):
-                raise NotASheet(f"{line}: more than {COLUMNS_MAX} columns")
+                raise NotASheet(f"more than {COLUMNS_MAX} columns in line {line}")
             yield line, [_shown(cell) for cell in cells[:COLUMNS_MAX]]
     finally:
         book.close()

@@ -78,6 +78,10 @@ def _bitmap(numbers: list[int], rest: Rest) -> BitMap64:
     return found
 
 
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
 def shipped_words() -> tuple[str, bytes]:
     """The words that ship: how the file is named in errors, and its bytes."""
     return f"shipped lexicon/{MAIN}", (shipped("rules") / "lexicon" / MAIN).read_bytes()
@@ -99,9 +103,11 @@ class Folder:
         return f"{self.root.name}/{relative}"
 
     def yaml_files(self) -> list[str]:
-        """Names of all rules files, in order; drafts of them wherever they say that they lie: ``read`` refuses those that lead out."""
+        """Names of all rules files, in order, also of a folder or a pipe that is named so, which ``read`` refuses.
+
+        Drafts of them wherever they say that they lie: ``read`` refuses those that lead out."""
         try:
-            found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file()}
+            found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.exists()}
             return sorted(
                 found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and not WORDS.fullmatch(name)}
             )
@@ -120,7 +126,7 @@ class Folder:
         path = (self.root / relative).resolve()
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would keep whoever reads it for ever
-            raise RulesError([Problem(self.label(relative), 1, "is no plain file")])
+            raise RulesError([Problem(self.label(relative), 1, f"is {_kind(found.st_mode)}, no plain file: rename or move it")])
         if found.st_size > FILE_BYTES_MAX:
             raise RulesError([Problem(self.label(relative), 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")])
         return path.read_bytes()

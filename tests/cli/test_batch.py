@@ -183,7 +183,7 @@ def sheet_with(parts: Mapping[str, bytes]) -> bytes:
     book.active.append(["x"])
     book.save(out)
     with zipfile.ZipFile(out) as made:
-        return bomb({name: made.read(name) for name in made.namelist()} | parts)
+        return bomb({name: made.read(name) for name in made.namelist()} | dict(parts))
 
 
 def cells(rows: int, columns: int, cell: str = "<c><v>1</v></c>", named: str = "") -> bytes:

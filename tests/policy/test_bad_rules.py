@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.config import SettingsError
+from proxy.config import load as load_settings
 from proxy.policy import RulesError, check, load
 from proxy.policy.folder import FILE_BYTES_MAX
 
@@ -244,14 +246,29 @@ def test_what_cannot_be_read_whole_is_named_and_keeps_nobody_waiting(write: Call
     (folder / "lists/d.csv").symlink_to("/dev/zero")
     os.mkfifo(folder / "registries/signatures.csv")
     said = [str(problem) for problem in check(folder).problems]
-    assert said == ["rules/registries/signatures.csv:1: is no plain file"]
+    assert said == ["rules/registries/signatures.csv:1: is a pipe, no plain file: rename or move it"]
     (folder / "registries/signatures.csv").unlink()
     assert [str(problem) for problem in check(folder).problems] == [
-        "rules/lists/a.csv:1: is no plain file",
-        "rules/lists/b.csv:1: is no plain file",
+        "rules/lists/a.csv:1: is a pipe, no plain file: rename or move it",
+        "rules/lists/b.csv:1: is a folder, no plain file: rename or move it",
         "rules/lists/c.csv:1: larger than 256 MiB",
         "rules/x.yaml:1: lists: file: 'lists/d.csv' leads out of the rules folder",
     ]
+
+
+def test_a_pipe_or_a_folder_that_is_named_like_a_rules_file_is_named_and_keeps_nobody_waiting(
+    write: Callable[..., Any],
+) -> None:
+    folder = write(when("{category: otp}"))
+    os.mkfifo(folder / "r.yaml")
+    (folder / "s.yaml").mkdir()
+    (folder / ".#x.yaml").symlink_to("nobody@nowhere")  # an editor's lock is no file of rules
+    assert [str(problem) for problem in check(folder).problems] == [
+        "rules/r.yaml:1: is a pipe, no plain file: rename or move it",
+        "rules/s.yaml:1: is a folder, no plain file: rename or move it",
+    ]
+    with pytest.raises(SettingsError, match="is a pipe, no plain file"):
+        load_settings(folder / "r.yaml")
 
 
 def test_all_problems_of_all_files_are_told_at_once(write: Callable[..., Any]) -> None:
