@@ -7,7 +7,8 @@ is handed a PDU that SMPP does not allow, or when an honest message is refused. 
     strict.py     PDUs read as strict peers read them     test_passage.py       seeds, and seeded bugs that must be found
 
 One gate, one thread. It is killed now and then, and begins again with what its disk holds. Time runs for hours where a sender
-waits for hours.
+waits for hours. What the carrier does not answer is delivered all the same: a part that it loses without a word leaves a handset with a
+torn message that the gate takes for whole, and nobody can know that.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.simulation import strict
 from tests.simulation.handset import KINDS, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless
-from tests.simulation.smuggling import ACCOUNTS, BEIJING, SCHEMES, Scheme, Sent, Smugglers
+from tests.simulation.smuggling import ACCOUNTS, BEIJING, HONEST, HONEST_SHORT, SCHEMES, Scheme, Sent, Smugglers
 from tests.simulation.store import SimStore, aggregates_of, dumped
 
 NOON = datetime(2026, 9, 11, 12, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
 RESPONSE_S = 3.0
 ADOPT_S = 600.0
 CAP = 3
-LONGEST_S = 30 * 3600.0
+LONGEST_S = 100 * 3600.0
 SYSERR = 0x08
 TEMPORARY = (0x14, 0x58)
 CODE_CAPPED = 0x413
-AD = ("满300减40",)
+AD = ("全场五折，满300减40，领券进店",)
 STATUSES_MAX = 150
 """So many series of a carrier's statuses are more than the specification has."""
 
@@ -295,7 +296,7 @@ class Passage:
             raise Broken(f"the carrier cuts the link that all share: {why}")
         answer = self.answer_to(sequence, sent)
         silent = sent.unanswered or self.chance(self.silent)
-        if not int.from_bytes(answer[8:12], "big") and (not silent or sent.unanswered or self.chance(0.5)):
+        if not int.from_bytes(answer[8:12], "big"):
             self.reaches_handset(pdu, sent)
         if silent:
             self.seen["silent"] += 1
@@ -363,6 +364,8 @@ class Passage:
     def check_at_rest(self) -> None:
         if len(self.tally.carrier_responses) > STATUSES_MAX:
             raise Broken(f"statuses of one carrier make {len(self.tally.carrier_responses)} series")
+        calm = not (self.seen["died"] or self.silent or self.refusing or self.odd_answers)
         for sent in self.sent:
-            if sent.what.startswith("honest") and not sent.refused and sent.told not in (None, 0, SYSERR, *TEMPORARY):
-                raise Broken(f"{sent.what}: an honest message was refused with 0x{sent.told:x}")
+            if sent.what not in (HONEST if calm else HONEST_SHORT) or sent.refused or sent.told in (None, 0, SYSERR, *TEMPORARY):
+                continue
+            raise Broken(f"{sent.what}: an honest message was refused with 0x{sent.told:x}")

@@ -21,6 +21,9 @@ SHANGHAI = [13800210000 + n for n in range(8)]
 BEIJING = range(13800100000, 13800110000)
 UDH8, UDH16, SAR = WAYS = ("UDH of 8 bits", "UDH of 16 bits", "sar")
 DELAYS_S = (0.0, 0.0, 0.1, 1.0, 5.0, 65.0, 130.0, 700.0, 4000.0, 40_000.0)
+HONEST_SHORT = ("honest: a notice", "honest: a code")
+HONEST = (*HONEST_SHORT, "honest: a long notice")
+"""Parts of a long message may be refused where others of it are lost with a gate that dies, or on their way."""
 UNKNOWN = 19900000001
 WORDS = ("代开发票", "六合彩", "枪支弹药", "办证刻章")
 """Of the shipped list."""
@@ -48,7 +51,7 @@ class Sent:
     provider: str
     frame: bytes
     what: str
-    """What it is an attempt at; those that may not be refused are ``honest``."""
+    """What it is an attempt at; HONEST may not be refused."""
     never: str = ""
     """Why it may not leave at all."""
     tries: int = 0
@@ -159,6 +162,20 @@ class Smugglers:
             mine = reference + 256 * self.dice.randrange(2) if mixes else reference
             self.send_part(account, person, piece, way, mine, total, index, "parts in any order", after_s, self.dice.choice((0, 0, 3)))
             after_s += self.dice.choice(DELAYS_S) if self.dice.random() < spread else self.dice.uniform(0, 0.4)
+
+    def parts_at_random(self) -> None:
+        """Under one reference, again and again, parts that say nothing and parts of what is forbidden."""
+        account, person, text = self.forbidden()
+        total = self.dice.choice((2, 2, 3))
+        cut = self.pieces(text, total, next((one for one in WORDS if one in text), ""))
+        after_s, way, mixes = 0.0, self.dice.choice(WAYS), self.dice.random() < 0.3
+        for _ in range(self.dice.randint(4, 14)):
+            index = self.dice.randint(1, total)
+            piece = cut[index - 1] if self.dice.random() < 0.6 else "您的包裹已到前台"[: len(cut[index - 1])]
+            reference = 77 + 256 * self.dice.randrange(2) if mixes else 77
+            way = self.dice.choice(WAYS) if mixes else way
+            self.send_part(account, person, piece, way, reference, total, index, "parts at random", after_s)
+            after_s += self.dice.choice(DELAYS_S) if self.dice.random() < 0.3 else self.dice.uniform(0, 0.5)
 
     def queue_of_first_parts(self) -> None:
         """All first parts, and then all second parts: more messages than somebody can remember."""
@@ -293,7 +310,7 @@ def _pairs(word: str) -> Iterator[tuple[str, str]]:
 
 Scheme = Callable[[Smugglers], None]
 SCHEMES: tuple[Scheme, ...] = (
-    Smugglers.parts_in_any_order, Smugglers.parts_in_any_order, Smugglers.parts_in_any_order, Smugglers.queue_of_first_parts,
+    Smugglers.parts_in_any_order, Smugglers.parts_in_any_order, Smugglers.parts_at_random, Smugglers.queue_of_first_parts,
     Smugglers.turned, Smugglers.odd_octets, Smugglers.no_text, Smugglers.split, Smugglers.copies, Smugglers.many_advertisements,
     Smugglers.codes_by_extension, Smugglers.unknown_region, Smugglers.reserved, Smugglers.honest, Smugglers.honest_codes, Smugglers.honest_long,
 )  # fmt: skip
