@@ -42,9 +42,11 @@ def _first_strong(kinds: Sequence[str], start: int) -> int:
 
 def _levels(kinds: list[str], base: int) -> list[int]:
     """A level for each letter, -1 for those that X9 removes."""
-    levels, changed = _explicit(kinds, base)
-    for run in _runs(kinds, levels):
-        _resolve(run, changed, levels, base)
+    explicit, changed = _explicit(kinds, base)
+    levels = list(explicit)
+    for run in _runs(kinds, explicit):
+        for place, more in zip(run, _implicit(kinds, run, changed, explicit, base), strict=True):
+            levels[place] += more
     after = True  # L1: blanks at the end of the line
     for place in reversed(range(len(kinds))):
         if kinds[place] in ("B", "S"):
@@ -117,11 +119,13 @@ def _runs(kinds: Sequence[str], levels: Sequence[int]) -> Iterator[list[int]]:
     yield from open_runs
 
 
-def _resolve(run: list[int], kinds: list[str], levels: list[int], base: int) -> None:
-    """W1 to W7, N1, N2, I1, I2 for one run."""
+def _implicit(raw: Sequence[str], run: Sequence[int], kinds: Sequence[str], levels: Sequence[int], base: int) -> Iterator[int]:
+    """W1 to W7, N1, N2, I1, I2: what one run adds to the levels of its places. ``raw``: kinds before any override."""
     level = levels[run[0]]
     before = next((levels[p] for p in reversed(range(run[0])) if levels[p] >= 0), base)
     behind = next((levels[p] for p in range(run[-1] + 1, len(levels)) if levels[p] >= 0), base)
+    if raw[run[-1]] in ISOLATES:  # whose end never comes
+        behind = base
     sos, eos = ("R" if max(level, beside) % 2 else "L" for beside in (before, behind))
     row = _weak([kinds[place] for place in run], sos)
     place = 0
@@ -134,8 +138,8 @@ def _resolve(run: list[int], kinds: list[str], levels: list[int], base: int) -> 
             right = _side(row[end]) if end < len(row) else eos
             row[place:end] = [left if left == right else "LR"[level % 2]] * (end - place)
         place = end + 1
-    for at, kind in zip(run, row, strict=True):  # I1, I2
-        levels[at] += (1 if kind == "R" else 2 if kind != "L" else 0) if level % 2 == 0 else int(kind != "R")
+    for kind in row:  # I1, I2
+        yield (1 if kind == "R" else 2 if kind != "L" else 0) if level % 2 == 0 else int(kind != "R")
 
 
 def _side(kind: str) -> str:

@@ -31,6 +31,7 @@ from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.message import Category
 from proxy.net.carrier import CarrierHouse
 from proxy.net.lane import Lane
+from proxy.net.passing import MalformedLog, Passing
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.state.aggregates import Aggregates
@@ -39,7 +40,7 @@ from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.simulation import strict
 from tests.simulation.handset import KINDS, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless
-from tests.simulation.smuggling import ACCOUNTS, BEIJING, HONEST, HONEST_SHORT, SCHEMES, Scheme, Sent, Smugglers
+from tests.simulation.smuggling import ACCOUNTS, ADS, BEIJING, HONEST, HONEST_SHORT, SCHEMES, Scheme, Sent, Smugglers
 from tests.simulation.store import SimStore, aggregates_of, dumped
 
 NOON = datetime(2026, 9, 11, 12, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
@@ -50,7 +51,6 @@ LONGEST_S = 100 * 3600.0
 SYSERR = 0x08
 TEMPORARY = (0x14, 0x58)
 CODE_CAPPED = 0x413
-AD = ("全场五折，满300减40，领券进店",)
 STATUSES_MAX = 150
 """So many series of a carrier's statuses are more than the specification has."""
 
@@ -186,9 +186,12 @@ class Passage:
     def _house(self) -> Any:
         """The gate's own way with a carrier's answers, without a network."""
         house = SimpleNamespace(
-            carrier=SimpleNamespace(name="bj"), ids=None, owner="", account="bj", tally=self.tally, lane=self.lane, relay=self.relay,
+            carrier=SimpleNamespace(name="bj"), owner="", tally=self.tally, lane=self.lane, relay=self.relay,
             pacer=SimpleNamespace(throttled=lambda now_s: None),
         )  # fmt: skip
+        house.malformed = MalformedLog(self.tally, "bj", "bj")
+        house.passing = Passing(house.malformed, None, "bj")
+        house.passing.relay = self.relay
         return house
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -319,7 +322,7 @@ class Passage:
             CarrierHouse.answers(self.house, received.answers, self.now)
         for sequence, frame in received.strays:
             if (transit := self.late.pop(sequence, None)) is not None:
-                self.relay.answered_late(transit, frame)
+                CarrierHouse.late(self.house, transit, frame)
         self.wake()
 
     # ------------------------------------------------------------------ what people see
@@ -333,7 +336,7 @@ class Passage:
             self.seen["shown"] += kind == "keeps"
             if word := shows(texts, self.smugglers.words):
                 raise Broken(f"{sent.what}: a handset that {kind} shows {word} (from {sent.provider})")
-            if shows(texts, AD):
+            if shows(texts, ADS):
                 if person in BEIJING:
                     raise Broken(f"{sent.what}: a handset in Beijing that {kind} shows an advertisement (from {sent.provider})")
                 if kind == "keeps":

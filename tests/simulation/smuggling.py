@@ -28,6 +28,9 @@ UNKNOWN = 19900000001
 WORDS = ("代开发票", "六合彩", "枪支弹药", "办证刻章")
 """Of the shipped list."""
 AD = "【青禾商城】全场五折，满300减40，领券进店 拒收请回复R"
+SOFT = "装修建材团购会本周六举行，欢迎参加"
+ADS = ("全场五折，满300减40，领券进店", SOFT)
+"""What both say where they are whole."""
 UYGHUR = "ھۆرمەتلىك يولۇچى، 3-لىنىيە ئەتە سائەت 6:00 دە باشلىنىدۇ"
 
 
@@ -223,7 +226,6 @@ class Smugglers:
             (Form(octets, 4), "binary"),
             (Form(octets, 0x20), "compressed"),
             (Form(octets, 8, bytes((6, 5, 4, 0x0B, 0x84, 0x23, 0xF0))), "wap-push"),
-            (Form(b"\xd8\x3d" * 20), "half letters alone"),
         ))  # fmt: skip
         self.send(account, person, form, f"no text: {why}", never="nobody can read it")
 
@@ -284,6 +286,11 @@ class Smugglers:
             form = Form(f"您的验证码是{self.dice.randrange(10**6):06}，5分钟内有效".encode("utf-16-be"))
             self.send("bing", person, form, "codes by extension", after_s=n * 2.0, extension=str(n + 1))
 
+    def behind_a_code(self) -> None:
+        """An advertisement that begins as a code does."""
+        form = Form(f"【青禾】验证码{self.dice.randrange(10**6):06}，{SOFT}，详询01059123456".encode("utf-16-be"))
+        self.send(self.dice.choice(("bing", "ding")), self.dice.choice(BEIJING[:3]), form, "an advertisement behind a code")
+
     def unknown_region(self) -> None:
         """An advertisement to a number that no table knows may leave from no account, while Beijing is banned."""
         form = Form(AD.encode("utf-16-be"))
@@ -312,5 +319,5 @@ Scheme = Callable[[Smugglers], None]
 SCHEMES: tuple[Scheme, ...] = (
     Smugglers.parts_in_any_order, Smugglers.parts_in_any_order, Smugglers.parts_at_random, Smugglers.queue_of_first_parts,
     Smugglers.turned, Smugglers.odd_octets, Smugglers.no_text, Smugglers.split, Smugglers.copies, Smugglers.many_advertisements,
-    Smugglers.codes_by_extension, Smugglers.unknown_region, Smugglers.reserved, Smugglers.honest, Smugglers.honest_codes, Smugglers.honest_long,
+    Smugglers.codes_by_extension, Smugglers.behind_a_code, Smugglers.unknown_region, Smugglers.reserved, Smugglers.honest, Smugglers.honest_codes, Smugglers.honest_long,
 )  # fmt: skip
