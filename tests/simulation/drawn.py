@@ -60,46 +60,67 @@ def _levels(kinds: list[str], base: int) -> list[int]:
 
 def _explicit(kinds: Sequence[str], base: int) -> tuple[list[int], list[str]]:
     """X1 to X8: levels by embeddings, overrides and isolates, and kinds as overridden."""
-    stack: list[tuple[int, str, bool]] = [(base, "", False)]
-    levels, changed, lost, lost_isolates, isolates = [], list(kinds), 0, 0, 0
+    stack, levels, changed = Stack(base), [], list(kinds)
     for place, kind in enumerate(kinds):
-        level, forced, _ = stack[-1]
-        if kind in EMBEDS or kind in ISOLATES:
-            right = EMBEDS[kind][0] if kind in EMBEDS else kind == "RLI" or (kind == "FSI" and _first_strong(kinds, place + 1))
-            isolating = kind in ISOLATES
-            levels.append(level if isolating else -1)
-            if isolating and forced:
-                changed[place] = forced
-            inner = (level + 1) | 1 if right else (level + 2) & ~1
-            if inner <= DEPTH_MAX and not lost and not lost_isolates:
-                stack.append((inner, EMBEDS[kind][1] if kind in EMBEDS else "", isolating))
-                isolates += isolating
-            elif isolating:
-                lost_isolates += 1
-            elif not lost_isolates:
-                lost += 1
+        level, forced = stack.level, stack.forced
+        if kind in ISOLATES:
+            stack.isolates(kind == "RLI" or (kind == "FSI" and _first_strong(kinds, place + 1) == 1))
         elif kind == "PDI":
-            if lost_isolates:
-                lost_isolates -= 1
-            elif isolates:
-                lost = 0
-                while not stack[-1][2]:
-                    stack.pop()
-                stack.pop()
-                isolates -= 1
-            levels.append(stack[-1][0])
-            changed[place] = stack[-1][1] or kind
+            stack.ends_isolate()
+            level, forced = stack.level, stack.forced
+        elif kind in EMBEDS:
+            stack.embeds(*EMBEDS[kind])
         elif kind == "PDF":
-            levels.append(-1)
-            if not lost_isolates and lost:
-                lost -= 1
-            elif not lost_isolates and not stack[-1][2] and len(stack) > 1:
-                stack.pop()
-        else:
-            levels.append(-1 if kind == "BN" else base if kind == "B" else level)
-            if forced and kind not in ("BN", "B"):
-                changed[place] = forced
+            stack.ends_embedding()
+        levels.append(-1 if kind in REMOVED else base if kind == "B" else level)
+        if forced and kind not in ("B", *REMOVED):
+            changed[place] = forced
     return levels, changed
+
+
+class Stack:
+    """Embeddings and isolates that are open (X1), and how many were too deep."""
+
+    def __init__(self, base: int) -> None:
+        self._open: list[tuple[int, str, bool]] = [(base, "", False)]
+        self._lost = self._lost_isolates = 0
+
+    @property
+    def level(self) -> int:
+        return self._open[-1][0]
+
+    @property
+    def forced(self) -> str:
+        return self._open[-1][1]
+
+    def embeds(self, right: int, forced: str) -> None:
+        if not self._enters(right, forced, False) and not self._lost_isolates:
+            self._lost += 1
+
+    def isolates(self, right: bool) -> None:
+        if not self._enters(right, "", True):
+            self._lost_isolates += 1
+
+    def _enters(self, right: int, forced: str, isolate: bool) -> bool:
+        inner = (self.level + 1) | 1 if right else (self.level + 2) & ~1
+        fits = inner <= DEPTH_MAX and not self._lost and not self._lost_isolates
+        if fits:
+            self._open.append((inner, forced, isolate))
+        return fits
+
+    def ends_embedding(self) -> None:
+        if not self._lost_isolates and self._lost:
+            self._lost -= 1
+        elif not self._lost_isolates and not self._open[-1][2] and len(self._open) > 1:
+            self._open.pop()
+
+    def ends_isolate(self) -> None:
+        if self._lost_isolates:
+            self._lost_isolates -= 1
+        elif any(isolate for _, _, isolate in self._open):
+            self._lost = 0
+            while not self._open.pop()[2]:
+                pass
 
 
 def _runs(kinds: Sequence[str], levels: Sequence[int]) -> Iterator[list[int]]:
@@ -147,6 +168,20 @@ def _side(kind: str) -> str:
 
 
 def _weak(row: list[str], sos: str) -> list[str]:
+    _marks_and_letters(row, sos)
+    _among_numbers(row)
+    strong = sos
+    for place, kind in enumerate(row):  # W6, W7
+        if kind in ("ES", "ET", "CS"):
+            row[place] = "ON"
+        elif kind in ("L", "R"):
+            strong = kind
+        elif kind == "EN" and strong == "L":
+            row[place] = "L"
+    return row
+
+
+def _marks_and_letters(row: list[str], sos: str) -> None:
     for place, kind in enumerate(row):  # W1
         if kind == "NSM":
             before = row[place - 1] if place else sos
@@ -158,6 +193,9 @@ def _weak(row: list[str], sos: str) -> list[str]:
             row[place] = "R" if kind == "AL" else kind
         elif kind == "EN" and strong == "AL":
             row[place] = "AN"
+
+
+def _among_numbers(row: list[str]) -> None:
     for place in range(1, len(row) - 1):  # W4
         left, kind, right = row[place - 1 : place + 2]
         if left == right and ((kind in ("ES", "CS") and left == "EN") or (kind == "CS" and left == "AN")):
@@ -170,15 +208,6 @@ def _weak(row: list[str], sos: str) -> list[str]:
         if end > place and ((place and row[place - 1] == "EN") or (end < len(row) and row[end] == "EN")):
             row[place:end] = ["EN"] * (end - place)
         place = end + 1
-    strong = sos
-    for place, kind in enumerate(row):  # W6, W7
-        if kind in ("ES", "ET", "CS"):
-            row[place] = "ON"
-        elif kind in ("L", "R"):
-            strong = kind
-        elif kind == "EN" and strong == "L":
-            row[place] = "L"
-    return row
 
 
 def _reordered(paragraph: str, levels: Sequence[int]) -> str:

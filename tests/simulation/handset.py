@@ -160,7 +160,9 @@ def screens(text: str) -> set[str]:
     """What may be drawn of one text, or read where a display knows no order but that of the octets; without what has no ink."""
     paragraphs = re.split(r"[\n\r\x1c-\x1e\x85\u2029]", text)
     found = {text, *("\n".join(drawn(one, base) for one in paragraphs) for base in (0, 1, None))}
-    return {"".join(letter for letter in one if category(letter) not in ("Cf", "Cc", "Mn", "Me") or letter == "\n") for one in found}
+    return {
+        "".join(letter for letter in one if category(letter) not in ("Cf", "Cc", "Mn", "Me") or letter == "\n") for one in found
+    }
 
 
 @lru_cache

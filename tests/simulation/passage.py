@@ -8,7 +8,7 @@ is handed a PDU that SMPP does not allow, or when an honest message is refused. 
 
 One gate, one thread. It is killed now and then, and begins again with what its disk holds. Time runs for hours where a sender
 waits for hours. What the carrier does not answer is delivered all the same: a part that it loses without a word leaves a handset with a
-torn message that the gate takes for whole, and nobody can know that.
+torn message that the gate takes for whole, and nobody can know that. A refusal is answered at once: until it is, the part counts as out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from proxy.state.aggregates import Aggregates
 from proxy.tally import Tally
 from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.simulation import strict
-from tests.simulation.handset import KINDS, Handset, arrived, shows
+from tests.simulation.handset import KINDS, Arrived, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless
 from tests.simulation.smuggling import ACCOUNTS, ADS, BEIJING, HONEST, HONEST_SHORT, SCHEMES, Scheme, Sent, Smugglers
 from tests.simulation.store import SimStore, aggregates_of, dumped
@@ -74,9 +74,11 @@ class Bind:
 
 
 class Passage:
-    def __init__(self, seed: int, bug: Callable[[Passage], None] | None = None, only: Scheme | None = None) -> None:
+    reserved_values = "refuse"
+
+    def __init__(self, seed: int, only: Scheme | None = None) -> None:
         """``only``: nothing else is tried in it."""
-        self.seed, self.random, self.bug = seed, random.Random(f"passage {seed}"), bug
+        self.seed, self.random = seed, random.Random(f"passage {seed}")
         self.now = NOON
         self.skew_s = 0.0
         self.events: list[tuple[float, int, int, Callable[[], None]]] = []
@@ -91,6 +93,8 @@ class Passage:
         self.handsets = {kind: Handset(kind) for kind in KINDS}
         self.copies: dict[bytes, list[Sent]] = defaultdict(list)
         """Advertisements that handsets have shown, by their octets."""
+        self.begun: dict[tuple[str, str, int], dict[int, bytes]] = defaultdict(dict)
+        """Parts of messages that have left, until those of the next under the same reference do."""
         self.counted: Counter[int] = Counter()
         self.last_code: dict[tuple[int, str], float] = {}
         self.silent = self.random.choice((0.0, 0.0, 0.1))
@@ -165,6 +169,8 @@ class Passage:
             sync=self.sync,
             first_id=max(found.highest_id, highest) + ID_GAP,
         )
+        if self.small:
+            self.relay.parts.bounds = self.relay.parts.bounds._replace(held_bytes=60_000, torn=20)
         self.session = Session("carrier", Timers(response_s=RESPONSE_S), self.now, 100_000)
         self.session._enter("bound_trx")
         self.late: dict[int, Any] = {}
@@ -172,14 +178,12 @@ class Passage:
         self.journal.append(entries.START, itself.pack_start(self.now, 0, self.relay.highest_id))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
-        if self.bug is not None:
-            self.bug(self)
 
     def _access(self, name: str) -> Access:
         account = ACCOUNTS[name]
         provider = SimpleNamespace(
             name=name, statuses="vendor", status_detail="none", replace=False, category=Category[account.category.upper()],
-            since=None, reserved_values="refuse",
+            since=None, reserved_values=self.reserved_values,
         )  # fmt: skip
         return Access(cast("Any", provider), cast("Any", SimpleNamespace(system_id=name, ports=None)), (), self.ports)
 
@@ -297,15 +301,31 @@ class Passage:
             raise Broken(f"{sent.what} left ({sent.never}; from {sent.provider})")
         if why := strict.fault_of_submit(pdu):
             raise Broken(f"the carrier cuts the link that all share: {why}")
+        self.check_order(arrived(pdu))
         answer = self.answer_to(sequence, sent)
         silent = sent.unanswered or self.chance(self.silent)
-        if not int.from_bytes(answer[8:12], "big"):
+        if silent or answer[8:12] == bytes(4):
             self.reaches_handset(pdu, sent)
         if silent:
             self.seen["silent"] += 1
             return
         sent.refused = answer[8:12] != bytes(4)
-        self.later(self.random.choice((0.01, 0.2, RESPONSE_S + 1) if self.silent else (0.01, 0.1)), partial(self.answers, answer))
+        delays_s = (0.01,) if sent.refused else (0.01, 0.2, RESPONSE_S + 1) if self.silent else (0.01, 0.1)
+        self.later(self.random.choice(delays_s), partial(self.answers, answer))
+
+    def check_order(self, one: Arrived) -> None:
+        """A part leaves with or after the first of its message."""
+        if one.part is None:
+            return
+        reference, total, index = one.part
+        begun = self.begun[one.source, one.recipient, reference]
+        if index != 1 and begun.get(index) == one.octets:
+            return  # once more, for nobody knows whether it arrived
+        if len(begun) == total or index == 1:
+            begun.clear()
+        if index != 1 and 1 not in begun:
+            raise Broken(f"part {index} of {total} left, and its first part did not")
+        begun[index] = one.octets
 
     def answer_to(self, sequence: int, sent: Sent) -> bytes:
         """Whoever is refused does not get it, however oddly the carrier says so."""
@@ -368,7 +388,7 @@ class Passage:
         if len(self.tally.carrier_responses) > STATUSES_MAX:
             raise Broken(f"statuses of one carrier make {len(self.tally.carrier_responses)} series")
         calm = not (self.seen["died"] or self.silent or self.refusing or self.odd_answers)
-        for sent in self.sent:
-            if sent.what not in (HONEST if calm else HONEST_SHORT) or sent.refused or sent.told in (None, 0, SYSERR, *TEMPORARY):
-                continue
-            raise Broken(f"{sent.what}: an honest message was refused with 0x{sent.told:x}")
+        honest = [one for one in self.sent if one.what in (HONEST if calm else HONEST_SHORT) and not one.refused]
+        for sent in honest:
+            if sent.told not in (None, 0, SYSERR, *TEMPORARY):
+                raise Broken(f"{sent.what}: an honest message was refused with 0x{sent.told:x}")

@@ -121,7 +121,11 @@ class Smugglers:
             tlvs = [(0x020C, reference.to_bytes(2, "big")), (0x020E, bytes((total,))), (0x020F, bytes((index,)))]
             return form, tlvs
         short = way == UDH8
-        header = bytes((5, 0, 3, reference & 255, total, index)) if short else bytes((6, 8, 4, *divmod(reference, 256), total, index))
+        header = (
+            bytes((5, 0, 3, reference & 255, total, index))
+            if short
+            else bytes((6, 8, 4, *divmod(reference, 256), total, index))
+        )
         return form._replace(header=header), []
 
     def pieces(self, text: str, total: int, word: str = "") -> list[str]:
@@ -163,7 +167,9 @@ class Smugglers:
         for index, piece in sends:
             way = self.dice.choice(WAYS) if mixes else UDH8
             mine = reference + 256 * self.dice.randrange(2) if mixes else reference
-            self.send_part(account, person, piece, way, mine, total, index, "parts in any order", after_s, self.dice.choice((0, 0, 3)))
+            self.send_part(
+                account, person, piece, way, mine, total, index, "parts in any order", after_s, self.dice.choice((0, 0, 3))
+            )
             after_s += self.dice.choice(DELAYS_S) if self.dice.random() < spread else self.dice.uniform(0, 0.4)
 
     def parts_at_random(self) -> None:
@@ -182,12 +188,12 @@ class Smugglers:
 
     def queue_of_first_parts(self) -> None:
         """All first parts, and then all second parts: more messages than somebody can remember."""
-        many, what = self.dice.choice((30, 120)), "a queue of first parts"
+        many, pause_s, what = self.dice.choice((30, 120)), self.dice.choice((1.0, 65.0)), "a queue of first parts"
         for n in range(many):
             person, word = 13800211000 + n, WORDS[n % len(WORDS)]
             cut = f"【快递】您的包裹已到，{word[:2]}", f"{word[2:]}请到前台"
             for index in (1, 2):
-                after_s = n * 0.002 + (index - 1) * many * 0.002 + (1.0 if index == 2 else 0.0)
+                after_s = n * 0.002 + (index - 1) * (many * 0.002 + pause_s)
                 self.send_part("yi", person, cut[index - 1], UDH8, 9, 2, index, what, after_s)
 
     # ------------------------------------------------------------------ texts
@@ -232,7 +238,9 @@ class Smugglers:
     def split(self) -> None:
         """Marks between all letters of a word."""
         account, person, _ = self.forbidden()
-        marks = self.dice.choice(("....", "    ", "_____", "★", "×", "()", "\U0001f600", "～～～～～", "\u200b.\u200b.\u200b.\u200b.", " - "))
+        marks = self.dice.choice(
+            ("....", "    ", "_____", "★", "×", "()", "\U0001f600", "～～～～～", "\u200b.\u200b.\u200b.\u200b.", " - ")
+        )
         word = marks.join(self.dice.choice(WORDS))
         text = f"【快递】您的包裹{next(self.numbers)}已到，{word}请到前台"
         self.send(account, person, Form(text.encode("utf-16-be")), "a word that is split")
@@ -308,6 +316,7 @@ class Smugglers:
         for place, (index, piece) in enumerate(order):
             after_s = self.dice.uniform(0, 0.2) if order[0][0] != 1 else place * self.dice.choice((0.0, 0.1, 3.0))
             self.send_part("yi", person, piece, way, n, total, index, "honest: a long notice", after_s, tries=3)
+
 
 def _pairs(word: str) -> Iterator[tuple[str, str]]:
     for place in range(0, len(word), 2):
