@@ -13,6 +13,7 @@ from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.wire import submit_sm
+from tests.simulation.handset import shows
 
 if TYPE_CHECKING:
     from tests.simulation.passage import Passage
@@ -31,6 +32,8 @@ AD = "【青禾商城】全场五折，满300减40，领券进店 拒收请回�
 SOFT = "装修建材团购会本周六举行，欢迎参加"
 ADS = ("全场五折，满300减40，领券进店", SOFT)
 """What both say where they are whole."""
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u05d0"
+"""Controls, marks, and a letter that is written from the right."""
 UYGHUR = "ھۆرمەتلىك يولۇچى، 3-لىنىيە ئەتە سائەت 6:00 دە باشلىنىدۇ"
 
 
@@ -202,15 +205,30 @@ class Smugglers:
         """Texts that a display turns round."""
         account, person, text = self.forbidden()
         target = next((one for one in WORDS if one in text), text)
-        reverse = target[::-1]
-        turned = self.dice.choice((
-            f"\u202e{reverse}\u202c", f"\u202e{reverse}", f"\u2067\u202e{reverse}\u202c\u2069", f"\u202d\u202e{reverse}\u202c\u202c",
-            "".join(f"\u202e{a}{b}\u202c" for b, a in _pairs(target)), f"\u2067\u202e{reverse}",
-        ))  # fmt: skip
-        if self.dice.random() < 0.3:
-            mark = self.dice.choice("\u200f\u061c")
-            turned = "".join(mark + letter for letter in reverse)
+        reverse, dice = target[::-1], self.dice
+        mark = dice.choice("\u200f\u061c")
+        turned = dice.choice(
+            (
+                f"\u202e{reverse}\u202c",
+                f"\u202e{reverse}",
+                f"\u2067\u202e{reverse}\u202c\u2069",
+                f"\u202d\u202e{reverse}\u202c\u202c",
+                "".join(f"\u202e{a}{b}\u202c" for b, a in _pairs(target)),
+                "".join(mark + letter for letter in reverse),
+                self._shuffled(target),
+            )
+        )
         self.send(account, person, Form(text.replace(target, turned).encode("utf-16-be")), "a text that is turned")
+
+    def _shuffled(self, word: str) -> str:
+        """Its letters in another order, among controls that put them right again on some display."""
+        dice = self.dice
+        for _ in range(100 if len(word) < 9 else 0):
+            letters = dice.sample(word, len(word))
+            text = "".join(dice.choice(("", "", *TURNING)) + letter for letter in letters)
+            if word not in text and shows({text}, (word,)):
+                return text
+        return f"\u202e{word[::-1]}"
 
     def odd_octets(self) -> None:
         """Texts in octets that a handset guesses at."""
