@@ -18,11 +18,13 @@ from proxy.rest import Rest, no_rest, resting
 from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
+from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
+from .owned import Outside
 from .page import Page, Spans
 from .registry import Registry
 from .reviewed import key_of
@@ -124,7 +126,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -147,6 +149,8 @@ class Reader:
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
         """What it has read anew, and not for the first time."""
         self._tag = category_tag
+        self._outside: Callable[[Page], bool] = Outside("links", registry, "") if registry is not None else _leads_on
+        """Whether a text has a link that is not its sender's."""
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
@@ -266,7 +270,7 @@ class Reader:
             if holds(page):
                 bits |= bit
         bits |= self._looked_up(page)
-        category, band, subcategory, _ = weighed.of(page.squeezed)
+        category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
         key = (
             content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
@@ -329,7 +333,18 @@ class Reader:
 
     def classified(self, page: Page) -> Classified:
         """What a text says it is."""
-        return self._sense(page, page.scanned).weighed.of(page.squeezed)
+        weighed = self._sense(page, page.scanned).weighed
+        return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
+
+    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
+        """What a text with a word for a code is: that depends on what else it says. Digits decide by being digits."""
+        return self._coded(weighed, page)[0] if has_code(page.squeezed) else weighed.classified
+
+    def _coded(self, weighed: Weighed, page: Page) -> tuple[Classified, int]:
+        """A text with a code, and its points (codes.py)."""
+        points = (weighed.beside or 0) + self.scanner.lexicon.codes.beside(page.squeezed)
+        is_foreign = self._outside(page)
+        return weighed.as_code(points + (LINK if is_foreign else 0), has_foreign_link=is_foreign), points
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
@@ -353,6 +368,10 @@ class Reader:
 def _mask_hash(text: str) -> int:
     """Of a text with its digits masked, as nearly all are asked for."""
     return hash(masked(text))
+
+
+def _leads_on(page: Page) -> bool:
+    return bool(page.links)
 
 
 def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:

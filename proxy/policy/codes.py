@@ -1,0 +1,137 @@
+"""Codes: what a text says beside its one-time code that such texts do not say.
+
+In: texts of codes and of offers (``lexicon/codes.csv``); then a text in its normal form. Out: whether there is a code in it, and how much else,
+in points. Never: a category (category.py), whose a link is (owned.py).
+
+    pair    two characters that stand together, or a Latin word; points = 10 · ln((offers with it + ½) / (codes with it + ½)), from -20 to 20;
+            a pair of neither: 10
+    points  of the stretch of the text that has most, so a code's usual words before and behind an offer take nothing from it
+
+A contact (QQ, WeChat, a mobile number), an opt-out notice, a link of a stranger and a lexicon's offers add to that.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from .problem import Problem
+from .rows import rows
+from .text import fold, squeeze
+
+FILE = "codes.csv"
+"""Texts of the lexicon that are no words; where a folder has none, the shipped ones are read."""
+COLUMNS = ("text", "for", "note")
+SORTS = ("code", "offer")
+TEXT_LONGEST = 1_000
+TEXTS_MAX = 20_000  # some 30 µs each to read
+BETWEEN = "、"
+"""Between the phrases of one row."""
+
+POINTS_MAX = 20
+STRANGE = 10
+"""Points of a pair that no text of the file has."""
+WORD_STRANGE = 15
+"""Of a Latin word."""
+CONTACT = 120
+OPT_OUT = 20
+LINK = 40
+OFFER = 5
+"""For each point of the lexicon's offers above OFFERS_FREE."""
+OFFERS_FREE = 2
+HIDDEN = 100
+"""For a word of an offer that somebody has hidden."""
+MOST = 95
+"""A text of a code has at most so many points."""
+
+NEAR = 40
+"""Characters between a code and a word for one: an English sentence has some thirty."""
+_WORD = "码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin"
+_CODE = r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}|(?=[a-z\-]*[0-9])(?=[0-9\-]*[a-z])[0-9a-z\-]{4,12})(?![0-9a-z])"
+_NEAR = re.compile(rf"(?:{_WORD})[^0-9]{{0,{NEAR}}}{_CODE}|{_CODE}[^0-9]{{0,{NEAR}}}(?:{_WORD})")
+_NAMES = re.compile(
+    r"^\s*[【\[「『〔(〖][^】\]」』〕)〗]{1,16}[】\]」』〕)〗]|[【\[「『][^】\]」』]{2,16}[】\]」』]\s*$|(?:https?://)?[0-9a-z\-]+(?:\.[0-9a-z\-]+)+(?:/[!-~]*)?"
+)
+"""Who writes, and links: asked about elsewhere."""
+_RUN = re.compile(r"[\u3400-\u9fff]{2,}|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
+_CONTACT = re.compile(
+    r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
+    r"|(?<![0-9a-z])[0-9]{3}[- ]?[0-9]{4}[- ]?[0-9x]{4}(?![0-9])|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
+    r"|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
+)
+"""Digits decide by being digits: what differs in them only reads alike."""
+
+
+def has_code(squeezed: str) -> bool:
+    """Whether a code stands beside a word for one: 482913, 4 8 2 9, 482-913, ab12cd."""
+    return _NEAR.search(squeezed) is not None
+
+
+def pairs(text: str) -> list[str]:
+    """In order; ``text``: in its normal form."""
+    found: list[str] = []
+    for run in _RUN.findall(text):
+        if run[0] > "z":
+            found += map("".join, zip(run, run[1:], strict=False))
+        else:
+            found.append(run)
+    return found
+
+
+class CodeTexts:
+    """What such texts say; compared by identity."""
+
+    __slots__ = ("points",)
+
+    def __init__(self, codes: Iterable[str], offers: Iterable[str]) -> None:
+        of_codes, of_offers = _counted(codes), _counted(offers)
+        self.points: dict[str, int] = {}
+        for pair in of_codes.keys() | of_offers.keys():
+            points = round(10 * math.log((of_offers[pair] + 0.5) / (of_codes[pair] + 0.5)))
+            self.points[pair] = max(-POINTS_MAX, min(POINTS_MAX, points))
+
+    def beside(self, squeezed: str) -> int:
+        """Points of a text with a code, contacts included."""
+        text = _NAMES.sub(" ", squeezed)
+        most = so_far = 0
+        of = self.points.get
+        for pair in pairs(text):
+            points = of(pair)
+            if points is None:
+                points = STRANGE if pair > "z" else WORD_STRANGE
+            so_far += points
+            if so_far > most:
+                most = so_far
+            elif so_far < 0:
+                so_far = 0
+        return most + CONTACT if _CONTACT.search(text) else most
+
+
+def _counted(texts: Iterable[str]) -> Counter[str]:
+    """How many texts have a pair."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for phrase in text.split(BETWEEN):
+            counts.update(set(pairs(_NAMES.sub(" ", squeeze(fold(phrase))))))
+    return counts
+
+
+def read_code_texts(label: str, data: bytes, problems: list[Problem]) -> CodeTexts:
+    """The rows of a file, and every one that cannot be used."""
+    found: dict[str, list[str]] = {sort: [] for sort in SORTS}
+    for line, cells in rows(label, data, COLUMNS, problems):
+        text, sort = cells["text"], cells["for"]
+        if sort not in SORTS:
+            problems.append(Problem(label, line, f"for: '{sort}' is not one of {', '.join(SORTS)}"))
+        elif not pairs(squeeze(fold(text))):
+            problems.append(Problem(label, line, f"text: '{text}' has no two letters beside each other"))
+        elif len(text) > TEXT_LONGEST:
+            problems.append(Problem(label, line, f"text: longer than {TEXT_LONGEST} characters"))
+        elif sum(map(len, found.values())) >= TEXTS_MAX:
+            problems.append(Problem(label, line, f"more than {TEXTS_MAX} texts"))
+            break
+        else:
+            found[sort].append(text)
+    return CodeTexts(found["code"], found["offer"])
