@@ -37,10 +37,11 @@ FIELD_MASK = (1 << FIELD_BITS) - 1
 
 SURELY = 6
 LIKELY = 4
-PADDED = "padded"
-"""A code with more to say than codes do: marketing where it is declared one."""
-BANDS = ("hardly", PADDED, "likely", "surely")
+BANDS = ("hardly", "likely", "surely")
 """How surely a text is marketing."""
+PADDED, CODE = ", padded", ", code"
+"""Behind a band, of texts with a code that were declared one: with more to say than codes do, which is marketing; with no more to say, though
+by its words it is marketing where it was declared something else."""
 LINK = 2
 OPT_OUT = 1
 EVASION = 3
@@ -64,9 +65,14 @@ def value_of(purpose: str, weight: int, subcategory: str) -> int:
     return value
 
 
+def band_of(band: str) -> str:
+    """The band alone."""
+    return band.partition(",")[0]
+
+
 class Classified(NamedTuple):
     category: Category
-    band: str
+    band: str  # PADDED or CODE may stand behind it
     subcategory: str
     score: int
 
@@ -80,13 +86,17 @@ class Weighed(NamedTuple):
     classified: Classified
     beside: int | None
     """What its words offer beside a code, in points of codes.py; None: none of them is a word for a code."""
+    offers: bool = False
+    """Whether there is an offer, not only what is soft."""
 
-    def as_code(self, points: int, *, has_foreign_link: bool) -> Classified:
+    def as_code(self, points: int, *, leads_on: bool) -> Classified:
         """A text with a code; ``points``: see codes.py."""
         found = self.classified
         if points > MOST:
-            return found if found.category is Category.MARKETING else found._replace(band=PADDED)
-        if has_foreign_link:  # where it leads, nobody knows
+            return found if found.category is Category.MARKETING else found._replace(band=found.band + PADDED)
+        if found.category is Category.MARKETING and self.offers:
+            return found._replace(band=found.band + CODE)
+        if leads_on:  # to a link that is not its sender's
             return found
         return Classified(Category.OTP, "hardly", found.subcategory, 0)
 
@@ -116,7 +126,7 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     if not total >> _OTP & FIELD_MASK:
         return Weighed(found, None)
     beside = OFFER * max(0, ad - OFFERS_FREE) + (CODE_OPT_OUT if has_notice else 0) + (HIDDEN if evades else 0)
-    return Weighed(found, beside)
+    return Weighed(found, beside, bool(ad or evades))
 
 
 def _subcategory(topics: int) -> str:

@@ -33,29 +33,31 @@ BETWEEN = "、"
 POINTS_MAX = 20
 STRANGE = 10
 """Points of a pair that no text of the file has."""
-WORD_STRANGE = 15
+WORD_STRANGE = 20
 """Of a Latin word."""
 CONTACT = 120
 OPT_OUT = 20
 LINK = 40
-OFFER = 5
+OFFER = 3
 """For each point of the lexicon's offers above OFFERS_FREE."""
 OFFERS_FREE = 2
 HIDDEN = 100
 """For a word of an offer that somebody has hidden."""
-MOST = 95
+MOST = 85
 """A text of a code has at most so many points."""
 
-NEAR = 40
-"""Characters between a code and a word for one: an English sentence has some thirty."""
+NEAR = 20
+"""Characters between a code and a word for one; without Chinese ones twice as many."""
 _WORD = "码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin"
 _CODE = r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}|(?=[a-z\-]*[0-9])(?=[0-9\-]*[a-z])[0-9a-z\-]{4,12})(?![0-9a-z])"
-_NEAR = re.compile(rf"(?:{_WORD})[^0-9]{{0,{NEAR}}}{_CODE}|{_CODE}[^0-9]{{0,{NEAR}}}(?:{_WORD})")
-_NAMES = re.compile(
-    r"^\s*[【\[「『〔(〖][^】\]」』〕)〗]{1,16}[】\]」』〕)〗]|[【\[「『][^】\]」』]{2,16}[】\]」』]\s*$|(?:https?://)?[0-9a-z\-]+(?:\.[0-9a-z\-]+)+(?:/[!-~]*)?"
-)
-"""Who writes, and links: asked about elsewhere."""
-_RUN = re.compile(r"[\u3400-\u9fff]{2,}|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
+_APART = rf"(?:[^0-9]{{0,{NEAR}}}|[^0-9\u3400-\u9fff]{{0,{2 * NEAR}}})"
+_NEAR = re.compile(rf"(?:{_WORD}){_APART}(?<!拨打)(?<!致电)(?<!电话)(?<!热线){_CODE}|{_CODE}{_APART}(?:{_WORD})")
+_NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
+_FIRST = re.compile(r"\s*" + _NAME)
+_LAST = re.compile(_NAME + r"\s*$")
+_LINK = re.compile(r"(?:https?://)?[0-9a-z\-]+(?:\.[0-9a-z\-]+)+(?:/[!-~]*)?")
+"""Asked about elsewhere (owned.py)."""
+_RUN = re.compile(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
 _CONTACT = re.compile(
     r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
     r"|(?<![0-9a-z])[0-9]{3}[- ]?[0-9]{4}[- ]?[0-9x]{4}(?![0-9])|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
@@ -70,14 +72,23 @@ def has_code(squeezed: str) -> bool:
 
 
 def pairs(text: str) -> list[str]:
-    """In order; ``text``: in its normal form."""
+    """In order; a Chinese character that stands alone is one by itself. ``text``: in its normal form."""
     found: list[str] = []
     for run in _RUN.findall(text):
-        if run[0] > "z":
+        if run[0] > "z" and len(run) > 1:
             found += map("".join, zip(run, run[1:], strict=False))
         else:
             found.append(run)
     return found
+
+
+def _unsigned(squeezed: str) -> str:
+    """Without who writes, at one end, and without links."""
+    if first := _FIRST.match(squeezed):
+        squeezed = squeezed[first.end() :]
+    elif last := _LAST.search(squeezed):
+        squeezed = squeezed[: last.start()]
+    return _LINK.sub(" ", squeezed)
 
 
 class CodeTexts:
@@ -94,19 +105,35 @@ class CodeTexts:
 
     def beside(self, squeezed: str) -> int:
         """Points of a text with a code, contacts included."""
-        text = _NAMES.sub(" ", squeezed)
-        most = so_far = 0
+        text = _unsigned(squeezed)
+        points, _, _ = self._most(pairs(text))
+        return points + CONTACT if _CONTACT.search(text) else points
+
+    def stretch(self, squeezed: str) -> str:
+        """What says most beside the code: for people."""
+        text = _unsigned(squeezed)
+        found = pairs(text)
+        _, first, last = self._most(found)
+        said = ""
+        for pair in found[first:last]:
+            said += pair[1:] if said and pair[0] > "z" and said[-1] == pair[0] and len(pair) > 1 else f" {pair}"
+        contact = _CONTACT.search(text)
+        return " ".join((said.strip(), contact[0] if contact else "")).strip()
+
+    def _most(self, found: list[str]) -> tuple[int, int, int]:
+        """The most points of a stretch of pairs; from where to where it goes."""
         of = self.points.get
-        for pair in pairs(text):
+        most = so_far = first = last = start = 0
+        for place, pair in enumerate(found):
             points = of(pair)
             if points is None:
-                points = STRANGE if pair > "z" else WORD_STRANGE
+                points = STRANGE if pair[0] > "z" else WORD_STRANGE
             so_far += points
             if so_far > most:
-                most = so_far
+                most, first, last = so_far, start, place + 1
             elif so_far < 0:
-                so_far = 0
-        return most + CONTACT if _CONTACT.search(text) else most
+                so_far, start = 0, place + 1
+        return most, first, last
 
 
 def _counted(texts: Iterable[str]) -> Counter[str]:
@@ -114,7 +141,7 @@ def _counted(texts: Iterable[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for text in texts:
         for phrase in text.split(BETWEEN):
-            counts.update(set(pairs(_NAMES.sub(" ", squeeze(fold(phrase))))))
+            counts.update(set(pairs(_unsigned(squeeze(fold(phrase))))))
     return counts
 
 

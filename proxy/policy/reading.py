@@ -87,7 +87,7 @@ class Traits:
         self.keyword = keyword
         self.keyword_hash = hash16(plain(keyword)) if keyword else 0
         self.classified = classified
-        self.band = band  # how surely it is marketing
+        self.band = band  # how surely it is marketing, and whether it is a code that says more (category.py)
         self.subcategory = subcategory
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
@@ -333,18 +333,23 @@ class Reader:
 
     def classified(self, page: Page) -> Classified:
         """What a text says it is."""
-        weighed = self._sense(page, page.scanned).weighed
+        weighed = self.weighed(page)
         return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
 
-    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
-        """What a text with a word for a code is: that depends on what else it says. Digits decide by being digits."""
-        return self._coded(weighed, page)[0] if has_code(page.squeezed) else weighed.classified
+    def weighed(self, page: Page) -> Weighed:
+        """What its words say, whether there is a code or none."""
+        return self._sense(page, page.scanned).weighed
 
-    def _coded(self, weighed: Weighed, page: Page) -> tuple[Classified, int]:
-        """A text with a code, and its points (codes.py)."""
-        points = (weighed.beside or 0) + self.scanner.lexicon.codes.beside(page.squeezed)
-        is_foreign = self._outside(page)
-        return weighed.as_code(points + (LINK if is_foreign else 0), has_foreign_link=is_foreign), points
+    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
+        """What a text with a word for a code is: that depends on what else it says."""
+        points = self.beside(weighed, page)
+        return weighed.classified if points is None else weighed.as_code(points, leads_on=self._outside(page))
+
+    def beside(self, weighed: Weighed, page: Page) -> int | None:
+        """Points of what a text says beside its code (codes.py); None where there is none."""
+        if weighed.beside is None or not has_code(page.squeezed):
+            return None
+        return self.scanner.lexicon.codes.beside(page.squeezed) + weighed.beside + (LINK if self._outside(page) else 0)
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
