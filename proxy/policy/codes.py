@@ -17,6 +17,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from proxy.yamlfile import unknown
+
 from .problem import Problem
 from .rows import rows
 from .text import fold, squeeze
@@ -37,13 +39,13 @@ WORD_STRANGE = 20
 """Of a Latin word."""
 CONTACT = 120
 OPT_OUT = 20
-LINK = 40
+LINK = 35
 OFFER = 3
 """For each point of the lexicon's offers above OFFERS_FREE."""
 OFFERS_FREE = 2
 HIDDEN = 100
 """For a word of an offer that somebody has hidden."""
-MOST = 85
+MOST = 90
 """A text of a code has at most so many points."""
 
 NEAR = 20
@@ -151,9 +153,9 @@ def read_code_texts(label: str, data: bytes, problems: list[Problem]) -> CodeTex
     for line, cells in rows(label, data, COLUMNS, problems):
         text, sort = cells["text"], cells["for"]
         if sort not in SORTS:
-            problems.append(Problem(label, line, f"for: '{sort}' is not one of {', '.join(SORTS)}"))
+            problems.append(Problem(label, line, f"for: {unknown('sort', sort, SORTS)}"))
         elif not pairs(squeeze(fold(text))):
-            problems.append(Problem(label, line, f"text: '{text}' has no two letters beside each other"))
+            problems.append(Problem(label, line, f"text: '{text}' has no letters"))
         elif len(text) > TEXT_LONGEST:
             problems.append(Problem(label, line, f"text: longer than {TEXT_LONGEST} characters"))
         elif sum(map(len, found.values())) >= TEXTS_MAX:
