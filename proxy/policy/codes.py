@@ -49,10 +49,10 @@ MOST = 90
 """A text of a code has at most so many points."""
 
 NEAR = 20
-"""Characters between a code and a word for one; without Chinese ones twice as many."""
+"""Characters between a code and a word for one; without Chinese ones three times as many."""
 _WORD = "码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin"
-_CODE = r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}|(?=[a-z\-]*[0-9])(?=[0-9\-]*[a-z])[0-9a-z\-]{4,12})(?![0-9a-z])"
-_APART = rf"(?:[^0-9]{{0,{NEAR}}}|[^0-9\u3400-\u9fff]{{0,{2 * NEAR}}})"
+_CODE = r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}|(?=[a-z#\-]*[0-9])(?=[0-9#\-]*[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
+_APART = rf"(?:[^0-9]{{0,{NEAR}}}|[^0-9\u3400-\u9fff]{{0,{3 * NEAR}}})"
 _NEAR = re.compile(rf"(?:{_WORD}){_APART}(?<!拨打)(?<!致电)(?<!电话)(?<!热线){_CODE}|{_CODE}{_APART}(?:{_WORD})")
 _NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
 _FIRST = re.compile(r"\s*" + _NAME)

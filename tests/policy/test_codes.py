@@ -227,7 +227,7 @@ def test_texts_are_told_apart_by_what_the_others_say(capsys: pytest.CaptureFixtu
     with capsys.disabled():
         print(f"\n{len(codes)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass")
     assert share_kept >= 0.98
-    assert share_passed <= 0.04
+    assert share_passed <= 0.06
 
 
 def _is_marketing(reader: Reader, text: str) -> bool:
