@@ -16,6 +16,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from proxy.yamlfile import unknown
 
@@ -51,7 +52,10 @@ MOST = 90
 NEAR = 20
 """Characters between a code and a word for one; without Chinese ones three times as many."""
 _WORD = "码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin"
-_CODE = r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}|(?=[a-z#\-]*[0-9])(?=[0-9#\-]*[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
+_CODE = (
+    r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
+    r"|(?=[a-z#\-]*[0-9])(?=[0-9#\-]*[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
+)
 _APART = rf"(?:[^0-9]{{0,{NEAR}}}|[^0-9\u3400-\u9fff]{{0,{3 * NEAR}}})"
 _NEAR = re.compile(rf"(?:{_WORD}){_APART}(?<!拨打)(?<!致电)(?<!电话)(?<!热线){_CODE}|{_CODE}{_APART}(?:{_WORD})")
 _NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
@@ -61,11 +65,13 @@ _LINK = re.compile(r"(?:https?://)?[0-9a-z\-]+(?:\.[0-9a-z\-]+)+(?:/[!-~]*)?")
 """Asked about elsewhere (owned.py)."""
 _RUN = re.compile(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
 _CONTACT = re.compile(
-    r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
+    r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
+    r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
     r"|(?<![0-9a-z])[0-9]{3}[- ]?[0-9]{4}[- ]?[0-9x]{4}(?![0-9])|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
     r"|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
 )
-"""Digits decide by being digits: what differs in them only reads alike."""
+"""Accounts elsewhere and personal numbers; a hotline (95000, 400-800-1234) is none. Digits decide by being digits: what differs in them only
+reads alike."""
 
 
 def has_code(squeezed: str) -> bool:
@@ -78,7 +84,7 @@ def pairs(text: str) -> list[str]:
     found: list[str] = []
     for run in _RUN.findall(text):
         if run[0] > "z" and len(run) > 1:
-            found += map("".join, zip(run, run[1:], strict=False))
+            found += map("".join, pairwise(run))
         else:
             found.append(run)
     return found
@@ -153,7 +159,7 @@ def read_code_texts(label: str, data: bytes, problems: list[Problem]) -> CodeTex
     for line, cells in rows(label, data, COLUMNS, problems):
         text, sort = cells["text"], cells["for"]
         if sort not in SORTS:
-            problems.append(Problem(label, line, f"for: {unknown('sort', sort, SORTS)}"))
+            problems.append(Problem(label, line, f"for: {unknown('purpose', sort, SORTS)}"))
         elif not pairs(squeeze(fold(text))):
             problems.append(Problem(label, line, f"text: '{text}' has no letters"))
         elif len(text) > TEXT_LONGEST:

@@ -89,7 +89,10 @@ class Explanation:
             "advertiser": self.advertiser or None,
             "keyword": facts.keyword or None,
             "marketing": {
-                "band": band_of(found.band), "score": found.score, "likely_from": LIKELY, "surely_from": SURELY,
+                "band": band_of(found.band),
+                "score": found.score,
+                "likely_from": LIKELY,
+                "surely_from": SURELY,
                 "padded_code": found.band.endswith(PADDED),
             },
             "features": [feature.as_dict() for feature in self.evidence.features],

@@ -129,7 +129,9 @@ def test_an_offer_in_the_place_of_a_second_signature_is_one() -> None:
 
 def test_digits_decide_nothing_so_fresh_codes_are_read_once() -> None:
     bench = Bench(RULES)
-    texts = [f"【某店】验证码{code}，{more}" for more in ("请勿泄露", OFFER, "回电13800210500") for code in (482913, 120987, 990011)]
+    texts = [
+        f"【某店】验证码{code}，{more}" for more in ("请勿泄露", OFFER, "回电13800210500") for code in (482913, 120987, 990011)
+    ]
     assert [read(text, bench=bench) for text in texts * 2] == [read(text) for text in texts * 2]
 
 
@@ -176,7 +178,7 @@ def test_a_text_that_is_added_is_known(make: Make) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("验证码是,codes", "for: unknown sort 'codes' (did you mean 'code'?)"),
+        ("验证码是,codes", "for: unknown purpose 'codes' (did you mean 'code'?)"),
         ("4829,code", "text: '4829' has no letters"),
         ("请" * 1001 + ",code", "text: longer than 1000 characters"),
     ],
@@ -192,7 +194,9 @@ def test_a_row_that_cannot_be_used_is_told(write: Write, row: str, said: str) ->
 
 def test_explain_says_what_stands_beside_the_code() -> None:
     sender = Sender.of("jia", "jia", "10690001", "10690", Category.OTP)
-    message = Message(sender, recipient_of(BEIJING), Content("【某】验证码482913，家电维修空调加氟洗衣机清洗上门检测", "readable", b""))
+    message = Message(
+        sender, recipient_of(BEIJING), Content("【某】验证码482913，家电维修空调加氟洗衣机清洗上门检测", "readable", b"")
+    )
     told = explain(message, Past(), RULES, 1_794_000_000.0, Counts())
     assert told.as_dict()["marketing"]["padded_code"] is True
     (feature,) = (one for one in told.evidence.features if one.kind == "beside-code")
@@ -225,7 +229,9 @@ def test_texts_are_told_apart_by_what_the_others_say(capsys: pytest.CaptureFixtu
         passed += sum(not _is_marketing(reader, f"【某】验证码482913，{one}") for one in offers[tenth::10])
     share_kept, share_passed = kept / len(codes), passed / len(offers)
     with capsys.disabled():
-        print(f"\n{len(codes)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass")
+        print(
+            f"\n{len(codes)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass"
+        )
     assert share_kept >= 0.98
     assert share_passed <= 0.06
 

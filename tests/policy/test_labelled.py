@@ -60,7 +60,9 @@ class Score:
         return lines
 
     def count(self, said: Category, *, read: Category | None = None, bands: tuple[str, ...] = BANDS) -> int:
-        return sum(one.category is said and read in (None, found.category) and band_of(found.band) in bands for one, found in self.read)
+        return sum(
+            one.category is said and read in (None, found.category) and band_of(found.band) in bands for one, found in self.read
+        )
 
     @property
     def alike(self) -> int:
