@@ -39,7 +39,7 @@ STRANGE = 10
 WORD_STRANGE = 20
 """Of a Latin word."""
 CONTACT = 120
-OPT_OUT = 20
+OPT_OUT = 10
 LINK = 35
 OFFER = 3
 """For each point of the lexicon's offers above OFFERS_FREE."""
@@ -49,25 +49,28 @@ HIDDEN = 100
 MOST = 90
 """A text of a code has at most so many points."""
 
-NEAR = 20
-"""Characters between a code and a word for one; without Chinese ones three times as many."""
-_WORD = "码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin"
-_CODE = (
-    r"(?<![0-9a-z])(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
-    r"|(?=[a-z#\-]*[0-9])(?=[0-9#\-]*[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
+NEAR, FAR = 20, 60
+"""Characters between a code and a word for one; where none of them is Chinese, FAR."""
+_WORD = re.compile("码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin")
+_CODE = re.compile(
+    r"(?<![0-9a-z])(?<!拨打)(?<!致电)(?<!电话)(?<!热线)(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
+    r"|(?=[a-z#\-]{0,11}[0-9])(?=[0-9#\-]{0,11}[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
 )
-_APART = rf"(?:[^0-9]{{0,{NEAR}}}|[^0-9\u3400-\u9fff]{{0,{3 * NEAR}}})"
-_NEAR = re.compile(rf"(?:{_WORD}){_APART}(?<!拨打)(?<!致电)(?<!电话)(?<!热线){_CODE}|{_CODE}{_APART}(?:{_WORD})")
+_DIGIT = re.compile("[0-9]")
+_CHINESE = re.compile("[\u3400-\u9fff]")
 _NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
 _FIRST = re.compile(r"\s*" + _NAME)
 _LAST = re.compile(_NAME + r"\s*$")
-_LINK = re.compile(r"(?:https?://)?[0-9a-z\-]+(?:\.[0-9a-z\-]+)+(?:/[!-~]*)?")
+_LINK = re.compile(r"https?://[!-~]+|(?<![0-9a-z.\-])[0-9a-z\-]+(?:\.[0-9a-z\-]+)*\.[a-z]{2,18}(?:/[!-~]*)?")
 """Asked about elsewhere (owned.py)."""
 _RUN = re.compile(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
+_FIGURE = r"[\dol〇零一二三四五六七八九幺]"
+_MARK = r"[\W_]"
 _CONTACT = re.compile(
     r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
     r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
-    r"|(?<![0-9a-z])[0-9]{3}[- ]?[0-9]{4}[- ]?[0-9x]{4}(?![0-9])|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
+    rf"|(?<!{_FIGURE})(?<!{_FIGURE}{_MARK})(?:{_FIGURE}{_MARK}{{0,3}}){{10}}{_FIGURE}(?!{_FIGURE})"
+    r"|(?<![0-9a-z])[0-9]{7}x{4}|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
     r"|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
 )
 """Accounts elsewhere and personal numbers; a hotline (95000, 400-800-1234) is none. Digits decide by being digits: what differs in them only
@@ -76,7 +79,16 @@ reads alike."""
 
 def has_code(squeezed: str) -> bool:
     """Whether a code stands beside a word for one: 482913, 4 8 2 9, 482-913, ab12cd."""
-    return _NEAR.search(squeezed) is not None
+    for found in _CODE.finditer(squeezed):
+        before = _DIGIT.split(squeezed[max(0, found.start() - FAR) : found.start()])[-1]
+        after = _DIGIT.split(squeezed[found.end() : found.end() + FAR], maxsplit=1)[0]
+        if _CHINESE.search(before):
+            before = before[-NEAR:]
+        if _CHINESE.search(after):
+            after = after[:NEAR]
+        if _WORD.search(before) or _WORD.search(after):
+            return True
+    return False
 
 
 def pairs(text: str) -> list[str]:

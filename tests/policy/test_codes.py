@@ -10,7 +10,7 @@ import pytest
 
 from proxy.message import Category, Content, Message, Sender
 from proxy.number import recipient_of
-from proxy.policy import check, load
+from proxy.policy import check, codes, load
 from proxy.policy.category import CODE as CODE_BAND
 from proxy.policy.category import PADDED
 from proxy.policy.codes import COLUMNS, MOST, SORTS, CodeTexts, has_code
@@ -217,23 +217,38 @@ def test_texts_are_told_apart_by_what_the_others_say(capsys: pytest.CaptureFixtu
     """Each tenth of the texts is read by what the other nine say. Short offers say little, and are told by their words."""
     order = random.Random(37)
     long = [one for one in OFFERS if len(one) >= 20]
-    codes, offers = order.sample(CODES, len(CODES)), order.sample(long, len(long))
+    genuine, offers = order.sample(CODES, len(CODES)), order.sample(long, len(long))
     kept = passed = 0
     for tenth in range(10):
         texts = CodeTexts(
-            PHRASES + [one for place, one in enumerate(codes) if place % 10 != tenth],
+            PHRASES + [one for place, one in enumerate(genuine) if place % 10 != tenth],
             [one for place, one in enumerate(offers) if place % 10 != tenth],
         )
         reader = Reader(Bits(), Lexicon(SHIPPED.words, texts), None)
-        kept += sum(not _is_marketing(reader, one) for one in codes[tenth::10])
+        kept += sum(not _is_marketing(reader, one) for one in genuine[tenth::10])
         passed += sum(not _is_marketing(reader, f"【某】验证码482913，{one}") for one in offers[tenth::10])
-    share_kept, share_passed = kept / len(codes), passed / len(offers)
+    share_kept, share_passed = kept / len(genuine), passed / len(offers)
     with capsys.disabled():
         print(
-            f"\n{len(codes)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass"
+            f"\n{len(genuine)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass"
         )
     assert share_kept >= 0.98
-    assert share_passed <= 0.06
+    assert share_passed <= 0.08
+
+
+def test_the_guide_says_what_adds_how_many_points() -> None:
+    guide = " ".join((shipped("rules") / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"| -{codes.POINTS_MAX} to {codes.POINTS_MAX}; {codes.STRANGE} where it is in no text of the file (a Latin word: {codes.WORD_STRANGE})"
+        in guide
+    )
+    assert f"number | {codes.CONTACT} |" in guide
+    assert f"`contacts.csv`) | {codes.LINK}; the text is no code" in guide
+    assert f"| an opt-out notice | {codes.OPT_OUT} |" in guide
+    assert f"hidden word | {codes.HIDDEN} |" in guide
+    assert f"| {codes.OFFER} for each point above {codes.OFFERS_FREE} |" in guide
+    assert f"| up to {MOST} |" in guide
+    assert f"of {len(CODES)} texts of codes" in guide
 
 
 def _is_marketing(reader: Reader, text: str) -> bool:
