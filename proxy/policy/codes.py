@@ -38,7 +38,10 @@ STRANGE = 10
 """Points of a pair that no text of the file has."""
 WORD_STRANGE = 20
 """Of a Latin word."""
-CONTACT = 120
+ACCOUNT = 120
+"""QQ, WeChat and others."""
+NUMBER = 75
+"""A mobile or area number: there are codes that say where to ask."""
 OPT_OUT = 10
 LINK = 35
 OFFER = 3
@@ -66,15 +69,15 @@ _LINK = re.compile(r"https?://[!-~]+|(?<![0-9a-z.\-])[0-9a-z\-]+(?:\.[0-9a-z\-]+
 _RUN = re.compile(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
 _FIGURE = r"[\dol〇零一二三四五六七八九幺]"
 _MARK = r"[\W_]"
-_CONTACT = re.compile(
+_ACCOUNT = re.compile(
     r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
-    r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})"
-    rf"|(?<!{_FIGURE})(?<!{_FIGURE}{_MARK})(?:{_FIGURE}{_MARK}{{0,3}}){{10}}{_FIGURE}(?!{_FIGURE})"
-    r"|(?<![0-9a-z])[0-9]{7}x{4}|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
-    r"|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
+    r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
 )
-"""Accounts elsewhere and personal numbers; a hotline (95000, 400-800-1234) is none. Digits decide by being digits: what differs in them only
-reads alike."""
+_NUMBER = re.compile(
+    rf"(?<!{_FIGURE})(?<!{_FIGURE}{_MARK})(?:{_FIGURE}{_MARK}{{0,3}}){{10}}{_FIGURE}(?!{_FIGURE})"
+    r"|(?<![0-9a-z])[0-9]{7}x{4}|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
+)
+"""A hotline (95000, 400-800-1234) is none. Digits decide by being digits: what differs in them only reads alike."""
 
 
 def has_code(squeezed: str) -> bool:
@@ -127,7 +130,9 @@ class CodeTexts:
         """Points of a text with a code, contacts included."""
         text = _unsigned(squeezed)
         points, _, _ = self._most(pairs(text))
-        return points + CONTACT if _CONTACT.search(text) else points
+        if _ACCOUNT.search(text):
+            return points + ACCOUNT
+        return points + NUMBER if _NUMBER.search(text) else points
 
     def stretch(self, squeezed: str) -> str:
         """What says most beside the code: for people."""
@@ -137,7 +142,7 @@ class CodeTexts:
         said = ""
         for pair in found[first:last]:
             said += pair[1:] if said and pair[0] > "z" and said[-1] == pair[0] and len(pair) > 1 else f" {pair}"
-        contact = _CONTACT.search(text)
+        contact = _ACCOUNT.search(text) or _NUMBER.search(text)
         return " ".join((said.strip(), contact[0] if contact else "")).strip()
 
     def _most(self, found: list[str]) -> tuple[int, int, int]:

@@ -69,6 +69,7 @@ GENUINE = {
     "corner brackets": "「某店」登录校验码：318846，30分钟内有效。",
     "brackets around the code": "【某店】您的验证码是【558201】，5分钟内有效。",
     "a hotline": "【某店】验证码482913，非本人操作请致电400-800-1234。",
+    "a number to ask": "【某店】您的验证码是482913, 5分钟内有效, 电话13800138000",
     "how to refuse": "【某店】登录验证码 9021，请勿外传。退订回T",
     "traditional characters": "【某店】您的驗證碼為602194，請於五分鐘內輸入，切勿告知他人。",
     "full width": "【某店】验证码：７７０３１９，请勿泄露。",
@@ -107,9 +108,9 @@ def test_an_offer_behind_a_code_is_marketing_whatever_stands_around_it(way: str,
         "开发票联系QQ 10000888",
         "合作加微信 vx_8899",
         "咨询薇abc1234",
-        "回电13800210500",
-        "回电 138 0021 0500",
-        "面谈010-88990011",
+        "低价转让回电13800210500",
+        "低价转让回电 138 0021 0500",
+        "低价转让面谈010-88990011",
         "频道@paofen_88",
     ],
 )
@@ -130,7 +131,9 @@ def test_an_offer_in_the_place_of_a_second_signature_is_one() -> None:
 def test_digits_decide_nothing_so_fresh_codes_are_read_once() -> None:
     bench = Bench(RULES)
     texts = [
-        f"【某店】验证码{code}，{more}" for more in ("请勿泄露", OFFER, "回电13800210500") for code in (482913, 120987, 990011)
+        f"【某店】验证码{code}，{more}"
+        for more in ("请勿泄露", OFFER, "低价转让回电13800210500")
+        for code in (482913, 120987, 990011)
     ]
     assert [read(text, bench=bench) for text in texts * 2] == [read(text) for text in texts * 2]
 
@@ -242,7 +245,8 @@ def test_the_guide_says_what_adds_how_many_points() -> None:
         f"| -{codes.POINTS_MAX} to {codes.POINTS_MAX}; {codes.STRANGE} where it is in no text of the file (a Latin word: {codes.WORD_STRANGE})"
         in guide
     )
-    assert f"number | {codes.CONTACT} |" in guide
+    assert f"another account | {codes.ACCOUNT} |" in guide
+    assert f"is none | {codes.NUMBER} |" in guide
     assert f"`contacts.csv`) | {codes.LINK}; the text is no code" in guide
     assert f"| an opt-out notice | {codes.OPT_OUT} |" in guide
     assert f"hidden word | {codes.HIDDEN} |" in guide
