@@ -15,7 +15,7 @@ from proxy.number import Number, about_people, recipient_of
 from proxy.recipient import HOLD_S, Recipient
 
 from . import moments
-from .category import LIKELY, SURELY
+from .category import LIKELY, PADDED, SURELY, band_of
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree
 from .evidence import Evidence, evidence
 from .history import NOTHING, Past
@@ -88,7 +88,13 @@ class Explanation:
             "signature": facts.signature or None,
             "advertiser": self.advertiser or None,
             "keyword": facts.keyword or None,
-            "marketing": {"band": found.band, "score": found.score, "likely_from": LIKELY, "surely_from": SURELY},
+            "marketing": {
+                "band": band_of(found.band),
+                "score": found.score,
+                "likely_from": LIKELY,
+                "surely_from": SURELY,
+                "padded_code": found.band.endswith(PADDED),
+            },
             "features": [feature.as_dict() for feature in self.evidence.features],
             "not_before": next(
                 (moments.local(again) for b in verdict.breaches if (again := b.again(self.number)) and b.rule == verdict.rule),

@@ -18,11 +18,13 @@ from proxy.rest import Rest, no_rest, resting
 from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
+from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
+from .owned import Outside
 from .page import Page, Spans
 from .registry import Registry
 from .reviewed import key_of
@@ -85,7 +87,7 @@ class Traits:
         self.keyword = keyword
         self.keyword_hash = hash16(plain(keyword)) if keyword else 0
         self.classified = classified
-        self.band = band  # how surely it is marketing
+        self.band = band  # how surely it is marketing, and whether it is a code that says more (category.py)
         self.subcategory = subcategory
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
@@ -124,7 +126,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -147,6 +149,8 @@ class Reader:
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
         """What it has read anew, and not for the first time."""
         self._tag = category_tag
+        self._outside: Callable[[Page], bool] = Outside("links", registry, "") if registry is not None else _leads_on
+        """Whether a text has a link that is not its sender's."""
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
@@ -266,7 +270,7 @@ class Reader:
             if holds(page):
                 bits |= bit
         bits |= self._looked_up(page)
-        category, band, subcategory, _ = weighed.of(page.squeezed)
+        category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
         key = (
             content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
@@ -329,7 +333,23 @@ class Reader:
 
     def classified(self, page: Page) -> Classified:
         """What a text says it is."""
-        return self._sense(page, page.scanned).weighed.of(page.squeezed)
+        weighed = self.weighed(page)
+        return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
+
+    def weighed(self, page: Page) -> Weighed:
+        """What its words say, whether there is a code or none."""
+        return self._sense(page, page.scanned).weighed
+
+    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
+        """What a text with a word for a code is: that depends on what else it says."""
+        points = self.beside(weighed, page)
+        return weighed.classified if points is None else weighed.as_code(points, leads_on=self._outside(page))
+
+    def beside(self, weighed: Weighed, page: Page) -> int | None:
+        """Points of what a text says beside its code (codes.py); None where there is none."""
+        if weighed.beside is None or not has_code(page.squeezed):
+            return None
+        return self.scanner.lexicon.codes.beside(page.squeezed) + weighed.beside + (LINK if self._outside(page) else 0)
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
@@ -353,6 +373,10 @@ class Reader:
 def _mask_hash(text: str) -> int:
     """Of a text with its digits masked, as nearly all are asked for."""
     return hash(masked(text))
+
+
+def _leads_on(page: Page) -> bool:
+    return bool(page.links)
 
 
 def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
