@@ -1,7 +1,7 @@
 """Partial: what rules make of a long message before all its parts are here, and what is left to ask once they are.
 
-In: a rule's conditions; later the joined text. Out: which rules wait, which are asked at once, the verdict of both. Never: caps, counters, refusals of the
-person: those were decided on what was there, and parts that come later inherit it.
+In: a rule's conditions; later the joined text. Out: which rules wait, which are asked at once, the verdict of both.
+Never: caps, counters, refusals of the person: those were decided on what was there, and parts that come later inherit it.
 
 A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
 text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
