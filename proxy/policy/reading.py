@@ -26,6 +26,7 @@ from .memo import Memo, dropped
 from .notices import plain
 from .owned import Outside
 from .page import Page, Spans
+from .pieces import pieces
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
@@ -95,6 +96,13 @@ class Traits:
         self.owners = owners  # advertisers for whom its links and numbers are registered
         self.complete = complete  # False: parts of the text are missing, and what it lacks says nothing
 
+    def key(self, bits: int) -> TraitsKey:
+        """Under which they are kept; of others with these bits."""
+        return (
+            self.state, self.signature, self.keyword, self.classified, self.band, self.subcategory, bits, self.tagged,
+            self.complete, self.forms, self.owners,
+        )  # fmt: skip
+
 
 TraitsKey = tuple[
     str, str, str, Category, str, str, int, Category | None, bool, tuple[int, ...] | None, frozenset[tuple[str, str]]
@@ -126,7 +134,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -160,6 +168,8 @@ class Reader:
         tests = bits.tests.get("text", [])
         self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
         """What texts are asked one by one, each with its bit."""
+        self._finders = _finders(bits)
+        """Bits of what finds words in a text; of what finds links or numbers."""
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
@@ -229,7 +239,8 @@ class Reader:
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
             self._has_come(content, mask)
-            return self._analyse(content, mask, tagged)[0]
+            reading = self._analyse(content, mask, tagged)[0]
+            return reading if content.complete else self._in_part(content.text, reading)
         found = self._masks.find(mask)
         if type(found) is tuple:  # telephone numbers in it matter, other digits do not
             found = self._masks.find(_with_numbers(content.text, mask, found))
@@ -245,6 +256,21 @@ class Reader:
                 self._masks.put(mask, digits)
                 self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
+
+    def _in_part(self, text: str, reading: Reading) -> Reading:
+        """The reading of a text of which parts are missing: conditions that find something hold where no missing part can change that."""
+        words, contacts = self._finders
+        traits = reading.traits
+        if not traits.bits & (words | contacts):
+            return reading
+        bits = traits.bits & ~(words | contacts)
+        for piece in pieces(text):
+            bits |= self._bits(piece.words) & words | self._bits(piece.contacts) & contacts
+        key = traits.key(bits & traits.bits)
+        return Reading(self._traits.find(key) or self._traits.put(key, Traits(*key)), reading.template)
+
+    def _bits(self, text: str) -> int:
+        return self._analyse(Content(text, "readable", b"", complete=False), None, None)[0].traits.bits if text else 0
 
     def _has_come(self, content: Content, mask: bytes) -> bool:
         """Whether a text with this mask has come before: then it is among those read lately."""
@@ -407,6 +433,16 @@ def _tagged(content: Content, tag: int) -> Category | None:
                 if word == category.word or word == str(int(category)) or value == bytes([category]):
                     return category
     return None
+
+
+def _finders(bits: Bits) -> tuple[int, int]:
+    words = contacts = 0
+    for bit, test in chain.from_iterable(bits.tests.values()):
+        if test.finds and test.word == "text":
+            words |= bit
+        elif test.finds:
+            contacts |= bit
+    return words, contacts
 
 
 def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> Spread[str, int]:

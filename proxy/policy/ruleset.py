@@ -276,11 +276,11 @@ class RuleSet:
         return plan_of(facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
-        """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
+        """What is left to decide of a message that was judged ``now`` before all of this text was there; not remembered."""
         at = max(now, message.content.scheduled or 0.0)
         facts, _ = self._knowing(self.kindred.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
-        return facts, self._deciding.decide_rest(held, at)
+        return facts, self._deciding.decide_rest(held, at, complete=traits.complete)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
@@ -349,7 +349,8 @@ class RuleSet:
         facts = Facts(
             kin.sender, declared, classified, max(classified, declared),
             subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
-            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.bits & self._asking != 0,
+            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.state != "readable",
+            traits.bits & self._asking != 0,
         )  # fmt: skip
         held = kin.bits | traits.bits
         for field, index in self._fields:

@@ -125,7 +125,7 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     ring = Ring.of_files(settings.sealing.keys)
-    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring))
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differing
