@@ -84,7 +84,9 @@ class Gate:
         self.turns = Turns(loop)
         self.gently = Gently()
         self.contexts = Contexts(settings)
-        self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        self.guard = Guard(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
         self.resumed = resume(settings, accept_loss)
         self.store, self.ids = self.resumed.store, self.resumed.ids
         try:

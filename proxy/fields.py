@@ -21,6 +21,28 @@ from proxy.yamlfile import Document, Place, Value, YamlError, spell, unknown
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
+_MAPPED_BITS = 96
+"""Of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)."""
+
+
+def network_of(text: str) -> Network:
+    """An address or a network; one of IPv4 that is written in IPv6 is that of IPv4. ValueError."""
+    found = ipaddress.ip_network(text)
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    if mapped is None or found.prefixlen < _MAPPED_BITS:
+        return found
+    return ipaddress.ip_network((mapped, found.prefixlen - _MAPPED_BITS))
+
+
+def within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether an address lies in any of them, an IPv4 address also as ``::ffff:192.0.2.1``; what is no address lies in none."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return any((mapped or found) in network for network in networks)
+
 
 SECRET_BYTES_MAX = 4096  # a secret's file holds one line; /dev/zero would not end
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -262,7 +284,7 @@ class Fields:
         self._note(key, Asked("networks", default))
         if not self.has(key):
             return default
-        return tuple(self.each(key, maximum, ipaddress.ip_network, "an address or a network (192.0.2.0/24)"))
+        return tuple(self.each(key, maximum, network_of, "an address or a network (192.0.2.0/24)"))
 
     def each(self, key: str, maximum: int, read: Callable[[str], T], what: str) -> list[T]:
         """Every text of a list through ``read``, whose ValueError means it is not ``what``."""

@@ -55,9 +55,19 @@ OUTCOME_WORDS = tuple(outcome.word for outcome in Outcome)
 """Likewise."""
 
 
+UNSIGNED = 0xFFFFFF << 24
+"""No word has a 48-bit name from here on: in the place of a signature stands there what limits count a message by that has none."""
+
+
 def hash48(text: str) -> int:
     """The 48-bit name under which a word (signature, template) stands in a record: the same on every node."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+    found = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+    return found if found < UNSIGNED else found ^ 1 << 47
+
+
+def hash_unsigned(text: str) -> int:
+    """The name of a port prefix or provider in the place of a signature."""
+    return UNSIGNED | int.from_bytes(hashlib.blake2b(text.encode(), digest_size=3).digest(), "big")
 
 
 def hash32(text: str) -> int:
@@ -167,14 +177,28 @@ class Facts:
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
     owners: frozenset[tuple[str, str]] = frozenset()
     """Advertisers for whom a ``domain`` or ``phone`` in the text is registered, where a rule asks."""
+    textless: bool = False
+    """Whether there is no text that could be read."""
     asking: InitVar[bool] = False
     """Whether the text asks for an answer that is no refusal: ``asks`` says so later."""
     packed: int = field(init=False)
-    """Signature, whether it asks, sub-category and category as an open Entry holds them."""
+    """Signature (``counted_by``), whether it asks, sub-category and category as an open Entry holds them."""
 
     def __post_init__(self, asking: bool) -> None:
-        flags = self.signature_hash << 16 | asking << 10 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
+        counted_by = self.signature_hash or hash_unsigned(self.whose)
+        flags = counted_by << 16 | asking << 10 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
         object.__setattr__(self, "packed", flags)
+
+    @property
+    def whose(self) -> str:
+        """By what limits on signatures and advertisers count a text without a signature: the registered prefix of its port, which is the
+        same for all extensions of it; else the provider."""
+        return self.sender.prefix or self.sender.provider
+
+    @property
+    def counted_by(self) -> int:
+        """The signature's hash, or that of ``whose``: what such limits find in a record."""
+        return self.packed >> 16
 
     @property
     def asks(self) -> bool:

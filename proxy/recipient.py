@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from proxy.message import Category, Facts, Sender
+from proxy.message import UNSIGNED, Category, Facts, Sender
 from proxy.number import about_people
 
 
@@ -30,11 +30,12 @@ class Entry(NamedTuple):
     state: int  # EntryState
     consent: int = 0  # the code of the words a consent request declares (policy/consent_reply.py), 0 = none
     asks: bool = False  # whether the message asked for an answer that is no refusal (确认请回1)
+    unsigned: int = 0  # without a signature: what limits count it by (message.Facts.whose), 0 in older entries
 
     def pack(self) -> bytes:
         """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent, asks = self
-        flags = signature << 16 | consent << 11 | asks << 10 | subcategory << 4 | category << 2 | state
+        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent, asks, unsigned = self
+        flags = (signature or unsigned) << 16 | consent << 11 | asks << 10 | subcategory << 4 | category << 2 | state
         return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
 
     @classmethod
@@ -47,18 +48,20 @@ class Entry(NamedTuple):
         """The entry of one row as ``ENTRY`` unpacks it."""
         first, second, time, provider, port, template = row
         category = CATEGORIES[second >> 2 & 3]
+        counted_by = second >> 16
+        signature, unsigned = (counted_by, 0) if counted_by < UNSIGNED else (0, counted_by)
         return tuple.__new__(  # at a third of what its own costs: every record that is read has some
             cls,
             (
-                first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
-                second >> 11 & 31, second >> 10 & 1 == 1,
+                first >> 16, time, signature, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
+                second >> 11 & 31, second >> 10 & 1 == 1, unsigned,
             ),
         )  # fmt: skip
 
 
 ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (consent 5, asks 1, subcategory 6, category 2, state 2), time, provider, port,
-template."""
+"""One packed entry: id 48 + keyword 16, signature (or ``unsigned``) 48 + (consent 5, asks 1, subcategory 6, category 2, state 2), time,
+provider, port, template."""
 _pack_entry = ENTRY.pack
 
 
@@ -78,7 +81,7 @@ class EntryState(enum.IntEnum):
 
 
 class Pick(NamedTuple):
-    """Which entries a cap counts; None means any. Numbers are as stored in an Entry."""
+    """Which entries a cap counts; None means any. Numbers are as stored in an Entry, in the place of a signature also ``unsigned``."""
 
     categories: frozenset[int] | None = None
     subcategories: frozenset[int] | None = None

@@ -112,7 +112,9 @@ class Reloading:
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
         self.revising.use(settings)
-        self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        self.guard.use(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
         self.operating.door.use(settings.people, settings.http.tokens)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)

@@ -40,7 +40,8 @@ ALSO: Mapping[str, Sequence[tuple[str, ...]]] = {
     "submits": [
         ("provider", "marketing", verdict, reason)
         for verdict, reason in (
-            ("allow", ""), ("reject", "suppressed"), ("reject", "recipient-cap"), ("defer", "queue-full"), ("defer", "rate-exceeded"),
+            ("allow", ""), ("reject", "suppressed"), ("reject", "recipient-cap"), ("reject", "region-unknown"), ("defer", "queue-full"),
+            ("defer", "rate-exceeded"),
         )
     ],
     "delivers": [("provider", kind) for kind in ("optout", "restore", "review")],

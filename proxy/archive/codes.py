@@ -3,8 +3,8 @@
 In: a submit's text, and what was decided of it. Out: yes or no. Never: rules and their words (columns.py folds texts with them; a question to
 tables need not load them); a "no" where nobody has looked.
 
-Every text that rules call a code has a number of 4 to 8 digits beside a word for one (policy/category.py asks that, too): all that have are
-taken for codes here, also when their port was declared for something else. What was turned away before any rule saw it is one as well:
+Whatever was judged as a code is one. A text with a number of 4 to 8 digits beside a word for a code is taken for one as well, also when its
+port was declared for something else. What was turned away before any rule saw it is one as well:
 nobody knows what it is, and a port of passwords is throttled like any other.
 """
 

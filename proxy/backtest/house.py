@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
+from proxy.access import EMPTY, covers
 from proxy.config import Settings
 from proxy.desk import entries
 from proxy.message import Category, Content, Message, Sender, Verdict
@@ -30,6 +31,12 @@ class Known(NamedTuple):
     category: Category | None = None
     since: float | None = None
     replaces: bool = False
+    ports: tuple[str, ...] = ()
+    """Its registered prefixes."""
+
+    def prefix(self, port: str) -> str:
+        """That of a port from which it sent; of one that is registered no more the port itself."""
+        return max((one for one in self.ports if covers(one, port)), key=len, default=port) or EMPTY
 
 
 class Senders:
@@ -42,7 +49,7 @@ class Senders:
 
     @classmethod
     def of(cls, settings: Settings) -> Senders:
-        return cls({one.name: Known(one.category, one.since, one.replace) for one in settings.providers})
+        return cls({one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers})
 
     def find(self, provider: str, account: str, port: str) -> Sender:
         key = provider, account, port
@@ -54,7 +61,7 @@ class Senders:
             if known is None:
                 self.unknown.add(provider)
                 known = Known()
-            found = self._made[key] = Sender.of(provider, account, port, port or "(empty)", known.category, known.since)
+            found = self._made[key] = Sender.of(provider, account, port, known.prefix(port), known.category, known.since)
         return found
 
     def replaces(self, provider: str) -> bool:

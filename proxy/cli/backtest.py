@@ -88,7 +88,7 @@ def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: fl
     from proxy.backtest.house import Known
     from proxy.backtest.run import Question
 
-    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     (journal, node), *beside = [(one.journal, one.node) for one in gates]
     return Question(
         journal,

@@ -15,7 +15,8 @@ from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
 RELOADED = (
-    "http.metrics_allow", "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
+    "http.metrics_allow", "http.hosts",
+    "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
     "people", "revisions.four_eyes",
 )  # fmt: skip
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
@@ -37,6 +38,8 @@ MEANINGS = {
     "smpp.proxy_from": "the balancers' addresses: others are turned away. Without it whoever reaches the listener may claim any address",
     "http.listen": "where `/metrics`, `/healthz` and `/readyz` are",
     "http.metrics_allow": "addresses and networks that may read `/metrics` without a token",
+    "http.hosts": "names of this gate under which it answers without a token, beside addresses, names without a dot and its machine's own: a "
+    "page in a browser on a listed machine cannot ask under another name that leads here",
     "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
     "http.tokens[].token": "the hash that `gate106 token` printed",
     "http.tokens[].role": "what else it may ask for over HTTP: [roles](commands.md#who-may-do-what)",

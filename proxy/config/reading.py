@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 from pathlib import Path
 
 from proxy.config.across import across
@@ -55,6 +56,8 @@ DAYS_LEAST = 31
 """Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
 HOLDS_MAX = 1000
 SECRET_LEAST = 16
+HOSTS_MAX = 100
+"""Names of one gate."""
 KEYS_MAX = 100
 """One a year, and to spare."""
 STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
@@ -108,6 +111,12 @@ def refusal(path: Path, faults: list[Fault]) -> SettingsError:
     return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?", text.lower()):
+        raise ValueError(text)
+    return text.lower()
+
+
 def _settings(top: Fields, document: Document) -> Settings:
     smpp, http, timers = top.below("smpp"), top.below("http"), top.below("timers")
     store = top.text("store", pattern=r"[a-z][a-z+]*:.+", what="scheme://… (sqlite:///var/lib/gate106/state.db)", maximum=4096)
@@ -124,6 +133,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         http=Http(
             http.address("listen", Address("127.0.0.1", 9106)),
             http.networks("metrics_allow", _LOOPBACK, 1000),
+            tuple(http.each("hosts", HOSTS_MAX, _host, "a name of this gate (gate.example.cn)")),
             tuple(token_of(row) for row in http.rows("tokens", TOKENS_MAX)),
         ),
         console=console_of(top.below("console")),

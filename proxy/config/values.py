@@ -57,6 +57,8 @@ class Token:
 class Http:
     listen: Address
     metrics_allow: tuple[Network, ...]
+    hosts: tuple[str, ...]
+    """Names of this gate, beside its addresses and its machine's name, under which it answers who has no token."""
     tokens: tuple[Token, ...]
 
 

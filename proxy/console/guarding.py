@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from proxy import phrasebook
 from proxy.config import Console
 from proxy.console.speaking import language_of
-from proxy.fields import Network
+from proxy.fields import Network, within
 
 SAFE = ("GET", "HEAD")
 POLICY = (
@@ -101,13 +101,9 @@ class Guarding:
 def peer_of(address: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
     """Whose request it is: whoever connected, or whom that one speaks for, where it may."""
     said = [one.strip() for line in forwarded for one in line.split(",")]
-    while said and _within(address, proxies) and _is_address(said[-1]):
+    while said and within(address, proxies) and _is_address(said[-1]):
         address = said.pop()
     return address
-
-
-def _within(address: str, networks: Sequence[Network]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in networks)
 
 
 def _is_address(text: str) -> bool:

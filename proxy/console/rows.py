@@ -11,6 +11,8 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from proxy.policy.codes import COLUMNS as CODE_TEXTS
+from proxy.policy.codes import FILE as CODES
 from proxy.policy.lexicon import COLUMNS as LEXICON
 from proxy.policy.tables import COLUMNS
 
@@ -37,7 +39,11 @@ class Sheet(NamedTuple):
 
 def columns_of(file: str) -> tuple[str, ...]:
     folder, _, name = file.partition("/")
-    return COLUMNS[name.removesuffix(".csv")] if folder == "registries" else LEXICON if folder == "lexicon" else WORDS
+    if folder == "registries":
+        return COLUMNS[name.removesuffix(".csv")]
+    if folder == "lexicon":
+        return CODE_TEXTS if name == CODES else LEXICON
+    return WORDS
 
 
 def read(file: str, text: str) -> Sheet:

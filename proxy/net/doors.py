@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import os
 import resource
 import socket
@@ -24,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config import Settings
-from proxy.fields import Address, Network
+from proxy.fields import Address, Network, within
 from proxy.net.proxied import HEADER_MAX, Header, NotProxied, read_header
 
 WAITING_MAX = 500
@@ -178,7 +177,7 @@ class Door:
         """Whose connection it is. Raises NotProxied, OSError."""
         if self._balancers is None:
             return address
-        if self._balancers and not any(ipaddress.ip_address(address) in network for network in self._balancers):
+        if self._balancers and not within(address, self._balancers):
             raise NotProxied("it comes from no balancer")
         header = await _header(loop, connection)
         connection.recv(header.octets)  # all of it has come

@@ -11,7 +11,6 @@ binds, the others.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,6 +19,7 @@ from typing import Protocol
 from proxy.access import Access, Directory
 from proxy.commands import Commands
 from proxy.config import Provider, Timers
+from proxy.fields import within
 from proxy.heldoff import HeldOff
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
@@ -379,4 +379,4 @@ def may_come(provider: Provider, peer: str) -> bool:
     """Whether the provider's people may come from this address; from none that is not known, where some are listed."""
     if not provider.allow_ips:
         return True
-    return bool(peer) and any(ipaddress.ip_address(peer) in network for network in provider.allow_ips)
+    return within(peer, provider.allow_ips)

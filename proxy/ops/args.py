@@ -5,6 +5,7 @@ In: a JSON object. Out: texts, numbers, flags, lists. Never: a value that was no
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -17,6 +18,31 @@ Row = TypeVar("Row")
 LINES_MAX = 1e12
 WHY_MAX = 500
 """Characters of a reason."""
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request's body. Refused where it is none, or where a key comes twice: of two values one would be dropped unseen."""
+    try:
+        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError):
+        raise Refused("the body is no JSON") from None
+    if not isinstance(said, dict):
+        raise Refused("the body is no JSON object")
+    return said
+
+
+def _no_constant(name: str) -> float:
+    """NaN and infinities are JavaScript's, not JSON's."""
+    raise ValueError(name)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Refused(f"{key:.100}: comes twice in one object: send it once")
+        found[key] = value
+    return found
 
 
 class Args:

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 from typing import NamedTuple
 
 from proxy.config import Person, Provider, Token
-from proxy.fields import Network
+from proxy.fields import Network, within
 from proxy.heldoff import HELD_OFF_S, HeldOff
 from proxy.roles import Asker, NotAllowed, Permission, Role, demand, with_token
 
@@ -30,6 +32,8 @@ KIND = "sha256$"
 TOKEN_BYTES = 32
 TOKEN_MAX = 256
 """Characters of what may be a token: more is none."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::[0-9]{1,5})?")
+_DOT = re.compile(r"\..")
 _ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 
 
@@ -42,6 +46,7 @@ class Refusal(NamedTuple):
 
 
 NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
+FOREIGN = Refusal("host name", 421, "this host name is not the gate's (http.hosts in the settings)")
 NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens, people and providers[].token in the settings)", _ASKS)
 WRONG = Refusal("token", 401, "this token is nobody's (http.tokens, people and providers[].token in the settings)", _ASKS)
 TOO_MANY = Refusal(
@@ -65,9 +70,10 @@ class Guard:
         tokens: Sequence[Token] = (),
         people: Sequence[Person] = (),
         providers: Sequence[Provider] = (),
+        names: Sequence[str] = (),
     ) -> None:
         self._held = HeldOff()
-        self.use(addresses, tokens, people, providers)
+        self.use(addresses, tokens, people, providers, names)
 
     def use(
         self,
@@ -75,8 +81,10 @@ class Guard:
         tokens: Sequence[Token],
         people: Sequence[Person] = (),
         providers: Sequence[Provider] = (),
+        names: Sequence[str] = (),
     ) -> None:
-        """Others from now on; who was held off stays so."""
+        """Others from now on; who was held off stays so. ``names``: of this gate, for those who ask without a token."""
+        self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
         self._addresses = tuple(addresses)
         self._people = tuple(people)
         self._stored = [(one.token, Asker(one.name, frozenset({one.role}), by_token=True)) for one in tokens]
@@ -84,13 +92,18 @@ class Guard:
         own = frozenset({Role.PROVIDER})
         self._stored += [(one.token, Asker(one.name, own, by_token=True)) for one in providers if one.token]
 
-    def asks(self, host: str, authorization: str | None, wanted: Permission, path: str, now: float) -> Asker | Refusal:
-        """``host``: the peer's address, ``authorization``: that header's value."""
-        listed = self._is_listed(host)
+    def asks(
+        self, host: str, authorization: str | None, wanted: Permission, path: str, now: float, name: str = ""
+    ) -> Asker | Refusal:
+        """``host``: the peer's address; ``authorization`` and ``name``: the values of ``Authorization`` and ``Host``, empty without one."""
+        foreign = bool(name) and not self._is_ours(name)
+        listed = within(host, self._addresses) and not foreign
         scheme, _, token = (authorization or "").strip().partition(" ")
         given = scheme.lower() == "bearer"
         if listed and wanted in Role.VIEWER.may and not (given and self._is_provider(token.strip())):
             return Asker(host, frozenset({Role.VIEWER}))
+        if foreign and not given and within(host, self._addresses):
+            return FOREIGN
         if not self._stored and not listed:
             return NOT_LISTED
         if not given:
@@ -123,10 +136,19 @@ class Guard:
         right = [asker for stored, asker in self._stored if compare_digest(stored, hashed)]
         return right[0] if right else None
 
-    def _is_listed(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return any((mapped or address) in network for network in self._addresses)
+    def _is_ours(self, name: str) -> bool:
+        """Whether a ``Host`` names this gate: an address, a name without a dot, this machine's own, or one of the settings.
+
+        A page in a browser on a listed machine can ask under a name of its own that leads here. It cannot own one of these.
+        """
+        match = _HOST.fullmatch(name.lower())
+        said = match[1] if match else None
+        return said is not None and (not _DOT.search(said) or _is_address(said.strip("[]")) or said.rstrip(".") in self._names)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -131,7 +131,7 @@ class HttpServer:
         """Who asks for more than is open, or what they are told who may not."""
         now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
         wanted = PATHS.get(path) or Permission.SEE
-        asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now)
+        asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now, request.headers.get("host", ""))
         if isinstance(asker, Asker):
             return asker
         self._refusals.warning(now, "http refused", cause=asker.cause, peer=host)

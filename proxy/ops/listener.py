@@ -13,7 +13,8 @@ import functools
 import logging
 import os
 
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -32,7 +33,7 @@ STOP_S = 1.0
 class Listener:
     def __init__(self, app: ASGIApp, called: str) -> None:
         """``called``: the section of the settings, for errors."""
-        self._app, self._called = app, called
+        self._app, self._called = _Unambiguous(app), called
         self.state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -76,6 +77,26 @@ class Listener:
         for connection in list(self.state.connections):
             connection.transport.abort()
         self._server = None
+
+
+class _Unambiguous:
+    """Before the application: a request with both ``Content-Length`` and ``Transfer-Encoding`` is refused (RFC 9112 §6.1).
+
+    A proxy before the gate that goes by the other of the two would see two requests where the gate sees one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = [name for name, _ in scope.get("headers", ())]
+        if b"content-length" not in names or b"transfer-encoding" not in names:
+            await self._app(scope, receive, send)
+            return
+        refused = PlainTextResponse(
+            "Content-Length and Transfer-Encoding in one request: send one of them\n", 400, {"Connection": "close"}
+        )
+        await refused(scope, receive, send)
 
 
 class _Connection(H11Protocol):

@@ -10,7 +10,6 @@ is wrong with which of them, and nothing done. Never: half a request acknowledge
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -21,6 +20,7 @@ from starlette.responses import Response
 from proxy.desk import entries
 from proxy.desk.told import Told, pack_told, unpack_told
 from proxy.number import NotARecipient, recipient_of
+from proxy.ops.args import object_of
 from proxy.ops.control import Args, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.suppress import officer_says, refusal_of
@@ -92,14 +92,9 @@ class OptOuts:
 
     def _read(self, body: bytes) -> tuple[str, list[tuple[int, OptOut]]]:
         """(channel, refusals by person); all of them good, or _Wrong with what is wrong with which."""
+        problems, found = list[str](), list[tuple[int, OptOut]]()
         try:
-            said = json.loads(body)
-        except (ValueError, RecursionError):
-            raise _Wrong(400, "the body is no JSON") from None
-        if not isinstance(said, dict):
-            raise _Wrong(400, "the body is no JSON object")
-        args, problems, found = Args(said), list[str](), list[tuple[int, OptOut]]()
-        try:
+            args = Args(object_of(body))
             channel, rows = args.text("channel", most=CHANNEL_MAX), args.rows("optouts", OPTOUTS_MAX)
             args.done()
         except Refused as refused:

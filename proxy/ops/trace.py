@@ -11,14 +11,13 @@ import base64
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import structlog
 
 from proxy.desk import entries, operated
-from proxy.fields import Network
+from proxy.fields import Network, network_of, within
 from proxy.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.ops.control import Call, Handler, Refused
@@ -161,7 +160,7 @@ class _Wanted:
         """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
         bound yet nobody knows whose it will be."""
         if link.side == "provider":
-            if self.network is not None and (not link.peer or ip_address(link.peer) not in self.network):
+            if self.network is not None and not within(link.peer, (self.network,)):
                 return False
             return link.whose in ("", self.provider) if self.provider else bool(self.network) or not self.carrier
         return link.whose == self.carrier if self.carrier else bool(self.person and not self.provider and not self.network)
@@ -309,7 +308,7 @@ def _content(frame: Frame) -> tuple[Content | None, Mapping[str, Any]]:
 
 def _network(spelling: str) -> Network | None:
     try:
-        return ip_network(spelling) if spelling else None
+        return network_of(spelling) if spelling else None
     except ValueError:
         raise Refused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
 

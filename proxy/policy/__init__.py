@@ -18,7 +18,7 @@ Never: sockets, clocks, logs, protocol fields.
     precheck                  what would become of a text, whoever gets it
     explain → telling         the verdict in words, in two languages (spoken), for people
     standing, mending         how a message stands to a rule; what would have to change
-    partial                   of a text of which parts are missing: what waits, and the verdict on the whole
+    partial, pieces           of a text of which parts are missing: what is asked at once, what waits, the verdict on the whole
     check                     rule tests
     crosscheck, lint, doubts  what does not fit together (branches: conditions compared), what should be looked at
     shape → schema            what a rules file may look like, for editors

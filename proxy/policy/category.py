@@ -6,16 +6,21 @@ so a text without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, never an offer
-    a warning without a link outweighs what it warns of: offers first, then what is soft. A code outweighs topics, where nothing else is said
+    a warning without a link outweighs what it warns of: offers first, then what is soft
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
+
+    a text with a code: a one-time code where little else is said (codes.py), whatever words it has; else **padded**: as its words say, but
+    marketing where it was declared a one-time code
 """
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from proxy.message import Category
+
+from .codes import HIDDEN, MOST, OFFER, OFFERS_FREE
+from .codes import OPT_OUT as CODE_OPT_OUT
 
 PURPOSES = ("ad", "price", "call", "topic", "notice", "otp", "warning", "consent", "none")
 """What a word may speak for. ``none``: for nothing; a shorter word inside it does not count there."""
@@ -34,6 +39,9 @@ SURELY = 6
 LIKELY = 4
 BANDS = ("hardly", "likely", "surely")
 """How surely a text is marketing."""
+PADDED, CODE = ", padded", ", code"
+"""Behind a band, of texts with a code that were declared one: with more to say than codes do, which is marketing; with no more to say, though
+by its words it is marketing where it was declared something else."""
 LINK = 2
 OPT_OUT = 1
 EVASION = 3
@@ -45,10 +53,6 @@ _AD, _PRICE, _CALL, _TOPIC, _NOTICE, _OTP, _WARNING, _CONSENT = (
     FIELD_BITS * PURPOSES.index(purpose) for purpose in PURPOSES if purpose != "none"
 )
 _TOPICS = FIELD_BITS * (len(PURPOSES) - 1)
-_CODE_NEAR = re.compile(
-    r"(?:码|密码|口令|code|password|otp)[^0-9]{0,20}(?<![0-9])[0-9]{4,8}(?![0-9])"
-    r"|(?<![0-9])[0-9]{4,8}(?![0-9])[^0-9]{0,20}(?:码|密码|口令|code|password|otp)"
-)
 
 
 def value_of(purpose: str, weight: int, subcategory: str) -> int:
@@ -61,9 +65,14 @@ def value_of(purpose: str, weight: int, subcategory: str) -> int:
     return value
 
 
+def band_of(band: str) -> str:
+    """The band alone."""
+    return band.partition(",")[0]
+
+
 class Classified(NamedTuple):
     category: Category
-    band: str
+    band: str  # PADDED or CODE may stand behind it
     subcategory: str
     score: int
 
@@ -75,21 +84,28 @@ class Weighed(NamedTuple):
     """What the words make of a text, before anybody has looked for a code in it."""
 
     classified: Classified
-    as_otp: Classified | None
-    """What it is if there is a code; None: a code would change nothing."""
+    beside: int | None
+    """What its words offer beside a code, in points of codes.py; None: none of them is a word for a code."""
+    offers: bool = False
+    """Whether there is an offer, not only what is soft."""
 
-    def of(self, squeezed: str) -> Classified:
-        """``squeezed`` is asked for a code only: digits decide by being digits."""
-        if self.as_otp is not None and _CODE_NEAR.search(squeezed):
-            return self.as_otp
-        return self.classified
+    def as_code(self, points: int, *, leads_on: bool) -> Classified:
+        """A text with a code; ``points``: see codes.py."""
+        found = self.classified
+        if points > MOST:
+            return found if found.category is Category.MARKETING else found._replace(band=found.band + PADDED)
+        if found.category is Category.MARKETING and self.offers:
+            return found._replace(band=found.band + CODE)
+        if leads_on:  # to a link that is not its sender's
+            return found
+        return Classified(Category.OTP, "hardly", found.subcategory, 0)
 
 
 def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weighed:
     """``total``: the values of the words that count, added up."""
     if not total:
         return Weighed(_NO_EVIDENCE, None)
-    offers = ad = total & FIELD_MASK
+    ad = total & FIELD_MASK
     price = total >> _PRICE & FIELD_MASK
     call = total >> _CALL & FIELD_MASK
     topic = total >> _TOPIC & FIELD_MASK
@@ -107,10 +123,10 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     surely = score >= SURELY and (ad or evades or price + topic >= LIKELY)
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
     found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)
-    otp = total >> _OTP & FIELD_MASK
-    if otp and not (offers or price or call >= CALL or has_link or evades) and score - otp < LIKELY:
-        return Weighed(found, Classified(Category.OTP, "hardly", subcategory, max(0, score - otp)))
-    return Weighed(found, None)
+    if not total >> _OTP & FIELD_MASK:
+        return Weighed(found, None)
+    beside = OFFER * max(0, ad - OFFERS_FREE) + (CODE_OPT_OUT if has_notice else 0) + (HIDDEN if evades else 0)
+    return Weighed(found, beside, bool(ad or evades))
 
 
 def _subcategory(topics: int) -> str:

@@ -212,6 +212,7 @@ class _Bench:
                 Entry(
                     self.sent, int(self.now), facts.signature_hash, sender.provider_hash, sender.port_hash,
                     facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
+                    unsigned=0 if facts.signature else facts.counted_by,
                 )
             )  # fmt: skip
             for take in verdict.takes:

@@ -51,6 +51,8 @@ class Test:
     vocabulary: tuple[str, ...] = ()
     """Scopes words, links, contacts: what is looked for by look-up, not by ``holds``. Elsewhere what ``words`` leave out."""
     changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
+    finds: bool = False
+    """It finds something in a text, and nothing before or behind that can make it cease to hold."""
 
 
 def never(*_: object) -> bool:

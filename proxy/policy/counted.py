@@ -2,6 +2,10 @@
 
 In: a rule's conditions, a limit, facts. Out: what entries must be (``Only``, message.Pick), the name of a counter.
 Never: counting (judge.py does).
+
+A text without a signature has no advertiser and no group either, and one that cannot be read no template and no content. For a limit with such
+a key it counts under the registered prefix of its port, else under its provider (message.Facts.whose): senders without a signature do not
+use up each other's limits, and another extension of a port is no new one.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from proxy.message import Category, Facts, Message, hash32, hash48
+from proxy.message import UNSIGNED, Category, Facts, Message, hash32, hash48
 from proxy.recipient import Pick
 
 from .category import SUBCATEGORIES, SUBCATEGORY_CODES
@@ -30,6 +34,27 @@ class Only(NamedTuple):
     subcategories: frozenset[int] | None = None
     signatures: frozenset[int] | None = None
     providers: frozenset[int] | None = None
+
+
+class Unsigned(frozenset[int]):
+    """Signatures of which one is none: in an entry stands what it is counted by instead."""
+
+    __slots__ = ()
+
+    def __contains__(self, signature: object) -> bool:
+        return signature == 0 or (isinstance(signature, int) and signature >= UNSIGNED) or super().__contains__(signature)
+
+
+NAMES = frozenset(("signature", "advertiser", "group"))
+"""Parts of a key that a text without a signature has not."""
+TEXTS = frozenset(("template", "content"))
+"""Parts of a key that a text has not which cannot be read."""
+
+
+def falls_back(limit: Limit, facts: Facts) -> bool:
+    """Whether a message lacks a part of a limit's key, and counts under ``facts.whose`` instead."""
+    keys = limit.keys
+    return not facts.signature_hash and (not keys.isdisjoint(NAMES) or (facts.textless and not keys.isdisjoint(TEXTS)))
 
 
 _CATEGORIES = frozenset(map(int, Category))
@@ -62,7 +87,7 @@ def only(tree: Tree, registry: Registry, line: int) -> Only:
                 raise RuleFault(line, f"limit: a cap cannot count the past over 'not: {leaf.field}': name those it is for")
             values = (_CATEGORIES if place == 0 else _SUBCATEGORIES) - values
         known = sets[place]
-        sets[place] = values if known is None else known & values
+        sets[place] = values if known is None else _both(known, values)
     return Only(*sets)
 
 
@@ -87,9 +112,21 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
         return frozenset(SUBCATEGORY_CODES.get(word, 0) for word in leaf.values)
     if leaf.field == "provider":
         return frozenset(map(hash32, leaf.values))
+    words = leaf.values - {"none"}
     if leaf.field == "signature":
-        return frozenset(0 if word == "none" else hash48(normal_signature(word)) for word in leaf.values)
-    return frozenset().union(*({0} if word == "none" else registry.signatures_by(leaf.field, word) for word in leaf.values))
+        found = frozenset(hash48(normal_signature(word)) for word in words)
+    else:
+        found = frozenset().union(*(registry.signatures_by(leaf.field, word) for word in words))
+    return found if len(words) == len(leaf.values) else Unsigned(found)
+
+
+def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]:
+    """What is in both."""
+    if some is None:
+        return others
+    if type(some) is Unsigned and type(others) is Unsigned:
+        return Unsigned(some & others)
+    return frozenset((*(one for one in some if one in others), *(one for one in others if one in some)))
 
 
 def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
@@ -100,12 +137,14 @@ def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
         categories = frozenset((int(facts.category),))
     if "subcategory" in keys:
         subcategories = frozenset((facts.subcategory_code,))
-    for kind in ("advertiser", "group"):
-        if kind in keys:
-            same = registry.signatures_of(kind, facts.signature_hash)
-            signatures = same if signatures is None else same & signatures
-    if "signature" in keys:
-        signatures = frozenset((facts.signature_hash,))
+    if falls_back(limit, facts):
+        signatures = frozenset((facts.counted_by,))
+    elif facts.signature_hash:
+        for kind in ("advertiser", "group"):
+            if kind in keys:
+                signatures = _both(signatures, registry.signatures_of(kind, facts.signature_hash))
+        if "signature" in keys:
+            signatures = frozenset((facts.signature_hash,))
     if "provider" in keys:
         providers = frozenset((facts.sender.provider_hash,))
     return Pick(categories, subcategories, signatures, providers)
@@ -122,6 +161,8 @@ def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Reg
         "provider": facts.sender.provider,
     }
     named = "\0".join(f"{key}={values[key]}" for key in sorted(limit.keys) if key in values)
+    if falls_back(limit, facts):
+        named += f"\0whose={facts.whose}"
     return xxh3_64_intdigest(f"{rule}\0{place}\0{limit.window}\0{named}".encode())
 
 

@@ -14,7 +14,7 @@ from proxy.rest import Rest, resting
 from .condition import All, Bits, Compiled, Test, Tree, leaves, of_bare, settle
 from .moments import NEVER
 from .orders import Shadows
-from .partial import left_over, undecided
+from .partial import at_once, left_over, undecided
 from .plan import Decision, Limited, Rule, by_window, cap_of, is_fixed, reported, strictness
 from .registry import Registry
 
@@ -82,6 +82,7 @@ class Deciding:
         # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
         self._early = [rule for rule in resting(self._live, rest) if not undecided(rule.when)]
         self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
+        self._at_once = [found for rule in resting(self._live, rest) if (found := at_once(rule, self._exempt, bits))]
         self._left_over = [rule for rule in resting(self._live, rest) if left_over(rule)]
         self._shares = [
             (rule, place, limit, whole)
@@ -94,11 +95,23 @@ class Deciding:
         """``span``: None where the decision is not remembered. ``complete``: whether all of the text is there."""
         if complete:
             return self._decide_by(self._live, self._exempt, held, at, span)
-        return self._decide_by(self._early, self._early_exempt, held, at, span)
+        return self._decide_by([*self._early, *self._found(held, at, span)], self._early_exempt, held, at, span)
 
-    def decide_rest(self, held: int, at: float) -> Decision:
+    def decide_rest(self, held: int, at: float, *, complete: bool) -> Decision:
         """What is left to decide of a message that was judged before its text was whole; not remembered."""
-        return self._decide_by(self._left_over, self._exempt, held, at, None)
+        if complete:
+            return self._decide_by(self._left_over, self._exempt, held, at, None)
+        return self._decide_by(self._found(held, at, None), self._early_exempt, held, at, None)
+
+    def _found(self, held: int, at: float, span: Span | None) -> list[Rule]:
+        """Rules that are asked at once and not in shadow, by an order or on trial."""
+        found = []
+        for rule, as_ordered in zip(self._at_once, self._shadows.over(self._at_once, held), strict=True):
+            if at < rule.trial_until:
+                _holds_until(rule.trial_until, span)
+            elif as_ordered is rule:
+                found.append(rule)
+        return found
 
     def _decide_by(self, rules: list[Rule], exempt: list[Rule], held: int, at: float, span: Span | None) -> Decision:
         spared, day = 0, span.day if span is not None else None

@@ -16,13 +16,14 @@ from .reading import Reader
 from .text import fold, masked, squeeze
 
 FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more
+STRETCH_MAX = 60  # characters of what stands beside a code
 
 
 class Feature(NamedTuple):
     """One thing that was found."""
 
-    kind: str  # a purpose of the lexicon, or: link, opt-out, evasion
-    what: str  # the word as the lexicon has it, the domain, the keyword, how it was hidden
+    kind: str  # a purpose of the lexicon, or: link, opt-out, evasion, beside-code
+    what: str  # the word as the lexicon has it, the domain, the keyword, how it was hidden, what is said beside a code
     weight: int
     subcategory: str
     at: int  # first character in the text, from 0; -1 where it stands in no one place
@@ -68,6 +69,9 @@ def evidence(reader: Reader, content: Content) -> Evidence:
     features += [Feature("link", domain, LINK, "", -1, "") for domain in page.links[:1]]
     if page.notice.found:
         features.append(Feature("opt-out", page.notice.keyword, OPT_OUT, "", -1, ""))
+    if (points := reader.beside(reader.weighed(page), page)) is not None:
+        said = reader.scanner.lexicon.codes.stretch(page.squeezed)[:STRETCH_MAX]
+        features.append(Feature("beside-code", said, points, "", -1, ""))
     return Evidence(reader.classified(page), tuple(features))
 
 

@@ -15,11 +15,13 @@ from proxy.number import Number, about_people, recipient_of
 from proxy.recipient import HOLD_S, Recipient
 
 from . import moments
-from .category import LIKELY, SURELY
+from .category import LIKELY, PADDED, SURELY, band_of
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree
+from .counted import falls_back
 from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import judge
+from .kinds.limit import Limit
 from .mending import mends
 from .naming import NOT_ASKED, LookUp, about, by_names, by_registry, names_in, nothing, signature_written
 from .page import Page
@@ -88,7 +90,13 @@ class Explanation:
             "signature": facts.signature or None,
             "advertiser": self.advertiser or None,
             "keyword": facts.keyword or None,
-            "marketing": {"band": found.band, "score": found.score, "likely_from": LIKELY, "surely_from": SURELY},
+            "marketing": {
+                "band": band_of(found.band),
+                "score": found.score,
+                "likely_from": LIKELY,
+                "surely_from": SURELY,
+                "padded_code": found.band.endswith(PADDED),
+            },
             "features": [feature.as_dict() for feature in self.evidence.features],
             "not_before": next(
                 (moments.local(again) for b in verdict.breaches if (again := b.again(self.number)) and b.rule == verdict.rule),
@@ -151,7 +159,8 @@ class _Telling:
     def _says(self, rule: Rule) -> tuple[Said, Said]:
         if rule.mode == "off":
             return OFF, Said("the rule is switched off", "规则已关闭")
-        if not self._standing.message.content.complete and undecided(rule.when):
+        waits = not self._standing.message.content.complete and undecided(rule.when)
+        if waits and rule.id not in self._standing.breached:
             return WAITS, Said("parts of the text are missing", "短信还不完整")
         unmet = list(self._unmet(rule.when))
         if unmet:
@@ -222,11 +231,23 @@ class _Telling:
     def _counts(self, rule: Rule) -> Iterator[Said]:
         for place, limit in enumerate(rule.limits):
             used = self._standing.used(rule, place)
+            whose = self._whose(limit)
             if limit.share:
                 total = self._standing.whole(rule, place)
-                yield Said(f"{used} of {total} ({limit.words})", f"{total} 条中占 {used} 条({limit.words.zh})")
+                yield Said(f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条({limit.words.zh}{whose.zh})")
             else:
-                yield Said(f"{used} used of {limit.words}", f"已用 {used}, 上限: {limit.words.zh}")
+                yield Said(f"{used} used of {limit.words}{whose}", f"已用 {used}, 上限: {limit.words.zh}{whose.zh}")
+
+    def _whose(self, limit: Limit) -> Said:
+        """By what a limit counts a message that lacks a part of its key."""
+        facts = self._standing.facts
+        if not falls_back(limit, facts):
+            return NOTHING_MORE
+        by = f"port {facts.sender.prefix}" if facts.sender.prefix else f"provider {facts.sender.provider}"
+        zh = f"端口 {facts.sender.prefix}" if facts.sender.prefix else f"通道商 {facts.sender.provider}"
+        if facts.textless:
+            return Said(f" (no text that can be read: counted for {by})", f"(读不出内容, 按{zh}计)")
+        return Said(f" (no signature: counted for {by})", f"(没有签名, 按{zh}计)")
 
 
 def plainly(tree: Tree) -> Said:
@@ -240,6 +261,7 @@ def plainly(tree: Tree) -> Said:
     return joined(OR if isinstance(tree, AnyOf) else AND, (Said(f"({one})", f"({one.zh})") for one in parts))
 
 
+NOTHING_MORE = Said("", "")
 OFF, WAITS, IDLE = Said("off", "关闭"), Said("waits", "待全文"), Said("does not apply", "不适用")
 EXEMPTS, WITHIN, SPARED = Said("exempts", "豁免"), Said("is within", "未超限"), Said("is spared", "被豁免")
 ALL_HOLD = Said("all its conditions hold", "条件全部成立")

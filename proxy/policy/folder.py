@@ -21,6 +21,7 @@ from proxy.rest import Rest, in_pieces, no_rest, resting
 from proxy.shipped import shipped
 from proxy.yamlfile import YamlError, decoded
 
+from .codes import FILE as CODES
 from .lexicon import MAIN, Lexicon, read_lexicon
 from .problem import Problem, RuleFault, RulesError
 from .regions import Regions
@@ -82,9 +83,9 @@ def _kind(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
-def shipped_words() -> tuple[str, bytes]:
-    """The words that ship: how the file is named in errors, and its bytes."""
-    return f"shipped lexicon/{MAIN}", (shipped("rules") / "lexicon" / MAIN).read_bytes()
+def shipped_words(name: str = MAIN) -> tuple[str, bytes]:
+    """The words that ship (or another file of the lexicon): how the file is named in errors, and its bytes."""
+    return f"shipped lexicon/{name}", (shipped("rules") / "lexicon" / name).read_bytes()
 
 
 class Folder:
@@ -230,7 +231,7 @@ class Folder:
         return Registry(read_signatures(self))
 
     def lexicon(self) -> Lexicon:
-        """The words of ``lexicon/*.csv``; where ``lexicon/words.csv`` is missing, the one that ships takes its place."""
+        """The words of ``lexicon/*.csv``; where ``words.csv`` or ``codes.csv`` is missing, the one that ships takes its place."""
         folder = self.root / "lexicon"
         drafts = {name.removeprefix("lexicon/") for name in self._instead if name.startswith("lexicon/")}
         names = sorted(drafts | {one.name for one in folder.glob("*.csv") if one.is_file()})
@@ -240,6 +241,8 @@ class Folder:
         else:
             main = shipped_words()
             self.files[f"lexicon/{MAIN}"] = main[1]  # other words are another revision, the same in a file of one's own are not
+        if CODES not in names:
+            files.append(shipped_words(CODES))
         lexicon, problems = read_lexicon((main, *files))
         self.problems += problems
         return lexicon

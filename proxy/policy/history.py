@@ -58,7 +58,7 @@ def matches(entry: Entry, pick: Pick) -> bool:
     pairs = (
         (entry.category, pick.categories),
         (entry.subcategory, pick.subcategories),
-        (entry.signature, pick.signatures),
+        (entry.signature or entry.unsigned, pick.signatures),
         (entry.provider, pick.providers),
         (entry.port, pick.ports),
     )

@@ -3,9 +3,9 @@
 In: Senders, the time, regions and the registry. Out: one Kin for all that are alike, with what rules can tell of each place from there.
 Never: the text, the person.
 
-Alike are senders of one provider with the same default category, for whom the same conditions hold (port prefixes, reply path, age, account
-where a rule names accounts), whose ports are registered alike and are named alike by the registry of signatures. What a limit counts by
-(port, account, province) is put in per message and makes nobody different.
+Alike are senders of one provider and one of its prefixes with the same default category, for whom the same conditions hold (port prefixes,
+reply path, age, account where a rule names accounts), whose ports are registered alike and are named alike by the registry of signatures.
+What a limit counts by (port, account, province) is put in per message and makes nobody different.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Kindred:
         bits = self.bits_of(sender, at)
         named = self._registry.named_port(sender.port) if self._reads_state else ""
         category: Category | None = sender.category
-        key = (sender.provider, category, bits, port, named)
+        key = (sender.provider, sender.prefix, category, bits, port, named)
         kin = self._kins.find(key)
         return kin if kin is not None else self._kins.put(key, Kin(sender, bits, port, self._seen_from(port)))
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from proxy.yamlfile import unknown
 
 from .category import PURPOSES, SUBCATEGORY_CODES, WEIGHT_MAX, value_of
+from .codes import FILE as CODES
+from .codes import CodeTexts, read_code_texts
 from .problem import Problem
 from .rows import rows
 from .text import SPLITTERS, fold, numberless, squeeze
@@ -42,10 +44,11 @@ class Word(NamedTuple):
 class Lexicon:
     """Words in a fixed order; compared by identity."""
 
-    __slots__ = ("words", "values")
+    __slots__ = ("words", "values", "codes")
 
-    def __init__(self, words: tuple[Word, ...]) -> None:
+    def __init__(self, words: tuple[Word, ...], codes: CodeTexts | None = None) -> None:
         self.words = words
+        self.codes = codes if codes is not None else CodeTexts((), ())
         self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in words]
         """As ``classify`` wants them added up."""
 
@@ -57,10 +60,14 @@ def normal_word(written: str) -> str:
 
 @lru_cache(maxsize=4)  # a reload that changes nothing here costs nothing here
 def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[Problem, ...]]:
-    """The words of all files (label, bytes as UTF-8), ``words.csv`` first, and every row that cannot be used."""
+    """The words of all files (label, bytes as UTF-8), ``words.csv`` first, the texts of ``codes.csv``, and every row that cannot be used."""
     problems: list[Problem] = []
     found: dict[str, Word] = {}
+    codes: CodeTexts | None = None
     for label, data in files:
+        if label.endswith(f"/{CODES}"):
+            codes = read_code_texts(label, data, problems)
+            continue
         is_main = label.endswith(f"/{MAIN}")
         for word in _rows(label, data, problems):
             earlier = found.get(word.text)
@@ -72,7 +79,7 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
                 break
             else:
                 found[word.text] = word
-    return Lexicon(tuple(found.values())), tuple(problems)
+    return Lexicon(tuple(found.values()), codes), tuple(problems)
 
 
 def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[Word]:

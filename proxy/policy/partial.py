@@ -1,21 +1,30 @@
 """Partial: what rules make of a long message before all its parts are here, and what is left to ask once they are.
 
-In: a rule's conditions; later the joined text. Out: which rules wait, the verdict of those. Never: caps, counters, refusals of the
-person: those were decided on what was there, and parts that come later inherit it.
+In: a rule's conditions; later the joined text. Out: which rules wait, which are asked at once, the verdict of both.
+Never: caps, counters, refusals of the person: those were decided on what was there, and parts that come later inherit it.
 
 A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
 text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
+
+A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (pieces.py): what it has
+found does not go away. So a rule that is sure to hold by that refuses at once what it would refuse whole. A rule waits all the same
+
+    under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the person beside it
+    where spared      by an exemption that reads the text, the signature, the category or the person
+    as it acts        a limit, a tag, a review, or a rule in shadow: of the whole text they are asked once
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.message import Message, Verdict
+from proxy.message import Message, Outcome, Verdict
+from proxy.reasons import IN_REVIEW
 from proxy.recipient import Recipient
 
-from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Tree, ask_person, evidence_of, leaves
+from .condition import All, AnyOf, Bits, Leaf, Not, OneOf, Person, Test, Tree, ask_person, compile_tree, evidence_of, leaves
 from .history import Past
 from .plan import Rule, reported, strictness
 
@@ -71,8 +80,45 @@ def left_over(rule: Rule) -> bool:
     return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in asked)
 
 
+def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
+    """The rule as it is asked while parts are missing, by what it finds; None where it waits, or need not (see ``undecided``)."""
+    breach = rule.breach
+    if breach is None or breach.shadow or breach.outcome is Outcome.ALLOW or breach.reason.name == IN_REVIEW:
+        return None
+    if rule.limits or not undecided(rule.when):
+        return None
+    if any(one.spares >> rule.number & 1 and not all(map(_is_settled, leaves(one.when))) for one in exempt):
+        return None
+    sure = _sure(rule.when, negated=False)
+    if sure is None or not any(isinstance(leaf, Test) and leaf.finds for leaf in leaves(sure)):
+        return None
+    return replace(rule, compiled=compile_tree(sure, bits))
+
+
+def _sure(tree: Tree, *, negated: bool) -> Tree | None:
+    """What is known of a condition already and suffices for it (under an odd number of ``not``: what it needs). None: nothing does."""
+    if isinstance(tree, Not):
+        inner = _sure(tree.part, negated=not negated)
+        return None if inner is None else Not(inner)
+    if isinstance(tree, (All, AnyOf)):
+        parts = [_sure(part, negated=negated) for part in tree.parts]
+        known = tuple(part for part in parts if part is not None)
+        if not known or (isinstance(tree, All) is not negated and len(known) < len(parts)):
+            return None
+        return All(known) if isinstance(tree, All) else AnyOf(known)
+    return tree if _is_settled(tree) or (isinstance(tree, Test) and tree.finds and not negated) else None
+
+
+def _is_settled(leaf: Leaf) -> bool:
+    """Whether no part that is missing changes the answer."""
+    if isinstance(leaf, Person) and leaf.numbers is None and _word(leaf) != "recipient_in":
+        return False
+    return _word(leaf) not in _TEXT | _NAME | _MEANT | {_SCHEDULED}
+
+
 def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:
-    """What the rules that read the text say of the joined text; ``now``: when the message was judged, for its time was decided then.
+    """What the rules that read the text say of the joined text, or of as much as there is, where parts have come since it was judged;
+    ``now``: when the message was judged, for its time was decided then.
 
     ``recipient`` is asked only by rules that combine the text with something about the person.
     """

@@ -14,7 +14,7 @@ from proxy.reasons import Reason
 from proxy.recipient import Pick
 
 from .condition import Compiled, Tree
-from .counted import Only, counter_key, pick
+from .counted import Only, Unsigned, counter_key, falls_back, pick
 from .kinds.limit import LATE, Limit
 from .moments import NEVER
 from .outline import outline
@@ -146,7 +146,7 @@ class Decision(NamedTuple):
     """What is left of ``persons`` for a person of whom there are entries only."""
     objected: dict[int, Objected]
     """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
-    capped: dict[tuple[int, int, int, int], Capped]
+    capped: dict[tuple[int, ...], Capped]
     """Likewise ``caps`` and those of ``bound``, by all that they read of facts."""
 
 
@@ -193,19 +193,27 @@ def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | N
 
 def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Capped:
     """Texts of one sender that differ in other ways have the same; all texts, where no cap depends on facts."""
-    who = _ALIKE
-    if decision.bound:
-        who = facts.signature_hash, facts.category, facts.subcategory_code, facts.sender.provider_hash
+    who: tuple[int, ...] = _ALIKE
+    if decision.bound or facts.textless:
+        who = facts.counted_by, facts.category, facts.subcategory_code, facts.sender.provider_hash, facts.textless
     known = decision.capped
     found = known.get(who)
     if found is None:
         more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
         if len(known) >= CAPPED_MAX:
             known.clear()
-        caps = by_window((*decision.caps, *more))
+        caps = by_window((*(_of_sender(cap, facts) for cap in decision.caps), *more))
         said = outline(caps, decision.persons, decision.bare_persons, decision.sparing, decision.counted)
         found = known[who] = caps, said
     return found
+
+
+def _of_sender(cap: Cap, facts: Facts) -> Cap:
+    """A cap that is the same whatever the message says, for a message that says nothing."""
+    if not falls_back(cap.limit, facts):
+        return cap
+    signatures = frozenset((facts.counted_by,))
+    return cap._replace(pick=cap.pick._replace(signatures=signatures), marks=_marks(signatures))
 
 
 def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
@@ -258,9 +266,14 @@ def cap_of(
     after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
     chosen = Pick(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
     textual = not limit.keys.isdisjoint(("content", "template"))
-    signatures = chosen.signatures or ()
-    marks = tuple(one.to_bytes(6, "big") for one in sorted(signatures)) if len(signatures) <= MARKS_MAX else ()
     rolling_s = seconds if unit == "rolling" else 0
     categories = sum(1 << category for category in (CATEGORIES if chosen.categories is None else chosen.categories))
     late = textual or "port" in limit.keys
-    return Cap(limit.most, after, rolling_s, chosen, late, ask, limit, breach, textual, marks, categories)
+    return Cap(limit.most, after, rolling_s, chosen, late, ask, limit, breach, textual, _marks(chosen.signatures), categories)
+
+
+def _marks(signatures: frozenset[int] | None) -> tuple[bytes, ...]:
+    """These as they are packed in entries; none where they are too many, or one is none at all."""
+    if signatures is None or type(signatures) is Unsigned or len(signatures) > MARKS_MAX:
+        return ()
+    return tuple(one.to_bytes(6, "big") for one in sorted(signatures))

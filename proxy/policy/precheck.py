@@ -206,6 +206,7 @@ def count_over(
             Entry(
                 len(past.entries) + 1, int(at), facts.signature_hash, sender.provider_hash, sender.port_hash,
                 facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
+                unsigned=0 if facts.signature else facts.counted_by,
             )
         )  # fmt: skip
         for take in verdict.takes:

@@ -18,12 +18,15 @@ from proxy.rest import Rest, no_rest, resting
 from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
+from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
+from .owned import Outside
 from .page import Page, Spans
+from .pieces import pieces
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
@@ -85,13 +88,20 @@ class Traits:
         self.keyword = keyword
         self.keyword_hash = hash16(plain(keyword)) if keyword else 0
         self.classified = classified
-        self.band = band  # how surely it is marketing
+        self.band = band  # how surely it is marketing, and whether it is a code that says more (category.py)
         self.subcategory = subcategory
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
         self.forms = forms  # rows of the registry of templates that the text is, None where its signature has none
         self.owners = owners  # advertisers for whom its links and numbers are registered
         self.complete = complete  # False: parts of the text are missing, and what it lacks says nothing
+
+    def key(self, bits: int) -> TraitsKey:
+        """Under which they are kept; of others with these bits."""
+        return (
+            self.state, self.signature, self.keyword, self.classified, self.band, self.subcategory, bits, self.tagged,
+            self.complete, self.forms, self.owners,
+        )  # fmt: skip
 
 
 TraitsKey = tuple[
@@ -124,7 +134,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -147,6 +157,8 @@ class Reader:
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
         """What it has read anew, and not for the first time."""
         self._tag = category_tag
+        self._outside: Callable[[Page], bool] = Outside("links", registry, "") if registry is not None else _leads_on
+        """Whether a text has a link that is not its sender's."""
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
@@ -156,6 +168,8 @@ class Reader:
         tests = bits.tests.get("text", [])
         self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
         """What texts are asked one by one, each with its bit."""
+        self._finders = _finders(bits)
+        """Bits of what finds words in a text; of what finds links or numbers."""
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
@@ -225,7 +239,8 @@ class Reader:
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
             self._has_come(content, mask)
-            return self._analyse(content, mask, tagged)[0]
+            reading = self._analyse(content, mask, tagged)[0]
+            return reading if content.complete else self._in_part(content.text, reading)
         found = self._masks.find(mask)
         if type(found) is tuple:  # telephone numbers in it matter, other digits do not
             found = self._masks.find(_with_numbers(content.text, mask, found))
@@ -241,6 +256,21 @@ class Reader:
                 self._masks.put(mask, digits)
                 self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
+
+    def _in_part(self, text: str, reading: Reading) -> Reading:
+        """The reading of a text of which parts are missing: conditions that find something hold where no missing part can change that."""
+        words, contacts = self._finders
+        traits = reading.traits
+        if not traits.bits & (words | contacts):
+            return reading
+        bits = traits.bits & ~(words | contacts)
+        for piece in pieces(text):
+            bits |= self._bits(piece.words) & words | self._bits(piece.contacts) & contacts
+        key = traits.key(bits & traits.bits)
+        return Reading(self._traits.find(key) or self._traits.put(key, Traits(*key)), reading.template)
+
+    def _bits(self, text: str) -> int:
+        return self._analyse(Content(text, "readable", b"", complete=False), None, None)[0].traits.bits if text else 0
 
     def _has_come(self, content: Content, mask: bytes) -> bool:
         """Whether a text with this mask has come before: then it is among those read lately."""
@@ -266,7 +296,7 @@ class Reader:
             if holds(page):
                 bits |= bit
         bits |= self._looked_up(page)
-        category, band, subcategory, _ = weighed.of(page.squeezed)
+        category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
         key = (
             content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
@@ -329,7 +359,23 @@ class Reader:
 
     def classified(self, page: Page) -> Classified:
         """What a text says it is."""
-        return self._sense(page, page.scanned).weighed.of(page.squeezed)
+        weighed = self.weighed(page)
+        return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
+
+    def weighed(self, page: Page) -> Weighed:
+        """What its words say, whether there is a code or none."""
+        return self._sense(page, page.scanned).weighed
+
+    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
+        """What a text with a word for a code is: that depends on what else it says."""
+        points = self.beside(weighed, page)
+        return weighed.classified if points is None else weighed.as_code(points, leads_on=self._outside(page))
+
+    def beside(self, weighed: Weighed, page: Page) -> int | None:
+        """Points of what a text says beside its code (codes.py); None where there is none."""
+        if weighed.beside is None or not has_code(page.squeezed):
+            return None
+        return self.scanner.lexicon.codes.beside(page.squeezed) + weighed.beside + (LINK if self._outside(page) else 0)
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
@@ -353,6 +399,10 @@ class Reader:
 def _mask_hash(text: str) -> int:
     """Of a text with its digits masked, as nearly all are asked for."""
     return hash(masked(text))
+
+
+def _leads_on(page: Page) -> bool:
+    return bool(page.links)
 
 
 def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
@@ -383,6 +433,16 @@ def _tagged(content: Content, tag: int) -> Category | None:
                 if word == category.word or word == str(int(category)) or value == bytes([category]):
                     return category
     return None
+
+
+def _finders(bits: Bits) -> tuple[int, int]:
+    words = contacts = 0
+    for bit, test in chain.from_iterable(bits.tests.values()):
+        if test.finds and test.word == "text":
+            words |= bit
+        elif test.finds:
+            contacts |= bit
+    return words, contacts
 
 
 def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> Spread[str, int]:

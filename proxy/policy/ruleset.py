@@ -19,7 +19,7 @@ from proxy.message import Category, Facts, Message, Order, Sender
 from proxy.recipient import CONSENT_REQUEST
 from proxy.rest import Rest, no_rest, resting
 
-from .category import SUBCATEGORY_CODES
+from .category import CODE, PADDED, SUBCATEGORY_CODES, band_of
 from .concerning import Concerning
 from .condition import Bits, Person, leaves
 from .consent_reply import declared_words
@@ -65,7 +65,7 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
     "category": lambda facts, traits, registry, at: facts.category.word,
     "declared": lambda facts, traits, registry, at: facts.declared.word,
     "classified": lambda facts, traits, registry, at: facts.classified.word,
-    "marketing": lambda facts, traits, registry, at: traits.band,
+    "marketing": lambda facts, traits, registry, at: band_of(traits.band),
     "subcategory": lambda facts, traits, registry, at: facts.subcategory or "none",
     "signature": lambda facts, traits, registry, at: facts.signature or "none",
     "advertiser": lambda facts, traits, registry, at: registry.advertiser_of(facts.signature_hash) or "none",
@@ -276,11 +276,11 @@ class RuleSet:
         return plan_of(facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
-        """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
+        """What is left to decide of a message that was judged ``now`` before all of this text was there; not remembered."""
         at = max(now, message.content.scheduled or 0.0)
         facts, _ = self._knowing(self.kindred.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
-        return facts, self._deciding.decide_rest(held, at)
+        return facts, self._deciding.decide_rest(held, at, complete=traits.complete)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
@@ -344,16 +344,28 @@ class RuleSet:
         registry = self.registry
         form = registry.templates.form(traits.forms, kin.sender.provider) if traits.forms else None
         declared = _declared(kin.sender, traits, kin.port, form)
+        classified = _classified(declared, traits, form)
         subcategory = form.subcategory if form is not None and form.subcategory else traits.subcategory
         facts = Facts(
-            kin.sender, declared, traits.classified, max(traits.classified, declared),
+            kin.sender, declared, classified, max(classified, declared),
             subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
-            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.bits & self._asking != 0,
+            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.state != "readable",
+            traits.bits & self._asking != 0,
         )  # fmt: skip
         held = kin.bits | traits.bits
         for field, index in self._fields:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
+
+
+def _classified(declared: Category, traits: Traits, form: TemplateRow | None) -> Category:
+    """What the text says. Where a one-time code was declared, there may be an offer that goes with it; one with more to say than codes do is
+    marketing, unless it is registered so."""
+    if declared is not Category.OTP:
+        return traits.classified
+    if traits.band.endswith(PADDED) and (form is None or form.category is not Category.OTP):
+        return Category.MARKETING
+    return Category.OTP if traits.band.endswith(CODE) else traits.classified
 
 
 def _declared(sender: Sender, traits: Traits, port: PortRow | None, form: TemplateRow | None) -> Category:

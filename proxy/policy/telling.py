@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from proxy.shown import plain
 
-from .category import LIKELY, SURELY
+from .category import LIKELY, PADDED, SURELY, band_of
+from .codes import MOST
 from .evidence import Feature
 from .explain import Explanation, Part
 from .spoken import WORDS, Said, in_language
@@ -18,6 +19,7 @@ from .spoken import WORDS, Said, in_language
 FEATURES = {
     "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",
     "consent": "征求同意", "none": "中性词", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法",
+    "beside-code": "验证码之外的内容",
 }  # fmt: skip
 """Kinds of features in Chinese."""
 LABEL_WIDE = 14
@@ -37,7 +39,9 @@ def _english(told: Explanation) -> Iterator[str]:
     yield f"  category  {found['category']} (declared {found['declared']}, the text says {found['classified']})"
     of = f" of {told.advertiser}" if told.advertiser else ""
     yield f"  text      signature {found['signature'] or 'none'}{of}, opt-out keyword {found['keyword'] or 'none'}"
-    yield f"  marketing {classified.band} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
+    yield f"  marketing {band_of(classified.band)} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
+    if classified.band.endswith(PADDED):
+        yield f"  code      says more than codes do: declared one, it counts as marketing (at most {MOST} points)"
     yield from (f"  found     {feature}" for feature in told.evidence.features)
 
 
@@ -49,7 +53,9 @@ def _chinese(told: Explanation) -> Iterator[str]:
     yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
     of = f"(广告主 {told.advertiser})" if told.advertiser else ""
     yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
-    yield f"  营销判定  {_zh(classified.band)}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
+    yield f"  营销判定  {_zh(band_of(classified.band))}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
+    if classified.band.endswith(PADDED):
+        yield f"  验证码    夹带了别的内容: 申报为验证码的, 按营销处理(最多 {MOST} 分)"
     yield from (f"  依据      {_feature(feature)}" for feature in told.evidence.features)
 
 

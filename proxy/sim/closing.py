@@ -1,4 +1,4 @@
-"""Closing: what the demo ends with: verdicts by category, reason and provider; what is missing,
+"""Closing: what the demo ends with: verdicts by category, reason and provider; what shadow rules would have done; what is missing,
 what differs, and whether all is well.
 
 In: the four witnesses, their differences. Out: tables for rich, lines, a yes or no. Never: a full number, a text.
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from proxy.sim import people
 from proxy.sim.reconcile import LATER_STATUS, Difference, Witnesses
-from proxy.sim.scenario import ALL_PROVINCES_FROM_S, EXPECTED, REFUSALS
+from proxy.sim.scenario import ALL_PROVINCES_FROM_S, EXPECTED, REFUSALS, SHADOWS
 from proxy.sim.story import LATE, PART_REFUSED, TAKEN_BACK, UNKNOWN, JournalStory
 from proxy.sim.view import WIDE_COLUMNS
 
@@ -54,6 +54,22 @@ def verdicts(journal: JournalStory, *, wide: bool) -> Table:
     return table
 
 
+def shadows(journal: JournalStory, *, wide: bool) -> Table:
+    """What the rules that only watch would have done."""
+    counts = Counter((rule, wants) for one in journal.verdicts for rule, wants, shadow in one.objections if shadow)
+    table = Table(
+        title="shadow rules: what they would have done", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left"
+    )
+    table.add_column("rule", no_wrap=True)
+    table.add_column("would", no_wrap=True)
+    table.add_column("messages", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("how it comes about", overflow="ellipsis", no_wrap=True)
+    for (rule, wants), count in sorted(counts.items()):
+        table.add_row(rule, wants, str(count), *((SHADOWS.get(rule, ""),) if wide else ()))
+    return table
+
+
 def missing(journal: JournalStory, seconds: float) -> list[str]:
     """What should have occurred and did not, with how it was to come about."""
     seen = {one.reason for one in journal.verdicts}
@@ -61,6 +77,10 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
         f"no message was refused for {reason} (it should come from: {how})"
         for reason, how in EXPECTED.items()
         if reason not in seen
+    ]
+    watched = {rule for one in journal.verdicts for rule, _, shadow in one.objections if shadow}
+    found += [
+        f"the shadow rule {rule} saw nothing (it should see: {how})" for rule, how in SHADOWS.items() if rule not in watched
     ]
     if not journal.long_messages(math.inf)["inherited"]:
         found.append("no part of a long message came late and went out (some should from: yunqi)")
@@ -141,6 +161,7 @@ def conclude(console: Console, seen: Witnesses, differences: Sequence[Difference
     """Prints all of it; True when all is well."""
     wide = console.width >= WIDE_COLUMNS
     console.print(verdicts(seen.journal, wide=wide))
+    console.print(shadows(seen.journal, wide=wide))
     for said in lines(seen):
         console.print(said, markup=False, highlight=False)
     absent = missing(seen.journal, seconds)

@@ -152,7 +152,7 @@ def stage(
     carrier = CarrierThread(cast.conduct)
     gate: Gate | None = None
     try:
-        rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports)
+        rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports, shadow=True)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
         desk = Desk.opened(free_port(), [actor.name for actor in cast.actors])
         sides = [actor.settings for actor in cast.actors]

@@ -148,9 +148,14 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
     return f"{start:%H:%M}-{end:%H:%M}", start + timedelta(hours=1)
 
 
-def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = ()) -> Path:
+WATCHED = "sim-watched"
+"""A rule in shadow."""
+
+
+def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), *, shadow: bool = False) -> Path:
     """The shipped rules with what belongs to a simulation: quiet hours are moved away from now (a run at night would refuse every
-    advertisement) and a campaign to now, but for houses only; the simulated ports and signatures are registered."""
+    advertisement) and a campaign to now, but for houses only; the simulated ports and signatures are registered. ``shadow``: with a
+    rule that only watches."""
     shutil.copytree(shipped("rules"), target)
     for path in target.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
@@ -177,8 +182,16 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
         "then": "reject",
         "reason": "campaign-cap",
     }
+    watched = {
+        "id": WATCHED,
+        "say": "模拟: 试运行, 先记录广东的营销短信会被拦多少",
+        "when": {"category": "marketing", "province": "广东"},
+        "then": "reject",
+        "reason": "region-ban",
+        "mode": "shadow",
+    }
     (target / "sim-quiet.yaml").write_text(
-        json.dumps({"rules": [rule, campaign]}, ensure_ascii=False, indent=1), encoding="utf-8"
+        json.dumps({"rules": [rule, campaign, *([watched] if shadow else [])]}, ensure_ascii=False, indent=1), encoding="utf-8"
     )
     append_rows(
         target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports]

@@ -16,7 +16,7 @@ from proxy.message import Category
 from proxy.sim import pdus, people, texts
 from proxy.sim.carrier import IGNORE, Conduct, by_ending
 from proxy.sim.deck import Ports
-from proxy.sim.gate import BANK_ONLY, VOID, Provider, quiet_hours
+from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, Provider, quiet_hours
 from proxy.sim.provider import Step
 
 RESPONSE_S = 1.5
@@ -86,6 +86,11 @@ NOT_STAGED: dict[str, str] = {
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
 """... these, which only a fault of the house or another command gives."""
+
+SHADOWS: dict[str, str] = {
+    WATCHED: "advertisements to 广东",
+}
+"""Rules that only watch, and what makes each of them object."""
 
 
 @dataclass(frozen=True, slots=True)

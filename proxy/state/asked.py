@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from proxy.message import UNSIGNED
 from proxy.recipient import CONSENT_REQUEST, RefusedText
 from proxy.state.facts import ASKED, REFUSED_TEXT, facts
 
@@ -51,8 +52,9 @@ def without_asked(area: bytes, entry: bytes) -> bytes:
 
 
 def asked(area: bytes) -> list[int]:
-    """Signatures (hash48) under which the person was asked, in order."""
-    return [int.from_bytes(area[start + 6 : start + 12], "big") for kind, start, _ in facts(area) if kind == ASKED]
+    """Signatures (hash48) under which the person was asked, in order; 0: without one."""
+    found = [int.from_bytes(area[start + 6 : start + 12], "big") for kind, start, _ in facts(area) if kind == ASKED]
+    return [signature if signature < UNSIGNED else 0 for signature in found]
 
 
 def refused_texts(area: bytes) -> list[RefusedText]:

@@ -46,7 +46,7 @@ cdef struct SenderFields:
 cdef struct FactsFields:
     PyObject head
     slot category, classified, declared, keyword, keyword_hash, owners, packed, sender, signature, signature_hash, subcategory
-    slot subcategory_code
+    slot subcategory_code, textless
 
 cdef struct VerdictFields:
     PyObject head
@@ -288,7 +288,8 @@ cdef int _learn_fields() except -1:
     _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
     _facts_type = _laid(
         Facts,
-        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code",
+        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code"
+        " textless",
         sizeof(FactsFields),
     )
     _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)

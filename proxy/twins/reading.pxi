@@ -213,7 +213,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     reviewed = <object>(<ReaderFields *>self)._reviewed
     if reviewed is not None:
         bits |= reviewed.get(_review_key(data, <tuple>links, <tuple>contacts)) or 0
-    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
+    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else self._beside_code(weighed, page)
     category = (<tuple>classified)[0]
     templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
     complete = <object>(<ContentFields *>content).complete

@@ -56,7 +56,9 @@ class Supervisor:
         self._reserved: list[socket.socket] = []
         self.crew = Crew(workers, command, self._tell, self._reserved)
         self.front = Front(self.crew)
-        self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        self.guard = Guard(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
         self.console = Console(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
         self.counter = Counter(settings.control, settings.control_group, self._serving, self._reloaded)

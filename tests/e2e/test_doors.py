@@ -282,6 +282,27 @@ def test_the_address_in_a_balancers_header_is_the_one_that_counts(make_gate: Mak
     assert turned_away(gate, "address") == 3
 
 
+def mapped(address: str) -> bytes:
+    """Version 2, with IPv4 in IPv6, as a balancer that listens on both has it."""
+    address6 = bytes(10) + b"\xff\xff" + socket.inet_aton(address)
+    addresses = address6 + address6 + struct.pack(">HH", 51342, 2775)
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack(">BBH", 0x21, 0x21, len(addresses)) + addresses
+
+
+@pytest.mark.parametrize("listed", ["198.51.100.0/24", "::ffff:198.51.100.0/120", "::ffff:198.51.100.7"])
+def test_an_address_of_IPv4_is_the_same_however_it_is_written(make_gate: Make, carrier: Carrier, listed: str):
+    gate = make_gate(carrier.port, [provider("jia", "1069001", allow_ips=[listed])])
+    gate.settings["smpp"] |= {"proxy_protocol": True, "proxy_from": ["::ffff:127.0.0.0/104"]}
+    gate.write_settings()
+    gate.start()
+    for header in (mapped("198.51.100.7"), binary("198.51.100.7"), b"PROXY TCP6 ::ffff:198.51.100.7 ::1 51342 2775\r\n"):
+        with Raw(gate.port, header) as client:
+            assert client.bind("jia").status == ESME_ROK
+    for header in (mapped("203.0.113.7"), binary("203.0.113.8")):
+        with Raw(gate.port, header) as client:
+            assert client.bind("jia").status == ESME_RBINDFAIL
+
+
 def test_TLS_begins_behind_the_header(make_gate: Make, carrier: Carrier, authority: trustme.CA, tmp_path: Path):
     write(shown(authority), tmp_path)
     gate = behind(make_gate, carrier, tls=True)

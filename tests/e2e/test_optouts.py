@@ -78,6 +78,14 @@ def test_a_request_is_dealt_with_once_and_wholly_or_not_at_all(house: House) -> 
     assert house.statuses(LI) == [0]
     assert house.post(told(LI), key="")[0] == 400
     assert house.post(b"[1", key="x")[0] == 400
+    twice = b'{"channel": "10086", "optouts": [{"number": "13800210500", "number": "13800210501"}]}'
+    assert house.post(twice, key="x") == (
+        400,
+        {
+            "error": "number: comes twice in one object: send it once",
+            "problems": ["number: comes twice in one object: send it once"],
+        },
+    )
     assert house.post(told(), key="x") == (
         400,
         {"error": "optouts: must not be empty", "problems": ["optouts: must not be empty"]},

@@ -161,7 +161,7 @@ def settings(data: bytes) -> None:
 
 def rules(data: bytes) -> None:
     """A file of rules; the first octet says which of the folder's files it is."""
-    names = ("x.yaml", "lexicon/words.csv", "lists/x.csv", "lists/x.txt", "lists/x.yaml", *_REGISTRIES)
+    names = ("x.yaml", "lexicon/words.csv", "lists/x.csv", "lists/x.txt", "lists/x.yaml", *_REGISTRIES, "lexicon/codes.csv")
     name = names[data[0] % len(names)] if data else names[0]
     folder = _folder() / "rules"
     path = folder / name

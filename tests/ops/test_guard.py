@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from socket import gethostname
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,22 @@ def refused(
 )
 def test_an_address_is_judged_as_what_it_is(host: str, allowed: bool):
     assert (refused(guarded(), host, None) is None) is allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("", 0), ("127.0.0.1:9106", 0), ("[::1]:9106", 0), ("localhost", 0), ("gate:9106", 0), ("GATE.example.cn", 0), (gethostname(), 0),
+        ("rebound.attacker.example", 421), ("127.0.0.1.attacker.example:9106", 421), ("gate.example.cn.attacker.example", 421),
+        ("gate.example.cn@attacker.example", 421), ("attacker.example\0", 421), ("x" * 300 + ".example", 421),
+    ],
+)  # fmt: skip
+def test_who_has_no_token_asks_the_gate_by_a_name_of_its_own(name: str, status: int):
+    guarding = Guard(HERE, [Token("t0", hash_token(TOKEN))], names=("gate.example.cn",))
+    found = guarding.asks("127.0.0.1", None, Permission.SEE, "/metrics", 0.0, name)
+    assert (found.status if isinstance(found, Refusal) else 0) == status
+    with_token = guarding.asks("127.0.0.1", f"Bearer {TOKEN}", Permission.SEE, "/metrics", 0.0, name)
+    assert isinstance(with_token, Asker), "a page of a stranger has no token"
 
 
 def test_without_a_token_in_the_settings_none_opens_anything():

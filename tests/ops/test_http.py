@@ -162,6 +162,35 @@ def test_metrics_come_whole_or_in_pieces_between_which_traffic_has_its_turn() ->
     run(conversation)
 
 
+def test_a_request_with_a_length_and_chunks_is_refused_and_the_line_closed() -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            for path in ("/healthz", "/metrics", "/nowhere"):
+                head = f"POST {path} HTTP/1.1\r\nHost: x\r\n"
+                for both in (
+                    "Content-Length: 5\r\nTransfer-Encoding: chunked",
+                    "Transfer-Encoding: Chunked\r\nContent-Length: 0",
+                ):
+                    smuggled = "0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+                    answer = await ask(port, f"{head}{both}\r\n\r\n{smuggled}".encode())
+                    assert answer.startswith(b"HTTP/1.1 400 ")
+                    assert answer.count(b"HTTP/1.1") == 1, "what stands behind it is no request"
+                    assert b"connection: close" in answer.lower()
+
+    run(conversation)
+
+
+def test_a_page_under_a_stranger_s_name_that_leads_here_reads_no_metrics() -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            asked = b"GET /metrics HTTP/1.1\r\nHost: rebound.attacker.example:9106\r\nConnection: close\r\n\r\n"
+            answer = await ask(port, asked)
+            assert answer.startswith(b"HTTP/1.1 421 ")
+            assert b"gate106_" not in answer
+
+    run(conversation)
+
+
 @pytest.mark.parametrize("allow", [[], ["10.0.0.0/8"], ["::1/128"]])
 def test_metrics_are_not_for_other_addresses_whatever_they_claim(allow: list[str]) -> None:
     async def conversation() -> None:

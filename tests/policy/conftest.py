@@ -96,6 +96,7 @@ def entry_of(number: int, now: int, sender: Sender, verdict: Verdict) -> Entry:
     return Entry(
         number, now, facts.signature_hash, sender.provider_hash, sender.port_hash,
         facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
+        unsigned=0 if facts.signature else facts.counted_by,
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     ring = Ring.of_files(settings.sealing.keys)
-    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring))
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differing
@@ -156,6 +156,7 @@ def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     refused = Counter(one.reason for one in verdicts if one.reason)
     assert {reason: counted.total() for reason, counted in sheet.by("reason").items()} == refused
     assert sheet.optouts.total() == len(run.witnesses.journal.optouts)
+    assert set(scenario.SHADOWS) <= {rule for rule, _ in sheet.shadow}
     assert sheet.submits.total() == len(verdicts)
 
 
@@ -163,7 +164,7 @@ def test_its_closing_tables_are_whole_in_eighty_columns(run):
     shown = run.text[run.text.index("verdicts, as") : run.text.index("settings, journal")]
     assert all(cell_len(line.rstrip()) <= 80 for line in shown.splitlines())
     assert "…" not in shown
-    for word in (*scenario.EXPECTED, *run.witnesses.providers):
+    for word in (*scenario.EXPECTED, *scenario.SHADOWS, *run.witnesses.providers):
         assert word in shown
     verdicts = run.witnesses.journal.verdicts
     counted = Counter(one.provider for one in verdicts)
@@ -209,7 +210,7 @@ def _journal(seen):
 
 
 def _metrics(seen):
-    seen.metrics[next(key for key in seen.metrics if key[0] == "gate106_rule_hits_total")] += 1
+    seen.metrics[next(key for key in seen.metrics if key[0] == "gate106_shadow_total")] += 1
 
 
 def _late(seen):
@@ -226,7 +227,7 @@ def _late(seen):
         (_provider, "answers by provider and status"),
         (_carrier, "messages to the carrier"),
         (_journal, "submits by provider luming"),
-        (_metrics, "rule hits "),
+        (_metrics, "shadow sim-watched / reject"),
         (_late, "long messages incomplete"),
     ],
     ids=["provider", "carrier", "journal", "metrics", "late part"],

@@ -12,7 +12,7 @@ from proxy.policy import read_reply
 from proxy.reasons import GATE_REASONS, REASONS
 from proxy.sim import bench, gate, measure, pdus
 from proxy.sim.drive import Run
-from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, scenario
+from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
 from proxy.yamlfile import load
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
@@ -45,10 +45,11 @@ def test_every_expected_reason_exists_and_somebody_intends_it():
 
 
 def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_path):
-    rules = policy.load(gate.copy_rules(tmp_path / "rules", NOON)).rules
+    rules = policy.load(gate.copy_rules(tmp_path / "rules", NOON, shadow=True)).rules
     enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
     assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
     assert not set(EXPECTED) & set(NOT_STAGED)
+    assert set(SHADOWS) == {rule.id for rule in rules if rule.mode == "shadow"}
 
 
 def test_people_who_refuse_are_written_to_again_and_a_kind_word_is_no_refusal():
@@ -83,7 +84,7 @@ def test_quiet_hours_are_moved_away_from_now_and_the_rules_still_load(tmp_path, 
 
 
 def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
-    folder = gate.copy_rules(tmp_path / "rules", NOON)
+    folder = gate.copy_rules(tmp_path / "rules", NOON, shadow=True)
     shipped = bench.count_rules(folder)
     assert shipped == len(policy.load(folder).rules)
     (folder / "sim-extra.yaml").write_text(bench.extra_rules(100), encoding="utf-8")

@@ -50,7 +50,7 @@ STEPS = (
 
 def question(folder: Path) -> run.Question:
     settings = load(folder / "gate106.yaml")
-    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     return run.Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
 
 

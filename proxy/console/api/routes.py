@@ -26,7 +26,9 @@ from proxy.console.api.telling import Told, answered, wrong
 from proxy.console.asking import Asking, CannotAsk
 from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.heldoff import HELD_OFF_S, HeldOff
+from proxy.ops.args import object_of
 from proxy.ops.client import NobodyAnswers
+from proxy.ops.door import Refused
 from proxy.roles import Asker, NotAllowed, demand
 
 JSON_BYTES_MAX = 128 * 1024
@@ -144,12 +146,9 @@ async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any]
 
 def _said_in(body: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Wrong("the body is no JSON") from None
-    if not isinstance(said, dict):
-        raise Wrong("the body is no JSON object")
-    return said
+        return object_of(body)
+    except Refused as refused:
+        raise Wrong(str(refused)) from None
 
 
 async def _file(request: Request) -> bytes:
@@ -171,7 +170,3 @@ async def _body(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise Told(413, f"the body is larger than {most:,} bytes")
     return bytes(body)
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")

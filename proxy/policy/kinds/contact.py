@@ -36,28 +36,30 @@ def condition(node: Node, context: Context) -> Tree:
     if outside and names == ["registered"]:
         return outside_registered("contact", context.registry)
     if not outside and names in (["none"], ["present"]):
-        return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+        present = names == ["present"]
+        return _test(_present if present else _none, _STATES[names[0]], finds=present)
     try:
         known = tuple(map(spelt.phone, names))
     except spelt.NotSpelt as fault:
         raise RuleFault(node.line, f"contact: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name numbers
-        return Test("contacts", never, Said(f"a contact of {some}", f"文中有电话号码 {some}"), "contact", vocabulary=known)
+        words = Said(f"a contact of {some}", f"文中有电话号码 {some}")
+        return Test("contacts", never, words, "contact", vocabulary=known, finds=True)
 
     def is_known(one: str) -> bool:
         return any(one == name for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
     words = Said(f"a contact other than {some}{more}", f"文中有电话号码不是 {some}{more}")
-    return _test(lambda page: not all(map(is_known, page.contacts)), words, known)
+    return _test(lambda page: not all(map(is_known, page.contacts)), words, known, finds=True)
 
 
 _STATES = {"none": Said("contact: none", "文中没有电话号码"), "present": Said("contact: present", "文中有电话号码")}
 
 
-def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = ()) -> Test:
-    return Test("text", holds, words, "contact", reads="contacts", vocabulary=vocabulary)
+def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
+    return Test("text", holds, words, "contact", reads="contacts", vocabulary=vocabulary, finds=finds)
 
 
 def _none(page: Page) -> bool:

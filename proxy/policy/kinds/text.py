@@ -7,6 +7,8 @@ text, and may be written in any of these forms.
 
 from __future__ import annotations
 
+import re
+
 import re2
 
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
@@ -26,6 +28,7 @@ PATTERN_BYTES_MAX = 1 << 20
 KEYS = ("words", "patterns", "file", "groups", "all")
 CHINESE = "文中有这些词之一, 拆字、全角、繁体、夹隐形字符也算; `file` 读词表, `patterns` 是 RE2 正则, `all` 要每个词都有"
 MEND = Said("take out the words that were found", "去掉命中的字词")
+_AROUND = re.compile(r"\\[bBAzQ\[]|(?<!\[)\^|\$")
 SHAPE = either(
     some(TEXT),
     mapping(KEYS, {"words": some(TEXT), "patterns": some(NAME), "file": TEXT, "groups": some(NAME), "all": some(TEXT)}),
@@ -63,7 +66,7 @@ def _words(words: list[str], node: Node, rest: Rest) -> Test:
     some = ", ".join(words[:5])
     shown = some + (f" … ({len(words)} words)" if len(words) > 5 else "")
     shown_zh = some + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
-    return Test("words", never, Said(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary)
+    return Test("words", never, Said(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary, finds=True)
 
 
 def _pattern(node: Node) -> Test:
@@ -89,7 +92,13 @@ def _pattern(node: Node) -> Test:
     def holds(page: Page) -> bool:
         return compiled.search(page.squeezed) is not None
 
-    return Test("text", holds, Said(f"text matches {written}", f"文本匹配 {written}"), "text", reads="digits")
+    words = Said(f"text matches {written}", f"文本匹配 {written}")
+    return Test("text", holds, words, "text", reads="digits", finds=not _looks_around(written))
+
+
+def _looks_around(pattern: str) -> bool:
+    """Whether what stands before or behind a match may decide about it: ^, $, \\b and their like (also where only quoted)."""
+    return _AROUND.search(pattern) is not None
 
 
 def _as_read(pattern: str) -> str:

@@ -35,28 +35,29 @@ def condition(node: Node, context: Context) -> Tree:
     if outside and names == ["registered"]:
         return outside_registered("url", context.registry)
     if not outside and names in (["none"], ["present"]):
-        return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+        present = names == ["present"]
+        return _test(_present if present else _none, _STATES[names[0]], finds=present)
     try:
         known = tuple(map(spelt.domain, names))
     except spelt.NotSpelt as fault:
         raise RuleFault(node.line, f"url: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name domains
-        return Test("links", never, Said(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known)
+        return Test("links", never, Said(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known, finds=True)
 
     def is_known(one: str) -> bool:
         return any(one == name or one.endswith("." + name) for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
     words = Said(f"a url other than {some}{more}", f"文中有链接不是 {some}{more}")
-    return _test(lambda page: not all(map(is_known, page.links)), words, known)
+    return _test(lambda page: not all(map(is_known, page.links)), words, known, finds=True)
 
 
 _STATES = {"none": Said("url: none", "文中没有链接"), "present": Said("url: present", "文中有链接")}
 
 
-def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = ()) -> Test:
-    return Test("text", holds, words, "url", reads="links", vocabulary=vocabulary)
+def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
+    return Test("text", holds, words, "url", reads="links", vocabulary=vocabulary, finds=finds)
 
 
 def _none(page: Page) -> bool:

@@ -117,6 +117,8 @@ def test_a_cookie_of_the_console_is_no_token(world: World, program: Open) -> Non
     [
         (b"{", "no JSON"),
         (b"[]", "no JSON object"),
+        (b'{"province": "31", "province": "11"}', "province: comes twice in one object"),
+        (b'{"rows": [{"a": 1, "a": 2}]}', "a: comes twice in one object"),
         (b'{"province": NaN}', "no JSON"),
         (b"[" * 50_000, "no JSON"),
         (b'{"porvince": ["x"], "why": "x"}', "'porvince' is not known here"),
