@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -34,6 +36,7 @@ TRIED = (
     "copies",
     "reserved values",
 )
+README = Path(__file__).parents[2] / "README.md"
 Patch = pytest.MonkeyPatch
 
 
@@ -227,3 +230,11 @@ def _with_rules(patch: Patch, tmp_path: Path, file: str, old: str, new: str) -> 
     (folder / file).write_text(text.replace(old, new), encoding="utf-8")
     rules = policy.load(folder)
     patch.setattr(passage, "the_rules", lambda: rules)
+
+
+def test_every_bug_in_the_file_is_looked_for_and_the_README_counts_them() -> None:
+    here = {name for name, one in globals().items() if inspect.isfunction(one) and "patch" in inspect.signature(one).parameters}
+    assert {name for name in here if not name.startswith("_")} == {one.__name__ for one in BUGS}
+    said = re.search(r"by code of its own, and finds each of (\d+) seeded bugs", README.read_text(encoding="utf-8"))
+    assert said is not None
+    assert int(said[1]) == len(BUGS)
