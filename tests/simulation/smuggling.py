@@ -143,13 +143,21 @@ class Smugglers:
         self, account: str, person: int, text: str, way: str, reference: int, total: int, index: int, what: str, after_s: float,
         tries: int = 0,
     ) -> None:  # fmt: skip
-        form, tlvs = self.part(Form(text.encode("utf-16-be")), way, reference, total, index)
+        form = Form(text.encode("utf-16-be"))
+        self.send_form(account, person, form, (way, reference, total, index), what, after_s, tries)
+
+    def send_form(
+        self, account: str, person: int, form: Form, place: tuple[str, int, int, int], what: str, after_s: float, tries: int = 0
+    ) -> None:
+        form, tlvs = self.part(form, *place)
+        octets, payload = form.header + form.octets, []
+        if self.dice.random() < 0.1:
+            octets, payload = b"", [(0x0424, octets)]
         frame = submit_sm(
-            ACCOUNTS[account].ports[0], str(person), form.header + form.octets, data_coding=8, esm_class=0x40 if form.header else 0,
-            tlvs=tlvs,
+            ACCOUNTS[account].ports[0], str(person), octets, data_coding=form.coding, esm_class=0x40 if form.header else 0,
+            tlvs=[*tlvs, *payload],
         )  # fmt: skip
-        sent = Sent(account, frame, what, "", tries)
-        self.world.later(after_s, partial(self.world.hand_in, sent), forever=True)
+        self.world.later(after_s, partial(self.world.hand_in, Sent(account, frame, what, "", tries)), forever=True)
 
     def parts_in_any_order(self) -> None:
         """Parts late, shuffled, twice, with other octets, under references that a handset cannot tell apart."""
@@ -202,6 +210,20 @@ class Smugglers:
     # ------------------------------------------------------------------ texts
 
     def turned(self) -> None:
+        account, person, text = self.turned_text()
+        self.send(account, person, Form(text.encode("utf-16-be")), "a text that is turned")
+
+    def cut_anywhere(self) -> None:
+        """Texts cut between any two octets, turned or in another alphabet: whole on the handset alone."""
+        account, person, text = self.turned_text() if self.dice.random() < 0.4 else self.forbidden()
+        coding, octets = self.dice.choice(((8, text.encode("utf-16-be")), (15, text.encode("gb18030"))))
+        total, reference = self.dice.randint(2, 4), self.dice.randrange(100, 200)
+        cuts = [0, *sorted(self.dice.sample(range(1, len(octets)), total - 1)), len(octets)]
+        for index, (start, end) in enumerate(pairwise(cuts), 1):
+            place, after_s = (self.dice.choice(WAYS), reference, total, index), index * self.dice.choice((0.0, 0.1, 3.0))
+            self.send_form(account, person, Form(octets[start:end], coding), place, "a text cut anywhere", after_s, 3)
+
+    def turned_text(self) -> tuple[str, int, str]:
         """Texts that a display turns round."""
         account, person, text = self.forbidden()
         target = next((one for one in WORDS if one in text), text)
@@ -218,7 +240,7 @@ class Smugglers:
                 self._shuffled(target),
             )
         )
-        self.send(account, person, Form(text.replace(target, turned).encode("utf-16-be")), "a text that is turned")
+        return account, person, text.replace(target, turned)
 
     def _shuffled(self, word: str) -> str:
         """Its letters in another order, among controls that put them right again on some display."""
@@ -345,6 +367,6 @@ def _pairs(word: str) -> Iterator[tuple[str, str]]:
 Scheme = Callable[[Smugglers], None]
 SCHEMES: tuple[Scheme, ...] = (
     Smugglers.parts_in_any_order, Smugglers.parts_in_any_order, Smugglers.parts_at_random, Smugglers.queue_of_first_parts,
-    Smugglers.turned, Smugglers.odd_octets, Smugglers.no_text, Smugglers.split, Smugglers.copies, Smugglers.many_advertisements,
+    Smugglers.turned, Smugglers.cut_anywhere, Smugglers.odd_octets, Smugglers.no_text, Smugglers.split, Smugglers.copies, Smugglers.many_advertisements,
     Smugglers.codes_by_extension, Smugglers.behind_a_code, Smugglers.unknown_region, Smugglers.reserved, Smugglers.honest, Smugglers.honest_codes, Smugglers.honest_long,
 )  # fmt: skip
