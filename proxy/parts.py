@@ -28,7 +28,7 @@ from proxy.policy import facts, judge, judge_text
 from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.recipient import Entry, EntryState, in_state, pack_entry
-from proxy.sheet import LATE, THERE, UNKNOWN, Holder
+from proxy.sheet import LATE, THERE, Holder
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -359,6 +359,7 @@ class Parts:
             long.take_out(transit)
         if before is not None:  # nothing stands in for it now
             long.unknown |= {before}
+        if before is not None and transit.reason != "outcome-unknown":  # which changed nothing
             self.change(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
@@ -457,7 +458,7 @@ def _times_sent(long: LongMessage[Transit], transit: Transit, leader: Transit) -
     index = next((index for index, last in long.last.items() if last is transit), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
     if long.posted is not None:
-        sent += sum(row.index == index and row.state in (THERE, UNKNOWN, LATE) for row in long.posted.others(long.holder))
+        sent += long.posted.times_sent(long.holder, index)
     return sent + (leader.adopted is not None and sent > 0)
 
 

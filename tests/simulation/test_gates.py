@@ -36,6 +36,7 @@ def test_no_seed_breaks_a_promise(tmp_path: Path, calm: bool):
             error.add_note(f"seed {seed} (replay it: GATE106_FIRST_SEED={seed} GATE106_GATES_SEEDS=1)")
             raise
     assert seen["over two gates"] > SEEDS
+    assert seen["sent twice"] > SEEDS / 2
     assert seen["clean and whole"] > SEEDS / 2
     assert min(seen["at the cap"], seen["taken back"]) > 0 if calm else min(seen["died"], seen["cut off"]) > 0
 
