@@ -297,5 +297,10 @@ def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_
 
 def _record(store: Any) -> bytes:
     found: list[bytes] = []
-    store.update(SHANGHAI, lambda data: found.append(data) or data)
+
+    def look(data: bytes) -> bytes:
+        found.append(data)
+        return data
+
+    store.update(SHANGHAI, look)
     return found[0]

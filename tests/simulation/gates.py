@@ -511,7 +511,9 @@ class Gates:
 
     def _first_of(self, entry: int) -> int:
         """The entry in whose stead this one is, over all that came in between."""
-        adopts = {one.transit.entry_id: one.transit.adopts for one in self.parts if one.transit is not None and one.transit.adopts}
+        adopts = {
+            one.transit.entry_id: one.transit.adopts for one in self.parts if one.transit is not None and one.transit.adopts
+        }
         while entry in adopts:
             entry = adopts[entry]
         return entry
