@@ -286,7 +286,7 @@ class Relay:
         if self._coming is not None and not chains.under_way.people:
             handover.write(now)
             self._judge_by(self._coming)
-        if self.judging.sent_twice and handover.accepted:
+        if handover.accepted and self.judging.sent_twice:
             chains.changes += self._arrived(handover.accepted)
         come = len(chains.submits) + len(chains.changes)
         gathers = self.store.waits and chains.under_way.gathers(come, handover.passed, now)
