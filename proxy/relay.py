@@ -17,13 +17,13 @@ swap, one write to the journal, one joined write to each peer. What is safe befo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
 from proxy.board import Board
 from proxy.chains import Chains
-from proxy.changes import Answer, Change, Effect
+from proxy.changes import Answer, Arrived, Change, Effect, was_sent_twice
 from proxy.compiled import compiled
 from proxy.desk.journal import Journal
 from proxy.handover import HandOver
@@ -235,6 +235,7 @@ class Relay:
         """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
         self.in_flight.pop(transit.recorded, None)
+        self._no_doubt(transit)
         if effect in _EVENTS:
             self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
@@ -285,6 +286,8 @@ class Relay:
         if self._coming is not None and not chains.under_way.people:
             handover.write(now)
             self._judge_by(self._coming)
+        if handover.accepted and self.judging.sent_twice:
+            chains.changes += self._arrived(handover.accepted)
         come = len(chains.submits) + len(chains.changes)
         gathers = self.store.waits and chains.under_way.gathers(come, handover.passed, now)
         holds = gathers or self._held or self._coming is not None
@@ -294,6 +297,18 @@ class Relay:
         handover.outbox.release(handover.journal.synced, self.told)
         if (chains.changes or chains.submits) and not holds:  # what was handed over has led to them
             self._wake()
+
+    def _arrived(self, accepted: Iterable[tuple[Transit, Frame]]) -> Iterator[Arrived]:
+        """What the carrier took of that which went out in the stead of something unknown."""
+        for transit, _ in accepted:
+            if was_sent_twice(transit.packed) and transit.message is not None:
+                self._no_doubt(transit)
+                yield Arrived(transit.message.recipient, transit.entry_id)
+
+    def _no_doubt(self, transit: Transit) -> None:
+        """The carrier answered, or did not: no other answer in time comes. Of a long message other parts may be on their way."""
+        if transit.long is None:
+            self.judging.sent_twice.discard(transit)
 
     def tick(self, now: float) -> None:
         """A few times a second: tries again what the journal or the store did not take; syncs what nobody waited for."""
