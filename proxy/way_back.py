@@ -26,7 +26,7 @@ from proxy.compiled import compiled
 from proxy.desk import entries, mail
 from proxy.desk.body import word
 from proxy.hearing import Hearing
-from proxy.ids import CarrierIds
+from proxy.ids import CarrierIds, allowed_receipt
 from proxy.relay import Relay
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
@@ -146,7 +146,7 @@ class WayBack:
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
-            self.tally.bad_pdus["carrier", fault.kind, link.carrier] += 1
+            link.count_bad([fault.kind])
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         if link.carrier in self._by_text and deliver.looks_like_receipt:
@@ -179,7 +179,7 @@ class WayBack:
         routes = self.routes(link)
         route = routes.get(destination) or self.route(link, destination, routes)
         ids, brought = self._ids.get(link.carrier), self.brought(link)
-        data = frame.data if ids is None else ids.receipt(frame.data)
+        data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
         brought.items.append(Item(0, now, RECEIPT, data, route.box))
         brought.routes.append(route)
         brought.people.append(word(source.decode("latin-1")))

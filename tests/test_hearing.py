@@ -185,6 +185,9 @@ class House:
         for data in answers:
             self.answer(data)
 
+    def count_bad(self, kinds: list[str]) -> None:
+        raise AssertionError(kinds)
+
     # -- what is known
 
     def refused(self, person: int = MING) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ class Link:
     def __init__(self) -> None:
         self.answers: list[tuple[int, int]] = []
         """(sequence number, status), in order."""
+        self.bad: list[str] = []
 
     def answer(self, data: bytes) -> None:
         frame = Frame.of(data)
@@ -41,6 +42,9 @@ class Link:
     def answer_all(self, answers: Sequence[bytes]) -> None:
         for data in answers:
             self.answer(data)
+
+    def count_bad(self, kinds: list[str]) -> None:
+        self.bad += kinds
 
 
 class Bind:

@@ -16,6 +16,8 @@ PDU_BYTES_MAX = 0x11000
 """Longest PDU taken: a message_payload of 64 KiB (§5.3.2.32) and 4 KiB for all else. Longer is taken for lost framing."""
 RESPONSE = 0x80000000
 """The bit that makes a request's command_id its response's (§5.1.2.1)."""
+MESSAGE_ID_MAX = 64
+"""Octets of a message_id without its NUL (§5.2.23)."""
 SEQUENCE_MAX = 0x7FFFFFFF
 """§5.1.4: own sequence numbers run from 1 to this. A peer's are echoed as they are, whatever they are."""
 VERSION_34 = 0x34
@@ -141,7 +143,7 @@ def _text(name: str, size: int, status: int) -> Field:
 
 
 _SERVICE_TYPE = _text("service_type", 6, ESME_RINVSERTYP)  # §5.2.11
-_MESSAGE_ID = _text("message_id", 65, ESME_RINVMSGID)  # §5.2.23
+_MESSAGE_ID = _text("message_id", MESSAGE_ID_MAX + 1, ESME_RINVMSGID)  # §5.2.23
 _SOURCE = (_int("source_addr_ton"), _int("source_addr_npi"), _text("source_addr", 21, ESME_RINVSRCADR))  # §5.2.5, .6, .8
 _LONG_SOURCE = (*_SOURCE[:2], _text("source_addr", 65, ESME_RINVSRCADR))  # §4.7.1: data_sm allows 65
 _DESTINATION = (_int("dest_addr_ton"), _int("dest_addr_npi"), _text("destination_addr", 21, ESME_RINVDSTADR))  # §5.2.9

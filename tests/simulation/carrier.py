@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from proxy.commands import Data, Question
 from proxy.ids import CarrierIds
 from proxy.multi import Together
-from proxy.net.carrier import CarrierHouse
 from proxy.net.lane import Lane
+from proxy.net.passing import MalformedLog, Passing
 from proxy.relay import Relay
 from proxy.replacing import Replacing
 from proxy.transit import Apart, Transit
@@ -61,7 +61,8 @@ class Carrier:
         self.lane = Lane(self.name, self.code, 1000, self.pump_soon)
         self.lane.up = True
         self.pumping = False
-        self.ids = ids
+        self.passing = Passing(MalformedLog(self.world.relay.tally, self.name, self.name), ids, self.name)
+        self.passing.relay = self.world.relay
 
     @property
     def relay(self) -> Relay:
@@ -215,20 +216,18 @@ class Carrier:
             transit = link.window.pop(sequence)
             self.note_refusals(transit, statuses)
             hears = transit.answered if isinstance(transit, Apart) else partial(relay.answered, transit)
-            hears(self.as_told(transit, said.frame))
+            for _, frame in self.passing.told([(transit, said.frame)], [0], self.world.now):
+                hears(frame)
             for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
                 if status == 0:
                     self.world.mail.receipt(self, submit)
         elif sequence in link.late:
             transit = link.late.pop(sequence)
             self.note_refusals(transit, statuses)
-            relay.answered_late(transit, self.as_told(transit, said.frame))
+            if (frame := self.passing.told_late(transit, said.frame)) is not None:
+                relay.answered_late(transit, frame)
         self.world.wake()
         self.pump_soon()
-
-    def as_told(self, transit: Transit, frame: Frame) -> Frame:
-        """The gate's own way with ids, borrowed from the house that keeps its links."""
-        return CarrierHouse.as_told(cast("Any", self), [(transit, frame)])[0][1]
 
     def answer_to(self, transit: Transit, sequence: int, statuses: list[int], name: bytes) -> Frame:
         if isinstance(transit, Together):

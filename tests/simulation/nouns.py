@@ -186,6 +186,9 @@ class SimLink:
         for data in answers:
             self.answer(data)
 
+    def count_bad(self, kinds: list[str]) -> None:
+        raise AssertionError(f"the gate calls what the carrier sent malformed: {kinds}")
+
 
 def nameless(frame: bytes) -> bytes:
     """A PDU without its sequence number."""
