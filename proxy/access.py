@@ -30,6 +30,7 @@ class Access:
         """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
         self.vendor_statuses = provider.statuses == "vendor"
         self.replaces = provider.replace
+        self.refuses_reserved = provider.reserved_values == "refuse"
         self.detail = provider.status_detail == "tlv"
         self.label = (provider.name,)
         self.allowed = tuple((provider.name, category, "allow", "") for category in CATEGORY_WORDS)

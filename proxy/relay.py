@@ -39,6 +39,7 @@ from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Routes, Transit, count, detail
 from proxy.wire import Frame, Malformed, Memo
+from proxy.wire.reserved import ReservedContent
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
@@ -161,6 +162,8 @@ class Relay:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
             head, destination, content = transit.read(frame, self._memo, now)
+            if isinstance(content, ReservedContent) and transit.bind.access.refuses_reserved:
+                raise content.fault.malformed()
         except Malformed as fault:
             transit.status = fault.status
             self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1

@@ -66,10 +66,10 @@ class Line(Bind):
 
 
 class Between:
-    def __init__(self, folder: Path, *, code: str = "", version: int = VERSION_34) -> None:
-        """``code``: of the carrier, where ids are coded. ``version``: what the provider binds with."""
+    def __init__(self, folder: Path, *, code: str = "", version: int = VERSION_34, reserved_values: str = "refuse") -> None:
+        """``code``: of the carrier, where ids are coded. ``version``: what the provider binds with. ``reserved_values``: its setting."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.house = house = House(folder, rules="rules: []\n")
+        self.house = house = House(folder, rules="rules: []\n", reserved_values=reserved_values)
         self.clock = Clock()
         carrier = Carrier(
             name="bj", code="B1", host="127.0.0.1", port=2775, system_id="gate106", password="secret", bind="transceiver", links=1,

@@ -450,7 +450,7 @@ def test_one_that_cannot_be_read_among_others_is_answered_at_once(house: House) 
     assert (sequence, status) == (8, 0x01)
     house.turn()
     assert house.link.answers[1:] == [(7, ROK), (9, ROK)]
-    assert house.relay.tally.bad_pdus == {("carrier", "length", "bj"): 1}
+    assert house.link.bad == ["length"]
 
 
 def test_a_port_that_another_owns_after_a_reload_is_that_ones(house: House) -> None:

@@ -1,7 +1,8 @@
 """Content: what the octets after the destination say to the person who gets them. Submits and delivers alike.
 
 In: those octets. Out: message.Content, or Malformed. Never: who sent it to whom.
-Only what rules rest on is checked for its meaning; values the carrier alone cares about (priority, protocol) pass as they are.
+Only what rules rest on is checked for its meaning. Of what the carrier alone cares about, reserved values are noted (reserved.py): the
+provider's settings say whether they pass.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from proxy.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode
 from proxy.wire.frame import Malformed, read_tlvs
+from proxy.wire.reserved import flags_fault, reserved_of, text_fault
 from proxy.wire.tables import (
     DESTINATION_PORT,
     ESM_UDHI,
@@ -127,18 +129,24 @@ def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content,
         and not (tail[0] & ESM_UDHI or tail[3] or tail[4])
     ):
         text, state = decode(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
-        if state == READABLE:
+        if state == READABLE and flags_fault(tail[0], tail[2], tail[5], tail[6]) is None:
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
+    fault = flags_fault(esm_class, tail[2], *_behind_times(tail)) or text_fault(octets, esm_class, dict(tlvs))
     if state == EMPTY and default_msg_id:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
     digest = blake2b(tail, digest_size=16).digest()
     when = None if scheduled is None else scheduled.at(now)
     lasting = scheduled is None or not scheduled.relative
-    if part is None:
-        return Content(text, state, digest, None, when, extra), lasting
-    return Content(text, state, digest, part, when, extra, behind_header(octets, esm_class, data_coding, extra)), lasting
+    behind = None if part is None else behind_header(octets, esm_class, data_coding, extra)
+    return reserved_of(Content(text, state, digest, part, when, extra, behind), fault), lasting
+
+
+def _behind_times(tail: bytes) -> tuple[int, int]:
+    """registered_delivery and replace_if_present_flag of a tail that was read before."""
+    position = tail.index(0, tail.index(0, 3) + 1) + 1
+    return tail[position], tail[position + 1]
 
 
 def behind_header(

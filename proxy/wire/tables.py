@@ -93,6 +93,8 @@ ESME_RINVCMDLEN = 0x02
 ESME_RINVCMDID = 0x03
 ESME_RINVBNDSTS = 0x04
 ESME_RALYBND = 0x05
+ESME_RINVPRTFLG = 0x06
+ESME_RINVREGDLVFLG = 0x07
 ESME_RSYSERR = 0x08
 ESME_RINVSRCADR = 0x0A
 ESME_RINVDSTADR = 0x0B
@@ -109,7 +111,12 @@ ESME_RINVDLNAME = 0x34
 ESME_RINVDESTFLAG = 0x40
 ESME_RINVESMCLASS = 0x43
 ESME_RSUBMITFAIL = 0x45
+ESME_RINVSRCTON = 0x48
+ESME_RINVSRCNPI = 0x49
+ESME_RINVDSTTON = 0x50
+ESME_RINVDSTNPI = 0x51
 ESME_RINVSYSTYP = 0x53
+ESME_RINVREPFLAG = 0x54
 ESME_RTHROTTLED = 0x58
 ESME_RINVSCHED = 0x61
 ESME_RINVEXPIRY = 0x62
@@ -119,6 +126,7 @@ ESME_RINVOPTPARSTREAM = 0xC0
 ESME_ROPTPARNOTALLWD = 0xC1
 ESME_RINVPARLEN = 0xC2
 ESME_RMISSINGOPTPARAM = 0xC3
+ESME_RINVOPTPARAMVAL = 0xC4
 
 # --- fields (§4) -----------------------------------------------------------------------------------------------------
 
@@ -423,6 +431,7 @@ BAD_KINDS: Mapping[str, str] = {
     "bind-state": "a command that this peer may not send in this state",
     "field": "a mandatory field over-long, without its NUL, or not what the specification says",
     "tlv": "optional parameters cut short, repeated, of the wrong size, or not allowed here",
+    "reserved": "a value that SMPP 3.4 reserves, a broken user data header, impossible part numbers (reserved_values: refuse)",
     "response": "an answer to nothing that was asked",
     "refused-by-peer": "generic_nack to something that was not asked with a ticket",
 }

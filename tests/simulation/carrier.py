@@ -15,6 +15,7 @@ from proxy.net.lane import Lane
 from proxy.net.passing import MalformedLog, Passing
 from proxy.relay import Relay
 from proxy.replacing import Replacing
+from proxy.tally import Tally
 from proxy.transit import Apart, Transit
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
 from proxy.wire.multi import read_multi
@@ -61,8 +62,7 @@ class Carrier:
         self.lane = Lane(self.name, self.code, 1000, self.pump_soon)
         self.lane.up = True
         self.pumping = False
-        self.passing = Passing(MalformedLog(self.world.relay.tally, self.name, self.name), ids, self.name)
-        self.passing.relay = self.world.relay
+        self.passing = Passing(MalformedLog(Tally(), self.name, self.name), ids, self.name)
 
     @property
     def relay(self) -> Relay:
@@ -212,6 +212,7 @@ class Carrier:
         if link is not self.link or not link.up:
             return
         relay, statuses = self.world.relay, said.statuses
+        self.passing.relay = relay
         if sequence in link.window:
             transit = link.window.pop(sequence)
             self.note_refusals(transit, statuses)
