@@ -205,7 +205,15 @@ class House:
 
 
 def _access(name: str, ports: Ports, category: Category) -> Access:
-    provider = SimpleNamespace(name=name, statuses="vendor", status_detail="none", replace=False, category=category, since=None)
+    provider = SimpleNamespace(
+        name=name,
+        statuses="vendor",
+        status_detail="none",
+        replace=False,
+        category=category,
+        since=None,
+        reserved_values="refuse",
+    )
     return Access(cast("Any", provider), cast("Any", SimpleNamespace(system_id=name, ports=None)), (), ports)
 
 

@@ -65,7 +65,10 @@ REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     **{f"dest_addr_npi {one}": ({"dest_npi": one}, ESME_RINVDSTNPI) for one in (2, 11, 17, 32, 255)},
     **{f"esm_class {one:#x}": ({"esm_class": one}, ESME_RINVESMCLASS) for one in (0x04, 0x0C, 0x14, 0x18, 0x20, 0x3C, 0x84)},
     **{f"priority_flag {one}": ({"priority": one}, ESME_RINVPRTFLG) for one in (4, 5, 128, 255)},
-    **{f"registered_delivery {one:#x}": ({"registered_delivery": one}, ESME_RINVREGDLVFLG) for one in (3, 7, 0x13, 0x20, 0x80, 0xFF)},
+    **{
+        f"registered_delivery {one:#x}": ({"registered_delivery": one}, ESME_RINVREGDLVFLG)
+        for one in (3, 7, 0x13, 0x20, 0x80, 0xFF)
+    },
     **{f"replace_if_present_flag {one}": ({"replace": one}, ESME_RINVREPFLAG) for one in (2, 255)},
     "a header longer than the text": (udh(b"\xff\0\3\7\2\1"), ESME_RINVESMCLASS),
     "an element longer than the header": (udh(b"\5\0\xff\7\2\1"), ESME_RINVESMCLASS),
@@ -190,7 +193,9 @@ def test_a_data_sm_whose_segments_cannot_be_is_refused(make: Make) -> None:
     ],
     ids=["query_sm", "cancel_sm", "replace_sm"],
 )
-def test_what_is_asked_about_a_message_is_refused_likewise(make: Make, asked: bytes, place: int, value: int, status: int) -> None:
+def test_what_is_asked_about_a_message_is_refused_likewise(
+    make: Make, asked: bytes, place: int, value: int, status: int
+) -> None:
     between, broken = make(), bytearray(asked)
     broken[place] = value
     assert between.sends(bytes(broken)) == []
