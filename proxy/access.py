@@ -89,6 +89,14 @@ COUNTRY_CODES = ("+86", "0086", "86")
 """As carriers and handsets write them before a port."""
 
 
+def without_code(port: str) -> str:
+    """A port without the country's code, if anything is left of it."""
+    for code in COUNTRY_CODES:
+        if port.startswith(code) and port != code:
+            return port[len(code) :]
+    return port
+
+
 class Ports:
     """The longest-prefix table: port → (prefix, provider)."""
 
@@ -111,12 +119,12 @@ class Ports:
         return ("", "") if owner is None else (port or EMPTY, owner)
 
     def national(self, port: str) -> str:
-        """The port without the country's code; as it is where somebody owns it as it is."""
-        if not self.longest(port)[1]:
-            for code in COUNTRY_CODES:
-                if port.startswith(code):
-                    return port[len(code) :]
-        return port
+        """The port of a deliver as its owner has it: without the country's code, or with it where it is registered so. The longest
+        registered prefix wins, among equals the port as it is; where nobody owns it, it has no code."""
+        bare = without_code(port)
+        spelt = (port, bare, *(code + bare for code in COUNTRY_CODES))
+        found = max(spelt, key=lambda one: len(without_code(self.longest(one)[0])))
+        return found if self.longest(found)[1] else bare
 
     def near(self, port: str) -> frozenset[int]:
         """Providers (hash32) that own a prefix of this port, or ports that begin with it."""

@@ -152,7 +152,7 @@ class WayBack:
         if link.carrier in self._by_text and deliver.looks_like_receipt:
             self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
             return
-        port = self.relay.directory.ports.national(deliver.destination.removeprefix(self._strip.get(link.carrier, "")))
+        port = self._port(link, deliver.destination)
         if (recorded := self.on_probe(deliver, port, now)) is not None:
             self._answer_probe(link, frame.sequence_number, recorded)
             return
@@ -210,10 +210,14 @@ class WayBack:
         """One more of them."""
         if len(routes) >= ROUTES_MAX:
             routes.clear()
-        port = destination.decode("latin-1").removeprefix(self._strip.get(link.carrier, ""))
+        port = self._port(link, destination.decode("latin-1"))
         owner = self._owner(link, port)[1]
         route = routes[destination] = Route(port, owner, self.mailbox.box(owner))
         return route
+
+    def _port(self, link: Link, destination: str) -> str:
+        """The port that something came to, as its owner has it."""
+        return self.relay.directory.ports.national(destination.removeprefix(self._strip.get(link.carrier, "")))
 
     def _owner(self, link: Link, port: str) -> tuple[str, str]:
         """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""

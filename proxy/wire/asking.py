@@ -50,7 +50,9 @@ def read_asking(frame: Frame) -> Asking:
     if not message_id and frame.command_id != CANCEL_SM:
         raise Malformed(ESME_RINVMSGID, "field", "message_id is empty")
     head = bytes((0, fields["source_addr_ton"], fields["source_addr_npi"])) + source + b"\0"
-    return Asking(frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""), fields_fault(fields))
+    return Asking(
+        frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""), fields_fault(fields)
+    )
 
 
 def renamed(frame: Frame, message_id: bytes) -> bytes:

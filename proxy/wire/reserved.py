@@ -66,7 +66,14 @@ def reserved_of(content: Content, fault: Fault | None) -> Content:
     if fault is None:
         return content
     found = ReservedContent(
-        content.text, content.state, content.digest, content.part, content.scheduled, content.extra, content.octets, content.complete
+        content.text,
+        content.state,
+        content.digest,
+        content.part,
+        content.scheduled,
+        content.extra,
+        content.octets,
+        content.complete,
     )
     found.fault = fault
     return found
@@ -126,4 +133,6 @@ def _is_header(octets: bytes) -> bool:
 def fields_fault(fields: Mapping[str, Any]) -> Fault | None:
     """Of a data_sm, query_sm, cancel_sm or replace_sm, by the names of the specification."""
     addresses = [fields.get(name, 0) for name in ("source_addr_ton", "source_addr_npi", "dest_addr_ton", "dest_addr_npi")]
-    return addresses_fault(*addresses) or flags_fault(fields.get("esm_class", 0), registered=fields.get("registered_delivery", 0))
+    return addresses_fault(*addresses) or flags_fault(
+        fields.get("esm_class", 0), registered=fields.get("registered_delivery", 0)
+    )
