@@ -328,6 +328,12 @@ def only_the_very_port_counts(world: World) -> None:
     _spoil_changes(world, Heard, _VeryPort)
 
 
+def malformed_answers_passed_on(world: World) -> None:
+    """A carrier's answer reaches the provider as it came."""
+    for carrier in world.carriers:
+        cast("Any", carrier.passing)._allowed = lambda transit, frame: frame
+
+
 def country_code_kept(world: World) -> None:
     """86 before a port makes it another port, which nobody owns."""
     cast("Any", world.relay.directory.ports).national = lambda port: port
@@ -851,6 +857,7 @@ BUGS: list[Callable[[World], None]] = [
     only_the_newest_is_meant,
     what_is_unknown_never_came,
     only_the_very_port_counts,
+    malformed_answers_passed_on,
     country_code_kept,
     a_port_of_nobody_is_a_port,
     stopped_at_one_provider,

@@ -18,6 +18,7 @@ from proxy.replacing import Replacing
 from proxy.tally import Tally
 from proxy.transit import Apart, Transit
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
+from proxy.wire.build import tlv
 from proxy.wire.multi import read_multi
 from tests import pdus
 from tests.simulation.nouns import (
@@ -54,6 +55,7 @@ class Carrier:
         self.receipt_id = receipt_id
         self.receipt_id_width = 0
         self.given = world.random.randrange(1, 5000)
+        self.told_malformed = Tally()
         self.has: dict[bytes, Submit] = {}  # what it took, by its own id
 
     def gate_starts(self, ids: CarrierIds | None) -> None:
@@ -62,7 +64,7 @@ class Carrier:
         self.lane = Lane(self.name, self.code, 1000, self.pump_soon)
         self.lane.up = True
         self.pumping = False
-        self.passing = Passing(MalformedLog(Tally(), self.name, self.name), ids, self.name)
+        self.passing = Passing(MalformedLog(self.told_malformed, self.name, self.name), ids, self.name)
 
     @property
     def relay(self) -> Relay:
@@ -236,7 +238,16 @@ class Carrier:
             refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
             return Frame.of(pdus.multi_resp(name, refused))
         build = data_sm_resp if isinstance(transit, Data) else submit_sm_resp
-        return Frame.of(build(sequence, statuses[0], b"" if statuses[0] else name))
+        return self.spoilt(Frame.of(build(sequence, statuses[0], b"" if statuses[0] else name)))
+
+    def spoilt(self, frame: Frame) -> Frame:
+        """Now and then it writes what SMPP 3.4 does not allow, though what it means can be told."""
+        if not self.world.chance(self.world.faults * 0.1):
+            return frame
+        if frame.command_status:
+            return frame.with_body(b"x" * 80)
+        body = frame.body
+        return frame.with_body(self.world.random.choice([body[:-1], body + b"\x14", body + tlv(0x1400, b"x") * 2]))
 
     def note_refusals(self, transit: Transit, statuses: list[int]) -> None:
         for (member, submit), status in zip(self.submits_of(transit), statuses, strict=False):

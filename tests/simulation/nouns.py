@@ -13,7 +13,7 @@ from proxy.access import Access
 from proxy.message import hash48
 from proxy.state.box import Item
 from proxy.transit import Transit
-from proxy.wire import Frame
+from proxy.wire import Frame, Malformed, read_fields
 
 if TYPE_CHECKING:
     from tests.simulation.asking import Question
@@ -136,6 +136,10 @@ class SimBind:
     def answer_all(self, answers: list[bytes]) -> None:
         for data in answers:
             frame = Frame.of(data)
+            try:
+                read_fields(frame)
+            except Malformed as fault:
+                raise Broken(f"a provider is told {frame}, which cannot be read: {fault}") from None
             question = self.questions.get(frame.sequence_number)
             if question is not None:
                 self.world.asking.told(question, frame)
