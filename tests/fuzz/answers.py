@@ -102,7 +102,10 @@ def seeds() -> Iterator[bytes]:
     yield b"\x80\x80\0\0\0\0\0\0\0"  # a generic_nack without a fault
     yield b"\x80\x80\0\0\0\0\0\0\3"
     text = b"id:" + b"a" * 80 + b" sub:001 dlvrd:001 stat:DELIVRD err:000 text:hello"
-    for one in (deliver_sm("8613800210000", PORT, text, esm_class=4, sequence=5), deliver_sm("1", "86" + PORT, b"TD", sequence=6)):
+    for one in (
+        deliver_sm("8613800210000", PORT, text, esm_class=4, sequence=5),
+        deliver_sm("1", "86" + PORT, b"TD", sequence=6),
+    ):
         yield b"\xc0" + one
         yield b"\xd0" + one
         yield b"\xc0" + one[:-5]
