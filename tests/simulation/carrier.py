@@ -227,8 +227,8 @@ class Carrier:
         elif sequence in link.late:
             transit = link.late.pop(sequence)
             self.note_refusals(transit, statuses)
-            if (frame := self.passing.told_late(transit, said.frame)) is not None:
-                relay.answered_late(transit, frame)
+            if (late := self.passing.told_late(transit, said.frame)) is not None:
+                relay.answered_late(transit, late)
         self.world.wake()
         self.pump_soon()
 
