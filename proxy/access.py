@@ -12,6 +12,7 @@ from proxy.message import CATEGORY_WORDS, Sender, hash32
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.wire import source_of
+from proxy.wire.reserved import Fault, source_fault
 
 EMPTY = "(empty)"
 """What the registered prefix of an empty source is called."""
@@ -42,19 +43,24 @@ class Access:
 
     def sender(self, head: bytes) -> Sender:
         """Who sends when this account uses the source of ``head`` (as wire.Submit has it: the raw spelling, with type and plan, so one
-        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it."""
+        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it, or may not use its kind."""
         found = self._young.get(head)
         if found is None:
-            found = self._old.get(head) or self._make(source_of(head))
+            found = self._old.get(head) or self._make(source_of(head), self.fault_of(head) is None)
             if len(self._young) >= SENDERS_MAX:
                 self._old, self._young = self._young, {}
             self._young[head] = found
         return found
 
-    def _make(self, source: str) -> Sender:
+    def fault_of(self, head: bytes) -> Fault | None:
+        """What a strict SMSC finds in the type and plan of a source, where that matters."""
+        kind = head.index(0) + 1
+        return source_fault(head[kind], head[kind + 1]) if self.refuses_reserved else None
+
+    def _make(self, source: str, usable: bool) -> Sender:
         prefix, owner = self._ports.longest(source)
         allowed = self.account.ports
-        owned = owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
+        owned = usable and owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
         provider = self.provider
         if owned and len(self._new_ports) < SENDERS_MAX:
             self._new_ports.append(source)

@@ -154,9 +154,7 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
         one.end = _zero_at(at, size, one.source + 3, one.source + 24)
         if one.end < 0:
             continue
-        if (at[service + 1] | at[service + 2] | at[one.source + 1] | at[one.source + 2]) <= 1 or (
-            _is_kind(at + service + 1) and _is_kind(at + one.source + 1)
-        ):
+        if _is_kind(at + one.source + 1):
             one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
         one.tail, one.size = at + one.end + 1, size - one.end - 1
         one.few = _four_places(one.tail, one.size)

@@ -8,6 +8,7 @@ provider's settings say whether they pass.
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import product
 from typing import NamedTuple
 
 from proxy.message import Content, Part
@@ -33,6 +34,13 @@ from proxy.wire.when import When, read_time
 SHORT_MESSAGE_MAX = 254
 CARRIED = frozenset({MESSAGE_PAYLOAD})
 """Parameters whose value is the text itself: not repeated in Content.extra."""
+
+
+_USUAL = frozenset(
+    bytes((esm_class, 0, priority, 0, 0, registered, replace))
+    for esm_class, priority, registered, replace in product(range(4), range(4), range(3), range(2))
+)
+"""What stands before data_coding in nearly all: no header, no times, nothing reserved."""
 
 
 class Tail(NamedTuple):
@@ -123,13 +131,9 @@ def content_of(
 def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content, bool]:
     """The content of a submit, and whether it holds at any other time too (no relative time in it). ``digest``: of the message,
     where it is known; that is the tail's unless it is a part of a longer one. Raises Malformed."""
-    if (
-        len(tail) >= 10
-        and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX
-        and not (tail[0] & ESM_UDHI or tail[3] or tail[4])
-    ):
+    if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
         text, state = decode(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
-        if state == READABLE and flags_fault(tail[0], tail[2], tail[5], tail[6]) is None:
+        if state == READABLE:
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)

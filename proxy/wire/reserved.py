@@ -62,8 +62,8 @@ class ReservedContent(Content):
 
 
 def reserved_of(content: Content, fault: Fault | None) -> Content:
-    """The content itself; where there is a fault, the same with it."""
-    if fault is None:
+    """The content itself; where there is a fault, the same with it. The first one counts."""
+    if fault is None or isinstance(content, ReservedContent):
         return content
     found = ReservedContent(
         content.text,
@@ -79,17 +79,18 @@ def reserved_of(content: Content, fault: Fault | None) -> Content:
     return found
 
 
-def addresses_fault(source_ton: int, source_npi: int, ton: int = 0, npi: int = 0) -> Fault | None:
-    """Of the kinds of both addresses."""
-    for value, known, status, name in (
-        (source_ton, range(TON_MAX + 1), ESME_RINVSRCTON, "source_addr_ton"),
-        (source_npi, NPIS, ESME_RINVSRCNPI, "source_addr_npi"),
-        (ton, range(TON_MAX + 1), ESME_RINVDSTTON, "dest_addr_ton"),
-        (npi, NPIS, ESME_RINVDSTNPI, "dest_addr_npi"),
-    ):
-        if value not in known:
-            return Fault(status, f"{name} {value}")
-    return None
+def source_fault(ton: int, npi: int) -> Fault | None:
+    return _kind_fault("source_addr", ton, npi, ESME_RINVSRCTON, ESME_RINVSRCNPI)
+
+
+def destination_fault(ton: int, npi: int) -> Fault | None:
+    return _kind_fault("dest_addr", ton, npi, ESME_RINVDSTTON, ESME_RINVDSTNPI)
+
+
+def _kind_fault(name: str, ton: int, npi: int, of_ton: int, of_npi: int) -> Fault | None:
+    if ton > TON_MAX:
+        return Fault(of_ton, f"{name}_ton {ton}")
+    return None if npi in NPIS else Fault(of_npi, f"{name}_npi {npi}")
 
 
 def flags_fault(esm_class: int = 0, priority: int = 0, registered: int = 0, replace: int = 0) -> Fault | None:
@@ -132,7 +133,8 @@ def _is_header(octets: bytes) -> bool:
 
 def fields_fault(fields: Mapping[str, Any]) -> Fault | None:
     """Of a data_sm, query_sm, cancel_sm or replace_sm, by the names of the specification."""
-    addresses = [fields.get(name, 0) for name in ("source_addr_ton", "source_addr_npi", "dest_addr_ton", "dest_addr_npi")]
-    return addresses_fault(*addresses) or flags_fault(
-        fields.get("esm_class", 0), registered=fields.get("registered_delivery", 0)
+    return (
+        source_fault(fields["source_addr_ton"], fields["source_addr_npi"])
+        or destination_fault(fields.get("dest_addr_ton", 0), fields.get("dest_addr_npi", 0))
+        or flags_fault(fields.get("esm_class", 0), registered=fields.get("registered_delivery", 0))
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import product
 from typing import NamedTuple
 
 from proxy.compiled import compiled
@@ -20,7 +19,7 @@ from proxy.twice import Twice
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.reserved import addresses_fault, reserved_of
+from proxy.wire.reserved import destination_fault, reserved_of
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
 MEMO_ENTRIES_MAX = 8192
@@ -59,8 +58,6 @@ class Submit(NamedTuple):
         return source_of(self.head)
 
 
-_KINDS = frozenset(product(range(2), range(2), range(2), range(2)))
-"""Types and plans of both addresses that nearly all have: they need no second look."""
 _submit: Callable[[tuple[bytes, bytes, Content]], Submit] = partial(tuple.__new__, Submit)
 """A Submit of its three fields, at a third of what its own ``__new__`` costs: one is made of every message."""
 
@@ -82,9 +79,8 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     content = memo.young.get(tail)
     if content is None:
         content = _unseen(tail, memo, now)
-    kinds = data[service_end + 1], data[service_end + 2], data[source_end + 1], data[source_end + 2]
-    if kinds not in _KINDS and type(content) is Content:
-        content = reserved_of(content, addresses_fault(*kinds))
+    if data[source_end + 1] > 1 or data[source_end + 2] > 1:  # the kind of the destination; of the source: Access.sender
+        content = reserved_of(content, destination_fault(data[source_end + 1], data[source_end + 2]))
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
