@@ -69,7 +69,7 @@ class Tally:
         self.rule_hits = _ints()  # rule, province
         self.segments = _ints()  # provider
         self.carrier_responses = _ints()  # carrier, status
-        self._own_statuses: defaultdict[str, set[int]] = defaultdict(set)
+        self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
         self.delivers = _ints()  # provider, kind
         self.delivers_returned = _ints()  # provider
         self.mailbox_dropped = _ints()  # provider, reason
@@ -103,7 +103,7 @@ class Tally:
         """An answer of a carrier to a submit; ``name``: of the status, None where SMPP 3.4 has none. Of those, and there may be 2^32, the
         first ``STATUSES_MAX`` of a carrier are counted each for itself."""
         if name is None:
-            own = self._own_statuses[carrier]
+            own = self._own_statuses.setdefault(carrier, set())
             if len(own) < STATUSES_MAX:
                 own.add(status)
             name = f"0x{status:08x}" if status in own else OTHER_STATUS
