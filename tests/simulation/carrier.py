@@ -139,6 +139,8 @@ class Carrier:
         submit.reached_carrier += 1
         if submit.reached_carrier > 1:
             raise Broken(f"submit {submit.number} was sent twice")
+        if submit.reserved:
+            raise Broken(f"submit {submit.number} left with a reserved value: the carrier may close the link for it")
         if transit.entry_id not in self.world.on_disk().entries:
             raise Broken(f"submit {submit.number} left before its entry was written")
         stood_in_for = transit.adopts

@@ -86,6 +86,7 @@ class Submit:
     narrow: bool = False  # sent by a client whose window is one part
     forgiven: bool = False  # power was lost before its entry was synced
     kind: str = "submit_sm"  # or data_sm, submit_multi
+    reserved: bool = False  # with a value that SMPP 3.4 reserves
     carrier: str = ""  # to whom it went …
     own_id: int = 0  # … the number under which that one has it …
     asked: Moment | None = None  # when it was handed in

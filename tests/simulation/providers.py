@@ -67,8 +67,14 @@ class Providers:
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
         if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
             frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
+        reserved = again is None and self.dice.random() < 0.05
+        if reserved:
+            frame, kind = (
+                submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, priority=9, sequence=number),
+                Transit,
+            )
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
-        submit.kind = "submit_sm" if kind is Transit else "data_sm"
+        submit.kind, submit.reserved = "submit_sm" if kind is Transit else "data_sm", reserved
         self.hand_in(submit, bind, kind)
 
     def signs(self, name: str) -> str:
