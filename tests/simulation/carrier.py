@@ -5,6 +5,7 @@ In: the gate's lane. Out: answers, late, twice or never; lost links. Never: deli
 
 from __future__ import annotations
 
+import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -56,6 +57,7 @@ class Carrier:
         self.receipt_id_width = 0
         self.given = world.random.randrange(1, 5000)
         self.told_malformed = Tally()
+        self.dice = random.Random(f"malformed {world.seed} {name}")
         self.has: dict[bytes, Submit] = {}  # what it took, by its own id
 
     def gate_starts(self, ids: CarrierIds | None) -> None:
@@ -244,12 +246,12 @@ class Carrier:
 
     def spoilt(self, frame: Frame) -> Frame:
         """Now and then it writes what SMPP 3.4 does not allow, though what it means can be told."""
-        if not self.world.chance(self.world.faults * 0.1):
+        if self.dice.random() >= self.world.faults * 0.1:
             return frame
         if frame.command_status:
             return frame.with_body(b"x" * 80)
         body = frame.body
-        return frame.with_body(self.world.random.choice([body[:-1], body + b"\x14", body + tlv(0x1400, b"x") * 2]))
+        return frame.with_body(self.dice.choice([body[:-1], body + b"\x14", body + tlv(0x1400, b"x") * 2]))
 
     def note_refusals(self, transit: Transit, statuses: list[int]) -> None:
         for (member, submit), status in zip(self.submits_of(transit), statuses, strict=False):

@@ -40,6 +40,7 @@ class Providers:
         self.world = world
         self.refusals_told: Counter[bytes] = Counter()
         self.dice = random.Random(f"signatures {world.seed}")
+        self.reserved = random.Random(f"reserved {world.seed}")
 
     def submit(self) -> None:
         name = self.world.random.choice(list(PORTS))
@@ -67,15 +68,11 @@ class Providers:
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
         if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
             frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
-        reserved = again is None and self.dice.random() < 0.05
-        if reserved:
-            frame, kind = (
-                submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, priority=9, sequence=number),
-                Transit,
-            )
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
-        submit.kind, submit.reserved = "submit_sm" if kind is Transit else "data_sm", reserved
+        submit.kind = "submit_sm" if kind is Transit else "data_sm"
         self.hand_in(submit, bind, kind)
+        if self.reserved.random() < 0.05:
+            self.submit_reserved(name, advertiser, recipient)
 
     def signs(self, name: str) -> str:
         """Whose advertisers a provider sends for: mostly its own, but they have others, too."""
@@ -87,6 +84,15 @@ class Providers:
         text = f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
+        self.hand_in(submit, self.world.binds[name])
+
+    def submit_reserved(self, name: str, advertiser: str, recipient: int) -> None:
+        """One with a value that SMPP 3.4 reserves."""
+        number, text = len(self.world.submits) + 1, f"【{advertiser}】双11第0张券"
+        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, priority=9, sequence=number)
+        submit = Submit(
+            number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser, reserved=True
+        )
         self.hand_in(submit, self.world.binds[name])
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
