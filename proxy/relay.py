@@ -39,6 +39,7 @@ from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Routes, Transit, count, detail
 from proxy.wire import Frame, Malformed, Memo
+from proxy.wire.reserved import ReservedContent
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
@@ -161,16 +162,24 @@ class Relay:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
             head, destination, content = transit.read(frame, self._memo, now)
+            if type(content) is ReservedContent and transit.bind.access.refuses_reserved:
+                raise content.fault.malformed()
         except Malformed as fault:
-            transit.status = fault.status
-            self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
-            return "malformed"
+            return self._malformed(transit, fault)
         sender = transit.bind.access.sender(head)
         try:
             transit.message = Message(sender, recipient_of(destination), content)
         except NotARecipient:
             return "bad-recipient"
-        return "" if sender.prefix else "port-not-owned"
+        if sender.prefix:
+            return ""
+        found = transit.bind.access.fault_of(head)
+        return "port-not-owned" if found is None else self._malformed(transit, found.malformed())
+
+    def _malformed(self, transit: Transit, fault: Malformed) -> str:
+        transit.status = fault.status
+        self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
+        return "malformed"
 
     # ------------------------------------------------------------------ what became of it
 

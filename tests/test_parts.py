@@ -117,7 +117,13 @@ class House:
         self.at_carrier: list[Transit] = []
         ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
         provider = SimpleNamespace(
-            name="jia", statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+            name="jia",
+            statuses="vendor",
+            status_detail="none",
+            replace=False,
+            category=Category.MARKETING,
+            since=None,
+            reserved_values="relay",  # what impossible part numbers mean is asked here
         )
         access = Access(
             cast("Any", provider), cast("Any", SimpleNamespace(system_id="jia", ports=None)), (rate,) if rate else (), ports

@@ -288,7 +288,13 @@ class Gates:
         self.rules = the_rules(folder)
         self.ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
         provider = SimpleNamespace(
-            name="jia", statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+            name="jia",
+            statuses="vendor",
+            status_detail="none",
+            replace=False,
+            category=Category.MARKETING,
+            since=None,
+            reserved_values="refuse",
         )
         account = SimpleNamespace(system_id="jia", ports=None)
         self.access = Access(cast("Any", provider), cast("Any", account), (), self.ports)
