@@ -12,6 +12,7 @@ from proxy.message import CATEGORY_WORDS, Sender, hash32
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.wire import source_of
+from proxy.wire.reserved import Fault, source_fault
 
 EMPTY = "(empty)"
 """What the registered prefix of an empty source is called."""
@@ -30,6 +31,7 @@ class Access:
         """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
         self.vendor_statuses = provider.statuses == "vendor"
         self.replaces = provider.replace
+        self.refuses_reserved = provider.reserved_values == "refuse"
         self.detail = provider.status_detail == "tlv"
         self.label = (provider.name,)
         self.allowed = tuple((provider.name, category, "allow", "") for category in CATEGORY_WORDS)
@@ -41,19 +43,24 @@ class Access:
 
     def sender(self, head: bytes) -> Sender:
         """Who sends when this account uses the source of ``head`` (as wire.Submit has it: the raw spelling, with type and plan, so one
-        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it."""
+        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it, or may not use its kind."""
         found = self._young.get(head)
         if found is None:
-            found = self._old.get(head) or self._make(source_of(head))
+            found = self._old.get(head) or self._make(source_of(head), self.fault_of(head) is None)
             if len(self._young) >= SENDERS_MAX:
                 self._old, self._young = self._young, {}
             self._young[head] = found
         return found
 
-    def _make(self, source: str) -> Sender:
+    def fault_of(self, head: bytes) -> Fault | None:
+        """What a strict SMSC finds in the type and plan of a source, where that matters."""
+        kind = head.index(0) + 1
+        return source_fault(head[kind], head[kind + 1]) if self.refuses_reserved else None
+
+    def _make(self, source: str, usable: bool) -> Sender:
         prefix, owner = self._ports.longest(source)
         allowed = self.account.ports
-        owned = owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
+        owned = usable and owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
         provider = self.provider
         if owned and len(self._new_ports) < SENDERS_MAX:
             self._new_ports.append(source)
@@ -88,6 +95,14 @@ COUNTRY_CODES = ("+86", "0086", "86")
 """As carriers and handsets write them before a port."""
 
 
+def without_code(port: str) -> str:
+    """A port without the country's code, if anything is left of it."""
+    for code in COUNTRY_CODES:
+        if port.startswith(code) and port != code:
+            return port[len(code) :]
+    return port
+
+
 class Ports:
     """The longest-prefix table: port → (prefix, provider)."""
 
@@ -110,12 +125,12 @@ class Ports:
         return ("", "") if owner is None else (port or EMPTY, owner)
 
     def national(self, port: str) -> str:
-        """The port without the country's code; as it is where somebody owns it as it is."""
-        if not self.longest(port)[1]:
-            for code in COUNTRY_CODES:
-                if port.startswith(code):
-                    return port[len(code) :]
-        return port
+        """The port of a deliver as its owner has it: without the country's code, or with it where it is registered so. The longest
+        registered prefix wins, among equals the port as it is; where nobody owns it, it has no code."""
+        bare = without_code(port)
+        spelt = (port, bare, *(code + bare for code in COUNTRY_CODES))
+        found = max(spelt, key=lambda one: len(without_code(self.longest(one)[0])))
+        return found if self.longest(found)[1] else bare
 
     def near(self, port: str) -> frozenset[int]:
         """Providers (hash32) that own a prefix of this port, or ports that begin with it."""

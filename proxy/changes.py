@@ -129,7 +129,7 @@ class Answer:
                 self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
             return without
         if self.effect.unknown:
-            return record.mark_unknown(data, entry_id, fingerprint(message))
+            return doubted(data, self.effect, entry_id, fingerprint(message), sent_twice=was_sent_twice(self.transit.packed))
         if self.effect in (Effect.PART_REFUSED, Effect.LATE_PART):
             return data
         return record.settle(data, entry_id, EntryState.ACCEPTED)
@@ -158,6 +158,43 @@ class Answer:
 
     def unwritten(self) -> bool:
         return True
+
+
+def doubted(data: bytes, effect: Effect, entry_id: int, same: int, *, sent_twice: bool) -> bytes:
+    """The record once an answer, or the lack of one, left the outcome unknown. ``same``: the submit's fingerprint,
+    ``sent_twice``: it went out in the stead of an unknown one. Without an answer that is not sent again; where it was refused it may be."""
+    if effect is not Effect.UNKNOWN:
+        return record.mark_adoptable(data, entry_id, same)
+    if sent_twice:
+        return record.mark_sent_twice(data, entry_id, same)
+    return record.mark_unknown(data, entry_id, same)
+
+
+def was_sent_twice(packed: bytes) -> bool:
+    """Whether a packed entry was made for what went out in the stead of an unknown one."""
+    return bool(packed) and packed[15] & 3 == EntryState.SENT_TWICE
+
+
+class Arrived:
+    """The carrier took what was sent in the stead of an unknown one: that ends the doubt. The journal knows it by the answer."""
+
+    __slots__ = ("recipient", "_id")
+
+    def __init__(self, recipient: int, entry_id: int) -> None:
+        self.recipient = recipient
+        self._id = entry_id
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return record.settle(data, self._id, EntryState.ACCEPTED, EntryState.SENT_TWICE)
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False
 
 
 class Undo:

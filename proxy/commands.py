@@ -184,6 +184,8 @@ class Commands:
             return
         try:
             question.asking = asking = read_asking(frame)
+            if asking.fault is not None and bind.access.refuses_reserved:
+                raise asking.fault.malformed()
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
             self._tell(question, "malformed", fault.status, b"")

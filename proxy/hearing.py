@@ -255,6 +255,7 @@ class _Nobody:
     """What a lane asks of a bind: whose turn it is."""
 
     __slots__ = ("access",)
+    peer_version = 0
 
     def __init__(self, provider: str) -> None:
         self.access = SimpleNamespace(provider=SimpleNamespace(name=provider))

@@ -58,6 +58,10 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "queue-full": ("拥塞, 请稍后重试", "too much at once: come again"),
     "store-conflict": ("请稍后重试", "come again"),
     "store-down": ("请稍后重试", "come again"),
+    "outcome-unknown": (
+        "同一短信已发两次, 运营商尚无应答, 请 10 分钟后再试",
+        "the same message went out twice and the carrier has not answered: come again in 10 minutes",
+    ),
     "journal-down": ("请稍后重试", "come again"),
     "judge-error": ("请稍后重试", "come again"),
 }

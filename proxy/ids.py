@@ -26,13 +26,11 @@ from typing import NamedTuple, Protocol
 from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown
 from proxy.wire.receipted import receipted
+from proxy.wire.tables import MESSAGE_ID_MAX as ID_OCTETS_MAX
 
-ID_OCTETS_MAX = 64  # SMPP 3.4 §5.2.23: 65 with its NUL
 CODE_OCTETS = 2
 DIGESTS_MAX = 1000
 """Ids of a carrier remembered by their digest: only what is asked about such a message needs them, receipts never do."""
-DIGESTED_OCTETS_MAX = 255
-"""Of each of them; nobody makes longer ids, and nobody could ask a carrier about one."""
 _SHORT, _DIGEST = b"~", b"~~"
 """What begins so after the code is a short form; a carrier's own id that begins so gets one, too."""
 _OF_IDS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_."
@@ -65,7 +63,26 @@ def coded(code: bytes, own: bytes) -> bytes:
         return code + own
     if len(own) <= ID_OCTETS_MAX and not own.translate(None, _OF_IDS):
         return code + _SHORT + _shortened(own)
-    return code + _DIGEST + blake2b(own, digest_size=20).hexdigest().encode()
+    return code + _digested(own)
+
+
+def allowed(own: bytes) -> bytes:
+    """The id itself; an alias where SMPP has no room for it, worked out from it alone."""
+    return own if len(own) <= ID_OCTETS_MAX else _digested(own)
+
+
+def allowed_receipt(data: bytes) -> bytes:
+    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``way_back_deliver_all`` does
+    without it where the text begins with an id that is not too long."""
+    receipt = receipted(data)
+    text_id, tlv_id = receipt.text_id, receipt.tlv_id
+    if text_id is not None and len(text_id) <= ID_OCTETS_MAX:
+        return data
+    return receipt.naming(*[one and allowed(one) for one in (text_id, tlv_id)])
+
+
+def _digested(own: bytes) -> bytes:
+    return _DIGEST + blake2b(own, digest_size=20).hexdigest().encode()
 
 
 def decoded(told: bytes) -> bytes | None:
@@ -159,10 +176,10 @@ class CarrierIds:
         if self._answers:
             self._learn(own)
         if not self._code:
-            return body
+            return allowed(own) + nul + rest
         told = coded(self._code, own)
-        if told.startswith(_DIGEST, CODE_OCTETS) and told not in self._digests and len(own) <= DIGESTED_OCTETS_MAX:
-            self._remember(told, own)
+        if told.startswith(_DIGEST, CODE_OCTETS) and told not in self._digests and len(own) <= ID_OCTETS_MAX:
+            self._remember(told, own)  # no carrier can be asked about a longer one
             self._tell(own)
         return told + nul + rest
 
@@ -170,8 +187,7 @@ class CarrierIds:
         """A receipt (whole PDU, read before by read_deliver), naming what the provider saw in the answer."""
         receipt = receipted(data)
         text_id, tlv_id = self._as_answered(receipt.text_id, receipt.tlv_id)
-        if self._code:
-            text_id, tlv_id = (one and coded(self._code, one) for one in (text_id, tlv_id))
+        text_id, tlv_id = (one and (coded(self._code, one) if self._code else allowed(one)) for one in (text_id, tlv_id))
         return receipt.naming(text_id, tlv_id)
 
     def own(self, told: bytes) -> bytes | None:

@@ -14,6 +14,7 @@ somebody may have been refused for it meanwhile: so no limit is passed, whatever
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakSet
 
 from proxy.changes import fingerprint, refused_before
 from proxy.compiled import compiled
@@ -22,7 +23,7 @@ from proxy.message import Category, Facts, Message, Outcome, Verdict
 from proxy.policy import RuleSet, judge
 from proxy.proposal import Proposal
 from proxy.reasons import GATE_REASONS, Reason
-from proxy.recipient import Entry, pack_entry
+from proxy.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.state import Store, record
 from proxy.tally import Tally
 from proxy.transit import Routes, Transit
@@ -42,7 +43,7 @@ ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
 class Judging:
     __slots__ = (
         "rules", "store", "routes", "tally", "highest_id", "error", "grounds", "stale", "cut_off", "proposal", "_on_judge_error", "_listed",
-        "__dict__",
+        "sent_twice", "__dict__",
     )  # fmt: skip
     # fields at fixed places, which the compiled twin reads (hot.pyx); the dictionary is for what tests put over methods
 
@@ -74,6 +75,8 @@ class Judging:
         """Whether the store could not be asked for the record that is judged against: it is what this node knows."""
         self.proposal: Proposal | None = None
         """Rules that wait for approval: asked beside, never obeyed."""
+        self.sent_twice: WeakSet[Transit] = WeakSet()
+        """Those on their way that went out in the stead of an unknown one: what the carrier says of them ends the doubt."""
 
     @compiled("judging_judge")
     def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
@@ -83,7 +86,8 @@ class Judging:
         assert message is not None
         against = data
         seen = record.Record(data)
-        if not seen.bare and record.has_unknown(data):
+        unknown = None
+        if adopted is None and not seen.bare and record.has_unknown(data):
             unknown = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
             if unknown is not None:  # judged as if that had never been: it is the same message
                 adopted, against = unknown, record.remove(data, unknown.id)
@@ -107,6 +111,9 @@ class Judging:
         if self.stale and category is Category.MARKETING:
             self.refuse(transit, GATE_REASONS["store-down"])
             return data
+        if unknown is not None and unknown.state == EntryState.SENT_TWICE:
+            self.refuse(transit, GATE_REASONS["outcome-unknown"])
+            return data
         lane = self.routes.lane(message, verdict)
         if lane is None or not lane.hold(category):
             self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
@@ -116,7 +123,12 @@ class Judging:
             self.tally.sent_against_record += told  # must never happen
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
-        return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
+        if unknown is None:
+            return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
+        transit.packed = in_state(transit.packed, EntryState.SENT_TWICE)
+        self.sent_twice.add(transit)
+        after = record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
+        return record.mark_sent_twice(after, transit.entry_id, fingerprint(message))
 
     def in_place(self, transit: Transit, data: bytes, old: Entry, now: float) -> bytes:
         """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
@@ -163,6 +175,7 @@ class Judging:
             transit.lane.release(transit.category)
             self.give_back(transit)
         transit.lane, transit.packed, transit.entry_id = None, b"", 0
+        self.sent_twice.discard(transit)
         transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
 
     def give_back(self, transit: Transit) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from proxy.board import Board
-from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.changes import Amended, Answer, Change, Effect, Undo, fingerprint, was_sent_twice
 from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
@@ -27,7 +27,7 @@ from proxy.message import Category, Message, Take, Verdict
 from proxy.policy import facts, judge, judge_text
 from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
-from proxy.recipient import Entry, EntryState, pack_entry
+from proxy.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.sheet import LATE, THERE, Holder
 from proxy.state import record
 from proxy.transit import Transit
@@ -228,6 +228,10 @@ class Parts:
         if long.posted is not None and self._came_elsewhere(long, transit):
             judging.refuse(transit, GATE_REASONS["store-conflict"])
             return data
+        sent = _times_sent(long, transit, leader)
+        if sent > 1:
+            judging.refuse(transit, GATE_REASONS["outcome-unknown"])
+            return data
         before = record.entry_and_print(data, leader.entry_id)
         packed = before[0]
         said = self._ask_again(long, leader, message, data, now, packed)
@@ -250,8 +254,12 @@ class Parts:
             before[0][15] & 3 == EntryState.ACCEPTED
         )  # by a late answer, perhaps in this turn: a replay hears of it behind this
         state = EntryState.UNKNOWN if self._unknown(long) else EntryState.ACCEPTED if settled else EntryState.OPEN
-        transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
-        return record.amend(data, transit.packed)
+        if sent or leader.adopted is not None or was_sent_twice(before[0]):
+            state = EntryState.SENT_TWICE
+            judging.sent_twice.add(transit)
+        transit.lane, transit.packed = lane, in_state(packed, state)
+        after = record.amend(data, transit.packed)
+        return record.mark_sent_twice(after, leader.entry_id, fingerprint(message)) if state is EntryState.SENT_TWICE else after
 
     def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
@@ -351,6 +359,7 @@ class Parts:
             long.take_out(transit)
         if before is not None:  # nothing stands in for it now
             long.unknown |= {before}
+        if before is not None and transit.reason != "outcome-unknown":  # which changed nothing
             self.change(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
@@ -442,6 +451,15 @@ def _share(transit: Transit, leader: Transit) -> None:
     """What all parts of a message have in common."""
     transit.verdict, transit.category = leader.verdict, leader.category
     transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
+
+
+def _times_sent(long: LongMessage[Transit], transit: Transit, leader: Transit) -> int:
+    """How often the person may have got this part already; what went out in the stead of an unknown message counts for that, too."""
+    index = next((index for index, last in long.last.items() if last is transit), 0)
+    sent = sum(one in long.alive for one in long.again.get(index, ()))
+    if long.posted is not None:
+        sent += long.posted.times_sent(long.holder, index)
+    return sent + (leader.adopted is not None and sent > 0)
 
 
 def _taken(long: LongMessage[Transit], leader: Transit) -> tuple[Take, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from proxy.changes import Change
 from proxy.long import LongMessage
 from proxy.message import Content
-from proxy.sheet import LATE, REFUSED, THERE, UNKNOWN, WAITING, Key, Posted, Row, Sheet, find
+from proxy.sheet import AGAIN, LATE, REFUSED, THERE, TWICE, UNKNOWN, WAITING, Key, Posted, Row, Sheet, find
 from proxy.transit import Transit
 
 
@@ -55,7 +55,7 @@ def rows_beside(long: LongMessage[Transit], posted: Posted, judged: Sequence[Tra
     for row in posted.rows:
         if row.holder == long.holder and row.state == WAITING:
             mine = rows.get(row.index)
-            if mine is None or (mine.state in (REFUSED, UNKNOWN, LATE) and long.last[row.index] not in judged):
+            if mine is None or (mine.state in AGAIN and long.last[row.index] not in judged):
                 rows[row.index] = row
     return list(rows.values())
 
@@ -66,9 +66,11 @@ def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Seq
         refused = transit.lane is None
     elif not (transit.recorded or transit in long.shown):
         return WAITING
+    earlier = [one for one in long.again.get(index, ()) if one in long.alive]
+    if len(earlier) + (not refused and transit in long.doubted) > 1:
+        return TWICE
     if not refused:
         return UNKNOWN if transit in long.unknown else LATE if transit in long.doubted else THERE
-    earlier = [one for one in long.again.get(index, ()) if one in long.alive]
     if transit in long.instead or any(one in long.unknown for one in earlier):
         return UNKNOWN
     return LATE if earlier else REFUSED

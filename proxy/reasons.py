@@ -79,6 +79,7 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
         ("store-conflict", 0x14, ""),  # the record changed under us five times
         ("store-down", 0x14, ""),
+        ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not said what became of it
         ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
         ("judge-error", 0x14, ""),
     ]

@@ -77,7 +77,17 @@ CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKET
 class EntryState(enum.IntEnum):
     OPEN = 0
     ACCEPTED = 1
-    UNKNOWN = 2
+    UNKNOWN = 2  # an identical submit may be sent in its stead, once
+    SENT_TWICE = 3  # it was sent in the stead of an unknown one, and the carrier has not said what became of it
+
+
+def in_state(packed: bytes, state: EntryState) -> bytes:
+    """A packed entry in that state."""
+    return packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
+
+
+IN_DOUBT = frozenset((EntryState.UNKNOWN, EntryState.SENT_TWICE))
+"""States of an entry whose fingerprint is noted beside it."""
 
 
 class Pick(NamedTuple):

@@ -17,13 +17,13 @@ swap, one write to the journal, one joined write to each peer. What is safe befo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
 from proxy.board import Board
 from proxy.chains import Chains
-from proxy.changes import Answer, Change, Effect
+from proxy.changes import Answer, Arrived, Change, Effect, was_sent_twice
 from proxy.compiled import compiled
 from proxy.desk.journal import Journal
 from proxy.handover import HandOver
@@ -39,6 +39,7 @@ from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Routes, Transit, count, detail
 from proxy.wire import Frame, Malformed, Memo
+from proxy.wire.reserved import ReservedContent
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
@@ -161,16 +162,24 @@ class Relay:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
             head, destination, content = transit.read(frame, self._memo, now)
+            if type(content) is ReservedContent and transit.bind.access.refuses_reserved:
+                raise content.fault.malformed()
         except Malformed as fault:
-            transit.status = fault.status
-            self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
-            return "malformed"
+            return self._malformed(transit, fault)
         sender = transit.bind.access.sender(head)
         try:
             transit.message = Message(sender, recipient_of(destination), content)
         except NotARecipient:
             return "bad-recipient"
-        return "" if sender.prefix else "port-not-owned"
+        if sender.prefix:
+            return ""
+        found = transit.bind.access.fault_of(head)
+        return "port-not-owned" if found is None else self._malformed(transit, found.malformed())
+
+    def _malformed(self, transit: Transit, fault: Malformed) -> str:
+        transit.status = fault.status
+        self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
+        return "malformed"
 
     # ------------------------------------------------------------------ what became of it
 
@@ -235,6 +244,7 @@ class Relay:
         """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
         self.in_flight.pop(transit.recorded, None)
+        self._no_doubt(transit)
         if effect in _EVENTS:
             self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
@@ -285,6 +295,8 @@ class Relay:
         if self._coming is not None and not chains.under_way.people:
             handover.write(now)
             self._judge_by(self._coming)
+        if handover.accepted and self.judging.sent_twice:
+            chains.changes += self._arrived(handover.accepted)
         come = len(chains.submits) + len(chains.changes)
         gathers = self.store.waits and chains.under_way.gathers(come, handover.passed, now)
         holds = gathers or self._held or self._coming is not None
@@ -294,6 +306,18 @@ class Relay:
         handover.outbox.release(handover.journal.synced, self.told)
         if (chains.changes or chains.submits) and not holds:  # what was handed over has led to them
             self._wake()
+
+    def _arrived(self, accepted: Iterable[tuple[Transit, Frame]]) -> Iterator[Arrived]:
+        """What the carrier took of that which went out in the stead of something unknown."""
+        for transit, _ in accepted:
+            if was_sent_twice(transit.packed) and transit.message is not None:
+                self._no_doubt(transit)
+                yield Arrived(transit.message.recipient, transit.entry_id)
+
+    def _no_doubt(self, transit: Transit) -> None:
+        """The carrier answered, or did not: no other answer in time comes. Of a long message other parts may be on their way."""
+        if transit.long is None:
+            self.judging.sent_twice.discard(transit)
 
     def tick(self, now: float) -> None:
         """A few times a second: tries again what the journal or the store did not take; syncs what nobody waited for."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from proxy import consents as consents_of
 from proxy import listing
-from proxy.changes import Effect
+from proxy.changes import Arrived, Effect, doubted
 from proxy.consents import beside_changed, consented_beside, consented_record, person_changed
 from proxy.desk import (
     cased,
@@ -350,8 +350,10 @@ def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, co
     def put(data: bytes) -> bytes:
         without = record.remove(data, said.adopts) if said.adopts else data
         if record.has(without, entry.id):  # the checkpoint has it, or another part of the same long message, which may amend it
-            return record.amend(without, entry.pack())
-        return record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
+            after = record.amend(without, entry.pack())
+        else:
+            after = record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
+        return record.mark_sent_twice(after, entry.id, said.fingerprint) if entry.state == EntryState.SENT_TWICE else after
 
     store.update(said.recipient, put)
     if counts:
@@ -384,16 +386,20 @@ def _answers(
 
 def apply_answer(store: EmbeddedStore, told: Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
-    done.open.pop(told.verdict_sequence, None)
+    said = done.open.pop(told.verdict_sequence, None)
+    sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
     if effect.takes_back:
         store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
         if counts:
             for take in told.gives_back:
                 store.counters.give_back(take, told.entry_time)
     elif effect.unknown:
-        store.update(told.recipient, lambda data: record.mark_unknown(data, told.entry_id, told.fingerprint))
+        store.update(told.recipient, lambda data: doubted(data, effect, told.entry_id, told.fingerprint, sent_twice=sent_twice))
     elif effect is Effect.LATE_ACCEPTED:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
+    elif effect is Effect.ACCEPTED and sent_twice:
+        arrived = Arrived(told.recipient, told.entry_id)
+        store.update(told.recipient, lambda data: arrived.apply(data, told.time))
 
 
 def _unreplaced(store: EmbeddedStore, told: requested.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:

@@ -8,7 +8,7 @@ parts of one message at one gate) puts up its own rows and only those; one of th
 record or not at all, and all others inherit it.
 
     WAITING ──judged──▶ THERE ──nobody answered──▶ UNKNOWN ──a late yes──▶ LATE
-                          └──refused──▶ REFUSED
+                          └──refused──▶ REFUSED           UNKNOWN, LATE ──sent again, nobody answered──▶ TWICE
 
 A part number that is there already begins a new message, as at one gate, unless that part may be sent again: it was refused, or nobody knows
 of it, or it waits at another gate that did not come for the verdict.
@@ -33,8 +33,10 @@ POSTED_MAX = 4
 BYTES_MAX = 64 << 10
 """Of one sheet: 20 parts of 1,000 octets. What is longer (``message_payload``) each gate judges by itself."""
 
-WAITING, THERE, UNKNOWN, LATE, REFUSED = range(5)
-_AGAIN = (REFUSED, UNKNOWN, LATE)
+WAITING, THERE, UNKNOWN, LATE, REFUSED, TWICE = range(6)
+"""``TWICE``: it was sent again here after nobody had answered, and nobody answered in time again."""
+SENT = (THERE, UNKNOWN, LATE, TWICE)
+AGAIN = (REFUSED, UNKNOWN, LATE, TWICE)
 """States of a part of a judged message in which it may be sent again."""
 
 Holder = tuple[int, int]
@@ -121,11 +123,15 @@ class Posted(NamedTuple):
     def unknown(self, holder: Holder) -> bool:
         """Whether nobody knows of a part that another holds, and that nobody has sent again."""
         there = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
-        return any(row.state == UNKNOWN and row.index not in there for row in self.others(holder))
+        return any(row.state in (UNKNOWN, TWICE) and row.index not in there for row in self.others(holder))
 
     def went(self, holder: Holder, index: int, states: Sequence[int] = (THERE,)) -> bool:
         """Whether another has sent this part on."""
         return any(row.index == index and row.state in states for row in self.others(holder))
+
+    def times_sent(self, holder: Holder, index: int) -> int:
+        """How often others have sent this part on, and it was not refused."""
+        return sum(1 + (row.state == TWICE) for row in self.others(holder) if row.index == index and row.state in SENT)
 
     def fits(self, holder: Holder, index: int) -> bool:
         """Whether a part of this number, sent now, belongs here."""
@@ -134,7 +140,7 @@ class Posted(NamedTuple):
             return True
         if self.decision is None or not self.decision.entry:  # what was refused as a whole is judged anew
             return False
-        return all(row.state in _AGAIN or (row.state == WAITING and row.holder[0] != holder[0]) for row in held)
+        return all(row.state in AGAIN or (row.state == WAITING and row.holder[0] != holder[0]) for row in held)
 
     def open_to(self, holder: Holder, indexes: Iterable[int], now: float) -> bool:
         """Whether parts that a holder has and that stand on no sheet yet belong here."""

@@ -50,6 +50,12 @@ def _count_in(buckets: list[int], seconds: array[float]) -> float:
     return sum(seconds)
 
 
+STATUSES_MAX = 32
+"""Statuses of a carrier beyond those of SMPP 3.4 that have a label of their own."""
+OTHER_STATUS = "other"
+"""The label of all others."""
+
+
 def _ints() -> defaultdict[tuple[str, ...], int]:
     return defaultdict(int)
 
@@ -63,6 +69,7 @@ class Tally:
         self.rule_hits = _ints()  # rule, province
         self.segments = _ints()  # provider
         self.carrier_responses = _ints()  # carrier, status
+        self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
         self.delivers = _ints()  # provider, kind
         self.delivers_returned = _ints()  # provider
         self.mailbox_dropped = _ints()  # provider, reason
@@ -91,6 +98,16 @@ class Tally:
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
+
+    def count_response(self, carrier: str, status: int, name: str | None) -> None:
+        """An answer of a carrier to a submit; ``name``: of the status, None where SMPP 3.4 has none. Of those, and there may be 2^32, the
+        first ``STATUSES_MAX`` of a carrier are counted each for itself."""
+        if name is None:
+            own = self._own_statuses.setdefault(carrier, set())
+            if len(own) < STATUSES_MAX:
+                own.add(status)
+            name = f"0x{status:08x}" if status in own else OTHER_STATUS
+        self.carrier_responses[carrier, name] += 1
 
     def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
         """From now on they are counted anew."""

@@ -19,6 +19,7 @@ from proxy.recipient import Entry
 from proxy.state.box import Item
 from proxy.tally import Tally
 from proxy.wire import Frame, read_submit, submit_sm_resp, why
+from proxy.wire.answer import is_plain
 from proxy.wire.tables import VERSION_34
 
 
@@ -56,6 +57,9 @@ class Link(Protocol):
 
     def answer_all(self, answers: Sequence[bytes]) -> None:
         """``answer`` for many."""
+
+    def count_bad(self, kinds: list[str]) -> None:
+        """What the carrier sent is malformed, in these ways (wire/tables.py); empties the list."""
 
 
 class Lane(Protocol):
@@ -316,10 +320,12 @@ def let_go(transits: list[Transit]) -> None:
 
 
 @compiled("waited")
-def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[float], list[int]]:
-    """How long each has been on its way, and the statuses of those that the carrier did not take."""
+def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
+    """How long each has been on its way; the statuses of those that the carrier did not take; the places of those that must be looked at
+    before they are passed on (wire/answer.py)."""
     took = array("d", [now_s - transit.arrived_s for transit, _ in answers])
-    return took, [frame.command_status for _, frame in answers if frame.command_status]
+    bad = [frame.command_status for _, frame in answers if frame.command_status]
+    return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_plain(frame)]
 
 
 @compiled("by_person")

@@ -26,7 +26,7 @@ from proxy.compiled import compiled
 from proxy.desk import entries, mail
 from proxy.desk.body import word
 from proxy.hearing import Hearing
-from proxy.ids import CarrierIds
+from proxy.ids import CarrierIds, allowed_receipt
 from proxy.relay import Relay
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
@@ -146,13 +146,13 @@ class WayBack:
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
-            self.tally.bad_pdus["carrier", fault.kind, link.carrier] += 1
+            link.count_bad([fault.kind])
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         if link.carrier in self._by_text and deliver.looks_like_receipt:
             self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
             return
-        port = self.relay.directory.ports.national(deliver.destination.removeprefix(self._strip.get(link.carrier, "")))
+        port = self._port(link, deliver.destination)
         if (recorded := self.on_probe(deliver, port, now)) is not None:
             self._answer_probe(link, frame.sequence_number, recorded)
             return
@@ -179,7 +179,7 @@ class WayBack:
         routes = self.routes(link)
         route = routes.get(destination) or self.route(link, destination, routes)
         ids, brought = self._ids.get(link.carrier), self.brought(link)
-        data = frame.data if ids is None else ids.receipt(frame.data)
+        data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
         brought.items.append(Item(0, now, RECEIPT, data, route.box))
         brought.routes.append(route)
         brought.people.append(word(source.decode("latin-1")))
@@ -210,10 +210,14 @@ class WayBack:
         """One more of them."""
         if len(routes) >= ROUTES_MAX:
             routes.clear()
-        port = destination.decode("latin-1").removeprefix(self._strip.get(link.carrier, ""))
+        port = self._port(link, destination.decode("latin-1"))
         owner = self._owner(link, port)[1]
         route = routes[destination] = Route(port, owner, self.mailbox.box(owner))
         return route
+
+    def _port(self, link: Link, destination: str) -> str:
+        """The port that something came to, as its owner has it."""
+        return self.relay.directory.ports.national(destination.removeprefix(self._strip.get(link.carrier, "")))
 
     def _owner(self, link: Link, port: str) -> tuple[str, str]:
         """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""

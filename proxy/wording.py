@@ -53,7 +53,8 @@ REASONS: Mapping[str, str] = {
     "too-long": "超过 20 段的长短信", "late-breach": "晚到的一段让整条违规", "not-replaceable": "要替换的短信已不认识, 或只是其中一部分",
     "window-full": "未应答的超过窗口", "rate-exceeded": "超过通道商速率或限速规则", "draining": "网关正在停",
     "no-route": "没有到运营商的链路", "queue-full": "这一类排队太多, 或限速用完", "store-conflict": "号码记录一直在变",
-    "store-down": "存储读写不了", "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
+    "store-down": "存储读写不了", "outcome-unknown": "同一条已发两次, 运营商还没应答",
+    "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
 }  # fmt: skip
 """As rules/README.md has them: rules', then the gate's own."""
 

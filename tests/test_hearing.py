@@ -185,6 +185,9 @@ class House:
         for data in answers:
             self.answer(data)
 
+    def count_bad(self, kinds: list[str]) -> None:
+        raise AssertionError(kinds)
+
     # -- what is known
 
     def refused(self, person: int = MING) -> list[tuple[str, str]]:
@@ -202,7 +205,15 @@ class House:
 
 
 def _access(name: str, ports: Ports, category: Category) -> Access:
-    provider = SimpleNamespace(name=name, statuses="vendor", status_detail="none", replace=False, category=category, since=None)
+    provider = SimpleNamespace(
+        name=name,
+        statuses="vendor",
+        status_detail="none",
+        replace=False,
+        category=category,
+        since=None,
+        reserved_values="refuse",
+    )
     return Access(cast("Any", provider), cast("Any", SimpleNamespace(system_id=name, ports=None)), (), ports)
 
 

@@ -113,6 +113,28 @@ def test_without_an_answer_all_are_unknown_and_a_late_one_settles_each(house):
     house.at_rest()
 
 
+def test_to_each_person_it_goes_out_twice_while_the_carrier_is_silent_and_who_is_taken_is_in_no_doubt(house):
+    for _ in range(2):
+        house.sends("jia", multi(PORT, PEOPLE[:2], TEXT))
+        (together,) = house.at_carrier()
+        house.nobody_answers(together)
+    house.told("jia")
+    house.sends("jia", multi(PORT, PEOPLE[:3], TEXT))
+    (together,) = house.at_carrier()
+    assert len(read_fields(Frame.of(together.data))["dest_address"]) == 1
+    house.carrier_says(together, multi_resp(b"m1", []))
+    (told,) = house.told("jia")
+    assert [one["status"] for one in read_fields(told)["unsuccess_sme"]] == [0x14, 0x14]
+    house.sends("jia", multi(PORT, PEOPLE[2:3], TEXT))
+    (together,) = house.at_carrier()
+    house.nobody_answers(together)
+    house.sends("jia", multi(PORT, PEOPLE[2:3], TEXT))
+    (together,) = house.at_carrier()
+    house.carrier_says(together, multi_resp(b"m2", []))
+    assert [state for _, state in house.entries(PEOPLE[2])][1:] == [EntryState.ACCEPTED]
+    house.at_rest()
+
+
 def test_what_never_left_its_lane_is_taken_back(house):
     house.sends("jia", multi(PORT, PEOPLE[:2], TEXT))
     (together,) = house.at_carrier()

@@ -117,7 +117,13 @@ class House:
         self.at_carrier: list[Transit] = []
         ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
         provider = SimpleNamespace(
-            name="jia", statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+            name="jia",
+            statuses="vendor",
+            status_detail="none",
+            replace=False,
+            category=Category.MARKETING,
+            since=None,
+            reserved_values="relay",  # what impossible part numbers mean is asked here
         )
         access = Access(
             cast("Any", provider), cast("Any", SimpleNamespace(system_id="jia", ports=None)), (rate,) if rate else (), ports
@@ -552,9 +558,10 @@ def test_a_part_nobody_answered_for_makes_the_entry_unknown_until_it_is_sent_aga
     house.check_replay()
     again = house.sends(parts(total=2)[1])
     house.turns()
-    assert [one.state for one in house.known()] == [EntryState.OPEN]
+    assert [one.state for one in house.known()] == [EntryState.SENT_TWICE]
     house.carrier_takes_all()
     assert house.told(again) == [OK]
+    assert [one.state for one in house.known()] == [EntryState.ACCEPTED]
     assert len(house.known()) == 1
     house.check_replay()
     house.carrier_says(OK, which=1, late=True)
@@ -574,6 +581,97 @@ def test_the_whole_message_again_stands_in_for_one_of_which_nobody_knows(house: 
     assert house.told(*again) == [OK, OK]
     assert len(house.known()) == 1
     assert house.tally.entries["adopted",] == 1
+    house.check_replay()
+
+
+def silences(house: House, *pdus: bytes) -> list[int | None]:
+    """These are sent, and the carrier answers none of them; what the provider is told."""
+    numbers = [house.sends(pdu) for pdu in pdus]
+    house.turns(2.0)
+    for transit in [one for one in house.at_carrier if one.recorded in house.relay.in_flight]:
+        house.relay.unanswered(transit)
+    house.turns()
+    return house.told(*numbers)
+
+
+def test_a_part_nobody_answers_for_goes_out_twice_at_most(house: House):
+    one, two = parts(total=2)
+    assert silences(house, one, two) == [SYSERR, SYSERR]
+    assert silences(house, two) == [SYSERR]
+    for _ in range(5):
+        assert silences(house, two) == [MSGQFUL]
+        house.check_replay()
+    assert silences(house, one) == [SYSERR], "that part went out once"
+    assert silences(house, one, two) == [MSGQFUL, MSGQFUL]
+    assert len(house.at_carrier) == 4
+    assert [entry.state for entry in house.known()] == [EntryState.SENT_TWICE]
+    house.check_replay()
+
+
+def test_a_part_that_was_refused_the_second_time_may_go_again(house: House):
+    one, two = parts(total=2)
+    silences(house, one, two)
+    house.sends(two)
+    house.turns()
+    house.carrier_says(THROTTLED)
+    assert silences(house, two) == [SYSERR]
+    assert silences(house, two) == [MSGQFUL]
+    house.check_replay()
+
+
+def test_a_long_message_goes_out_once_in_the_stead_of_an_unknown_one(house: House):
+    silences(house, *parts(total=2))
+    house.turns(INHERIT_S)
+    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
+    assert house.tally.entries["adopted",] == 1
+    for _ in range(3):
+        assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL], "the parts are known, or else the message is"
+        house.turns(INHERIT_S)
+    assert len(house.at_carrier) == 4
+    assert [entry.state for entry in house.known()] == [EntryState.SENT_TWICE]
+    house.check_replay()
+    house.turns(600.0)
+    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
+    assert len(house.known()) == 2
+
+
+def test_a_message_that_was_sent_again_part_by_part_is_not_sent_again_as_a_whole(house: House):
+    silences(house, *parts(total=2))
+    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
+    for _ in range(3):
+        assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL]
+        house.turns(INHERIT_S)
+    assert len(house.at_carrier) == 4
+    house.check_replay()
+
+
+def test_of_a_message_in_anothers_stead_one_part_is_taken_and_the_other_not_answered(house: House):
+    """No part of it goes out a third time."""
+    silences(house, *parts(total=2))
+    house.turns(INHERIT_S)
+    one, two = [house.sends(pdu) for pdu in parts(total=2)]
+    house.turns()
+    house.carrier_says(OK, which=2)
+    house.relay.unanswered(house.at_carrier[3])
+    house.turns()
+    assert house.told(one, two) == [OK, SYSERR]
+    house.check_replay()
+    assert silences(house, parts(total=2)[1]) == [MSGQFUL]
+    house.turns(INHERIT_S)
+    assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL]
+    house.check_replay()
+
+
+def test_the_carrier_takes_a_long_message_in_anothers_stead_and_the_next_counts(house: House):
+    silences(house, *parts(total=2))
+    house.turns(INHERIT_S)
+    for pdu in parts(total=2):
+        house.sends(pdu)
+    house.turns()
+    house.carrier_takes_all()
+    assert [entry.state for entry in house.known()] == [EntryState.ACCEPTED]
+    silences(house, *parts(total=2))
+    assert len(house.known()) == 2
     house.check_replay()
 
 
@@ -739,7 +837,7 @@ def test_a_part_that_comes_again_stands_in_for_one_of_which_the_store_was_not_to
     house.turns()
     house.carrier_takes_all()
     assert house.told(again) == [OK]
-    assert [one.state for one in house.known()] == [EntryState.OPEN]
+    assert [one.state for one in house.known()] == [EntryState.ACCEPTED]
     assert not record.has_unknown(house.store.records[PERSON][1])  # else the same again would go out, and count as this one
     house.check_judged_again()
 

@@ -15,6 +15,7 @@ from proxy.sheet import (
     POSTED_MAX,
     REFUSED,
     THERE,
+    TWICE,
     UNKNOWN,
     WAITING,
     Decision,
@@ -59,7 +60,7 @@ def posted(*rows: tuple[tuple[int, int], int, int], said: Decision | None = None
     ("state", "judged", "fits"),
     [
         (WAITING, False, False), (WAITING, True, True), (THERE, True, False),
-        (UNKNOWN, True, True), (LATE, True, True), (REFUSED, True, True),
+        (UNKNOWN, True, True), (LATE, True, True), (REFUSED, True, True), (TWICE, True, True),
     ],
 )  # fmt: skip
 def test_a_part_sent_again_belongs_where_it_may_be_sent_again(state: int, judged: bool, fits: bool):
@@ -94,6 +95,13 @@ def test_what_others_hold_stands_until_it_is_refused_and_is_unknown_until_it_is_
     assert (again.unknown(HERE), again.stands(ELSEWHERE)) == (False, True)
     assert again.went(ELSEWHERE, 2)
     assert not again.went(ANOTHER, 2)
+
+
+def test_how_often_others_have_sent_a_part_on_is_known_to_each():
+    one = posted((HERE, 1, TWICE), (ELSEWHERE, 1, UNKNOWN), (ELSEWHERE, 2, REFUSED), said=decision())
+    assert [one.times_sent(HERE, index) for index in (1, 2, 3)] == [1, 0, 0]
+    assert [one.times_sent(ELSEWHERE, index) for index in (1, 2, 3)] == [2, 0, 0]
+    assert one.unknown(ELSEWHERE), "nobody knows of either copy"
 
 
 def test_of_a_part_sent_again_the_text_is_that_of_the_attempt_that_stands():

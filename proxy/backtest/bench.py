@@ -92,6 +92,11 @@ class Bench:
     def _new_parts(self, judging: Judging) -> Parts:
         return Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
 
+    @property
+    def sent_twice(self) -> bool:
+        """Whether something went out in the stead of an unknown one, and may not be answered yet."""
+        return self._judging is not None and bool(self._judging.sent_twice)
+
     # -- judging
 
     def judge(self, case: Case, now: float) -> None:

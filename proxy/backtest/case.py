@@ -17,7 +17,7 @@ from proxy.reasons import GATE_REASONS
 from proxy.state import EmbeddedStore
 from proxy.transit import Bind, Transit
 
-UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down"}
+UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down", "outcome-unknown"}
 """Reasons for which a message was never shown to the rules, or the rules failed."""
 AWAY = frozenset(("store-conflict", "store-down"))
 """Reasons for which it stands for nothing though it was."""

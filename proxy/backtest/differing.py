@@ -244,7 +244,9 @@ def _scopes(when: Tree) -> set[str]:
 def _now(case: Case) -> Word:
     verdict = case.verdict
     assert verdict is not None
-    outcome = verdict.outcome if verdict.outcome is not Outcome.ALLOW else Outcome.REJECT
+    outcome = verdict.outcome
+    if outcome is Outcome.ALLOW:  # the gate itself objected
+        outcome = Outcome.DEFER if case.reason == "outcome-unknown" else Outcome.REJECT
     return Word(outcome.word, case.reason, verdict.rule if case.reason in RULE_REASONS or case.reason == "late-breach" else "")
 
 

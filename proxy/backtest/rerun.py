@@ -23,7 +23,7 @@ from proxy.backtest.house import Senders, read_case
 from proxy.backtest.replacing import Replacing
 from proxy.backtest.together import Others
 from proxy.backtest.turns import Turn
-from proxy.changes import Answer, Change, Effect
+from proxy.changes import Answer, Arrived, Change, Effect, was_sent_twice
 from proxy.consents import beside_changed, person_changed
 from proxy.desk import answered, entries, operated, requested, shares
 from proxy.desk.consents import unpack_person
@@ -34,6 +34,7 @@ from proxy.long import INHERIT_S
 from proxy.message import Message, Take
 from proxy.officer import officer_changed, take_off
 from proxy.reasons import GATE_REASONS
+from proxy.recipient import EntryState
 from proxy.replay import (
     NotUnderstood,
     Replayed,
@@ -136,6 +137,9 @@ class Rerun:
         self._stepped_s = 0.0
         """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
         self._begin = 0
+        self._open_twice = any(
+            said.entry is not None and said.entry.state == EntryState.SENT_TWICE for said in self._before.open.values()
+        )
         self._as_then: set[int] = set()
         """Verdicts whose effects stand as they were."""
 
@@ -156,6 +160,7 @@ class Rerun:
         self._bench.clock_says(turn.time)
         self._coming = found.submits
         after = self._changed(found.changes, turn.time) if found.changes or pending else []
+        self._arrive(found.accepted, turn.time)
         decided = self._decide(found.submits, turn.time)
         self._accept(found.accepted)
         for case in decided:
@@ -187,6 +192,21 @@ class Rerun:
             if kind in NOTED and self._note is not None:
                 self._note(item)
         return found
+
+    def _arrive(self, accepted: list[Record], now: float) -> None:
+        """What went out in the stead of something unknown, and was taken: there is no doubt any more when others are judged."""
+        if not (self._bench.sent_twice or self._open_twice):
+            return
+        for item in accepted:
+            for sequence in answered.verdicts_of(item.body):
+                case, said = self._in_flight.get(sequence), self._before.open.get(sequence)
+                if case is not None and was_sent_twice(case.packed):
+                    change = Arrived(case.said.recipient, case.entry_id)
+                elif said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE:
+                    change = Arrived(said.recipient, said.entry.id)
+                else:
+                    continue
+                self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
 
     def _accept(self, accepted: list[Record]) -> None:
         """Nothing changes but that nobody waits any more; and ids name messages, for who may replace them."""

@@ -72,7 +72,7 @@ def as_dict(found: Found, node: int, now: float, *, whole: bool = False) -> dict
                 for one in found.refusals
             ],
             "received": [
-                {"at": iso(one.time), "category": one.category.word, "state": EntryState(one.state).name.lower()}
+                {"at": iso(one.time), "category": one.category.word, "state": EntryState(one.state).name.lower().replace("_", "-")}
                 for one in found.received
             ],
             "refused_later": [

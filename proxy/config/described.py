@@ -214,6 +214,11 @@ MEANINGS = {
         "person's messages; of a restart those survive that were accepted since the last checkpoint), so that it may "
         "replace them, and so that a `query_sm` or `cancel_sm` finds the carrier by the id"
     ),
+    "providers[].reserved_values": (
+        "a request with a value that SMPP 3.4 reserves (type of number, numbering plan, esm_class, priority_flag, registered_delivery, "
+        "replace_if_present_flag), with a broken user data header or impossible part numbers is refused with the status of that field: a "
+        "strict carrier may close the link that all providers share for it; `relay`: it passes byte for byte"
+    ),
     "providers[].token": "the hash that `gate106 token` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own "
     "refusals, tasks and penalties, and for new rules",
     "providers[].since": "the day it was taken on, for rules on `provider_age`",

@@ -133,6 +133,7 @@ def provider_of(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
         upstream=_upstream(row, carriers) if row.has("upstream") else None,
         confirm=confirm_of(row, "") if row.has("confirm") else None,
         replace=row.flag("replace", default=False),
+        reserved_values=row.word("reserved_values", ("refuse", "relay"), "refuse"),
         token=_own_token(row),
     )
     row.done()

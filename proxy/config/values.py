@@ -241,6 +241,8 @@ class Provider:
     confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
     replace: bool = False
     """Whether it may replace messages: then their ids are kept for two days."""
+    reserved_values: str = "refuse"  # relay | refuse
+    """What becomes of its requests with values that SMPP 3.4 reserves."""
     token: str = field(default="", repr=False)
     """sha256$digest of what it asks over HTTP with; empty: it may not."""
 

@@ -18,12 +18,13 @@ from proxy.net.carrier_link import CarrierLink
 from proxy.net.lane import Lane
 from proxy.net.link import Turns
 from proxy.net.pacing import Pacer
+from proxy.net.passing import MalformedLog, Passing
 from proxy.relay import Relay
 from proxy.tally import Tally
 from proxy.transit import Apart, Transit, by_person, waited
 from proxy.way_back import WayBack
 from proxy.wire import Frame
-from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, status_name
+from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, STATUS_NAMES, status_name
 
 log = structlog.get_logger()
 
@@ -42,11 +43,12 @@ class CarrierHouse:
         """``ids``: how its message ids become what providers see, None where they pass byte for byte. ``owner``: the provider
         whose own account it is, empty for the carrier's common one."""
         self.carrier = carrier
-        self.ids = ids
         self.owner = owner
         self.timers = timers
         self.turns = turns
         self.tally = tally
+        self.malformed = MalformedLog(tally, carrier.name, self.account)
+        self.passing = Passing(self.malformed, ids, self.account)
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
@@ -80,6 +82,7 @@ class CarrierHouse:
 
     def start(self, relay: Relay, way_back: WayBack) -> None:
         self.relay, self.way_back = relay, way_back
+        self.passing.relay = relay
         for slot in range(1, self.slots + 1):
             self._tasks.append(self.turns.loop.create_task(self._keep_up(self.kind_of(slot), slot)))
         self._tasks.append(self.turns.loop.create_task(self.pacer.run()))
@@ -185,6 +188,7 @@ class CarrierHouse:
             link.tick()
         self._nowhere_to_go()  # what was decided about while the last link was lost
         self.pacer.recover(self.turns.loop.time())
+        self.malformed.tick(self.turns.loop.time())
 
     # -- the lane's way over the links
 
@@ -239,36 +243,27 @@ class CarrierHouse:
         up[transit.message.recipient % len(up)].send(transit)
 
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
-        if self.ids is not None:
-            answers = self.as_told(answers)
-        responses, name = self.tally.carrier_responses, self.carrier.name
-        took, bad = waited(answers, now_s)
-        self.tally.submit_seconds[name].observe_all(took)
+        took, bad, odd = waited(answers, now_s)
+        if odd or self.passing.ids is not None:
+            answers = self.passing.told(answers, odd, now_s)
+        tally, name = self.tally, self.carrier.name
+        tally.submit_seconds[name].observe_all(took)
         if self.lane.apart:
             self._answered_apart(answers, now_s)
         else:
             self.relay.answered_all(answers, now_s)
-        if len(bad) < len(answers):
-            responses[name, "ESME_ROK"] += len(answers) - len(bad)
+        if len(bad) < len(took):
+            tally.carrier_responses[name, "ESME_ROK"] += len(took) - len(bad)
         for status in bad:
-            responses[name, status_name(status)] += 1
+            tally.count_response(name, status, STATUS_NAMES.get(status))
             if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
                 self.pacer.throttled(now_s)
 
-    def as_told(self, answers: list[tuple[Transit, Frame]]) -> list[tuple[Transit, Frame]]:
-        """Answers with the ids that providers see; what they taught goes into the journal with them, and is synced before they are
-        told: else a receipt after a power loss would be spelt in another way."""
-        ids = self.ids
-        if ids is None:
-            return answers
-        told = [(transit, frame.with_body(ids.answer(frame.data[16:]))) for transit, frame in answers]
-        for learnt in ids.news:
-            self.relay.note_first(learnt)
-        ids.news.clear()
-        if ids.doubt:
-            log.warning("carrier's ids are not as the settings say", carrier=self.account, why=ids.doubt)
-            ids.doubt = ""
-        return told
+    def late(self, transit: Transit, frame: Frame) -> None:
+        """The carrier answered what had been given up."""
+        told = self.passing.told_late(transit, frame)
+        if told is not None:
+            self.relay.answered_late(transit, told)
 
     def _answered_apart(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         """While there are requests of other kinds on the way."""

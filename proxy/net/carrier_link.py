@@ -18,6 +18,7 @@ import structlog
 from proxy.config import Carrier, Timers
 from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
+from proxy.net.passing import MalformedLog
 from proxy.relay import Relay
 from proxy.tally import Tally
 from proxy.transit import Transit
@@ -43,6 +44,7 @@ class House(Protocol):
     relay: Relay
     way_back: WayBack
     pacer: Pacer
+    malformed: MalformedLog
     links: list[CarrierLink]
     off: frozenset[int]
     """Slots that take no submit, and stay unbound once theirs are answered."""
@@ -58,8 +60,8 @@ class House(Protocol):
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         """The carrier answered these."""
 
-    def as_told(self, answers: list[tuple[Transit, Frame]]) -> list[tuple[Transit, Frame]]:
-        """Answers with the ids that providers see."""
+    def late(self, transit: Transit, frame: Frame) -> None:
+        """The carrier answered what had been given up."""
 
     def look_at_links(self) -> None:
         """A link came up, or is about to go."""
@@ -107,7 +109,7 @@ class CarrierLink(Link):
         for sequence, frame in strays:
             transit = self._late.pop(sequence, None)
             if transit is not None:
-                house.relay.answered_late(transit, house.as_told([(transit, frame)])[0][1])
+                house.late(transit, frame)
         if requests:
             self._deal_with_all(requests, now)
         session = self.session
@@ -195,7 +197,7 @@ class CarrierLink(Link):
 
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
-            self.house.tally.bad_pdus["carrier", kind, self.house.carrier.name] += 1
+            self.house.malformed.note(kind)
         kinds.clear()
 
     @property

@@ -82,6 +82,7 @@ NOT_STAGED: dict[str, str] = {
     "not-replaceable": "the simulated providers replace nothing: tests/test_commands.py does",
     "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
     "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
+    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/test_judging.py has one",
     "too-long": "needs a text of 21 parts: tests/test_parts.py sends one",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }

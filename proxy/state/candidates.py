@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from proxy.message import Category, hash32
-from proxy.recipient import Entry, EntryState
+from proxy.recipient import IN_DOUBT, Entry
 from proxy.state.record import ENTRIES_MAX
 
 KEPT_S = 30 * 86_400
@@ -89,8 +89,8 @@ def meant(found: Reach, keyword: int, now: float) -> tuple[Entry, ...]:
     chosen = tuple(one for one in entries if keyword and one.keyword == keyword)
     if chosen or not found.at_port:
         return chosen or entries
-    arrived = [one for one in entries if one.state != EntryState.UNKNOWN]
-    picked = {_key(one) for one in entries if one.state == EntryState.UNKNOWN} | _latest(entries, now) | _latest(arrived, now)
+    arrived = [one for one in entries if one.state not in IN_DOUBT]
+    picked = {_key(one) for one in entries if one.state in IN_DOUBT} | _latest(entries, now) | _latest(arrived, now)
     return tuple(one for one in entries if _key(one) in picked)
 
 

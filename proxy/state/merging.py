@@ -13,7 +13,7 @@ less, not more.
 
 from __future__ import annotations
 
-from proxy.recipient import Entry, EntryState
+from proxy.recipient import IN_DOUBT, Entry
 from proxy.state import record, withdrawn
 from proxy.state.asked import refused_text
 from proxy.state.consent_given import give_consent
@@ -67,7 +67,7 @@ def _entries(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> b
             after = record.add(after, entry, entry.time, _ALL)
         elif entry != there[number]:
             after = record.amend(after, entry.pack())
-        if entry.state == EntryState.UNKNOWN and (noted := record.entry_and_print(mine, number)[1]) is not None:
+        if entry.state in IN_DOUBT and (noted := record.entry_and_print(mine, number)[1]) is not None:
             after = record.mark_unknown(after, number, noted)
     for number in there.keys() - here.keys():
         if there[number].time >= begun:

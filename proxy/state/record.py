@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from proxy.compiled import compiled
-from proxy.recipient import ENTRY, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryState, OptOut, Pick, RefusedText
 from proxy.state import asked, consent_given, facts, withdrawn
 from proxy.state.facts import position
 
@@ -285,7 +285,7 @@ def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | Non
     if only is not None and flags & 3 != only:
         return data
     end = _HEAD + data[6] * _ENTRY_BYTES
-    if len(data) > end and state is not EntryState.UNKNOWN:
+    if len(data) > end and state not in IN_DOUBT:
         area = data[end:]
         left = facts.without_print(area, entry_id)
         data = data if left is area else data[:end] + left
@@ -309,14 +309,14 @@ def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
 def amend(data: bytes, packed: bytes) -> bytes:
     """The record with the entry of the same id and time replaced: the whole text of a long message said more than a part of it.
 
-    A state other than unknown takes the fingerprint of the unknown outcome with it. Without such an entry nothing changes.
+    A state that is not in doubt takes the fingerprint of the unknown outcome with it. Without such an entry nothing changes.
     """
     at = _entry_at(data, int.from_bytes(packed[:6], "big"))
     if at < 0 or data[at : at + _ENTRY_BYTES] == packed:
         return data
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
-    if area and packed[15] & 3 != EntryState.UNKNOWN:
+    if area and packed[15] & 3 not in IN_DOUBT:
         area = facts.without_print(area, int.from_bytes(packed[:6], "big"))
     if asked.asks(packed):  # which the whole text said, and a part of it did not
         area = asked.with_asked(area, packed)
@@ -327,14 +327,26 @@ def amend(data: bytes, packed: bytes) -> bytes:
 
 
 def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
-    """Nobody knows whether the carrier took it: it stays counted, and an identical submit may adopt it."""
-    if _entry_at(data, entry_id) < 0:
+    """Nobody knows whether the carrier took it: it stays counted. An identical submit may adopt it, unless it was sent twice already."""
+    at = _entry_at(data, entry_id)
+    if at < 0:
         return data
-    data = settle(data, entry_id, EntryState.UNKNOWN)
+    if data[at + 15] & 3 != EntryState.SENT_TWICE:
+        data = settle(data, entry_id, EntryState.UNKNOWN)
     end = _HEAD + data[6] * _ENTRY_BYTES
     if (entry_id, digest48) in facts.prints(data[end:]):
         return data
     return data[:end] + facts.with_print(data[end:], entry_id, digest48)
+
+
+def mark_sent_twice(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """It goes out in the stead of an unknown one: until the carrier says what became of it, no identical submit goes out."""
+    return mark_unknown(settle(data, entry_id, EntryState.SENT_TWICE), entry_id, digest48)
+
+
+def mark_adoptable(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """What went out in the stead of an unknown one did not arrive: another may."""
+    return mark_unknown(settle(data, entry_id, EntryState.OPEN, EntryState.SENT_TWICE), entry_id, digest48)
 
 
 def has_unknown(data: bytes) -> bool:
@@ -344,7 +356,7 @@ def has_unknown(data: bytes) -> bool:
 
 
 def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
-    """The newest entry of unknown outcome with this fingerprint, made later than ``after``."""
+    """The newest entry of unknown outcome with this fingerprint, made later than ``after``; one that was sent twice if there is no other."""
     best = None
     for entry_id, digest in facts.prints(_area(data)):
         if digest != digest48:
@@ -352,22 +364,13 @@ def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
         at = _entry_at(data, entry_id)
         if at >= 0:
             entry = Entry.unpack(data, at)
-            if entry.time > after and entry.state == EntryState.UNKNOWN and (best is None or entry.time >= best.time):
+            if entry.time > after and entry.state in IN_DOUBT and (best is None or _rank(entry) >= _rank(best)):
                 best = entry
     return best
 
 
-def adopt(data: bytes, entry_id: int, new_id: int) -> bytes:
-    """An identical submit stands in for an unknown one: the entry is counted once, open again, under the new submit's id.
-
-    Under a new id, because the first attempt may still be answered: that answer then finds nothing to take back.
-    """
-    at = _entry_at(data, entry_id)
-    if at < 0 or _entry_at(data, new_id) >= 0:
-        return data
-    end = _HEAD + data[6] * _ENTRY_BYTES
-    renamed = new_id.to_bytes(6, "big") + data[at + 6 : at + 15] + bytes((data[at + 15] & 0xFC | EntryState.OPEN,))
-    return data[:at] + renamed + data[at + 16 : end] + facts.without_print(data[end:], entry_id)
+def _rank(entry: Entry) -> tuple[bool, int]:
+    return entry.state == EntryState.UNKNOWN, entry.time
 
 
 # ------------------------------------------------------------------------------------------------------------------ refusals

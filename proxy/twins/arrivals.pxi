@@ -107,6 +107,18 @@ cdef struct Led:
     PyObject *route  # which a receipt of this read holds
 
 
+cdef object _allowed_receipt = None  # ids.py
+
+
+cdef inline bint _names_plainly(const octet *tail) noexcept:
+    """Whether the text of a receipt begins with an id that is not too long; ``tail``: what is behind the port of one that can be read."""
+    cdef const octet *text = tail + 10
+    cdef Py_ssize_t size = tail[9]
+    if size < 5 or text[0] != c"i" or text[1] != c"d" or text[2] != c":" or text[3] == c" ":
+        return False
+    return memchr(text + 4, c" ", min(size - 4, 64)) is not NULL
+
+
 def way_back_deliver_all(self, link, frames, now):
     cdef Py_ssize_t service, source, end, size
     cdef const octet *at
@@ -116,10 +128,14 @@ def way_back_deliver_all(self, link, frames, now):
     cdef Led[PORTS_LATELY] lately
     cdef Led *known
     cdef list items = None, ways, people, sequences
+    global _allowed_receipt
     if _transit_type is NULL:
         _learn_fields()
     if not _tlvs_known:
         _learn_tlvs()
+    if _allowed_receipt is None:
+        from proxy.ids import allowed_receipt
+        _allowed_receipt = allowed_receipt
     routes, ids = self.routes(link), self._ids.get(link.carrier)
     memset(lately, 0, sizeof(lately))
     for frame in frames:
@@ -142,10 +158,14 @@ def way_back_deliver_all(self, link, frames, now):
         if items is None:
             brought = self.brought(link)
             items, ways, people, sequences = brought.items, brought.routes, brought.people, brought.sequences
+        if ids is not None:
+            data = ids.receipt(data)
+        elif not _names_plainly(at + end + 1):
+            data = _allowed_receipt(data)
         item = gate106_make(ITEM)
         _fill(&(<ItemFields *>item).at, now)
         _fill(&(<ItemFields *>item).box, <object>(<RouteFields *>route).box)
-        _fill(&(<ItemFields *>item).data, data if ids is None else ids.receipt(data))
+        _fill(&(<ItemFields *>item).data, data)
         _fill(&(<ItemFields *>item).kind, _receipt_kind)
         _fill(&(<ItemFields *>item).number, _zero)
         _fill(&(<ItemFields *>item).state, <object>_unsafe_state)

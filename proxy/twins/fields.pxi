@@ -108,7 +108,7 @@ cdef struct LaneFields:
 
 cdef struct JudgingFields:
     PyObject head
-    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, stale, store, tally
+    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, sent_twice, stale, store, tally
 
 cdef struct NamerFields:
     PyObject head
@@ -312,7 +312,7 @@ cdef int _learn_fields() except -1:
     )
     _judging_type = _laid(
         Judging,
-        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
+        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules sent_twice stale store tally",
         sizeof(JudgingFields),
     )
     _rate_type = _laid(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))

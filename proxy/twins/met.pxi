@@ -127,6 +127,11 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
     return content
 
 
+cdef inline bint _is_kind(const octet *at) noexcept:
+    """wire/reserved.py: whether a type of number and a numbering plan are none that is reserved."""
+    return at[0] <= 6 and at[1] <= 18 and (0x4475B >> at[1]) & 1
+
+
 cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) except -1:
     """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time."""
     cdef Py_ssize_t many = min(len(frames) - first, LAID_OUT), place, size, service
@@ -149,7 +154,8 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
         one.end = _zero_at(at, size, one.source + 3, one.source + 24)
         if one.end < 0:
             continue
-        one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
+        if _is_kind(at + one.source + 1):
+            one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
         one.tail, one.size = at + one.end + 1, size - one.end - 1
         one.few = _four_places(one.tail, one.size)
         _soon(_met_at(one.few))

@@ -52,6 +52,8 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
     cdef int length = 0
     if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
         return None
+    if at[0] & 0x3C or at[2] > 3 or at[5] > 2 or at[6] > 1:  # something else must look at it
+        return None
     part = octets = None
     if at[0] & 0x40:  # a part, by a header that says nothing else
         if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:

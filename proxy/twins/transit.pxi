@@ -309,11 +309,23 @@ cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
             _soon(content.reading)
 
 
+cdef inline bint _is_plain_answer(FrameFields *frame, bint good) noexcept:
+    """wire/answer.py, is_plain"""
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(<bytes><object>frame.data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(<bytes><object>frame.data) - 16
+    if size < 0 or _u32_at(at + 4) != 0x80000004:
+        return False
+    if not good:
+        return size == 0 or (size == 1 and not at[16])
+    return 0 < size <= 65 and memchr(at + 16, 0, size) == <const void *>(at + 15 + size)
+
+
 def waited(list answers, double now_s):
     cdef array took = _clone(_no_seconds, len(answers), False)
     cdef double *to = took.data.as_doubles
-    cdef list bad = []
+    cdef list bad = [], odd = []
     cdef tuple pair
+    cdef Py_ssize_t place = 0
     if _transit_type is NULL:
         _learn_fields()
     for one in answers:
@@ -327,7 +339,10 @@ def waited(list answers, double now_s):
         status = <object>(<FrameFields *>frame).command_status if Py_TYPE(frame) is _frame_type else frame.command_status
         if status:
             bad.append(status)
-    return took, bad
+        if Py_TYPE(frame) is not _frame_type or not _is_plain_answer(<FrameFields *>frame, not status):
+            odd.append(place)
+        place += 1
+    return took, bad, odd
 
 
 def by_person(list transits, Py_ssize_t shares):

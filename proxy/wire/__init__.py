@@ -8,9 +8,10 @@ In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to 
     build    PDUs of our own                   deliver  the reader of delivers (with receipt); receipted
     data_sm  as a submit_sm                    multi    submit_multi, taken apart and put together
     asking   query_sm, cancel_sm, replace_sm
+    answer   a carrier's response, as it may be passed on              reserved  values that a strict SMSC refuses
 
 Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
-broken one cannot be answered: what can be read of it is used.
+broken one cannot be answered: what can be read of it is used, and passed on as SMPP 3.4 has it.
 """
 
 from proxy.wire.build import (

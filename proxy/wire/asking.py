@@ -16,6 +16,7 @@ from proxy.wire.charset import EMPTY, UNREADABLE
 from proxy.wire.content import content_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
+from proxy.wire.reserved import Fault, fields_fault
 from proxy.wire.tables import (
     CANCEL_SM,
     ESME_RINVMSGID,
@@ -38,6 +39,8 @@ class Asking(NamedTuple):
     source: str
     destination: bytes
     """Of a cancel_sm, else empty."""
+    fault: Fault | None = None
+    """What a strict SMSC would refuse it for."""
 
 
 def read_asking(frame: Frame) -> Asking:
@@ -47,7 +50,9 @@ def read_asking(frame: Frame) -> Asking:
     if not message_id and frame.command_id != CANCEL_SM:
         raise Malformed(ESME_RINVMSGID, "field", "message_id is empty")
     head = bytes((0, fields["source_addr_ton"], fields["source_addr_npi"])) + source + b"\0"
-    return Asking(frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""))
+    return Asking(
+        frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""), fields_fault(fields)
+    )
 
 
 def renamed(frame: Frame, message_id: bytes) -> bytes:

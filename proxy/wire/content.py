@@ -1,17 +1,20 @@
 """Content: what the octets after the destination say to the person who gets them. Submits and delivers alike.
 
 In: those octets. Out: message.Content, or Malformed. Never: who sent it to whom.
-Only what rules rest on is checked for its meaning; values the carrier alone cares about (priority, protocol) pass as they are.
+Only what rules rest on is checked for its meaning. Of what the carrier alone cares about, reserved values are noted (reserved.py): the
+provider's settings say whether they pass.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import product
 from typing import NamedTuple
 
 from proxy.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode
 from proxy.wire.frame import Malformed, read_tlvs
+from proxy.wire.reserved import flags_fault, reserved_of, text_fault
 from proxy.wire.tables import (
     DESTINATION_PORT,
     ESM_UDHI,
@@ -31,6 +34,13 @@ from proxy.wire.when import When, read_time
 SHORT_MESSAGE_MAX = 254
 CARRIED = frozenset({MESSAGE_PAYLOAD})
 """Parameters whose value is the text itself: not repeated in Content.extra."""
+
+
+_USUAL = frozenset(
+    bytes((esm_class, 0, priority, 0, 0, registered, replace))
+    for esm_class, priority, registered, replace in product(range(4), range(4), range(3), range(2))
+)
+"""What stands before data_coding in nearly all: no header, no times, nothing reserved."""
 
 
 class Tail(NamedTuple):
@@ -121,24 +131,26 @@ def content_of(
 def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content, bool]:
     """The content of a submit, and whether it holds at any other time too (no relative time in it). ``digest``: of the message,
     where it is known; that is the tail's unless it is a part of a longer one. Raises Malformed."""
-    if (
-        len(tail) >= 10
-        and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX
-        and not (tail[0] & ESM_UDHI or tail[3] or tail[4])
-    ):
+    if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
         text, state = decode(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
         if state == READABLE:
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
+    fault = flags_fault(esm_class, tail[2], *_behind_times(tail)) or text_fault(octets, esm_class, dict(tlvs))
     if state == EMPTY and default_msg_id:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
     digest = blake2b(tail, digest_size=16).digest()
     when = None if scheduled is None else scheduled.at(now)
     lasting = scheduled is None or not scheduled.relative
-    if part is None:
-        return Content(text, state, digest, None, when, extra), lasting
-    return Content(text, state, digest, part, when, extra, behind_header(octets, esm_class, data_coding, extra)), lasting
+    behind = None if part is None else behind_header(octets, esm_class, data_coding, extra)
+    return reserved_of(Content(text, state, digest, part, when, extra, behind), fault), lasting
+
+
+def _behind_times(tail: bytes) -> tuple[int, int]:
+    """registered_delivery and replace_if_present_flag of a tail that was read before."""
+    position = tail.index(0, tail.index(0, 3) + 1) + 1
+    return tail[position], tail[position + 1]
 
 
 def behind_header(

@@ -12,6 +12,7 @@ from proxy.message import Content
 from proxy.wire.content import behind_header, content_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame
+from proxy.wire.reserved import fields_fault, reserved_of, text_fault
 from proxy.wire.submit import Memo, Submit
 from proxy.wire.tables import MESSAGE_PAYLOAD
 
@@ -27,5 +28,6 @@ def read_data(frame: Frame, memo: Memo, now: float) -> Submit:
     text, state, part, extra = content_of(octets, fields["esm_class"], fields["data_coding"], tlvs)
     digest = blake2b(data[destination_end + 1 :], digest_size=16, person=b"data_sm").digest()
     behind = None if part is None else behind_header(octets, fields["esm_class"], fields["data_coding"], extra)
-    content = Content(text, state, digest, part, None, extra, behind)
+    fault = fields_fault(fields) or text_fault(octets, fields["esm_class"], dict(tlvs))
+    content = reserved_of(Content(text, state, digest, part, None, extra, behind), fault)
     return Submit(data[16 : source_end + 1], fields["destination_addr"], content)

@@ -13,6 +13,7 @@ from proxy.wire.tables import (
     ESME_RINVCMDID,
     ESME_RINVCMDLEN,
     ESME_RINVDESTFLAG,
+    ESME_RINVDSTADR,
     HEADER_BYTES,
     RESPONSE,
     Field,
@@ -57,6 +58,7 @@ class Body:
 
 _TON, _NPI = Field("ton", "int", 1, ESME_RINVCMDLEN), Field("npi", "int", 1, ESME_RINVCMDLEN)
 _FLAG = Field("dest_flag", "int", 1, ESME_RINVDESTFLAG)
+_ADDRESS = Field("unsuccess_sme", "text", 21, ESME_RINVDSTADR)
 _ERROR = Field("error_status_code", "int", 4, ESME_RINVCMDLEN)
 
 
@@ -82,7 +84,7 @@ def read_fields(frame: Frame) -> dict[str, Any]:
         elif field.kind == "addresses":
             found[field.name] = [_address(body, field) for _ in range(count)]
         elif field.kind == "unsuccessful":
-            found[field.name] = [_unsuccessful(body, field) for _ in range(count)]
+            found[field.name] = [read_unsuccessful(body) for _ in range(count)]
         else:
             found[field.name] = text = body.take_text(field)
             if field.kind == "time" and len(text) not in (0, field.size - 1):
@@ -108,7 +110,7 @@ def _address(body: Body, field: Field) -> dict[str, Any]:
     raise Malformed(ESME_RINVDESTFLAG, "field", f"dest_flag {flag} (1 or 2)")
 
 
-def _unsuccessful(body: Body, field: Field) -> dict[str, Any]:
+def read_unsuccessful(body: Body) -> dict[str, Any]:
     """One unsuccess_sme of a submit_multi_resp (§4.5.2.1)."""
     ton, npi = body.take_int(_TON), body.take_int(_NPI)
-    return {"ton": ton, "npi": npi, "addr": body.take_text(field._replace(size=21)), "status": body.take_int(_ERROR)}
+    return {"ton": ton, "npi": npi, "addr": body.take_text(_ADDRESS), "status": body.take_int(_ERROR)}

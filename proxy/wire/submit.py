@@ -19,6 +19,7 @@ from proxy.twice import Twice
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
+from proxy.wire.reserved import destination_fault, reserved_of
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
 MEMO_ENTRIES_MAX = 8192
@@ -78,6 +79,8 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     content = memo.young.get(tail)
     if content is None:
         content = _unseen(tail, memo, now)
+    if data[source_end + 1] > 1 or data[source_end + 2] > 1:  # the kind of the destination; of the source: Access.sender
+        content = reserved_of(content, destination_fault(data[source_end + 1], data[source_end + 2]))
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 

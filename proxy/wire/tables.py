@@ -16,6 +16,8 @@ PDU_BYTES_MAX = 0x11000
 """Longest PDU taken: a message_payload of 64 KiB (§5.3.2.32) and 4 KiB for all else. Longer is taken for lost framing."""
 RESPONSE = 0x80000000
 """The bit that makes a request's command_id its response's (§5.1.2.1)."""
+MESSAGE_ID_MAX = 64
+"""Octets of a message_id without its NUL (§5.2.23)."""
 SEQUENCE_MAX = 0x7FFFFFFF
 """§5.1.4: own sequence numbers run from 1 to this. A peer's are echoed as they are, whatever they are."""
 VERSION_34 = 0x34
@@ -91,6 +93,8 @@ ESME_RINVCMDLEN = 0x02
 ESME_RINVCMDID = 0x03
 ESME_RINVBNDSTS = 0x04
 ESME_RALYBND = 0x05
+ESME_RINVPRTFLG = 0x06
+ESME_RINVREGDLVFLG = 0x07
 ESME_RSYSERR = 0x08
 ESME_RINVSRCADR = 0x0A
 ESME_RINVDSTADR = 0x0B
@@ -107,7 +111,12 @@ ESME_RINVDLNAME = 0x34
 ESME_RINVDESTFLAG = 0x40
 ESME_RINVESMCLASS = 0x43
 ESME_RSUBMITFAIL = 0x45
+ESME_RINVSRCTON = 0x48
+ESME_RINVSRCNPI = 0x49
+ESME_RINVDSTTON = 0x50
+ESME_RINVDSTNPI = 0x51
 ESME_RINVSYSTYP = 0x53
+ESME_RINVREPFLAG = 0x54
 ESME_RTHROTTLED = 0x58
 ESME_RINVSCHED = 0x61
 ESME_RINVEXPIRY = 0x62
@@ -117,6 +126,7 @@ ESME_RINVOPTPARSTREAM = 0xC0
 ESME_ROPTPARNOTALLWD = 0xC1
 ESME_RINVPARLEN = 0xC2
 ESME_RMISSINGOPTPARAM = 0xC3
+ESME_RINVOPTPARAMVAL = 0xC4
 
 # --- fields (§4) -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +151,7 @@ def _text(name: str, size: int, status: int) -> Field:
 
 
 _SERVICE_TYPE = _text("service_type", 6, ESME_RINVSERTYP)  # §5.2.11
-_MESSAGE_ID = _text("message_id", 65, ESME_RINVMSGID)  # §5.2.23
+_MESSAGE_ID = _text("message_id", MESSAGE_ID_MAX + 1, ESME_RINVMSGID)  # §5.2.23
 _SOURCE = (_int("source_addr_ton"), _int("source_addr_npi"), _text("source_addr", 21, ESME_RINVSRCADR))  # §5.2.5, .6, .8
 _LONG_SOURCE = (*_SOURCE[:2], _text("source_addr", 65, ESME_RINVSRCADR))  # §4.7.1: data_sm allows 65
 _DESTINATION = (_int("dest_addr_ton"), _int("dest_addr_npi"), _text("destination_addr", 21, ESME_RINVDSTADR))  # §5.2.9
@@ -421,6 +431,7 @@ BAD_KINDS: Mapping[str, str] = {
     "bind-state": "a command that this peer may not send in this state",
     "field": "a mandatory field over-long, without its NUL, or not what the specification says",
     "tlv": "optional parameters cut short, repeated, of the wrong size, or not allowed here",
+    "reserved": "a value that SMPP 3.4 reserves, a broken user data header, impossible part numbers (reserved_values: refuse)",
     "response": "an answer to nothing that was asked",
     "refused-by-peer": "generic_nack to something that was not asked with a ticket",
 }

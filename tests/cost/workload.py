@@ -116,6 +116,9 @@ class Far:
     def answer_all(self, answers: Sequence[bytes]) -> None:
         self.session.write_all(answers)
 
+    def count_bad(self, kinds: list[str]) -> None:
+        raise AssertionError(kinds)
+
 
 class Road:
     """A gate with the shipped rules, and more of a bench's until there are ``rules``; one bind and one link. ``receipts``: of each submit that is

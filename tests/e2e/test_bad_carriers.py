@@ -241,6 +241,49 @@ def test_a_vendors_parameters_in_an_answer_pass_byte_for_byte(house: House, reci
     assert answer.body == b"v-1\0" + tail
 
 
+MALFORMED = {
+    "an id of 80 octets": b"a" * 80 + b"\0",
+    "an id of 60,000 octets": b"b" * 60_000 + b"\0",
+    "69,000 octets without a NUL": b"c" * 69_000,
+    "an id without its NUL": b"4711",
+    "no body": b"",
+    "parameters cut short": b"4711\0\x14\0\0\x09x",
+    "a parameter twice": b"4711\0" + tlv(0x1400, b"x") * 2,
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_answer_reaches_the_provider_as_SMPP_allows_and_is_counted(house: House, recipient: str, name: str) -> None:
+    counts = [counted(house, "gate106_bad_pdus_total", side="carrier", kind=kind, peer="bj") for kind in ("field", "tlv")]
+    taken_back = counted(house, "gate106_entries_total", event="taken_back")
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient)
+        (waiting,) = house.carrier.waiting(recipient)
+        waiting.peer.send(pdu(SUBMIT_SM_RESP, waiting.pdu.sequence, MALFORMED[name]))
+        (answer,) = client.answers(sequences).values()
+        assert client.alive()
+    assert (answer.status, answer.body.find(0)) == (ESME_ROK, len(answer.body) - 1)
+    assert len(answer.body) <= 65
+    assert sum(count() for count in counts) == 1
+    assert taken_back() == 0, "the person may have got it"
+    until(
+        lambda: "carrier sends malformed PDUs" in house.gate.log.read_text(errors="replace"), "a line of the minute in the log"
+    )
+
+
+def test_of_hundreds_of_statuses_a_bounded_number_has_a_series(house: House, recipient: str) -> None:
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        for first in range(0x1000, 0x1000 + 400, 50):
+            sequences = client.sends(recipient, 50)
+            held = house.carrier.waiting(recipient, first + 50 - 0x1000)[first - 0x1000 :]
+            for number, waiting in enumerate(held):
+                waiting.peer.send(waiting.answer(first + number))
+            assert sorted(client.statuses(sequences)) == list(range(first, first + 50))
+    assert house.gate.metric("gate106_carrier_responses_total", carrier="bj", status="other") > 300
+
+
 def test_a_carrier_that_holds_the_socket_without_reading_is_let_go_and_nobody_waits_for_it(
     house: House, recipient: str
 ) -> None:

@@ -23,6 +23,7 @@ from tests.e2e.raw import Raw
 
 BANNED, KEYWORD, UNREADABLE, NOT_PERMITTED, PORT_SCOPE = 0x400, 0x450, 0x453, 0x420, 0x402
 RINVSRCADR, ROPTPARNOTALLWD, RINVMSGLEN, RINVDSTADR = 0x0A, 0xC1, 0x01, 0x0B
+RINVDSTTON, RINVDSTNPI = 0x50, 0x51
 PORT, CODES = b"106900101", b"106900103"
 BEIJING, REFUSED = "13800100500", "13800210555"
 AD = "【甲店】双11优惠券满100减20 拒收请回复R"
@@ -218,11 +219,12 @@ def test_every_spelling_of_a_number_is_the_same_person(house: House, spelling: s
     assert house.sends(to=spelt) == NOT_PERMITTED
 
 
-@pytest.mark.parametrize(("ton", "npi"), [(0, 0), (1, 1), (2, 8), (5, 0), (255, 255)])
-def test_types_of_numbers_change_nothing(house: House, ton: int, npi: int):
+@pytest.mark.parametrize(("ton", "npi"), [(0, 0), (1, 1), (2, 8), (5, 0), (6, 18), (7, 0), (0, 2), (255, 255)])
+def test_types_of_numbers_change_nothing_but_that_reserved_ones_are_refused_as_such(house: House, ton: int, npi: int):
+    reserved = RINVDSTTON if ton > 6 else RINVDSTNPI if npi == 2 else NOT_PERMITTED
     body = message(PORT, REFUSED.encode(), AD.encode("utf-16-be"), data_coding=8)
     at = body.index(PORT) + len(PORT) + 1
-    assert house.asks(body[:at] + bytes((ton, npi)) + body[at + 2 :]) == NOT_PERMITTED
+    assert house.asks(body[:at] + bytes((ton, npi)) + body[at + 2 :]) == reserved
 
 
 # --- another sender, another purpose

@@ -32,6 +32,7 @@ from proxy.wire.content import content_of, read_content, read_tail
 from proxy.wire.data_sm import read_data
 from proxy.wire.multi import read_multi, read_multi_resp
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
+from tests.fuzz import answers
 from tests.wire.ways import carrier, provider
 
 TOP = Path(__file__).parent.parent.parent
@@ -343,4 +344,5 @@ TARGETS: dict[str, Target] = {
     "journal": Target(journal, _segments),
     "entry": Target(entry, _entries),
     "control": Target(control, _args),
+    "answers": Target(answers.answers, answers.seeds),
 }

@@ -47,7 +47,7 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
         ("gate106", 2, 10, 1000),
         ("jia-up", 3, 10, 5),
     ]
-    assert houses[1].ids is houses[2].ids is ids.of["gd"]
+    assert houses[1].passing.ids is houses[2].passing.ids is ids.of["gd"]
     assert houses[1].lane is not houses[2].lane
     assert by_carrier(houses, lambda house: {"up": 0, "down": house.carrier.links}) == {
         ("bj", "up"): 0, ("bj", "down"): 2, ("gd", "up"): 0, ("gd", "down"): 5,

@@ -308,7 +308,14 @@ def test_a_gate_that_dies_between_a_penalty_and_its_order_leaves_the_order_to_an
 def test_a_provider_without_a_rate_keeps_its_share_of_what_the_carriers_take() -> None:
     account = SimpleNamespace(system_id="jia", tps=None, ports=None)
     jia: Any = SimpleNamespace(
-        name="jia", tps=None, accounts=(account,), ports=("1069",), statuses="vendor", replace=False, status_detail="none"
+        name="jia",
+        tps=None,
+        accounts=(account,),
+        ports=("1069",),
+        statuses="vendor",
+        replace=False,
+        status_detail="none",
+        reserved_values="refuse",
     )
     settings: Any = SimpleNamespace(providers=(jia,), carriers=(SimpleNamespace(tps=2000.0), SimpleNamespace(tps=1000.0)))
     directory = Directory(settings)

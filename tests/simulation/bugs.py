@@ -328,6 +328,33 @@ def only_the_very_port_counts(world: World) -> None:
     _spoil_changes(world, Heard, _VeryPort)
 
 
+def malformed_answers_passed_on(world: World) -> None:
+    """A carrier's answer reaches the provider as it came."""
+    for carrier in world.carriers:
+        cast("Any", carrier.passing)._allowed = lambda transit, frame: frame
+
+
+def reserved_values_pass(world: World) -> None:
+    """What a strict carrier closes the link for is sent to it."""
+    for access in world.relay.directory.accesses.values():
+        access.refuses_reserved = False
+
+
+def receipts_keep_the_country_code(world: World) -> None:
+    """Replies to a port with 86 find its owner, receipts do not."""
+    way = world.way_back
+    route = way.route
+
+    def routed(link: Any, destination: bytes, routes: Any) -> Any:
+        cast("Any", way)._port = lambda link, port: port
+        try:
+            return route(link, destination, routes)
+        finally:
+            del cast("Any", way)._port
+
+    cast("Any", way).route = routed
+
+
 def country_code_kept(world: World) -> None:
     """86 before a port makes it another port, which nobody owns."""
     cast("Any", world.relay.directory.ports).national = lambda port: port
@@ -851,6 +878,9 @@ BUGS: list[Callable[[World], None]] = [
     only_the_newest_is_meant,
     what_is_unknown_never_came,
     only_the_very_port_counts,
+    malformed_answers_passed_on,
+    reserved_values_pass,
+    receipts_keep_the_country_code,
     country_code_kept,
     a_port_of_nobody_is_a_port,
     stopped_at_one_provider,

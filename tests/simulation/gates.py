@@ -288,7 +288,13 @@ class Gates:
         self.rules = the_rules(folder)
         self.ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
         provider = SimpleNamespace(
-            name="jia", statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+            name="jia",
+            statuses="vendor",
+            status_detail="none",
+            replace=False,
+            category=Category.MARKETING,
+            since=None,
+            reserved_values="refuse",
         )
         account = SimpleNamespace(system_id="jia", ports=None)
         self.access = Access(cast("Any", provider), cast("Any", account), (), self.ports)
@@ -428,7 +434,8 @@ class Gates:
             raise Broken(f"part {part.index} of message {part.long.number} was answered twice")
         part.told = status
         adopted = any(one.transit is not None and one.transit.adopts for one in part.long.attempts)
-        if self.calm and part.long.clean and status == RMSGQFUL and not adopted:
+        doubted = [one for one in part.long.of(part.index) if one is not part and one.fate in ("silent", "taken")]
+        if self.calm and part.long.clean and status == RMSGQFUL and not adopted and len(doubted) < 2:
             raise Broken(f"part {part.index} of message {part.long.number} was put off, and nothing stood in its way")
         temporary = status in (REFUSED, RMSGQFUL, SYSERR)
         if temporary and len(part.long.of(part.index)) < 4 and part.long.of(part.index)[-1] is part:
@@ -490,6 +497,14 @@ class Gates:
         sent = [one for one in long.attempts if one.at_carrier and one is not part]
         if any(one.gate is not part.gate and one.transit is not None and one.transit.entry_id == entry for one in sent):
             self.seen["over two gates"] += 1
+        mine = self._first_of(entry)
+        copies = [
+            one for one in sent
+            if one.index == part.index and one.fate != "refused" and one.transit and self._first_of(one.transit.entry_id) == mine
+        ]  # fmt: skip
+        self.seen["sent twice"] += len(copies)
+        if self.calm and len(copies) > 1:
+            raise Broken(f"part {part.index} of message {long.number} went out a third time, and nobody knows of the others")
         for one in sent:
             assert one.transit is not None
             twice = one.index == part.index and one.transit.entry_id == entry and one.fate == "taken" and one.told == 0
@@ -499,6 +514,15 @@ class Gates:
             known = {one.transit.entry_id for one in sent if one.transit is not None} | {entry}
             if len(known) > 1:
                 raise Broken(f"message {long.number} has the entries {sorted(known)}")
+
+    def _first_of(self, entry: int) -> int:
+        """The entry in whose stead this one is, over all that came in between."""
+        adopts = {
+            one.transit.entry_id: one.transit.adopts for one in self.parts if one.transit is not None and one.transit.adopts
+        }
+        while entry in adopts:
+            entry = adopts[entry]
+        return entry
 
     @staticmethod
     def _could_not_know(one: Part, other: Part) -> bool:

@@ -208,10 +208,11 @@ class Mail:
 
 
 def receipt_frame(number: int, submit: Submit, in_text: str, in_parameter: bytes) -> bytes:
-    """A receipt that names its message in the text, in receipted_message_id, or in both."""
+    """A receipt that names its message in the text, in receipted_message_id, or in both; now and then to the port with the country's code."""
+    port = ("86" if number % 5 == 0 else "") + PORTS[submit.provider]
     text = f"id:{in_text} stat:DELIVRD" if number % 3 else "stat:DELIVRD"
     tlvs = [(RECEIPTED_MESSAGE_ID, in_parameter + b"\0")] if number % 3 != 2 else []
     return deliver_sm(
-        f"86{submit.recipient}", PORTS[submit.provider], text.encode("utf-16-be"), data_coding=8, esm_class=4, tlvs=tlvs,
+        f"86{submit.recipient}", port, text.encode("utf-16-be"), data_coding=8, esm_class=4, tlvs=tlvs,
         sequence=number,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from proxy.access import Access
 from proxy.message import hash48
 from proxy.state.box import Item
 from proxy.transit import Transit
-from proxy.wire import Frame
+from proxy.wire import Frame, Malformed, read_fields
 
 if TYPE_CHECKING:
     from tests.simulation.asking import Question
@@ -86,6 +86,7 @@ class Submit:
     narrow: bool = False  # sent by a client whose window is one part
     forgiven: bool = False  # power was lost before its entry was synced
     kind: str = "submit_sm"  # or data_sm, submit_multi
+    reserved: bool = False  # with a value that SMPP 3.4 reserves
     carrier: str = ""  # to whom it went …
     own_id: int = 0  # … the number under which that one has it …
     asked: Moment | None = None  # when it was handed in
@@ -136,6 +137,10 @@ class SimBind:
     def answer_all(self, answers: list[bytes]) -> None:
         for data in answers:
             frame = Frame.of(data)
+            try:
+                read_fields(frame)
+            except Malformed as fault:
+                raise Broken(f"a provider is told {frame}, which cannot be read: {fault}") from None
             question = self.questions.get(frame.sequence_number)
             if question is not None:
                 self.world.asking.told(question, frame)
@@ -185,6 +190,9 @@ class SimLink:
     def answer_all(self, answers: Sequence[bytes]) -> None:
         for data in answers:
             self.answer(data)
+
+    def count_bad(self, kinds: list[str]) -> None:
+        raise AssertionError(f"the gate calls what the carrier sent malformed: {kinds}")
 
 
 def nameless(frame: bytes) -> bytes:

@@ -40,6 +40,7 @@ class Providers:
         self.world = world
         self.refusals_told: Counter[bytes] = Counter()
         self.dice = random.Random(f"signatures {world.seed}")
+        self.reserved = random.Random(f"reserved {world.seed}")
 
     def submit(self) -> None:
         name = self.world.random.choice(list(PORTS))
@@ -70,6 +71,8 @@ class Providers:
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
         submit.kind = "submit_sm" if kind is Transit else "data_sm"
         self.hand_in(submit, bind, kind)
+        if self.reserved.random() < 0.05:
+            self.submit_reserved(name, advertiser, recipient)
 
     def signs(self, name: str) -> str:
         """Whose advertisers a provider sends for: mostly its own, but they have others, too."""
@@ -81,6 +84,15 @@ class Providers:
         text = f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
+        self.hand_in(submit, self.world.binds[name])
+
+    def submit_reserved(self, name: str, advertiser: str, recipient: int) -> None:
+        """One with a value that SMPP 3.4 reserves."""
+        number, text = len(self.world.submits) + 1, f"【{advertiser}】双11第0张券"
+        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, priority=9, sequence=number)
+        submit = Submit(
+            number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser, reserved=True
+        )
         self.hand_in(submit, self.world.binds[name])
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:

@@ -31,6 +31,8 @@ def seen(world: World) -> dict[str, int]:
         "confirmed": sum(world.people.confirmations.values()),
         "accepted": sum(s.told == 0 for s in world.submits),
         "refused by the carrier": sum(s.told == 0x45 for s in world.submits),
+        "reserved": sum(s.told == 0x06 for s in world.submits),
+        "answered malformed": sum(sum(carrier.told_malformed.bad_pdus.values()) for carrier in world.carriers),
         "unknown": sum(s.told == 0x08 for s in world.submits),
         "capped": sum(s.told == 0x410 for s in world.submits),
         "suppressed": sum(s.told == 0x420 for s in world.submits),

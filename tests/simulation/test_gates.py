@@ -36,6 +36,7 @@ def test_no_seed_breaks_a_promise(tmp_path: Path, calm: bool):
             error.add_note(f"seed {seed} (replay it: GATE106_FIRST_SEED={seed} GATE106_GATES_SEEDS=1)")
             raise
     assert seen["over two gates"] > SEEDS
+    assert seen["sent twice"] > SEEDS / 2
     assert seen["clean and whole"] > SEEDS / 2
     assert min(seen["at the cap"], seen["taken back"]) > 0 if calm else min(seen["died"], seen["cut off"]) > 0
 
@@ -351,11 +352,24 @@ def what_it_took_goes_back_nowhere(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Parts, "inherit", inherited)
 
 
+def parts_go_out_as_often_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("proxy.parts._times_sent", lambda long, transit, leader: 0)
+
+
+def what_others_sent_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Posted, "times_sent", lambda self, holder, index: 0)
+
+
+def others_are_told_of_one_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("proxy.posting.TWICE", sheet.UNKNOWN)
+
+
 BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
     nobody_inherits, record_and_sheet_are_stored_apart, texts_of_others_are_not_read,
     what_others_hold_does_not_count,
     nothing_is_ever_taken_back, each_gate_begins_its_own, what_was_taken_back_goes_on, nobody_looks_again, a_failed_part_is_kept_to_itself,
-    what_it_took_goes_back_nowhere, records_are_loaded_before_sheets,
+    what_it_took_goes_back_nowhere, records_are_loaded_before_sheets, parts_go_out_as_often_as_they_come, what_others_sent_is_not_counted,
+    others_are_told_of_one_copy,
 ]  # fmt: skip
 
 

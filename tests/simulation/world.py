@@ -272,7 +272,13 @@ class World:
         accesses: dict[str, Access] = {}
         for name in PORTS:
             provider = SimpleNamespace(
-                name=name, statuses="vendor", status_detail="none", replace=True, category=Category.MARKETING, since=None
+                name=name,
+                statuses="vendor",
+                status_detail="none",
+                replace=True,
+                category=Category.MARKETING,
+                since=None,
+                reserved_values="refuse",
             )
             account = SimpleNamespace(system_id=name, ports=None)
             access = Access(cast("Any", provider), cast("Any", account), (), ports)

@@ -13,7 +13,7 @@ from proxy.state.candidates import Port, meant, reach
 NOW = 1_762_833_600
 DAY = 86_400
 BASE = "1069001"
-ACCEPTED, UNKNOWN = EntryState.ACCEPTED, EntryState.UNKNOWN
+ACCEPTED, UNKNOWN, SENT_TWICE = EntryState.ACCEPTED, EntryState.UNKNOWN, EntryState.SENT_TWICE
 
 
 def entry(
@@ -50,6 +50,8 @@ def named(*sent: Entry, port: str = BASE, owner: str = "jia", word: str = "", po
         ([entry(4000, "甲"), entry(120, "乙")], "乙"),
         ([entry(DAY, "甲", state=UNKNOWN), entry(3000, "乙")], "甲乙"),
         ([entry(DAY, "甲"), entry(3000, "乙", state=UNKNOWN)], "甲乙"),
+        ([entry(DAY, "甲", state=SENT_TWICE), entry(3000, "乙")], "甲乙"),
+        ([entry(DAY, "甲"), entry(3000, "乙", state=SENT_TWICE)], "甲乙"),
         ([entry(DAY + 600, "丙"), entry(DAY, "甲"), entry(3000, "乙", state=UNKNOWN)], "甲乙丙"),
         ([entry(9999, "甲"), entry(3000, "乙", category=Category.NOTICE, word="")], "甲"),
         ([entry(9999, "甲"), entry(3000, "乙", category=Category.NOTICE)], "乙"),

@@ -336,13 +336,24 @@ def test_a_late_answer_ends_the_doubt():
         assert record.find_unknown(after, 0xABC, 0) is None
 
 
-def test_an_adopted_entry_is_counted_once_and_the_first_attempts_answer_finds_nothing():
-    data = record.adopt(record.mark_unknown(filled(entry(1)), 1, 0xABC), 1, 9)
-    assert ids(data) == [9]
-    assert record.entries(data)[0].state == EntryState.OPEN
-    assert record.entries(data)[0].time == NOW
-    assert record.remove(data, 1) is data
-    assert record.adopt(data, 1, 9) is data
+def test_what_goes_out_in_the_stead_of_an_unknown_one_is_found_as_sent_twice_until_the_carrier_speaks():
+    data = record.mark_sent_twice(filled(entry(9)), 9, 0xABC)
+    for again in (data, record.mark_unknown(data, 9, 0xABC), record.amend(data, record.entries(data)[0].pack())):
+        found = record.find_unknown(again, 0xABC, NOW - 1)
+        assert found is not None
+        assert (found.id, found.state) == (9, EntryState.SENT_TWICE)
+    assert record.find_unknown(data, 0xABC, NOW) is None  # too old
+    arrived = record.settle(data, 9, EntryState.ACCEPTED, EntryState.SENT_TWICE)
+    assert (record.find_unknown(arrived, 0xABC, 0), record.has_unknown(arrived)) == (None, False)
+    assert record.entries(record.mark_adoptable(data, 9, 0xABC))[0].state == EntryState.UNKNOWN
+    assert record.mark_sent_twice(data, 77, 0xABC) is record.mark_adoptable(data, 77, 0xABC) is data
+
+
+def test_of_two_alike_the_one_that_was_not_sent_twice_is_found_though_it_is_older():
+    data = record.mark_unknown(filled(entry(1, NOW - 9), entry(2)), 1, 0xABC)
+    found = record.find_unknown(record.mark_sent_twice(data, 2, 0xABC), 0xABC, NOW - 10)
+    assert found is not None
+    assert found.id == 1
 
 
 def test_only_an_entry_in_the_expected_state_is_touched():
