@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.wire import submit_sm
 from tests.simulation.handset import shows
@@ -97,7 +97,7 @@ class Smugglers:
 
     def send(
         self, account: str, person: int, form: Form, what: str, *, never: str = "", tries: int = 0, unanswered: bool = False,
-        after_s: float = 0.0, extension: str = "", **fields: int,
+        after_s: float = 0.0, extension: str = "", **fields: Any,
     ) -> None:  # fmt: skip
         frame = submit_sm(
             ACCOUNTS[account].ports[0] + extension, str(person), form.header + form.octets, data_coding=form.coding,
@@ -302,7 +302,7 @@ class Smugglers:
         """Values over which a strict carrier cuts the link."""
         fields = self.dice.choice((
             {"priority": 9}, {"registered_delivery": 0xE3}, {"registered_delivery": 3}, {"esm_class": 0x3C}, {"esm_class": 0x04},
-            {"source_ton": 9}, {"dest_npi": 99},
+            {"source_ton": 9}, {"dest_npi": 99}, {"tlvs": [(0x020C, b"\0\1"), (0x020E, b"\2"), (0x020F, b"\3")]},
         ))  # fmt: skip
         form = Form(f"【快递】您的包裹{next(self.numbers)}已到".encode("utf-16-be"))
         self.send("yi", self.somebody(), form, "reserved values", **fields)

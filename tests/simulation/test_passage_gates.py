@@ -81,6 +81,6 @@ def test_a_gate_that_does_not_look_for_torn_messages_is_found(tmp_path: Path, mo
         try:
             Scattered(seed, tmp_path).run()
         except Broken as broken:
-            assert "shows" in str(broken)  # noqa: PT017
+            assert "shows" in str(broken)
             return
     pytest.fail(f"not found in {SOUGHT} worlds")
