@@ -194,7 +194,7 @@ class _Telling:
                 continue
             if isinstance(leaf, Test) and leaf.scope == "words":
                 page = Page(self._standing.message.content)
-                found = ", ".join([one for one in leaf.vocabulary if one in page.squeezed][:WORDS_SHOWN])
+                found = ", ".join([one for one in leaf.vocabulary if page.says(one)][:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
                 page = Page(self._standing.message.content)

@@ -28,6 +28,7 @@ from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
+from .split import is_split_word
 from .spread import Spread
 from .text import fingerprint, masked, numberless, undressed, without_numbers
 
@@ -123,7 +124,7 @@ class Reader:
     """Reads texts for one set of rules."""
 
     __slots__ = (
-        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
+        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers", "_numbered_domains",
         "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
         "__weakref__",
     )  # fmt: skip
@@ -159,6 +160,11 @@ class Reader:
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
+        registered = registry.contacts if registry is not None and owners else ()
+        self._numbered_domains = any(
+            not one.isdecimal() and _DIGIT.search(one) is not None for one in resting(chain(self._domains or (), registered), rest)
+        )
+        """Whether digits of a disguised domain matter."""
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
@@ -259,9 +265,11 @@ class Reader:
         data = without_numbers(mask)
         weighed, bits, numbered = self._sense(page, data)
         digits: bool | Spans = b"0" in mask and self._digits_decide(page)
-        if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
-            digits = True
-            bits |= named
+        if numbered:
+            whole = "\n".join((page.squeezed, *page.split))
+            if (named := words_with_digits(numbered, masked(whole), whole)) is not None:
+                digits = True
+                bits |= named
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
@@ -283,10 +291,10 @@ class Reader:
         """Bits of the leaves that name one of its links or numbers, or the whole text."""
         bits = 0
         if self._domains is not None:
-            for link in page.links:
+            for link in page.all_links:
                 bits |= _domain_bits(link, self._domains)
         if self._numbers is not None:
-            for number in page.contacts:
+            for number in page.all_contacts:
                 bits |= self._numbers.get(number) or 0
         if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
@@ -295,20 +303,20 @@ class Reader:
     def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
         """Advertisers for whom the links and numbers of a text are registered."""
         found = _NOBODY
-        if not page.links and not page.contacts:
+        if self._owners is None:
             return found
-        for way, held in (("domain", page.links), ("phone", page.contacts)):
+        for way, held in (("domain", page.all_links), ("phone", page.all_contacts)):
             for contact in held:
-                owners = self._owners(contact) if self._owners is not None else None
+                owners = self._owners(contact)
                 if owners is not None:
                     found |= {(way, advertiser) for advertiser in owners.advertisers}
         return found
 
     def _sense(self, page: Page, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
-        matches = self.scanner.matches(data)
+        data, matches = self.matches(page, data)
         found = frozenset([match[0] for match in matches])
-        evades = page.is_dressed and bool(self.hidden(page, found))
+        evades = bool(self.hidden(page, found))
         key = (found, bool(page.links), page.notice.found, evades)
         sense = self._senses.young.get(key) or self._senses.find(key)
         if sense is None:
@@ -316,6 +324,21 @@ class Reader:
             if not self.scanner.is_exact(found):
                 self._senses.put(key, sense)
         return sense
+
+    def matches(self, page: Page, data: bytes) -> tuple[bytes, list[Match]]:
+        """Words in a text (``data``: in the form the scanner reads), and where they stand; words split letter by letter stand behind it."""
+        matches = self.scanner.matches(data)
+        if page.split:
+            letters = without_numbers(masked("\n".join(page.split)))
+            first = len(data) + 1
+            split = [
+                (place, first + start, first + end)
+                for place, start, end in self.scanner.matches(letters)
+                if is_split_word(letters[start:end])
+            ]
+            if split:
+                return b"\n".join((data, letters)), matches + split
+        return data, matches
 
     def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
         found, has_link, has_notice, evades = key
@@ -333,6 +356,8 @@ class Reader:
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
+        if not (page.is_dressed or page.split):
+            return set()
         seen = without_numbers(masked(undressed(page.text)))
         scanner = self.scanner
         words = scanner.lexicon.words
@@ -345,6 +370,8 @@ class Reader:
     def _digits_decide(self, page: Page) -> bool | Spans:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
+            return True
+        if self._numbered_domains and _DIGIT.search("".join(page.disguised[0])):
             return True
         return self._reads_contacts and page.may_call()
 

@@ -26,7 +26,7 @@ _LOOKALIKES = str.maketrans("аеорсухіјѕԁһӏΑΒΕΖΗΙΚΜΝΟΡΤ�
 _JOINER = "|"  # what stands between split characters is folded to one mark
 _BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
 """Letters, by Unicode, that are drawn as nothing: fillers of Hangul, a Braille cell without a dot."""
-_STROKES = "丨｜│┃∣ǀ∥‖¦"
+_STROKES = "丨｜│┃∣ǀ∥‖¦丶丿亅乀乁"
 
 
 def _simplified() -> dict[str, str]:
@@ -161,6 +161,11 @@ def undressed(text: str) -> str:
     form and not in this one was hidden. Spaces hide nothing: they are typography."""
     folded = "".join("\ufffe" if character in DRESSING else character for character in text)
     return _SPACED.sub("", fold(folded))
+
+
+def with_unseen(text: str) -> str:
+    """The text folded, but with a mark for each character that is not seen."""
+    return fold("".join(character if _FOLD[ord(character)] else _JOINER for character in text))
 
 
 @compiled("squeeze")
