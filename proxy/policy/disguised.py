@@ -41,6 +41,10 @@ class _Read(dict[int, str]):
 
 
 READ = _Read()
+NUMERALS = frozenset(
+    one for one in map(chr, range(0x3A, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
+)
+"""What READ has as digits beside plain ones, of the characters that nearly all texts are of."""
 _RUN = re.compile(f"[0-9](?:{_MARK}*[0-9]){{{DIGITS_LEAST - 1},}}")
 _NUMBER = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
 _MAY_BE_NUMBER = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
@@ -139,7 +143,7 @@ def domains(folded: str) -> tuple[str, ...]:
     pieces = [match.span() for match in _PIECE.finditer(text)][:CHUNKS_MOST]
     gaps = [text[one[1] : other[0]] for one, other in zip(pieces, pieces[1:], strict=False)]
     joints = [_joint(gap) for gap in gaps]
-    if text is folded and not _is_odd(gaps, joints):
+    if text is folded and not _is_odd(text, pieces, gaps, joints):
         return ()
     found: dict[str, None] = {}
     for first, (start, end) in enumerate(pieces):
@@ -165,13 +169,13 @@ def _joint(gap: str) -> str | None:
     return "" if _DOTS.isdisjoint(gap) else "."
 
 
-def _is_odd(gaps: Sequence[str], joints: Sequence[str | None]) -> bool:
-    """Whether somewhere a dot is written otherwise, or stands behind a gap that is none."""
+def _is_odd(text: str, pieces: Sequence[Span], gaps: Sequence[str], joints: Sequence[str | None]) -> bool:
+    """Whether a dot before a letter is written otherwise, or stands behind a gap that is none."""
     behind = False
-    for gap, joint in zip(gaps, joints, strict=True):
-        if joint == "." and (gap != "." or behind):
+    for (start, _), gap, joint in zip(pieces[1:], gaps, joints, strict=True):
+        if joint == "." and "a" <= text[start] <= "z" and (gap != "." or behind):
             return True
-        behind = joint == "" or (behind and joint is not None)
+        behind = joint is not None and (behind or gap != ".")
     return False
 
 

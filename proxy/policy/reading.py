@@ -28,7 +28,7 @@ from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
-from .split import is_split_word
+from .split import LETTERS_LEAST, is_split_word
 from .spread import Spread
 from .text import fingerprint, masked, numberless, undressed, without_numbers
 
@@ -265,9 +265,12 @@ class Reader:
         data = without_numbers(mask)
         weighed, bits, numbered = self._sense(page, data)
         digits: bool | Spans = b"0" in mask and self._digits_decide(page)
-        if numbered:
-            whole = "\n".join((page.squeezed, *page.split))
-            if (named := words_with_digits(numbered, masked(whole), whole)) is not None:
+        if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
+            digits = True
+            bits |= named
+        if numbered and page.split:
+            runs = "\n".join(page.split)
+            if (named := words_with_digits(numbered, masked(runs), runs, LETTERS_LEAST)) is not None:
                 digits = True
                 bits |= named
         for bit, holds in self._asked:
@@ -334,11 +337,15 @@ class Reader:
             split = [
                 (place, first + start, first + end)
                 for place, start, end in self.scanner.matches(letters)
-                if is_split_word(letters[start:end])
+                if is_split_word(letters[start:end]) or (place in self._digit_words and self._is_long(place))
             ]
             if split:
                 return b"\n".join((data, letters)), matches + split
         return data, matches
+
+    def _is_long(self, place: int) -> bool:
+        """Whether there is a word with digits that counts when it is split, though with one 0 for its number it is shorter."""
+        return any(len(word) >= LETTERS_LEAST for words in self._digit_words[place].values() for word, _ in words)
 
     def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
         found, has_link, has_notice, evades = key
@@ -382,15 +389,16 @@ def _mask_hash(text: str) -> int:
     return hash(masked(text))
 
 
-def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
-    """The bits of those that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of them would be."""
+def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, least: int = 0) -> int | None:
+    """The bits of those of so many letters that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of
+    them would be."""
     bits: int | None = None
     for held in numbered:
         for masked_word, words in held.items():
             if masked_word in mask:
                 bits = bits or 0
                 for word, bit in words:
-                    if word in text:
+                    if len(word) >= least and word in text:
                         bits |= bit
     return bits
 

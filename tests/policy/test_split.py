@@ -13,7 +13,7 @@ from proxy.policy.split import split_runs
 from proxy.policy.text import fold
 from tests.policy.conftest import Bench, Make
 
-WORDS = ("代开发票", "六合彩", "百家乐", "加v信", "b站代", "bet365", "18禁网", "代开fp")
+WORDS = ("代开发票", "六合彩", "百家乐", "加v信", "b站代", "bet365", "18禁", "满300", "代开fp")
 MARKS = [
     "....", "    ", "_____", "★", "×", "()", "😀", "👨‍👩‍👧", "\n", "\n\n\n\n\n", "\u200b.\u200b.\u200b.\u200b.", "\u0336 \u0336 \u0336 \u0336 ",
     "、", ",", "。", "——————", "……", "｜｜｜｜", "\u3000\u3000\u3000\u3000", "\t\t\t\t", "☆", "♥♥♥♥♥", "/\\/\\/", "《》", "ツ", "ㄨ", "丶", "﹏﹏﹏﹏", "\u2060•\u2060•\u2060•\u2060•", " 。 ",
