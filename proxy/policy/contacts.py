@@ -63,7 +63,9 @@ def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
 
 def calls(written: str) -> bool:
     """Whether what stands at such a place is a telephone number."""
-    return _CONTACT.fullmatch(written) is not None or bool(disguised.numbers(written))
+    if _CONTACT.fullmatch(written) is not None:
+        return True
+    return not written.isdecimal() and any(one.is_number for one in disguised.candidates(written))
 
 
 def links(folded: str) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
-DIGITS_LEAST = 5
+LONGEST, DIGITS_LEAST = 12, 5
 DOMAIN_LONGEST = 64
 CHUNKS_MOST = 1_024
 """Pieces of Latin letters of one text that a domain may begin at."""
@@ -42,75 +44,78 @@ class _Read(dict[int, str]):
 
 READ = _Read()
 NUMERALS = frozenset(
-    one for one in map(chr, range(0x3A, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
+    one for one in map(chr, range(0x80, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
 )
-"""What READ has as digits beside plain ones, of the characters that nearly all texts are of."""
-_RUN = re.compile(f"[0-9](?:{_MARK}*[0-9]){{{DIGITS_LEAST - 1},}}")
-_NUMBER = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
-_MAY_BE_NUMBER = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
+"""What READ has as digits beside plain ones and letters."""
+MESSENGERS = frozenset("q扣叩球丘鹅讯群")
+"""Characters of which one stands where a number of QQ does."""
+_DIGIT = f"0-9oilzsbg{''.join(sorted(NUMERALS))}"
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_RUN = re.compile(f"[{_DIGIT}](?:[^0-9a-z\u3400-\u9fff{''.join(sorted(NUMERALS))}]*[{_DIGIT}]){{{DIGITS_LEAST - 1},}}")
+_PLAIN = frozenset("0123456789")
+_LONG = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
+_MAY_BE_LONG = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
 _SHORT, _MAY_BE_SHORT = re.compile("9[56][0-9]{3,6}"), re.compile("[9_][56_][0-9_]{3,6}")
-_MESSENGER = re.compile("(?:q|扣|叩|球|丘|企鹅|腾讯|群)[^0-9]{0,6}\\Z")
-_MESSENGER_BEHIND = re.compile("[^0-9a-z\u3400-\u9fff]{0,2}(?:q|扣|企鹅|进群)")
+_MESSENGER = re.compile("(?:(?<![0-9a-z])q|[扣叩球丘鹅讯群])[^0-9]{0,6}\\Z")
+_MESSENGER_BEHIND = re.compile("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
 """Beside a number of any shape they say that it is one of QQ."""
 _OF_CODE = re.compile("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")
 """Right before a short number it says that it is a code."""
-_PLAIN = frozenset("0123456789")
 Span = tuple[int, int]
 
 
-def numbers(folded: str) -> tuple[str, ...]:
-    """Digits of what may be telephone numbers; such as contacts.py reads, too, only where marks are in them."""
-    return tuple(dict.fromkeys(digits for digits, _ in _numbers(folded, wild=False)))
+class Candidate(NamedTuple):
+    """What may be a telephone number, now or with other plain digits."""
+
+    digits: str
+    span: Span
+    is_number: bool  # as it stands
 
 
-def number_spans(folded: str) -> tuple[Span, ...]:
-    """From where to where one stands, or would with other plain digits."""
-    return tuple(sorted({span for _, span in _numbers(folded, wild=True)}))
+def candidates(folded: str) -> tuple[Candidate, ...]:
+    """Without such as stand in one group of plain digits: contacts.py reads them."""
+    found: list[Candidate] = []
+    for match in _RUN.finditer(folded):
+        run = match[0]
+        first, end = match.span()
+        if not (run.isascii() and run.isdecimal()) or end - first <= LONGEST:
+            found += _in_run(folded, run, first, end)
+    return tuple(found)
 
 
-def _numbers(folded: str, *, wild: bool) -> Iterator[tuple[str, Span]]:
-    """``wild``: plain digits may be any."""
-    read = folded.translate(READ)
-    for run in _RUN.finditer(read):
-        places = [place for place in range(*run.span()) if read[place] != _MARK]
-        yield from _of_messenger(folded, read, places)
-        if len(places) == run.end() - run.start() and _PLAIN.issuperset(run[0]) and folded[places[0] : places[-1] + 1] == run[0]:
-            continue  # plain digits in one group
-        digits = "".join("_" if wild and folded[place] in _PLAIN else read[place] for place in places)
-        yield from _long(folded, digits, places, _MAY_BE_NUMBER if wild else _NUMBER)
-        yield from _short(folded, digits, places, _MAY_BE_SHORT if wild else _SHORT)
-
-
-def _long(folded: str, digits: str, places: Sequence[int], shape: re.Pattern[str]) -> Iterator[tuple[str, Span]]:
-    for first in range(len(digits) - 9):
-        if not (_is_edge(folded, places[first]) or _is_behind_china(folded, places[first])) or digits[first] not in "1048_":
-            continue
-        for many in (10, 11, 12):
-            last = first + many - 1
-            if last >= len(digits) or not _is_edge(folded, places[last] + 1) or not shape.fullmatch(digits, first, last + 1):
-                continue
-            whole = folded[places[first] : places[last] + 1]
-            if not _PLAIN.issuperset(whole):
-                yield digits[first : last + 1], (places[first], places[last] + 1)
-
-
-def _short(folded: str, digits: str, places: Sequence[int], shape: re.Pattern[str]) -> Iterator[tuple[str, Span]]:
-    """All of a run, in one group or digit by digit."""
-    first, end = places[0], places[-1] + 1
-    groups = 1 + sum(after - before > 1 for before, after in zip(places, places[1:], strict=False))
-    if groups in (1, len(places)) and shape.fullmatch(digits) and not _OF_CODE.search(folded, max(0, first - 5), first):
-        yield digits, (first, end)
-
-
-def _of_messenger(folded: str, read: str, places: Sequence[int]) -> Iterator[tuple[str, Span]]:
-    """All of a run that is a number of QQ."""
-    first, end = places[0], places[-1] + 1
-    if len(places) > 12:
+def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[Candidate]:
+    read = run.translate(READ)
+    places = [first + place for place, one in enumerate(read) if one != _MARK]
+    digits = read.replace(_MARK, "")
+    if len(digits) <= LONGEST and (span := _of_messenger(folded, first, end)):
+        yield Candidate(digits, span, True)
+    if len(digits) == end - first and run.isascii() and run.isdecimal():
         return
-    before = _MESSENGER.search(folded, max(0, first - 10), first)
-    behind = None if before else _MESSENGER_BEHIND.match(folded, end)
-    if before or behind:
-        yield "".join(read[place] for place in places), (before.start() if before else first, behind.end() if behind else end)
+    wild = "".join("_" if one in _PLAIN else new for one, new in zip(run, read, strict=True) if new != _MARK)
+    if len(digits) >= 10:
+        yield from _long(folded, digits, wild, places)
+    elif len(digits) < 9 and _MAY_BE_SHORT.fullmatch(wild) and _LETTERS.isdisjoint(run):
+        groups = 1 + sum(after - before > 1 for before, after in pairwise(places))
+        if groups in (1, len(places)) and not _OF_CODE.search(folded, max(0, first - 5), first):
+            yield Candidate(digits, (first, end), _SHORT.fullmatch(digits) is not None)
+
+
+def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterator[Candidate]:
+    for first in range(len(digits) - 9):
+        if wild[first] not in "1048_" or not (_is_edge(folded, places[first]) or _is_behind_china(folded, places[first])):
+            continue
+        for end in range(first + 10, min(first + LONGEST, len(digits)) + 1):
+            span = places[first], places[end - 1] + 1
+            if _is_edge(folded, span[1]) and _MAY_BE_LONG.fullmatch(wild, first, end) and not _PLAIN.issuperset(folded[slice(*span)]):
+                yield Candidate(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
+
+
+def _of_messenger(folded: str, first: int, end: int) -> Span | None:
+    """From where to where a number of QQ stands, with what says that it is one."""
+    if before := _MESSENGER.search(folded, max(0, first - 10), first):
+        return before.start(), end
+    behind = _MESSENGER_BEHIND.match(folded, end)
+    return (first, behind.end()) if behind else None
 
 
 def _is_edge(folded: str, place: int) -> bool:
@@ -128,20 +133,25 @@ def _is_behind_china(folded: str, place: int) -> bool:
 _ENCODED = re.compile("%([2-7][0-9a-f])")
 _CODED = re.compile("&#([0-9]{2,3});?")
 _DOT_WORD = re.compile(
-    "(?<=[0-9a-z])([^0-9a-z\u3400-\u9fff]*)(?:小?点|句号|(?<![a-z])dot(?![a-z]))(?=[^0-9a-z\u3400-\u9fff]*[a-z])"
+    "(?<=[0-9a-z])([^0-9a-z\u3400-\u9fff]*)(?:小?点|句号|(?<![0-9a-z])dot(?![0-9a-z]))(?=[^0-9a-z\u3400-\u9fff]*[a-z])"
 )
+_MAY_BE_CODED = re.compile("(?:%|&#)[0-9]")
+_DOT_AHEAD = re.compile("(?:点|句号|dot)[^0-9a-z\u3400-\u9fff]*[a-z]")
 _SPELT = re.compile("(?:[0-9a-z]-){3}")
 _DOTS = frozenset(".。·•・‧∙⋅,、●○◦⚫⚪🔴")
 _PIECE = re.compile("[0-9a-z-]+")
 _GAP = re.compile("(?!://)[^0-9a-z\u3400-\u9fff-]*")
+_LINKED = re.compile("(?<=[0-9a-z-])([^0-9a-z\u3400-\u9fff-]+)(?=[0-9-]|([a-z]))")
 _NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]*[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
 
 
 def domains(folded: str) -> tuple[str, ...]:
     """What may be a domain where marks, other dots, or percent signs stand in it."""
     text = _plainer(folded)
+    if text is folded and not _may_be_odd(folded):
+        return ()
     pieces = [match.span() for match in _PIECE.finditer(text)][:CHUNKS_MOST]
-    gaps = [text[one[1] : other[0]] for one, other in zip(pieces, pieces[1:], strict=False)]
+    gaps = [text[one[1] : other[0]] for one, other in pairwise(pieces)]
     joints = [_joint(gap) for gap in gaps]
     if text is folded and not _is_odd(text, pieces, gaps, joints):
         return ()
@@ -158,6 +168,21 @@ def domains(folded: str) -> tuple[str, ...]:
             if 1 < len(name) - name.rfind(".") - 1 < len(name) and _NAME.fullmatch(name):
                 found[name] = None
     return tuple(found)
+
+
+def has_codes(folded: str) -> bool:
+    """Whether, with other digits in the same places, there may be encoded characters."""
+    return ("%" in folded or "&#" in folded) and _MAY_BE_CODED.search(folded) is not None
+
+
+def _may_be_odd(text: str) -> bool:
+    """Gate of ``_is_odd``, which sees what parts the pieces."""
+    behind = False
+    for gap, letter in _LINKED.findall(text):
+        if letter and (behind or gap != ".") and not _DOTS.isdisjoint(gap):
+            return True
+        behind |= gap != "."
+    return False
 
 
 def _joint(gap: str) -> str | None:
@@ -185,6 +210,6 @@ def _plainer(text: str) -> str:
         text = _ENCODED.sub(lambda code: chr(int(code[1], 16)), text).lower()
     if "&#" in text:
         text = _CODED.sub(lambda code: chr(int(code[1])), text).lower()
-    if "点" in text or "dot" in text or "句号" in text:
+    if ("点" in text or "dot" in text or "句号" in text) and _DOT_AHEAD.search(text):
         text = _DOT_WORD.sub(r"\1.", text)
-    return text.replace("-", " ") if _SPELT.search(text) else text
+    return text.replace("-", " ") if text.count("-") > 2 and _SPELT.search(text) else text

@@ -52,7 +52,7 @@ def evidence(reader: Reader, content: Content) -> Evidence:
     found = frozenset(match[0] for match in matches)
     counted = scanner.counted(found, data, matches)
     standing = [match for match in scanner.standing(data, matches) if match[0] in counted]
-    hidden = reader.hidden(page, found)
+    hidden = reader.hidden(page, found) if page.is_dressed or len(data) > len(page.scanned) else set()
     spans = _spans(content.text)
     if len(spans) != len(page.scanned):  # folding that looks at more than one character: then say what, not where
         spans = []

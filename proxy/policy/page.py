@@ -20,7 +20,7 @@ Spans = tuple[tuple[int, int], ...]
 class Page:
     """What tests of scope ``text`` are asked with."""
 
-    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "_split", "_disguised")
+    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "_split", "_domains", "_candidates")
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
@@ -33,7 +33,8 @@ class Page:
         self.links = links(self.folded)
         self._contacts: tuple[str, ...] | None = None
         self._split: tuple[str, ...] | None = None
-        self._disguised: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._domains: tuple[str, ...] | None = None
+        self._candidates: tuple[disguised.Candidate, ...] | None = None
 
     @property
     def scanned(self) -> bytes:
@@ -57,21 +58,28 @@ class Page:
         return self._split
 
     @property
-    def disguised(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What may be domains and telephone numbers that only a person reads: to be looked up among known ones."""
-        if self._disguised is None:
-            self._disguised = disguised.domains(self.folded), disguised.numbers(self.folded)
-        return self._disguised
+    def disguised_links(self) -> tuple[str, ...]:
+        """What may be domains that only a person reads: to be looked up among known ones."""
+        if self._domains is None:
+            self._domains = disguised.domains(self.folded)
+        return self._domains
+
+    @property
+    def disguised_contacts(self) -> tuple[disguised.Candidate, ...]:
+        """Likewise of telephone numbers."""
+        if self._candidates is None:
+            self._candidates = disguised.candidates(self.folded)
+        return self._candidates
 
     @property
     def all_links(self) -> tuple[str, ...]:
         """Links, and what may be disguised ones."""
-        return self.links + self.disguised[0]
+        return self.links + self.disguised_links
 
     @property
     def all_contacts(self) -> tuple[str, ...]:
         """Telephone numbers, and what may be disguised ones."""
-        return self.contacts + self.disguised[1]
+        return self.contacts + tuple(one.digits for one in self.disguised_contacts if one.is_number)
 
     def says(self, word: str) -> bool:
         """Whether a word is in it, also split letter by letter."""
@@ -81,8 +89,8 @@ class Page:
         """Whether with other digits in the same places there may be other telephone numbers; where, in the text as it was written, if folding
         has not moved that."""
         found = call_spans(self.folded)
-        if apart := disguised.number_spans(self.folded):
-            found = tuple(sorted({*found, *apart}))
+        if self.disguised_contacts:
+            found = tuple(sorted({*found, *(one.span for one in self.disguised_contacts)}))
         if not found and (self.squeezed is self.folded or not call_spans(self.squeezed)):
             return False
         moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)

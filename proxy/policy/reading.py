@@ -20,6 +20,7 @@ from proxy.twice import Twice
 from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
 from .contacts import calls
+from .disguised import has_codes
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
@@ -317,9 +318,10 @@ class Reader:
 
     def _sense(self, page: Page, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
+        plain = len(data)
         data, matches = self.matches(page, data)
         found = frozenset([match[0] for match in matches])
-        evades = bool(self.hidden(page, found))
+        evades = (page.is_dressed or len(data) > plain) and bool(self.hidden(page, found))
         key = (found, bool(page.links), page.notice.found, evades)
         sense = self._senses.young.get(key) or self._senses.find(key)
         if sense is None:
@@ -363,8 +365,6 @@ class Reader:
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
-        if not (page.is_dressed or page.split):
-            return set()
         seen = without_numbers(masked(undressed(page.text)))
         scanner = self.scanner
         words = scanner.lexicon.words
@@ -378,7 +378,9 @@ class Reader:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
-        if self._numbered_domains and _DIGIT.search("".join(page.disguised[0])):
+        if (self._domains is not None or self._owners is not None) and (
+            has_codes(page.folded) or (self._numbered_domains and _DIGIT.search("".join(page.disguised_links)))
+        ):
             return True
         return self._reads_contacts and page.may_call()
 

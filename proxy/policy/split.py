@@ -20,17 +20,19 @@ LETTERS_LEAST = 3
 _CHINESE = "\u3400-\u9fff"
 _ALL_LETTERS = re.compile(f"[0-9a-z{_CHINESE}]+")
 _CHINESE_LETTERS = re.compile(f"[{_CHINESE}]+")
-_SINGLE = re.compile(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])|[^0-9a-z{_CHINESE}][0-9a-z](?![0-9a-z{_CHINESE}])")
-"""Gate: no run without a letter that stands alone."""
+_ALONE = re.compile(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
+_CHINESE_ALONE = re.compile(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
+"""Gates: there is no run without a letter that stands alone."""
 
 
 def split_runs(folded: str) -> tuple[str, ...]:
     """Runs of letters with a mark between each two of them; every letter but the first and the last stands alone."""
-    if _SINGLE.search(folded) is None:
-        return ()
-    runs = dict.fromkeys(_runs(_ALL_LETTERS.findall(folded)))
-    runs |= dict.fromkeys(_runs(_CHINESE_LETTERS.findall(folded)))
-    return tuple(run for run in runs if not run.isdecimal())
+    runs: dict[str, None] = {}
+    if _CHINESE_ALONE.search(folded):
+        runs |= dict.fromkeys(_runs(_CHINESE_LETTERS.findall(folded)))
+    if _ALONE.search(folded):
+        runs |= dict.fromkeys(run for run in _runs(_ALL_LETTERS.findall(folded)) if not run.isdecimal())
+    return tuple(runs)
 
 
 def is_split_word(word: bytes) -> bool:

@@ -86,61 +86,126 @@ cdef bint _has_split(Sight *sight, Trie trie, list patterns) except -1:
     return False
 
 
-cdef bint _has_loner(Sight *sight) noexcept:
-    """Whether some letter stands alone between marks."""
+cdef bint _may_have_split(Sight *sight, Trie trie) noexcept:
+    """Whether a word may be split there: of Chinese characters it is, of others the first two letters are there."""
     cdef const unsigned short *text = sight.folded
-    cdef const unsigned short *at = sight.others
-    cdef Py_ssize_t place
-    for place in range(1, sight.many):
-        if at[place] == at[place - 1] + 2:
+    cdef Py_ssize_t place, at
+    for place in range(sight.loners):
+        at = sight.alone[place]
+        if _is_split_from(text, sight.size, at, trie):
             return True
+        if at and at + 1 < sight.size and not _is_latin(text[at - 1]) and not _is_latin(text[at + 1]) and _begins_word(text, at, trie):
+            return True
+    for place in range(sight.many):
+        at = sight.groups[place]
         if (
-            _is_latin(text[at[place]]) and at[place] == at[place - 1] + 1 and not _is_latin(text[at[place - 1]])
-            and place + 1 < sight.many and at[place + 1] == at[place] + 1 and not _is_latin(text[at[place + 1]])
+            at and at + 1 < sight.size and not _is_word_letter(text[at - 1]) and not _is_word_letter(text[at + 1]) and _is_latin(text[at])
+            and _begins_word(text, at, trie)
         ):
             return True
     return False
 
 
-cdef bint _has_odd_dot(Sight *sight) noexcept:
-    """Whether between Latin letters there may be a dot that is written otherwise, or behind a gap that is none."""
+cdef bint _is_split_from(const unsigned short *text, Py_ssize_t size, Py_ssize_t at, Trie trie) noexcept:
+    """Whether a word of Chinese characters is split whose second one stands alone there."""
+    cdef Py_ssize_t first = at - 1
+    cdef unsigned int node
+    while first >= 0 and not 0x3400 <= text[first] <= 0x9FFF:
+        first -= 1
+    if first < 0 or not trie.begins[text[first] >> 3] >> (text[first] & 7) & 1:
+        return False
+    node = trie.kids[trie.slot(<u64>trie.first[text[first]] << 16 | <u64>text[at])]
+    while node and trie.inner[node]:
+        at += 1
+        while at < size and not 0x3400 <= text[at] <= 0x9FFF:
+            at += 1
+        if at >= size:
+            return False
+        node = trie.kids[trie.slot(<u64>node << 16 | <u64>text[at])]
+        if node and trie.words[node]:
+            return True
+        if at + 1 < size and 0x3400 <= text[at + 1] <= 0x9FFF:
+            return False
+    return False
+
+
+cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie trie) noexcept:
+    """Whether what stands there may be the second letter of a longer word, behind the last letter before."""
+    cdef unsigned short one = text[at], before
+    cdef unsigned int node
+    at -= 1
+    while at >= 0 and not _is_word_letter(text[at]):
+        at -= 1
+    if at < 0:
+        return False
+    before = text[at]
+    if _is_plain_digit(before):
+        if _is_plain_digit(one):  # of a number that is one 0
+            return True
+        before = c"0"
+    elif _is_plain_digit(one):
+        one = c"0"
+    if not trie.begins[before >> 3] >> (before & 7) & 1:
+        return False
+    node = trie.kids[trie.slot(<u64>trie.first[before] << 16 | <u64>one)]
+    return node and (trie.inner[node] or one == c"0" or before == c"0")
+
+
+cdef bint _stands_apart(Sight *sight, bint domains, bint *numbers) except -1:
+    """Whether a dot may stand between Latin letters that is written otherwise, or behind a gap that is none. ``numbers``: whether digits may
+    be of one number that do not stand in one group."""
     cdef const unsigned short *text = sight.folded
-    cdef Py_ssize_t place, at, last = -1, end = -2, spelt = 0
-    cdef bint linked = False, behind = False, dotted = False, word = False, alone
-    cdef unsigned short one
+    cdef Py_ssize_t place, start, at, last, group = 0, spelt = 0
+    cdef bint behind = False, dotted
+    cdef unsigned short one, before
     for place in range(sight.many):
-        at, one = sight.others[place], text[sight.others[place]]
-        if at != last + 1:
-            if linked and (at == last + 2 and text[last + 1] == 0x70B9 or at == last + 3 and (text[last + 2] == 0x70B9 or text[last + 2] == 0x53F7)):
-                word = True  # 点, 小点, 句号
-            else:
-                linked = behind = dotted = word = False
-        last = at
-        if not (_is_latin(one) or one == c"-"):
-            dotted |= one == c"." or _is_other_dot(one)
-            if one == c"%" or (one == c"#" and at and text[at - 1] == c"&"):
-                return True
+        start = sight.groups[place]
+        one, at, last, dotted = text[start], start - 1, -1, False
+        while at >= 0 and not _is_word_letter(text[at]):
+            dotted |= text[at] == c"." or _is_other_dot(text[at])
+            if last < 0 and _read_as(text[at]) <= 10:
+                last = at
+            at -= 1
+        last = at if last < 0 else last
+        numbers[0] |= last >= 0 and _read_as(one) <= 10 and _read_as(text[last]) <= 10
+        if not domains or not _is_latin(one):
             continue
-        if one == c"-" and at and _is_latin(text[at - 1]) and (at < 2 or not _is_latin(text[at - 2])):
-            spelt += 1
+        if start and text[start - 1] == c"%" and _is_plain_digit(one) or start > 1 and text[start - 1] == c"#" and text[start - 2] == c"&":
+            return True
+        before = text[at] if at >= 0 else 0
+        if not _is_latin(before):
+            if one >= c"a" and (before == 0x70B9 or before == 0x53F7) and _is_behind_latin(text, at):
+                return True
+            behind, group, spelt = False, start, 0
+            continue
+        if start - at == 2 and text[at + 1] == c".":
+            if behind and one >= c"a":
+                return True
+            spelt = 0
+        elif start - at == 2 and text[at + 1] == c"-":
+            spelt = spelt + 1 if at == group else 1
             if spelt == 3:
                 return True
-        if linked and end != at:
-            if one >= c"a" and word:
-                return True
-            if end + 1 == at and text[end] == c".":
-                if behind and one >= c"a":
-                    return True
-            elif text[end] == c":" and end + 2 < at and text[end + 1] == c"/" and text[end + 2] == c"/":
-                behind = False
-            elif dotted and one >= c"a":
-                return True
-            else:
-                behind = True
-        if one == c"d" and at + 2 < sight.size and text[at + 1] == c"o" and text[at + 2] == c"t" and end != at and linked:
+        elif start - at > 3 and text[at + 1] == c":" and text[at + 2] == c"/" and text[at + 3] == c"/":
+            behind, spelt = False, 0
+        elif dotted and one >= c"a":
             return True
-        linked, dotted, word, end = True, False, False, at + 1
+        else:
+            behind, spelt = True, 0
+        if one == c"d" and start + 2 < sight.size and text[start + 1] == c"o" and text[start + 2] == c"t":
+            return True
+        group = start
     return False
+
+
+cdef bint _is_behind_latin(const unsigned short *text, Py_ssize_t at) noexcept:
+    """Whether Latin letters stand before 点, 小点, 句号, which ends there."""
+    if at and (text[at - 1] == 0x5C0F or text[at - 1] == 0x53E5):
+        at -= 1
+    at -= 1
+    while at >= 0 and not _is_word_letter(text[at]):
+        at -= 1
+    return at >= 0 and _is_latin(text[at])
 
 
 cdef inline bint _is_other_dot(unsigned short one) noexcept:
@@ -186,7 +251,7 @@ cdef int _number_apart(Sight *sight) except -1:
                     return APART
                 before -= 1
             for place in range(end, min(end + 4, sight.size)):
-                if _is_of_messenger(text[place]):
+                if _is_behind_messenger(text[place]):
                     return APART
         if plain and groups == 1:
             continue
@@ -216,21 +281,25 @@ cdef inline octet _read_as(unsigned short one) except 0:
 
 
 cdef inline bint _is_of_messenger(unsigned short one) noexcept:
-    """disguised.py, _MESSENGER: q 扣 叩 球 丘 鹅 讯 群, and the 企 and 进 that begin what may stand behind."""
+    """disguised.py, _MESSENGER: q 扣 叩 球 丘 鹅 讯 群"""
     return (
         one == c"q" or one == 0x6263 or one == 0x53E9 or one == 0x7403 or one == 0x4E18 or one == 0x9E45 or one == 0x8BAF or one == 0x7FA4
-        or one == 0x4F01 or one == 0x8FDB
     )
+
+
+cdef inline bint _is_behind_messenger(unsigned short one) noexcept:
+    """_MESSENGER_BEHIND: q 扣 企 群 (of 进群)"""
+    return one == c"q" or one == 0x6263 or one == 0x4F01 or one == 0x7FA4
 
 
 cdef bint _is_apart(ReaderFields *reader, ScannerFields *scanner, Sight *sight, int *numbers) except -1:
     """Whether the pure functions must read the text. ``numbers``: whether there would be a telephone number with other plain digits."""
+    cdef bint contacts = <object>reader._reads_contacts, found = sight.is_long or sight.sorts & MESSENGER
     numbers[0] = NOTHING_APART
-    if _has_loner(sight) and _has_split(sight, <Trie><object>scanner.trie, <list><object>scanner.patterns):
+    if _may_have_split(sight, <Trie><object>scanner.trie) and _has_split(sight, <Trie><object>scanner.trie, <list><object>scanner.patterns):
         return True
-    if reader._domains is not <PyObject *>None or reader._owners is not <PyObject *>None:
-        if _has_odd_dot(sight):
-            return True
-    if sight.digits >= 5 and <object>reader._reads_contacts:
+    if _stands_apart(sight, reader._domains is not <PyObject *>None or reader._owners is not <PyObject *>None, &found):
+        return True
+    if found and contacts:
         numbers[0] = _number_apart(sight)
     return numbers[0] == APART

@@ -151,6 +151,8 @@ cdef object _analysed(object self, object content, object mask, object tagged):
         return PURE["reader_analyse"](self, content, mask, tagged)
     numbers_apart = number != 0
     fields = <PageFields *>page
+    if number == NOTHING_APART and <object>(<ReaderFields *>self)._reads_contacts:
+        _set(&fields._candidates, _nothing)
     links, contacts, notice, signature = <object>fields.links, <object>fields._contacts, <object>fields.notice, <object>fields.signature
     short, data = <object>fields.squeezed, _scanned(&sight, &many)
     # the words in it
