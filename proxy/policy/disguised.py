@@ -56,7 +56,7 @@ _PLAIN = frozenset("0123456789")
 _LONG = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
 _MAY_BE_LONG = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
 _SHORT, _MAY_BE_SHORT = re.compile("9[56][0-9]{3,6}"), re.compile("[9_][56_][0-9_]{3,6}")
-_MESSENGER = re.compile("(?:(?<![0-9a-z])q|[扣叩球丘鹅讯群])[^0-9]{0,6}\\Z")
+_MESSENGER = re.compile("(?:(?<![0-9a-z])q|扣(?![款费减除分缴税])|[叩球丘鹅群]|腾讯)[^0-9]{0,6}\\Z")
 _MESSENGER_BEHIND = re.compile("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
 """Beside a number of any shape they say that it is one of QQ."""
 _OF_CODE = re.compile("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")

@@ -247,7 +247,7 @@ cdef int _number_apart(Sight *sight) except -1:
         if many <= 12:
             before = first - 1
             while before >= 0 and before >= first - 10 and not _is_plain_digit(text[before]):
-                if _is_of_messenger(text[before]):
+                if _is_of_messenger(text[before]) and not (text[before] == 0x6263 and _is_of_payment(text[before + 1])):
                     return APART
                 before -= 1
             for place in range(end, min(end + 4, sight.size)):
@@ -285,6 +285,11 @@ cdef inline bint _is_of_messenger(unsigned short one) noexcept:
     return (
         one == c"q" or one == 0x6263 or one == 0x53E9 or one == 0x7403 or one == 0x4E18 or one == 0x9E45 or one == 0x8BAF or one == 0x7FA4
     )
+
+
+cdef inline bint _is_of_payment(unsigned short one) noexcept:
+    """款 费 减 除 分 缴 税"""
+    return one == 0x6B3E or one == 0x8D39 or one == 0x51CF or one == 0x9664 or one == 0x5206 or one == 0x7F34 or one == 0x7A0E
 
 
 cdef inline bint _is_behind_messenger(unsigned short one) noexcept:
