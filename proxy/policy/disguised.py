@@ -106,7 +106,11 @@ def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterato
             continue
         for end in range(first + 10, min(first + LONGEST, len(digits)) + 1):
             span = places[first], places[end - 1] + 1
-            if _is_edge(folded, span[1]) and _MAY_BE_LONG.fullmatch(wild, first, end) and not _PLAIN.issuperset(folded[slice(*span)]):
+            if (
+                _is_edge(folded, span[1])
+                and _MAY_BE_LONG.fullmatch(wild, first, end)
+                and not _PLAIN.issuperset(folded[slice(*span)])
+            ):
                 yield Candidate(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
 
 
@@ -125,7 +129,9 @@ def _is_edge(folded: str, place: int) -> bool:
 
 def _is_behind_china(folded: str, place: int) -> bool:
     """Whether 86 alone stands before it, as in +86139."""
-    return folded[max(0, place - 2) : place] == "86" and (_is_edge(folded, place - 2) or folded[max(0, place - 4) : place] == "0086")
+    return folded[max(0, place - 2) : place] == "86" and (
+        _is_edge(folded, place - 2) or folded[max(0, place - 4) : place] == "0086"
+    )
 
 
 # --- domains

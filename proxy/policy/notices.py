@@ -309,7 +309,11 @@ def confirmed(found: Notice, squeezed: str) -> Notice:
 def _is_void(match: re.Match[str], squeezed: str) -> bool:
     """Whether what says how to refuse is negated, speaks of others, is of no effect, or costs something."""
     start, end = match.span()
-    if _NEGATED.search(squeezed, max(0, start - _BEFORE), start) or _CONDITION.search(match[0]) or _OF_NO_EFFECT.match(squeezed, end):
+    if (
+        _NEGATED.search(squeezed, max(0, start - _BEFORE), start)
+        or _CONDITION.search(match[0])
+        or _OF_NO_EFFECT.match(squeezed, end)
+    ):
         return True
     if match[0][0] in "拒退屏" and _UNWANTED.search(squeezed, max(0, start - _BEFORE), start):
         return True

@@ -5,6 +5,8 @@ In: Content. Out: Page. Never: a memory of other texts, what rules make of it (r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from proxy.message import Content
 
 from . import disguised
@@ -20,7 +22,19 @@ Spans = tuple[tuple[int, int], ...]
 class Page:
     """What tests of scope ``text`` are asked with."""
 
-    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "_split", "_domains", "_candidates")
+    __slots__ = (
+        "text",
+        "folded",
+        "squeezed",
+        "is_dressed",
+        "signature",
+        "notice",
+        "links",
+        "_contacts",
+        "_split",
+        "_domains",
+        "_candidates",
+    )
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
@@ -80,6 +94,14 @@ class Page:
     def all_contacts(self) -> tuple[str, ...]:
         """Telephone numbers, and what may be disguised ones."""
         return self.contacts + tuple(one.digits for one in self.disguised_contacts if one.is_number)
+
+    def known(self, contacts: Iterable[str]) -> tuple[str, ...]:
+        """Which of these links and numbers are in it, also disguised."""
+        return tuple(
+            one
+            for one in contacts
+            if one in self.all_contacts or any(f".{link}".endswith(f".{one}") for link in self.all_links)
+        )
 
     def says(self, word: str) -> bool:
         """Whether a word is in it, also split letter by letter."""

@@ -125,8 +125,8 @@ class Reader:
     """Reads texts for one set of rules."""
 
     __slots__ = (
-        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers", "_numbered_domains",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
+        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
+        "_numbered_domains", "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
         "__weakref__",
     )  # fmt: skip
 
@@ -163,7 +163,8 @@ class Reader:
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
         registered = registry.contacts if registry is not None and owners else ()
         self._numbered_domains = any(
-            not one.isdecimal() and _DIGIT.search(one) is not None for one in resting(chain(self._domains or (), registered), rest)
+            not one.isdecimal() and _DIGIT.search(one) is not None
+            for one in resting(chain(self._domains or (), registered), rest)
         )
         """Whether digits of a disguised domain matter."""
         read = {test.reads for _, test in tests}
@@ -336,10 +337,12 @@ class Reader:
         if page.split:
             letters = without_numbers(masked("\n".join(page.split)))
             first = len(data) + 1
+            plain = {place for place, _, _ in matches}
             split = [
                 (place, first + start, first + end)
                 for place, start, end in self.scanner.matches(letters)
-                if is_split_word(letters[start:end]) or (place in self._digit_words and self._is_long(place))
+                if place not in plain
+                and (is_split_word(letters[start:end]) or (place in self._digit_words and self._is_long(place)))
             ]
             if split:
                 return b"\n".join((data, letters)), matches + split

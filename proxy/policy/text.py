@@ -26,7 +26,7 @@ _LOOKALIKES = str.maketrans("аеорсухіјѕԁһӏΑΒΕΖΗΙΚΜΝΟΡΤ�
 _JOINER = "|"  # what stands between split characters is folded to one mark
 _BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
 """Letters, by Unicode, that are drawn as nothing: fillers of Hangul, a Braille cell without a dot."""
-_STROKES = "丨｜│┃∣ǀ∥‖¦丶丿亅乀乁"
+_STROKES = "丨｜│┃∣ǀ∥‖¦"
 
 
 def _simplified() -> dict[str, str]:

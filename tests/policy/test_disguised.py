@@ -29,7 +29,9 @@ def bench(make: Make) -> Bench:
 @pytest.mark.parametrize("digits", DIGITS)
 @pytest.mark.parametrize("mark", MARKS)
 @pytest.mark.parametrize("number", ["13900138000", "4006000106", "95588"])
-def test_a_number_is_found_in_digits_of_any_script_with_marks_between_them(bench: Bench, digits: str, mark: str, number: str) -> None:
+def test_a_number_is_found_in_digits_of_any_script_with_marks_between_them(
+    bench: Bench, digits: str, mark: str, number: str
+) -> None:
     if digits[0] in "Oo" and number == "95588":  # so short a number has no letters
         return
     written = mark.join(digits[int(one)] for one in number)
@@ -100,7 +102,12 @@ def test_a_refused_senders_number_is_found_whoever_writes_it(make: Make) -> None
         },
     )
     bench.refuses("13800250500", "advertiser", "青禾有限公司")
-    for text in ("【乙店】详询一三九零零一三八零零零", "【乙店】1 3 9 0 0 1 3 8 0 0 0", "【乙店】上qinghe。example", "【乙店】%71inghe.example"):
+    for text in (
+        "【乙店】详询一三九零零一三八零零零",
+        "【乙店】1 3 9 0 0 1 3 8 0 0 0",
+        "【乙店】上qinghe。example",
+        "【乙店】%71inghe.example",
+    ):
         assert bench.says(text) == "reject renamed", text
     assert bench.says("【乙店】详询一三九零零一三八零零一") == "allow"
 
@@ -109,7 +116,8 @@ def test_a_long_text_costs_what_its_length_does() -> None:
     for text in ("1 " * 20_000, "a b. " * 8_000, "一" * 40_000, "q。" * 20_000, "%71" * 13_000, "1" * 40_000, ". " * 20_000):
         start = time.perf_counter()
         page = Page(Content(text, "readable", b""))
-        assert page.disguised_links is page.disguised_links and page.disguised_contacts is page.disguised_contacts
+        assert page.disguised_links is page.disguised_links
+        assert page.disguised_contacts is page.disguised_contacts
         page.may_call()
         assert time.perf_counter() - start < 1.5, text[:10]
     assert domains("t.cn/abc和s.example/x") == () == candidates(fold("电话13900138000"))
