@@ -19,6 +19,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 LONGEST, DIGITS_LEAST = 12, 5
+MANY_DIGITS = 64
+"""Of one run; three numbers have fewer."""
 DOMAIN_LONGEST = 64
 CHUNKS_MOST = 1_024
 """Pieces of Latin letters of one text that a domain may begin at."""
@@ -92,7 +94,10 @@ def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[Candidate]:
     if len(digits) == end - first and run.isascii() and run.isdecimal():
         return
     wild = "".join("_" if one in _PLAIN else new for one, new in zip(run, read, strict=True) if new != _MARK)
-    if len(digits) >= 10:
+    if len(digits) > MANY_DIGITS:  # too many numbers would be there with other digits: whether one is there, the whole run says
+        yield Candidate(digits, (first, end), False)
+        yield from _long(folded, digits, digits, places)
+    elif len(digits) >= 10:
         yield from _long(folded, digits, wild, places)
     elif len(digits) < 9 and _MAY_BE_SHORT.fullmatch(wild) and _LETTERS.isdisjoint(run):
         groups = 1 + sum(after - before > 1 for before, after in pairwise(places))
