@@ -203,11 +203,13 @@ class _Telling:
                 continue
             if isinstance(leaf, Test) and leaf.scope == "words":
                 page = Page(self._standing.message.content)
-                found = ", ".join([one for one in leaf.vocabulary if one in page.squeezed][:WORDS_SHOWN])
+                found = ", ".join([one for one in leaf.vocabulary if page.says(one)][:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
                 page = Page(self._standing.message.content)
-                found = ", ".join((page.links if leaf.word == "url" else page.contacts)[:WORDS_SHOWN])
+                found = ", ".join(
+                    (page.known(leaf.vocabulary) or (page.links if leaf.word == "url" else page.contacts))[:WORDS_SHOWN]
+                )
                 yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules

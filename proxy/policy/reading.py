@@ -21,6 +21,7 @@ from .category import Classified, Weighed, weigh
 from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
+from .disguised import has_codes
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
@@ -31,6 +32,7 @@ from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
+from .split import LETTERS_LEAST, is_split_word
 from .spread import Spread
 from .text import fingerprint, masked, numberless, undressed, without_numbers
 
@@ -134,7 +136,8 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
+        "_numbered_domains", "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits",
+        "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -173,6 +176,12 @@ class Reader:
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
+        registered = registry.contacts if registry is not None and owners else ()
+        self._numbered_domains = any(
+            not one.isdecimal() and _DIGIT.search(one) is not None
+            for one in resting(chain(self._domains or (), registered), rest)
+        )
+        """Whether digits of a disguised domain matter."""
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
@@ -292,6 +301,11 @@ class Reader:
         if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
             digits = True
             bits |= named
+        if numbered and page.split:
+            runs = "\n".join(page.split)
+            if (named := words_with_digits(numbered, masked(runs), runs, LETTERS_LEAST)) is not None:
+                digits = True
+                bits |= named
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
@@ -313,10 +327,10 @@ class Reader:
         """Bits of the leaves that name one of its links or numbers, or the whole text."""
         bits = 0
         if self._domains is not None:
-            for link in page.links:
+            for link in page.all_links:
                 bits |= _domain_bits(link, self._domains)
         if self._numbers is not None:
-            for number in page.contacts:
+            for number in page.all_contacts:
                 bits |= self._numbers.get(number) or 0
         if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
@@ -325,20 +339,21 @@ class Reader:
     def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
         """Advertisers for whom the links and numbers of a text are registered."""
         found = _NOBODY
-        if not page.links and not page.contacts:
+        if self._owners is None:
             return found
-        for way, held in (("domain", page.links), ("phone", page.contacts)):
+        for way, held in (("domain", page.all_links), ("phone", page.all_contacts)):
             for contact in held:
-                owners = self._owners(contact) if self._owners is not None else None
+                owners = self._owners(contact)
                 if owners is not None:
                     found |= {(way, advertiser) for advertiser in owners.advertisers}
         return found
 
     def _sense(self, page: Page, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
-        matches = self.scanner.matches(data)
+        plain = len(data)
+        data, matches = self.matches(page, data)
         found = frozenset([match[0] for match in matches])
-        evades = page.is_dressed and bool(self.hidden(page, found))
+        evades = (page.is_dressed or len(data) > plain) and bool(self.hidden(page, found))
         key = (found, bool(page.links), page.notice.found, evades)
         sense = self._senses.young.get(key) or self._senses.find(key)
         if sense is None:
@@ -346,6 +361,27 @@ class Reader:
             if not self.scanner.is_exact(found):
                 self._senses.put(key, sense)
         return sense
+
+    def matches(self, page: Page, data: bytes) -> tuple[bytes, list[Match]]:
+        """Words in a text (``data``: in the form the scanner reads), and where they stand; words split letter by letter stand behind it."""
+        matches = self.scanner.matches(data)
+        if page.split:
+            letters = without_numbers(masked("\n".join(page.split)))
+            first = len(data) + 1
+            plain = {place for place, _, _ in matches}
+            split = [
+                (place, first + start, first + end)
+                for place, start, end in self.scanner.matches(letters)
+                if place not in plain
+                and (is_split_word(letters[start:end]) or (place in self._digit_words and self._is_long(place)))
+            ]
+            if split:
+                return b"\n".join((data, letters)), matches + split
+        return data, matches
+
+    def _is_long(self, place: int) -> bool:
+        """Whether there is a word with digits that counts when it is split, though with one 0 for its number it is shorter."""
+        return any(len(word) >= LETTERS_LEAST for words in self._digit_words[place].values() for word, _ in words)
 
     def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
         found, has_link, has_notice, evades = key
@@ -392,6 +428,10 @@ class Reader:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
+        if (self._domains is not None or self._owners is not None) and (
+            has_codes(page.folded) or (self._numbered_domains and _DIGIT.search("".join(page.disguised_links)))
+        ):
+            return True
         return self._reads_contacts and page.may_call()
 
 
@@ -405,15 +445,16 @@ def _leads_on(page: Page) -> bool:
     return bool(page.links)
 
 
-def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
-    """The bits of those that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of them would be."""
+def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, least: int = 0) -> int | None:
+    """The bits of those of so many letters that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of
+    them would be."""
     bits: int | None = None
     for held in numbered:
         for masked_word, words in held.items():
             if masked_word in mask:
                 bits = bits or 0
                 for word, bit in words:
-                    if word in text:
+                    if len(word) >= least and word in text:
                         bits |= bit
     return bits
 

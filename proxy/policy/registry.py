@@ -7,7 +7,7 @@ province and categories of a port; owners of links and numbers; the other regist
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -235,6 +235,11 @@ class Registry:
             contact = contact.partition(".")[2]
             found = self._owners.get(contact)
         return found
+
+    @property
+    def contacts(self) -> Iterable[str]:
+        """Links and telephone numbers that are registered for somebody."""
+        return self._owners
 
     @property
     def providers_with_contacts(self) -> frozenset[str]:

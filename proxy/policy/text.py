@@ -163,6 +163,11 @@ def undressed(text: str) -> str:
     return _SPACED.sub("", fold(folded))
 
 
+def with_unseen(text: str) -> str:
+    """The text folded, but with a mark for each character that is not seen."""
+    return fold("".join(character if _FOLD[ord(character)] else _JOINER for character in text))
+
+
 @compiled("squeeze")
 def squeeze(folded: str) -> str:
     """Without what was put between Chinese characters to split a word (贷|款, 减/肥)."""
