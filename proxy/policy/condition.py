@@ -51,6 +51,8 @@ class Test:
     vocabulary: tuple[str, ...] = ()
     """Scopes words, links, contacts: what is looked for by look-up, not by ``holds``. Elsewhere what ``words`` leave out."""
     changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
+    every: bool = False
+    """Of a text with several readings (drawn.py): must hold in each of them; else one is enough."""
 
 
 def never(*_: object) -> bool:

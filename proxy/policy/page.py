@@ -8,6 +8,7 @@ from __future__ import annotations
 from proxy.message import Content
 
 from .contacts import call_spans, contacts, links
+from .drawn import drawn
 from .notices import Notice, notice
 from .text import Signature, folding, masked, signature, squeeze, without_numbers
 
@@ -50,6 +51,12 @@ class Page:
             return False
         moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
         return True if moved or not found else found
+
+
+def pages_of(content: Content) -> list[Page]:
+    """The text as it is written, and in each other order in which handsets show it."""
+    others = drawn(content.text)
+    return [Page(content), *(Page(Content(text, content.state, b"")) for text in (others.texts if others is not None else ()))]
 
 
 def _has_marks_less(folded: str, squeezed: str) -> bool:

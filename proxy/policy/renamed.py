@@ -22,7 +22,8 @@ from rapidfuzz import fuzz
 from proxy.message import Content, Facts, Message, hash48
 from proxy.recipient import OptOut, Recipient, RefusedText
 
-from .page import Page
+from .drawn import seen
+from .page import Page, pages_of
 from .registry import Registry
 from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze
@@ -100,8 +101,8 @@ def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
-    page = Page(message.content)
-    found = page.links if way == "domain" else page.contacts
+    pages = pages_of(message.content)
+    found = dict.fromkeys(one for page in pages for one in (page.links if way == "domain" else page.contacts))
     owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
     return ", ".join(owned)
 
@@ -145,6 +146,7 @@ def _body(kept: str) -> str:
 def kept_of(text: str) -> str:
     """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
     digits masked."""
+    text = seen(text)
     contacts = Page(Content(text, "readable", b"")).contacts[:CONTACTS_KEPT]
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())

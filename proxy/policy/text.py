@@ -65,8 +65,9 @@ class _Fold(dict[int, str]):
 
 
 def _is_unseen(character: str) -> bool:
-    """Zero-width characters, marks over and around others, controls, halves of surrogate pairs (no encoder takes them), private use."""
-    if character in _BLANKS:
+    """Zero-width characters, marks over and around others, controls, halves of surrogate pairs (no encoder takes them) and the mark they are
+    decoded as, private use."""
+    if character in _BLANKS or character == "\ufffd":
         return True
     return unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc", "Cs", "Co") and character not in "\n\t\r"
 

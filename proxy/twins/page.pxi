@@ -22,7 +22,7 @@ cdef PyTypeObject *_outside_type
 
 cdef struct ReaderFields:
     PyObject head
-    slot _asked, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
+    slot _asked, _digit_words, _digits_matter, _domains, _every, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
     slot _senses, _tag, _templates, _traits, _twice, lately, mark, scanner, texts
 
 cdef struct PageFields:
@@ -81,7 +81,7 @@ cdef int _learn_to_read() except -1:
     _learn_notices(notices)
     _reader_type = _laid(
         reading.Reader,
-        "_asked _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
+        "_asked _digit_words _digits_matter _domains _every _masks _meanings _numbers _owners _reads_contacts _reviewed"
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
