@@ -19,7 +19,9 @@ TURNS = re.compile(
     "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 """Without one of them a text is shown as it is written (Unicode keeps these ranges for right-to-left letters)."""
-CHARACTERS_MAX = 1_340  # of the lines with such a character: 20 parts, which take at most 1 ms
+CHARACTERS_MAX = (
+    1_340  # of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls
+)
 LINES_MAX = 100  # with such a character, 5 µs each
 CONTROLS_MAX = 200  # in a text: what people paste has a pair for each name and number
 NESTED_MAX = 30  # each control adds two levels at most, and older handsets end at level 61
@@ -31,7 +33,8 @@ _CONTROL = re.compile(f"[{_CONTROLS}]")
 _OPENS = frozenset("\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
 _CLOSES = frozenset("\u202c\u2069")
 _OVERRIDDEN = re.compile(f"\u202e.{{{LINE_SHOWN + 1}}}", re.DOTALL)
-_BLOCKS = ((0x590, 0x900), (0xFB1D, 0xFEFD), (0x10800, 0x11000), (0x1E800, 0x1F000))
+_BLOCKS = ((0x590, 0x900), (0xFB1D, 0xFEFD))
+_RARE = "\U00010800-\U00010fff\U0001e800-\U0001efff"  # old scripts, and some of today that no handset in China has
 
 
 def _of(*kinds: str) -> str:
@@ -39,10 +42,9 @@ def _of(*kinds: str) -> str:
     return "".join(chr(code) for block in _BLOCKS for code in range(*block) if unicodedata.bidirectional(chr(code)) in kinds)
 
 
-_LETTER = re.compile(f"[{_of('R', 'AL')}]")
-_RIGHT_TO_LEFT = re.compile(
-    f"[{_of('R', 'AL')}](?:[{_of('R', 'AL', 'NSM')} \u0300-\u036f]*[{_of('R', 'AL', 'NSM')}\u0300-\u036f])?"
-)
+_LETTERS, _MARKS = _of("R", "AL") + _RARE, _of("NSM") + "\u0300-\u036f"
+_LETTER = re.compile(f"[{_LETTERS}]")
+_RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
 _ENDS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 """What ends a paragraph of UAX #9, and with it the effect of every control."""
 _PAIRS = "()[]{}<>«»‹›〈〉《》「」『』【】〔〕〖〗（）［］｛｝＜＞"
@@ -57,7 +59,7 @@ class Drawn(NamedTuple):
     texts: tuple[str, ...]
     """Readings beside the written order, without controls."""
     controlled: bool
-    """Whether controls or invisible marks change the order, not letters alone."""
+    """Whether controls or invisible marks change the order, not the letters alone."""
     resolved: bool
     """False: handsets do not agree on the order, or nobody can say."""
 
@@ -71,7 +73,12 @@ def drawn(text: str) -> Drawn | None:
     pieces = _ENDS.split(text)
     turning = {place: line for place, line in enumerate(pieces) if TURNS.search(line)}
     size = sum(map(len, turning.values()))
-    if size > CHARACTERS_MAX or len(turning) > LINES_MAX or controls > CONTROLS_MAX or any(map(_is_deep, turning.values())):
+    if (
+        size > (CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX)
+        or len(turning) > LINES_MAX
+        or controls > CONTROLS_MAX
+        or any(map(_is_deep, turning.values()))
+    ):
         return Drawn((), controls > 0, False)
     by_first = [_CONTROL.sub("", line) for line in pieces]
     from_left = [*by_first]
@@ -81,7 +88,12 @@ def drawn(text: str) -> Drawn | None:
         resolved = resolved and not (controls and _is_broken(line, by_first[place], from_left[place]))
     written = "".join(_CONTROL.sub("", line) for line in pieces)
     found = tuple(dict.fromkeys(whole for whole in ("".join(by_first), "".join(from_left)) if whole != written))
-    return Drawn(found, controls > 0, resolved) if found else None
+    if not found:
+        return None
+    without = drawn(written) if controls else None
+    if without is not None and without.texts == found:  # the letters alone do it
+        return without
+    return Drawn(found, controls > 0, resolved)
 
 
 def seen(text: str) -> str:

@@ -18,7 +18,7 @@ PIECES = (
     "票", "代开", "ab", "א", "בג", "ئۇيغۇر", "1", "23", "٤٨", " ", "-", "+", ",", ".", "%", "!", "(", ")", "[", "]", "【", "】", "「", "」", "<", "\n", "\u0301",
     RLO, LRO, RLE, LRE, PDF, RLI, LRI, FSI, PDI, RLM, ALM, LRM,
 )  # fmt: skip
-CONTROLS = "".join((RLO, LRO, RLE, LRE, PDF, RLI, LRI, FSI, PDI, RLM, ALM, LRM))
+CONTROLS = f"{RLO}{LRO}{RLE}{LRE}{PDF}{RLI}{LRI}{FSI}{PDI}{RLM}{ALM}{LRM}"
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=18).map("".join))
@@ -44,7 +44,7 @@ def test_a_text_is_read_as_the_witness_draws_it(text: str) -> None:
         (f"{RLI}代{PDI}{RLM}", None),
         (f"{RLM}{LRI}票{PDI}{LRI}发{PDI}{LRI}开{PDI}{LRI}代{PDI}", "代开发票"),
         (f"{RLO}【店甲】", "【甲店】"),
-        (f"{RLO}8000013800831", "1380083100008"[::1]),
+        (f"{RLO}8000013800831", "1380083100008"),
         ("א票׀发׀开׀代", "代׀开׀发׀票א"),
     ],
 )
@@ -94,6 +94,15 @@ def test_uyghur_is_read_in_the_order_of_its_letters() -> None:
     assert found is not None
     assert (found.controlled, found.resolved) == (False, True)
     assert all("تەستىق كودىڭىز" in one and "【新疆移动】" in one and "客服10086" in one for one in found.texts)
+
+
+def test_controls_that_change_nothing_in_uyghur_are_none() -> None:
+    plain = "ئەۋەتكەن پوسىلكىڭىز كەلدى، 联系电话13800138000。"
+    assert drawn(plain.replace("13800138000", f"{LRO}13800138000{PDF}")) == drawn(plain)
+    assert drawn(RLM + plain) == drawn(plain)
+    turned = drawn(plain.replace("联系", f"{RLO}联系{PDF}"))
+    assert turned is not None
+    assert turned.controlled
 
 
 def test_every_character_that_can_turn_a_text_is_asked_about() -> None:
