@@ -72,13 +72,9 @@ def drawn(text: str) -> Drawn | None:
     controls = len(_CONTROL.findall(text))
     pieces = _ENDS.split(text)
     turning = {place: line for place, line in enumerate(pieces) if TURNS.search(line)}
-    size = sum(map(len, turning.values()))
-    if (
-        size > (CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX)
-        or len(turning) > LINES_MAX
-        or controls > CONTROLS_MAX
-        or any(map(_is_deep, turning.values()))
-    ):
+    most = CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX
+    bounded = sum(map(len, turning.values())) <= most and len(turning) <= LINES_MAX and controls <= CONTROLS_MAX
+    if not bounded or any(map(_is_deep, turning.values())):
         return Drawn((), controls > 0, False)
     by_first = [_CONTROL.sub("", line) for line in pieces]
     from_left = [*by_first]

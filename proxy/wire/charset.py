@@ -169,7 +169,8 @@ def shown(octets: bytes, coding: int) -> tuple[str, str]:
     if coding == GBK_CODING:
         found = _begun(octets, "gb18030") or ""
     elif kind == LATIN_1:  # every octet is a letter there: only what has nothing but usual characters is something else
-        found = _likely(octets, 0.0) if _ODD.search(text) else ""
+        found = _likely(octets, 0.0, ("utf-8", "gb18030")) if _ODD.search(text) else ""
+        found = found if len(_CHINESE.findall(found)) >= _CHINESE_LEAST else ""
     elif kind in (GSM, ASCII, BINARY):
         found = _likely(octets, _UNUSUAL_MOST)
     else:
@@ -181,18 +182,22 @@ _UNUSUAL_MOST = 0.25
 """The share of characters beyond GB 2312 in a text that somebody wrote: in one that was read in the wrong alphabet nearly all are."""
 
 
-def _likely(octets: bytes, unusual_most: float) -> str:
-    """The reading of octets that is most likely a text, empty where none is."""
-    octets = octets.rstrip(b"\0")
-    if (text := _begun(octets, "utf-8")) and _is_text(text):
-        return text  # by chance nothing is UTF-8
-    best, least = "", unusual_most
-    for alphabet in ("gb18030", "utf-16-be"):
-        if (text := _begun(octets, alphabet)) and _is_text(text):
+_CHINESE = re.compile(r"[\u3000-\u9fff]")
+_CHINESE_LEAST = 2  # of a text in Latin-1 two letters with accents, by chance, are one
+
+
+def _likely(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
+    """The reading of octets that is most likely a text, and below it others that may be one; empty where there is none."""
+    found: list[tuple[float, str]] = []
+    for alphabet in alphabets:
+        text = (_begun(octets, alphabet) or "").rstrip("\0")
+        if text and _is_text(text):
+            if alphabet == "utf-8" and not text.isascii():
+                return text  # by chance nothing is UTF-8
             unusual = 1 - len(text.encode("gb2312", "ignore").decode("gb2312")) / len(text)
-            if unusual <= least:
-                best, least = text, unusual
-    return best
+            if unusual <= unusual_most:
+                found.append((unusual, text))
+    return "\n".join(dict.fromkeys(text for _, text in sorted(found, key=lambda one: one[0])))
 
 
 def _begun(octets: bytes, alphabet: str) -> str | None:

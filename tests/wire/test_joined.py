@@ -127,7 +127,7 @@ def test_parts_in_different_alphabets_are_read_each_in_its_own():
 @pytest.mark.parametrize(
     ("second", "state"),
     [
-        (content(udh_8(7, 2, 2) + b"x\0\1", 4, 0x40), "binary"),
+        (content(udh_8(7, 2, 2) + b"\0\1\2\3", 4, 0x40), "binary"),
         (content(udh_8(7, 2, 2) + b"x", 0x20, 0x40), "compressed"),
         (content(udh_8(7, 2, 2) + b"x", 5, 0x40), "unreadable"),
         (content(bytes((12, 0, 3, 7, 2, 2, 5, 4, 0x0B, 0x84, 0, 0, 0)) + b"x", 0, 0x40), "unreadable"),
