@@ -24,7 +24,7 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
             one = one << 8 | one >> 8
         text[place] = one
         all_bits |= one
-        pairs |= (one & 0xF800) == 0xD800 or one == 0xFFFE
+        pairs |= ((one & 0xF800) == 0xD800) | (one == 0xFFFE)
     if pairs:
         return None
     return _two_octets(text, units) if all_bits > 0xFF else _string(text, 0, units)
