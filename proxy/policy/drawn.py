@@ -92,7 +92,7 @@ def drawn(text: str) -> Drawn | None:
     return Drawn(found, controls > 0, resolved)
 
 
-def seen(text: str) -> str:
+def as_shown(text: str) -> str:
     """The text in the order in which most handsets show it where controls change that, else as it is written."""
     others = drawn(text)
     return others.texts[0] if others is not None and others.controlled and others.texts else text

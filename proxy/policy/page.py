@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.message import Content
 
 from .contacts import call_spans, contacts, links
-from .drawn import drawn
+from .drawn import as_shown, drawn
 from .notices import Notice, notice
 from .text import Signature, folding, masked, signature, squeeze, without_numbers
 
@@ -57,6 +57,11 @@ def pages_of(content: Content) -> list[Page]:
     """The text as it is written, and in each other order in which handsets show it."""
     others = drawn(content.text)
     return [Page(content), *(Page(Content(text, content.state, b"")) for text in (others.texts if others is not None else ()))]
+
+
+def signer(text: str) -> str:
+    """The signature by which rules know a text: as it is shown, else as it is written."""
+    return signature(as_shown(text)).name or signature(text).name
 
 
 def _has_marks_less(folded: str, squeezed: str) -> bool:

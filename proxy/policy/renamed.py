@@ -22,7 +22,7 @@ from rapidfuzz import fuzz
 from proxy.message import Content, Facts, Message, hash48
 from proxy.recipient import OptOut, Recipient, RefusedText
 
-from .drawn import seen
+from .drawn import as_shown
 from .page import Page, pages_of
 from .registry import Registry
 from .spoken import Said
@@ -146,7 +146,7 @@ def _body(kept: str) -> str:
 def kept_of(text: str) -> str:
     """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
     digits masked."""
-    text = seen(text)
+    text = as_shown(text)
     contacts = Page(Content(text, "readable", b"")).contacts[:CONTACTS_KEPT]
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())

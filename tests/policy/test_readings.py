@@ -9,7 +9,7 @@ import pytest
 
 from proxy.compiled import PURE
 from proxy.message import Category, Content
-from proxy.policy import load, review_key
+from proxy.policy import explain_text, load, moments, review_key
 from proxy.policy.evidence import evidence
 from proxy.policy.reading import Reader
 from proxy.shipped import shipped
@@ -158,6 +158,24 @@ def test_a_number_copied_from_a_phone_book_raises_no_suspicion(reader: Reader) -
 def test_no_part_of_a_word_is_lost_to_half_a_surrogate_pair(make: Callable[..., Any]) -> None:
     bench = make("- {id: it, when: {text: 代开发票}, then: reject, reason: keyword}")
     assert bench.says("代\ufffd开\ufffd发\ufffd票") == "reject it"
+
+
+def test_binary_data_need_a_port_that_is_registered_for_them(make: Callable[..., Any]) -> None:
+    rule = '- {id: it, when: {text_state: binary, not: {port: ["1062", binary]}}, then: reject, reason: text-unreadable}'
+    bench = make(rule, {"registries/ports.csv": "106900,,notice|binary\n10690009,,notice\n"})
+    assert bench.says("", state="binary", port="10690001") == "allow"
+    assert bench.says("", state="binary", port="10690009") == "reject it"
+    assert bench.says("", state="binary", port="10620001") == "allow"
+    assert bench.says("", state="binary", port="10610001") == "reject it"
+
+
+def test_explain_says_what_was_found_in_the_order_that_is_shown(make: Callable[..., Any]) -> None:
+    bench = make("- {id: it, when: {any: [{text: 代开发票}, {text_state: unreadable}]}, then: reject, reason: keyword}")
+    text = f"【甲店】{RLO}票发开代{PDF}您好今天在我们店里购买任何一件商品都打五折而且还送礼品"
+    told = explain_text(bench.rules, NANJING, "10690001", text, "jia", Category.NOTICE, moments.moment("2026-11-11 10:00")[0])
+    said = str(told.as_dict())
+    assert "found: 代开发票" in said
+    assert "without controls that change its order" in said
 
 
 def test_evidence_is_of_the_order_that_speaks_for_the_category(reader: Reader) -> None:

@@ -78,9 +78,15 @@ def test_a_reader_that_sees_less_than_a_handset_is_found(
     bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bug(monkeypatch)
-    with pytest.raises(Broken):
-        for seed in range(1, BUG_SEEDS + 1):
-            World(seed).run()
+    assert any(_is_broken(seed) for seed in range(1, BUG_SEEDS + 1))
+
+
+def _is_broken(seed: int) -> bool:
+    try:
+        World(seed).run()
+    except Broken:
+        return True
+    return False
 
 
 def test_a_seed_replays_to_the_same_end() -> None:
