@@ -155,6 +155,13 @@ def test_a_number_copied_from_a_phone_book_raises_no_suspicion(reader: Reader) -
     assert copied is plain
 
 
+@pytest.mark.parametrize("mark", [LRO, PDF, "\u200e", "\u202a", "\u2066", "\u2068", "\ufffd", "\ufeff"])
+def test_a_mark_that_changes_nothing_hides_no_signature(reader: Reader, mark: str) -> None:
+    assert traits(reader, f"{mark}【甲店】您的快件已到").signature == "甲店"
+    assert traits(reader, f"您的快件已到【甲店】{mark}").signature == "甲店"
+    assert traits(reader, f"{mark}【{mark}甲{mark}店{mark}】您的快件已到").signature == "甲店"
+
+
 def test_no_part_of_a_word_is_lost_to_half_a_surrogate_pair(make: Callable[..., Any]) -> None:
     bench = make("- {id: it, when: {text: 代开发票}, then: reject, reason: keyword}")
     assert bench.says("代\ufffd开\ufffd发\ufffd票") == "reject it"
