@@ -47,6 +47,7 @@ _LETTER = re.compile(f"[{_LETTERS}]")
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
 _ENDS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 """What ends a paragraph of UAX #9, and with it the effect of every control."""
+_BREAKS = re.compile("[\x0b\x0c\u2028]")  # a new line on some handsets, which goes on with what the one before began
 _PAIRS = "()[]{}<>«»‹›〈〉《》「」『』【】〔〕〖〗（）［］｛｝＜＞"
 _MIRRORED = {one: _PAIRS[place ^ 1] for place, one in enumerate(_PAIRS)}
 _BRACKET = re.compile(f"[{re.escape(_PAIRS)}]")
@@ -140,4 +141,6 @@ def _is_broken(line: str, *shown: str) -> bool:
     if _OVERRIDDEN.search(line):
         return True
     plain = _CONTROL.sub("", line)
+    if _BREAKS.search(line) and any(one != plain for one in shown):
+        return True
     return len(plain) > LINE_SHOWN and any(one != plain for one in shown) and _LETTER.search(plain) is None

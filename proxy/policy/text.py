@@ -206,7 +206,9 @@ def text_key(text: str) -> int:
 # --- signature
 
 _SIGNATURE = re.compile(r"【([^【】]*)】")
-_EDGE = "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffd"
+_EDGE = (
+    "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffd"
+)
 
 
 _CAPITALS = str.maketrans(ascii_lowercase, ascii_uppercase)

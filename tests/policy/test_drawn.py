@@ -15,7 +15,7 @@ from tests.handset import screens, show
 RLO, LRO, RLE, LRE, PDF = "\u202e", "\u202d", "\u202b", "\u202a", "\u202c"
 RLI, LRI, FSI, PDI, RLM, ALM, LRM = "\u2067", "\u2066", "\u2068", "\u2069", "\u200f", "\u061c", "\u200e"
 PIECES = (
-    "票", "代开", "ab", "א", "בג", "ئۇيغۇر", "1", "23", "٤٨", " ", "-", "+", ",", ".", "%", "!", "(", ")", "[", "]", "【", "】", "「", "」", "<", "\n", "\u0301",
+    "票", "代开", "ab", "א", "בג", "ئۇيغۇر", "1", "23", "٤٨", " ", "-", "+", ",", ".", "%", "!", "(", ")", "[", "]", "【", "】", "「", "」", "<", "\n", "\t", "\u0301",
     RLO, LRO, RLE, LRE, PDF, RLI, LRI, FSI, PDI, RLM, ALM, LRM,
 )  # fmt: skip
 CONTROLS = f"{RLO}{LRO}{RLE}{LRE}{PDF}{RLI}{LRI}{FSI}{PDI}{RLM}{ALM}{LRM}"
@@ -76,7 +76,8 @@ def test_what_no_two_handsets_show_alike_is_not_resolved() -> None:
     long, lines = "א" + "票1" * (CHARACTERS_MAX // 2), "א1票\n" * (LINES_MAX + 1)
     over_a_line = RLO + "您好今天在我们店里购买任何一件商品都打五折而且还送礼品"
     marked = "".join(RLM + one for one in "您好今天在我们店里购买任何一件商品都打五折而且还送礼品")
-    for text in (deep, many, long, lines, over_a_line, marked):
+    within = f"{RLO}开代\u2028票发"  # 代开 above 发票 where it begins a line
+    for text in (deep, many, long, lines, over_a_line, marked, within):
         found = drawn(text)
         assert found is not None
         assert not found.resolved, text[:20]
