@@ -47,6 +47,7 @@ _LETTER = re.compile(f"[{_LETTERS}]")
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
 _ENDS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 """What ends a paragraph of UAX #9, and with it the effect of every control."""
+_TAB, _OVERRIDE, _MARK_RIGHT = re.compile("[\t\x1f]"), re.compile("[\u202d\u202e]"), re.compile("[\u061c\u200f]")
 _BREAKS = re.compile("[\x0b\x0c\u2028]")  # a new line on some handsets, which goes on with what the one before began
 _PAIRS = "()[]{}<>«»‹›〈〉《》「」『』【】〔〕〖〗（）［］｛｝＜＞"
 _MIRRORED = {one: _PAIRS[place ^ 1] for place, one in enumerate(_PAIRS)}
@@ -75,7 +76,7 @@ def drawn(text: str) -> Drawn | None:
     turning = {place: line for place, line in enumerate(pieces) if TURNS.search(line)}
     most = CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX
     bounded = sum(map(len, turning.values())) <= most and len(turning) <= LINES_MAX and controls <= CONTROLS_MAX
-    if not bounded or any(map(_is_deep, turning.values())):
+    if not bounded or any(_is_deep(line) or _is_tabbed(line) for line in turning.values()):
         return Drawn((), controls > 0, False)
     by_first = [_CONTROL.sub("", line) for line in pieces]
     from_left = [*by_first]
@@ -134,6 +135,11 @@ def _is_deep(line: str) -> bool:
         elif one in _CLOSES and depth:
             depth -= 1
     return False
+
+
+def _is_tabbed(line: str) -> bool:
+    """Whether an override reaches over a tab beside right-to-left letters, where implementations of UAX #9 differ (rule L1)."""
+    return bool(_TAB.search(line) and _OVERRIDE.search(line) and (_LETTER.search(line) or _MARK_RIGHT.search(line)))
 
 
 def _is_broken(line: str, *shown: str) -> bool:

@@ -24,12 +24,17 @@ CONTROLS = f"{RLO}{LRO}{RLE}{LRE}{PDF}{RLI}{LRI}{FSI}{PDI}{RLM}{ALM}{LRM}"
 @given(st.lists(st.sampled_from(PIECES), max_size=18).map("".join))
 def test_a_text_is_read_as_the_witness_draws_it(text: str) -> None:
     found = drawn(text)
-    written = text.translate(dict.fromkeys(map(ord, CONTROLS)))
-    seen = screens(text) - {written}
+    written = _trimmed(text.translate(dict.fromkeys(map(ord, CONTROLS))))
+    seen = set(map(_trimmed, screens(text))) - {written}
     if found is None:
         assert not seen
     elif found.texts:
-        assert set(found.texts) == seen
+        assert set(map(_trimmed, found.texts)) - {written} == seen
+
+
+def _trimmed(text: str) -> str:
+    """Without blanks at the ends of lines, which nobody sees."""
+    return "\n".join(line.strip(" ") for line in text.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,8 @@ def test_what_no_two_handsets_show_alike_is_not_resolved() -> None:
     over_a_line = RLO + "您好今天在我们店里购买任何一件商品都打五折而且还送礼品"
     marked = "".join(RLM + one for one in "您好今天在我们店里购买任何一件商品都打五折而且还送礼品")
     within = f"{RLO}开代\u2028票发"  # 代开 above 发票 where it begins a line
-    for text in (deep, many, long, lines, over_a_line, marked, within):
+    tabbed = f"٤{RLM}{LRO}票\t发\t开\t代"
+    for text in (deep, many, long, lines, over_a_line, marked, within, tabbed):
         found = drawn(text)
         assert found is not None
         assert not found.resolved, text[:20]
