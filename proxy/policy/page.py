@@ -11,6 +11,7 @@ from proxy.message import Content
 
 from . import disguised
 from .contacts import call_spans, contacts, links
+from .drawn import as_shown, drawn
 from .notices import Notice, notice
 from .split import LETTERS_LEAST, split_runs
 from .text import Signature, folding, masked, signature, squeeze, with_unseen, without_numbers
@@ -117,6 +118,17 @@ class Page:
             return False
         moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
         return True if moved or not found else found
+
+
+def pages_of(content: Content) -> list[Page]:
+    """The text as it is written, and in each other order in which handsets show it."""
+    others = drawn(content.text)
+    return [Page(content), *(Page(Content(text, content.state, b"")) for text in (others.texts if others is not None else ()))]
+
+
+def signer(text: str) -> str:
+    """The signature by which rules know a text: as it is shown, else as it is written."""
+    return signature(as_shown(text)).name or signature(text).name
 
 
 def _has_marks_less(folded: str, squeezed: str) -> bool:

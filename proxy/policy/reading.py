@@ -22,6 +22,7 @@ from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
 from .disguised import has_codes
+from .drawn import Drawn, drawn
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
@@ -31,6 +32,7 @@ from .pieces import pieces
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
+from .seen import Seen, together
 from .shards import Match
 from .split import LETTERS_LEAST, is_split_word
 from .spread import Spread
@@ -135,7 +137,7 @@ class Reader:
     """Reads texts for one set of rules."""
 
     __slots__ = (
-        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
+        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_every", "_domains", "_numbers",
         "_numbered_domains", "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits",
         "_senses", "_outside",
         "__weakref__",
@@ -182,6 +184,7 @@ class Reader:
             for one in resting(chain(self._domains or (), registered), rest)
         )
         """Whether digits of a disguised domain matter."""
+        self._every = sum(bit for bit, test in tests if test.every)
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
@@ -293,7 +296,27 @@ class Reader:
         """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
         perhaps only where it has other telephone numbers in the same places."""
         page = Page(content)
-        if mask is None or page.squeezed is not content.text:
+        others = drawn(content.text)
+        if others is None:
+            seen, digits = self._see(page, mask)
+        else:
+            seen, digits = self._see_all(page, others), True
+        bits = seen.bits
+        if self._reviewed is not None:
+            bits |= self._reviewed.get(key_of(page)) or 0
+        key = (
+            content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
+            tagged, content.complete, seen.forms, seen.owners,
+        )  # fmt: skip
+        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
+        template = fingerprint(seen.data) if content.text else 0
+        if self.texts is not None and content.complete and seen.category is Category.MARKETING:
+            self.texts.put(template, seen.text)
+        return Reading(traits, template), digits
+
+    def _see(self, page: Page, mask: bytes | None = None) -> tuple[Seen, bool | Spans]:
+        """What a text shows in one order; ``mask`` and the second value as in ``_analyse``."""
+        if mask is None or page.squeezed is not page.text:
             mask = masked(page.squeezed)
         data = without_numbers(mask)
         weighed, bits, numbered = self._sense(page, data)
@@ -312,19 +335,22 @@ class Reader:
         bits |= self._looked_up(page)
         category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
-        key = (
-            content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
-            self._templates.fitting(name, content.text) if self._templates is not None else None,
-            self._owners_of(page) if self._owners is not None else _NOBODY,
-        )  # fmt: skip
-        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
-        template = fingerprint(data) if content.text else 0
-        if self.texts is not None and content.complete and category is Category.MARKETING:
-            self.texts.put(template, content.text)
-        return Reading(traits, template), digits
+        forms = self._templates.fitting(name, page.text) if self._templates is not None else None
+        owners = self._owners_of(page) if self._owners is not None else _NOBODY
+        return Seen(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
+
+    def _see_all(self, page: Page, others: Drawn) -> Seen:
+        """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a
+        text must have (a notice, its template, one sender) it must have in each."""
+        pages = [page, *(Page(Content(text, "readable", b"")) for text in others.texts)]
+        if others.controlled and all(one.notice.found for one in pages) and any(one.notice.at_tail for one in pages):
+            for one in pages:
+                one.notice = one.notice._replace(at_tail=True)
+        found = [self._see(one)[0] for one in pages]
+        return together(found, self._every, controlled=others.controlled, resolved=others.resolved)
 
     def _looked_up(self, page: Page) -> int:
-        """Bits of the leaves that name one of its links or numbers, or the whole text."""
+        """Bits of the leaves that name one of its links or numbers."""
         bits = 0
         if self._domains is not None:
             for link in page.all_links:
@@ -332,8 +358,6 @@ class Reader:
         if self._numbers is not None:
             for number in page.all_contacts:
                 bits |= self._numbers.get(number) or 0
-        if self._reviewed is not None:
-            bits |= self._reviewed.get(key_of(page)) or 0
         return bits
 
     def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:

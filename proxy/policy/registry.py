@@ -28,6 +28,10 @@ STATE_WORDS = (*STATES, "unregistered", "misused", "none")
 """What ``signature_state`` may say: beside the four, not in the registry, sent by another provider or port, no signature at all."""
 
 
+BINARY = "binary"
+"""Beside the categories that a port may send: data that no person reads."""
+
+
 class SignatureRow(NamedTuple):
     signature: str
     advertiser: str
@@ -50,6 +54,7 @@ class PortRow(NamedTuple):
     province: str  # empty = national
     categories: frozenset[Category]  # empty = not said
     line: int = 0
+    binary: bool = False
 
 
 class ContactRow(NamedTuple):
@@ -218,6 +223,11 @@ class Registry:
             if row := self._ports.get(port[:length]):
                 return row
         return None
+
+    def sends_binary(self, sender: Sender) -> bool:
+        """Whether a port is registered for data that no person reads."""
+        row = self.port(sender.port)
+        return row is not None and row.binary
 
     def named_port(self, port: str) -> str:
         """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""

@@ -23,7 +23,8 @@ from rapidfuzz import fuzz
 from proxy.message import Content, Facts, Message, hash48
 from proxy.recipient import OptOut, Recipient, RefusedText
 
-from .page import Page
+from .drawn import as_shown
+from .page import Page, pages_of
 from .registry import Registry
 from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze
@@ -101,8 +102,8 @@ def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
-    page = Page(message.content)
-    found = page.all_links if way == "domain" else page.all_contacts
+    pages = pages_of(message.content)
+    found = dict.fromkeys(one for page in pages for one in (page.all_links if way == "domain" else page.all_contacts))
     owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
     return ", ".join(owned)
 
@@ -146,6 +147,7 @@ def _body(kept: str) -> str:
 def kept_of(text: str) -> str:
     """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
     digits masked."""
+    text = as_shown(text)
     contacts = dict.fromkeys(Page(Content(text, "readable", b"")).all_contacts)
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())

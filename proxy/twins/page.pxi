@@ -27,7 +27,7 @@ cdef PyTypeObject *_outside_type
 
 cdef struct ReaderFields:
     PyObject head
-    slot _asked, _digit_words, _digits_matter, _domains, _finders, _masks, _meanings, _numbered_domains, _numbers, _outside, _owners
+    slot _asked, _digit_words, _digits_matter, _domains, _every, _finders, _masks, _meanings, _numbered_domains, _numbers, _outside, _owners
     slot _reads_contacts, _reviewed
     slot _senses, _tag, _templates, _traits, _twice, lately, mark, scanner, texts
 
@@ -87,7 +87,7 @@ cdef int _learn_to_read() except -1:
     _learn_notices(notices)
     _reader_type = _laid(
         reading.Reader,
-        "_asked _digit_words _digits_matter _domains _finders _masks _meanings _numbered_domains _numbers _outside _owners"
+        "_asked _digit_words _digits_matter _domains _every _finders _masks _meanings _numbered_domains _numbers _outside _owners"
         " _reads_contacts _reviewed"
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
