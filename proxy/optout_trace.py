@@ -22,8 +22,9 @@ from proxy.overtaken import Walk
 from proxy.policy import RulesError, naming
 from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.folder import Folder
+from proxy.policy.page import signer
 from proxy.policy.registry import Registry
-from proxy.policy.text import normal_signature, signature
+from proxy.policy.text import normal_signature
 from proxy.recipient import Entry, OptOut
 from proxy.replies import understood
 from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
@@ -132,4 +133,4 @@ def _signature(data: bytes) -> str:
         text = read_submit(Frame.of(data), Memo(), 0.0).content.text
     except Malformed:
         return ""
-    return naming.signature_written(signature(text).name, text)
+    return naming.signature_written(signer(text), text)

@@ -30,7 +30,11 @@ PIECES = (
     "a..b.example", "x@y.example", "k.cn-", "k.cn@", "z.abcdefghijklmnopqr", "z.abcdefghijklmnopqrs", ".", ":", "-",
     "退订", "退阅", "回T退订", "回复TD退订", "拒收请回复R", "取消订阅", "取消", "屏蔽", "回", "编辑", "发送", "reply STOP to opt out", " unsub", "to ", "囘T", "T退", "退T", "TD", "不想接收", "如不需要请回T", "确认请回1", "取消请回2",
     "退订请点", "请回复", "编辑TD发送至10086退订", "拒收请致电", "#", "@5", "“", "回复QX可取消接收", "预约",
+    "优....惠....券", "免、费", "满、3、0、0", "代x开", "a.p.p", "优★", "惠★", "券★", "免 费 送", "一三九零零一三八零零零", "139.0013.8000", "4.0.0.6.0.0.0.1.0.6", "四零零", "六零零零一零六",
+    "九五五八八", "9 5 5 8 8", "I3", "OO", "❶", "٣", "2026-11-13 14:00", "10,284.17元", "QQ100004030", "扣扣", "（q）", "100004030", "。example", "qinghe。", "q i n g h e", " . e x a m p l e", "qinghe点example",
+    "点", "小点", "dot", "句号", "%71inghe.example", "&#46;", "a-b-c-d", "://", "1920026",
     " ", "  ", "\n", "\u3000", "|", "·", "||||", "，", "。", "！", "的", "丨", "\u200b", "①", "𝐀", "\ud800", "а", "ﬁ", "ß", "İ", "Ａ",
+    "\u202e", "\u202d", "\u202c", "\u200f", "\u061c", "\u2067", "\u2069", "א", "ئۇيغۇر", "٤٨", "\ufffd", "】店甲【", "票发开代",
 )  # fmt: skip
 TEXTS = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
@@ -44,9 +48,9 @@ ASKED = """\
 rules:
   - {id: digits, when: {text: {patterns: ["[0-9]{3}元"]}}, then: reject, reason: keyword}
   - {id: links, when: {url: [qinghe.example, 192.0.2.1]}, then: reject, reason: link-unregistered}
-  - {id: numbers, when: {contact: [4006000106, "95588"]}, then: reject, reason: keyword}
+  - {id: numbers, when: {contact: [4006000106, "95588", "100004030", "13900138000"]}, then: reject, reason: keyword}
   - {id: calls, when: {contact: present}, then: reject, reason: keyword}
-  - {id: words, when: {text: [免费, 满300, 优惠券]}, then: reject, reason: keyword}
+  - {id: words, when: {text: [免费, 满300, 优惠券, 免费送, a10p]}, then: reject, reason: keyword}
   - {id: end, when: {notice: end}, then: reject, reason: notice-missing}
   - {id: several, when: {signature: several}, then: reject, reason: signature-missing}
   - {id: theirs, when: {url: {outside: registered}}, then: reject, reason: link-unregistered}

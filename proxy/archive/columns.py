@@ -24,7 +24,8 @@ from proxy.desk import addressed, answered, consents, doubtful, entries, itself,
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
-from proxy.policy.text import fold, signature, squeeze
+from proxy.policy.page import signer
+from proxy.policy.text import fold, squeeze
 from proxy.recipient import OptOut
 from proxy.replies import understood
 from proxy.shown import without_digits
@@ -109,7 +110,7 @@ class Reader:
             if len(self._said) >= _VALUES_MAX:
                 self._said.clear()
             text = content.text
-            found = self._said[content.digest] = text, signature(text).name, may_be_code(squeeze(fold(text)))
+            found = self._said[content.digest] = text, signer(text), may_be_code(squeeze(fold(text)))
         part = content.part
         return (*found, part.index, part.total) if part is not None else (*found, 0, 0)
 

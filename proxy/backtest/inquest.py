@@ -30,8 +30,8 @@ from proxy.number import about_people
 from proxy.policy import Explanation, RuleSet, explain, judge
 from proxy.policy.explain import NOT_SEARCHED
 from proxy.policy.naming import LookUp, by_names, by_registry, signature_written
+from proxy.policy.page import signer
 from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AsDecided
-from proxy.policy.text import signature
 from proxy.recipient import Entry, OptOut, Recipient
 from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
@@ -246,7 +246,7 @@ class _Looking:
         moment = max(seen.newest(), at)
         found = self._found
         found.text = message.content.text
-        if name := signature(found.text).name:
+        if name := signer(found.text):
             found.signatures[hash48(name)] = signature_written(name, found.text)
         found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
         found.received = tuple(seen.entries())

@@ -53,6 +53,8 @@ class Test:
     changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
     finds: bool = False
     """It finds something in a text, and nothing before or behind that can make it cease to hold."""
+    every: bool = False
+    """Of a text with several readings (drawn.py): must hold in each of them; else one is enough."""
 
 
 def never(*_: object) -> bool:

@@ -10,6 +10,8 @@ import re
 
 from proxy.compiled import compiled
 
+from . import disguised
+
 _ENDING = re.compile(r"\.[a-z]{2}")  # gate: no domain without it
 _HOST_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.-")
 _TOP = r"(?:[a-z]{2,18}|xn--[0-9a-z]{2,40})"
@@ -61,7 +63,9 @@ def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
 
 def calls(written: str) -> bool:
     """Whether what stands at such a place is a telephone number."""
-    return _CONTACT.fullmatch(written) is not None
+    if _CONTACT.fullmatch(written) is not None:
+        return True
+    return not written.isdecimal() and any(one.is_number for one in disguised.candidates(written))
 
 
 def links(folded: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from proxy.message import Content
 
 from .category import EVASION, LINK, OPT_OUT, Classified
-from .page import Page
+from .page import pages_of
 from .reading import Reader
 from .text import fold, masked, squeeze
 
@@ -47,22 +47,23 @@ class Evidence(NamedTuple):
 
 def evidence(reader: Reader, content: Content) -> Evidence:
     """All that was found in a text, in order, and what came of it."""
-    page = Page(content)
-    data = page.scanned
+    page = max(pages_of(content), key=lambda one: reader.classified(one).category)
+    text = page.text
+    data, matches = reader.matches(page, page.scanned)
     scanner = reader.scanner
-    matches = scanner.matches(data)
     found = frozenset(match[0] for match in matches)
     counted = scanner.counted(found, data, matches)
     standing = [match for match in scanner.standing(data, matches) if match[0] in counted]
-    hidden = reader.hidden(page, found) if page.is_dressed else set()
-    spans = _spans(content.text)
-    if len(spans) != len(data):  # folding that looks at more than one character: then say what, not where
+    hidden = reader.hidden(page, found) if page.is_dressed or len(data) > len(page.scanned) else set()
+    spans = _spans(text)
+    if len(spans) != len(page.scanned):  # folding that looks at more than one character: then say what, not where
         spans = []
     features: list[Feature] = []
     for place, start, end in standing[:FEATURES_MAX]:
         word = scanner.lexicon.words[place]
-        at, last = (spans[start][0], spans[end - 1][1]) if spans else (-1, -1)
-        written = content.text[at : last + 1] if spans else ""
+        there = end <= len(spans)  # a word that is split letter by letter stands in no one place
+        at, last = (spans[start][0], spans[end - 1][1]) if there else (-1, -1)
+        written = text[at : last + 1] if there else ""
         features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
         if place in hidden:
             features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))

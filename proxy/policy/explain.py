@@ -24,7 +24,7 @@ from .judge import judge
 from .kinds.limit import Limit
 from .mending import mends
 from .naming import NOT_ASKED, LookUp, about, by_names, by_registry, names_in, nothing, signature_written
-from .page import Page
+from .page import pages_of
 from .partial import undecided
 from .plan import Rule
 from .registry import HASH
@@ -202,12 +202,18 @@ class _Telling:
             if negated:
                 continue
             if isinstance(leaf, Test) and leaf.scope == "words":
-                page = Page(self._standing.message.content)
-                found = ", ".join([one for one in leaf.vocabulary if one in page.squeezed][:WORDS_SHOWN])
+                pages = pages_of(self._standing.message.content)
+                words = [one for one in leaf.vocabulary if any(page.says(one) for page in pages)]
+                found = ", ".join(words[:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
-                page = Page(self._standing.message.content)
-                found = ", ".join((page.links if leaf.word == "url" else page.contacts)[:WORDS_SHOWN])
+                pages = pages_of(self._standing.message.content)
+                contacts = dict.fromkeys(
+                    one
+                    for page in pages
+                    for one in page.known(leaf.vocabulary) or (page.links if leaf.word == "url" else page.contacts)
+                )
+                found = ", ".join([*contacts][:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules

@@ -47,7 +47,7 @@ def _of_conditions(standing: Standing, rule: Rule) -> Iterator[Said]:
     kinds = when_kinds()
     for leaf, _ in standing.rests_on(rule.when):
         word = leaf.field if isinstance(leaf, OneOf) else leaf.word
-        if word == "text_state" and standing.message.content.state == "readable":
+        if word == "text_state" and standing.state == "readable":
             continue  # it can be read, and there are other reasons
         if kind := kinds.get(_KINDS.get(word, word)):
             yield kind.mend

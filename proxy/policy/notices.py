@@ -28,6 +28,8 @@ class Notice(NamedTuple):
     found: bool
     sure: bool = True
     """False: with such words, or such a keyword, a text about a booking or a delivery may ask for an answer."""
+    enclosed: int = 0
+    """A bracket closes behind it, perhaps that of the signature: 1 = it would be sure otherwise, 2 = it would not."""
 
 
 NO_NOTICE = Notice("", False, False)
@@ -241,11 +243,20 @@ def notice_from(squeezed: str, gate: int) -> Notice:
 def whole_notice(squeezed: str) -> Notice:
     """The notice of a text that may hold one, wherever it stands."""
     best, sure = None, True
-    for pattern, surely in _CHINESE:
-        for match in pattern.finditer(squeezed):
-            if best is None or match.end() > best.end():
-                best, sure = match, (surely or _OF_MESSAGES.search(match[0]) is not None) and not _is_choice(match)
-    return english_notice(squeezed) if best is None else _noticed(best, squeezed, sure)
+    matches = [(match, surely) for pattern, surely in _CHINESE for match in pattern.finditer(squeezed)]
+    void = [match.span() for match, _ in matches if _is_void(match, squeezed)]
+    for match, surely in matches:
+        if best is not None and match.end() <= best.end():
+            continue
+        if any(match.start() < end and start < match.end() for start, end in void):
+            continue
+        best, sure = match, (surely or _OF_MESSAGES.search(match[0]) is not None) and not _is_choice(match)
+    if best is None:
+        return english_notice(squeezed)
+    found = _noticed(best, squeezed, sure)
+    if _CLOSES.match(squeezed, best.end()):
+        return found._replace(sure=False, enclosed=1 if sure else 2)
+    return found
 
 
 @lru_cache(maxsize=8_192)
@@ -260,7 +271,7 @@ def english_notice(squeezed: str) -> Notice:
     best: re.Match[str] | None = None
     for pattern in _ENGLISH:
         for match in pattern.finditer(squeezed):
-            if best is None or match.end() > best.end():
+            if (best is None or match.end() > best.end()) and not _is_void(match, squeezed):
                 best = match
     if best is None or (
         _BOOKED_IN_ENGLISH.search(squeezed)
@@ -282,7 +293,9 @@ def _is_choice(match: re.Match[str]) -> bool:
 
 def confirmed(found: Notice, squeezed: str) -> Notice:
     """The notice, unless the text is about a booking or a delivery, or lets the reader choose between several answers."""
-    if found.sure:
+    if found.enclosed and _is_signature(squeezed):
+        return NO_NOTICE
+    if found.sure or found.enclosed == 1:
         return found
     if _OF_BOOKINGS.search(squeezed) or _REFUSES_GOODS.search(squeezed):
         return NO_NOTICE
@@ -293,6 +306,47 @@ def confirmed(found: Notice, squeezed: str) -> Notice:
     return found
 
 
+def _is_void(match: re.Match[str], squeezed: str) -> bool:
+    """Whether what says how to refuse is negated, speaks of others, is of no effect, or costs something."""
+    start, end = match.span()
+    if (
+        _NEGATED.search(squeezed, max(0, start - _BEFORE), start)
+        or _CONDITION.search(match[0])
+        or _OF_NO_EFFECT.match(squeezed, end)
+    ):
+        return True
+    if match[0][0] in "拒退屏" and _UNWANTED.search(squeezed, max(0, start - _BEFORE), start):
+        return True
+    cost = _COST.match(squeezed, end)
+    return cost is not None and not _FREE.search(cost[0])
+
+
+def _is_signature(squeezed: str) -> bool:
+    """Whether a notice stands in what would be the signature: the brackets at the beginning, or else those at the end."""
+    held = _LEADING_BRACKETS.match(squeezed) or _TRAILING_BRACKETS.search(squeezed)
+    return held is not None and whole_notice(held[1]).found
+
+
+_BEFORE, _QUOTED = 8, r"[“\"'‘(\[【「 ]*"
+_NEGATED = re.compile(
+    rf"(?:(?<![如若])(?:不能|不可以?|不得|不许|无法|不支持|不提供|勿|不要|别|谁|已经|有人说|写着?|注明|短信称|诱导){_QUOTED}|[须需]先?(?:充值|付费|缴费)[^,。;!]{{0,6}}|(?:常以|提供|这种|那种|原)[“\"'‘「])\Z"
+)
+"""Right before a notice: it is none, or one of others (警方提示: 短信常以“回T退订”…)."""
+_UNWANTED = re.compile(r"(?:不想|不愿意?|无需|不需要?)\Z")
+_CONDITION = re.compile("[别勿]回|充值|付费|缴费")
+_OF_NO_EFFECT = re.compile(
+    r"[”\"'’)\]】」 ,?？]{0,3}(?:[是也都]?(?:无效|无用|没用|不存在|不可能|不管用|无人|收得到|会收|失效|停用)|已(?:失效|停用|关闭)|自[^,。]{0,6}停用|仍|的短信|切勿|请勿理|千万别|并转发|怎么|,你回了吗|,?是真的吗|谁|三遍|方式$)"
+)
+_AMOUNT = r"(?:[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九十壹贰叁伍拾]+) ?(?:元|块|角|毛|美元|rmb)"
+_COST = re.compile(
+    rf"[^。!;]{{0,20}}?(?:资费|收费|信息费|服务费|通信费|扣费|扣除|收取|代收|另收|每[条次则月封]|每分钟)[^。!;]{{0,10}}?{_AMOUNT}"
+    rf"|[ (（:,]{{0,3}}{_AMOUNT} ?(?:/|每|一)?[条次则月封]|[^.!;]{{0,8}}[$¥][0-9.]+ ?(?:per|/|each|a )"
+)
+"""Behind a notice: an answer costs so much. An advertisement that speaks of prices there means its goods."""
+_FREE = re.compile("免|不收|不另|(?<![0-9.])0(?:\\.[01]0?)?元")
+_CLOSES = re.compile(r"[^0-9a-z\u3400-\u9fff【\[「]?[】\]」]")
+_LEADING_BRACKETS = re.compile(r"[^0-9a-z\u3400-\u9fff【\[「]*[【\[「]([^】\]」]*)[】\]」]")
+_TRAILING_BRACKETS = re.compile(r"【([^【】]*)】[^0-9a-z\u3400-\u9fff【】]*\Z")
 _USUAL = re.compile("T|TD.*|TB|TT|QX.*|[0-9]{2,5}|TUIDING")
 """Keywords that nobody takes for an answer to something else."""
 _REFUSES_MESSAGES = re.compile(

@@ -21,6 +21,8 @@ from .category import Classified, Weighed, weigh
 from .codes import LINK, has_code
 from .condition import Bits, Test
 from .contacts import calls
+from .disguised import has_codes
+from .drawn import Drawn, drawn
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .notices import plain
@@ -30,7 +32,9 @@ from .pieces import pieces
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
+from .seen import Seen, together
 from .shards import Match
+from .split import LETTERS_LEAST, is_split_word
 from .spread import Spread
 from .text import fingerprint, masked, numberless, undressed, without_numbers
 
@@ -133,8 +137,9 @@ class Reader:
     """Reads texts for one set of rules."""
 
     __slots__ = (
-        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits", "_senses", "_outside",
+        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_every", "_domains", "_numbers",
+        "_numbered_domains", "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits",
+        "_senses", "_outside",
         "__weakref__",
     )  # fmt: skip
 
@@ -173,6 +178,13 @@ class Reader:
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
+        registered = registry.contacts if registry is not None and owners else ()
+        self._numbered_domains = any(
+            not one.isdecimal() and _DIGIT.search(one) is not None
+            for one in resting(chain(self._domains or (), registered), rest)
+        )
+        """Whether digits of a disguised domain matter."""
+        self._every = sum(bit for bit, test in tests if test.every)
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
@@ -284,7 +296,27 @@ class Reader:
         """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
         perhaps only where it has other telephone numbers in the same places."""
         page = Page(content)
-        if mask is None or page.squeezed is not content.text:
+        others = drawn(content.text)
+        if others is None:
+            seen, digits = self._see(page, mask)
+        else:
+            seen, digits = self._see_all(page, others), True
+        bits = seen.bits
+        if self._reviewed is not None:
+            bits |= self._reviewed.get(key_of(page)) or 0
+        key = (
+            content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
+            tagged, content.complete, seen.forms, seen.owners,
+        )  # fmt: skip
+        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
+        template = fingerprint(seen.data) if content.text else 0
+        if self.texts is not None and content.complete and seen.category is Category.MARKETING:
+            self.texts.put(template, seen.text)
+        return Reading(traits, template), digits
+
+    def _see(self, page: Page, mask: bytes | None = None) -> tuple[Seen, bool | Spans]:
+        """What a text shows in one order; ``mask`` and the second value as in ``_analyse``."""
+        if mask is None or page.squeezed is not page.text:
             mask = masked(page.squeezed)
         data = without_numbers(mask)
         weighed, bits, numbered = self._sense(page, data)
@@ -292,53 +324,60 @@ class Reader:
         if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
             digits = True
             bits |= named
+        if numbered and page.split:
+            runs = "\n".join(page.split)
+            if (named := words_with_digits(numbered, masked(runs), runs, LETTERS_LEAST)) is not None:
+                digits = True
+                bits |= named
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
         bits |= self._looked_up(page)
         category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
-        key = (
-            content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
-            self._templates.fitting(name, content.text) if self._templates is not None else None,
-            self._owners_of(page) if self._owners is not None else _NOBODY,
-        )  # fmt: skip
-        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
-        template = fingerprint(data) if content.text else 0
-        if self.texts is not None and content.complete and category is Category.MARKETING:
-            self.texts.put(template, content.text)
-        return Reading(traits, template), digits
+        forms = self._templates.fitting(name, page.text) if self._templates is not None else None
+        owners = self._owners_of(page) if self._owners is not None else _NOBODY
+        return Seen(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
+
+    def _see_all(self, page: Page, others: Drawn) -> Seen:
+        """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a
+        text must have (a notice, its template, one sender) it must have in each."""
+        pages = [page, *(Page(Content(text, "readable", b"")) for text in others.texts)]
+        if others.controlled and all(one.notice.found for one in pages) and any(one.notice.at_tail for one in pages):
+            for one in pages:
+                one.notice = one.notice._replace(at_tail=True)
+        found = [self._see(one)[0] for one in pages]
+        return together(found, self._every, controlled=others.controlled, resolved=others.resolved)
 
     def _looked_up(self, page: Page) -> int:
-        """Bits of the leaves that name one of its links or numbers, or the whole text."""
+        """Bits of the leaves that name one of its links or numbers."""
         bits = 0
         if self._domains is not None:
-            for link in page.links:
+            for link in page.all_links:
                 bits |= _domain_bits(link, self._domains)
         if self._numbers is not None:
-            for number in page.contacts:
+            for number in page.all_contacts:
                 bits |= self._numbers.get(number) or 0
-        if self._reviewed is not None:
-            bits |= self._reviewed.get(key_of(page)) or 0
         return bits
 
     def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
         """Advertisers for whom the links and numbers of a text are registered."""
         found = _NOBODY
-        if not page.links and not page.contacts:
+        if self._owners is None:
             return found
-        for way, held in (("domain", page.links), ("phone", page.contacts)):
+        for way, held in (("domain", page.all_links), ("phone", page.all_contacts)):
             for contact in held:
-                owners = self._owners(contact) if self._owners is not None else None
+                owners = self._owners(contact)
                 if owners is not None:
                     found |= {(way, advertiser) for advertiser in owners.advertisers}
         return found
 
     def _sense(self, page: Page, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
-        matches = self.scanner.matches(data)
+        plain = len(data)
+        data, matches = self.matches(page, data)
         found = frozenset([match[0] for match in matches])
-        evades = page.is_dressed and bool(self.hidden(page, found))
+        evades = (page.is_dressed or len(data) > plain) and bool(self.hidden(page, found))
         key = (found, bool(page.links), page.notice.found, evades)
         sense = self._senses.young.get(key) or self._senses.find(key)
         if sense is None:
@@ -346,6 +385,27 @@ class Reader:
             if not self.scanner.is_exact(found):
                 self._senses.put(key, sense)
         return sense
+
+    def matches(self, page: Page, data: bytes) -> tuple[bytes, list[Match]]:
+        """Words in a text (``data``: in the form the scanner reads), and where they stand; words split letter by letter stand behind it."""
+        matches = self.scanner.matches(data)
+        if page.split:
+            letters = without_numbers(masked("\n".join(page.split)))
+            first = len(data) + 1
+            plain = {place for place, _, _ in matches}
+            split = [
+                (place, first + start, first + end)
+                for place, start, end in self.scanner.matches(letters)
+                if place not in plain
+                and (is_split_word(letters[start:end]) or (place in self._digit_words and self._is_long(place)))
+            ]
+            if split:
+                return b"\n".join((data, letters)), matches + split
+        return data, matches
+
+    def _is_long(self, place: int) -> bool:
+        """Whether there is a word with digits that counts when it is split, though with one 0 for its number it is shorter."""
+        return any(len(word) >= LETTERS_LEAST for words in self._digit_words[place].values() for word, _ in words)
 
     def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
         found, has_link, has_notice, evades = key
@@ -392,6 +452,10 @@ class Reader:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
+        if (self._domains is not None or self._owners is not None) and (
+            has_codes(page.folded) or (self._numbered_domains and _DIGIT.search("".join(page.disguised_links)))
+        ):
+            return True
         return self._reads_contacts and page.may_call()
 
 
@@ -405,15 +469,16 @@ def _leads_on(page: Page) -> bool:
     return bool(page.links)
 
 
-def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
-    """The bits of those that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of them would be."""
+def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, least: int = 0) -> int | None:
+    """The bits of those of so many letters that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of
+    them would be."""
     bits: int | None = None
     for held in numbered:
         for masked_word, words in held.items():
             if masked_word in mask:
                 bits = bits or 0
                 for word, bit in words:
-                    if word in text:
+                    if len(word) >= least and word in text:
                         bits |= bit
     return bits
 

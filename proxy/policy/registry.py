@@ -7,7 +7,7 @@ province and categories of a port; owners of links and numbers; the other regist
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +26,10 @@ STATES = ("filed", "approved", "expired", "revoked")
 """The life of a signature in the registry."""
 STATE_WORDS = (*STATES, "unregistered", "misused", "none")
 """What ``signature_state`` may say: beside the four, not in the registry, sent by another provider or port, no signature at all."""
+
+
+BINARY = "binary"
+"""Beside the categories that a port may send: data that no person reads."""
 
 
 class SignatureRow(NamedTuple):
@@ -50,6 +54,7 @@ class PortRow(NamedTuple):
     province: str  # empty = national
     categories: frozenset[Category]  # empty = not said
     line: int = 0
+    binary: bool = False
 
 
 class ContactRow(NamedTuple):
@@ -219,6 +224,11 @@ class Registry:
                 return row
         return None
 
+    def sends_binary(self, sender: Sender) -> bool:
+        """Whether a port is registered for data that no person reads."""
+        row = self.port(sender.port)
+        return row is not None and row.binary
+
     def named_port(self, port: str) -> str:
         """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""
         for length in self._named_lengths:
@@ -235,6 +245,11 @@ class Registry:
             contact = contact.partition(".")[2]
             found = self._owners.get(contact)
         return found
+
+    @property
+    def contacts(self) -> Iterable[str]:
+        """Links and telephone numbers that are registered for somebody."""
+        return self._owners
 
     @property
     def providers_with_contacts(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from rapidfuzz import fuzz
@@ -22,7 +23,8 @@ from rapidfuzz import fuzz
 from proxy.message import Content, Facts, Message, hash48
 from proxy.recipient import OptOut, Recipient, RefusedText
 
-from .page import Page
+from .drawn import as_shown
+from .page import Page, pages_of
 from .registry import Registry
 from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze
@@ -100,8 +102,8 @@ def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
-    page = Page(message.content)
-    found = page.links if way == "domain" else page.contacts
+    pages = pages_of(message.content)
+    found = dict.fromkeys(one for page in pages for one in (page.all_links if way == "domain" else page.all_contacts))
     owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
     return ", ".join(owned)
 
@@ -145,10 +147,11 @@ def _body(kept: str) -> str:
 def kept_of(text: str) -> str:
     """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
     digits masked."""
-    contacts = Page(Content(text, "readable", b"")).contacts[:CONTACTS_KEPT]
+    text = as_shown(text)
+    contacts = dict.fromkeys(Page(Content(text, "readable", b"")).all_contacts)
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())
-    return " ".join(contacts) + _BETWEEN + plain[:COMPARED_MAX]
+    return " ".join(islice(contacts, CONTACTS_KEPT)) + _BETWEEN + plain[:COMPARED_MAX]
 
 
 def refused_text(signature: int, template: int, text: str) -> RefusedText:

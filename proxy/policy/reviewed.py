@@ -19,6 +19,7 @@ from proxy.message import Content
 
 from . import moments
 from .condition import All, AnyOf, OneOf, Test, Tree, never
+from .drawn import drawn
 from .page import Page
 from .spoken import Said
 
@@ -42,7 +43,10 @@ _GREETED = _greeted()
 def key_of(page: Page) -> str:
     """16 hex digits that name a text to a clerk. Cryptographic, so that nobody can make a text that passes for a released one."""
     words = nameless(page.scanned)
-    beside = "\0".join((*page.links, *page.contacts)).encode("utf-8", "surrogatepass")
+    others = drawn(page.text)
+    beside = "\0".join((*page.links, *page.contacts, *(others.texts if others is not None else ()))).encode(
+        "utf-8", "surrogatepass"
+    )
     return blake2b(words + b"\0" + beside, digest_size=8).hexdigest()
 
 

@@ -32,6 +32,8 @@ class Standing:
         scheduled = message.content.scheduled
         at = max(now, scheduled) if scheduled is not None else now
         traits = rules.reader.read(message.content).traits
+        self.state = traits.state
+        """Whether the text can be read, in every order in which it is shown."""
         self.at = at
         """The moment that conditions on time look at: of delivery, if that is later."""
         self.held = rules.held(message.sender, message.recipient, traits, at) | rules.orders_at(now)

@@ -25,7 +25,7 @@ from .people import ConsentRow, PreferenceRow
 from .platforms import SHOPS, AdvertiserRow
 from .problem import Problem
 from .regions import PROVINCE_CODES, province_of
-from .registry import STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
+from .registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from .rows import Cells, rows
 
 if TYPE_CHECKING:
@@ -137,10 +137,11 @@ def _port(cells: Cells, line: int) -> PortRow:
     if not (cells["prefix"].isascii() and cells["prefix"].isdigit()):
         raise RowFault(f"prefix: '{cells['prefix']}' is no sender number (its first digits, like 1062)")
     try:
-        categories = frozenset(Category.of(word) for word in _several(cells["categories"]))
+        words = _several(cells["categories"])
+        categories = frozenset(Category.of(word) for word in words if word != BINARY)
     except ValueError as fault:
         raise RowFault(f"categories: {fault}") from None
-    return PortRow(cells["prefix"], province, categories, line)
+    return PortRow(cells["prefix"], province, categories, line, BINARY in words)
 
 
 def _advertiser(cells: Cells, line: int) -> AdvertiserRow:

@@ -65,8 +65,9 @@ class _Fold(dict[int, str]):
 
 
 def _is_unseen(character: str) -> bool:
-    """Zero-width characters, marks over and around others, controls, halves of surrogate pairs (no encoder takes them), private use."""
-    if character in _BLANKS:
+    """Zero-width characters, marks over and around others, controls, halves of surrogate pairs (no encoder takes them) and the mark they are
+    decoded as, private use."""
+    if character in _BLANKS or character == "\ufffd":
         return True
     return unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc", "Cs", "Co") and character not in "\n\t\r"
 
@@ -163,6 +164,11 @@ def undressed(text: str) -> str:
     return _SPACED.sub("", fold(folded))
 
 
+def with_unseen(text: str) -> str:
+    """The text folded, but with a mark for each character that is not seen."""
+    return fold("".join(character if _FOLD[ord(character)] else _JOINER for character in text))
+
+
 @compiled("squeeze")
 def squeeze(folded: str) -> str:
     """Without what was put between Chinese characters to split a word (贷|款, 减/肥)."""
@@ -205,7 +211,9 @@ def text_key(text: str) -> int:
 # --- signature
 
 _SIGNATURE = re.compile(r"【([^【】]*)】")
-_EDGE = "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000"
+_EDGE = (
+    "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffd"
+)
 
 
 _CAPITALS = str.maketrans(ascii_lowercase, ascii_uppercase)

@@ -20,7 +20,7 @@ from proxy.desk import answered, entries, itself, operated, requested, returned
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
 from proxy.policy import Regions
-from proxy.policy.text import signature
+from proxy.policy.page import signer
 from proxy.wire import Memo
 
 NamesOf = Callable[[str], tuple[str, ...]]
@@ -176,7 +176,7 @@ class Counting:
         if said.entry is not None and said.entry.signature in self._names:
             return self._names[said.entry.signature]
         content = read_case(said, self._memo)
-        name = signature(content.text).name if content is not None else ""
+        name = signer(content.text) if content is not None else ""
         if name:
             return self._names.setdefault(hash48(name), name) if len(self._names) < SIGNATURES_MAX else OTHERS
         return "" if content is None or content.part is None or content.part.index == 1 else OTHERS

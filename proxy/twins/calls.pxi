@@ -49,8 +49,13 @@ cdef bint _may_have_numbers(str text, tuple spans) except -1:
 
 
 cdef bint _may_be_number(str text, Py_ssize_t start, Py_ssize_t end) except -1:
-    """Whether what begins so may be a telephone number: of five to eight digits only 95 and 96 begin one."""
+    """Whether what begins so may be a telephone number: of five to eight digits only 95 and 96 begin one. A number of QQ begins with what says
+    that it is one, or reads so."""
     cdef Py_UCS4 first = text[start], second = text[start + 1]
+    cdef Py_UCS4 last = text[end - 1]
+    # other digits, marks in it, or a run of many
+    if end - start > 64 or not (c"0" <= first <= c"9" and c"0" <= second <= c"9" and c"0" <= last <= c"9"):
+        return True
     if first == c"1":
         return c"3" <= second <= c"9" and end - start >= 11
     if first == c"9":

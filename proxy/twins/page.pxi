@@ -1,7 +1,8 @@
 # policy/page.py: what is found in a text; policy/reading.py: what rules make of it
 
 cdef bint _read_placed = False
-cdef octet[65536] _sort  # of a folded character
+cdef object _read_table
+cdef unsigned short[65536] _sort  # of a folded character
 cdef octet[8192] _usual  # a bit for each character that folds into itself and is Chinese and nothing else, as far as they have been met
 cdef enum:
     MARK = 1
@@ -11,6 +12,10 @@ cdef enum:
     BRACKET = 16
     COLON = 32
     CHINESE = 64
+    NUMERAL = 128  # stands for a digit (disguised.py)
+    LATIN = 256
+    MESSENGER = 512
+    LONG_GROUP = 10  # digits of the shortest telephone number that letters may stand in
     FOUND_MOST = 255
     WORDS_MOST = 32768
     SHORT_MOST = 254
@@ -22,12 +27,13 @@ cdef PyTypeObject *_outside_type
 
 cdef struct ReaderFields:
     PyObject head
-    slot _asked, _digit_words, _digits_matter, _domains, _finders, _masks, _meanings, _numbers, _outside, _owners, _reads_contacts, _reviewed
+    slot _asked, _digit_words, _digits_matter, _domains, _every, _finders, _masks, _meanings, _numbered_domains, _numbers, _outside, _owners
+    slot _reads_contacts, _reviewed
     slot _senses, _tag, _templates, _traits, _twice, lately, mark, scanner, texts
 
 cdef struct PageFields:
     PyObject head
-    slot _contacts, folded, is_dressed, links, notice, signature, squeezed, text
+    slot _candidates, _contacts, _domains, _split, folded, is_dressed, links, notice, signature, squeezed, text
 
 cdef struct ScannerFields:
     PyObject head
@@ -49,12 +55,12 @@ cdef int _learn_to_read() except -1:
     global _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _lead, _wire_most, _WireMemo, _Reader
-    global _is_asking, _word_most, _english_notice, _notice_from, _confirmed, _found_place, _sure_place
+    global _read_table, _is_asking, _word_most, _english_notice, _notice_from, _confirmed, _found_place, _sure_place
     from functools import partial
     from types import MethodType
 
     from proxy.message import Content, Part, hash48
-    from proxy.policy import contacts, notices, page, reading, reviewed, text
+    from proxy.policy import contacts, disguised, notices, page, reading, reviewed, text
     from proxy.policy.kinds.notice import asking, at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.owned import Outside
@@ -81,11 +87,12 @@ cdef int _learn_to_read() except -1:
     _learn_notices(notices)
     _reader_type = _laid(
         reading.Reader,
-        "_asked _digit_words _digits_matter _domains _finders _masks _meanings _numbers _outside _owners _reads_contacts _reviewed"
+        "_asked _digit_words _digits_matter _domains _every _finders _masks _meanings _numbered_domains _numbers _outside _owners"
+        " _reads_contacts _reviewed"
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
-    _page_type = _laid(page.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
+    _page_type = _laid(page.Page, "_candidates _contacts _domains _split folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
     _outside_type = _laid(Outside, "provider reads registry", sizeof(OutsideFields))
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _nobody = reading.Traits, reading._domain_bits, reading._NOBODY
@@ -93,12 +100,14 @@ cdef int _learn_to_read() except -1:
     _leading, _signature, _tail_notice = text._leading, text.signature, notices.tail_notice
     _english_notice, _notice_from, _confirmed = notices.english_notice, notices.notice_from, notices.confirmed
     _no_notice, _no_signature, _xxh = notices.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
+    _read_table = disguised.READ
     for code in range(65536):
         one = chr(code)
         _sort[code] = (
             (MARK if _mark[code] else 0) | (CHINESE if 0x3400 <= code <= 0x9FFF else 0) | (DIGIT if "0" <= one <= "9" else 0)
             | (DOT if one == "." else 0) | (REFUSES if _written[code] & (PAIR | ANSWERS | SENDS | LEAVES) else 0) | (BRACKET if one == "【" else 0)
-            | (COLON if one == ":" else 0)
+            | (COLON if one == ":" else 0) | (NUMERAL if one in disguised.NUMERALS else 0)
+            | (LATIN if "a" <= one <= "z" else 0) | (MESSENGER if one in disguised.MESSENGERS else 0)
         )
     for code in range(256):
         _is_ucs2[code] = charset.KINDS[code] == charset.UCS_2
@@ -161,7 +170,10 @@ cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
 cdef struct Sight:  # a text of at most LONGEST characters as it is looked at
     unsigned short[LONGEST] folded
     unsigned short[LONGEST] squeezed  # of which so many are ``held``
-    Py_ssize_t held
+    unsigned short[LONGEST] groups  # where Latin letters and digits begin, and numerals stand, so ``many``
+    unsigned short[LONGEST] alone  # where a Chinese character stands between others, so ``loners``
+    Py_ssize_t held, size, many, loners
+    bint is_long  # whether there is a group of so many letters and digits as a telephone number has
     int sorts  # of characters that are in it, but for such as are Chinese and nothing else
 
 
@@ -171,13 +183,14 @@ cdef object _page_of(str text, Sight *sight):
     cdef unsigned short *folded = sight.folded
     cdef unsigned short *squeezed = sight.squeezed
     cdef const unsigned short *units
-    cdef Py_ssize_t size = len(text), at = 0, held = 0, gate = -1, first = -1, brackets = 0, closing
+    cdef Py_ssize_t size = len(text), at = 0, held = 0, many = 0, loners = 0, last = 0, end = -1, start = 0, gate = -1, first = -1, brackets = 0, closing
     cdef int marks = -1, sort, sorts = 0, number
     cdef bint touched = False, squeezes = False
     cdef Py_UCS4 one, plain
     cdef str whole, short
     if not 0 < size <= LONGEST:
         return None
+    sight.is_long = False
     if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
         units = <const unsigned short *>PyUnicode_DATA(text)
     elif PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND:
@@ -212,6 +225,9 @@ cdef object _page_of(str text, Sight *sight):
             continue
         sorts |= sort
         if sort & CHINESE:
+            if sort & NUMERAL:
+                sight.groups[many] = <unsigned short>(at - 1)
+                many += 1
             if 0 < marks <= 3:  # what was put between two Chinese characters
                 for number in range(marks):
                     if squeezed[held - 2 - number] != c" ":  # a word may be hidden
@@ -223,6 +239,31 @@ cdef object _page_of(str text, Sight *sight):
             if sort & REFUSES and first < 0:
                 first = held - 1
             continue
+        if at == last + 2:
+            sight.alone[loners] = <unsigned short>(at - 2)
+            loners += 1
+        if sort & NUMERAL:
+            sight.groups[many] = <unsigned short>(at - 1)
+            many += 1
+        elif sort & (DIGIT | LATIN):
+            if at - 1 != end:
+                start = at - 1
+                sight.groups[many] = <unsigned short>start
+                many += 1
+            while at < size:
+                one = units[at]
+                if c"0" <= one <= c"9":
+                    sorts |= DIGIT
+                elif not c"a" <= one <= c"z":
+                    break
+                folded[at] = squeezed[held] = <unsigned short>one
+                at += 1
+                held += 1
+            last = end = at
+            sight.is_long |= end - start >= LONG_GROUP
+            marks = -1
+            continue
+        last = at
         if marks >= 0:
             marks = marks + 1 if sort & MARK else -1
         brackets += one == 0x3010
@@ -254,7 +295,10 @@ cdef object _page_of(str text, Sight *sight):
     _fill(&(<PageFields *>page).notice, notice)
     _fill(&(<PageFields *>page).links, links)
     _fill(&(<PageFields *>page)._contacts, contacts)
-    sight.held, sight.sorts = held, sorts
+    _fill(&(<PageFields *>page)._split, None)
+    _fill(&(<PageFields *>page)._candidates, None)
+    _fill(&(<PageFields *>page)._domains, None)
+    sight.held, sight.sorts, sight.size, sight.many, sight.loners = held, sorts, size, many, loners
     return page
 
 

@@ -133,7 +133,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t at, many
     cdef int number
-    cdef bint held_by
+    cdef bint held_by, numbers_apart
     cdef str text, short
     cdef bytes data
     cdef PageFields *fields
@@ -147,7 +147,12 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     page = _page_of(text, &sight)
     if page is None:
         return PURE["reader_analyse"](self, content, mask, tagged)
+    if _is_apart(<ReaderFields *>self, <ScannerFields *>scanner, &sight, &number):
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    numbers_apart = number != 0
     fields = <PageFields *>page
+    if number == NOTHING_APART and <object>(<ReaderFields *>self)._reads_contacts:
+        _set(&fields._candidates, _nothing)
     links, contacts, notice, signature = <object>fields.links, <object>fields._contacts, <object>fields.notice, <object>fields.signature
     short, data = <object>fields.squeezed, _scanned(&sight, &many)
     # the words in it
@@ -175,7 +180,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
         if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
             digits = True
         elif <object>(<ReaderFields *>self)._reads_contacts:
-            digits = _calls_at(&sight, text, len(<str><object>fields.folded))
+            digits = None if numbers_apart else _calls_at(&sight, text, len(<str><object>fields.folded))
             if digits is None:
                 digits = page.may_call()
     if len(<tuple>numbered):

@@ -12,7 +12,8 @@ cdef inline object _two_octets(const unsigned short *text, Py_ssize_t size):
 
 
 cdef object _plain_text(const octet *at, Py_ssize_t units):
-    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, or a whole one."""
+    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, a whole one, or an exchanged
+    mark of the order of octets."""
     cdef unsigned short[LONGEST] text
     cdef unsigned short one, pairs = 0, all_bits = 0
     cdef Py_ssize_t place
@@ -23,7 +24,7 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
             one = one << 8 | one >> 8
         text[place] = one
         all_bits |= one
-        pairs |= (one & 0xF800) == 0xD800
+        pairs |= ((one & 0xF800) == 0xD800) | (one == 0xFFFE)
     if pairs:
         return None
     return _two_octets(text, units) if all_bits > 0xFF else _string(text, 0, units)

@@ -10,12 +10,12 @@ cdef enum:
 
 cdef Py_UCS4 _learn(Py_UCS4 one) except? 0:
     """What a character folds into, where that is one plain character and no dressing."""
-    from proxy.policy import text
+    from proxy.policy import drawn, text
 
     cdef long code = <long>one
     cdef Py_UCS4 found = HARD
     plain = text._FOLD[code]
-    if len(plain) == 1 and chr(code) not in text.DRESSING and 0 < ord(plain) < 65536 and not 0xD800 <= ord(plain) < 0xE000:
+    if len(plain) == 1 and chr(code) not in text.DRESSING and not drawn.TURNS.match(chr(code)) and 0 < ord(plain) < 65536 and not 0xD800 <= ord(plain) < 0xE000:
         found = <Py_UCS4><long>ord(plain)
     _folded[code] = found
     return found

@@ -5,13 +5,15 @@ In: octets and a data_coding. Out: (text, state) with the states of message.Cont
     0x00-0x0E   SMPP's own list                0xC0-0xEF   message waiting (GSM 03.38 §4): still a text people read
     0x10-0x7F   general data coding            0xF0-0xFF   message class (flash …), GSM-7 or 8-bit
 
-What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "unreadable": guessing would be a free pass.
+What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "unreadable": guessing would be a free pass. Where bridges and
+handsets are known to show a text all the same (``shown``), a submit is judged by that text.
 """
 
 from __future__ import annotations
 
 import re
-from codecs import charmap_decode, utf_16_be_decode
+import unicodedata
+from codecs import charmap_decode, getincrementaldecoder, utf_16_be_decode
 
 READABLE, UNREADABLE, BINARY, COMPRESSED, WAP_PUSH, EMPTY = (
     "readable",
@@ -68,6 +70,8 @@ def _kind(coding: int) -> str:
 
 KINDS: tuple[str, ...] = tuple(_kind(coding) for coding in range(256))
 """data_coding → alphabet, or the state of what cannot be read."""
+GBK_CODING = 15  # reserved by SMPP 3.4; in China (CMPP §7.4.2.1) GBK
+_EXCHANGED = "\ufffe"
 DECODED = frozenset({GSM, LATIN_1, ASCII, UCS_2, CYRILLIC, HEBREW})
 
 
@@ -90,13 +94,16 @@ def decode(octets: bytes, coding: int) -> tuple[str, str]:
 
 
 def _decode_ucs2(octets: bytes) -> tuple[str, str]:
-    """UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD."""
+    """UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD. Behind an exchanged mark of the order
+    of octets some handsets exchange all octets, others none."""
     try:
-        return utf_16_be_decode(octets, "strict", True)[0], READABLE  # as bytes.decode would, at half the cost
+        text = utf_16_be_decode(octets, "strict", True)[0]  # as bytes.decode would, at half the cost
+        return ("", UNREADABLE) if _EXCHANGED in text else (text, READABLE)
     except UnicodeDecodeError:
         if len(octets) % 2:
             return "", UNREADABLE
-        return octets.decode("utf-16-be", "replace"), READABLE
+        text = octets.decode("utf-16-be", "replace")
+        return ("", UNREADABLE) if _EXCHANGED in text else (text, READABLE)
 
 
 def decode_gsm(octets: bytes) -> str | None:
@@ -148,6 +155,65 @@ def other_readings(octets: bytes, coding: int) -> list[str]:
         if "".join(text.split()).isprintable():
             found.append(text)
     return found
+
+
+def shown(octets: bytes, coding: int) -> tuple[str, str]:
+    """As ``decode``, and what handsets or bridges show of octets that their coding does not fit: UCS-2 without a stray last octet, GB 18030
+    under 15, and a text under a coding for binary data or for an alphabet that lacks some of its octets."""
+    text, state = decode(octets, coding)
+    if state == READABLE and KINDS[coding] != LATIN_1:
+        return text, state
+    kind = KINDS[coding]
+    if kind == UCS_2:
+        return decode(octets[:-1], coding) if len(octets) > 1 else (text, state)
+    if coding == GBK_CODING:
+        found = _begun(octets, "gb18030") or ""
+    elif kind == LATIN_1:  # every octet is a letter there: only what has nothing but usual characters is something else
+        found = _likely(octets, 0.0, ("utf-8", "gb18030")) if _ODD.search(text) else ""
+        found = found if len(_CHINESE.findall(found)) >= _CHINESE_LEAST else ""
+    elif kind in (GSM, ASCII, BINARY):
+        found = _likely(octets, _UNUSUAL_MOST)
+    else:
+        found = ""
+    return (found, READABLE) if found else (text, state)
+
+
+_UNUSUAL_MOST = 0.25
+"""The share of characters beyond GB 2312 in a text that somebody wrote: in one that was read in the wrong alphabet nearly all are."""
+
+
+_CHINESE = re.compile(r"[\u3000-\u9fff]")
+_CHINESE_LEAST = 2  # of a text in Latin-1 two letters with accents, by chance, are one
+
+
+def _likely(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
+    """The reading of octets that is most likely a text, and below it others that may be one; empty where there is none."""
+    found: list[tuple[float, str]] = []
+    for alphabet in alphabets:
+        text = (_begun(octets, alphabet) or "").rstrip("\0")
+        if text and _is_text(text):
+            if alphabet == "utf-8" and not text.isascii():
+                return text  # by chance nothing is UTF-8
+            unusual = 1 - len(text.encode("gb2312", "ignore").decode("gb2312")) / len(text)
+            if unusual <= unusual_most:
+                found.append((unusual, text))
+    return "\n".join(dict.fromkeys(text for _, text in sorted(found, key=lambda one: one[0])))
+
+
+def _begun(octets: bytes, alphabet: str) -> str | None:
+    """The text, without a character whose end is missing; None where the octets are none in this alphabet."""
+    try:
+        return getincrementaldecoder(alphabet)().decode(octets)
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_text(text: str) -> bool:
+    """Whether it has only characters that people write."""
+    return not any(unicodedata.category(one) in _NO_TEXT and one not in "\t\n\r" for one in text)
+
+
+_NO_TEXT = frozenset(("Cc", "Cs", "Co", "Cn"))
 
 
 def encode(text: str) -> tuple[bytes, int]:

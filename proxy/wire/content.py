@@ -7,12 +7,13 @@ provider's settings say whether they pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 from itertools import product
 from typing import NamedTuple
 
 from proxy.message import Content, Part
-from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode
+from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, shown
 from proxy.wire.frame import Malformed, read_tlvs
 from proxy.wire.reserved import flags_fault, reserved_of, text_fault
 from proxy.wire.tables import (
@@ -101,15 +102,17 @@ def _read_times(tail: bytes) -> tuple[int, When | None]:
     return position, found[0]
 
 
-def text_of(octets: bytes, esm_class: int, data_coding: int) -> tuple[str, str, Part | None]:
+def text_of(
+    octets: bytes, esm_class: int, data_coding: int, read: Callable[[bytes, int], tuple[str, str]] = decode
+) -> tuple[str, str, Part | None]:
     """(text, state, part) of user data."""
     if not esm_class & ESM_UDHI:
-        text, state = decode(octets, data_coding)
+        text, state = read(octets, data_coding)
         return text, state, None
     header = read_udh(octets)
     if header.state != READABLE:
         return "", header.state, header.part
-    text, state = decode(octets[header.length :], data_coding)
+    text, state = read(octets[header.length :], data_coding)
     return text, state, header.part
 
 
@@ -117,7 +120,7 @@ def content_of(
     octets: bytes, esm_class: int, data_coding: int, tlvs: list[tuple[int, bytes]]
 ) -> tuple[str, str, Part | None, tuple[tuple[int, bytes], ...]]:
     """(text, state, part, extra) of user data and what the optional parameters beside it say of it."""
-    text, state, part = text_of(octets, esm_class, data_coding)
+    text, state, part = text_of(octets, esm_class, data_coding, shown)
     if not tlvs:
         return text, state, part, ()
     extra = tuple([pair for pair in tlvs if pair[0] not in CARRIED])
@@ -132,7 +135,7 @@ def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content,
     """The content of a submit, and whether it holds at any other time too (no relative time in it). ``digest``: of the message,
     where it is known; that is the tail's unless it is a part of a longer one. Raises Malformed."""
     if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
-        text, state = decode(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
+        text, state = shown(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
         if state == READABLE:
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)

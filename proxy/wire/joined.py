@@ -14,7 +14,7 @@ from itertools import groupby
 
 from proxy.compiled import compiled
 from proxy.message import Content
-from proxy.wire.charset import EMPTY, READABLE, decode
+from proxy.wire.charset import EMPTY, READABLE, shown
 
 GAP = "【】"
 """Where parts are missing; only its end at the beginning of the text, only its beginning at the end. No signature reaches over it, and
@@ -59,7 +59,7 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
         if run is None:
             texts.append(GAP)
             continue
-        text, state = decode(run[1], run[0])
+        text, state = shown(run[1], run[0])
         if state not in (READABLE, EMPTY):
             return "", state
         texts.append(text)

@@ -22,9 +22,11 @@ from tests.e2e.pdus import DATA_SM, ESME_ROK, SUBMIT_MULTI, SUBMIT_SM, message, 
 from tests.e2e.raw import Raw
 
 BANNED, KEYWORD, UNREADABLE, NOT_PERMITTED, PORT_SCOPE = 0x400, 0x450, 0x453, 0x420, 0x402
+NOTICE_MISSING, SIGNATURE_MISSING = 0x440, 0x441
 RINVSRCADR, ROPTPARNOTALLWD, RINVMSGLEN, RINVDSTADR = 0x0A, 0xC1, 0x01, 0x0B
 RINVDSTTON, RINVDSTNPI = 0x50, 0x51
-PORT, CODES = b"106900101", b"106900103"
+PORT, CODES, METERS = b"106900101", b"106900103", b"106900204"
+KINDS = ["marketing", "notice", "otp", "undeclared"]
 BEIJING, REFUSED = "13800100500", "13800210555"
 AD = "【甲店】双11优惠券满100减20 拒收请回复R"
 MESSAGE_PAYLOAD = 0x0424
@@ -34,26 +36,37 @@ CLOCK = timezone(timedelta(hours=8))
 class House:
     def __init__(self, folder: Path) -> None:
         self.carrier = Carrier()
-        self.gate = Gate(folder, self.carrier.port, [provider("jia", "1069001", category="marketing", replace=True)])
+        kinds = {"marketing": "1069001", "notice": "1069002", "otp": "1069003", "undeclared": "1069004"}
+        providers = [
+            provider("jia" if kind == "marketing" else kind, port, category=kind, replace=True) for kind, port in kinds.items()
+        ]
+        del providers[-1]["category"]
+        self.gate = Gate(folder, self.carrier.port, providers)
+        self.kinds = {kind: f"{port}01".encode() for kind, port in kinds.items()}
         shutil.rmtree(self.gate.rules)
         shutil.copytree(ROOT / "rules", self.gate.rules)
         (self.gate.rules / "lists" / "do-not-disturb.csv").write_text(REFUSED + "\n")
-        (self.gate.rules / "registries" / "ports.csv").write_text(f"{CODES.decode()},,otp\n")
+        (self.gate.rules / "registries" / "ports.csv").write_text(f"{CODES.decode()},,otp\n{METERS.decode()},,notice binary\n")
         hours = self.gate.rules / "hours.yaml"  # the test says the same at night
         hours.write_text(hours.read_text().replace("- id: quiet-hours\n", "- id: quiet-hours\n    mode: off\n"))
         self.gate.start()
         self.client = Raw(self.gate.port)
         assert self.client.bind("jia").status == 0
+        self.clients = {"marketing": self.client}
+        for kind in ("notice", "otp", "undeclared"):
+            self.clients[kind] = Raw(self.gate.port)
+            assert self.clients[kind].bind(kind).status == 0
         self._sequences = itertools.count(1000)
         self._people = itertools.count(13800210600)
 
     def close(self) -> None:
-        self.client.__exit__()
+        for client in self.clients.values():
+            client.__exit__()
         self.gate.stop()
         self.carrier.stop()
 
-    def asks(self, body: bytes, command: int = SUBMIT_SM) -> int:
-        return self.client.ask(pdu(command, next(self._sequences), body)).status
+    def asks(self, body: bytes, command: int = SUBMIT_SM, kind: str = "marketing") -> int:
+        return self.clients[kind].ask(pdu(command, next(self._sequences), body)).status
 
     def sends(self, text: str = AD, to: str = BEIJING, source: bytes = PORT, **how: Any) -> int:
         return self.asks(message(source, to.encode(), text.encode("utf-16-be"), data_coding=8, **how))
@@ -81,32 +94,113 @@ def test_the_advertisement_is_refused_where_it_should_be_and_passes_elsewhere(ho
 # --- what nobody can read
 
 
-@pytest.mark.parametrize("coding", [0x02, 0x04, 0x05, 0x0A, 0x0D, 0x0E, 0x14, 0x24, 0x2A, 0x80, 0xF4, 0xFF])
-def test_octets_that_no_rule_can_read_are_no_free_pass(house: House, coding: int):
-    body = message(PORT, house.somebody().encode(), AD.encode("gbk"), data_coding=coding)
-    assert house.asks(body) == UNREADABLE
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("coding", [0x05, 0x0A, 0x0D, 0x0E, 0x24, 0x2A, 0x80, 0xFF])
+def test_octets_that_no_rule_can_read_are_no_free_pass(house: House, coding: int, kind: str):
+    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("gbk"), data_coding=coding)
+    assert house.asks(body, kind=kind) == UNREADABLE
 
 
-def test_a_compressed_text_is_no_free_pass(house: House):
-    assert house.asks(message(PORT, house.somebody().encode(), AD.encode("utf-16-be"), data_coding=0x28)) == UNREADABLE
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("octets", "coding"),
+    [
+        (AD.encode("utf-16-be") + b"\0", 8),
+        (AD.encode("gbk"), 15),
+        (AD.encode("gb18030") + b"\x90", 15),
+        (AD.encode("gbk"), 4),
+        (AD.encode("utf-16-be"), 4),
+        (AD.encode("utf-16-be") + b"\1", 2),
+        (AD.encode("gbk"), 0xF5),
+        (AD.encode(), 0),
+        (AD.encode("gbk"), 0),
+        (AD.encode(), 1),
+        (AD.encode("gbk"), 3),
+        (AD.replace("惠", "\ud800惠\udc00").encode("utf-16-be", "surrogatepass"), 8),
+        (AD.replace("惠", "\ufffd惠").encode("utf-16-be"), 8),
+    ],
+)
+def test_what_a_handset_shows_is_judged_whatever_its_coding_says(house: House, octets: bytes, coding: int, kind: str):
+    assert house.asks(message(house.kinds[kind], BEIJING.encode(), octets, data_coding=coding), kind=kind) == BANNED
 
 
-def test_a_link_pushed_to_the_handset_is_no_free_pass(house: House):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compressed_text_is_no_free_pass(house: House, kind: str):
+    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("utf-16-be"), data_coding=0x28)
+    assert house.asks(body, kind=kind) == UNREADABLE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_pushed_to_the_handset_is_no_free_pass(house: House, kind: str):
     push = bytes((6, 5, 4, 0x0B, 0x84, 0x23, 0xF0)) + b"\1\6\1\xaehttp://s.example/a\0"
-    assert house.asks(message(PORT, house.somebody().encode(), push, esm_class=0x40, data_coding=4)) == UNREADABLE
-    assert house.sends(to=house.somebody(), tail=tlv(0x020B, struct.pack(">H", 2948))) == UNREADABLE
+    assert (
+        house.asks(message(house.kinds[kind], house.somebody().encode(), push, esm_class=0x40, data_coding=4), kind=kind)
+        == UNREADABLE
+    )
+    tail = tlv(0x020B, struct.pack(">H", 2948))
+    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("utf-16-be"), data_coding=8, tail=tail)
+    assert house.asks(body, kind=kind) == UNREADABLE
 
 
-def test_a_header_that_hides_the_text_is_no_free_pass(house: House):
-    for header in (b"\xff", b"\5\0\3", bytes((140,)), b"\2\xf0\xff"):
-        body = message(PORT, house.somebody().encode(), header + AD.encode("utf-16-be"), esm_class=0x40, data_coding=8)
-        assert house.asks(body) != ESME_ROK
+@pytest.mark.parametrize("kind", KINDS)
+def test_binary_data_leave_only_from_the_ports_that_are_registered_for_them(house: House, kind: str):
+    data = bytes(range(0, 256, 3))
+    assert house.asks(message(house.kinds[kind], house.somebody().encode(), data, data_coding=4), kind=kind) == UNREADABLE
+    assert house.asks(message(METERS, house.somebody().encode(), data, data_coding=4), kind="notice") == ESME_ROK
+    assert house.asks(message(METERS, BEIJING.encode(), AD.encode("gbk"), data_coding=4), kind="notice") == BANNED
+    assert (
+        house.asks(message(METERS, house.somebody().encode(), AD.encode("gbk"), data_coding=0x24), kind="notice") == UNREADABLE
+    )
 
 
-def test_the_carriers_own_canned_text_is_no_free_pass(house: House):
-    body = bytearray(message(PORT, house.somebody().encode(), b""))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_header_that_hides_the_text_is_no_free_pass(house: House, kind: str):
+    for header in (b"\xff", b"\1\0", bytes((140,)), b"\2\xf0\xff"):
+        octets = header + AD.encode("utf-16-be")
+        body = message(house.kinds[kind], house.somebody().encode(), octets, esm_class=0x40, data_coding=8)
+        assert house.asks(body, kind=kind) != ESME_ROK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_carriers_own_canned_text_is_no_free_pass(house: House, kind: str):
+    body = bytearray(message(house.kinds[kind], house.somebody().encode(), b""))
     body[-2] = 7  # sm_default_msg_id
-    assert house.asks(bytes(body)) == UNREADABLE
+    assert house.asks(bytes(body), kind=kind) == UNREADABLE
+
+
+# --- what a handset shows in another order
+
+
+def turned(text: str) -> str:
+    """Under an override that shows the text, lines of which are short."""
+    mirrored = text[::-1].translate(str.maketrans("【】", "】【"))
+    return "\n".join("\u202e" + mirrored[max(0, end - 12) : end] for end in range(len(mirrored), 0, -12))
+
+
+def marked(text: str) -> str:
+    return "\n".join("\u200f" + "\u200f".join(line[1:]) for line in turned(text).split("\n"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", [turned, marked, lambda text: "\u202e" + text[::-1], lambda text: "\u2067" + marked(text)])
+def test_an_advertisement_that_only_a_handset_shows_is_an_advertisement(house: House, way: Any, kind: str):
+    for text, status in ((AD, BANNED), ("【甲店】代开发票 拒收请回复R", KEYWORD)):
+        to = BEIJING if status == BANNED else house.somebody()
+        octets = way(text).encode("utf-16-be")
+        found = house.asks(message(house.kinds[kind], to.encode(), octets, data_coding=8), kind=kind)
+        assert found in ((status,) if status == BANNED else (KEYWORD, NOTICE_MISSING, SIGNATURE_MISSING))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_notice_in_uyghur_and_a_number_from_a_phone_book_pass(house: House, kind: str):
+    for text in (
+        "【新疆邮政】ئەۋەتكەن پوسىلكىڭىز كەلدى، ئېلىش كودى 3-2-1408، 联系电话13800138000。",
+        "【甲店】您的快件已到，请联系\u202d13800138000\u202c。",
+        "【甲店】\u2068张三\u2069您好，您的快件已到",
+    ):
+        said = text + (" 拒收请回复R" if kind in ("marketing", "undeclared") else "")
+        octets = said.encode("utf-16-be")
+        assert house.asks(message(house.kinds[kind], house.somebody().encode(), octets, data_coding=8), kind=kind) == ESME_ROK
 
 
 def test_a_text_in_two_places_is_refused_and_so_is_a_parameter_that_comes_twice(house: House):

@@ -10,6 +10,7 @@ import functools
 import json
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +25,7 @@ from proxy.desk.segment import Header, Record, pack_header
 from proxy.net.proxied import NotProxied, read_header
 from proxy.number import NotARecipient, mask, recipient_of
 from proxy.ops.control import Args, Refused
+from proxy.policy.drawn import _PAIRS, drawn
 from proxy.policy.optout import read_reply
 from proxy.wire import Frame, Malformed, Memo, enquire_link, read_deliver, read_fields, read_receipt, read_submit
 from proxy.wire.asking import read_asking
@@ -120,6 +122,20 @@ def receipt(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     read_receipt(text)
     read_reply(text)
+
+
+def order(data: bytes) -> None:
+    """A text in the order in which handsets show it: the same characters in other places, brackets turned round."""
+    text = data.decode("utf-16-be", "replace")
+    found = drawn(text)
+    for one in found.texts if found is not None else ():
+        assert _signs(one) == _signs(text)
+
+
+def _signs(text: str) -> Counter[str]:
+    """What is seen of a text, wherever it stands; of a bracket not which way it is turned."""
+    dropped = "\ufe0e\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return Counter(_PAIRS[_PAIRS.index(one) & ~1] if one in _PAIRS else one for one in text if one not in dropped)
 
 
 def number(data: bytes) -> None:
@@ -278,6 +294,16 @@ def _texts() -> Iterator[bytes]:
     yield from (word.encode() for word in ("TD", "退订", "回复TD退订", "请不要再发了", "START", "R"))
 
 
+def _orders() -> Iterator[bytes]:
+    written = (
+        "\u202e票发开代\u202c(甲)",
+        "\u200f【\u200f店\u200f甲\u200f】\n12",
+        "【甲】ئۇيغۇر 12-3, \u2067א(b)\u2069",
+        "٤٨-٢٩%\u202bא\u202aa\u202c\u202c",
+    )
+    yield from (text.encode("utf-16-be") for text in written)
+
+
 def _numbers() -> Iterator[bytes]:
     yield from (b"13800138000", b"8613800138000", b"+86 138-0013-8000", b"1064123456789", "１３８００１３８０００".encode())
 
@@ -336,6 +362,7 @@ TARGETS: dict[str, Target] = {
     "body": Target(body, _bodies),
     "content": Target(content, _contents),
     "receipt": Target(receipt, _texts),
+    "order": Target(order, _orders),
     "number": Target(number, _numbers),
     "header": Target(header, _headers),
     "settings": Target(settings, _settings),

@@ -50,6 +50,31 @@ def test_what_speaks_of_goods_bookings_or_answers_is_no_notice(row: Row) -> None
     assert not notice(read(f"【青禾商城】{row.text}")).found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【青禾】不能拒收请回复R，所有会员须参加", "【青禾】全场五折，不可退订。TD", "【青禾】全场五折，切勿回复“T”退订", "【青禾】暂不支持回复T退订", "【青禾】不要回复TD退订，回了号码会被卖掉", "【青禾】没有退订，别回T",
+        "【青禾】全场五折，退订回R(10元/条)", "【青禾】全场五折 拒收请回复R（收费0.5元）", "【青禾】回复T退订，资费1元", "【青禾】回复TD退订将从话费中扣除2元", "【青禾】退订请回复T，信息费3.00元/条由运营商代收", "【青禾】退訂請回覆T，每則收費10元",
+        "Sale. Reply STOP to unsubscribe ($1.99 per message)", "【青禾】退订需先充值50元再回复TD", "【青禾】退订回T（仅限9点到10点，每次2元）",
+        "【拒收请回复R】全场五折", "【回复N拒收】茶水免费", "[退订回T] 新楼盘98折", "「退订回T」新楼盘98折", "全场五折【拒收请回复R】",
+        "【青禾】回T退订已失效，新优惠照常发送", "【青禾】本短信不支持退订，回TD无效", "【青禾】回T退订？不存在的", "警方提示：诈骗短信常以“回T退订”诱导回复", "【青禾】退订回T的短信才正规",
+    ],
+)  # fmt: skip
+def test_what_is_negated_costs_something_or_is_the_signature_is_no_notice(text: str) -> None:
+    assert not notice(read(text)).found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【青禾】首月1元，回T退订", "【青禾】双人自助低至99元，拒收请回复R", "【青禾】回T退订，免费", "【青禾】回复T退订（免收信息费）", "【青禾】不想再收请回复T", "【青禾】贺岁片抢先看 [退订回TD]",
+        "【青禾】全场五折【退订回T】", "（退订回T）【青禾】", "【青禾】拒收请回复R 全场10元起，满3件减1元", "【拒收请回复R】全场五折 回T退订", "【青禾】话费充值优惠 回复T退订",
+    ],
+)  # fmt: skip
+def test_prices_of_goods_and_brackets_of_its_own_leave_a_notice_one(text: str) -> None:
+    assert notice(read(text)).found
+
+
 @given(st.sampled_from([row for row in ROWS if row.found == "yes" and row.text.isascii() is False]), st.data())
 def test_a_notice_is_the_same_however_its_characters_are_dressed(row: Row, data: st.DataObject) -> None:
     dressed = "".join(one + data.draw(st.sampled_from(["", "", "", "\u200b", "\u2060"])) for one in row.text)

@@ -90,7 +90,9 @@ class Question:
     def frame(self, message_id: bytes) -> bytes:
         source = self.source.encode()
         if self.command == REPLACE_SM:
-            return pdus.replace(message_id, source, self.text.encode("utf-16-be"), self.number)
+            stands = read_fields(Frame.of(self.target.frame)) if self.replaceable and self.target is not None else {}
+            alphabet = {0: "utf-8", 15: "gb18030"}.get(stands.get("data_coding", 8), "utf-16-be")  # it stays what it was
+            return pdus.replace(message_id, source, self.text.encode(alphabet), self.number)
         return (pdus.query if self.command == QUERY_SM else pdus.cancel)(message_id, source, sequence=self.number)
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ from proxy.wire.build import tlv
 from proxy.wire.multi import read_multi
 from tests import pdus
 from tests.simulation.nouns import (
+    BANNED,
     BEIJING,
     CAP,
     CARRIER_REFUSES,
@@ -151,7 +152,10 @@ class Carrier:
                 other.replaced = True
             stood_in_for = self.world.on_disk().adopts.get(stood_in_for, 0)
         began_at = self.world.judged_at(submit, transit)
-        self.check_refusals(submit, cast("Any", transit).message.content.text, began_at)
+        text = submit.text if submit.long is None else cast("Any", transit).message.content.text
+        self.check_refusals(submit, text, began_at)
+        if submit.long is None and BANNED in submit.text:
+            raise Broken(f"submit {submit.number} says {BANNED} on the handset")
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.world.operators.check_sent(submit, transit)

@@ -89,7 +89,10 @@ class People:
         held = disk.refused_by(person)
         narrow = {one: said.time for one, said in held.items() if one[0] != "category"}
         replies = len(set(narrow.values()))  # what one reply stopped counts once
-        if self.widen_after and min(len(narrow), replies) >= self.widen_after and ALL_MARKETING not in held:
+        surely = not self.world.steps[
+            "back"
+        ]  # else a record keeps the later time of a reply that came again with an earlier one
+        if self.widen_after and surely and min(len(narrow), replies) >= self.widen_after and ALL_MARKETING not in held:
             raise Broken(f"{person} refused {list(narrow)} and still gets marketing of others")
         return dict.fromkeys(held, self.world.now)
 

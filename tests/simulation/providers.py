@@ -16,7 +16,9 @@ from proxy.transit import Transit
 from proxy.wire import Frame, read_fields, submit_sm
 from proxy.wire.multi import read_multi
 from tests import pdus
+from tests.simulation.disguises import disguised
 from tests.simulation.nouns import (
+    BANNED,
     CARRIER_REFUSES,
     ESME_RSYSERR,
     PEOPLE,
@@ -61,11 +63,14 @@ class Providers:
             self.world.longs.provider_sends(name, advertiser, recipient, number)
             return
         text = again.text if again else f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
+        if again is None and random.Random(f"invoices {self.world.seed} {number}").random() < 0.03:
+            text = f"【{advertiser}】{BANNED}"
         if again is None and self.world.chance(0.1):
             self.submit_to_many(name, text, advertiser)
             return
         bind, kind = self.world.binds[name], Transit
-        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
+        octets, coding = disguised(self.world.seed, text)
+        frame = submit_sm(PORTS[name], str(recipient), octets, data_coding=coding, sequence=number)
         if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
             frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
@@ -82,7 +87,8 @@ class Providers:
         """One advertisement, as a plain submit."""
         number = len(self.world.submits) + 1
         text = f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
-        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
+        octets, coding = disguised(self.world.seed, text)
+        frame = submit_sm(PORTS[name], str(recipient), octets, data_coding=coding, sequence=number)
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
         self.hand_in(submit, self.world.binds[name])
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.policy import reading, text
+from proxy.wire import charset, content
 from tests.simulation import bugs
 from tests.simulation.bugs import BUGS
 from tests.simulation.nouns import Broken
@@ -54,6 +56,37 @@ def test_each_seeded_bug_is_found_within_300_seeds(bug: Callable[[World], None])
             break
     assert found, f"{bug.__name__} was not noticed in {BUG_SEEDS} seeds"
     print(found[0])
+
+
+def controls_are_dropped(patch: pytest.MonkeyPatch) -> None:
+    """The reader drops bidirectional controls, which handsets obey."""
+    patch.setattr(reading, "drawn", lambda text: None)
+
+
+def codings_are_believed(patch: pytest.MonkeyPatch) -> None:
+    """Octets are read as their coding says, or not at all."""
+    patch.setattr(content, "shown", charset.decode)
+
+
+def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
+    """The mark that half a surrogate pair is decoded as stands between letters."""
+    patch.setitem(text._FOLD, 0xFFFD, "\ufffd")
+
+
+@pytest.mark.parametrize("bug", [controls_are_dropped, codings_are_believed, halves_are_characters])
+def test_a_reader_that_sees_less_than_a_handset_is_found(
+    bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug(monkeypatch)
+    assert any(_is_broken(seed) for seed in range(1, BUG_SEEDS + 1))
+
+
+def _is_broken(seed: int) -> bool:
+    try:
+        World(seed).run()
+    except Broken:
+        return True
+    return False
 
 
 def test_a_seed_replays_to_the_same_end() -> None:

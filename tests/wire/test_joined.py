@@ -127,13 +127,13 @@ def test_parts_in_different_alphabets_are_read_each_in_its_own():
 @pytest.mark.parametrize(
     ("second", "state"),
     [
-        (content(udh_8(7, 2, 2) + b"x", 4, 0x40), "binary"),
+        (content(udh_8(7, 2, 2) + b"\0\1\2\3", 4, 0x40), "binary"),
         (content(udh_8(7, 2, 2) + b"x", 0x20, 0x40), "compressed"),
         (content(udh_8(7, 2, 2) + b"x", 5, 0x40), "unreadable"),
         (content(bytes((12, 0, 3, 7, 2, 2, 5, 4, 0x0B, 0x84, 0, 0, 0)) + b"x", 0, 0x40), "unreadable"),
         (content(bytes((11, 0, 3, 7, 2, 2, 5, 4, 0x0B, 0x84, 0, 0)) + b"x", 0, 0x40), "wap-push"),
         (content(bytes((8, 0, 3, 7, 2, 2, 0x24, 1, 3)) + b"x", 0, 0x40), "unreadable"),
-        (content(udh_8(7, 2, 2) + b"\xff", 0, 0x40), "unreadable"),
+        (content(udh_8(7, 2, 2) + b"\xff\xff", 0, 0x40), "unreadable"),
     ],
 )
 def test_a_part_that_nobody_can_read_makes_the_whole_as_unreadable(second: Content, state: str):

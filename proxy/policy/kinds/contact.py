@@ -59,7 +59,8 @@ _STATES = {"none": Said("contact: none", "文中没有电话号码"), "present":
 
 
 def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
-    return Test("text", holds, words, "contact", reads="contacts", vocabulary=vocabulary, finds=finds)
+    reads, every = "contacts", holds is _none
+    return Test("text", holds, words, "contact", reads=reads, vocabulary=vocabulary, finds=finds, every=every)
 
 
 def _none(page: Page) -> bool:

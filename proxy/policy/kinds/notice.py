@@ -39,11 +39,11 @@ def at_tail(page: Page) -> bool:
     return page.notice.at_tail
 
 
-PRESENT = Test("text", present, Said("there is an opt-out notice", "有退订方式"), "notice")
+PRESENT = Test("text", present, Said("there is an opt-out notice", "有退订方式"), "notice", every=True)
 _WORDS = {
     "missing": Test("text", missing, Said("there is no opt-out notice", "没有退订方式"), "notice"),
     "present": PRESENT,
-    "tail": Test("text", at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"),
+    "tail": Test("text", at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice", every=True),
 }
 
 
@@ -62,6 +62,5 @@ def _wording(written: str) -> Test:
         return squeeze(body_tail(page.folded)).endswith(wanted)
 
     digits = any(character.isdigit() for character in wanted)
-    return Test(
-        "text", holds, Said(f"the text ends with {written}", f"末尾是“{written}”"), "notice", reads="digits" if digits else ""
-    )
+    words = Said(f"the text ends with {written}", f"末尾是“{written}”")
+    return Test("text", holds, words, "notice", reads="digits" if digits else "", every=True)

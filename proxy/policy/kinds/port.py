@@ -1,27 +1,38 @@
-"""port: the sender number begins with one of these prefixes: ``port: ["1062", "1063"]``."""
+"""port: the sender number begins with one of these prefixes: ``port: ["1062", "1063"]``; ``binary``: it is registered for data that no
+person reads.
+"""
 
 from __future__ import annotations
 
 from proxy.message import Sender
-from proxy.policy.condition import Test, Tree
+from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.registry import BINARY
 from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said, as_written
 
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
-CHINESE = "主叫号码的开头"
+CHINESE = "主叫号码的开头; `binary` 端口登记为可发二进制数据"
 MEND = Said("send from another port", "换一个端口发送")
 SHAPE = some(NAME)
 
 
 def condition(node: Node, context: Context) -> Tree:
-    prefixes = tuple(sorted(set(node.texts("port", digits=True))))
+    words = set(node.texts("port", digits=True))
+    prefixes = tuple(sorted(words - {BINARY}))
 
     def holds(sender: Sender) -> bool:
         return sender.port.startswith(prefixes)
 
-    return Test(
+    begins = Test(
         "sender", holds, Said("port begins with " + as_written(prefixes), "端口以" + as_written(prefixes).zh + "开头"), "port"
     )
+    if BINARY not in words:
+        return begins
+    for_binary = Test("sender", context.registry.sends_binary, _FOR_BINARY, "port")
+    return AnyOf((begins, for_binary)) if prefixes else for_binary
+
+
+_FOR_BINARY = Said("the port is registered for binary data", "端口登记为可发二进制数据")

@@ -2,7 +2,7 @@
 of these. A file may be YAML (wordlist.py): words in groups, with the characters that are written for others.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
-text, and may be written in any of these forms.
+text and on letters that stand one by one between marks (split.py), and may be written in any of these forms.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from proxy.policy.page import Page
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.split import LETTERS_LEAST
 from proxy.policy.spoken import Said
 from proxy.policy.spread import distinct
 from proxy.policy.text import SPLITTERS, fold, squeeze
@@ -90,7 +91,9 @@ def _pattern(node: Node) -> Test:
         raise RuleFault(node.line, f"text: pattern '{written}' fits every text")
 
     def holds(page: Page) -> bool:
-        return compiled.search(page.squeezed) is not None
+        return compiled.search(page.squeezed) is not None or any(
+            len(found.group()) >= LETTERS_LEAST for run in page.split for found in compiled.finditer(run)
+        )
 
     words = Said(f"text matches {written}", f"文本匹配 {written}")
     return Test("text", holds, words, "text", reads="digits", finds=not _looks_around(written))

@@ -57,7 +57,8 @@ _STATES = {"none": Said("url: none", "文中没有链接"), "present": Said("url
 
 
 def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
-    return Test("text", holds, words, "url", reads="links", vocabulary=vocabulary, finds=finds)
+    reads, every = "links", holds is _none
+    return Test("text", holds, words, "url", reads=reads, vocabulary=vocabulary, finds=finds, every=every)
 
 
 def _none(page: Page) -> bool:
