@@ -3,7 +3,7 @@
 In: a seed. Out: ``Broken`` when a handset shows what the rules refuse, when more copies arrive than caps allow, when a provider or the carrier
 is handed a PDU that SMPP does not allow, or when an honest message is refused. Never: sockets, sleeping, the gate's own readers as judges.
 
-    smuggling.py  what is sent, in which pieces, when     handset.py, drawn.py  what a person sees of it
+    smuggling.py  what is sent, in which pieces, when     handsets.py            what a person sees of it
     strict.py     PDUs read as strict peers read them     test_passage.py       seeds, and seeded bugs that must be found
 
 One gate, one thread. It is killed now and then, and begins again with what its disk holds. Time runs for hours where a sender
@@ -38,7 +38,7 @@ from proxy.state.aggregates import Aggregates
 from proxy.tally import Tally
 from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.simulation import strict
-from tests.simulation.handset import KINDS, Arrived, Handset, arrived, shows
+from tests.simulation.handsets import KINDS, Arrived, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless
 from tests.simulation.smuggling import ACCOUNTS, ADS, BEIJING, HONEST, HONEST_SHORT, SCHEMES, Scheme, Sent, Smugglers
 from tests.simulation.store import SimStore, aggregates_of, dumped

@@ -13,7 +13,7 @@ from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.wire import submit_sm
-from tests.simulation.handset import shows
+from tests.simulation.handsets import shows
 
 if TYPE_CHECKING:
     from tests.simulation.passage import Passage

@@ -13,7 +13,7 @@ from proxy.parts import Parts
 from proxy.transit import Transit
 from proxy.wire import submit_sm
 from tests.simulation.gates import BANNED, PORT, RUN_S, Gate, Gates, Long
-from tests.simulation.handset import KINDS, Handset, shows
+from tests.simulation.handsets import KINDS, Handset, shows
 from tests.simulation.nouns import Broken
 
 SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "40")), 300

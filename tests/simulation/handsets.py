@@ -1,4 +1,4 @@
-"""Handset: what a person sees of the PDUs that reach them. A witness: it joins, decodes and draws by code of its own.
+"""Handsets: what people see of PDUs that reach them. A witness: it joins, decodes and draws by code of its own.
 
 In: submit_sm and data_sm as they leave towards the carrier. Out: screens, each as all texts that some handset shows for them. Never: a
 line of the gate's own reader, the time limits of the gate.
@@ -6,7 +6,7 @@ line of the gate's own reader, the time limits of the gate.
     parts belong together by   source, recipient, low octet of the reference, total, whatever header carries them, for 24 hours
     a part that comes again    is dropped, takes the place of the first, or begins a new message, by the kind of handset
     octets are read as         data_coding says, and as handsets guess where it says nothing useful
-    a paragraph is drawn       from the left, from the right, and as its first strong letter says (drawn.py)
+    a paragraph is drawn       from the left, from the right, and as its first strong letter says (tests/handset.py)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import category
 
-from tests.simulation.drawn import drawn
+from tests.handset import show
 
 JOINED_WITHIN_S = 86_400.0
 KINDS = ("keeps", "replaces", "begins anew")
@@ -159,7 +159,7 @@ def shows(texts: set[str], words: tuple[str, ...]) -> str:
 def screens(text: str) -> set[str]:
     """What may be drawn of one text, or read where a display knows no order but that of the octets; without what has no ink."""
     paragraphs = re.split(r"[\n\r\x1c-\x1e\x85\u2029]", text)
-    found = {text, *("\n".join(drawn(one, base) for one in paragraphs) for base in (0, 1, None))}
+    found = {text, *("\n".join(show(one, base) for one in paragraphs) for base in (0, 1, None))}
     return {
         "".join(letter for letter in one if category(letter) not in ("Cf", "Cc", "Mn", "Me") or letter == "\n") for one in found
     }

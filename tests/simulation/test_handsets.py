@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.wire import submit_sm
-from tests.simulation.drawn import drawn
-from tests.simulation.handset import Handset, shows
+from tests.handset import show
+from tests.simulation.handsets import Handset, shows
 from tests.simulation.strict import fault_of_answer, fault_of_submit
 
 WORD = ("代开发票",)
@@ -30,7 +30,7 @@ WORD = ("代开发票",)
 )
 def test_a_paragraph_is_drawn_by_the_annex(written: str, base: int | None, shown: str) -> None:
     unseen = dict.fromkeys(map(ord, "\u200e\u200f\u2066\u2067\u2068\u2069\u061c"))
-    assert drawn(written, base).translate(unseen) == shown
+    assert show(written, base).translate(unseen) == shown
 
 
 @pytest.mark.parametrize(
