@@ -318,7 +318,11 @@ class Smugglers:
             ("yi", f"【客服】请致电\u202d01059123{n:03}\u202c咨询"),
             ("yi", f"【税务】现代，开发票务系统{n}升级完成"),
         ))  # fmt: skip
-        self.send(account, person, Form(text.encode("utf-16-be")), "honest: a notice")
+        ucs2 = text.encode("utf-16-be")
+        form = (
+            Form(ucs2) if self.dice.random() < 0.8 else self.dice.choice((Form(ucs2 + b"\0"), Form(text.encode("gb18030"), 15)))
+        )
+        self.send(account, person, form, "honest: a notice")
 
     def honest_codes(self) -> None:
         """Two accounts send codes without a signature to one person: neither stands in the other's way."""

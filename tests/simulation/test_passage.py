@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy import policy
+from proxy.access import Access
 from proxy.long import LongMessage
-from proxy.message import UNSIGNED, Facts, Part
+from proxy.message import UNSIGNED, Part, Sender
 from proxy.net.passing import Passing
 from proxy.parts import Parts
+from proxy.policy.category import Weighed
+from proxy.policy.page import Page
+from proxy.policy.reading import Reader
 from proxy.recipient import EntryState
 from proxy.state import record, torn
 from proxy.wire.charset import decode
 from tests.simulation import passage
 from tests.simulation.nouns import Broken
-from tests.simulation.passage import STATUSES_MAX, Passage
+from tests.simulation.passage import STATUSES_MAX, Passage, the_rules
 from tests.simulation.smuggling import SCHEMES, Scheme, Smugglers
 
 SEEDS, SOUGHT = int(os.environ.get("GATE106_PASSAGE_SEEDS", "120")), 200
@@ -161,6 +166,15 @@ def a_word_is_split_by_three_marks_at_most(patch: Patch) -> None:
     patch.setattr("proxy.policy.page.split_runs", lambda folded: ())
 
 
+def what_stands_beside_a_code_weighs_nothing(patch: Patch) -> None:
+    beside = Reader.beside
+
+    def nothing(self: Reader, weighed: Weighed, page: Page) -> int | None:
+        return None if beside(self, weighed, page) is None else 0
+
+    patch.setattr(Reader, "beside", nothing)
+
+
 def sent_again_and_again(patch: Patch) -> None:
     find = record.find_unknown
 
@@ -180,7 +194,13 @@ def senders_without_a_signature_are_one(patch: Patch) -> None:
 
 
 def each_number_has_a_cap_of_its_own(patch: Patch) -> None:
-    patch.setattr(Facts, "whose", property(lambda self: self.sender.port))
+    make = Access._make
+
+    def whole(self: Access, *head: Any) -> Sender:
+        found = make(self, *head)
+        return dataclasses.replace(found, prefix=found.port)
+
+    patch.setattr(Access, "_make", whole)
 
 
 def reserved_values_are_relayed(patch: Patch) -> None:
@@ -191,11 +211,21 @@ BUGS: list[Callable[..., None]] = [
     a_later_part_leaves_alone, another_text_takes_the_place_of_a_part, torn_keys_are_not_looked_at, torn_keys_are_lost_in_replay,
     torn_keys_are_not_in_the_checkpoint, a_full_reference_is_the_key, a_bound_forgets, a_text_is_read_as_it_is_written,
     octets_are_read_by_the_letter, only_marketing_must_be_readable, unknown_regions_are_only_counted,
-    a_word_is_split_by_three_marks_at_most, sent_again_and_again, answers_pass_as_they_come, senders_without_a_signature_are_one,
+    a_word_is_split_by_three_marks_at_most, what_stands_beside_a_code_weighs_nothing, sent_again_and_again, answers_pass_as_they_come,
+    senders_without_a_signature_are_one,
     each_number_has_a_cap_of_its_own, reserved_values_are_relayed,
 ]  # fmt: skip
 
 
+@pytest.fixture
+def fresh_rules() -> Iterator[None]:
+    """Rules remember what they have read."""
+    the_rules.cache_clear()
+    yield
+    the_rules.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_rules")
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
 def test_a_seeded_bug_is_found(bug: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if bug.__code__.co_argcount > 1:
