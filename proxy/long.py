@@ -1,13 +1,20 @@
 """Long: long messages whose parts come one by one, over any binds of one provider, in any order, twice, late or never.
 
-In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as.
-Never: a clock, a verdict (parts.py), bytes.
+In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as; why a part
+cannot be taken. Never: a clock, a verdict (parts.py), bytes; what is known of a message after its minute (state/torn.py).
 
     waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
 
 Parts that wait hold up nothing: a client whose window is one part gets its first part judged alone after 300 ms, and later parts inherit.
-A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again. A part number seen again
-starts a new message unless its last attempt was refused or its outcome is unknown.
+A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again.
+
+    a part number comes again                      same text            other text
+    while it waits or is being judged              part-again           part-differs
+    all of its message was refused, or all is out  a new message        a new message
+    it is out, and others are not                  part-again           part-differs
+    it was refused, or its outcome is unknown      taken: sent again    part-differs
+
+A message has one reference, whatever number of parts it announces: another number of parts is another text.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from proxy.message import Content, Message, Take
-from proxy.sheet import Holder, Posted
+from proxy.sheet import LATE, THERE, UNKNOWN, WAITING, Holder, Posted
 from proxy.wire import joined
 
 WAIT_S = 0.3
@@ -29,14 +36,26 @@ INHERIT_S = 60.0
 """So long do later parts inherit a verdict: a window of one part and a slow carrier need a few seconds a part."""
 PARTS_MAX = 20
 """3,060 characters of GSM-7, 1,340 of UCS-2: advertisements have two to five parts. More is refused (see ``Assembler.arrive``)."""
-OPEN_MAX = 1_000
-"""Open messages of one provider: some 10 MB if all have 20 parts."""
+HELD_BYTES = 16 << 20
+"""What open messages of one provider may hold, if nothing else is set."""
+OPEN_BYTES, PART_BYTES = 1_600, 900
+"""What an open message costs beside its parts, and a part beside its text, as measured (tests/test_long.py)."""
+TURNED_AWAY_MAX = 1_000
+"""Messages whose first part a rate refused within the last 300 ms; those beyond are not known to be so."""
+EARLY_MOST = 3
+"""So often a part that comes before its first part is refused for a while only."""
+EARLY_MAX = 10_000
+"""Parts that came early and are remembered; of the oldest it is forgotten how often they came, and they are asked to come again."""
 
+OUT = (THERE, UNKNOWN, LATE)
+"""States of a part that its gate has sent on."""
 NOBODY: Holder = (0, 0)
 _NONE: Mapping[Any, Any] = {}
 _NOWHERE: frozenset[int] = frozenset()
+Place = tuple[str, str, int, int]
+"""Provider, source, recipient, reference: of two messages with the same a handset would make one."""
 Key = tuple[str, str, int, int, int]
-"""Provider, source, recipient, reference, total."""
+"""A place, and how many parts there are."""
 
 
 class Attempt(Protocol):
@@ -57,7 +76,7 @@ class LongMessage(Generic[Sent]):
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
         "instead", "before", "earlier", "takes", "judged_at", "revision", "settled",
-        "again", "theirs", "holder", "posted", "shown", "asked", "alone", "elsewhere",
+        "again", "theirs", "holder", "posted", "shown", "asked", "alone", "elsewhere", "held_bytes",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -82,6 +101,7 @@ class LongMessage(Generic[Sent]):
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it
         self.settled = False  # that is written
+        self.held_bytes = 0  # what it counts for while it is remembered
         # where several gates share a store (board.py); replaced, never changed, for nearly every message has none of it:
         self.again: Mapping[int, tuple[Sent, ...]] = (
             _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
@@ -101,6 +121,51 @@ class LongMessage(Generic[Sent]):
     @property
     def due_s(self) -> float:
         return min(self.last_s + WAIT_S, self.first_s + WAIT_MAX_S)
+
+    @property
+    def place(self) -> Place:
+        return self.key[:4]
+
+    def index_of(self, transit: Sent) -> int:
+        """Which part an attempt is; 0: another has come since."""
+        return next((index for index, last in self.last.items() if last is transit), 0)
+
+    @property
+    def has_first(self) -> bool:
+        """Whether the first part is out, here or elsewhere, or goes together with others."""
+        first = self.last.get(1)
+        if first is not None and first in self.alive and (first in self.batch or first.packed):
+            return True
+        return 1 in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, 1, (WAITING, *OUT)))
+
+    @property
+    def all_out(self) -> bool:
+        """Whether every part is out, as far as anybody knows."""
+        return all(map(self._is_out, range(1, self.total + 1)))
+
+    @property
+    def torn(self) -> bool:
+        """Whether the person has, or may get, some parts and not all."""
+        return any(map(self._is_out, range(1, self.total + 1))) and not self.all_out
+
+    def _is_out(self, index: int) -> bool:
+        last = self.last.get(index)
+        if (last is not None and last in self.alive) or index in self.elsewhere:
+            return True
+        return self.posted is not None and self.posted.went(self.holder, index, OUT)
+
+    def objection(self, index: int, total: int, content: Content) -> str:
+        """Why a part that comes now can be no part of this message, nor begin a new one; an empty string if it can."""
+        undecided = self.waiting or bool(self.batch)
+        if not undecided and (self.leader is None or not self.leader.packed or not self.torn):
+            return ""
+        known = self.content(index)
+        if total != self.total or (known is not None and not _reads_alike(known, content)):
+            return "part-differs"
+        last = self.last.get(index)
+        if last is None or (last in self.alive and last in self.doubted) or last not in self.alive:
+            return ""
+        return "part-again"
 
     def takes_part(self, index: int) -> bool:
         """Whether a part of this number belongs here, or starts a new message."""
@@ -157,59 +222,89 @@ class Assembler(Generic[Sent]):
     """All long messages that are not whole, or of which a part failed."""
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[Key, LongMessage[Sent]]] = {}
+        self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
         self._due: list[
             tuple[float, int, LongMessage[Sent]]
         ] = []  # a heap; later parts move a message's own time, not its place here
-        self._turned_away: dict[Key, float] = {}
+        self._turned_away: dict[Place, float] = {}
         self._numbers = count()
         self.waiting = 0
         """Parts that wait."""
+        self.held_bytes: dict[str, int] = {}
+        """What the open messages of each provider hold."""
+        self.bytes_max = HELD_BYTES
+        self._early: dict[tuple[Place, int], int] = {}
+        """How often parts came before their first part."""
 
     # -- arrival
 
-    def begun(self, transit: Sent, now_s: float) -> bool:
-        """Whether other parts of this message were taken already."""
-        return self.find(transit, now_s) is not None
-
     def find(self, transit: Sent, now_s: float) -> LongMessage[Sent] | None:
-        """The message with the key of this part that is remembered."""
-        return self._find(_key(transit), now_s)
+        """The message that is remembered at the place of this part."""
+        return self._find(_place(_key(transit)), now_s)
+
+    def objection(self, transit: Sent, long: LongMessage[Sent] | None) -> str:
+        """Why a part cannot be taken, by the name of a reason; empty if it can. ``long``: what was found for it."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
+            return "parts-full"
+        return long.objection(part.index, part.total, message.content) if long is not None else ""
+
+    def is_full(self, provider: str) -> bool:
+        """Whether its open messages hold all that they may."""
+        return self.held_bytes.get(provider, 0) >= self.bytes_max
+
+    def came_early(self, long: LongMessage[Sent], index: int) -> bool:
+        """A part came before its first part; whether that was the last time it is asked to come again."""
+        key = long.place, index
+        times = self._early.pop(key, 0) + 1
+        if len(self._early) >= EARLY_MAX:
+            del self._early[next(iter(self._early))]
+        self._early[key] = times
+        return times >= EARLY_MOST
+
+    def in_order(self, long: LongMessage[Sent]) -> None:
+        """Its first part is out: others that came before it may come again as often as they like."""
+        for index in long.last if self._early else ():
+            self._early.pop((long.place, index), None)
 
     def turn_away(self, transit: Sent, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the others must not go without it."""
-        if len(self._turned_away) < OPEN_MAX:
-            self._turned_away[_key(transit)] = now_s + WAIT_S
+        if len(self._turned_away) < TURNED_AWAY_MAX:
+            self._turned_away[_place(_key(transit))] = now_s + WAIT_S
 
     def is_turned_away(self, transit: Sent, now_s: float) -> bool:
         """Whether the rate refused another part of this message just now."""
-        return bool(self._turned_away) and self._turned_away.get(_key(transit), 0.0) > now_s
+        return bool(self._turned_away) and self._turned_away.get(_place(_key(transit)), 0.0) > now_s
 
     def arrive(self, transit: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
-        """A part was read; returns its message and the parts to be judged now, which may be another message's too. The caller has
-        refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
+        """A part was read, and nothing speaks against it (``objection``); returns its message and the parts to be judged now, which may be
+        another message's too. The caller has refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
         message = transit.message
         assert message is not None
         part = message.content.part
         assert part is not None
         key = _key(transit)
         ready: list[Sent] = []
-        long = self._find(key, now_s)
-        if long is not None and (anew or not long.takes_part(part.index)):
+        long = self._find(_place(key), now_s)
+        if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
             self._drop(long)
             if long.waiting:
                 ready = self._judge(long, now_s)
             long = None
-        kept = True
         if long is None:
             long = LongMessage(key, now_s)
-            kept = self._keep(long, now_s)
+            self._keep(long)
         long.add(transit, part.index, message.content, now_s)
+        if long.held_bytes:
+            self._holds(long, PART_BYTES + len(message.content.octets[1] if message.content.octets else b""))
         if not long.waiting:
             transit.message = long.message(message)
             return long, [*ready, transit]
         self.waiting += 1
-        if not kept or long.whole:
+        if long.whole:
             return long, ready + self._judge(long, now_s)
         if len(long.contents) == 1:
             heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
@@ -245,17 +340,19 @@ class Assembler(Generic[Sent]):
         waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
         return [transit for long in waiting for transit in self._judge(long, now_s)]
 
-    def keeps(self, long: LongMessage[Sent]) -> bool:
-        """Whether it is remembered, or was whole at once: else its provider has too many."""
-        return not long.batch or long.whole or self._open.get(long.key[0], {}).get(long.key) is long
-
     # -- what became of parts
 
     def failed(self, long: LongMessage[Sent]) -> None:
-        """A part was refused or is unknown: it may be sent again, so the message is remembered even though it was whole."""
-        held = self._open.setdefault(long.key[0], {})
-        if long.key not in held and len(held) < OPEN_MAX:
-            held[long.key] = long
+        """A part was refused or is unknown: it may be sent again, so the message is remembered even though it was whole. Another that has
+        begun in its place meanwhile is not remembered any more: a handset would make one of the two."""
+        other = self._open.get(long.key[0], {}).get(long.place)
+        if other is long:
+            return
+        if other is not None:
+            self._drop(other)
+        if not self.is_full(long.key[0]):
+            self._keep(long)
+            self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
 
     def close(self, long: LongMessage[Sent]) -> None:
         """Nothing of it stands any more: what comes is a new message."""
@@ -267,32 +364,33 @@ class Assembler(Generic[Sent]):
 
     # -- inside
 
-    def _find(self, key: Key, now_s: float) -> LongMessage[Sent] | None:
-        held = self._open.get(key[0])
-        long = held.get(key) if held else None
+    def _find(self, place: Place, now_s: float) -> LongMessage[Sent] | None:
+        held = self._open.get(place[0])
+        long = held.get(place) if held else None
         if long is not None and not long.waiting and long.until_s <= now_s:
             self._drop(long)
             return None
         return long
 
-    def _keep(self, long: LongMessage[Sent], now_s: float) -> bool:
-        """Remembers a new message. Of a provider with too many the oldest that was judged is forgotten; if all wait, this one cannot
-        be remembered: it is judged at once on what is there."""
-        held = self._open.setdefault(long.key[0], {})
-        if len(held) >= OPEN_MAX:
-            over = next((one for one in held.values() if not one.waiting), None)
-            if over is None:
-                return False
-            self._drop(over)
-        held[long.key] = long
-        return True
+    def _keep(self, long: LongMessage[Sent]) -> None:
+        """Remembers a message."""
+        self._open.setdefault(long.key[0], {})[long.place] = long
+        self._holds(long, OPEN_BYTES)
+
+    def _holds(self, long: LongMessage[Sent], more: int) -> None:
+        provider = long.key[0]
+        long.held_bytes += more
+        self.held_bytes[provider] = self.held_bytes.get(provider, 0) + more
 
     def _drop(self, long: LongMessage[Sent]) -> None:
-        held = self._open.get(long.key[0])
-        if held is not None and held.get(long.key) is long:
-            del held[long.key]
+        provider = long.key[0]
+        held = self._open.get(provider)
+        if held is not None and held.get(long.place) is long:
+            del held[long.place]
+            self.held_bytes[provider] -= long.held_bytes
+            long.held_bytes = 0
             if not held:
-                del self._open[long.key[0]]
+                del self._open[provider], self.held_bytes[provider]
 
     def _judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
         """The parts of a message, in order, each with the joined message."""
@@ -313,6 +411,17 @@ class Assembler(Generic[Sent]):
     def remembered(self) -> int:
         """Messages that are remembered, waiting or judged."""
         return sum(map(len, self._open.values()))
+
+
+def _place(key: Key) -> Place:
+    return key[:4]
+
+
+def _reads_alike(one: Content, other: Content) -> bool:
+    """Whether two contents are the same to the person: the same octets behind whatever header, in the same alphabet."""
+    if one.octets is None or other.octets is None:
+        return one.digest == other.digest
+    return one.octets == other.octets
 
 
 def _key(transit: Attempt) -> Key:

@@ -11,29 +11,44 @@ stricter. A breach refuses that part (a handset shows nothing with a part missin
     all attempts refused          the entry is taken back, what comes next is a new message
     some refused                  the entry stays; a refused part may be sent again, within the same message
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
+
+A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are out, and not all), its key
+stands in the person's record (state/torn.py), written with the verdict: a new message under that key is refused at every gate, after a
+crash, and when its minute is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from proxy.board import Board
-from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.changes import Amended, Answer, Change, Effect, Tearing, Undo
 from proxy.compiled import compiled
 from proxy.decided import Led, led
+from proxy.desk import entries
 from proxy.judging import Judging
-from proxy.long import PARTS_MAX, Assembler, LongMessage
+from proxy.long import HELD_BYTES, PARTS_MAX, Assembler, LongMessage
 from proxy.message import Category, Message, Take, Verdict
 from proxy.policy import facts, judge, judge_text
-from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.recipient import Entry, EntryState, pack_entry
 from proxy.sheet import LATE, THERE, Holder
-from proxy.state import record
+from proxy.state import record, torn
 from proxy.transit import Transit
 
 ESME_RSYSERR = 0x08
 LATE_BREACH = "late-breach"
+
+
+class Bounds(NamedTuple):
+    """What parts may cost, of each provider; and how long a torn message counts."""
+
+    held_bytes: int = HELD_BYTES
+    torn: int = 1_000_000
+    remembered_s: float = 86_400.0
+    in_order: bool = True
+    """Whether a part waits for its first part: earlier versions let it go, and what they did is judged again as it was."""
 
 
 class Parts:
@@ -45,6 +60,19 @@ class Parts:
         """Where gates that share a store put up what is not whole; None where there is one gate."""
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
+        self.torn = torn.TornKeys()
+        """How many messages of each provider are torn."""
+        self.tore: dict[Transit, tuple[int, int]] = {}
+        """Parts that tear their message, or make it whole, until that is written: its key, and since when it is torn (0: it is whole)."""
+        self._bounds = Bounds()
+
+    @property
+    def bounds(self) -> Bounds:
+        return self._bounds
+
+    @bounds.setter
+    def bounds(self, bounds: Bounds) -> None:
+        self._bounds, self._assembler.bytes_max = bounds, bounds.held_bytes
 
     # -- arrival and time
 
@@ -59,8 +87,11 @@ class Parts:
             return "too-long"
         if self._assembler.is_turned_away(transit, now_s):
             return "rate-exceeded"
-        board = self.board
-        if board is not None and (known := self._assembler.find(transit, now_s)) is not None and known.asked:
+        known, board = self._assembler.find(transit, now_s), self.board
+        if objection := self._assembler.objection(transit, known):
+            self._judging.tally.long_messages[objection,] += 1
+            return objection
+        if board is not None and known is not None and known.asked:
             board.ask(known, transit)
             return ""
         self._arrives(transit, now_s)
@@ -69,11 +100,8 @@ class Parts:
     def _arrives(self, transit: Transit, now_s: float, *, anew: bool = False) -> LongMessage[Transit]:
         transit.long, ready = self._assembler.arrive(transit, now_s, anew=anew)
         long, board = transit.long, self.board
-        if board is not None:
-            if not self._assembler.keeps(long):  # there are too many
-                alone(long)
-            elif long.waiting and len(long.last) == 1 and not anew:
-                board.linger(long, now_s)
+        if board is not None and long.waiting and len(long.last) == 1 and not anew:
+            board.linger(long, now_s)
         self._hand_in(ready, now_s)
         return long
 
@@ -81,7 +109,7 @@ class Parts:
         """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
         message = transit.message
         if message is not None and message.content.part is not None:
-            if self._assembler.begun(transit, now_s):
+            if self._assembler.find(transit, now_s) is not None:
                 transit.bind.access.owes(now_s)
                 return self.take(transit, now_s)
             self._assembler.turn_away(transit, now_s)
@@ -172,6 +200,10 @@ class Parts:
         assert long is not None
         leader = long.leader
         assert leader is not None
+        if self.tore:
+            self.tore.pop(transit, None)
+        if transit in long.batch and self._bounds.in_order and not long.has_first:
+            return self._early(long, transit, data)
         if transit is leader:
             return self._lead(long, leader, data, now)
         if transit in long.batch:
@@ -185,6 +217,11 @@ class Parts:
         """The message is judged once; it goes out only if its lane has room for all its parts."""
         judging = self._judging
         long.judged_at, long.revision = now, judging.rules.revision
+        key, whole = _key_of(long), long.all_out
+        if reason := self._cannot_begin(long, data, key, now, whole=whole):
+            self._judging.tally.long_messages[reason,] += 1
+            judging.refuse(leader, GATE_REASONS[reason])
+            return data
         after = judging.judge(leader, data, now)
         if leader.lane is None:
             return data
@@ -195,7 +232,28 @@ class Parts:
                     leader.lane.release(leader.category)
                 self._without_room(leader)
                 return data
-        return after
+        self._assembler.in_order(long)
+        if whole:
+            return after
+        self.tore[leader] = key, max(int(now), 1)
+        return torn.tear(after, key, int(now))
+
+    def _cannot_begin(self, long: LongMessage[Transit], data: bytes, key: int, now: float, *, whole: bool) -> str:
+        """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
+        after = int(now - self._bounds.remembered_s)
+        held = [] if len(data) == 7 + data[6] * 32 else [known for known, time in torn.torn(data) if time > after]
+        if key in held:
+            return "message-torn"
+        if whole:
+            return ""
+        full = len(held) >= torn.TORN_MAX or self.torn.count(long.key[0], after) >= self._bounds.torn
+        return "parts-full" if full else ""
+
+    def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes) -> bytes:
+        """A part that would leave before the first part of its message."""
+        last_time = self._assembler.came_early(long, long.index_of(transit))
+        self._judging.refuse(transit, GATE_REASONS["first-part-missing" if last_time else "part-early"])
+        return data
 
     def _without_room(self, leader: Transit) -> None:
         """Its lane has no room for all parts."""
@@ -216,6 +274,8 @@ class Parts:
         if not leader.packed or verdict is None:
             transit.reason, transit.status = leader.reason, leader.status
             return data
+        if self._bounds.in_order and not long.has_first:
+            return self._early(long, transit, data)
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if judging.cut_off and isinstance(leader, Led):
                 self._by_itself(long, transit)
@@ -251,7 +311,12 @@ class Parts:
         )  # by a late answer, perhaps in this turn: a replay hears of it behind this
         state = EntryState.UNKNOWN if self._unknown(long) else EntryState.ACCEPTED if settled else EntryState.OPEN
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
-        return record.amend(data, transit.packed)
+        self._assembler.in_order(long)
+        after = record.amend(data, transit.packed)
+        if not long.all_out:
+            return after
+        self.tore[transit] = _key_of(long), 0
+        return torn.mend(after, _key_of(long))
 
     def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
@@ -303,6 +368,24 @@ class Parts:
 
     # -- written, or not
 
+    def torn_by(self, decided: Iterable[Transit], now: float) -> list[bytes]:
+        """What the journal is told of messages that are torn by these, or whole with them."""
+        said: list[bytes] = []
+        for transit in decided:
+            key, since = self.tore.pop(transit, (0, 0))
+            long, message = transit.long, transit.message
+            if not key or transit.lane is None or long is None or message is None:
+                continue
+            self.torn.add(message.sender.provider, since or long.judged_at, 1 if since else -1)
+            said.append(entries.pack_torn(now, message.recipient, key, since))
+        return said
+
+    def _tears(self, transit: Transit) -> None:
+        """The message of a part may be torn now, or not any more: the record is to say so."""
+        long, message = transit.long, transit.message
+        if long is not None and message is not None:
+            self._changes(Tearing(message, _key_of(long), int(long.judged_at), lambda: long.torn, self.torn.add))
+
     @compiled("parts_settle")
     def settle(self, decided: list[Transit]) -> None:
         """The fate of these is written (or the journal refused them, and they are refused)."""
@@ -330,12 +413,17 @@ class Parts:
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
+        if transit.reason in _EARLY:
+            outcomes[transit.reason,] += 1
         if transit is long.leader:
             long.settled = True
             assert message is not None
-            outcomes["complete" if message.content.complete else "incomplete",] += 1
-        elif transit not in long.batch:
+            if transit.reason not in _NOT_JUDGED:
+                outcomes["complete" if message.content.complete else "incomplete",] += 1
+        elif transit not in long.batch and transit.reason not in _EARLY:
             outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
+            if self.board is None and long.all_out:
+                self._assembler.close(long)
 
     def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:
         """The gate refused a part."""
@@ -364,6 +452,7 @@ class Parts:
         long, message = transit.long, transit.message
         assert long is not None
         assert message is not None
+        self._tears(transit)
         if transit in long.batch:
             return Undo(message, transit.entry_id, transit.adopted)
         return Amended(message.recipient, *long.before[transit])
@@ -386,6 +475,7 @@ class Parts:
         if not status:
             return self._if(long, lambda: Effect.LATE_PART if self._unknown(long) else Effect.LATE_ACCEPTED)
         long.alive.discard(transit)
+        self._tears(transit)
         if long.alive:
             self._assembler.failed(long)
             return Effect.LATE_PART if late else Effect.PART_REFUSED
@@ -436,6 +526,14 @@ class Parts:
         long.unknown |= {transit}
         long.doubted |= {transit}
         self._assembler.failed(long)
+
+
+_EARLY = ("part-early", "first-part-missing")
+_NOT_JUDGED = (*_EARLY, "message-torn", "parts-full")
+
+
+def _key_of(long: LongMessage[Transit]) -> int:
+    return torn.key_of(long.key[1], long.key[3])
 
 
 def _share(transit: Transit, leader: Transit) -> None:
