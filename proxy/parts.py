@@ -422,7 +422,7 @@ class Parts:
                 outcomes["complete" if message.content.complete else "incomplete",] += 1
         elif transit not in long.batch and transit.reason not in _EARLY:
             outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
-            if self.board is None and long.all_out:
+            if self.board is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
 
     def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:

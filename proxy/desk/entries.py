@@ -302,6 +302,7 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
 # ------------------------------------------------------------------------------------------------------------------- torn
 
 
+@about_people
 class Torn(NamedTuple):
     """A long message of which a person has some parts and not all, or that is whole by now."""
 

@@ -49,8 +49,9 @@ class LongSent:
     attempts: list[Submit] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[str, int, str, int, int]:
-        return self.provider, self.recipient, self.how, self.reference, self.total
+    def key(self) -> tuple[str, int, int]:
+        """By which a handset joins parts: who sends, and the low octet of the reference."""
+        return self.provider, self.recipient, self.reference & 0xFF
 
     def of(self, index: int) -> list[Submit]:
         return [one for one in self.attempts if one.index == index]
@@ -62,7 +63,7 @@ class Longs:
     def __init__(self, world: World) -> None:
         self.world = world
         self.sent: list[LongSent] = []
-        self.keys: dict[tuple[str, int, str, int, int], LongSent] = {}
+        self.keys: dict[tuple[str, int, int], LongSent] = {}
         self.queues: dict[str, deque[tuple[LongSent, int]]] = {}
         """What clients with a window of one part have still to send."""
 
@@ -75,7 +76,7 @@ class Longs:
         text = f"【{advertiser}】双11第{number}张券" + (BANNED if banned else "") + f" 拒收请回复{WORDS[advertiser[-1]]}"
         octets = text.encode("utf-16-be")
         cuts = [0, *sorted(dice.sample(range(1, len(octets)), total - 1)), len(octets)]
-        how, reference = dice.choice(WAYS), dice.randrange(8)
+        how, reference = dice.choice(WAYS), dice.randrange(24)
         long = self.begin(name, advertiser, text, recipient, how, reference, [octets[a:b] for a, b in pairwise(cuts)])
         order = list(long.frames)
         dice.shuffle(order)
@@ -218,7 +219,7 @@ def _name(long: LongSent) -> str:
     return f"the long message of submits {[one.number for one in long.attempts]}"
 
 
-def _key(part: Submit) -> tuple[str, int, str, int, int]:
+def _key(part: Submit) -> tuple[str, int, int]:
     assert part.long is not None
     return part.long.key
 
@@ -235,7 +236,8 @@ def _as_one(parts: Sequence[Submit]) -> str:
         if _key(part) != _key(first) or part.epoch != first.epoch or too_late or (before is not None and before.told == 0):
             return ""
         last[part.index] = part
-    return _read({index: part.long.octets[index] for index, part in last.items() if part.long}, _key(first)[-1])
+    assert first.long is not None
+    return _read({index: part.long.octets[index] for index, part in last.items() if part.long}, first.long.total)
 
 
 def _read(octets: Mapping[int, bytes], total: int) -> str:
