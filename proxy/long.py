@@ -132,11 +132,8 @@ class LongMessage(Generic[Sent]):
 
     @property
     def has_first(self) -> bool:
-        """Whether the first part is out, here or elsewhere, or goes together with others."""
-        first = self.last.get(1)
-        if first is not None and first in self.alive and (first in self.batch or first.packed):
-            return True
-        return 1 in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, 1, (WAITING, *OUT)))
+        """Whether the first part is out, or goes together with others: with one that waits at another gate, too."""
+        return self._is_out(1) or (self.posted is not None and self.posted.went(self.holder, 1, (WAITING,)))
 
     @property
     def all_out(self) -> bool:
@@ -149,10 +146,11 @@ class LongMessage(Generic[Sent]):
         return any(map(self._is_out, range(1, self.total + 1))) and not self.all_out
 
     def _is_out(self, index: int) -> bool:
+        """Whether a part was allowed, here or elsewhere, and not refused by the carrier, or is judged together with others now."""
         last = self.last.get(index)
-        if (last is not None and last in self.alive) or index in self.elsewhere:
+        if last is not None and last in self.alive and (last.packed or last in self.batch):
             return True
-        return self.posted is not None and self.posted.went(self.holder, index, OUT)
+        return index in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, index, OUT))
 
     def objection(self, index: int, total: int, content: Content) -> str:
         """Why a part that comes now can be no part of this message, nor begin a new one; an empty string if it can."""

@@ -135,6 +135,11 @@ class Parts:
         return board_s if next_s is None else min(next_s, board_s)
 
     @property
+    def held_bytes(self) -> dict[str, int]:
+        """What the open messages of each provider hold."""
+        return self._assembler.held_bytes
+
+    @property
     def waiting(self) -> int:
         return self._assembler.waiting + (self.board.waiting if self.board is not None else 0)
 
@@ -203,7 +208,7 @@ class Parts:
         if self.tore:
             self.tore.pop(transit, None)
         if transit in long.batch and self._bounds.in_order and not long.has_first:
-            return self._early(long, transit, data)
+            return self._early(long, transit, data, now)
         if transit is leader:
             return self._lead(long, leader, data, now)
         if transit in long.batch:
@@ -219,7 +224,6 @@ class Parts:
         long.judged_at, long.revision = now, judging.rules.revision
         key, whole = _key_of(long), long.all_out
         if reason := self._cannot_begin(long, data, key, now, whole=whole):
-            self._judging.tally.long_messages[reason,] += 1
             judging.refuse(leader, GATE_REASONS[reason])
             return data
         after = judging.judge(leader, data, now)
@@ -240,19 +244,25 @@ class Parts:
 
     def _cannot_begin(self, long: LongMessage[Transit], data: bytes, key: int, now: float, *, whole: bool) -> str:
         """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
-        after = int(now - self._bounds.remembered_s)
-        held = [] if len(data) == 7 + data[6] * 32 else [known for known, time in torn.torn(data) if time > after]
-        if key in held:
+        keys = self._torn_keys(data, now)
+        if key in keys:
             return "message-torn"
-        if whole:
-            return ""
-        full = len(held) >= torn.TORN_MAX or self.torn.count(long.key[0], after) >= self._bounds.torn
+        after = now - self._bounds.remembered_s
+        full = not whole and (len(keys) >= torn.TORN_MAX or self.torn.count(long.key[0], after) >= self._bounds.torn)
         return "parts-full" if full else ""
 
-    def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes) -> bytes:
-        """A part that would leave before the first part of its message."""
-        last_time = self._assembler.came_early(long, long.index_of(transit))
-        self._judging.refuse(transit, GATE_REASONS["first-part-missing" if last_time else "part-early"])
+    def _torn_keys(self, data: bytes, now: float) -> list[int]:
+        if len(data) == 7 + data[6] * 32:
+            return []
+        return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
+
+    def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes, now: float) -> bytes:
+        """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
+        reason = "message-torn"
+        if long.alive - {*long.batch, transit} or _key_of(long) not in self._torn_keys(data, now):
+            last_time = self._assembler.came_early(long, long.index_of(transit))
+            reason = "first-part-missing" if last_time else "part-early"
+        self._judging.refuse(transit, GATE_REASONS[reason])
         return data
 
     def _without_room(self, leader: Transit) -> None:
@@ -275,7 +285,7 @@ class Parts:
             transit.reason, transit.status = leader.reason, leader.status
             return data
         if self._bounds.in_order and not long.has_first:
-            return self._early(long, transit, data)
+            return self._early(long, transit, data, now)
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if judging.cut_off and isinstance(leader, Led):
                 self._by_itself(long, transit)
@@ -380,11 +390,12 @@ class Parts:
             said.append(entries.pack_torn(now, message.recipient, key, since))
         return said
 
-    def _tears(self, transit: Transit) -> None:
+    def _tears(self, transit: Transit, *, known: bool = False) -> None:
         """The message of a part may be torn now, or not any more: the record is to say so."""
         long, message = transit.long, transit.message
         if long is not None and message is not None:
-            self._changes(Tearing(message, _key_of(long), int(long.judged_at), lambda: long.torn, self.torn.add))
+            key, since = _key_of(long), int(long.judged_at)
+            self._changes(Tearing(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
     @compiled("parts_settle")
     def settle(self, decided: list[Transit]) -> None:
@@ -413,14 +424,13 @@ class Parts:
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
-        if transit.reason in _EARLY:
+        if transit.reason in _UNJUDGED:
             outcomes[transit.reason,] += 1
-        if transit is long.leader:
+        elif transit is long.leader:
             long.settled = True
             assert message is not None
-            if transit.reason not in _NOT_JUDGED:
-                outcomes["complete" if message.content.complete else "incomplete",] += 1
-        elif transit not in long.batch and transit.reason not in _EARLY:
+            outcomes["complete" if message.content.complete else "incomplete",] += 1
+        elif transit not in long.batch:
             outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
             if self.board is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
@@ -452,7 +462,7 @@ class Parts:
         long, message = transit.long, transit.message
         assert long is not None
         assert message is not None
-        self._tears(transit)
+        self._tears(transit, known=True)
         if transit in long.batch:
             return Undo(message, transit.entry_id, transit.adopted)
         return Amended(message.recipient, *long.before[transit])
@@ -528,8 +538,8 @@ class Parts:
         self._assembler.failed(long)
 
 
-_EARLY = ("part-early", "first-part-missing")
-_NOT_JUDGED = (*_EARLY, "message-torn", "parts-full")
+_UNJUDGED = ("part-early", "first-part-missing", "message-torn", "parts-full")
+"""Reasons for which a part is refused before rules are asked."""
 
 
 def _key_of(long: LongMessage[Transit]) -> int:

@@ -28,7 +28,7 @@ from proxy.policy.category import SUBCATEGORY_CODES
 from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
-from proxy.state import open_store, record
+from proxy.state import open_store, record, torn
 from proxy.state.aggregates import Aggregates
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
@@ -200,6 +200,10 @@ class House:
                     assert theirs[number].state == EntryState.UNKNOWN
                     mine[number] = one._replace(state=EntryState.UNKNOWN)
             assert theirs == mine
+            torn_here, torn_there = (
+                [*torn.torn(store.records.get(person, (0, record.EMPTY))[1])] for store in (self.store, fresh)
+            )
+            assert torn_there == torn_here
 
         def counts(of: Aggregates) -> dict[int, int]:
             return {key: sum(series.counts) for key, series in of.series() if any(series.counts)}
