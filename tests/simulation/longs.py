@@ -76,7 +76,7 @@ class Longs:
         text = f"【{advertiser}】双11第{number}张券" + (BANNED if banned else "") + f" 拒收请回复{WORDS[advertiser[-1]]}"
         octets = text.encode("utf-16-be")
         cuts = [0, *sorted(dice.sample(range(1, len(octets)), total - 1)), len(octets)]
-        how, reference = dice.choice(WAYS), dice.randrange(24)
+        how, reference = dice.choice(WAYS), dice.randrange(32)
         long = self.begin(name, advertiser, text, recipient, how, reference, [octets[a:b] for a, b in pairwise(cuts)])
         order = list(long.frames)
         dice.shuffle(order)
