@@ -25,13 +25,15 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from proxy.message import Content, Message, Take
-from proxy.sheet import LATE, THERE, UNKNOWN, WAITING, Holder, Posted
+from proxy.sheet import LATE, THERE, UNKNOWN, Holder, Posted
 from proxy.wire import joined
 
 WAIT_S = 0.3
 """After the last part that came: clients send parts within milliseconds, over two binds within a round trip."""
 WAIT_MAX_S = 2.0
 """From the first part: a client waits some seconds for an answer before it gives a message up."""
+BEHIND_S = 0.1
+"""So much longer wait parts whose first part waits at another gate, which judges all of them."""
 INHERIT_S = 60.0
 """So long do later parts inherit a verdict: a window of one part and a slow carrier need a few seconds a part."""
 PARTS_MAX = 20
@@ -120,7 +122,8 @@ class LongMessage(Generic[Sent]):
 
     @property
     def due_s(self) -> float:
-        return min(self.last_s + WAIT_S, self.first_s + WAIT_MAX_S)
+        wait_s = WAIT_S if 1 in self.contents or 1 not in self.theirs else WAIT_S + BEHIND_S
+        return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
 
     @property
     def place(self) -> Place:
@@ -132,8 +135,8 @@ class LongMessage(Generic[Sent]):
 
     @property
     def has_first(self) -> bool:
-        """Whether the first part is out, or goes together with others: with one that waits at another gate, too."""
-        return self._is_out(1) or (self.posted is not None and self.posted.went(self.holder, 1, (WAITING,)))
+        """Whether the first part is out, or goes together with others."""
+        return self._is_out(1)
 
     @property
     def all_out(self) -> bool:
@@ -161,9 +164,9 @@ class LongMessage(Generic[Sent]):
         if total != self.total or (known is not None and not _reads_alike(known, content)):
             return "part-differs"
         last = self.last.get(index)
-        if last is None or (last in self.alive and last in self.doubted) or last not in self.alive:
-            return ""
-        return "part-again"
+        if last is None:
+            return "part-again" if index in self.elsewhere else ""
+        return "" if last in self.doubted or last not in self.alive else "part-again"
 
     def takes_part(self, index: int) -> bool:
         """Whether a part of this number belongs here, or starts a new message."""
@@ -302,11 +305,22 @@ class Assembler(Generic[Sent]):
             transit.message = long.message(message)
             return long, [*ready, transit]
         self.waiting += 1
-        if long.whole:
+        if long.whole and 1 in long.contents:  # else the gate of the first part judges it
             return long, ready + self._judge(long, now_s)
         if len(long.contents) == 1:
             heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
         return long, ready
+
+    def beside(self, transit: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+        """A part that begins a new message beside the one that is remembered in its place, and that is not."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        long: LongMessage[Sent] = LongMessage(_key(transit), now_s)
+        long.add(transit, part.index, message.content, now_s)
+        self.waiting += 1
+        return long, self._judge(long, now_s)
 
     # -- time
 

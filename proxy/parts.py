@@ -151,11 +151,19 @@ class Parts:
 
     def seen(self, long: LongMessage[Transit], *, grown: bool) -> None:
         posted = long.posted
-        if long.waiting and posted is not None and (posted.decision is not None or (grown and long.whole)):
+        leads = long.whole and 1 in long.contents  # the gate of the first part, for that is the first to leave
+        if long.waiting and posted is not None and (posted.decision is not None or leads):
             self._hand_in(self._assembler.judge(long, self._now_s()), self._now_s())
 
     def admitted(self, transit: Transit, holder: Holder | None) -> None:
-        long = self._arrives(transit, self._now_s(), anew=holder is not None)
+        now_s = self._now_s()
+        known = self._assembler.find(transit, now_s) if holder is not None else None
+        if known is not None and known.torn:  # what is there of it goes on, and the record refuses this
+            transit.long, ready = self._assembler.beside(transit, now_s)
+            long = transit.long
+            self._hand_in(ready, now_s)
+        else:
+            long = self._arrives(transit, now_s, anew=holder is not None)
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
@@ -283,8 +291,10 @@ class Parts:
             transit.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
             transit.reason, transit.status = leader.reason, leader.status
+            if leader.reason in _EARLY:
+                judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
             return data
-        if self._bounds.in_order and not long.has_first:
+        if self._bounds.in_order and long.last.get(1) is not transit and not long.has_first:
             return self._early(long, transit, data, now)
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if judging.cut_off and isinstance(leader, Led):
@@ -538,7 +548,8 @@ class Parts:
         self._assembler.failed(long)
 
 
-_UNJUDGED = ("part-early", "first-part-missing", "message-torn", "parts-full")
+_EARLY = ("part-early", "first-part-missing")
+_UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 """Reasons for which a part is refused before rules are asked."""
 
 

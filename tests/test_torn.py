@@ -107,6 +107,19 @@ def test_a_later_part_does_not_leave_after_the_carrier_refused_the_first(house: 
     assert torn_of(house.store) == []
 
 
+def test_the_first_part_comes_again_after_the_carrier_refused_it_and_the_others_behind_it(house: House):
+    one, two, three = parts(GOOD)
+    numbers = [house.sends(one), house.sends(two)]
+    house.turns(0.3)
+    house.carrier_says(SUBMITFAIL, which=0)
+    house.carrier_says(OK, which=1)
+    assert house.told(*numbers) == [SUBMITFAIL, OK]
+    assert told(house, three) == [MSGQFUL]
+    assert told(house, one, three) == [OK, OK]
+    assert torn_of(house.store) == []
+    house.check_replay()
+
+
 # --- the same number again
 
 
