@@ -41,7 +41,7 @@ ESME_RSYSERR = 0x08
 LATE_BREACH = "late-breach"
 
 
-class Bounds(NamedTuple):
+class PartBounds(NamedTuple):
     """What parts may cost, of each provider; and how long a torn message counts."""
 
     held_bytes: int = HELD_BYTES
@@ -64,14 +64,14 @@ class Parts:
         """How many messages of each provider are torn."""
         self.tore: dict[Transit, tuple[int, int]] = {}
         """Parts that tear their message, or make it whole, until that is written: its key, and since when it is torn (0: it is whole)."""
-        self._bounds = Bounds()
+        self._bounds = PartBounds()
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> PartBounds:
         return self._bounds
 
     @bounds.setter
-    def bounds(self, bounds: Bounds) -> None:
+    def bounds(self, bounds: PartBounds) -> None:
         self._bounds, self._assembler.bytes_max = bounds, bounds.held_bytes
 
     # -- arrival and time
@@ -138,6 +138,18 @@ class Parts:
     def held_bytes(self) -> dict[str, int]:
         """What the open messages of each provider hold."""
         return self._assembler.held_bytes
+
+    def in_use(self, providers: Iterable[str], now: float) -> dict[tuple[str, ...], float]:
+        """The share of each bound that each provider's long messages take."""
+        bounds, held, after = self._bounds, self.held_bytes, now - self._bounds.remembered_s
+        return {
+            (name, kind): share
+            for name in providers
+            for kind, share in (
+                ("bytes", held.get(name, 0) / bounds.held_bytes),
+                ("keys", self.torn.count(name, after) / bounds.torn),
+            )
+        }
 
     @property
     def waiting(self) -> int:
@@ -290,9 +302,7 @@ class Parts:
         ):  # rules are numbered anew: their breaches mean nothing now
             transit.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
-            transit.reason, transit.status = leader.reason, leader.status
-            if leader.reason in _EARLY:
-                judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
+            self._refuse_with(leader, long, transit)
             return data
         if self._bounds.in_order and long.last.get(1) is not transit and not long.has_first:
             return self._early(long, transit, data, now)
@@ -337,6 +347,12 @@ class Parts:
             return after
         self.tore[transit] = _key_of(long), 0
         return torn.mend(after, _key_of(long))
+
+    def _refuse_with(self, leader: Transit, long: LongMessage[Transit], transit: Transit) -> None:
+        """As the part that led was refused; for want of the first part that is for a while only, for it may be this one."""
+        transit.reason, transit.status = leader.reason, leader.status
+        if leader.reason in _EARLY:
+            self._judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
 
     def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one

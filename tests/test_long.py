@@ -36,9 +36,7 @@ class Sent:
         return self.message.content.complete
 
 
-def part(
-    index: int, total: int = 2, reference: int = 7, sender: Sender = JIA, person: int = PERSON, text: str = ""
-) -> Sent:
+def part(index: int, total: int = 2, reference: int = 7, sender: Sender = JIA, person: int = PERSON, text: str = "") -> Sent:
     text = text or TEXTS[(index - 1) % 5 + 1]
     where = Part(reference, total, index)
     content = Content(text, "readable", bytes((index,)) * 16, where, octets=(8, text.encode("utf-16-be")))

@@ -23,7 +23,7 @@ from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import INHERIT_S, WAIT_MAX_S
 from proxy.message import Category, hash48
 from proxy.net.lane import Lane
-from proxy.parts import Bounds, Parts
+from proxy.parts import PartBounds, Parts
 from proxy.policy.category import SUBCATEGORY_CODES
 from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
@@ -439,7 +439,7 @@ def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path
 
 
 def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothing_again(house: House):
-    house.relay.parts.bounds = Bounds(remembered_s=0.0)
+    house.relay.parts.bounds = PartBounds(remembered_s=0.0)
     one, two = parts(total=2)
     house.sends(one)
     house.turns(0.3)
@@ -886,7 +886,10 @@ def written(how: str, text: str, total: int, index: int, reference: int = 7) -> 
 @pytest.mark.parametrize("ways", list(itertools.permutations(("8", "16", "sar"), 2)))
 def test_parts_are_of_one_message_whatever_carries_the_reference(house: House, ways: tuple[str, str]):
     """A carrier may turn one into the other, and a handset then joins them."""
-    numbers = [house.sends(written(how, text, 2, place)) for how, text, place in zip(ways, ("【青禾】代开", "发票"), (1, 2), strict=True)]
+    numbers = [
+        house.sends(written(how, text, 2, place))
+        for how, text, place in zip(ways, ("【青禾】代开", "发票"), (1, 2), strict=True)
+    ]
     house.turns()
     assert house.told(*numbers) == [KEYWORD] * 2
     assert house.outcomes() == {"complete": 1}

@@ -13,7 +13,7 @@ from proxy.desk import entries
 from proxy.desk.journal import read
 from proxy.long import INHERIT_S
 from proxy.message import Category
-from proxy.parts import Bounds
+from proxy.parts import PartBounds
 from proxy.recipient import Entry
 from proxy.replay import replay, settle_open
 from proxy.state import record, torn
@@ -314,7 +314,7 @@ def test_a_queue_of_all_first_parts_and_then_all_second_parts_brings_no_word_pas
 
 def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_is_forgotten(crowd: House):
     house = crowd
-    house.relay.parts.bounds = Bounds(held_bytes=100_000)
+    house.relay.parts.bounds = PartBounds(held_bytes=100_000)
     people = [PERSON + n for n in range(300)]
     first = [house.sends(parts(BAD, 2, to=person)[0]) for person in people]
     for _ in range(20):
@@ -335,7 +335,7 @@ def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_
 
 
 def test_past_its_bound_of_keys_only_what_is_whole_leaves(house: House):
-    house.relay.parts.bounds = Bounds(torn=3)
+    house.relay.parts.bounds = PartBounds(torn=3)
     people = [PERSON + n for n in range(5)]
     assert [*itertools.chain(*(told(house, parts(GOOD, 2, to=person)[0]) for person in people))] == [OK] * 3 + [MSGQFUL] * 2
     numbers = [house.sends(pdu) for pdu in parts(GOOD, 2, to=PERSON + 9)]
@@ -399,4 +399,3 @@ def _part(how: str, text: str, total: int, index: int, reference: int) -> bytes:
         return written(how, text, total, index, reference)
     header = bytes((6, 8, 4, *reference.to_bytes(2, "big"), total, index))
     return submit_sm("1069001", f"86{PERSON}", header + text.encode("utf-16-be"), data_coding=8, esm_class=0x40)
-

@@ -16,7 +16,7 @@ from proxy.desk import operated
 from proxy.desk.answered import Answer
 from proxy.judging import ON_JUDGE_ERROR, Judging
 from proxy.message import ORDER_KINDS, Order, Take
-from proxy.parts import Bounds, Parts
+from proxy.parts import PartBounds, Parts
 from proxy.policy import RuleSet
 from proxy.reasons import GATE_REASONS
 from proxy.state import EmbeddedStore, record
@@ -91,7 +91,7 @@ class Bench:
 
     def _new_parts(self, judging: Judging) -> Parts:
         parts = Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
-        parts.bounds = Bounds(held_bytes=1 << 62, torn=1 << 62, remembered_s=0.0, in_order=False)
+        parts.bounds = PartBounds(held_bytes=1 << 62, torn=1 << 62, remembered_s=0.0, in_order=False)
         return parts
 
     # -- judging

@@ -492,7 +492,9 @@ def carrier_waits_for_the_disk(world: World) -> None:
 
 def an_entry_for_each_part(world: World) -> None:
     """Parts of a long message are judged one by one, and each counts."""
-    cast("Any", world.relay.parts._assembler)._keep = lambda long, now_s: False
+    parts = world.relay.parts
+    parts.bounds = parts.bounds._replace(remembered_s=0.0, in_order=False)
+    cast("Any", parts._assembler).arrive = lambda transit, now_s, anew=False: parts._assembler.beside(transit, now_s)
 
 
 def late_text_not_read(world: World) -> None:

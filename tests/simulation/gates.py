@@ -440,7 +440,9 @@ class Gates:
         """Whether its first part is nowhere: not sent, or refused by the carrier each time. Of the first part: whether another came early,
         and is being refused for that."""
         if part.index == 1:
-            return any(one.index != 1 and one.told in (None, RMSGQFUL) and one.sent_at < part.sent_at for one in part.long.attempts)
+            return any(
+                one.index != 1 and one.told in (None, RMSGQFUL) and one.sent_at < part.sent_at for one in part.long.attempts
+            )
         first = [one for one in part.long.of(1) if one.at_carrier and one.fate != "refused"]
         return not any(one.carried_at < part.sent_at for one in first)
 
@@ -554,7 +556,9 @@ class Gates:
             raise Broken(f"message {long.number} went out with a banned word in it")
         if not long.banned and KEYWORD in ended:
             raise Broken(f"message {long.number} was refused for words it does not have")
-        by_rule = {status for status in ended if status is not None and status >= 0x400 and status not in (KEYWORD, FIRST_MISSING)}
+        by_rule = {
+            status for status in ended if status is not None and status >= 0x400 and status not in (KEYWORD, FIRST_MISSING)
+        }
         if by_rule and 0 in ended and not any(part.fate in ("refused", "silent") for part in long.attempts):
             raise Broken(f"message {long.number} was refused in part: {ended}")
 
