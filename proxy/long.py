@@ -40,8 +40,8 @@ PARTS_MAX = 20
 """3,060 characters of GSM-7, 1,340 of UCS-2: advertisements have two to five parts. More is refused (see ``Assembler.arrive``)."""
 HELD_BYTES = 16 << 20
 """What open messages of one provider may hold, if nothing else is set."""
-OPEN_BYTES, PART_BYTES = 1_600, 900
-"""What an open message costs beside its parts, and a part beside its text, as measured (tests/test_long.py)."""
+OPEN_BYTES, PART_BYTES = 1_500, 800
+"""What an open message costs beside its parts, and a part beside its octets: no less than measured (tests/test_torn.py)."""
 TURNED_AWAY_MAX = 1_000
 """Messages whose first part a rate refused within the last 300 ms; those beyond are not known to be so."""
 EARLY_MOST = 3
@@ -54,6 +54,8 @@ OUT = (THERE, UNKNOWN, LATE)
 NOBODY: Holder = (0, 0)
 _NONE: Mapping[Any, Any] = {}
 _NOWHERE: frozenset[int] = frozenset()
+_NO_SENT: frozenset[Any] = frozenset()
+"""One for all: an empty one of its own takes 216 octets."""
 Place = tuple[str, str, int, int]
 """Provider, source, recipient, reference: of two messages with the same a handset would make one."""
 Key = tuple[str, str, int, int, int]
@@ -92,8 +94,8 @@ class LongMessage(Generic[Sent]):
         self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
         self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
         # both replaced, never changed, for hardly any message has one of either:
-        self.unknown: frozenset[Sent] = frozenset()  # those of them of which nobody knows
-        self.doubted: frozenset[Sent] = frozenset()  # whose provider was told so, even if the carrier said yes later
+        self.unknown: frozenset[Sent] = _NO_SENT  # those of them of which nobody knows
+        self.doubted: frozenset[Sent] = _NO_SENT  # whose provider was told so, even if the carrier said yes later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
@@ -109,7 +111,7 @@ class LongMessage(Generic[Sent]):
             _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
         )
         self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
-        self.shown: frozenset[Sent] = frozenset()  # attempts that were judged in the sight of others
+        self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
         self.holder: Holder = NOBODY  # as whom this gate puts up its parts
         self.posted: Posted | None = None  # what was on the board when it was last looked at
         self.asked = False  # whether a part that comes must be put up before anything is done with it
@@ -124,6 +126,15 @@ class LongMessage(Generic[Sent]):
     def due_s(self) -> float:
         wait_s = WAIT_S if 1 in self.contents or 1 not in self.theirs else WAIT_S + BEHIND_S
         return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
+
+    def forget_text(self, transit: Sent) -> None:
+        """A part was answered: of its content only what ``joined`` needs is kept."""
+        index = self.index_of(transit)
+        content = self.contents.get(index)
+        if content is not None and content.octets is not None:
+            self.contents[index] = Content(
+                "", content.state, content.digest, None, content.scheduled, content.extra, content.octets
+            )
 
     @property
     def place(self) -> Place:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any, cast
 
@@ -310,6 +312,36 @@ def test_a_queue_of_all_first_parts_and_then_all_second_parts_brings_no_word_pas
         house.carrier_takes_all()
     assert set(house.told(*second)) == {KEYWORD}
     assert len(house.at_carrier) == 300
+
+
+@pytest.mark.parametrize("parts_out", [1, 2])
+def test_an_open_message_costs_no_more_than_it_counts_for(crowd: House, parts_out: int):
+    def out(people: range) -> None:
+        for n in people:
+            text = f"【青禾】第{n}位顾客您好，双11全场好货限时抢购先到先得，满300减40，点击领取优惠券，拒收请回复R" * 2
+            for pdu in parts(text, 3, to=PERSON + n)[:parts_out]:
+                crowd.sends(pdu)
+        crowd.turns(1.0)
+        crowd.carrier_takes_all()
+        crowd.at_carrier.clear()
+        crowd.relay.handed.clear()
+        crowd.relay.told.clear()
+
+    out(range(50))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = crowd.relay.parts.held_bytes["jia"]
+        out(range(50, 350))
+        gc.collect()
+        held = crowd.relay.parts.held_bytes["jia"] - before
+        with_them, _ = tracemalloc.get_traced_memory()
+        crowd.relay.parts.due(crowd.now_s + 2 * INHERIT_S)
+        gc.collect()
+        without, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * held < with_them - without <= held
 
 
 def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_is_forgotten(crowd: House):

@@ -126,7 +126,7 @@ MEANINGS = {
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
     "mailbox.total_megabytes": "so much over all providers; then the fullest box gives way",
     "long_messages.held_megabytes": (
-        "what [long messages](../../rules/README.md#long-messages) of one provider that are not whole may hold in memory: some 350 in a "
+        "what [long messages](../../rules/README.md#long-messages) of one provider that are not whole may hold in memory: some 400 in a "
         "megabyte; then its new ones are refused for a while (`parts-full`)"
     ),
     "long_messages.torn_keys": (
