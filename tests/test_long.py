@@ -301,7 +301,7 @@ def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
 
 def test_parts_that_came_early_are_remembered_within_bounds():
     gate = Gate()
-    long = LongMessage[Sent](("jia", "1069001", PERSON, 7, 2), 0.0)  # type: ignore[arg-type]
+    long = LongMessage[Sent](("jia", "1069001", PERSON, 7, 2), 0.0)
     for index in range(2 * EARLY_MAX):
         gate.parts.came_early(long, index)
     assert len(gate.parts._early) == EARLY_MAX

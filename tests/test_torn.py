@@ -293,7 +293,7 @@ def crowd(house: House, tmp_path: Path) -> House:
     """No rule but the one on words, and a provider whose window is wide."""
     (tmp_path / "rules" / "x.yaml").write_text(WORDS)
     house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
-    house.first.window = 1_000  # type: ignore[misc]
+    house.first.window = 1_000
     return house
 
 

@@ -148,7 +148,9 @@ def test_under_the_reference_of_a_torn_message_nothing_leaves_after_a_kill_and_a
 
 def test_at_its_bound_of_memory_one_provider_is_asked_to_come_again_and_another_is_served(carrier, make_gate, numbers):
     gate = make_gate(
-        carrier.port, [provider("jia", "1069001", window=2000, tps=5000), provider("yi", "1069002")], long_messages={"held_megabytes": 1}
+        carrier.port,
+        [provider("jia", "1069001", window=2000, tps=5000), provider("yi", "1069002")],
+        long_messages={"held_megabytes": 1},
     )
     gate.write_rules("rules: []\n")
     gate.start()

@@ -497,6 +497,11 @@ def an_entry_for_each_part(world: World) -> None:
     cast("Any", parts._assembler).arrive = lambda transit, now_s, anew=False: parts._assembler.beside(transit, now_s)
 
 
+def a_later_part_leaves_first(world: World) -> None:
+    """It is judged on what is there, and nobody asks for the first part."""
+    world.relay.parts.bounds = world.relay.parts.bounds._replace(in_order=False)
+
+
 def late_text_not_read(world: World) -> None:
     """A part that comes later goes out whatever the text has become."""
     cast("Any", world.relay.parts)._ask_again = lambda *asked: None
@@ -870,6 +875,7 @@ BUGS: list[Callable[[World], None]] = [
     neighbours_deliver,
     carrier_waits_for_the_disk,
     an_entry_for_each_part,
+    a_later_part_leaves_first,
     late_text_not_read,
     one_refused_part_gives_all_back,
     parts_wait_for_ever,

@@ -66,6 +66,8 @@ class Longs:
         self.keys: dict[tuple[str, int, int], LongSent] = {}
         self.queues: dict[str, deque[tuple[LongSent, int]]] = {}
         """What clients with a window of one part have still to send."""
+        self.arrived: list[Submit] = []
+        """Parts at the carrier, in the order in which they came."""
 
     # ------------------------------------------------------------------ sending
 
@@ -193,13 +195,30 @@ class Longs:
         """A part reaches the carrier."""
         long = submit.long
         assert long is not None
+        self.arrived.append(submit)
+        if submit.index != 1 and not any(one.index == 1 and _key(one) == _key(submit) for one in self.arrived):
+            raise Broken(f"submit {submit.number}: part {submit.index} left, and its first part had not")
         if not long.clean or self.world.restarts != long.restarts or any(one.told or one.taken_back for one in long.attempts):
             return
         entries = {one.entry for one in long.attempts if one.reached_carrier}
         if len(entries) > 1:
             raise Broken(f"submit {submit.number}: one long message has the entries {sorted(entries)}")
 
+    def check_handsets(self) -> None:
+        """Nobody is shown a banned word, however the parts came: a handset joins what has one sender and one reference."""
+        by_key: dict[tuple[str, int, int], list[Submit]] = {}
+        for one in self.arrived:
+            by_key.setdefault(_key(one), []).append(one)
+        for parts in by_key.values():
+            if any(one.forgiven or one.carrier_said is None for one in parts):
+                continue  # a power loss took what the gate knew of it, or nobody knows whether it arrived
+            for keeps_first in (True, False):
+                for shown in _shown([one for one in parts if not one.carrier_said], keeps_first=keeps_first):
+                    if BANNED in shown:
+                        raise Broken(f"a handset shows {shown!r} of the submits {[one.number for one in parts]}")
+
     def check_at_rest(self) -> None:
+        self.check_handsets()
         late = self.world.on_disk().late
         for long in self.sent:
             told = {one.told for one in long.attempts}
@@ -222,6 +241,19 @@ def _name(long: LongSent) -> str:
 def _key(part: Submit) -> tuple[str, int, int]:
     assert part.long is not None
     return part.long.key
+
+
+def _shown(parts: Sequence[Submit], *, keeps_first: bool) -> list[str]:
+    """What a handset shows of parts with one key, as they arrive; of a part that comes twice it keeps the first, or the last."""
+    found, held = list[str](), dict[int, bytes]()
+    for part in parts:
+        assert part.long is not None
+        if part.index not in held or not keeps_first:
+            held[part.index] = part.long.octets[part.index]
+        if all(index in held for index in range(1, part.long.total + 1)):
+            found.append(_read(held, part.long.total))
+            held = {}
+    return found
 
 
 def _as_one(parts: Sequence[Submit]) -> str:

@@ -111,8 +111,13 @@ def test_a_torn_message_is_known_to_every_worker_also_when_one_is_killed(crew: C
     until(lambda: crew.metric("gate106_workers", state="up") == 2, crew.said, 30)
     with Raw(crew.port) as client:
         client.bind("jia")
-        assert client.ask(parts(PORT, person, TEXT, 2)[1]).status == MESSAGE_TORN
-    assert len(carrier.to(person)) == 1
+        client.send(b"".join(parts(PORT, person, TEXT[::-1], 3)))
+        told = {found.status for _ in range(3) if (found := client.next())}
+        assert told == {MESSAGE_TORN}
+        assert client.ask(parts(PORT, person, TEXT, 2)[1]).status == ESME_ROK, (
+            "the store has the text of the first for a minute"
+        )
+    assert len(carrier.to(person)) == 2
     assert crew.stop() == 0
 
 
