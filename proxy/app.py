@@ -46,7 +46,7 @@ from proxy.ops.http import HttpServer
 from proxy.ops.roller import Roller
 from proxy.post import Mail, Post
 from proxy.relay import Relay
-from proxy.reloading import Reloading, manners_of
+from proxy.reloading import Reloading, bounds_of, manners_of
 from proxy.resuming import resume
 from proxy.revising import Revising
 from proxy.revising_together import RevisingTogether
@@ -141,6 +141,7 @@ class Gate:
             on_judge_error=settings.on_judge_error,
             first_id=self.resumed.first_id,
         )
+        relay.parts.bounds = bounds_of(settings)
         room, wanted = room_for(settings.smpp.connections), settings.smpp.connections
         if room < wanted:
             log.warning(

@@ -13,7 +13,7 @@ from typing import Protocol
 from proxy.desk import answered, entries
 from proxy.message import Category, Message, Verdict
 from proxy.recipient import Entry, EntryState, OptOut
-from proxy.state import record
+from proxy.state import record, torn
 from proxy.transit import Transit
 
 
@@ -195,6 +195,47 @@ class Arrived:
 
     def unwritten(self) -> bool:
         return False
+
+
+class Tearing:
+    """Whether a long message is torn, as its person's record has it: after an answer of the carrier, or an undone verdict."""
+
+    __slots__ = ("recipient", "_provider", "_key", "_since", "_is_torn", "_count", "_known", "_changed")
+
+    def __init__(
+        self,
+        message: Message,
+        key: int,
+        since: int,
+        is_torn: Callable[[], bool],
+        count: Callable[[str, float, int], None],
+        *,
+        known: bool = False,
+    ) -> None:
+        """``is_torn``: asked once the record is here; ``count``: is told whose key is new (1) or gone (-1). ``known``: the journal has it so,
+        for what had changed it was never written."""
+        self.recipient, self._provider = message.recipient, message.sender.provider
+        self._key, self._since, self._is_torn, self._count = key, max(since, 1), is_torn, count
+        self._known, self._changed = known, 0
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        is_torn = self._is_torn()
+        after = torn.tear(data, self._key, self._since) if is_torn else torn.mend(data, self._key)
+        self._changed = 0 if after is data else 1 if is_torn else -1
+        return after
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        """As it is by now: a part that was judged behind this has said so already."""
+        if self._known or not self._changed:
+            return None
+        return entries.TORN, entries.pack_torn(now, self.recipient, self._key, self._since if self._is_torn() else 0)
+
+    def done(self, recorded: int) -> None:
+        if self._changed:
+            self._count(self._provider, self._since, self._changed)
+
+    def unwritten(self) -> bool:
+        return self._changed != 0 and not self._known
 
 
 class Undo:

@@ -22,12 +22,13 @@ class Led(Transit):
     """The part by which another gate judged: what those that are here inherit from. Nobody answers it, and it has no lane."""
 
 
-def decision_of(long: LongMessage[Transit]) -> Decision:
-    """What was decided of a message here."""
+def decision_of(long: LongMessage[Transit]) -> Decision | None:
+    """What was decided of a message here; None where rules were not asked, for it could not be sent as it came."""
     leader = long.leader
     assert leader is not None
     verdict = leader.verdict
-    assert verdict is not None
+    if verdict is None:
+        return None
     return Decision(
         judged_at=long.judged_at,
         revision=long.revision,

@@ -81,6 +81,9 @@ class HandOver:
                 raise JournalDown(self.journal_down)
             verdict = journal.extend(VERDICT, verdict_pieces(now, decided, rules.revision, rules.window_s))
             self.judging.grounds.write(journal, now, decided, verdict)
+            if self.parts.tore:
+                for said in self.parts.torn_by(decided, now):
+                    journal.append(entries.TORN, said)
             journal.extend(ACCEPTED, pack_accepted(now, accepted))
             sequences = self._append(changed, now) if changed else []
             journal.write(now)

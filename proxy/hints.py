@@ -50,6 +50,18 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "bad-recipient": ("不是有效的手机号码", "this is no mobile number"),
     "too-long": ("长短信分段过多", "a long message has too many parts"),
     "late-breach": ("后到的分段使内容违规", "a part that came late made the text break a rule"),
+    "first-part-missing": (
+        "长短信须先发第一段, 请从第一段起整条重发",
+        "the first part of a long message goes first: send all of it again, beginning with that",
+    ),
+    "part-differs": (
+        "同一参考号下该段内容已不同, 请换参考号整条重发",
+        "this part was sent with another text: send the whole message under another reference",
+    ),
+    "message-torn": (
+        "该参考号下有未发全的长短信, 请换参考号整条重发",
+        "under this reference another message never became whole: send all parts under another reference",
+    ),
     "not-replaceable": ("原短信不可替换", "the message cannot be replaced"),
     "window-full": ("超出窗口, 请等待应答", "more are unanswered than your window allows: wait for answers"),
     "rate-exceeded": ("超出速率, 请降低发送速度", "faster than your rate: slow down"),
@@ -61,6 +73,12 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "outcome-unknown": (
         "同一短信已发两次, 运营商尚无应答, 请 10 分钟后再试",
         "the same message went out twice and the carrier has not answered: come again in 10 minutes",
+    ),
+    "part-early": ("第一段未到, 请先发第一段再重发本段", "its first part is not here: send that, and then this again"),
+    "part-again": ("该段正在发送, 请等待结果", "this part is on its way: wait for what becomes of it"),
+    "parts-full": (
+        "未发全的长短信过多, 请把各段一起发出, 稍后重试",
+        "too many of your long messages are not whole: send their parts together, and come again",
     ),
     "journal-down": ("请稍后重试", "come again"),
     "judge-error": ("请稍后重试", "come again"),

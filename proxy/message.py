@@ -84,7 +84,7 @@ class Part(NamedTuple):
     """Where one part stands in a long message."""
 
     reference: int
-    """The number that all parts share, with whatever tells apart the series that such numbers are given from."""
+    """The number that all parts share: its low octet, for a handset may get no more of it."""
     total: int
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 

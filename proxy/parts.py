@@ -11,29 +11,44 @@ stricter. A breach refuses that part (a handset shows nothing with a part missin
     all attempts refused          the entry is taken back, what comes next is a new message
     some refused                  the entry stays; a refused part may be sent again, within the same message
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
+
+A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are out, and not all), its key
+stands in the person's record (state/torn.py), written with the verdict: a new message under that key is refused at every gate, after a
+crash, and when its minute is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from proxy.board import Board
-from proxy.changes import Amended, Answer, Change, Effect, Undo, fingerprint, was_sent_twice
+from proxy.changes import Amended, Answer, Change, Effect, Tearing, Undo, fingerprint, was_sent_twice
 from proxy.compiled import compiled
 from proxy.decided import Led, led
+from proxy.desk import entries
 from proxy.judging import Judging
-from proxy.long import PARTS_MAX, Assembler, LongMessage
+from proxy.long import HELD_BYTES, PARTS_MAX, Assembler, LongMessage
 from proxy.message import Category, Message, Take, Verdict
 from proxy.policy import facts, judge, judge_text
-from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.sheet import LATE, THERE, Holder
-from proxy.state import record
+from proxy.state import record, torn
 from proxy.transit import Transit
 
 ESME_RSYSERR = 0x08
 LATE_BREACH = "late-breach"
+
+
+class PartBounds(NamedTuple):
+    """What parts may cost, of each provider; and how long a torn message counts."""
+
+    held_bytes: int = HELD_BYTES
+    torn: int = 1_000_000
+    remembered_s: float = 86_400.0
+    in_order: bool = True
+    """Whether a part waits for its first part: earlier versions let it go, and what they did is judged again as it was."""
 
 
 class Parts:
@@ -45,6 +60,19 @@ class Parts:
         """Where gates that share a store put up what is not whole; None where there is one gate."""
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
+        self.torn = torn.TornKeys()
+        """How many messages of each provider are torn."""
+        self.tore: dict[Transit, tuple[int, int]] = {}
+        """Parts that tear their message, or make it whole, until that is written: its key, and since when it is torn (0: it is whole)."""
+        self._bounds = PartBounds()
+
+    @property
+    def bounds(self) -> PartBounds:
+        return self._bounds
+
+    @bounds.setter
+    def bounds(self, bounds: PartBounds) -> None:
+        self._bounds, self._assembler.bytes_max = bounds, bounds.held_bytes
 
     # -- arrival and time
 
@@ -59,8 +87,11 @@ class Parts:
             return "too-long"
         if self._assembler.is_turned_away(transit, now_s):
             return "rate-exceeded"
-        board = self.board
-        if board is not None and (known := self._assembler.find(transit, now_s)) is not None and known.asked:
+        known, board = self._assembler.find(transit, now_s), self.board
+        if objection := self._assembler.objection(transit, known):
+            self._judging.tally.long_messages[objection,] += 1
+            return objection
+        if board is not None and known is not None and known.asked:
             board.ask(known, transit)
             return ""
         self._arrives(transit, now_s)
@@ -69,11 +100,8 @@ class Parts:
     def _arrives(self, transit: Transit, now_s: float, *, anew: bool = False) -> LongMessage[Transit]:
         transit.long, ready = self._assembler.arrive(transit, now_s, anew=anew)
         long, board = transit.long, self.board
-        if board is not None:
-            if not self._assembler.keeps(long):  # there are too many
-                alone(long)
-            elif long.waiting and len(long.last) == 1 and not anew:
-                board.linger(long, now_s)
+        if board is not None and long.waiting and len(long.last) == 1 and not anew:
+            board.linger(long, now_s)
         self._hand_in(ready, now_s)
         return long
 
@@ -81,7 +109,7 @@ class Parts:
         """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
         message = transit.message
         if message is not None and message.content.part is not None:
-            if self._assembler.begun(transit, now_s):
+            if self._assembler.find(transit, now_s) is not None:
                 transit.bind.access.owes(now_s)
                 return self.take(transit, now_s)
             self._assembler.turn_away(transit, now_s)
@@ -107,6 +135,23 @@ class Parts:
         return board_s if next_s is None else min(next_s, board_s)
 
     @property
+    def held_bytes(self) -> dict[str, int]:
+        """What the open messages of each provider hold."""
+        return self._assembler.held_bytes
+
+    def in_use(self, providers: Iterable[str], now: float) -> dict[tuple[str, ...], float]:
+        """The share of each bound that each provider's long messages take."""
+        bounds, held, after = self._bounds, self.held_bytes, now - self._bounds.remembered_s
+        return {
+            (name, kind): share
+            for name in providers
+            for kind, share in (
+                ("bytes", held.get(name, 0) / bounds.held_bytes),
+                ("keys", self.torn.count(name, after) / bounds.torn),
+            )
+        }
+
+    @property
     def waiting(self) -> int:
         return self._assembler.waiting + (self.board.waiting if self.board is not None else 0)
 
@@ -118,11 +163,19 @@ class Parts:
 
     def seen(self, long: LongMessage[Transit], *, grown: bool) -> None:
         posted = long.posted
-        if long.waiting and posted is not None and (posted.decision is not None or (grown and long.whole)):
+        leads = long.whole and 1 in long.contents  # the gate of the first part, for that is the first to leave
+        if long.waiting and posted is not None and (posted.decision is not None or leads):
             self._hand_in(self._assembler.judge(long, self._now_s()), self._now_s())
 
     def admitted(self, transit: Transit, holder: Holder | None) -> None:
-        long = self._arrives(transit, self._now_s(), anew=holder is not None)
+        now_s = self._now_s()
+        known = self._assembler.find(transit, now_s) if holder is not None else None
+        if known is not None and known.torn:  # what is there of it goes on, and the record refuses this
+            transit.long, ready = self._assembler.beside(transit, now_s)
+            long = transit.long
+            self._hand_in(ready, now_s)
+        else:
+            long = self._arrives(transit, now_s, anew=holder is not None)
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
@@ -172,6 +225,10 @@ class Parts:
         assert long is not None
         leader = long.leader
         assert leader is not None
+        if self.tore:
+            self.tore.pop(transit, None)
+        if transit in long.batch and self._bounds.in_order and not long.has_first:
+            return self._early(long, transit, data, now)
         if transit is leader:
             return self._lead(long, leader, data, now)
         if transit in long.batch:
@@ -185,6 +242,10 @@ class Parts:
         """The message is judged once; it goes out only if its lane has room for all its parts."""
         judging = self._judging
         long.judged_at, long.revision = now, judging.rules.revision
+        key, whole = _key_of(long), long.all_out
+        if reason := self._cannot_begin(long, data, key, now, whole=whole):
+            judging.refuse(leader, GATE_REASONS[reason])
+            return data
         after = judging.judge(leader, data, now)
         if leader.lane is None:
             return data
@@ -195,7 +256,34 @@ class Parts:
                     leader.lane.release(leader.category)
                 self._without_room(leader)
                 return data
-        return after
+        self._assembler.in_order(long)
+        if whole:
+            return after
+        self.tore[leader] = key, max(int(now), 1)
+        return torn.tear(after, key, int(now))
+
+    def _cannot_begin(self, long: LongMessage[Transit], data: bytes, key: int, now: float, *, whole: bool) -> str:
+        """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
+        keys = self._torn_keys(data, now)
+        if key in keys:
+            return "message-torn"
+        after = now - self._bounds.remembered_s
+        full = not whole and (len(keys) >= torn.TORN_MAX or self.torn.count(long.key[0], after) >= self._bounds.torn)
+        return "parts-full" if full else ""
+
+    def _torn_keys(self, data: bytes, now: float) -> list[int]:
+        if len(data) == 7 + data[6] * 32:
+            return []
+        return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
+
+    def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes, now: float) -> bytes:
+        """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
+        reason = "message-torn"
+        if long.alive - {*long.batch, transit} or _key_of(long) not in self._torn_keys(data, now):
+            last_time = self._assembler.came_early(long, long.index_of(transit))
+            reason = "first-part-missing" if last_time else "part-early"
+        self._judging.refuse(transit, GATE_REASONS[reason])
+        return data
 
     def _without_room(self, leader: Transit) -> None:
         """Its lane has no room for all parts."""
@@ -214,23 +302,15 @@ class Parts:
         ):  # rules are numbered anew: their breaches mean nothing now
             transit.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
-            transit.reason, transit.status = leader.reason, leader.status
+            self._refuse_with(leader, long, transit)
             return data
-        if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
-            if judging.cut_off and isinstance(leader, Led):
-                self._by_itself(long, transit)
-                return self._lead(long, transit, data, now)
-            if long.posted is not None:  # another message stands in its place
-                long.posted = long.posted._replace(closed=True)
-                self._assembler.close(long)
-            judging.refuse(transit, GATE_REASONS["store-conflict"])
-            return data
-        if long.posted is not None and self._came_elsewhere(long, transit):
-            judging.refuse(transit, GATE_REASONS["store-conflict"])
-            return data
-        sent = _times_sent(long, transit, leader)
-        if sent > 1:
-            judging.refuse(transit, GATE_REASONS["outcome-unknown"])
+        if self._bounds.in_order and long.last.get(1) is not transit and not long.has_first:
+            return self._early(long, transit, data, now)
+        if judging.cut_off and isinstance(leader, Led) and not record.has(data, leader.entry_id):
+            self._by_itself(long, transit)
+            return self._lead(long, transit, data, now)
+        if reason := self._cannot_follow(long, leader, transit, data):
+            judging.refuse(transit, GATE_REASONS[reason])
             return data
         before = record.entry_and_print(data, leader.entry_id)
         packed = before[0]
@@ -250,16 +330,48 @@ class Parts:
             return data
         self._take_more(long, leader, transit, said)
         long.before[transit] = before
-        settled = (
-            before[0][15] & 3 == EntryState.ACCEPTED
-        )  # by a late answer, perhaps in this turn: a replay hears of it behind this
-        state = EntryState.UNKNOWN if self._unknown(long) else EntryState.ACCEPTED if settled else EntryState.OPEN
-        if sent or leader.adopted is not None or was_sent_twice(before[0]):
-            state = EntryState.SENT_TWICE
-            judging.sent_twice.add(transit)
-        transit.lane, transit.packed = lane, in_state(packed, state)
-        after = record.amend(data, transit.packed)
-        return record.mark_sent_twice(after, leader.entry_id, fingerprint(message)) if state is EntryState.SENT_TWICE else after
+        transit.lane = lane
+        return self._joined(long, leader, transit, data, in_state(packed, self._state(long, leader, transit, before[0])))
+
+    def _cannot_follow(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes) -> str:
+        """Why a part cannot go out under the message's entry, by the name of a reason; empty if it can."""
+        if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
+            if long.posted is not None:  # another message stands in its place
+                long.posted = long.posted._replace(closed=True)
+                self._assembler.close(long)
+            return "store-conflict"
+        if long.posted is not None and self._came_elsewhere(long, transit):
+            return "store-conflict"
+        return "outcome-unknown" if _times_sent(long, transit, leader) > 1 else ""
+
+    def _state(self, long: LongMessage[Transit], leader: Transit, transit: Transit, before: bytes) -> EntryState:
+        """Of the message's entry once this part is out. ``before``: the entry as it was."""
+        if _times_sent(long, transit, leader) or leader.adopted is not None or was_sent_twice(before):
+            self._judging.sent_twice.add(transit)
+            return EntryState.SENT_TWICE
+        if self._unknown(long):
+            return EntryState.UNKNOWN
+        # by a late answer, perhaps in this turn: a replay hears of it behind this
+        return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
+
+    def _joined(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, packed: bytes) -> bytes:
+        """The record with the entry as it is once this part is out; with the last one the message is torn no more."""
+        transit.packed = packed
+        self._assembler.in_order(long)
+        after = record.amend(data, packed)
+        if was_sent_twice(packed):
+            assert transit.message is not None
+            after = record.mark_sent_twice(after, leader.entry_id, fingerprint(transit.message))
+        if not long.all_out:
+            return after
+        self.tore[transit] = _key_of(long), 0
+        return torn.mend(after, _key_of(long))
+
+    def _refuse_with(self, leader: Transit, long: LongMessage[Transit], transit: Transit) -> None:
+        """As the part that led was refused; for want of the first part that is for a while only, for it may be this one."""
+        transit.reason, transit.status = leader.reason, leader.status
+        if leader.reason in _EARLY:
+            self._judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
 
     def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
@@ -285,12 +397,12 @@ class Parts:
         (``packed``), and of marketing that is whole."""
         judging = self._judging
         try:
-            said = None
-            if message.content.complete:
-                person = judging.store.listed.beside(record.Record(data), message.recipient)
-                said = judge_text(message, judging.rules, long.judged_at, person)
-                if said.reason is not None:
-                    return said
+            person = judging.store.listed.beside(record.Record(data), message.recipient)
+            said: Verdict | None = judge_text(message, judging.rules, long.judged_at, person)
+            if said is not None and said.reason is not None:
+                return said
+            if not message.content.complete:
+                said = None
             known, new = Entry.unpack(packed), facts(message, judging.rules, now)
             if new.category > known.category or new.signature_hash != known.signature:
                 said = self._as_if_new(long, leader, message, data, now)
@@ -310,6 +422,25 @@ class Parts:
         return judge(message, others, rules, max(now, others.newest()), counters)
 
     # -- written, or not
+
+    def torn_by(self, decided: Iterable[Transit], now: float) -> list[bytes]:
+        """What the journal is told of messages that are torn by these, or whole with them."""
+        said: list[bytes] = []
+        for transit in decided:
+            key, since = self.tore.pop(transit, (0, 0))
+            long, message = transit.long, transit.message
+            if not key or transit.lane is None or long is None or message is None:
+                continue
+            self.torn.add(message.sender.provider, since or long.judged_at, 1 if since else -1)
+            said.append(entries.pack_torn(now, message.recipient, key, since))
+        return said
+
+    def _tears(self, transit: Transit, *, known: bool = False) -> None:
+        """The message of a part may be torn now, or not any more: the record is to say so."""
+        long, message = transit.long, transit.message
+        if long is not None and message is not None:
+            key, since = _key_of(long), int(long.judged_at)
+            self._changes(Tearing(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
     @compiled("parts_settle")
     def settle(self, decided: list[Transit]) -> None:
@@ -338,12 +469,16 @@ class Parts:
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
-        if transit is long.leader:
+        if transit.reason in _UNJUDGED:
+            outcomes[transit.reason,] += 1
+        elif transit is long.leader:
             long.settled = True
             assert message is not None
             outcomes["complete" if message.content.complete else "incomplete",] += 1
         elif transit not in long.batch:
             outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
+            if self.board is None and not long.doubted and long.all_out:
+                self._assembler.close(long)
 
     def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:
         """The gate refused a part."""
@@ -373,6 +508,7 @@ class Parts:
         long, message = transit.long, transit.message
         assert long is not None
         assert message is not None
+        self._tears(transit, known=True)
         if transit in long.batch:
             return Undo(message, transit.entry_id, transit.adopted)
         return Amended(message.recipient, *long.before[transit])
@@ -395,6 +531,7 @@ class Parts:
         if not status:
             return self._if(long, lambda: Effect.LATE_PART if self._unknown(long) else Effect.LATE_ACCEPTED)
         long.alive.discard(transit)
+        self._tears(transit)
         if long.alive:
             self._assembler.failed(long)
             return Effect.LATE_PART if late else Effect.PART_REFUSED
@@ -445,6 +582,15 @@ class Parts:
         long.unknown |= {transit}
         long.doubted |= {transit}
         self._assembler.failed(long)
+
+
+_EARLY = ("part-early", "first-part-missing")
+_UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
+"""Reasons for which a part is refused before rules are asked."""
+
+
+def _key_of(long: LongMessage[Transit]) -> int:
+    return torn.key_of(long.key[1], long.key[3])
 
 
 def _share(transit: Transit, leader: Transit) -> None:

@@ -71,6 +71,9 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
         ("too-long", 0x01, ""),  # ESME_RINVMSGLEN: more parts than a long message may have
         ("late-breach", 0x00, ""),  # a late part made the text break a rule: the answer carries that rule's status
+        ("first-part-missing", 0x455, ""),  # a part came before the first part of its message, for the third time
+        ("part-differs", 0x456, ""),  # another text under the number of a part, while its message is out and not whole
+        ("message-torn", 0x457, ""),  # under this reference another message is out to that person and never became whole
         ("not-replaceable", 0x13, ""),  # ESME_RREPLACEFAIL: the message is not known any more, or only a part of something
         ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
         ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
@@ -80,6 +83,9 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("store-conflict", 0x14, ""),  # the record changed under us five times
         ("store-down", 0x14, ""),
         ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not said what became of it
+        ("part-early", 0x14, ""),  # a part came before the first part of its message
+        ("part-again", 0x14, ""),  # the same part again, while its message is out and not whole
+        ("parts-full", 0x14, ""),  # the provider has too many long messages that are not whole
         ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
         ("judge-error", 0x14, ""),
     ]

@@ -25,6 +25,7 @@ from proxy.net.provider import Providers
 from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
 from proxy.ops.guard import Guard
+from proxy.parts import PartBounds
 from proxy.relay import Relay
 from proxy.revising import Revising
 from proxy.tally import Tally
@@ -109,6 +110,7 @@ class Reloading:
         self.operating.obey_throttles()
         self.providers.use(directory)
         self.hearing.manners = manners_of(settings)
+        self.relay.parts.bounds = bounds_of(settings)
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
         self.revising.use(settings)
@@ -124,6 +126,12 @@ class Reloading:
             log.warning("not all of the settings is in force", why=self.waiting)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
+
+
+def bounds_of(settings: Settings) -> PartBounds:
+    """Of long messages that are not whole."""
+    found = settings.long_messages
+    return PartBounds(found.held_megabytes << 20, found.torn_keys, found.parts_remembered_hours * 3600)
 
 
 def manners_of(settings: Settings) -> Manners:

@@ -43,7 +43,7 @@ from proxy.message import hash32
 from proxy.officer import officer_changed, take_off
 from proxy.recipient import EntryState
 from proxy.replies import confirm, go_on, hold, keep_texts, put_on_list
-from proxy.state import EmbeddedStore, record, replied
+from proxy.state import EmbeddedStore, record, replied, torn
 from proxy.state.merging import NODE_SHIFT
 from proxy.state.papers import hour_of_node
 
@@ -168,6 +168,8 @@ class Replaying:
             _started(store, item, done, self._by_lives)
         elif kind == entries.UNREPLACED:
             _unreplaced(store, requested.unpack_unreplaced(item.body), counts, done, ids)
+        elif kind == entries.TORN:
+            apply_torn(store, entries.unpack_torn(item.body))
         elif kind == entries.SHARE:
             apply_share(store, shares.unpack_share(item.body), counts, done)
         elif kind not in entries.KINDS:  # whatever it did, this gate would forget
@@ -360,6 +362,13 @@ def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, co
         store.counters.now = said.time
         for take in said.takes:
             store.counters.take(take, entry.time)
+
+
+def apply_torn(store: EmbeddedStore, said: entries.Torn) -> None:
+    if said.since:
+        store.update(said.recipient, lambda data: torn.tear(data, said.key, said.since))
+    else:
+        store.update(said.recipient, lambda data: torn.mend(data, said.key))
 
 
 def _refused(store: EmbeddedStore, said: returned.OptedOut) -> None:

@@ -178,8 +178,11 @@ def settle(sheet: Sheet, holder: Holder, indexes: Sequence[int], now: float) -> 
 
 
 def put(sheet: Sheet, before: Posted, after: Posted) -> Sheet:
-    """The sheet with a message as it is now; ``before``: as it was there, or one that is new to it."""
-    if any(posted is before for posted in sheet):
+    """The sheet with a message as it is now; ``before``: as it was there, or one that is new to it. Without it where it has no part."""
+    others = [posted for posted in sheet if posted is not before]
+    if not after.rows and after.decision is None:
+        return tuple(others)
+    if len(others) < len(sheet):
         return tuple(after if posted is before else posted for posted in sheet)
     return tuple(sorted((*sheet[-POSTED_MAX + 1 :], after), key=lambda posted: posted.begun))
 

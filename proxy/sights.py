@@ -167,7 +167,10 @@ class Sights:
                 after = before.with_rows(long.holder, rows_beside(long, before, submits))
                 if after.decision is None and long.leader in submits:
                     decision = decision_of(long)
-                    after = after._replace(decision=decision, closed=passing(decision))
+                    if decision is None:  # as if they had not come
+                        after = before.with_rows(long.holder, ())
+                    else:
+                        after = after._replace(decision=decision, closed=passing(decision))
                 if long in over or (long.posted is not None and long.posted.closed):
                     after = after._replace(closed=True)
                 sheets[key] = version, put(sheet, before, after)

@@ -92,6 +92,7 @@ class Standing:
             queue_limit=by_carrier(houses, lambda house: {category.word: house.lane.limit(category) for category in Category}),
             carrier_tps_limit=by_carrier(houses, lambda house: {"": house.pacer.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
+            long_messages_in_use=self.relay.parts.in_use(self.relay.directory.providers, now),
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},

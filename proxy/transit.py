@@ -225,6 +225,9 @@ def part_with(transit: Transit) -> None:
     long = transit.long
     if long is not None and transit not in long.doubted:
         transit.long = None
+        if long.held_bytes and not transit.status:  # the carrier has it: it is remembered for its octets only, a minute long
+            transit.data, transit.message = b"", None
+            long.forget_text(transit)
 
 
 def _say(said: dict[Bind, list[bytes]]) -> None:

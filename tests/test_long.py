@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.long import INHERIT_S, OPEN_MAX, WAIT_MAX_S, WAIT_S, Assembler, LongMessage
+from proxy.long import EARLY_MAX, HELD_BYTES, INHERIT_S, OPEN_BYTES, PART_BYTES, WAIT_MAX_S, WAIT_S, Assembler, LongMessage
 from proxy.message import Content, Message, Part, Sender
 
 JIA, YI = (Sender.of(name, name, port, port) for name, port in (("jia", "1069001"), ("yi", "1069002")))
@@ -36,8 +36,8 @@ class Sent:
         return self.message.content.complete
 
 
-def part(index: int, total: int = 2, reference: int = 7, sender: Sender = JIA, person: int = PERSON) -> Sent:
-    text = TEXTS[(index - 1) % 5 + 1]
+def part(index: int, total: int = 2, reference: int = 7, sender: Sender = JIA, person: int = PERSON, text: str = "") -> Sent:
+    text = text or TEXTS[(index - 1) % 5 + 1]
     where = Part(reference, total, index)
     content = Content(text, "readable", bytes((index,)) * 16, where, octets=(8, text.encode("utf-16-be")))
     return Sent(Message(sender, person, content))
@@ -50,10 +50,15 @@ class Gate:
         self.parts: Assembler[Sent] = Assembler()
         self.now_s = 1000.0
         self.judged: list[tuple[float, list[Sent]]] = []
+        self.refused = ""
+        """Why the last part that was sent was not taken."""
 
     def sends(self, one: Sent, at_s: float | None = None) -> list[Sent]:
         if at_s is not None:
             self.passes_to(at_s)
+        self.refused = self.parts.objection(one, self.parts.find(one, self.now_s))
+        if self.refused:
+            return []
         one.long, ready = self.parts.arrive(one, self.now_s)
         return self._handed(ready)
 
@@ -71,7 +76,8 @@ class Gate:
 
     def _handed(self, ready: list[Sent]) -> list[Sent]:
         for one in ready:
-            one.packed = b"an entry"
+            assert one.long is not None
+            one.packed, one.long.batch = b"an entry", []
         if ready:
             self.judged.append((self.now_s, ready))
         return ready
@@ -115,30 +121,58 @@ def test_the_wait_begins_anew_with_each_part_but_never_passes_two_seconds():
 def test_waiting_parts_hold_up_nobody_else():
     gate = Gate()
     gate.sends(part(1))
-    others = [part(1, reference=8), part(1, sender=YI), part(1, person=PERSON + 1), part(1, total=3)]
-    assert [gate.sends(one) for one in others] == [[]] * 4
+    others = [part(1, reference=8), part(1, sender=YI), part(1, person=PERSON + 1)]
+    assert [gate.sends(one) for one in others] == [[]] * 3
     second = part(2, reference=8)
     assert gate.sends(second) == [others[0], second]
-    assert gate.parts.waiting == 4
+    assert gate.parts.waiting == 3
 
 
-def test_a_part_number_seen_again_starts_a_new_message_and_the_old_one_waits_no_longer():
+@pytest.mark.parametrize(("text", "why"), [("", "part-again"), ("别的", "part-differs")])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_part_number_that_comes_again_while_its_message_waits_or_is_torn_is_refused(text: str, why: str, waits: bool):
     gate = Gate()
-    old, new, last = part(1), part(1), part(2)
-    gate.sends(old)
-    assert gate.sends(new) == [old]
-    assert gate.sends(last) == [new, last]
-    assert (old.long is new.long, last.long is new.long) == (False, True)
-    assert not old.complete
+    one, two = part(1), part(2)
+    gate.sends(one)
+    if not waits:
+        assert gate.passes(WAIT_S) == [one]
+    assert gate.sends(part(1, text=text)) == []
+    assert gate.refused == why
+    assert gate.sends(two) == ([one, two] if waits else [two])
+    assert (two.long is one.long, two.text) == (True, "【测试】双11满300减40")
 
 
-def test_seen_again_after_the_verdict_it_is_new_too():
+@pytest.mark.parametrize("waits", [True, False])
+def test_another_number_of_parts_under_the_same_reference_is_another_text(waits: bool):
     gate = Gate()
-    first, again = part(1), part(1)
-    gate.sends(first)
+    gate.sends(part(1))
+    if not waits:
+        gate.passes(WAIT_S)
+    for index in (1, 2, 3):
+        assert gate.sends(part(index, total=3)) == []
+        assert gate.refused == "part-differs"
+
+
+def test_a_part_that_comes_between_the_judging_of_its_message_and_the_writing_of_that_is_refused_too():
+    gate = Gate()
+    one = part(1)
+    gate.sends(one)
+    assert gate.passes(WAIT_S) == [one]
+    assert one.long is not None
+    one.packed, one.long.batch = b"", [one]  # handed in, not judged yet
+    gate.sends(part(1, text="别的"))
+    assert gate.refused == "part-differs"
+
+
+def test_what_is_whole_and_out_makes_room_for_a_new_message_under_its_reference():
+    gate = Gate()
+    one, two = part(1), part(2)
+    gate.sends(one)
     gate.passes(WAIT_S)
+    gate.sends(two)
+    again = part(1, text="别的")
     assert gate.sends(again) == []
-    assert again.long is not first.long
+    assert (gate.refused, again.long is one.long) == ("", False)
 
 
 @pytest.mark.parametrize("fate", ["refused", "unknown"])
@@ -159,9 +193,27 @@ def test_after_a_refusal_or_no_answer_it_is_the_same_message_again(fate: str):
     assert (again.long, again.complete) == (long, True)
     assert long.alive == ({one, again} if fate == "refused" else {one, two, again})
     assert (long.unknown, list(long.instead)) == (frozenset(), [] if fate == "refused" else [again])
-    third = part(2)  # whose last attempt was neither
+    third = part(2)  # whose last attempt was neither: all is out, and this is another message
     assert gate.sends(third) == []
     assert third.long is not long
+
+
+@pytest.mark.parametrize("fate", ["refused", "unknown"])
+def test_a_part_that_failed_comes_again_with_its_own_text_only(fate: str):
+    gate = Gate()
+    one, two = part(1), part(2)
+    gate.sends(one)
+    gate.sends(two)
+    long = two.long
+    assert long is not None
+    if fate == "refused":
+        long.alive.discard(two)
+    else:
+        long.unknown |= {two}
+        long.doubted |= {two}
+    gate.parts.failed(long)
+    gate.sends(part(2, text="别的"))
+    assert gate.refused == ("part-differs" if fate == "refused" else "")  # unknown: for all that is known, all is out
 
 
 def test_a_message_refused_as_a_whole_is_inherited_by_parts_not_seen_and_judged_anew_when_sent_again():
@@ -201,29 +253,58 @@ def test_nothing_is_remembered_when_its_time_is_over():
     assert (gate.parts.remembered, gate.parts.waiting, gate.parts.next_s) == (0, 0, None)
 
 
-def test_past_a_thousand_that_wait_a_provider_s_next_is_judged_at_once_and_others_are_not_touched():
+def test_who_holds_all_it_may_begins_no_message_and_can_end_those_it_has():
     gate = Gate()
-    for reference in range(OPEN_MAX):
-        assert gate.sends(part(1, reference=reference)) == []
-    one, two = part(1, reference=OPEN_MAX), part(2, reference=OPEN_MAX)
-    assert gate.sends(one) == [one]
-    assert gate.sends(two) == [two]
-    assert (one.complete, two.complete, two.long is one.long) == (False, False, False)
-    assert gate.sends(part(1, sender=YI)) == []
-    known = part(2, reference=0)
-    assert len(gate.sends(known)) == 2
-    assert gate.parts.remembered == OPEN_MAX  # of jia OPEN_MAX - 1, of yi one
+    gate.parts.bytes_max = 3 * (OPEN_BYTES + PART_BYTES)
+    for reference in range(3):
+        assert gate.sends(part(1, 3, reference)) == []
+        assert gate.refused == ""
+    assert gate.sends(part(1, reference=99)) == []
+    assert gate.refused == "parts-full"
+    gate.sends(part(2, 3, 0))
+    assert gate.refused == "parts-full", "it would hold more"
+    gate.sends(part(1, sender=YI))
+    assert gate.refused == "", "another provider is not touched"
+    gate.parts.bytes_max = HELD_BYTES
+    gate.sends(part(2, 3, 0))
+    gate.parts.bytes_max = 1
+    assert len(gate.sends(part(3, 3, 0))) == 3, "with this one it is whole"
+    assert gate.parts.remembered == 3
 
 
-def test_past_a_thousand_the_oldest_that_was_judged_makes_room():
+def test_what_is_held_is_given_back_when_it_is_over():
     gate = Gate()
-    for reference in range(OPEN_MAX):
+    for reference in range(50):
         gate.sends(part(1, reference=reference))
+    octets = len(TEXTS[1].encode("utf-16-be"))
+    assert gate.parts.held_bytes == {"jia": 50 * (OPEN_BYTES + PART_BYTES + octets)}
     gate.passes(WAIT_S)
-    assert gate.sends(part(1, reference=OPEN_MAX)) == []
-    assert gate.parts.remembered == OPEN_MAX
-    assert gate.sends(part(2, reference=0)) == []  # forgotten: a new message, for which another goes
-    assert len(gate.sends(part(2, reference=900))) == 1
+    for reference in range(25):
+        gate.sends(part(2, reference=reference))
+    gate.passes(INHERIT_S)
+    assert gate.parts.held_bytes == {}
+
+
+def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
+    gate = Gate()
+    two = part(2)
+    gate.sends(two)
+    gate.passes(WAIT_S)
+    long = two.long
+    assert long is not None
+    assert (long.has_first, long.index_of(two)) == (False, 2)
+    assert [gate.parts.came_early(long, 2) for _ in range(4)] == [False, False, True, True]
+    assert not gate.parts.came_early(long, 3)
+    gate.parts.in_order(long)
+    assert not gate.parts.came_early(long, 2)
+
+
+def test_parts_that_came_early_are_remembered_within_bounds():
+    gate = Gate()
+    long = LongMessage[Sent](("jia", "1069001", PERSON, 7, 2), 0.0)
+    for index in range(2 * EARLY_MAX):
+        gate.parts.came_early(long, index)
+    assert len(gate.parts._early) == EARLY_MAX
 
 
 def test_draining_waits_for_nothing():
@@ -238,13 +319,13 @@ def test_draining_waits_for_nothing():
 def test_a_rate_that_refused_one_part_turns_its_siblings_away_for_a_moment():
     gate = Gate()
     one, two = part(1), part(2)
-    assert not gate.parts.begun(one, gate.now_s)
+    assert gate.parts.find(one, gate.now_s) is None
     gate.parts.turn_away(one, gate.now_s)
     assert gate.parts.is_turned_away(two, gate.now_s + 0.1)
     assert not gate.parts.is_turned_away(part(2, reference=8), gate.now_s + 0.1)
     assert not gate.parts.is_turned_away(two, gate.now_s + WAIT_S)
     gate.sends(one)
-    assert gate.parts.begun(two, gate.now_s)
+    assert gate.parts.find(two, gate.now_s) is one.long
 
 
 @st.composite
@@ -264,8 +345,11 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
     for gap, number, index, total in came:
         gate.passes(gap)
         one = part(index, total, number)
+        handed_in = gate.sends(one)
+        if gate.refused:
+            continue
         sent.append((gate.now_s, one))
-        for handed in gate.sends(one):
+        for handed in handed_in:
             fate = dice.random()
             long = handed.long
             assert long is not None

@@ -380,7 +380,7 @@ def _process(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield lines(
         say("长短信", "Long messages"),
-        say("complete 收齐后判定；incomplete 未收齐即判定；inherited 沿用已有判定的后续分段；late-breach 后到分段违规；too-long 超过 20 段。", "complete: judged with all parts; incomplete: with what was there; inherited: a part that came later; late-breach: a late part broke a rule; too-long: over 20 parts."),
+        say("complete 收齐后判定；incomplete 未收齐即判定；inherited 沿用已有判定的后续分段；late-breach 后到分段违规；too-long 超过 20 段；part-early、message-torn 等为拒绝原因。", "complete: judged with all parts; incomplete: with what was there; inherited: a part that came later; late-breach: a late part broke a rule; too-long: over 20 parts; part-early, message-torn and so on: why a part was refused unread."),
         [rates(f"gate106_long_messages_total{{{GATE}}}", "outcome")],
         unit=say.per_second, span=6,
     )  # fmt: skip

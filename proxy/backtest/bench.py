@@ -16,7 +16,7 @@ from proxy.desk import operated
 from proxy.desk.answered import Answer
 from proxy.judging import ON_JUDGE_ERROR, Judging
 from proxy.message import ORDER_KINDS, Order, Take
-from proxy.parts import Parts
+from proxy.parts import PartBounds, Parts
 from proxy.policy import RuleSet
 from proxy.reasons import GATE_REASONS
 from proxy.state import EmbeddedStore, record
@@ -90,7 +90,9 @@ class Bench:
         self._revision = None
 
     def _new_parts(self, judging: Judging) -> Parts:
-        return Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
+        parts = Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
+        parts.bounds = PartBounds(held_bytes=1 << 62, torn=1 << 62, remembered_s=0.0, in_order=False)
+        return parts
 
     @property
     def sent_twice(self) -> bool:
@@ -218,6 +220,7 @@ class Bench:
         """The turn is written."""
         if self._judging is not None:
             self._judging.grounds.waiting.clear()
+            self._parts.tore.clear()
         if long := [case for case in decided if case.long is not None]:
             self._parts.settle(list(long))
 

@@ -33,6 +33,7 @@ from proxy.config.values import (
     Console,
     Hold,
     Http,
+    LongMessages,
     Mailbox,
     OptOutReplies,
     Person,
@@ -56,7 +57,7 @@ from proxy.config.worker import WORKERS_MAX, Worker, every_worker, fault_of_seve
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROBE_TEXT", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
     "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
-    "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
+    "Http", "LongMessages", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",
     "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "provider_names",
     "rest_places", "rules_folder", "secret_files", "state_places", "worker_of",

@@ -16,7 +16,7 @@ from proxy.fields import Address, Asked
 
 RELOADED = (
     "http.metrics_allow", "http.hosts",
-    "http.tokens", "providers", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
+    "http.tokens", "providers", "long_messages", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
     "people", "revisions.four_eyes",
 )  # fmt: skip
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
@@ -128,6 +128,17 @@ MEANINGS = {
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
     "mailbox.total_megabytes": "so much over all providers; then the fullest box gives way",
+    "long_messages.held_megabytes": (
+        "what [long messages](../../rules/README.md#long-messages) of one provider that are not whole may hold in memory: some 400 in a "
+        "megabyte; then its new ones are refused for a while (`parts-full`)"
+    ),
+    "long_messages.torn_keys": (
+        "so many messages of one provider may be out and not whole within `parts_remembered_hours`, as this gate has counted since it was "
+        "started; then only what comes whole is taken"
+    ),
+    "long_messages.parts_remembered_hours": (
+        "so long no part and no message is taken under the reference of one that never became whole, for a handset would join the two"
+    ),
     "retention.days": "how long the journal is kept; older segments are removed, and the journal says so. What the rules look back, and what a "
     "restart needs, is kept whatever stands here; see [Room on the disk](backup.md#room-on-the-disk)",
     "retention.hold[].from": "a legal hold: nothing is removed that was written from this day on …",

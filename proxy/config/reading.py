@@ -31,6 +31,7 @@ from proxy.config.values import (
     Console,
     Hold,
     Http,
+    LongMessages,
     Mailbox,
     OptOutReplies,
     Retention,
@@ -151,6 +152,7 @@ def _settings(top: Fields, document: Document) -> Settings:
             unread_s=timers.number("unread_s", 30, minimum=0.1, maximum=600),
         ),
         mailbox=_mailbox(top.below("mailbox")),
+        long_messages=_long_messages(top.below("long_messages")),
         retention=_retention(top.below("retention")),
         archive=archive_of(top.below("archive"), home_of(store, journal)),
         sealing=sealing_of(top.below("sealing")),
@@ -325,6 +327,16 @@ def _mailbox(section: Fields) -> Mailbox:
     )
     section.done()
     return mailbox
+
+
+def _long_messages(section: Fields) -> LongMessages:
+    found = LongMessages(
+        held_megabytes=section.whole("held_megabytes", 32, minimum=1, maximum=65_536),
+        torn_keys=section.whole("torn_keys", 1_000_000, minimum=1, maximum=100_000_000),
+        parts_remembered_hours=section.number("parts_remembered_hours", 24, minimum=0.1, maximum=24 * 7),
+    )
+    section.done()
+    return found
 
 
 def _on_judge_error(section: Fields) -> dict[Category, Outcome]:

@@ -109,6 +109,15 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class LongMessages:
+    """Bounds of each provider's long messages that are not whole, and how long one that never became whole counts."""
+
+    held_megabytes: int = 32
+    torn_keys: int = 1_000_000
+    parts_remembered_hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A time whose records must stay (a legal hold)."""
 
@@ -299,6 +308,7 @@ class Settings:
     message_ids: str  # carrier | coded
     timers: Timers
     mailbox: Mailbox
+    long_messages: LongMessages
     retention: Retention
     archive: Archive
     sealing: Sealing

@@ -1,4 +1,4 @@
-"""Entries: the kinds of journal records, and those that most messages begin with, as bytes and back: verdicts; and the clock.
+"""Entries: the kinds of journal records, and those that most messages begin with, as bytes and back: verdicts; torn messages, the clock.
 
 In: what was decided. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
 Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
@@ -41,6 +41,7 @@ DOUBTFUL, DECISION = 52, 53  # doubtful.py
 REPLY_PATH = 54  # reply_paths.py
 PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
+TORN = 57
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -55,7 +56,7 @@ KINDS = {
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
     NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path", PROBE: "probe",
-    DOUBTFUL: "doubtful", DECISION: "decision",
+    DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
@@ -296,6 +297,31 @@ def takes_of(body: bytes) -> int:
 
 def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
     return number, Outcome(said & 3), bool(said >> 7)
+
+
+# ------------------------------------------------------------------------------------------------------------------- torn
+
+
+@about_people
+class Torn(NamedTuple):
+    """A long message of which a person has some parts and not all, or that is whole by now."""
+
+    time: float
+    recipient: int
+    key: int  # state/torn.py
+    since: int  # seconds; 0: it is whole, or nothing of it is out
+
+
+_TORN = struct.Struct(">QQQI")
+
+
+def pack_torn(now: float, recipient: int, key: int, since: int) -> bytes:
+    return _TORN.pack(int(now * 1000), recipient, key, since)
+
+
+def unpack_torn(body: bytes) -> Torn:
+    time_ms, recipient, key, since = _TORN.unpack(body)
+    return Torn(time_ms / 1000, recipient, key, since)
 
 
 # ------------------------------------------------------------------------------------------------------------------ clock

@@ -41,6 +41,7 @@ class Gauges:
     carrier_tps_limit: Labelled = field(default_factory=dict)  # carrier
     mailbox_messages: Labelled = field(default_factory=dict)  # provider
     mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
+    long_messages_in_use: Labelled = field(default_factory=dict)  # provider, kind
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
     suspended: Labelled = field(default_factory=dict)  # provider
     complaint_ppm: Labelled = field(default_factory=dict)  # provider
@@ -144,6 +145,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("carrier_tps_limit", "carrier_tps_limit", ("carrier",), "Messages a second the carrier takes, over all links"),
     ("mailbox_messages", "mailbox_messages", ("provider",), "Receipts and replies the provider has not acknowledged yet"),
     ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
+    (
+        "long_messages_in_use",
+        "long_messages_in_use_ratio",
+        ("provider", "kind"),
+        "Share in use of what a provider's long messages that are not whole may have",
+    ),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
     ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
     (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from proxy.message import Category
 
-from .category import BANDS
+from .category import BANDS, CODE, PADDED
 
 
 class Seen(NamedTuple):
@@ -29,12 +29,21 @@ class Seen(NamedTuple):
     owners: frozenset[tuple[str, str]]
     resolved: bool = True
 
+    def __repr__(self) -> str:  # without the text
+        return f"Seen(category={self.category}, band={self.band}, bits={self.bits})"
+
+
+def _strictness(one: Seen) -> tuple[int, int, int]:
+    """By which of two readings of a text its category is taken."""
+    band, _, _ = one.band.partition(",")
+    return one.category, BANDS.index(band), (CODE, "", PADDED).index(one.band.removeprefix(band))
+
 
 def together(found: Sequence[Seen], every: int, *, controlled: bool, resolved: bool) -> Seen:
     """The written order first. ``every``: bits that must hold in each order. Letters alone leave a text to be read in the order in which
     it is written, so there that order says what the text has; where controls change it, the order that is shown does."""
     first = found[1] if controlled and len(found) > 1 else found[0]
-    strictest = max(found, key=lambda one: (one.category, BANDS.index(one.band)))
+    strictest = max(found, key=_strictness)
     needed = reduce(and_, (one.bits for one in found)) if controlled else first.bits
     names = {one.name for one in found if one.name}
     forms = first.forms

@@ -84,6 +84,12 @@ NOT_STAGED: dict[str, str] = {
     "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
     "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/test_judging.py has one",
     "too-long": "needs a text of 21 parts: tests/test_parts.py sends one",
+    "part-early": "the demo's clients send first parts first: tests/test_torn.py does not, here and below",
+    "first-part-missing": "the same, three times",
+    "part-again": "a client that sends a part twice",
+    "part-differs": "a client that sends another text under the number of a part",
+    "message-torn": "a client that takes the reference of a message that never became whole",
+    "parts-full": "needs thousands of messages in part",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
 """... these, which only a fault of the house or another command gives."""

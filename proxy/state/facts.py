@@ -16,6 +16,7 @@ OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 ASKED, REFUSED_TEXT = 5, 6  # asked.py's
 WITHDRAWN = 7  # withdrawn.py's
 CONSENT_GIVEN = 12  # consent_given.py's
+TORN = 13  # torn.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
 """A source is its place here in a record, for ever. ``doubtful``: held until a person has decided what a reply means."""

@@ -14,7 +14,7 @@ less, not more.
 from __future__ import annotations
 
 from proxy.recipient import IN_DOUBT, Entry
-from proxy.state import record, withdrawn
+from proxy.state import record, torn, withdrawn
 from proxy.state.asked import refused_text
 from proxy.state.consent_given import give_consent
 from proxy.state.replied import with_replies_of
@@ -41,6 +41,9 @@ def with_words(theirs: bytes, mine: bytes, since: int) -> bytes:
     for given in record.consents_given(mine):
         if given.time >= since:
             told = give_consent(told, given)
+    for key, time in torn.torn(mine):
+        if time >= since:
+            told = torn.tear(told, key, time)
     if told is not theirs:
         told = with_replies_of(told, mine)
         for said in record.Record(mine).refused_texts():

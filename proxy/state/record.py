@@ -25,7 +25,7 @@ from typing import cast
 
 from proxy.compiled import compiled
 from proxy.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryState, OptOut, Pick, RefusedText
-from proxy.state import asked, consent_given, facts, withdrawn
+from proxy.state import asked, consent_given, facts, torn, withdrawn
 from proxy.state.facts import position
 
 EMPTY = bytes(7)
@@ -173,9 +173,9 @@ def without_withdrawals_since(data: bytes, moment: int) -> bytes:
 
 
 def only_entries(data: bytes) -> bytes:
-    """The record without anything a person said, or somebody said to them: what caps and late answers need."""
+    """The record without anything a person said, or somebody said to them: what caps, late answers and late parts need."""
     end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
-    kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind == facts.UNKNOWN]
+    kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind in (facts.UNKNOWN, facts.TORN)]
     return data[:end] + b"".join(kept)
 
 
@@ -258,11 +258,12 @@ def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
     if len(kept) > most:
         kept.sort(key=lambda index: (rows[index][1] >> 2 & 3, index in newest, index))
         kept = sorted(kept[len(kept) - most :])
-    if len(kept) == count:
-        return data
-    packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
     area = _area(data)
-    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_prints(area, packed) if area else area)
+    left = torn.forget(area, now - torn.KEPT_S) if area else area
+    if len(kept) == count:
+        return data if len(left) == len(area) else data[: len(data) - len(area)] + left
+    packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
+    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_prints(left, packed) if left else left)
 
 
 def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
@@ -398,7 +399,9 @@ def is_empty(data: bytes) -> bool:
 
 
 def is_stale(data: bytes, now: int, keep_s: int) -> bool:
-    """Whether time alone has emptied the record: no fact, and every entry past all keeping."""
+    """Whether time alone has emptied the record: no fact but keys of torn messages, and all of it past all keeping."""
     count = data[6]
     end = _HEAD + count * _ENTRY_BYTES
-    return len(data) == end and (not count or int.from_bytes(data[end - 16 : end - 12], "big") <= now - max(keep_s, REPLY_S))
+    if count and int.from_bytes(data[end - 16 : end - 12], "big") > now - max(keep_s, REPLY_S):
+        return False
+    return len(data) == end or not torn.forget(data[end:], now - torn.KEPT_S)

@@ -7,6 +7,7 @@ cdef enum:
     REPLIED_FACT = 3
     REFUSED_TEXT_FACT = 6
     WITHDRAWN_FACT = 7
+    TORN_FACT = 13
     REFUSED_HEAD = 10  # octets of what a refused one said before its text: whose it is, its template
     OPT_OUT_HEAD = 10  # octets of a refusal before its value: scope, source, time, expiry
     OF_ADVERTISER = 1  # scopes
@@ -28,10 +29,23 @@ cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept
             return OF_UNKNOWN
         if record[at] == REFUSED_TEXT_FACT:
             found |= OF_TEXTS
-        elif record[at] != OPT_OUT_FACT and record[at] != REPLIED_FACT and record[at] != WITHDRAWN_FACT:
+        elif record[at] != OPT_OUT_FACT and record[at] != REPLIED_FACT and record[at] != WITHDRAWN_FACT and record[at] != TORN_FACT:
             found |= OF_OTHERS
         at += 2 + record[at + 1]
     return found
+
+
+cdef bint _may_be_torn(const octet *record, Py_ssize_t size) noexcept:
+    """Whether a record has keys of torn messages (state/torn.py), or that cannot be told."""
+    cdef Py_ssize_t at
+    if size < 7:
+        return True
+    at = 7 + record[6] * 32
+    while at < size:
+        if record[at] == TORN_FACT or at + 1 == size:
+            return True
+        at += 2 + record[at + 1]
+    return at != size
 
 
 cdef bint _is_spelled(PyObject *text, const octet *at, Py_ssize_t size, bint whole) except -1:

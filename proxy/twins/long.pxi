@@ -2,7 +2,8 @@
 
 cdef struct LongFields:
     PyObject head
-    slot again, alive, alone, asked, batch, before, contents, doubted, earlier, elsewhere, first_s, holder, instead, judged_at, key, last
+    slot again, alive, alone, asked, batch, before, contents, doubted, earlier, elsewhere, first_s, held_bytes, holder, instead, judged_at
+    slot key, last
     slot last_s, leader, posted, revision, settled, shown, takes, theirs, unknown, until_s, waiting
 
 cdef PyTypeObject *_long_type = NULL
@@ -10,23 +11,22 @@ cdef type _Parts, _Assembler, _Board
 cdef object _nobody_holds, _nothing_there, _nowhere, _none_of_them = frozenset()
 cdef dict _rules_own  # reasons of rules, by name
 cdef double _inherit_s
-cdef Py_ssize_t _open_max
 
 
 cdef int _learn_long() except -1:
-    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _open_max, _rules_own
+    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _rules_own
     from proxy import long as room
     from proxy.board import Board
     from proxy.parts import Parts
     from proxy.reasons import RULE_REASONS
 
     _Parts, _Assembler, _Board = Parts, room.Assembler, Board
-    _inherit_s, _open_max, _rules_own = room.INHERIT_S, room.OPEN_MAX, dict(RULE_REASONS)
+    _inherit_s, _rules_own = room.INHERIT_S, dict(RULE_REASONS)
     _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
     _long_type = _laid(
         room.LongMessage,
-        "again alive alone asked batch before contents doubted earlier elsewhere first_s holder instead judged_at key last last_s leader"
-        " posted revision settled shown takes theirs unknown until_s waiting",
+        "again alive alone asked batch before contents doubted earlier elsewhere first_s held_bytes holder instead judged_at key last last_s"
+        " leader posted revision settled shown takes theirs unknown until_s waiting",
         sizeof(LongFields),
     )
     return 0
@@ -37,7 +37,7 @@ cdef inline bint _is_plain(object parts) except -1:
     if type(parts) is not _Parts:
         return False
     board = parts.board
-    return len(parts.__dict__) == 6 if board is None else type(board) is _Board and len(parts.__dict__) == 7
+    return len(parts.__dict__) == 9 if board is None else type(board) is _Board and len(parts.__dict__) == 10
 
 
 cdef inline object _part(object transit):
@@ -66,7 +66,8 @@ cdef class _Wholes:
     """Where messages go of which one read brings all parts."""
 
     cdef object parts, sights, chains
-    cdef dict open, turned_away
+    cdef dict open, turned_away, held_bytes
+    cdef Py_ssize_t bytes_max
     cdef bint plain
 
     def __cinit__(self, relay):
@@ -74,9 +75,10 @@ cdef class _Wholes:
             _learn_long()
         self.parts, self.chains = relay.parts, relay.chains
         assembler = self.parts._assembler
-        self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 5
+        self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 8
         if self.plain:
-            self.open, self.turned_away = assembler._open, assembler._turned_away
+            self.open, self.turned_away, self.held_bytes = assembler._open, assembler._turned_away, assembler.held_bytes
+            self.bytes_max = assembler.bytes_max
             self.sights = None if self.parts.board is None else self.parts.board.sights
 
 
@@ -94,7 +96,9 @@ cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
         return False
     key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
     held = _get(wholes.open, <object>sender.provider)
-    if held is not None and (key in <dict>held or len(<dict>held) >= _open_max):
+    if held is not None and (
+        key[:4] in <dict>held or <Py_ssize_t>wholes.held_bytes[<object>sender.provider] >= wholes.bytes_max
+    ):
         return False
     for place, transit in enumerate(together, 1):
         content = <object>(<MessageFields *>(<TransitFields *>transit).message).content
@@ -129,6 +133,7 @@ cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
     _fill(&fields.again, _nothing_there)
     _fill(&fields.theirs, _nothing_there)
     _fill(&fields.shown, _none_of_them)
+    _fill(&fields.held_bytes, _zero)
     _fill(&fields.holder, _nobody_holds)
     _fill(&fields.posted, None)
     _fill(&fields.asked, False)
@@ -155,6 +160,12 @@ cdef int _take_each(object relay, list together, object now_s) except -1:
     return 0
 
 
+cdef inline bint _goes_whole(LongFields *long) except -1:
+    """Whether all parts of a message are judged together, and others hold none."""
+    cdef dict last = <dict>long.last
+    return len(last) == <Py_ssize_t>(<tuple>long.key)[4] and len(<list>long.batch) == len(last)
+
+
 cdef bytes _judged_part(_Court court, object parts, object one, bytes data, object now):
     """parts.py, judge: a part judged together with all others; None, and nothing is done, for any other."""
     cdef TransitFields *transit = <TransitFields *>one
@@ -174,6 +185,8 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
     if _type_of(long.leader) is not _transit_type:
         return None
     leader = <TransitFields *>long.leader
+    if (<dict>long.last).get(1) is not <object>long.leader:  # its first part is not here
+        return None
     if leader is not transit:
         for other in <list>long.batch:
             if other is one:
@@ -190,6 +203,8 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
         _set(&transit.reason, <object>leader.reason)
         _set(&transit.status, <object>leader.status)
         return data
+    if not _goes_whole(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+        return None
     _set(&long.judged_at, now)
     _set(&long.revision, (<object>(<JudgingFields *>court.judging).rules).revision)
     after = court.judged(one, data)

@@ -62,7 +62,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
             reference = <long>header[3]
         elif size > 17 and header[0] == 6 and header[1] == 8 and header[2] == 4:
             length = 7
-            reference = 0x10000 | <long>header[3] << 8 | <long>header[4]
+            reference = <long>header[4]
         if not length or not 1 <= header[length - 1] <= header[length - 2] or header[length - 2] == 1:
             return None
         part = _part_of((reference, <long>header[length - 2], <long>header[length - 1]))

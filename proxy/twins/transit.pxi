@@ -122,7 +122,11 @@ cdef object _released(object outbox, list some, long long synced, list told, dic
                 if transit.long is not None:
                     _part_with(transit)
             elif fields.long is not <PyObject *>None:
-                if _type_of(fields.long) is _long_type and not len(<frozenset>(<LongFields *>fields.long).doubted):
+                if (
+                    _type_of(fields.long) is _long_type
+                    and not len(<frozenset>(<LongFields *>fields.long).doubted)
+                    and (<LongFields *>fields.long).held_bytes is _naught
+                ):
                     _set(&fields.long, None)
                 else:
                     _part_with(transit)

@@ -29,7 +29,7 @@ from proxy.wire.tables import (
     SAR_SEGMENT_SEQNUM,
     SAR_TOTAL_SEGMENTS,
 )
-from proxy.wire.udh import SERIES_SAR, part_of, read_udh, state_of_port
+from proxy.wire.udh import part_of, read_udh, state_of_port
 from proxy.wire.when import When, read_time
 
 SHORT_MESSAGE_MAX = 254
@@ -174,4 +174,4 @@ def _sar_part(values: dict[int, bytes]) -> Part | None:
         reference, total, index = values[SAR_MSG_REF_NUM], values[SAR_TOTAL_SEGMENTS], values[SAR_SEGMENT_SEQNUM]
     except KeyError:
         return None
-    return part_of(SERIES_SAR | int.from_bytes(reference, "big"), total[0], index[0])
+    return part_of(int.from_bytes(reference, "big"), total[0], index[0])

@@ -14,9 +14,6 @@ from proxy.wire.charset import BINARY, READABLE, UNREADABLE, WAP_PUSH
 CONCAT_8, CONCAT_16 = 0x00, 0x08
 PORTS_8, PORTS_16 = 0x04, 0x05
 SINGLE_SHIFT, LOCKING_SHIFT = 0x24, 0x25
-SERIES_16, SERIES_SAR = 1 << 16, 2 << 16
-"""Added to reference numbers: those of 8 bits, of 16 bits and of sar_* parameters are of three series, and equal ones name nothing
-in common."""
 SIM_TOOLKIT = range(0x70, 0x80)
 WAP_PORTS = frozenset({2948, 2949, *range(9200, 9208)})
 """WAP push and WAP sessions (IANA; WAP-259-WDP)."""
@@ -36,8 +33,10 @@ def state_of_port(port: int) -> str:
 
 
 def part_of(reference: int, total: int, index: int) -> Part | None:
-    """A place that can be; GSM 03.40 §9.2.3.24.1 has an impossible one ignored. One of one is no long message."""
-    return Part(reference, total, index) if 1 <= index <= total and total > 1 else None
+    """A place that can be; GSM 03.40 §9.2.3.24.1 has an impossible one ignored. One of one is no long message.
+
+    Of the reference the low octet counts, whatever carried it: an SMSC may turn a header of 16 bits, or ``sar_*``, into one of 8."""
+    return Part(reference & 0xFF, total, index) if 1 <= index <= total and total > 1 else None
 
 
 _BROKEN = Header(0, None, UNREADABLE)
@@ -63,7 +62,7 @@ def read_udh(octets: bytes) -> Header:
         if element == CONCAT_8 and len(value) == 3:
             part = part_of(value[0], value[1], value[2]) or part
         elif element == CONCAT_16 and len(value) == 4:
-            part = part_of(SERIES_16 | value[0] << 8 | value[1], value[2], value[3]) or part
+            part = part_of(value[1], value[2], value[3]) or part
         elif element == PORTS_16 and len(value) == 4:
             state = state_of_port(value[0] << 8 | value[1])
         elif element == PORTS_8 and len(value) == 2:

@@ -30,6 +30,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "carrier_tps_limit": "sum",
     "mailbox_messages": "sum",
     "mailbox_oldest_seconds": "max",
+    "long_messages_in_use_ratio": "max",  # each worker has bounds of its own
     "provider_tps_limit": "max",  # a total over all of them, which each knows
     "suspended": "max",  # orders, cases and lists are the same everywhere
     "complaint_ppm": "max",

@@ -30,6 +30,11 @@ REFUSED = (ESME_RSUBMITFAIL, ESME_RREPLACEFAIL)
 """What a carrier that refuses says; the latter the gate, too, of an id that it does not know."""
 
 
+OUT_OF_PLACE = (0x455, 0x456, 0x457)
+"""Parts that would leave before their first part, with another text than before (each attempt says its own serial), or under the reference of
+a message that never became whole."""
+
+
 def reconcile(world: World) -> None:
     """Raises Broken."""
     evidence = world.evidence
@@ -77,7 +82,7 @@ def _each(world: World, submit: Submit, written: Written) -> None:
         holds(world.power or written.refused(submit), "a refusal that was told is written", submit, effect)
     elif status == ESME_RSYSERR:
         holds(fates == [IGNORED] or submit.life < world.evidence.life, "only what is unanswered is unknown", submit)
-    elif status in (CAPPED, SUPPRESSED, OVER_QUOTA, KEYWORD, ESME_RMSGQFUL, ESME_RREPLACEFAIL):
+    elif status in (CAPPED, SUPPRESSED, OVER_QUOTA, KEYWORD, ESME_RMSGQFUL, ESME_RREPLACEFAIL) or status in OUT_OF_PLACE:
         holds(not fates, "what the gate refuses never reaches the carrier", submit)
         holds(submit.banned or status != KEYWORD, "no text is refused for a word it does not have", submit)
         holds(not submit.replaces or status not in (CAPPED, OVER_QUOTA), "a replacement counts as what it replaces", submit)

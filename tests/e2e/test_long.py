@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
 KEYWORD, RECIPIENT_CAP = 0x450, 0x410
+FIRST_MISSING, DIFFERS, TORN = 0x455, 0x456, 0x457
 MORE = """\
   - {id: words, say: 不得代开发票, when: {text: 代开发票}, then: reject, reason: keyword}
   - {id: cap, say: 每天一条, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
@@ -101,6 +104,67 @@ def test_a_part_kept_for_later_does_not_bring_a_word_past_the_rules(house, recip
         assert client.ask(second).status == KEYWORD
     assert len(house.carrier.to(recipient)) == 1
     assert house.gate.metric("gate106_long_messages_total", outcome="late-breach") == late + 2
+
+
+def test_a_lone_second_part_with_the_whole_word_does_not_leave(house, recipient):
+    second = parts("1069001", recipient, "【青禾】新店开业全场八折 代开发票", 2)[1]
+    with Raw(house.gate.port) as client:
+        client.bind("jia")
+        assert [client.ask(second).status for _ in range(4)] == [ESME_RMSGQFUL, ESME_RMSGQFUL, FIRST_MISSING, FIRST_MISSING]
+    assert house.carrier.to(recipient) == []
+    assert house.gate.metric("gate106_long_messages_total", outcome="first-part-missing") >= 2
+
+
+def test_an_innocent_first_part_behind_a_bad_one_is_refused_and_so_is_the_second(house, recipient):
+    bad, second = parts("1069001", recipient, "【青禾】代开发票一应俱全 欢迎光临", 2)
+    innocent = parts("1069001", recipient, "【青禾】新店开业全场八折 欢迎光临", 2)[0]
+    with Raw(house.gate.port) as client:
+        client.bind("jia")
+        for part in (bad, innocent, second):
+            client.send(part)
+        assert sorted(found.status for _ in range(3) if (found := client.next())) == [KEYWORD, KEYWORD, DIFFERS]
+    assert house.carrier.to(recipient) == []
+
+
+def test_under_the_reference_of_a_torn_message_nothing_leaves_after_a_kill_and_after_a_restart(carrier, make_gate, recipient):
+    gate = make_gate(carrier.port, [provider("jia", "1069001")])
+    gate.write_rules(RULES + MORE)
+    bad, good = (parts("1069001", recipient, text, 2) for text in ("【青禾】新店开业 代开发票", "【青禾】新店开业 欢迎光临"))
+    gate.start()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert client.ask(bad[0]).status == 0
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        gate.signal(how)
+        gate.wait()
+        gate.start()
+        with Raw(gate.port) as client:
+            client.bind("jia")
+            assert client.ask(bad[1]).status == TORN
+            client.send(b"".join(good))
+            assert [found.status for _ in good if (found := client.next())] == [TORN, TORN]
+    assert len(carrier.to(recipient)) == 1
+
+
+def test_at_its_bound_of_memory_one_provider_is_asked_to_come_again_and_another_is_served(carrier, make_gate, numbers):
+    gate = make_gate(
+        carrier.port,
+        [provider("jia", "1069001", window=2000, tps=5000), provider("yi", "1069002")],
+        long_messages={"held_megabytes": 1},
+    )
+    gate.write_rules("rules: []\n")
+    gate.start()
+    people = [SHANGHAI.format(next(numbers)) for _ in range(600)]
+    with Raw(gate.port) as client, Raw(gate.port) as other:
+        client.bind("jia")
+        other.bind("yi")
+        client.send(b"".join(parts("1069001", person, TEXT, 2)[0] for person in people))
+        told = Counter(found.status for _ in people if (found := client.next()))
+        assert set(told) == {0, ESME_RMSGQFUL}
+        assert gate.metric("gate106_long_messages_in_use_ratio", provider="jia", kind="bytes") >= 1
+        assert gate.metric("gate106_long_messages_total", outcome="parts-full") == told[ESME_RMSGQFUL]
+        assert other.ask(parts("1069002", people[0], TEXT, 2)[0]).status == 0
+        assert gate.metric("gate106_long_messages_in_use_ratio", provider="yi", kind="bytes") < 0.1
 
 
 def test_waiting_parts_hold_up_nobody_else(house, recipient, numbers):

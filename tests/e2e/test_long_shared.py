@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.e2e.gate import SHANGHAI
+from tests.e2e.pdus import ESME_RMSGQFUL
 from tests.e2e.raw import Raw
 from tests.e2e.sharing import House, house_of
 from tests.e2e.test_long import TEXT, parts
@@ -17,7 +18,8 @@ from tests.needs import needs
 from tests.valkey import PASSWORD, USER
 
 pytestmark = needs("valkey")
-PORT, KEYWORD, CAP = "1069001", 0x450, 0x410
+PORT, KEYWORD, CAP, FIRST_MISSING, TORN = "1069001", 0x450, 0x410, 0x455, 0x457
+BAD = "【青禾】新店开业 代开发票"
 RULES = """\
 rules:
   - {id: words, say: 不得代开发票, when: {text: 代开发票}, then: reject, reason: keyword}
@@ -126,12 +128,29 @@ def test_while_the_store_is_out_of_reach_each_gate_goes_by_its_own_parts_and_ans
     clients[0].send(first)
     house.server.pause()
     assert answer(clients[0]) == 0
-    assert clients[1].ask(second).status == 0
+    assert clients[1].ask(second).status == ESME_RMSGQFUL, "nobody there knows of its first part"
     house.server.go_on()
     until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store")
     until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "what was owed")
     assert [client.submit(PORT, recipient).status for client in clients] == [CAP, CAP]
-    assert len(house.carrier.to(recipient)) == 2
+    assert len(house.carrier.to(recipient)) == 1
+
+
+def test_a_torn_message_is_known_at_another_gate(house: House, clients: list[Raw], recipient: str):
+    first, second = parts(PORT, recipient, BAD, 2)
+    innocent = parts(PORT, recipient, TEXT, 2)
+    assert clients[0].ask(first).status == 0
+    clients[1].send(b"".join(innocent))  # whole, in one read: the gate asks nobody but the person's record
+    assert [answer(clients[1]) for _ in innocent] == [TORN, TORN]
+    assert clients[1].ask(innocent[0]).status == TORN
+    assert clients[1].ask(second).status == KEYWORD
+    assert len(house.carrier.to(recipient)) == 1
+
+
+def test_a_lone_second_part_does_not_leave_at_any_gate(house: House, clients: list[Raw], recipient: str):
+    second = parts(PORT, recipient, BAD, 2)[1]
+    assert [client.ask(second).status for client in clients * 3] == [ESME_RMSGQFUL] * 4 + [FIRST_MISSING] * 2
+    assert house.carrier.to(recipient) == []
 
 
 def test_a_gate_that_dies_between_parts_leaves_its_verdict_and_with_a_part_that_waits_nothing_undone(
@@ -148,8 +167,9 @@ def test_a_gate_that_dies_between_parts_leaves_its_verdict_and_with_a_part_that_
     house.gates[0].signal(signal.SIGKILL)
     house.gates[0].wait()
     assert living.ask(second).status == 0
+    assert living.ask(two).status == ESME_RMSGQFUL  # it does not leave without the first part
+    assert living.ask(one).status == 0  # nobody was told that it had been taken: it goes again
     assert living.ask(two).status == 0
-    assert living.ask(one).status == 0  # nobody was told that it had been taken: it goes again, within its message
     assert {seen.fields.short_message[5] for seen in house.carrier.to(waiting)} == {1, 2}
     for person in (judged, waiting):
         assert living.submit(PORT, person).status == CAP

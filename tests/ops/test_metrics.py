@@ -22,7 +22,7 @@ submits_total{provider,category,verdict,reason} shadow_total{rule,verdict} rule_
 submit_seconds{carrier} gate_seconds carrier_responses_total{carrier,status} binds{provider,type} carrier_links{carrier,state}
 window_in_use{carrier} window_limit{carrier} queue_messages{carrier,class} provider_tps_limit{provider}
 delivers_total{provider,kind} delivers_returned_total{provider} mailbox_dropped_total{provider,reason}
-mailbox_messages{provider} mailbox_oldest_seconds{provider} optouts_total{source,scope,provider} optout_effect_seconds sent_after_optout_total
+mailbox_messages{provider} mailbox_oldest_seconds{provider} long_messages_in_use_ratio{provider,kind} optouts_total{source,scope,provider} optout_effect_seconds sent_after_optout_total
 unknown_region_total{provider} entries_total{event} rules_info{revision} rules_reload_total{result} judge_errors_total store_up store_owed
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}

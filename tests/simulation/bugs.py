@@ -519,7 +519,14 @@ def carrier_waits_for_the_disk(world: World) -> None:
 
 def an_entry_for_each_part(world: World) -> None:
     """Parts of a long message are judged one by one, and each counts."""
-    cast("Any", world.relay.parts._assembler)._keep = lambda long, now_s: False
+    parts = world.relay.parts
+    parts.bounds = parts.bounds._replace(remembered_s=0.0, in_order=False)
+    cast("Any", parts._assembler).arrive = lambda transit, now_s, anew=False: parts._assembler.beside(transit, now_s)
+
+
+def a_later_part_leaves_first(world: World) -> None:
+    """It is judged on what is there, and nobody asks for the first part."""
+    world.relay.parts.bounds = world.relay.parts.bounds._replace(in_order=False)
 
 
 def late_text_not_read(world: World) -> None:
@@ -898,6 +905,7 @@ BUGS: list[Callable[[World], None]] = [
     neighbours_deliver,
     carrier_waits_for_the_disk,
     an_entry_for_each_part,
+    a_later_part_leaves_first,
     late_text_not_read,
     one_refused_part_gives_all_back,
     parts_wait_for_ever,

@@ -26,7 +26,7 @@ from proxy.long import WAIT_MAX_S
 from proxy.message import Category
 from proxy.net.lane import Lane
 from proxy.posting import key_of
-from proxy.reasons import RULE_REASONS
+from proxy.reasons import GATE_REASONS, RULE_REASONS
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.sheet import Group, Key
@@ -52,6 +52,7 @@ SOON_S = 0.2
 """What the store and a turn take."""
 REFUSED, RMSGQFUL, SYSERR = 0x58, 0x14, 0x08
 KEYWORD = RULE_REASONS["keyword"].status
+FIRST_MISSING = GATE_REASONS["first-part-missing"].status
 RULES = f"""
 rules:
   - {{id: cap, say: x, when: {{category: marketing}}, limit: {{count: {CAP}, per: day, key: [recipient]}}, then: reject, reason: recipient-cap}}
@@ -435,11 +436,23 @@ class Gates:
         part.told = status
         adopted = any(one.transit is not None and one.transit.adopts for one in part.long.attempts)
         doubted = [one for one in part.long.of(part.index) if one is not part and one.fate in ("silent", "taken")]
-        if self.calm and part.long.clean and status == RMSGQFUL and not adopted and len(doubted) < 2:
+        excused = adopted or len(doubted) >= 2 or self._is_early(part)
+        if self.calm and part.long.clean and status == RMSGQFUL and not excused:
             raise Broken(f"part {part.index} of message {part.long.number} was put off, and nothing stood in its way")
         temporary = status in (REFUSED, RMSGQFUL, SYSERR)
         if temporary and len(part.long.of(part.index)) < 4 and part.long.of(part.index)[-1] is part:
             self.later(self.random.uniform(0.05, 1.0), partial(self.send, part.long, part.index))
+
+    @staticmethod
+    def _is_early(part: Part) -> bool:
+        """Whether its first part is nowhere: not sent, or refused by the carrier each time. Of the first part: whether another came early,
+        and is being refused for that."""
+        if part.index == 1:
+            return any(
+                one.index != 1 and one.told in (None, RMSGQFUL) and one.sent_at < part.sent_at for one in part.long.attempts
+            )
+        first = [one for one in part.long.of(1) if one.at_carrier and one.fate != "refused"]
+        return not any(one.carried_at < part.sent_at for one in first)
 
     # ------------------------------------------------------------------ the carrier
 
@@ -568,7 +581,9 @@ class Gates:
             raise Broken(f"message {long.number} went out with a banned word in it")
         if not long.banned and KEYWORD in ended:
             raise Broken(f"message {long.number} was refused for words it does not have")
-        by_rule = {status for status in ended if status is not None and status >= 0x400 and status != KEYWORD}
+        by_rule = {
+            status for status in ended if status is not None and status >= 0x400 and status not in (KEYWORD, FIRST_MISSING)
+        }
         if by_rule and 0 in ended and not any(part.fate in ("refused", "silent") for part in long.attempts):
             raise Broken(f"message {long.number} was refused in part: {ended}")
 

@@ -49,8 +49,9 @@ class LongSent:
     attempts: list[Submit] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[str, int, str, int, int]:
-        return self.provider, self.recipient, self.how, self.reference, self.total
+    def key(self) -> tuple[str, int, int]:
+        """By which a handset joins parts: who sends, and the low octet of the reference."""
+        return self.provider, self.recipient, self.reference & 0xFF
 
     def of(self, index: int) -> list[Submit]:
         return [one for one in self.attempts if one.index == index]
@@ -62,9 +63,11 @@ class Longs:
     def __init__(self, world: World) -> None:
         self.world = world
         self.sent: list[LongSent] = []
-        self.keys: dict[tuple[str, int, str, int, int], LongSent] = {}
+        self.keys: dict[tuple[str, int, int], LongSent] = {}
         self.queues: dict[str, deque[tuple[LongSent, int]]] = {}
         """What clients with a window of one part have still to send."""
+        self.arrived: list[Submit] = []
+        """Parts at the carrier, in the order in which they came."""
 
     # ------------------------------------------------------------------ sending
 
@@ -75,7 +78,7 @@ class Longs:
         text = f"【{advertiser}】双11第{number}张券" + (BANNED if banned else "") + f" 拒收请回复{WORDS[advertiser[-1]]}"
         octets = text.encode("utf-16-be")
         cuts = [0, *sorted(dice.sample(range(1, len(octets)), total - 1)), len(octets)]
-        how, reference = dice.choice(WAYS), dice.randrange(8)
+        how, reference = dice.choice(WAYS), dice.randrange(32)
         long = self.begin(name, advertiser, text, recipient, how, reference, [octets[a:b] for a, b in pairwise(cuts)])
         order = list(long.frames)
         dice.shuffle(order)
@@ -192,13 +195,30 @@ class Longs:
         """A part reaches the carrier."""
         long = submit.long
         assert long is not None
+        self.arrived.append(submit)
+        if submit.index != 1 and not any(one.index == 1 and _key(one) == _key(submit) for one in self.arrived):
+            raise Broken(f"submit {submit.number}: part {submit.index} left, and its first part had not")
         if not long.clean or self.world.restarts != long.restarts or any(one.told or one.taken_back for one in long.attempts):
             return
         entries = {one.entry for one in long.attempts if one.reached_carrier}
         if len(entries) > 1:
             raise Broken(f"submit {submit.number}: one long message has the entries {sorted(entries)}")
 
+    def check_handsets(self) -> None:
+        """Nobody is shown a banned word, however the parts came: a handset joins what has one sender and one reference."""
+        by_key: dict[tuple[str, int, int], list[Submit]] = {}
+        for one in self.arrived:
+            by_key.setdefault(_key(one), []).append(one)
+        for parts in by_key.values():
+            if any(one.forgiven or one.carrier_said is None for one in parts):
+                continue  # a power loss took what the gate knew of it, or nobody knows whether it arrived
+            for keeps_first in (True, False):
+                for shown in _shown([one for one in parts if not one.carrier_said], keeps_first=keeps_first):
+                    if BANNED in shown:
+                        raise Broken(f"a handset shows {shown!r} of the submits {[one.number for one in parts]}")
+
     def check_at_rest(self) -> None:
+        self.check_handsets()
         late = self.world.on_disk().late
         for long in self.sent:
             told = {one.told for one in long.attempts}
@@ -218,9 +238,22 @@ def _name(long: LongSent) -> str:
     return f"the long message of submits {[one.number for one in long.attempts]}"
 
 
-def _key(part: Submit) -> tuple[str, int, str, int, int]:
+def _key(part: Submit) -> tuple[str, int, int]:
     assert part.long is not None
     return part.long.key
+
+
+def _shown(parts: Sequence[Submit], *, keeps_first: bool) -> list[str]:
+    """What a handset shows of parts with one key, as they arrive; of a part that comes twice it keeps the first, or the last."""
+    found, held = list[str](), dict[int, bytes]()
+    for part in parts:
+        assert part.long is not None
+        if part.index not in held or not keeps_first:
+            held[part.index] = part.long.octets[part.index]
+        if all(index in held for index in range(1, part.long.total + 1)):
+            found.append(_read(held, part.long.total))
+            held = {}
+    return found
 
 
 def _as_one(parts: Sequence[Submit]) -> str:
@@ -235,7 +268,8 @@ def _as_one(parts: Sequence[Submit]) -> str:
         if _key(part) != _key(first) or part.epoch != first.epoch or too_late or (before is not None and before.told == 0):
             return ""
         last[part.index] = part
-    return _read({index: part.long.octets[index] for index, part in last.items() if part.long}, _key(first)[-1])
+    assert first.long is not None
+    return _read({index: part.long.octets[index] for index, part in last.items() if part.long}, first.long.total)
 
 
 def _read(octets: Mapping[int, bytes], total: int) -> str:

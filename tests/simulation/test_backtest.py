@@ -137,10 +137,6 @@ def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "FULL", frozenset())
 
 
-def parts_never_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "begins", lambda case, leader: False)
-
-
 def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rerun, "follows", lambda before, case: False)
 
@@ -163,7 +159,6 @@ BUGS = {
     "lists overheard": without(entries.LISTING_DONE),
     "replacements that failed overheard": without(entries.UNREPLACED),
     "lanes always open": lanes_are_always_open,
-    "parts never begin anew": parts_never_begin_anew,
     "each part alone": each_part_is_judged_alone,
     "replacements overheard": replacements_stay_as_they_were,
     "nothing given back": what_is_taken_back_stays_counted,

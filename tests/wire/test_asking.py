@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from proxy.wire import Frame, Malformed, Memo, read_fields
 from proxy.wire.asking import answer_body, read_asking, renamed, replacement
 from proxy.wire.data_sm import read_data
-from proxy.wire.udh import SERIES_SAR
 from tests.e2e.pdus import DATA_SM, pdu, tlv
 from tests.pdus import cancel, data, header, query, query_resp, replace
 
@@ -74,7 +73,7 @@ def test_a_data_sm_is_read_with_its_parts_and_its_ports():
     assert found.head == whole[16 : 16 + 3 + len(SOURCE) + 1]
     part = tlv(0x20C, b"\0\5") + tlv(0x20E, b"\3") + tlv(0x20F, b"\2")
     longer = read_data(Frame.of((len(whole) + len(part)).to_bytes(4, "big") + whole[4:] + part), Memo(), 0.0)
-    assert longer.content.part == (SERIES_SAR | 5, 3, 2)
+    assert longer.content.part == (5, 3, 2)
     assert longer.content.digest != found.content.digest
     push = tlv(0x20B, b"\x0b\x84")
     assert read_data(Frame.of((len(whole) + len(push)).to_bytes(4, "big") + whole[4:] + push), Memo(), 0.0).content.text == ""

@@ -11,7 +11,6 @@ from proxy.wire import Frame, Malformed, Memo, encode, read_fields, read_submit,
 from proxy.wire.build import pdu
 from proxy.wire.submit import MEMO_ENTRIES_MAX, MEMO_KEY_BYTES_MAX
 from proxy.wire.tables import STATUSES
-from proxy.wire.udh import SERIES_SAR
 
 ADDRESSES = b"\0\0\x0110690001\0\1\x0113800138000\0"
 
@@ -162,7 +161,7 @@ def test_callback_numbers_may_be_several():
 @pytest.mark.parametrize(
     ("tlvs", "part"),
     [
-        ([(0x020C, b"\1\2"), (0x020E, b"\3"), (0x020F, b"\2")], Part(SERIES_SAR | 0x0102, 3, 2)),
+        ([(0x020C, b"\1\2"), (0x020E, b"\3"), (0x020F, b"\2")], Part(2, 3, 2)),
         ([(0x020C, b"\1\2"), (0x020E, b"\3")], None),
         ([(0x020C, b"\1\2"), (0x020E, b"\3"), (0x020F, b"\4")], None),
         ([(0x020C, b"\1\2"), (0x020E, b"\3"), (0x020F, b"\0")], None),

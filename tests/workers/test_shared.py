@@ -20,6 +20,7 @@ from tests.workers.roaming import Roaming
 
 pytestmark = needs("valkey")
 CAP, PORT, BANNED = 3, "1069001", 0x400
+PART_DIFFERS, MESSAGE_TORN = 0x456, 0x457
 RULES = f"""\
 rules:
   - id: daily-cap
@@ -89,6 +90,34 @@ def test_parts_that_come_to_two_workers_are_one_message_that_counts_once(crew: C
     assert sum(outcomes) == 12
     for client in clients:
         client.__exit__()
+    assert crew.stop() == 0
+
+
+def test_a_torn_message_is_known_to_every_worker_also_when_one_is_killed(crew: Crewed, carrier: Carrier):
+    crew.write_rules(NO_RULES)
+    crew.start()
+    clients = spread(crew, 1)
+    person = SHANGHAI.format(1)
+    first, _ = parts(PORT, person, TEXT, 2)
+    assert clients[0].ask(first).status == ESME_ROK
+    for client in clients:
+        client.send(b"".join(parts(PORT, person, TEXT[::-1], 3)))
+        told = {found.status for _ in range(3) if (found := client.next())}
+        assert told <= {MESSAGE_TORN, PART_DIFFERS}, "the worker that has it still knows its text"
+    for client in clients:
+        client.__exit__()
+    os.kill(crew.pids()[1], signal.SIGKILL)
+    os.kill(crew.pids()[2], signal.SIGKILL)
+    until(lambda: crew.metric("gate106_workers", state="up") == 2, crew.said, 30)
+    with Raw(crew.port) as client:
+        client.bind("jia")
+        client.send(b"".join(parts(PORT, person, TEXT[::-1], 3)))
+        told = {found.status for _ in range(3) if (found := client.next())}
+        assert told == {MESSAGE_TORN}
+        assert client.ask(parts(PORT, person, TEXT, 2)[1]).status == ESME_ROK, (
+            "the store has the text of the first for a minute"
+        )
+    assert len(carrier.to(person)) == 2
     assert crew.stop() == 0
 
 
