@@ -169,7 +169,7 @@ class Passage:
             sync=self.sync,
             first_id=max(found.highest_id, highest) + ID_GAP,
         )
-        if self.small and hasattr(self.relay.parts, "bounds"):
+        if self.small:
             self.relay.parts.bounds = self.relay.parts.bounds._replace(held_bytes=60_000, torn=20)
         self.session = Session("carrier", Timers(response_s=RESPONSE_S), self.now, 100_000)
         self.session._enter("bound_trx")
