@@ -166,11 +166,13 @@ class LongMessage(Generic[Sent]):
     def objection(self, index: int, total: int, content: Content) -> str:
         """Why a part that comes now can be no part of this message, nor begin a new one; an empty string if it can."""
         undecided = self.waiting or bool(self.batch)
-        if not undecided and (self.leader is None or not self.leader.packed or not self.torn):
+        if not undecided and (self.leader is None or not self.leader.packed or not (self.torn or self.doubted)):
             return ""
         known = self.content(index)
         if total != self.total or (known is not None and not _reads_alike(known, content)):
             return "part-differs"
+        if not undecided and not self.torn:  # all is out, and nobody knows of some: it may be sent again
+            return ""
         last = self.last.get(index)
         if last is None:
             return "part-again" if index in self.elsewhere else ""

@@ -213,7 +213,7 @@ def test_a_part_that_failed_comes_again_with_its_own_text_only(fate: str):
         long.doubted |= {two}
     gate.parts.failed(long)
     gate.sends(part(2, text="别的"))
-    assert gate.refused == ("part-differs" if fate == "refused" else "")  # unknown: for all that is known, all is out
+    assert gate.refused == "part-differs"
 
 
 def test_a_message_refused_as_a_whole_is_inherited_by_parts_not_seen_and_judged_anew_when_sent_again():

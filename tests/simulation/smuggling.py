@@ -198,14 +198,16 @@ class Smugglers:
             after_s += self.dice.choice(DELAYS_S) if self.dice.random() < 0.3 else self.dice.uniform(0, 0.5)
 
     def queue_of_first_parts(self) -> None:
-        """All first parts, and then all second parts: more messages than somebody can remember."""
+        """All first parts, and then all second parts, perhaps each beside an innocent first one: more than somebody can remember."""
         many, pause_s, what = self.dice.choice((30, 120)), self.dice.choice((1.0, 65.0)), "a queue of first parts"
+        again = self.dice.random() < 0.5
         for n in range(many):
             person, word = 13800211000 + n, WORDS[n % len(WORDS)]
-            cut = f"【快递】您的包裹已到，{word[:2]}", f"{word[2:]}请到前台"
-            for index in (1, 2):
-                after_s = n * 0.002 + (index - 1) * (many * 0.002 + pause_s)
-                self.send_part("yi", person, cut[index - 1], UDH8, 9, 2, index, what, after_s)
+            behind_s = n * 0.002 + many * 0.002 + pause_s
+            self.send_part("yi", person, f"【快递】您的包裹已到，{word[:2]}", UDH8, 9, 2, 1, what, n * 0.002)
+            if again:
+                self.send_part("yi", person, "您的包裹已到前台", UDH8, 9, 2, 1, what, behind_s)
+            self.send_part("yi", person, f"{word[2:]}请到前台", UDH8, 9, 2, 2, what, behind_s)
 
     # ------------------------------------------------------------------ texts
 
