@@ -161,6 +161,8 @@ class LongMessage(Generic[Sent]):
         last = self.last.get(index)
         if last is not None and last in self.alive and (last.packed or last in self.batch):
             return True
+        if index in self.again and not self.alive.isdisjoint(self.again[index]):  # an earlier attempt may have arrived
+            return True
         return index in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, index, SENT))
 
     def objection(self, index: int, total: int, content: Content) -> str:

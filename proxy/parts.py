@@ -309,7 +309,10 @@ class Parts:
         if judging.cut_off and isinstance(leader, Led) and not record.has(data, leader.entry_id):
             self._by_itself(long, transit)
             return self._lead(long, transit, data, now)
-        if reason := self._cannot_follow(long, leader, transit, data):
+        reason = self._cannot_follow(long, leader, transit, data)
+        if not reason and long.all_out and _key_of(long) in self._torn_keys(data, now):
+            reason = "message-torn"  # another message, begun while nobody knew of this one
+        if reason:
             judging.refuse(transit, GATE_REASONS[reason])
             return data
         before = record.entry_and_print(data, leader.entry_id)
