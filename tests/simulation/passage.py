@@ -7,8 +7,12 @@ is handed a PDU that SMPP does not allow, or when an honest message is refused. 
     strict.py     PDUs read as strict peers read them     test_passage.py       seeds, and seeded bugs that must be found
 
 One gate, one thread. It is killed now and then, and begins again with what its disk holds. Time runs for hours where a sender
-waits for hours. What the carrier does not answer is delivered all the same: a part that it loses without a word leaves a handset with a
-torn message that the gate takes for whole, and nobody can know that. A refusal is answered at once: until it is, the part counts as out.
+waits for hours.
+
+What the gate does not promise, and is not looked for: what the carrier does not answer is delivered all the same, for a part that it loses
+without a word leaves a handset with a torn message that the gate takes for whole; a refusal is answered at once, for until it is, the part
+counts as out. A part that was sent again because it was not answered, and had arrived, may be left over on a handset and be joined with a
+later message of the same reference: that is rare, and not prevented.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class Scattered(Gates):
     def provider_sends(self) -> None:
         if self.random.random() < 0.5:
             super().provider_sends()
+            self.longs[-1].clean = False  # what the gates must make of honest ones is test_gates.py's
             return
         person, cut, at_s = self.random.choice(self.people), self.random.choice(CUTS), 0.0
         reference = 200 + self.number % 50
