@@ -216,6 +216,22 @@ def test_a_part_that_failed_comes_again_with_its_own_text_only(fate: str):
     assert gate.refused == "part-differs"
 
 
+def test_a_message_stays_torn_while_an_attempt_before_the_last_may_have_arrived():
+    gate = Gate()
+    first = part(1)
+    gate.sends(first)
+    gate.passes(WAIT_S)
+    long = first.long
+    assert long is not None
+    assert long.torn
+    long.unknown |= {first}
+    long.doubted |= {first}
+    again = part(1)
+    gate.sends(again)
+    long.alive.discard(again)  # the carrier refuses it
+    assert long.torn
+
+
 def test_a_message_refused_as_a_whole_is_inherited_by_parts_not_seen_and_judged_anew_when_sent_again():
     gate = Gate()
     one = part(1, 3)
