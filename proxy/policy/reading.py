@@ -18,7 +18,7 @@ from proxy.rest import Rest, no_rest, resting
 from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
-from .codes import LINK, has_code
+from .codes import LINK, has_code, may_hold_code
 from .condition import Bits, Test
 from .contacts import calls
 from .lexicon import Lexicon
@@ -369,11 +369,13 @@ class Reader:
     def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
         """What a text with a word for a code is: that depends on what else it says."""
         points = self.beside(weighed, page)
-        return weighed.classified if points is None else weighed.as_code(points, leads_on=self._outside(page))
+        if points is None:
+            return weighed.classified
+        return weighed.as_code(points, leads_on=self._outside(page), beside_word=has_code(page.squeezed))
 
     def beside(self, weighed: Weighed, page: Page) -> int | None:
         """Points of what a text says beside its code (codes.py); None where there is none."""
-        if weighed.beside is None or not has_code(page.squeezed):
+        if weighed.beside is None or not (may_hold_code(page.squeezed) or has_code(page.squeezed)):
             return None
         return self.scanner.lexicon.codes.beside(page.squeezed) + weighed.beside + (LINK if self._outside(page) else 0)
 
