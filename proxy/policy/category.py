@@ -11,7 +11,8 @@ so a text without evidence is a notice.
 
     a text with a code: a one-time code where little else is said (codes.py), whatever words it has; else **padded**: as its words say, but
     marketing where it was declared a one-time code
-    a text without a word for a one-time code (otp), only with one that such texts use (code): one where it was declared so, never padded
+    a text without a word for a one-time code (otp), only with such as codes use (code) that weigh more than a notice's words: one where
+    it was declared so, if its words do not surely make it marketing; never padded
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Weighed(NamedTuple):
         """A text that may hold a code; ``points``: see codes.py. ``beside_word``: what may be one stands beside a word for codes."""
         found = self.classified
         if not (beside_word and self.names_code):  # only what was declared a one-time code can be one
-            is_code = points <= MOST and not leads_on and (beside_word or found.category is not Category.MARKETING)
+            is_code = points <= MOST and not leads_on and found.category is not Category.MARKETING
             return found._replace(band=found.band + CODE) if is_code else found
         if points > MOST:
             return found if found.category is Category.MARKETING else found._replace(band=found.band + PADDED)
@@ -130,7 +131,7 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
     found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)
     names_code = bool(total >> _OTP & FIELD_MASK)
-    if not names_code and not total >> _CODE & FIELD_MASK:
+    if not names_code and (surely or total >> _CODE & FIELD_MASK <= total >> _NOTICE & FIELD_MASK):
         return Weighed(found, None)
     beside = OFFER * max(0, ad - OFFERS_FREE) + (CODE_OPT_OUT if has_notice else 0) + (HIDDEN if evades else 0)
     return Weighed(found, beside, bool(ad or evades), names_code)

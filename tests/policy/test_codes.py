@@ -77,7 +77,7 @@ GENUINE = {
     "a link of the sender's": "【青禾商城】您的验证码是482913，也可打开 https://m.qinghe.example/v 完成验证。",
     "a telephone number hidden": "【某店】您正在更换绑定手机138****0000，验证码482913。",
     "an amount of a contract": "【云杉银行】消费贷签约验证码 615273，借款金额80,000元，期限36期，利率以合同为准。",
-    "a refund": "【某店】退款￥139.00需您本人确认，码 71 08 44，原路返回，谨防假冒客服。",
+    "a refund": "【某店】退款￥139.00需您本人确认，请输入 71 08 44，原路返回，谨防假冒客服。",
     "another word for one": "【某驿】您的提货口令 GH7730，当日有效。",
     "no word for one": "【某网关】用户登录，请输入 5506",
     "letters apart": "【某店】改密码验证 P H 3 3 0 8，请区分大小写",
