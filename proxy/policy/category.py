@@ -11,6 +11,8 @@ so a text without evidence is a notice.
 
     a text with a code: a one-time code where little else is said (codes.py), whatever words it has; else **padded**: as its words say, but
     marketing where it was declared a one-time code
+    a text without a word for a one-time code (otp), only with such as codes use (code) that weigh more than a notice's words: one where
+    it was declared so, if its words do not surely make it marketing; never padded
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from proxy.message import Category
 from .codes import HIDDEN, MOST, OFFER, OFFERS_FREE
 from .codes import OPT_OUT as CODE_OPT_OUT
 
-PURPOSES = ("ad", "price", "call", "topic", "notice", "otp", "warning", "consent", "none")
+PURPOSES = ("ad", "price", "call", "topic", "notice", "otp", "warning", "consent", "code", "none")
 """What a word may speak for. ``none``: for nothing; a shorter word inside it does not count there."""
 SUBCATEGORIES = (
     "", "loan", "estate", "medical", "gambling", "securities", "recruiting", "debt", "consent-request", "alcohol", "game",
@@ -49,7 +51,7 @@ CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
 ASKING = 6  # from here on a text asks for consent
 
-_AD, _PRICE, _CALL, _TOPIC, _NOTICE, _OTP, _WARNING, _CONSENT = (
+_AD, _PRICE, _CALL, _TOPIC, _NOTICE, _OTP, _WARNING, _CONSENT, _CODE = (
     FIELD_BITS * PURPOSES.index(purpose) for purpose in PURPOSES if purpose != "none"
 )
 _TOPICS = FIELD_BITS * (len(PURPOSES) - 1)
@@ -88,10 +90,15 @@ class Weighed(NamedTuple):
     """What its words offer beside a code, in points of codes.py; None: none of them is a word for a code."""
     offers: bool = False
     """Whether there is an offer, not only what is soft."""
+    names_code: bool = False
+    """Whether a word names a one-time code (otp), not only one that such texts use (code)."""
 
-    def as_code(self, points: int, *, leads_on: bool) -> Classified:
-        """A text with a code; ``points``: see codes.py."""
+    def as_code(self, points: int, *, leads_on: bool, beside_word: bool) -> Classified:
+        """A text that may hold a code; ``points``: see codes.py. ``beside_word``: what may be one stands beside a word for codes."""
         found = self.classified
+        if not (beside_word and self.names_code):  # only what was declared a one-time code can be one
+            is_code = points <= MOST and not leads_on and found.category is not Category.MARKETING
+            return found._replace(band=found.band + CODE) if is_code else found
         if points > MOST:
             return found if found.category is Category.MARKETING else found._replace(band=found.band + PADDED)
         if found.category is Category.MARKETING and self.offers:
@@ -123,10 +130,11 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     surely = score >= SURELY and (ad or evades or price + topic >= LIKELY)
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
     found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)
-    if not total >> _OTP & FIELD_MASK:
+    names_code = bool(total >> _OTP & FIELD_MASK)
+    if not names_code and (surely or total >> _CODE & FIELD_MASK <= total >> _NOTICE & FIELD_MASK):
         return Weighed(found, None)
     beside = OFFER * max(0, ad - OFFERS_FREE) + (CODE_OPT_OUT if has_notice else 0) + (HIDDEN if evades else 0)
-    return Weighed(found, beside, bool(ad or evades))
+    return Weighed(found, beside, bool(ad or evades), names_code)
 
 
 def _subcategory(topics: int) -> str:

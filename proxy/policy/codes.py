@@ -4,7 +4,7 @@ In: texts of codes and of offers (``lexicon/codes.csv``); then a text in its nor
 in points. Never: a category (category.py), whose a link is (owned.py).
 
     pair    two characters that stand together, or a Latin word; points = 10 · ln((offers with it + ½) / (codes with it + ½)), from -20 to 20;
-            a pair of neither: 10
+            a pair of neither: 5
     points  of the stretch of the text that has most, so a code's usual words before and behind an offer take nothing from it
 
 A contact (QQ, WeChat, a mobile number), an opt-out notice, a link of a stranger and a lexicon's offers add to that.
@@ -34,13 +34,13 @@ BETWEEN = "、"
 """Between the phrases of one row."""
 
 POINTS_MAX = 20
-STRANGE = 10
+STRANGE = 5
 """Points of a pair that no text of the file has."""
-WORD_STRANGE = 20
+WORD_STRANGE = 10
 """Of a Latin word."""
 ACCOUNT = 120
 """QQ, WeChat and others."""
-NUMBER = 75
+NUMBER = 40
 """A mobile or area number: there are codes that say where to ask."""
 OPT_OUT = 10
 LINK = 35
@@ -49,16 +49,22 @@ OFFER = 3
 OFFERS_FREE = 2
 HIDDEN = 100
 """For a word of an offer that somebody has hidden."""
-MOST = 90
+MOST = 50
 """A text of a code has at most so many points."""
 
 NEAR, FAR = 20, 60
 """Characters between a code and a word for one; where none of them is Chinese, FAR."""
-_WORD = re.compile("码|口令|密码|密钥|令牌|验证|code|password|otp|token|pin")
-_CODE = re.compile(
-    r"(?<![0-9a-z])(?<!拨打)(?<!致电)(?<!电话)(?<!热线)(?:[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
-    r"|(?=[a-z#\-]{0,11}[0-9])(?=[0-9#\-]{0,11}[a-z])[0-9a-z#\-]{4,12})(?![0-9a-z])"
+_WORD = re.compile("码|口令|密钥|令牌|验证|输入|填写|填入|回填|code|password|otp|token|pin")
+_NO_HOTLINE = "(?<![0-9a-z])(?<!拨打)(?<!致电)(?<!电话)(?<!热线)"
+_FIGURES = r"[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
+_MIXED = r"(?=[a-z#\-]{0,11}[0-9])(?=[0-9#\-]{0,11}[a-z])[0-9a-z#\-]{4,12}"
+_CODE = re.compile(f"{_NO_HOTLINE}(?:{_FIGURES}|{_MIXED})(?![0-9a-z])")
+_APART = r"(?=[a-z \-]{0,8}[0-9])[0-9a-z](?:[ \-][0-9a-z]){3,8}|(?=[a-z]?[0-9])[0-9a-z]{2,4}(?:[ \-](?=[a-z]?[0-9])[0-9a-z]{2,4}){1,3}"
+"""A B 1 2, N8 2K 5V."""
+_MAYBE = re.compile(
+    rf"{_NO_HOTLINE}(?<![￥¥$.])(?:{_FIGURES}|{_MIXED}|{_APART})(?![0-9a-z]|\.?[0-9]|[元万折年月])|[〇零一二三四五六七八九]{{4,8}}"
 )
+"""A sum is none."""
 _DIGIT = re.compile("[0-9]")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
@@ -66,11 +72,15 @@ _FIRST = re.compile(r"\s*" + _NAME)
 _LAST = re.compile(_NAME + r"\s*$")
 _LINK = re.compile(r"https?://[!-~]+|(?<![0-9a-z.\-])[0-9a-z\-]+(?:\.[0-9a-z\-]+)*\.[a-z]{2,18}(?:/[!-~]*)?")
 """Asked about elsewhere (owned.py)."""
+_NOTICE = re.compile(
+    "(?:拒收|退订)(?:请|回|复|发|送|至|到|[:, ]){0,6}[0-9a-z]{0,8}|(?:回复?|发送?)[: ]?[0-9a-z]{1,6}(?:拒收|退订)"
+)
+"""How to opt out: OPT_OUT stands for it."""
 _RUN = re.compile(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
 _FIGURE = r"[\dol〇零一二三四五六七八九幺]"
 _MARK = r"[\W_]"
 _ACCOUNT = re.compile(
-    r"(?:(?<![0-9a-z])(?:qq|vx|wx|tg|telegram|whatsapp|[vq])(?![a-z])|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
+    r"(?:(?<![0-9a-z])(?:(?:qq|vx|wx|tg|telegram|whatsapp)(?![a-z])|[vq](?=[:+, ]|[0-9]{5}))|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
     r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
 )
 _NUMBER = re.compile(
@@ -94,6 +104,11 @@ def has_code(squeezed: str) -> bool:
     return False
 
 
+def may_hold_code(squeezed: str) -> bool:
+    """Whether there is what may be a code, wherever it stands."""
+    return _MAYBE.search(squeezed) is not None
+
+
 def pairs(text: str) -> list[str]:
     """In order; a Chinese character that stands alone is one by itself. ``text``: in its normal form."""
     found: list[str] = []
@@ -106,12 +121,12 @@ def pairs(text: str) -> list[str]:
 
 
 def _unsigned(squeezed: str) -> str:
-    """Without who writes, at one end, and without links."""
+    """Without who writes, at one end, how to opt out, and links."""
     if first := _FIRST.match(squeezed):
         squeezed = squeezed[first.end() :]
     elif last := _LAST.search(squeezed):
         squeezed = squeezed[: last.start()]
-    return _LINK.sub(" ", squeezed)
+    return _NOTICE.sub(" ", _LINK.sub(" ", squeezed))
 
 
 class CodeTexts:

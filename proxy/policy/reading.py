@@ -18,7 +18,7 @@ from proxy.rest import Rest, no_rest, resting
 from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
-from .codes import LINK, has_code
+from .codes import LINK, has_code, may_hold_code
 from .condition import Bits, Test
 from .contacts import calls
 from .disguised import has_codes
@@ -428,14 +428,19 @@ class Reader:
 
     def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
         """What a text with a word for a code is: that depends on what else it says."""
-        points = self.beside(weighed, page)
-        return weighed.classified if points is None else weighed.as_code(points, leads_on=self._outside(page))
+        beside_word = has_code(page.squeezed)
+        if not beside_word and not may_hold_code(page.squeezed):
+            return weighed.classified
+        return weighed.as_code(self._points(weighed, page), leads_on=self._outside(page), beside_word=beside_word)
 
     def beside(self, weighed: Weighed, page: Page) -> int | None:
         """Points of what a text says beside its code (codes.py); None where there is none."""
-        if weighed.beside is None or not has_code(page.squeezed):
+        if weighed.beside is None or not (has_code(page.squeezed) or may_hold_code(page.squeezed)):
             return None
-        return self.scanner.lexicon.codes.beside(page.squeezed) + weighed.beside + (LINK if self._outside(page) else 0)
+        return self._points(weighed, page)
+
+    def _points(self, weighed: Weighed, page: Page) -> int:
+        return self.scanner.lexicon.codes.beside(page.squeezed) + (weighed.beside or 0) + (LINK if self._outside(page) else 0)
 
     def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""

@@ -24,30 +24,27 @@ WITHIN = 0.03
 """What a run differs from another, and a little; other builds of Python differ by more."""
 WITHIN_ELSEWHERE = 0.25
 MESSAGES = 640
-CASES = ("repeated", "standard", "refused", "capped", "lived-in", "a receipt", "standard, pure")
+CASES = ("repeated", "standard", "refused", "capped", "lived-in", "a receipt")
 
 
 @cache
-def counted(pure: str = "") -> dict[str, float]:
+def counted() -> dict[str, float]:
     """Instructions a message of each mix."""
-    mixes = ["standard"] if pure else ["relay", "repeated", "standard", "refused", "capped", "lived-in", "receipts"]
-    return {
-        mix: found["all"] for mix, found in zip(mixes, instructions(mixes, messages=MESSAGES, pure=bool(pure)), strict=True)
-    }
+    mixes = ["relay", "repeated", "standard", "refused", "capped", "lived-in", "receipts"]
+    return {mix: found["all"] for mix, found in zip(mixes, instructions(mixes, messages=MESSAGES), strict=True)}
 
 
 def share(case: str) -> float:
     """Instructions of the gate for one message, or for a receipt, by those of the relay."""
-    mix, _, pure = case.partition(", ")
-    of = counted(pure)
-    return (of["receipts"] - of["standard"] if mix == "a receipt" else of[mix]) / counted()["relay"]
+    of = counted()
+    return (of["receipts"] - of["standard"] if case == "a receipt" else of[case]) / of["relay"]
 
 
 @needs("valgrind", "gcc")
 @pytest.mark.timeout(600)  # the first one counts for all
 @pytest.mark.parametrize("case", CASES)
 def test_a_message_takes_no_more_instructions_than_it_did(case: str) -> None:
-    if not BUILT and "pure" not in case:
+    if not BUILT:
         pytest.skip("the compiled functions are not built here")
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
     within = WITHIN if platform.python_version() == kept["python"] else WITHIN_ELSEWHERE

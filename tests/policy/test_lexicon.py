@@ -49,7 +49,10 @@ def score(rows: str, text: str) -> int:
 
 
 MISTAKES = [
-    ("优惠,advert,3", "for: unknown purpose 'advert' (one of ad, price, call, topic, notice, otp, warning, consent, none)"),
+    (
+        "优惠,advert,3",
+        "for: unknown purpose 'advert' (one of ad, price, call, topic, notice, otp, warning, consent, code, none)",
+    ),
     ("优惠,ads,3", "for: unknown purpose 'ads' (did you mean 'ad'?)"),
     ("优惠,ad,many", "weight: must be a whole number from 1 to 100, not 'many'"),
     ("优惠,ad,", "weight: must be a whole number from 1 to 100, not ''"),
@@ -101,9 +104,9 @@ def test_the_words_that_ship_have_no_mistake_and_are_many() -> None:
     _, problems = read_lexicon((shipped_words(),))
     assert problems == ()
     assert len(SHIPPED.words) > 1_000
-    assert {word.purpose for word in SHIPPED.words} == set("ad price call topic notice otp warning consent none".split()), (
-        "each purpose is of use"
-    )
+    assert {word.purpose for word in SHIPPED.words} == set(
+        "ad price call topic notice otp warning consent code none".split()
+    ), "each purpose is of use"
 
 
 def test_own_words_come_on_top_of_those_that_ship_and_replace_them(make: Make) -> None:
