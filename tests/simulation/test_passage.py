@@ -20,8 +20,6 @@ from proxy.long import LongMessage
 from proxy.message import UNSIGNED, Part, Sender
 from proxy.net.passing import Passing
 from proxy.parts import Parts
-from proxy.policy.category import Weighed
-from proxy.policy.page import Page
 from proxy.policy.reading import Reader
 from proxy.recipient import EntryState
 from proxy.state import record, torn
@@ -167,12 +165,7 @@ def a_word_is_split_by_three_marks_at_most(patch: Patch) -> None:
 
 
 def what_stands_beside_a_code_weighs_nothing(patch: Patch) -> None:
-    beside = Reader.beside
-
-    def nothing(self: Reader, weighed: Weighed, page: Page) -> int | None:
-        return None if beside(self, weighed, page) is None else 0
-
-    patch.setattr(Reader, "beside", nothing)
+    patch.setattr(Reader, "_points", lambda self, weighed, page: 0)
 
 
 def sent_again_and_again(patch: Patch) -> None:
