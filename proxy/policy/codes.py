@@ -49,7 +49,7 @@ OFFER = 3
 OFFERS_FREE = 2
 HIDDEN = 100
 """For a word of an offer that somebody has hidden."""
-MOST = 50
+MOST = 60
 """A text of a code has at most so many points."""
 
 NEAR, FAR = 20, 60

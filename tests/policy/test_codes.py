@@ -267,8 +267,8 @@ def test_texts_are_told_apart_by_what_the_others_say(capsys: pytest.CaptureFixtu
         print(
             f"\n{len(genuine)} texts of codes: {share_kept:.1%} are codes; {len(offers)} offers behind one: {share_passed:.1%} pass"
         )
-    assert share_kept >= 0.96
-    assert share_passed <= 0.09
+    assert share_kept >= 0.94  # of texts that were written to be hard
+    assert share_passed <= 0.06
 
 
 def test_the_guide_says_what_adds_how_many_points() -> None:
