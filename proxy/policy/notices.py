@@ -57,7 +57,7 @@ LEAVING = "退拒绝消停取扰"
 """Characters beside letters (退T, 拒R, T退)."""
 JOINING = "=: "
 """Between a letter and one of them: T=退."""
-OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终"
+OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终没禁"
 """Characters that a notice may begin with; elsewhere it begins at the gate, or with a short word right before that (TD退订)."""
 WORD_MAX = 4
 _MARK = "[^0-9a-z\u3400-\u9fff@#*]"
@@ -317,6 +317,8 @@ def _is_void(match: re.Match[str], squeezed: str) -> bool:
         return True
     if match[0][0] in "拒退屏" and _UNWANTED.search(squeezed, max(0, start - _BEFORE), start):
         return True
+    if squeezed[max(0, start - 1) : start] == "请" and _REFRAIN.match(match[0]):
+        return True
     cost = _COST.match(squeezed, end)
     return cost is not None and not _FREE.search(cost[0])
 
@@ -328,19 +330,22 @@ def _is_signature(squeezed: str) -> bool:
 
 
 _BEFORE, _QUOTED = 8, r"[“\"'‘(\[【「 ]*"
+_NOT_ABLE = f"不{_MARK}{{0,3}}(?:能够?|可以?|得|许|准|让|支持|提供|允许)|无法|没法|没有?办法|禁止"
 _NEGATED = re.compile(
-    rf"(?:(?<![如若])(?:不能|不可以?|不得|不许|无法|不支持|不提供|勿|不要|别|谁|已经|有人说|写着?|注明|短信称|诱导){_QUOTED}|[须需]先?(?:充值|付费|缴费)[^,。;!]{{0,6}}|(?:常以|提供|这种|那种|原)[“\"'‘「])\Z"
+    rf"(?:(?<![如若])(?:{_NOT_ABLE}|勿|不要|别|谁|已经|有人说|写着?|注明|短信称|诱导){_QUOTED}|[须需]先?(?:充值|付费|缴费)[^,。;!]{{0,6}}|(?:常以|提供|这种|那种|原)[“\"'‘「])\Z"
 )
 """Right before a notice: it is none, or one of others (警方提示: 短信常以“回T退订”…)."""
 _UNWANTED = re.compile(r"(?:不想|不愿意?|无需|不需要?)\Z")
 _CONDITION = re.compile("[别勿]回|充值|付费|缴费")
+_REFRAIN = re.compile("不[要用必][回发]")
 _OF_NO_EFFECT = re.compile(
-    r"[”\"'’)\]】」 ,?？]{0,3}(?:[是也都]?(?:无效|无用|没用|不存在|不可能|不管用|无人|收得到|会收|失效|停用)|已(?:失效|停用|关闭)|自[^,。]{0,6}停用|仍|的短信|切勿|请勿理|千万别|并转发|怎么|,你回了吗|,?是真的吗|谁|三遍|方式$)"
+    r"[”\"'’()\]】」 ,?？]{0,3}(?:[是也都]?(?:无效|无用|没有?用|不生效|不起作用|不支持|暂停|暂不|已暂停|已停|未开通|不存在|不可能|不管用|无人|收得到|会收|失效|停用)|已(?:失效|停用|关闭)|自[^,。]{0,6}停用|仍|的短信|切勿|请勿理|千万别|并转发|怎么|,你回了吗|,?是真的吗|谁|三遍|方式$)"
 )
 _AMOUNT = r"(?:[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九十壹贰叁伍拾]+) ?(?:元|块|角|毛|美元|rmb)"
 _COST = re.compile(
     rf"[^。!;]{{0,20}}?(?:资费|收费|信息费|服务费|通信费|扣费|扣除|收取|代收|另收|每[条次则月封]|每分钟)[^。!;]{{0,10}}?{_AMOUNT}"
-    rf"|[ (（:,]{{0,3}}{_AMOUNT} ?(?:/|每|一)?[条次则月封]|[^.!;]{{0,8}}[$¥][0-9.]+ ?(?:per|/|each|a )"
+    rf"|[ (（:,]{{0,3}}{_AMOUNT} ?(?:/|每|一)?[条次则月封]|[ (（:,]{{0,3}}[并将会需须要再]{{0,2}}(?:扣|付|支付|另付|缴|交|花)费?[^。!;0-9]{{0,4}}{_AMOUNT}"
+    rf"|[ (（:,]{{0,3}}(?:[¥￥$] ?[0-9.]+|{_AMOUNT}|[0-9]+ ?(?:[¥￥]|分钱|积分))钱?[ )）。.!]*(?:【[^】]*】)?\Z|[ (（:,]{{0,3}}[另将会需须要][行外]?(?:收费|付费|扣费|计费)|[^.!;]{{0,8}}[$¥][0-9.]+ ?(?:per|/|each|a )"
 )
 """Behind a notice: an answer costs so much. An advertisement that speaks of prices there means its goods."""
 _FREE = re.compile("免|不收|不另|(?<![0-9.])0(?:\\.[01]0?)?元")
