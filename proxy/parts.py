@@ -265,11 +265,19 @@ class Parts:
     def _cannot_begin(self, long: LongMessage[Transit], data: bytes, key: int, now: float, *, whole: bool) -> str:
         """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
         keys = self._torn_keys(data, now)
-        if key in keys:
+        if any(torn.same(held, key) for held in keys):
             return "message-torn"
-        after = now - self._bounds.remembered_s
-        full = not whole and (len(keys) >= torn.TORN_MAX or self.torn.count(long.key[0], after) >= self._bounds.torn)
+        full = not whole and (torn.of_its_owner(keys, key) >= torn.TORN_MAX or self._has_torn_all(long.key[0], now))
         return "parts-full" if full else ""
+
+    def _has_torn_all(self, provider: str, now: float) -> bool:
+        """Whether so many messages of a provider are torn as may be, with those of this turn."""
+        room = self._bounds.torn - self.torn.count(provider, now - self._bounds.remembered_s)
+        if 0 < room <= len(self.tore):
+            room -= sum(
+                since > 0 and one.long is not None and one.long.key[0] == provider for one, (_, since) in self.tore.items()
+            )
+        return room <= 0
 
     def _torn_keys(self, data: bytes, now: float) -> list[int]:
         if len(data) == 7 + data[6] * 32:
@@ -279,7 +287,8 @@ class Parts:
     def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes, now: float) -> bytes:
         """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
         reason = "message-torn"
-        if long.alive - {*long.batch, transit} or _key_of(long) not in self._torn_keys(data, now):
+        key = _key_of(long)
+        if long.alive - {*long.batch, transit} or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
             last_time = self._assembler.came_early(long, long.index_of(transit))
             reason = "first-part-missing" if last_time else "part-early"
         self._judging.refuse(transit, GATE_REASONS[reason])
@@ -593,7 +602,7 @@ _UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 
 
 def _key_of(long: LongMessage[Transit]) -> int:
-    return torn.key_of(long.key[1], long.key[3])
+    return torn.key_of(long.key[0], long.key[1], long.key[3])
 
 
 def _share(transit: Transit, leader: Transit) -> None:

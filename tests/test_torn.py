@@ -190,9 +190,18 @@ def test_nothing_takes_the_reference_of_a_torn_message_for_a_day(house: House):
 
 @pytest.mark.parametrize("source", ["1069001", "861069001", "+861069001"])
 def test_the_source_counts_as_a_handset_sees_it(source: str):
-    assert torn.key_of(source, 0x107) == torn.key_of("1069001", 7)
-    assert torn.key_of(source, 7) != torn.key_of("10690011", 7)
-    assert torn.key_of(source, 7) != torn.key_of(source, 8)
+    assert torn.key_of("jia", source, 0x107) == torn.key_of("jia", "1069001", 7)
+    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", "10690011", 7))
+    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", source, 8))
+
+
+def test_a_port_that_changes_hands_takes_its_keys_along():
+    mine, theirs = torn.key_of("jia", "1069001", 7), torn.key_of("yi", "1069001", 7)
+    assert torn.same(mine, theirs)
+    data = torn.tear(record.EMPTY, mine, 1_000)
+    assert torn.tear(data, theirs, 900) is data
+    assert [*torn.torn(torn.tear(data, theirs, 2_000))] == [(theirs, 2_000)]
+    assert torn.mend(data, theirs) == record.EMPTY
 
 
 def test_what_becomes_whole_leaves_no_key(house: House):
@@ -380,6 +389,14 @@ def test_past_its_bound_of_keys_only_what_is_whole_leaves(house: House):
     assert told(house, parts(GOOD, 2, reference=9)[0]) == [OK]
 
 
+def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(house: House):
+    house.relay.parts.bounds = PartBounds(torn=3)
+    numbers = [house.sends(parts(GOOD, 2, to=PERSON + n)[0]) for n in range(5)]
+    house.turns(0.3)
+    house.carrier_takes_all()
+    assert sorted(cast("list[int]", house.told(*numbers))) == [OK] * 3 + [MSGQFUL] * 2
+
+
 def test_one_person_has_keys_within_bounds(house: House):
     house.relay.judging.rules = house.rules
     answers = told(house, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
@@ -410,10 +427,10 @@ def test_a_record_of_which_only_old_keys_are_left_is_stale():
 
 
 def test_a_record_holds_the_newest_keys():
-    data = record.EMPTY
-    for n in range(2 * torn.TORN_MAX):
+    data, other = torn.tear(record.EMPTY, torn.key_of("yi", "1069002", 7), 1), torn.key_of("yi", "1069002", 7)
+    for n in range(2 * torn.HELD_MAX):
         data = torn.tear(data, n, 1_000 + n)
-    assert [key for key, _ in torn.torn(data)] == list(range(torn.TORN_MAX, 2 * torn.TORN_MAX))
+    assert [key for key, _ in torn.torn(data)] == [other, *range(torn.HELD_MAX, 2 * torn.HELD_MAX)], "each its own"
 
 
 def test_the_journal_says_what_is_torn_and_what_is_whole():

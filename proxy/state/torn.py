@@ -8,13 +8,16 @@ long a key counts (a setting), which parts there are.
 A handset joins parts by who sends, and by the low octet of the reference. So the key is both, whatever carried the reference (a header of 8 or
 of 16 bits, ``sar_*``) and however many parts were announced; the recipient is the record's. A later part under a key would be shown with
 the parts that are there, and the rules never saw the two together.
+
+Two octets of a key say whose it is (a provider's), and tell no message from another: each has room of its own in a record, so that nobody takes
+another's.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -23,27 +26,42 @@ from proxy.state.facts import TORN, facts
 KEPT_S = 7 * 86_400
 """The longest that a key may count."""
 TORN_MAX = 64
-"""Keys in one record, of 14 octets each: more than a person has of messages that came in part, unless somebody makes them."""
+"""Keys of one provider in one record, of 14 octets each: more than a person has of messages that came in part, unless somebody makes them.
+With so many of them a provider begins no message to that person that is not whole."""
+HELD_MAX = 4 * TORN_MAX
+"""With those that went whole and of which the carrier refused a part; past it the oldest is forgotten."""
 _FACT = struct.Struct(">QI")
 _HEAD, _ENTRY_BYTES = 7, 32
 _COUNTRY = ("+86", "0086", "86")
 _HOUR_S = 3600
+_OWNER_SHIFT = 48
+_PLACE = (1 << _OWNER_SHIFT) - 1
 
 
 @lru_cache(maxsize=4096)
 def _of_port(port: str) -> int:
     code = next((code for code in _COUNTRY if port.startswith(code)), "")
-    return int.from_bytes(blake2b(port[len(code) :].encode(), digest_size=7).digest(), "big") << 8
+    return int.from_bytes(blake2b(port[len(code) :].encode(), digest_size=5).digest(), "big") << 8
 
 
-def key_of(port: str, reference: int) -> int:
-    """Seven octets of the port's digest, however it is spelt, and the low one of the reference."""
-    return _of_port(port) | reference & 0xFF
+@lru_cache(maxsize=1024)
+def _of_owner(provider: str) -> int:
+    return int.from_bytes(blake2b(provider.encode(), digest_size=2).digest(), "big") << _OWNER_SHIFT
 
 
-def is_torn(data: bytes, key: int, after: int) -> bool:
-    """Whether a message with this key was torn later than that."""
-    return any(held == key and time > after for held, time in torn(data))
+def key_of(provider: str, port: str, reference: int) -> int:
+    """Two octets of whose it is, five of the port's digest, however it is spelt, and the low one of the reference."""
+    return _of_owner(provider) | _of_port(port) | reference & 0xFF
+
+
+def same(one: int, other: int) -> bool:
+    """Whether two keys are of what a handset would join, whoever sent it: a port may have changed hands."""
+    return (one ^ other) & _PLACE == 0
+
+
+def of_its_owner(keys: Iterable[int], key: int) -> int:
+    """How many of these are of the provider whose key that is."""
+    return sum((held ^ key) >> _OWNER_SHIFT == 0 for held in keys)
 
 
 def torn(data: bytes) -> Iterator[tuple[int, int]]:
@@ -57,19 +75,21 @@ def torn(data: bytes) -> Iterator[tuple[int, int]]:
 def tear(data: bytes, key: int, time: int) -> bytes:
     """The record with the key of a message that is torn; the very same object if it is there."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
-    if any(held == key and at >= time for held, at in found):
+    if any(same(held, key) and at >= time for held, at in found):
         return data
-    kept = [(held, at) for held, at in found if held != key and at > time - KEPT_S]
-    kept = sorted([*kept, (key, time)], key=lambda pair: pair[1])[-TORN_MAX:]
+    kept = [(held, at) for held, at in found if not same(held, key) and at > time - KEPT_S]
+    if of_its_owner([held for held, _ in kept], key) >= HELD_MAX:
+        kept.remove(min((pair for pair in kept if of_its_owner(pair[:1], key)), key=lambda pair: pair[1]))
+    kept = sorted([*kept, (key, time)], key=lambda pair: pair[1])
     return data[:end] + _others(data[end:]) + b"".join([_pack(*one) for one in kept])
 
 
 def mend(data: bytes, key: int) -> bytes:
     """The record without it: the message is whole, or nothing of it is out. The very same object if it is not there."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
-    if not any(held == key for held, _ in found):
+    if not any(same(held, key) for held, _ in found):
         return data
-    return data[:end] + _others(data[end:]) + b"".join([_pack(*one) for one in found if one[0] != key])
+    return data[:end] + _others(data[end:]) + b"".join([_pack(*one) for one in found if not same(one[0], key)])
 
 
 def forget(area: bytes, before: int) -> bytes:

@@ -167,6 +167,26 @@ def test_at_its_bound_of_memory_one_provider_is_asked_to_come_again_and_another_
         assert gate.metric("gate106_long_messages_in_use_ratio", provider="yi", kind="bytes") < 0.1
 
 
+def test_who_has_torn_all_it_may_to_one_person_hinders_nobody_else_from_writing_there(carrier, make_gate, recipient):
+    gate = make_gate(carrier.port, [provider("jia", "1069001", window=2000), provider("yi", "1069002")])
+    gate.write_rules("rules: []\n")
+    gate.start()
+    with Raw(gate.port) as client, Raw(gate.port) as other:
+        client.bind("jia")
+        other.bind("yi")
+        client.send(b"".join(parts("1069001", recipient, TEXT, 2, reference=n)[0] for n in range(70)))
+        told = Counter(found.status for _ in range(70) if (found := client.next()))
+        assert told == {0: 64, ESME_RMSGQFUL: 6}
+        assert [other.ask(part).status for part in parts("1069002", recipient, TEXT, 2)] == [0, 0]
+        assert client.ask(parts("1069001", recipient, TEXT, 2, reference=80)[0]).status == ESME_RMSGQFUL
+    gate.signal(signal.SIGKILL)
+    gate.wait()
+    gate.start()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert {client.ask(parts("1069001", recipient, TEXT, 2, reference=n)[1]).status for n in range(64)} == {TORN}
+
+
 def test_waiting_parts_hold_up_nobody_else(house, recipient, numbers):
     other = SHANGHAI.format(next(numbers))
     with Raw(house.gate.port) as client:
