@@ -20,6 +20,7 @@ A message has one reference, whatever number of parts it announces: another numb
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
@@ -246,7 +247,7 @@ class Assembler(Generic[Sent]):
         self.held_bytes: dict[str, int] = {}
         """What the open messages of each provider hold."""
         self.bytes_max = HELD_BYTES
-        self._early: dict[tuple[Place, int], int] = {}
+        self._early: OrderedDict[tuple[Place, int], int] = OrderedDict()
         """How often parts came before their first part."""
 
     # -- arrival
@@ -274,7 +275,7 @@ class Assembler(Generic[Sent]):
         key = long.place, index
         times = self._early.pop(key, 0) + 1
         if len(self._early) >= EARLY_MAX:
-            del self._early[next(iter(self._early))]
+            self._early.popitem(last=False)
         self._early[key] = times
         return times >= EARLY_MOST
 

@@ -147,7 +147,7 @@ class Parts:
             for name in providers
             for kind, share in (
                 ("bytes", held.get(name, 0) / bounds.held_bytes),
-                ("keys", self.torn.count(name, after) / bounds.torn),
+                ("keys", self._torn_count(name, after) / bounds.torn),
             )
         }
 
@@ -272,12 +272,16 @@ class Parts:
 
     def _has_torn_all(self, provider: str, now: float) -> bool:
         """Whether so many messages of a provider are torn as may be, with those of this turn."""
-        room = self._bounds.torn - self.torn.count(provider, now - self._bounds.remembered_s)
+        room = self._bounds.torn - self._torn_count(provider, now - self._bounds.remembered_s)
         if 0 < room <= len(self.tore):
             room -= sum(
                 since > 0 and one.long is not None and one.long.key[0] == provider for one, (_, since) in self.tore.items()
             )
         return room <= 0
+
+    def _torn_count(self, provider: str, after: float) -> int:
+        """As counted since the start, or as the store last found them in the records, where that is more: it outlives the gate."""
+        return max(self.torn.count(provider, after), self._judging.store.torn_keys.count(provider, after))
 
     def _torn_keys(self, data: bytes, now: float) -> list[int]:
         if len(data) == 7 + data[6] * 32:

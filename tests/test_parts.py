@@ -35,6 +35,7 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.rate import Rate
+from proxy.state.torn import TornKeys
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Frame, submit_sm, submit_sm_resp
@@ -68,6 +69,7 @@ class Store:
         self.orders = Orders()
         self.doubtful, self.decisions = Papers(), Papers()
         self.away = False
+        self.torn_keys = TornKeys()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         if self.away:

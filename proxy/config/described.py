@@ -133,8 +133,8 @@ MEANINGS = {
         "megabyte; then its new ones are refused for a while (`parts-full`)"
     ),
     "long_messages.torn_keys": (
-        "so many messages of one provider may be out and not whole within `parts_remembered_hours`, as this gate has counted since it was "
-        "started; then only what comes whole is taken"
+        "so many messages of one provider may be out and not whole within `parts_remembered_hours`, as this gate counted them "
+        "or found them in its records; then only what comes whole is taken"
     ),
     "long_messages.parts_remembered_hours": (
         "so long no part and no message is taken under the reference of one that never became whole, for a handset would join the two"

@@ -3,9 +3,9 @@
 In: a rule's conditions, a limit, facts. Out: what entries must be (``Only``, message.Pick), the name of a counter.
 Never: counting (judge.py does).
 
-A text without a signature has no advertiser and no group either, and one that cannot be read no template and no content. For a limit with such
-a key it counts under the registered prefix of its port, else under its provider (message.Facts.whose): senders without a signature do not
-use up each other's limits, and another extension of a port is no new one.
+A text without a signature has no advertiser and no group either, its template is of its sender alone, and one that cannot be read has no
+template and no content. For a limit with such a key it counts under the registered prefix of its port, else under its provider
+(message.Facts.whose): senders without a signature do not use up each other's limits, and another extension of a port is no new one.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Unsigned(frozenset[int]):
         return signature == 0 or (isinstance(signature, int) and signature >= UNSIGNED) or super().__contains__(signature)
 
 
-NAMES = frozenset(("signature", "advertiser", "group"))
-"""Parts of a key that a text without a signature has not."""
+NAMES = frozenset(("signature", "advertiser", "group", "template"))
+"""Parts of a key that a text without a signature has not; a template is somebody's, so it is not compared with other senders'."""
 TEXTS = frozenset(("template", "content"))
 """Parts of a key that a text has not which cannot be read."""
 

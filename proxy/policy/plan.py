@@ -247,7 +247,7 @@ def is_fixed(limit: Limit) -> bool:
     return limit.keys <= _FIXED
 
 
-_FIXED = LATE | {"recipient"}
+_FIXED = LATE - {"template"} | {"recipient"}
 _ALIKE = 0, 0, 0, 0
 CAPPED_MAX = 4096
 """Senders choose what they sign with."""

@@ -48,6 +48,7 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.told import Told
+from proxy.state.torn import TornKeys
 
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
     from proxy.state.leased import Leases
@@ -123,6 +124,8 @@ class Store(Protocol):
     """Where nodes agree on rules; None likewise."""
     sheets: Sheets | None
     """Where nodes put up parts of long messages; likewise."""
+    torn_keys: TornKeys
+    """Of the records of this process, as of the last time that ``sweep`` had come round to all."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

@@ -35,6 +35,7 @@ from proxy.state.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.saving import Saving, Step, Wait, carry_out, carry_out_now
 from proxy.state.table import Table
 from proxy.state.told import Told
+from proxy.state.torn import TornKeys
 
 if TYPE_CHECKING:
     from proxy.state.leased import Leases
@@ -89,6 +90,7 @@ class SqliteStore:
         self._swept = -1
         self.refusals: dict[str, int] = {}
         self._counting: Counter[str] = Counter()
+        self.torn_keys, self._torn_counting = TornKeys(), TornKeys()
         self.lock()
         try:
             self._file = CheckpointFile(path, connection)
@@ -128,6 +130,7 @@ class SqliteStore:
             self.mailbox.restore(key, data)
         self.orders.restore(self._file.rows("orders"))
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
+        self.torn_keys = TornKeys(json.loads(meta.get("torn", "[]")))
         self.history.restore(self._file.rows("history"))
         for name, papers in self._papers.items():
             papers.restore(self._file.rows(name))
@@ -204,7 +207,7 @@ class SqliteStore:
         self._table.exchange_all(_versioned(items, version, whatever=True))
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
-        """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""
+        """Drops what time alone has emptied, counts refusals and torn messages, looking at so many buckets; regular calls come to all."""
         self.counters.sweep(now)
         self.listed.expire(now)
         self.consented.expire(now)
@@ -214,11 +217,13 @@ class SqliteStore:
             self._swept += 1
             if self._swept >= table.buckets:
                 self._swept, self.refusals, self._counting = 0, dict(self._counting), Counter()
+                self.torn_keys, self._torn_counting = self._torn_counting, TornKeys()
             for key, data in list(table.bucket(self._swept)):
                 if is_stale(data, int(now), keep_s):
                     table.put(key, b"")
                     gone += 1
                 else:
+                    self._torn_counting.found(data)
                     self._counting.update(one.scope for one in Record(data).opt_outs() if not 0 < one.expiry <= now)
         return gone
 
@@ -313,7 +318,9 @@ class SqliteStore:
 
     def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
         said = {**self._beside(), "version": str(self._version), **_as_meta(position)}
-        yield from self._saving.steps(lambda: {**said, "refusals": json.dumps(self.refusals)})
+        yield from self._saving.steps(
+            lambda: {**said, "refusals": json.dumps(self.refusals), "torn": json.dumps(self.torn_keys.rows())}
+        )
         self.position = position
 
     def _beside(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -108,25 +108,33 @@ def _others(area: bytes) -> bytes:
 
 
 class TornKeys:
-    """How many keys each provider's messages have, by the hour in which they were torn: since this gate was started."""
+    """How many keys each provider's messages have, by the hour in which they were torn."""
 
-    def __init__(self) -> None:
-        self._by_hour: dict[str, Counter[int]] = {}
+    def __init__(self, counted: Iterable[Sequence[int]] = ()) -> None:
+        """``counted``: rows of ``rows``."""
+        self._by_hour: dict[int, Counter[int]] = {}
+        for owner, hour, many in counted:
+            self._by_hour.setdefault(owner, Counter())[hour] += many
 
     def add(self, provider: str, time: float, many: int = 1) -> None:
-        hours = self._by_hour.setdefault(provider, Counter())
+        hours = self._by_hour.setdefault(_of_owner(provider) >> _OWNER_SHIFT, Counter())
         hour = int(time) // _HOUR_S
         hours[hour] = max(hours[hour] + many, 0)
 
+    def found(self, data: bytes) -> None:
+        """Counts those of a record."""
+        for key, time in torn(data):
+            self._by_hour.setdefault(key >> _OWNER_SHIFT, Counter())[time // _HOUR_S] += 1
+
     def count(self, provider: str, after: float) -> int:
         """Of those that were torn in the hour of ``after``, or later."""
-        hours = self._by_hour.get(provider)
+        hours = self._by_hour.get(_of_owner(provider) >> _OWNER_SHIFT)
         if hours is None:
             return 0
         for hour in [hour for hour in hours if hour < int(after) // _HOUR_S]:
             del hours[hour]
         return hours.total()
 
-    @property
-    def providers(self) -> list[str]:
-        return list(self._by_hour)
+    def rows(self) -> list[tuple[int, int, int]]:
+        """(owner, hour since 1970, how many)."""
+        return [(owner, hour, many) for owner, hours in self._by_hour.items() for hour, many in hours.items() if many]

@@ -27,7 +27,7 @@ _numbers = itertools.count()
 
 def _asked(number: int) -> tuple[bytes, ...]:
     """What the provider sends, under the numbers 1 and 2: a neighbour's submit goes with each."""
-    first, second = SHANGHAI + 2 * number % 9_000, SHANGHAI + (2 * number + 1) % 9_000
+    first, second = SHANGHAI + 2 * number % 90_000, SHANGHAI + (2 * number + 1) % 90_000
     text = b"x%d" % number
     submit = submit_sm(PORT, str(first), text, sequence=1)
     kinds = (
@@ -61,7 +61,7 @@ _gates = _Gates()
 def answers(data: bytes) -> None:
     head, rest = (data[0], data[1:]) if data else (0, b"")
     between = _gates.take("B1" if head & 0x10 else "", 0x33 if head & 0x20 else VERSION_34)
-    number = next(_numbers) // 6 * 6 + head % 6
+    number = 6 * next(_numbers) + head % 6  # nothing comes twice: what nobody answered for goes out twice at most
     sent = between.sends(*_asked(number))
     assert len(sent) == 2
     frame, other = sent

@@ -67,6 +67,18 @@ def test_texts_without_a_signature_count_by_the_prefix_of_the_port(make: Make, k
 
 
 @pytest.mark.parametrize("recipient", ["recipient, ", ""])
+def test_the_same_words_without_a_signature_are_another_template_from_another_prefix(make: Make, recipient: str):
+    gate = Gate(make(cap(f"[{recipient}template]")).rules)
+    assert gate.sends(sender("10690001"))
+    assert not gate.sends(sender("10690002"), "验证码104477，5分钟内有效")
+    assert gate.sends(sender("10690002"), "您的快件已到")
+    assert gate.sends(sender("10692001", "10692", "yi"))
+    assert not gate.sends(sender("10692777", "10692", "yi"))
+    assert gate.sends(sender("10690001"), f"【测试】{CODE}")
+    assert not gate.sends(sender("10692001", "10692", "yi"), f"【测试】{CODE}")
+
+
+@pytest.mark.parametrize("recipient", ["recipient, ", ""])
 @pytest.mark.parametrize("key", KEYS)
 def test_without_a_registered_prefix_they_count_by_the_provider(make: Make, key: str, recipient: str):
     gate = Gate(make(cap(f"[{recipient}{key}]")).rules)
@@ -82,7 +94,9 @@ def test_what_cannot_be_read_counts_likewise_where_the_text_is_the_key(make: Mak
     assert [gate.sends(sender(port), "", "binary") for port in ("10690001", "10690002", "10690003")] == [True, True, False]
     assert gate.sends(sender("10691001", "10691"), "", "binary")
     assert [gate.sends(sender("10690001"), "你好") for _ in range(3)] == [True, True, False]
-    assert not gate.sends(sender("10691001", "10691"), "你好")  # the same text is the same from whatever port
+    assert gate.sends(sender("10691001", "10691"), "你好") == (
+        key == "template"
+    )  # word for word it is the same from whatever port
 
 
 def test_a_fixed_and_a_bound_cap_on_texts_tell_what_cannot_be_read_apart_alike(make: Make):
