@@ -220,6 +220,8 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
                 lane.release(category)
             parts._without_room(one)
             return data
+    if parts._assembler._early:
+        parts._assembler.in_order(<object>transit.long)
     return after
 
 
