@@ -37,6 +37,7 @@ from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.merging import NODE_SHIFT
 from proxy.state.orders import Orders
+from proxy.state.torn import TornKeys
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Frame, submit_sm, submit_sm_resp
@@ -115,6 +116,7 @@ class GateStore:
         self.counters = world.counters
         self.mailbox, self.listed, self.orders = Mailbox(), Listed(), Orders()
         self.away = False
+        self.torn_keys = TornKeys()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

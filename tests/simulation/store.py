@@ -20,6 +20,7 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.told import Told
+from proxy.state.torn import TornKeys
 from tests.simulation.agreeing import named
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class SimStore:
         self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (Papers() for _ in range(6))
         self.doubtful, self.decisions = Papers(), Papers()
         self.dictionary = Dictionary()
+        self.torn_keys = TornKeys()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

@@ -19,13 +19,14 @@ import pytest
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, Take
 from proxy.recipient import Entry, EntryState, OptOut
-from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, checkpoint, open_store, record, saving
+from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, checkpoint, open_store, record, saving, torn
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import SqliteStore
 from proxy.state.table import KEY_MAX
 
 NOW = 1_700_000_000
+PERSON = 13_800_210_000
 
 
 def one_entry(number: int) -> bytes:
@@ -444,4 +445,21 @@ def test_refusals_are_counted_by_scope_when_the_sweep_has_come_round_and_known_a
     for _ in range(3):
         again.sweep(NOW + 60, 86_400, again._table.buckets)
     assert again.refusals == {"signature": 301}, "what was lifted or is over counts no more"
+    again.close()
+
+
+def test_torn_messages_are_counted_by_provider_when_the_sweep_has_come_round_and_known_after_a_restart(path):
+    store = opened(path)
+    for number in range(3):
+        key = torn.key_of("jia", "10690001", number)
+        store.update(PERSON + number, lambda data, key=key: torn.tear(data or EMPTY, key, NOW))
+    store.update(PERSON + 9, lambda data: torn.tear(data or EMPTY, torn.key_of("yi", "10690002", 1), NOW))
+    for _ in range(2):
+        store.sweep(NOW, 86_400, store._table.buckets)
+    assert [store.torn_keys.count(provider, NOW - 86_400) for provider in ("jia", "yi", "bing")] == [3, 1, 0]
+    store.checkpoint_now(counted=1, open_from=2, highest_id=1)
+    store.abandon()
+    again = opened(path)
+    assert [again.torn_keys.count(provider, NOW - 86_400) for provider in ("jia", "yi", "bing")] == [3, 1, 0]
+    assert again.torn_keys.count("jia", NOW + 3_600) == 0
     again.close()
