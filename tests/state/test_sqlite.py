@@ -450,10 +450,13 @@ def test_refusals_are_counted_by_scope_when_the_sweep_has_come_round_and_known_a
 
 def test_torn_messages_are_counted_by_provider_when_the_sweep_has_come_round_and_known_after_a_restart(path):
     store = opened(path)
+
+    def tear(person: int, provider: str, reference: int) -> None:
+        store.update(person, lambda data: torn.tear(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW))
+
     for number in range(3):
-        key = torn.key_of("jia", "10690001", number)
-        store.update(PERSON + number, lambda data, key=key: torn.tear(data or EMPTY, key, NOW))
-    store.update(PERSON + 9, lambda data: torn.tear(data or EMPTY, torn.key_of("yi", "10690002", 1), NOW))
+        tear(PERSON + number, "jia", number)
+    tear(PERSON + 9, "yi", 1)
     for _ in range(2):
         store.sweep(NOW, 86_400, store._table.buckets)
     assert [store.torn_keys.count(provider, NOW - 86_400) for provider in ("jia", "yi", "bing")] == [3, 1, 0]
