@@ -19,7 +19,7 @@ from .spoken import WORDS, Said, in_language
 FEATURES = {
     "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",
     "consent": "征求同意", "none": "中性词", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法",
-    "beside-code": "验证码之外的内容",
+    "beside-code": "验证码之外的内容", "code": "验证码常用词",
 }  # fmt: skip
 """Kinds of features in Chinese."""
 LABEL_WIDE = 14

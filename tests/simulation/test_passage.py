@@ -122,7 +122,7 @@ def a_full_reference_is_the_key(patch: Patch) -> None:
     def whole(reference: int, total: int, index: int) -> Part | None:
         return Part(reference, total, index) if 1 <= index <= total and total > 1 else None
 
-    patch.setattr(torn, "key_of", lambda port, reference: hash((port, reference)) & (1 << 63) - 1)
+    patch.setattr(torn, "key_of", lambda provider, port, reference: hash((port, reference)) & (1 << 48) - 1)
     patch.setattr("proxy.wire.udh.part_of", whole)
     patch.setattr("proxy.wire.content.part_of", whole)
 
