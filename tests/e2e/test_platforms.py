@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,13 @@ def statuses(gate: Gate, name: str, person: str, *shops: str) -> list[int]:
 
 
 def refuses(carrier: Carrier, person: str, name: str) -> None:
-    assert carrier.acknowledged(carrier.reply(person, PORTS[name], b"R")).status == 0
+    """A carrier sends again what nobody answered."""
+    for _ in range(3):
+        sent = carrier.reply(person, PORTS[name], b"R")
+        with suppress(AssertionError):
+            assert until(partial(carrier.answers.get, sent.sequence), "an answer to the deliver", 5).status == 0
+            return
+    raise AssertionError("no answer to three delivers")
 
 
 @pytest.fixture
