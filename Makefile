@@ -43,7 +43,7 @@ help:
 
 install: .venv/.installed
 
-.venv/.installed: requirements-dev.txt pyproject.toml proxy/hot.pyx $(wildcard proxy/twins/*.pxi) .build/hot.py
+.venv/.installed: requirements-dev.txt pyproject.toml proxy/native/accelerated.pyx $(wildcard proxy/native/*/*.pxi) .build/native.py
 	@$(PYTHON) -c 'import sys; sys.exit("gate106 needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt

@@ -18,39 +18,28 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy import private
-from proxy.cli import as_json as tell_json
-from proxy.cli import (
-    backtest,
-    backup,
-    bench,
-    binds,
-    complaint,
-    consent,
-    console,
-    evidence,
-    explain,
-    fail,
-    find,
-    journal,
-    links,
-    optout,
-    penalty,
-    precheck,
-    probe,
-    provider,
-    report,
-    rules,
-    say,
-    settings,
-    speak_for,
-    speaks,
-    stop,
-    subject,
-    suppress,
-    trace,
-    warn,
-)
+from proxy.cli import backup, bench, console, settings
+from proxy.desk.archiving import command as journal
+from proxy.desk.backtest import command as backtest
+from proxy.desk.complaints import command as complaint
+from proxy.desk.connections import binds_command, links_command, trace_command
+from proxy.desk.consents import command as consent
+from proxy.desk.evidence import command as evidence
+from proxy.desk.explain import command as explain
+from proxy.desk.optouts import command as optout
+from proxy.desk.orders import command as stop
+from proxy.desk.penalties import command as penalty
+from proxy.desk.precheck import command as precheck
+from proxy.desk.providers import command as provider
+from proxy.desk.reply_paths import probe_command
+from proxy.desk.reports import command as report
+from proxy.desk.revisions import command as rules
+from proxy.desk.search import command as find
+from proxy.desk.subjects import command as subject
+from proxy.desk.suppression import command as suppress
+from proxy.operations.terminal import as_json as tell_json
+from proxy.operations.terminal import fail, say, speak_for, speaks, warn
+from proxy.runtime import hardening
 
 app = typer.Typer(
     name="gate106",
@@ -86,8 +75,8 @@ def top(
 app.add_typer(sim, name="sim")
 app.add_typer(optout.app, name="optout")
 app.add_typer(journal.app, name="journal")
-app.add_typer(binds.app, name="binds")
-app.add_typer(links.app, name="links")
+app.add_typer(binds_command.app, name="binds")
+app.add_typer(links_command.app, name="links")
 app.add_typer(stop.app, name="stop")
 app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
@@ -98,8 +87,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(penalty.app, name="penalty")
 app.add_typer(evidence.app, name="evidence")
-probe.add_to(optout.app)
-trace.add_to(app)
+probe_command.add_to(optout.app)
+trace_command.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
 backtest.add_to(app)
@@ -123,8 +112,8 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the gate. SIGTERM drains and stops; SIGHUP reloads rules and accounts."""
-    from proxy import process
-    from proxy.workers import supervisor
+    from proxy.server import process
+    from proxy.server.workers import supervisor
 
     try:
         code = supervisor.serve(config, workers) if workers > 1 else process.serve(config, accept_loss=accept_loss)
@@ -167,7 +156,7 @@ def check(
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy import config as house
     from proxy import policy
-    from proxy.phrasebook import in_language
+    from proxy.i18n.catalog import in_language
 
     try:
         settings = house.load(config) if config is not None else None
@@ -204,7 +193,7 @@ def schema() -> None:
 @app.command("hash-password", epilog="Example: gate106 hash-password < password.txt")
 def hash_password() -> None:
     """Read a password from standard input (from a terminal unseen, and twice), print what to write into the settings instead of it."""
-    from proxy.net.doorkeeper import hash_password as hashed
+    from proxy.net.authenticator import hash_password as hashed
 
     if sys.stdin.isatty():
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
@@ -220,7 +209,7 @@ def token(
     file: Annotated[Path, typer.Argument(help="The file the token is written to; it must not be there yet.")],
 ) -> None:
     """Make a token for a program that reads over HTTP: write it to a file that only its owner may read, print its hash for the settings."""
-    from proxy.ops.guard import hash_token, new_token
+    from proxy.operations.http_auth import hash_token, new_token
 
     made = new_token()
     try:
@@ -279,13 +268,13 @@ def sim_provider(
 
 @cache
 def whole() -> Callable[[], object]:
-    """All commands, made of their functions' signatures: whoever copies a process (console/nursery.py) has it made before."""
+    """All commands, made of their functions' signatures: whoever copies a process (console/fork_server.py) has it made before."""
     return typer.main.get_command(app)
 
 
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
-    private.close_files()
+    hardening.close_files()
     try:
         whole()()
     except KeyboardInterrupt:

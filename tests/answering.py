@@ -11,16 +11,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy.config import Carrier, Timers
-from proxy.hearing import Hearing, Manners
-from proxy.ids import CarrierIds
 from proxy.net.carrier import CarrierHouse
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
-from proxy.state.box import Item
-from proxy.state.mailbox import Bounds
-from proxy.way_back import WayBack
+from proxy.relay.deliver import WayBack
+from proxy.relay.message_ids import CarrierIds
+from proxy.relay.optout_reply import Hearing, Manners
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, Session, read_fields, response
-from proxy.wire.build import bind
+from proxy.wire.builders import bind
 from proxy.wire.tables import BIND_TRANSCEIVER, DATA_SM, DELIVER_SM, QUERY_SM, SUBMIT_MULTI, SUBMIT_SM, VERSION_34
 from tests.house import Bind, House
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy.config.described import Setting, settings
-from proxy.console.api.document import document
+from proxy.config.descriptions import Setting, settings
+from proxy.desk.api.openapi import document
 from proxy.sim.bench import matrix, result
 
 PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
@@ -22,7 +22,7 @@ DOCUMENT = PAGE.with_name("openapi.json")
 PERFORMANCE = PAGE.with_name("performance.md")
 NUMBERS = Path(__file__).parent / "data" / "numbers"
 MIXES = {"standard": "varied texts, codes, long messages", "repeated": "500 texts word for word"}
-BEGIN, END = "<!-- made by `make guide`, from proxy/config/described.py -->\n\n", "\n<!-- up to here -->\n"
+BEGIN, END = "<!-- made by `make guide`, from proxy/config/descriptions.py -->\n\n", "\n<!-- up to here -->\n"
 
 
 def settings_page(text: str) -> str:

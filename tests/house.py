@@ -11,21 +11,22 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy import policy
-from proxy.access import Directory
-from proxy.commands import Commands, ways
 from proxy.config import Account, Provider
-from proxy.desk import entries
-from proxy.desk.journal import Journal, MemoryDisk, Record, read
-from proxy.desk.sealing import Ring
-from proxy.message import Category
+from proxy.journal.records import messages as entries
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import Journal, MemoryDisk, Record, read
+from proxy.model.counters import Tally
+from proxy.model.message import Category
 from proxy.net.lane import Lane
-from proxy.relay import Relay
-from proxy.replay import replay, settle_open
-from proxy.sent import SentIndex
-from proxy.state import open_store, record
-from proxy.state.merging import NODE_SHIFT
-from proxy.tally import Tally
-from proxy.transit import Apart, Transit
+from proxy.relay.access import Directory
+from proxy.relay.commands import Commands, ways
+from proxy.relay.effects.replay import replay, settle_open
+from proxy.relay.message_index import SentIndex
+from proxy.relay.pending_submit import Apart, Transit
+from proxy.relay.submit import Relay
+from proxy.state import open_store
+from proxy.state.record import record
+from proxy.state.record.merging import NODE_SHIFT
 from proxy.wire import Frame, submit_sm
 from proxy.wire.tables import SUBMIT_SM
 

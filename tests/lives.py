@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from proxy.desk.journal import read
+from proxy.journal.write_ahead_log import read
 from tests.cost.workload import TURN, Road, submits
 from tests.simulation.world import World
 

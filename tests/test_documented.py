@@ -15,38 +15,40 @@ import pytest
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy import config, yamlfile
+from proxy import config
 from proxy.__main__ import app
-from proxy.fields import Fields
-from proxy.message import Category
-from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import (
-    RulesError,
-    category,
-    check,
-    lexicon,
-    load,
-    loader,
-    moments,
-    penalties,
-    people,
-    registry,
-    renamed,
-    tables,
-)
-from proxy.policy.category import ASKING, BANDS, CALLS_MOST, EVASION, LIKELY, LINK, OPT_OUT, PURPOSES, SUBCATEGORIES, SURELY
-from proxy.policy.check import STEP_KEYS
-from proxy.policy.draft import MODES, RULE_KEYS
-from proxy.policy.holidays import WORDS as CALENDAR_WORDS
+from proxy.config import yaml_file
+from proxy.config.fields import Fields
+from proxy.model.counters import Tally
+from proxy.model.message import Category
+from proxy.model.reasons import GATE_REASONS, RULE_REASONS
+from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
+from proxy.policy import RulesError, check, load, penalties, renamed, time_windows
 from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
+from proxy.policy.loading import loader
+from proxy.policy.loading.check import STEP_KEYS
+from proxy.policy.loading.draft import MODES, RULE_KEYS
+from proxy.policy.registries import people, registry, tables
+from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.reply_paths import STATES as PATH_STATES
-from proxy.reasons import GATE_REASONS, RULE_REASONS
-from proxy.tally import Tally
+from proxy.policy.text import category, lexicon
+from proxy.policy.text.category import (
+    ASKING,
+    BANDS,
+    CALLS_MOST,
+    EVASION,
+    LIKELY,
+    LINK,
+    OPT_OUT,
+    PURPOSES,
+    SUBCATEGORIES,
+    SURELY,
+)
+from proxy.server.workers.http import Front
+from proxy.server.workers.metrics import text_of
+from proxy.server.workers.pool import Crew
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
-from proxy.workers.crew import Crew
-from proxy.workers.front import Front
-from proxy.workers.merging import text_of
 from tests.guide import PAGE as PAGE_OF_SETTINGS
 from tests.guide import PERFORMANCE, performance_page, settings_page
 
@@ -114,7 +116,7 @@ def blocks(language: str) -> Iterator[Block]:
 
 
 def keys_of(block: Block) -> set[str]:
-    value = yamlfile.load(block.text).value
+    value = yaml_file.load(block.text).value
     return set(value) if isinstance(value, dict) else set()
 
 
@@ -215,7 +217,7 @@ def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule
     assert all(CHINESE.search(chinese) and not CHINESE.search(english) for _, chinese, english in heads)
     for text in texts:
         (rules / "x.yaml").write_text(text, encoding="utf-8")
-        report = check(rules, now=moments.moment("2026-11-25")[0])
+        report = check(rules, now=time_windows.moment("2026-11-25")[0])
         # a recipe stands beside the shipped rules, and with them unknown-region-marketing
         warnings = [doubt for doubt in report.warnings if "their region is unknown" not in doubt.text]
         assert (report.problems, warnings) == ([], []), text
@@ -228,7 +230,7 @@ def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule
 
 
 def test_each_recipe_works_in_the_set_that_ships_in_place_of_the_rules_that_it_says_are_there_already(tmp_path: Path) -> None:
-    shipped = {name: yamlfile.load(TOP / "rules" / name).value for name in SHIPPED}
+    shipped = {name: yaml_file.load(TOP / "rules" / name).value for name in SHIPPED}
     for number, recipe in enumerate(re.split(r"^### ", RECIPES, flags=re.MULTILINE)[1:], start=1):
         (text,) = re.findall(r"^```yaml\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL)
         already = re.search(r"There already: (.+) in `(\w+\.yaml)`", recipe)
@@ -240,7 +242,7 @@ def test_each_recipe_works_in_the_set_that_ships_in_place_of_the_rules_that_it_s
             assert already is None or (kept == said) == (name != already[2]), f"{name} has {names}"
             (folder / name).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")  # which is YAML, too
         (folder / "mine.yaml").write_text(text, encoding="utf-8")
-        report = check(folder, now=moments.moment("2026-11-25")[0])
+        report = check(folder, now=time_windows.moment("2026-11-25")[0])
         assert (report.problems, report.warnings) == ([], []), text
 
 
@@ -327,11 +329,11 @@ def test_every_key_of_a_limit_what_it_counts_by_and_its_windows_are_documented_a
     rows = {code(row[0])[0]: row[1] for row in table(LIMIT, "key")}
     assert set(rows) == set(limit.LIMIT_KEYS)
     windows = code(rows["per"])
-    assert set(moments.CALENDAR_S) <= set(windows)
-    rolling = set(windows) - set(moments.CALENDAR_S)
-    assert {window[-1] for window in rolling} == set(moments._UNIT_S)
-    assert all(moments.duration(window) for window in rolling)
-    assert f"at most {moments.WINDOW_MAX_S // moments.DAY_S}d" in rows["per"]
+    assert set(time_windows.CALENDAR_S) <= set(windows)
+    rolling = set(windows) - set(time_windows.CALENDAR_S)
+    assert {window[-1] for window in rolling} == set(time_windows._UNIT_S)
+    assert all(time_windows.duration(window) for window in rolling)
+    assert f"at most {time_windows.WINDOW_MAX_S // time_windows.DAY_S}d" in rows["per"]
     assert f"`count` is at most {limit.ENTRIES_KEPT}" in LIMIT
     assert named(table(LIMIT, "word of `key`")) == list(limit.KEYS)
 
@@ -504,7 +506,7 @@ def test_every_setting_is_documented_and_no_other(monkeypatch: pytest.MonkeyPatc
     done = Fields.done
 
     def noting(fields: Fields) -> None:
-        place = re.sub(r"\[[0-9]+\]", "[]", yamlfile.spell(fields.place))
+        place = re.sub(r"\[[0-9]+\]", "[]", yaml_file.spell(fields.place))
         asked.setdefault(f"{place}." if place else "", set()).update(fields.known)
         done(fields)
 
@@ -534,7 +536,7 @@ def test_every_default_is_the_one_that_is_documented(row: list[str], tmp_path: P
     assert key not in holder
     plain = settings_of(BASE, tmp_path / "gate106.yaml")
     if written := code(default):
-        holder[key] = yamlfile.load(written[0]).value
+        holder[key] = yaml_file.load(written[0]).value
     assert settings_of(values, tmp_path / "gate106.yaml") == plain
 
 
@@ -544,14 +546,14 @@ def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("BJ_PASSWORD", "x")
     alone = {key: value for key, value in BASE.items() if key != "shared"} | {"store": "sqlite:///x/state.db"}
     for block in SETTINGS_BLOCKS:
-        value = yamlfile.load(re.sub(r"file:[\w/]+", f"file:{secret}", block.text)).value
+        value = yaml_file.load(re.sub(r"file:[\w/]+", f"file:{secret}", block.text)).value
         assert isinstance(value, dict)
         assert settings_of(alone | value, tmp_path / "gate106.yaml").store
     assert keys_of(SETTINGS_BLOCKS[0]) >= set(alone) - {"retention", "people"}, "the README's can be used as it stands"
 
 
 def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) -> None:
-    here, there = (yamlfile.load(block.text) for block in SCRAPE_BLOCKS)
+    here, there = (yaml_file.load(block.text) for block in SCRAPE_BLOCKS)
     listen = settings_of(BASE, tmp_path / "gate106.yaml").http.listen
     targets = ("scrape_configs", 0, "static_configs", 0, "targets")
     assert here.at(targets) == [f"{listen.host}:{listen.port}"]

@@ -91,6 +91,6 @@ def test_a_command_loads_what_it_needs_and_no_more() -> None:
     """The rules alone take as long to load as a whole question to the journal at rest."""
     said = "import proxy.__main__, sys; print(*[name for name in sys.modules if name in ('proxy.policy', 'proxy.wire', 'duckdb', 'pyarrow')])"
     assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, cwd=TOP).stdout == "\n"
-    said = said.replace("proxy.__main__", "proxy.archive.finding")
+    said = said.replace("proxy.__main__", "proxy.archive.search")
     loaded = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, cwd=TOP).stdout.split()
     assert sorted(loaded) == ["duckdb", "pyarrow"]

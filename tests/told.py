@@ -10,28 +10,28 @@ from typing import Any, cast
 
 from pyroaring import BitMap
 
-from proxy.changes import Change
-from proxy.consents import Incoming, PersonSays, apply_event
-from proxy.desk import consents, entries, itself, operated
-from proxy.desk import told as told_of
-from proxy.desk.consents import ConsentFile, Event, Person, Terms
-from proxy.desk.disk import MemoryDisk
-from proxy.desk.journal import Journal, read
-from proxy.in_pieces import InPieces
-from proxy.listing import Listing
-from proxy.message import Order, hash32
-from proxy.officer import OfficerSays
-from proxy.orders import OrderBook
-from proxy.recipient import OptOut
-from proxy.replay import replay
-from proxy.replies import Confirmation, Heard, RefusedSaid, ReplyTo, Widening
-from proxy.sharing import Said, Sharing
-from proxy.state import record, replied
-from proxy.state.candidates import Port
-from proxy.state.listed import CHUNK_BITS, LOW_MASK
-from proxy.state.numbering import Numbering
-from proxy.state.sharedlog import NODES, Place, Told
-from proxy.state.sqlite import SqliteStore
+from proxy.cluster.replication import Said, Sharing
+from proxy.desk.orders.book import OrderBook
+from proxy.journal.disk import MemoryDisk
+from proxy.journal.records import consents, gate_events, messages, operator_actions
+from proxy.journal.records import external_optouts as told_of
+from proxy.journal.records.consents import ConsentFile, Event, Person, Terms
+from proxy.journal.write_ahead_log import Journal, read
+from proxy.model.message import Order, hash32
+from proxy.model.recipient import OptOut
+from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.consents import Incoming, PersonSays, apply_event
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.optouts import Confirmation, Heard, RefusedSaid, ReplyTo, Widening
+from proxy.relay.effects.record_changes import Change
+from proxy.relay.effects.replay import replay
+from proxy.relay.effects.suppression import OfficerSays
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.record import record, replied
+from proxy.state.record.candidates import Port
+from proxy.state.shared.log import NODES, Place, Told
+from proxy.state.shared.numbering import Numbering
+from proxy.state.stores.sqlite import SqliteStore
 
 PORT, PROVIDER, WIDEN_AFTER = "10690011", "jia", 3
 PEOPLE = (13_800_138_000, 13_800_138_001)
@@ -105,7 +105,7 @@ class Node:
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
-        self.write(entries.START, itself.pack_start(self.now(), self.store.node, 0))
+        self.write(messages.START, gate_events.pack_start(self.now(), self.store.node, 0))
 
     def kill(self) -> None:
         """It is gone between two turns; what it had written is there."""
@@ -192,12 +192,12 @@ class Node:
     def agree(self) -> None:
         """A file of consents."""
         said = ConsentFile(self.now(), (Terms("a", "", 0, 0, ""),), "web", "", "", "file.csv", 0, "li", "asked")
-        incoming = Incoming(self.write(entries.CONSENT_FILE, consents.pack_file(said)), said)
+        incoming = Incoming(self.write(messages.CONSENT_FILE, consents.pack_file(said)), said)
         chunk = consents.pack_chunk(incoming.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
-        self.write(entries.CONSENTS, chunk)
+        self.write(messages.CONSENTS, chunk)
         incoming.add(chunk, len(PEOPLE))
         event = incoming.whole(self.now(), self.store.consented)
-        self.write(entries.CONSENT_EVENT, consents.pack_event(event))
+        self.write(messages.CONSENT_EVENT, consents.pack_event(event))
         for _ in incoming.apply(event, self.store.consented):
             pass
 
@@ -205,24 +205,24 @@ class Node:
         if batches := self.store.consented.batches():
             number = batches[place % len(batches)][0].number
             event = Event(self.now(), "reviewed", (number,), f"node {self.store.node}", "seen", verdict)
-            self.write(entries.CONSENT_EVENT, consents.pack_event(event))
+            self.write(messages.CONSENT_EVENT, consents.pack_event(event))
             apply_event(self.store.consented, event)
 
     def ask(self, key: int) -> None:
         """Somebody's request with an Idempotency-Key was dealt with."""
         body = told_of.pack_told(told_of.Told(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
-        self.write(entries.TOLD, body)
+        self.write(messages.TOLD, body)
         self.store.told.put(bytes([key]) * 16, body)
 
     def list_all(self) -> None:
         """A list with everybody on it."""
         refusal = OptOut("all", "", int(self.now()), "import", 0)
-        body = operated.pack_listing(self.now(), False, (refusal,), "li", "asked", "list.csv")
-        listing = Listing(self.write(entries.LISTING, body), operated.unpack_listing(body))
-        chunk = operated.pack_listed(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
-        self.write(entries.LISTED, chunk)
+        body = operator_actions.pack_listing(self.now(), False, (refusal,), "li", "asked", "list.csv")
+        listing = Listing(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
+        chunk = operator_actions.pack_listed(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
+        self.write(messages.LISTED, chunk)
         listing.add(chunk, len(PEOPLE))
-        self.write(entries.LISTING_DONE, listing.done(self.now()))
+        self.write(messages.LISTING_DONE, listing.done(self.now()))
         for _ in listing.apply(self.store.listed):
             pass
 

@@ -18,10 +18,10 @@ from rich.console import Console
 
 from grafana.trial.asking import Window
 from grafana.trial.prometheus import Prometheus, PrometheusFailed
-from proxy.ops.metrics import CONTENT_TYPE, COUNTERS, GAUGES, SCALARS, Gauges, exposition
+from proxy.model.counters import Tally
+from proxy.operations.metrics import CONTENT_TYPE, COUNTERS, GAUGES, SCALARS, Gauges, exposition
 from proxy.sim import demo
 from proxy.sim.gate import Gate
-from proxy.tally import Tally
 
 FIRST_S = 20.0
 

@@ -30,9 +30,9 @@ from pathlib import Path
 from pyarrow import parquet
 from xxhash import xxh3_64_intdigest
 
-from proxy.archive import steady
-from proxy.archive.asking import Question
 from proxy.archive.manifest import File, Manifest, digest_of
+from proxy.archive.query import Question
+from proxy.runtime import atomic_files
 
 SUFFIX = ".bloom"
 _HEAD = struct.Struct(">8sHHI16s")  # magic, format, nothing, blocks, what the table's digest begins with
@@ -169,7 +169,7 @@ def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) 
     for file in manifest.files():
         path = folder / file.name
         if file.name not in manifest.blooms or not path_of(path).is_file():
-            steady.put(path_of(path), pack(path, file, rest))
+            atomic_files.put(path_of(path), pack(path, file, rest))
             manifest.blooms[file.name] = digest_of(path_of(path))
             made += 1
             rest()

@@ -1,6 +1,6 @@
 """Columns: what a journal record says of a person, as rows of a table.
 
-In: records in order. Out: rows (rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
+In: records in order. Out: rows (person_rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
 
 A row is a submit (``verdict``; of one that was turned away unread, one for each person it was sent to), what became of it (``answer``), a
 receipt, something a person wrote (``reply``, ``optout``, ``restore``, ``review``), or what was done to what they refuse (``stopped``,
@@ -18,20 +18,29 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from proxy.archive.codes import may_be_code, unjudged
-from proxy.archive.rows import Row
-from proxy.desk import addressed, answered, consents, doubtful, entries, itself, operated, returned
-from proxy.desk.segment import Record
-from proxy.message import CATEGORY_WORDS, Category, Outcome
-from proxy.number import NotARecipient, recipient_of
-from proxy.policy.page import signer
-from proxy.policy.text import fold, squeeze
-from proxy.recipient import OptOut
-from proxy.replies import understood
-from proxy.shown import without_digits
+from proxy.archive.otp_texts import may_be_code, unjudged
+from proxy.archive.person_rows import Row
+from proxy.journal.records import (
+    answers,
+    consents,
+    delivers,
+    doubtful_replies,
+    gate_events,
+    messages,
+    operator_actions,
+    unread_submits,
+)
+from proxy.journal.segment import Record
+from proxy.model.message import CATEGORY_WORDS, Category, Outcome
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.recipient import OptOut
+from proxy.model.redact import without_digits
+from proxy.policy.text.folding import fold, squeeze
+from proxy.policy.text.page import signer
+from proxy.relay.effects.optouts import understood
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
-from proxy.wire.asking import replacement
 from proxy.wire.data_sm import read_data
+from proxy.wire.message_queries import replacement
 from proxy.wire.receipted import Receipted
 from proxy.wire.tables import DATA_SM, RECEIPTED_MESSAGE_ID, REPLACE_SM
 
@@ -62,18 +71,18 @@ class Reader:
         self._memo = Memo()
         self._said: dict[bytes, tuple[str, str, bool]] = {}  # digest of a content → text, signature, whether it may be a code
         self._by_kind: dict[int, Callable[[Record], Sequence[Row]]] = {
-            entries.VERDICT: self._verdict,
-            entries.ANSWER: self._answers,
-            entries.ACCEPTED: self._answers,
-            entries.DELIVER: self._deliver,
-            entries.OPTOUT: self._stopped,
-            entries.RESTORED: self._restored,
-            entries.SAID: self._confirmed,
-            entries.SUPPRESSED: self._officer,
-            entries.PERSON: self._befell,
-            entries.CONSENT_REPLY: self._consented,
-            entries.DOUBTFUL: self._held,
-            entries.RULES: self._named,
+            messages.VERDICT: self._verdict,
+            messages.ANSWER: self._answers,
+            messages.ACCEPTED: self._answers,
+            messages.DELIVER: self._deliver,
+            messages.OPTOUT: self._stopped,
+            messages.RESTORED: self._restored,
+            messages.SAID: self._confirmed,
+            messages.SUPPRESSED: self._officer,
+            messages.PERSON: self._befell,
+            messages.CONSENT_REPLY: self._consented,
+            messages.DOUBTFUL: self._held,
+            messages.RULES: self._named,
         }
 
     def rows(self, record: Record) -> Sequence[Row]:
@@ -84,12 +93,12 @@ class Reader:
     # -- on the way out
 
     def _verdict(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_verdict(record.body)
+        said = messages.unpack_verdict(record.body)
         text, name, code, part, parts = self._content(said.data, said.time)
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
             text = without_digits(text)
-        persons = (said.recipient,) if said.recipient else addressed.addressed(said.data) or _NOBODY
+        persons = (said.recipient,) if said.recipient else unread_submits.addressed(said.data) or _NOBODY
         return [
             _row((
                 person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,
@@ -136,18 +145,18 @@ class Reader:
                 told.entry_id, told.verdict_sequence, 0, 0, _printed(told.carrier_id.partition(b"\0")[0]),
                 EFFECTS[told.effect] if told.effect < len(EFFECTS) else str(told.effect),
             ))
-            for place, told in enumerate(answered.unpack_answers(record))
+            for place, told in enumerate(answers.unpack_answers(record))
         ]  # fmt: skip
 
     def _named(self, record: Record) -> Sequence[Row]:
-        said = itself.unpack_rules(record.body)
+        said = gate_events.unpack_rules(record.body)
         self.rules[said.revision[:16].rjust(16, "0")] = said.ids
         return ()
 
     # -- on the way back
 
     def _deliver(self, record: Record) -> Sequence[Row]:
-        said = returned.unpack_deliver(record.body)
+        said = delivers.unpack_deliver(record.body)
         message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
         return (
             _row((
@@ -157,7 +166,7 @@ class Reader:
         )  # fmt: skip
 
     def _stopped(self, record: Record) -> Sequence[Row]:
-        said = returned.unpack_optout(record.body)
+        said = delivers.unpack_optout(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
@@ -167,12 +176,12 @@ class Reader:
 
     def _held(self, record: Record) -> Sequence[Row]:
         """What a doubtful reply holds; its text stands in the row of its deliver."""
-        said = doubtful.unpack_doubtful(record.body)
+        said = doubtful_replies.unpack_doubtful(record.body)
         state = "; ".join(map(_scope, said.held))
         return (Row(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),)
 
     def _restored(self, record: Record) -> Sequence[Row]:
-        said = returned.unpack_restored(record.body)
+        said = delivers.unpack_restored(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
@@ -181,7 +190,7 @@ class Reader:
         )  # fmt: skip
 
     def _confirmed(self, record: Record) -> Sequence[Row]:
-        said = returned.unpack_said(record.body)
+        said = delivers.unpack_said(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
@@ -210,7 +219,7 @@ class Reader:
         )  # fmt: skip
 
     def _officer(self, record: Record) -> Sequence[Row]:
-        said = operated.unpack_suppressed(record.body)
+        said = operator_actions.unpack_suppressed(record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
         return (
             Row(
@@ -227,25 +236,25 @@ def _by(who: str, why: str) -> str:
 def persons_of(record: Record) -> Sequence[int]:
     """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
     kind, body = record.kind, record.body
-    if kind == entries.VERDICT:
-        return addressed.persons(body) or _NOBODY
-    if kind == entries.ACCEPTED:
-        return answered.recipients_of(body)
-    if kind == entries.DELIVER:
-        return (_number(returned.unpack_deliver(body).source),)
+    if kind == messages.VERDICT:
+        return unread_submits.persons(body) or _NOBODY
+    if kind == messages.ACCEPTED:
+        return answers.recipients_of(body)
+    if kind == messages.DELIVER:
+        return (_number(delivers.unpack_deliver(body).source),)
     read = _WHOSE.get(kind)
     return (read(body),) if read is not None else ()
 
 
 _WHOSE: dict[int, Callable[[bytes], int]] = {
-    entries.ANSWER: lambda body: answered.unpack_answer(body).recipient,
-    entries.OPTOUT: lambda body: returned.unpack_optout(body).recipient,
-    entries.RESTORED: lambda body: returned.unpack_restored(body).recipient,
-    entries.SAID: lambda body: returned.unpack_said(body).recipient,
-    entries.SUPPRESSED: lambda body: operated.unpack_suppressed(body).recipient,
-    entries.PERSON: lambda body: consents.unpack_person(body).recipient,
-    entries.CONSENT_REPLY: lambda body: consents.unpack_reply(body).recipient,
-    entries.DOUBTFUL: lambda body: doubtful.unpack_doubtful(body).recipient,
+    messages.ANSWER: lambda body: answers.unpack_answer(body).recipient,
+    messages.OPTOUT: lambda body: delivers.unpack_optout(body).recipient,
+    messages.RESTORED: lambda body: delivers.unpack_restored(body).recipient,
+    messages.SAID: lambda body: delivers.unpack_said(body).recipient,
+    messages.SUPPRESSED: lambda body: operator_actions.unpack_suppressed(body).recipient,
+    messages.PERSON: lambda body: consents.unpack_person(body).recipient,
+    messages.CONSENT_REPLY: lambda body: consents.unpack_reply(body).recipient,
+    messages.DOUBTFUL: lambda body: doubtful_replies.unpack_doubtful(body).recipient,
 }
 
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from proxy.archive.manifest import nodes
-from proxy.namer import Namer
+from proxy.model.pseudonym import Namer
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32

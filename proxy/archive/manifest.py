@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive import steady
+from proxy.runtime import atomic_files
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -78,7 +78,7 @@ class Manifest:
     """The last record that a REMOVED record says went: tables of no later one may go."""
     erased: list[tuple[str, str, str]] = field(default_factory=list)
     """Of signed days of which something was erased: the digest of the table that was signed, of the one that is there, and the signature
-    (heads.py)."""
+    (signed_heads.py)."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """Revision → names of its rules, for breaches are numbers."""
     blooms: dict[str, str] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Manifest:
             del self.rules[old]
 
     def write(self, folder: Path) -> None:
-        steady.put(folder / NAME, self.pack())
+        atomic_files.put(folder / NAME, self.pack())
 
 
 def node_folder(archive: Path, node: int) -> Path:

@@ -20,22 +20,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive import bloom, heads, seam, steady, tables
+from proxy.archive import bloom, continuity, parquet, signed_heads
 from proxy.archive.columns import Reader
-from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import NAME, Gone, Manifest, Table, home_of, load
-from proxy.archive.rows import Row
-from proxy.archive.tables import SPILL
-from proxy.desk import entries, retention
-from proxy.desk.disk import Disk
-from proxy.desk.scan import JournalDamaged, Scan, hard
-from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, groups, unpack_header
+from proxy.archive.parquet import SPILL
+from proxy.archive.person_rows import Row
+from proxy.archive.signed_heads import Head
+from proxy.journal import retention
+from proxy.journal.disk import Disk
+from proxy.journal.records import messages
+from proxy.journal.scan import JournalDamaged, Scan, hard
+from proxy.journal.segment import HEADER_BYTES, Fault, Group, Header, groups, unpack_header
+from proxy.runtime import atomic_files
 
 CHINA = timezone(timedelta(hours=8))
 LOCK = "roller.lock"
 HOURS, DAYS = "hours", "days"
-SWEPT = (".parquet", bloom.SUFFIX, steady.HALF)
+SWEPT = (".parquet", bloom.SUFFIX, atomic_files.HALF)
 
 
 class RollError(Exception):
@@ -71,7 +73,7 @@ def roll(
     ManifestError, JournalError, OSError; what was done until then stays done."""
     names = disk.list()
     if not names:
-        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(seam.without_segments(disk, archive, node)))
+        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(continuity.without_segments(disk, archive, node)))
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,13 +103,13 @@ def roll(
         days = _days(folder, manifest, now, tell, rest)
         if bloom.make(folder, manifest, rest):
             manifest.write(folder)
-        faults = seam.seams(manifest, disk)
+        faults = continuity.seams(manifest, disk)
         try:
-            heads.sign(folder, archive, manifest, keys, publish)
-        except heads.HeadError as error:
+            signed_heads.sign(folder, archive, manifest, keys, publish)
+        except signed_heads.HeadError as error:
             faults.append(str(error))
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
-        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder), tuple(faults))
+        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, signed_heads.newest(folder), tuple(faults))
 
 
 @contextmanager
@@ -167,9 +169,9 @@ def _segment(
     _follows(manifest, header, name)
     proof = _Proof(header)
     try:
-        pieces = tables.batches(proof.rows(groups(data, header, disk.ring), read, rest), header.node, keys)
+        pieces = parquet.batches(proof.rows(groups(data, header, disk.ring), read, rest), header.node, keys)
         path = folder / HOURS / f"{header.first:020d}.parquet"
-        files = tables.write(path, folder, pieces)
+        files = parquet.write(path, folder, pieces)
     except Fault as fault:
         raise hard(name, fault, disk.ring) or JournalDamaged(name, fault.offset, fault.why) from None
     except (ValueError, struct.error, IndexError) as error:
@@ -178,7 +180,7 @@ def _segment(
         ) from error
     if proof.last > safe:
         for file in files:
-            steady.drop(folder / file.name)
+            atomic_files.drop(folder / file.name)
         return None
     manifest.note_rules(read.rules)
     manifest.removed_to = max(manifest.removed_to, proof.removed_to)
@@ -211,7 +213,7 @@ class _Proof:
         for group in found:
             for record in group.records:
                 self.last = record.sequence
-                if record.kind == entries.REMOVED:
+                if record.kind == messages.REMOVED:
                     self.removed_to = max(self.removed_to, retention.unpack_removed(record.body).last)
                 yield from read.rows(record)
             self.records += len(group.records)
@@ -235,7 +237,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
         parts = manifest.tables[start:stop]
         first, last = parts[0], parts[-1]
         path = folder / DAYS / f"{first.day}-{first.first:020d}.parquet"
-        files = tables.merge(path, folder, [file for part in parts for file in part.files])
+        files = parquet.merge(path, folder, [file for part in parts for file in part.files])
         table = Table(
             first.first, last.last, min(part.since_ms for part in parts), max(part.until_ms for part in parts), first.previous, last.chain,
             sum(part.segments for part in parts), first.day, True, files,
@@ -291,8 +293,8 @@ def _drop(folder: Path, gone: Iterable[Table]) -> None:
     """Files of tables that the manifest does not name any more."""
     for table in gone:
         for file in table.files:
-            steady.drop(folder / file.name)
-            steady.drop(bloom.path_of(folder / file.name))
+            atomic_files.drop(folder / file.name)
+            atomic_files.drop(bloom.path_of(folder / file.name))
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
@@ -300,7 +302,7 @@ def sweep(folder: Path, manifest: Manifest) -> None:
     named = {name for file in manifest.files() for name in (file.name, str(bloom.path_of(Path(file.name))))}
     found = [
         path
-        for place in (folder, folder / HOURS, folder / DAYS, folder / heads.FOLDER)
+        for place in (folder, folder / HOURS, folder / DAYS, folder / signed_heads.FOLDER)
         if place.is_dir()
         for path in place.iterdir()
     ]
@@ -308,6 +310,6 @@ def sweep(folder: Path, manifest: Manifest) -> None:
         path for path in found if path.name.endswith(SWEPT) and str(path.relative_to(folder)) not in named and path.name != NAME
     ]
     for path in left:
-        steady.drop(path)
+        atomic_files.drop(path)
     for path in folder.rglob(f"*{SPILL}"):
         shutil.rmtree(path, ignore_errors=True)

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from proxy.archive.asking import Question
-from proxy.archive.rows import Row
-from proxy.desk import addressed, entries
-from proxy.desk.disk import Disk
-from proxy.desk.scan import JournalDamaged, Scan
-from proxy.desk.segment import HEADER_BYTES, Record
+from proxy.archive.person_rows import Row
+from proxy.archive.query import Question
+from proxy.journal.disk import Disk
+from proxy.journal.records import messages, unread_submits
+from proxy.journal.scan import JournalDamaged, Scan
+from proxy.journal.segment import HEADER_BYTES, Record
 
 SEGMENTS_MAX = 200
 """Of them at once: some 13 GB of hours that nobody has rolled; more would take minutes to read, and the answer is to roll them."""
@@ -91,19 +91,19 @@ def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iter
         named = (
             not question.to
             or number in record.body
-            or (record.kind == entries.DELIVER and digits in record.body)
+            or (record.kind == messages.DELIVER and digits in record.body)
             or (
-                record.kind == entries.VERDICT
-                and addressed.unread(record.body)
-                and question.to in addressed.persons(record.body)
+                record.kind == messages.VERDICT
+                and unread_submits.unread(record.body)
+                and question.to in unread_submits.persons(record.body)
             )
         )
-        if (near and named) or record.kind == entries.RULES:
+        if (near and named) or record.kind == messages.RULES:
             yield record
 
 
 def _rows(records: Sequence[Record], question: Question, rules: Mapping[str, Sequence[str]]) -> list[Row]:
-    if all(record.kind == entries.RULES for record in records):
+    if all(record.kind == messages.RULES for record in records):
         return []
     from proxy.archive.columns import Reader  # noqa: PLC0415 # protocol and rules: to load them takes as long as a whole question
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, Json, as_json, fail, note, say, when
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note, say, when
 
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
 
 if TYPE_CHECKING:
-    from proxy.backup import Copied
     from proxy.config import Places
+    from proxy.server.backup import Copied
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def make(
     json: Json = False,
 ) -> None:
     """Copy state, journal and kept sets of rules, while the gate runs or not, and prove the copy."""
-    from proxy import backup
+    from proxy.server import backup
 
     places = _places(config)
     try:
@@ -49,7 +49,7 @@ def restore(
     json: Json = False,
 ) -> None:
     """Prove a copy, and put it where the settings say; nothing may be there. Start the gate afterwards."""
-    from proxy import backup
+    from proxy.server import backup
 
     keys = None
     try:

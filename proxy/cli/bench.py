@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import Json, fail, tell, warn
+from proxy.operations.terminal import Json, fail, tell, warn
 
 if TYPE_CHECKING:
     from proxy.sim.bench import Options

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, fail
+from proxy.operations.terminal import CONFIG, Config, fail
 
 
 def add_to(app: typer.Typer) -> None:

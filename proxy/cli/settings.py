@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import Json, as_json, fail, say
+from proxy.operations.terminal import Json, as_json, fail, say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,9 +21,9 @@ def settings(
     json: Json = False,
 ) -> None:
     """Tell what may stand in gate106.yaml: every setting, its default, its bounds, and whether a reload takes it over."""
-    from proxy.config import described
+    from proxy.config import descriptions
 
-    found = described.beginning(prefix, described.settings())
+    found = descriptions.beginning(prefix, descriptions.settings())
     if not found:
         fail(f"no setting begins with {prefix!r} (`gate106 settings` lists all)")
     if json:

@@ -3,17 +3,16 @@
 In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` that holds
 every fault. Never: a password in a repr or an error, an unknown key taken in silence, a setting that is read but not acted on.
 
-    values.py    the frozen values             reading.py   the file, section by section
-    peers.py     carriers and providers        across.py    what no single field can say
-    worker.py    what is one worker's own of them          places.py    what others may know of it
-    described.py   each setting as people read of it, from what reading.py asks for
+    values.py    the frozen values             reader.py   the file, section by section
+    peers.py     carriers and providers        cross_checks.py    what no single field can say
+    worker.py    what is one worker's own of them          locations.py    what others may know of it
+    descriptions.py   each setting as people read of it, from what reader.py asks for
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """
 
-from proxy.config.across import UNOWNED, UPSTREAMS_MAX
-from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.places import (
+from proxy.config.cross_checks import UNOWNED, UPSTREAMS_MAX
+from proxy.config.locations import (
     ConsolePlaces,
     RestPlaces,
     console_places,
@@ -24,7 +23,8 @@ from proxy.config.places import (
     secret_files,
     state_places,
 )
-from proxy.config.reading import CONFIRM, load
+from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
+from proxy.config.reader import CONFIRM, load
 from proxy.config.values import (
     PROBE_TEXT,
     Account,

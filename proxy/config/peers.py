@@ -1,17 +1,17 @@
 """Peers: who the gate speaks with: carriers, providers with their accounts, people whose word counts.
 
-In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``; faults in the rows' own list. Never: a fault between two rows (across.py).
+In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``; faults in the rows' own list. Never: a fault between two rows (cross_checks.py).
 """
 
 from __future__ import annotations
 
 import re
 
+from proxy.config.fields import Fields
 from proxy.config.values import Account, Carrier, Person, Provider, Token, Upstream
-from proxy.fields import Fields
-from proxy.message import Category
-from proxy.roles import PEOPLE, Role
-from proxy.yamlfile import unknown
+from proxy.config.yaml_file import unknown
+from proxy.model.message import Category
+from proxy.model.roles import PEOPLE, Role
 
 CARRIERS_MAX = 64  # each costs connections and a pacer
 PROVIDERS_MAX = 10_000

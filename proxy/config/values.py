@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.fields import Address, Network
-from proxy.message import Category, Outcome
-from proxy.roles import Role
+from proxy.config.fields import Address, Network
+from proxy.model.message import Category, Outcome
+from proxy.model.roles import Role
 
 
 class SettingsError(ValueError):
@@ -194,7 +194,7 @@ class Carrier:
     strip: str
     """What it puts before a port in ``destination_addr``."""
     receipts_by_text: bool
-    receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/ids.py)
+    receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/relay/message_ids.py)
     tls: bool
     tls_ca: Path | None = None
     """Who signs its certificate; None: whoever the system trusts."""

@@ -7,7 +7,6 @@ failed at shown to anybody but the log.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,20 +22,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.config import Console
-from proxy.console import pages
-from proxy.console.api.routes import Api
-from proxy.console.asking import Asking, CannotAsk
-from proxy.console.entrance import Entrance, is_same
-from proxy.console.guarding import Guarding
+from proxy.console.form_data import NoForm, form_of
+from proxy.console.gate_client import Asking, CannotAsk
+from proxy.console.language import language_of
 from proxy.console.login import NOBODYS, Login, spelt, who_is
+from proxy.console.login_pages import Entrance, is_same
 from proxy.console.page import Page, Visit, Way
-from proxy.console.receiving import NoForm, form_of
-from proxy.console.render import STATIC, Templates
+from proxy.console.render import FEATURES, Templates
+from proxy.console.request_guard import Guarding
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import Session, Sessions
-from proxy.console.speaking import language_of
-from proxy.console.words import LANGUAGES, SHARED, Speech, load
-from proxy.ops.client import NobodyAnswers
+from proxy.console.translations import LANGUAGES, SHARED, Speech, load
+from proxy.operations.client import NobodyAnswers
 
 log = structlog.get_logger()
 
@@ -45,10 +42,15 @@ CHECK_S = 5.0
 
 
 def found_pages() -> list[Page]:
-    """By the package's own listing, in the order of the menu."""
-    names = sorted(one.name for one in pkgutil.iter_modules(pages.__path__))
-    found: list[Page] = [importlib.import_module(f"{pages.__name__}.{name}").page for name in names]
+    """``page.py`` and ``NAME_page.py`` of each feature, in the order of the menu."""
+    names = [name for pattern in ("page", "*_page") for name in modules_of(pattern)]
+    found: list[Page] = [importlib.import_module(name).page for name in names]
     return sorted(found, key=lambda page: (page.place or 1000, page.name))
+
+
+def modules_of(pattern: str) -> list[str]:
+    """Modules of features by the name of their files; a feature needs no other registration."""
+    return [f"proxy.desk.{file.parent.name}.{file.stem}" for file in sorted(FEATURES.glob(f"*/{pattern}.py"))]
 
 
 class House:
@@ -71,14 +73,15 @@ class House:
         self._console = console
         self._templates = Templates(LANGUAGES)
         shared = load(SHARED)
-        files = {page.name: load(STATIC.parent / "pages" / f"{page.name}.yaml") for page in self.pages}
+        files = {page.name: load(next(FEATURES.glob(f"*/{page.name}.yaml"), FEATURES)) for page in self.pages}
         self.speech = {(page, lang): Speech(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
         self.common = {lang: Speech(lang, shared) for lang in LANGUAGES}
 
     def app(self) -> ASGIApp:
         routes = Entrance(self, self._cookie, self._secure).routes()
         routes += [Route(way.path, self._endpoint(page, way), methods=[way.method]) for page in self.pages for way in page.ways]
-        routes += Api(self.asking, self.clock).routes()
+        for name in modules_of("routes"):
+            routes += importlib.import_module(name).routes(self.asking, self.clock)
         found = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_page})
         found.router.redirect_slashes = False
         return Guarding(found, self._console)

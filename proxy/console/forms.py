@@ -13,11 +13,11 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from proxy.console.asking import CannotAsk, Ran
+from proxy.console.gate_client import CannotAsk, Ran
 from proxy.console.login import NOBODYS
 from proxy.console.page import Visit
-from proxy.ops.client import NobodyAnswers
-from proxy.policy import moments
+from proxy.operations.client import NobodyAnswers
+from proxy.policy import time_windows
 
 LASTS = ("1h", "4h", "24h", "3d", "7d", "30d", "90d", "180d", "366d")
 """What may be chosen, of what a form offers."""
@@ -38,7 +38,7 @@ TYPES = {
 def lasts(word: str, default: str = "") -> float | None:
     """Seconds of a choice; None: for good, or as the gate has it."""
     chosen = word if word in LASTS else default
-    return float(moments.duration(chosen)) if chosen else None
+    return float(time_windows.duration(chosen)) if chosen else None
 
 
 def beside(error: CannotAsk) -> str:

@@ -19,8 +19,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
-from proxy.console.nursery import NICE
-from proxy.ops.client import CannotAsk
+from proxy.console.fork_server import NICE
+from proxy.operations.client import CannotAsk
 
 AT_ONCE = 1
 """They judge with all the processor they get, and count people in memory."""

@@ -15,14 +15,14 @@ from collections.abc import Callable
 import structlog
 from starlette.requests import Request
 
-from proxy.console.asking import Asking
+from proxy.console.gate_client import Asking
 from proxy.console.sessions import Sessions
-from proxy.heldoff import HeldOff
-from proxy.logs import Seldom
-from proxy.ops.client import CannotAsk, NobodyAnswers
-from proxy.roles import Asker, Role
-from proxy.shown import plain
-from proxy.state.rate import Rate
+from proxy.model.lockout import HeldOff
+from proxy.model.log_setup import Seldom
+from proxy.model.rate import Rate
+from proxy.model.redact import plain
+from proxy.model.roles import Asker, Role
+from proxy.operations.client import CannotAsk, NobodyAnswers
 
 NAME_MAX, TOKEN_MAX = 100, 255
 TRIES_S, TRIES_AT_ONCE = 0.2, 20.0
@@ -88,7 +88,7 @@ class Login:
 
 
 def spelt(token: str, name: str = "") -> str:
-    """As the gate takes it from strangers (ops/door.py): not to be compared with everybody's password."""
+    """As the gate takes it from strangers (operations/authorization.py): not to be compared with everybody's password."""
     return f":{name}:{token}" if name else f":{token}"
 
 

@@ -13,11 +13,11 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from proxy.console.asking import Asking, Ran
+from proxy.console.gate_client import Asking, Ran
 from proxy.console.sessions import Session
-from proxy.console.words import Speech
-from proxy.ops.client import Conversation
-from proxy.roles import Permission
+from proxy.console.translations import Speech
+from proxy.model.roles import Permission
+from proxy.operations.client import Conversation
 
 if TYPE_CHECKING:
     from proxy.console.app import House

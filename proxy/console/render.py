@@ -15,13 +15,15 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from proxy.console import figures
-from proxy.console.words import SHARED, Speech, load
-from proxy.policy import moments
-from proxy.shown import plain
+from proxy.console import inline_charts
+from proxy.console.translations import SHARED, Speech, load
+from proxy.model.redact import plain
+from proxy.policy import time_windows
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+FEATURES = HERE.parent / "desk"
+"""Where pages lie, a folder a feature: found by their names, so that no feature is named here."""
 FILES: Mapping[str, str] = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
@@ -50,14 +52,14 @@ def moment(at: float | None, short: bool = False) -> Markup:
     """A moment as people in China read it, with the machine's spelling beside it; a dash for none."""
     if not at:
         return Markup("–")
-    said = moments.local(at)
+    said = time_windows.local(at)
     shown = said[5:16] if short else said
     return Markup('<time datetime="{}+08:00">{}</time>').format(said.replace(" ", "T"), shown)
 
 
 def day(at: float | None) -> str:
     """A day as people in China call it; a dash for none."""
-    return moments.local(at)[:10] if at else "–"
+    return time_windows.local(at)[:10] if at else "–"
 
 
 def clean(text: object) -> str:
@@ -82,7 +84,7 @@ class Templates:
 
 def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
     found = Environment(
-        loader=FileSystemLoader([HERE / "pages", HERE / "templates"]),
+        loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -94,9 +96,9 @@ def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
         t=shared,
         lang=shared.language,
         share=share,
-        spark=_drawn(figures.spark),
-        columns=_drawn(figures.columns),
-        bar=_drawn(figures.bar),
+        spark=_drawn(inline_charts.spark),
+        columns=_drawn(inline_charts.columns),
+        bar=_drawn(inline_charts.bar),
         static=lambda name: f"/static/{name}?v={versions[name]}",
         address=address,
     )
@@ -105,7 +107,7 @@ def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
 
 
 def _drawn(figure: Callable[..., str]) -> Callable[..., Markup]:
-    return lambda *given: Markup(figure(*given))  # noqa: S704 # figures.py has escaped what stands in it
+    return lambda *given: Markup(figure(*given))  # noqa: S704 # inline_charts.py has escaped what stands in it
 
 
 def address(path: str, query: Mapping[str, object] | None = None, **changed: object) -> str:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.console.asking import Asking, CannotAsk
+from proxy.console.gate_client import Asking, CannotAsk
 
 OFTEN_S, SELDOM_S = 2.0, 10.0
 LOOKED_S = 30.0

@@ -15,12 +15,13 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from proxy import logs, private
 from proxy.config import SettingsError, console_places
 from proxy.console.app import House
-from proxy.console.asking import Asking
+from proxy.console.gate_client import Asking
 from proxy.console.sampling import Sampling
-from proxy.ops.listener import Listener
+from proxy.model import log_setup
+from proxy.operations.http_listener import Listener
+from proxy.runtime import hardening
 
 log = structlog.get_logger()
 
@@ -31,16 +32,16 @@ class CannotServe(Exception):
 
 def serve(config: Path, tied: bool) -> None:
     """``tied``: ends when standard input does. CannotServe."""
-    logs.use()
-    private.close_files()
-    private.hold_memory()
+    log_setup.use()
+    hardening.close_files()
+    hardening.hold_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, tied))
 
 
 async def _serve(config: Path, tied: bool) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(logs.heard)
+    loop.set_exception_handler(log_setup.heard)
     try:
         places = console_places(config)
     except SettingsError as error:

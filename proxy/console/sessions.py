@@ -15,7 +15,7 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from proxy.roles import Asker
+from proxy.model.roles import Asker
 
 IDLE_S = 30 * 60.0
 """Nobody has looked at anything for so long: somebody left a screen open."""

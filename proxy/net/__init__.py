@@ -8,7 +8,7 @@ In: bytes from sockets. Out: calls of the relay, bytes to sockets, joined per pe
     link.py      a transport with its session: reading, joined writing, timers
     provider.py  all connections of providers; provider_link.py is one of them: its bind, its window, what it asks and is told
     carrier.py   the links of one account at a carrier: reconnect with back-off, what flows over which; carrier_link.py is one of them
-    passing.py   what providers are told of a carrier's answers; the log of malformed ones
+    answer_filter.py   what providers are told of a carrier's answers; the log of malformed ones
     tap.py       hears what passes over a link, while somebody listens
     accounts.py  one of these for each account at a carrier, common ones and providers' own
 """

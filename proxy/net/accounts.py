@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from proxy.config import Settings
-from proxy.ids import CarrierIds
+from proxy.model.counters import Tally
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.routes import Routes
-from proxy.tally import Tally
+from proxy.relay.message_ids import CarrierIds
 
 
 def houses_of(settings: Settings, turns: Turns, tally: Tally, ids: Mapping[str, CarrierIds]) -> list[CarrierHouse]:

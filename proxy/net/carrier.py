@@ -13,16 +13,16 @@ from collections.abc import Iterable
 import structlog
 
 from proxy.config import Carrier, Timers
-from proxy.ids import CarrierIds
+from proxy.model.counters import Tally
+from proxy.net.answer_filter import MalformedLog, Passing
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.lane import Lane
 from proxy.net.link import Turns
 from proxy.net.pacing import Pacer
-from proxy.net.passing import MalformedLog, Passing
-from proxy.relay import Relay
-from proxy.tally import Tally
-from proxy.transit import Apart, Transit, by_person, waited
-from proxy.way_back import WayBack
+from proxy.relay.deliver import WayBack
+from proxy.relay.message_ids import CarrierIds
+from proxy.relay.pending_submit import Apart, Transit, by_person, waited
+from proxy.relay.submit import Relay
 from proxy.wire import Frame
 from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, STATUS_NAMES, status_name
 

@@ -16,13 +16,13 @@ from typing import Protocol
 import structlog
 
 from proxy.config import Carrier, Timers
+from proxy.model.counters import Tally
+from proxy.net.answer_filter import MalformedLog
 from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
-from proxy.net.passing import MalformedLog
-from proxy.relay import Relay
-from proxy.tally import Tally
-from proxy.transit import Transit
-from proxy.way_back import WayBack
+from proxy.relay.deliver import WayBack
+from proxy.relay.pending_submit import Transit
+from proxy.relay.submit import Relay
 from proxy.wire import Frame, Received, Session
 from proxy.wire.frame import are_all
 from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID

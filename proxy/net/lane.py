@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
 
-from proxy.compiled import compiled
-from proxy.message import Category
-from proxy.transit import Transit
+from proxy.model.message import Category
+from proxy.native.loader import compiled
+from proxy.relay.pending_submit import Transit
 
 WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
 """Of 13 turns under full load (DESIGN §4): urgent classes go first, but marketing is never starved."""
@@ -79,7 +79,7 @@ class Lane:
         "name", "code", "up", "apart", "debt", "came", "held", "bound", "_total", "_most", "_fresh", "_queues", "_queued", "_turn", "_wake",
         "__dict__",
     )  # fmt: skip
-    # fields at fixed places, which the compiled twins read (hot.pyx); the dictionary is for what tests put over methods
+    # fields at fixed places, which the compiled twins read (native/accelerated.pyx); the dictionary is for what tests put over methods
 
     def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None]) -> None:
         self.name = name

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from proxy.net.turnstile import Turnstile
+from proxy.net.scheduler import Turnstile
 from proxy.wire import Received, Session
 
 UNREAD_BYTES_MAX = 256 * 1024

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from proxy.access import Access, Directory
-from proxy.commands import Commands
 from proxy.config import Timers
-from proxy.heldoff import HeldOff
-from proxy.logs import Seldom
-from proxy.net.doorkeeper import Doorkeeper
+from proxy.model.counters import Tally
+from proxy.model.lockout import HeldOff
+from proxy.model.log_setup import Seldom
+from proxy.net.authenticator import Doorkeeper
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink, may_come
-from proxy.relay import Relay
-from proxy.tally import Tally
-from proxy.way_back import WayBack
+from proxy.relay.access import Access, Directory
+from proxy.relay.commands import Commands
+from proxy.relay.deliver import WayBack
+from proxy.relay.submit import Relay
 
 TICKED_MAX, LOOKED_MAX, TICKING_S = 50, 1000, 0.002
 """So many links' timers are seen to at once, of so many looked at; then the loop is others' for so long. Thousands that came together

@@ -16,18 +16,18 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
-from proxy.access import Access, Directory
-from proxy.commands import Commands
 from proxy.config import Provider, Timers
-from proxy.fields import within
-from proxy.heldoff import HeldOff
-from proxy.net.doorkeeper import Doorkeeper
+from proxy.config.fields import within
+from proxy.model.counters import Tally
+from proxy.model.lockout import HeldOff
+from proxy.net.authenticator import Doorkeeper
 from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
 from proxy.net.link import UNREAD_BYTES_MAX, Link, Turns
-from proxy.relay import Relay
-from proxy.state.box import Item
-from proxy.tally import Tally
-from proxy.way_back import WayBack
+from proxy.relay.access import Access, Directory
+from proxy.relay.commands import Commands
+from proxy.relay.deliver import WayBack
+from proxy.relay.submit import Relay
+from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Received, Session
 from proxy.wire.frame import are_all
 from proxy.wire.tables import (

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy.compiled import compiled
 from proxy.config import Carrier
-from proxy.message import Message, Verdict
+from proxy.model.message import Message, Verdict
+from proxy.native.loader import compiled
 from proxy.net.lane import Lane
 
 TIERS_MOST = 65_536
@@ -23,7 +23,13 @@ Tier = tuple[tuple[int, Lane], ...]
 
 
 class Routes:
-    __slots__ = ("only", "_own", "_ways", "_longest", "_tiers")  # at fixed places, which the compiled twin reads (hot.pyx)
+    __slots__ = (
+        "only",
+        "_own",
+        "_ways",
+        "_longest",
+        "_tiers",
+    )  # at fixed places, which the compiled twin reads (native/accelerated.pyx)
 
     def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> None:
         """``lanes`` by carrier, ``own`` by provider."""

@@ -23,8 +23,8 @@ from typing import Protocol
 
 import structlog
 
-from proxy.compiled import compiled
-from proxy.desk.journal import Journal, JournalDown
+from proxy.journal.write_ahead_log import Journal, JournalDown
+from proxy.native.loader import compiled
 
 log = structlog.get_logger()
 

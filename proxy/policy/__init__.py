@@ -29,25 +29,24 @@ Never: sockets, clocks, logs, protocol fields.
 
 from __future__ import annotations
 
-from proxy.message import Category
-
-from .check import Report, check, check_loaded, run_test
-from .consent_reply import agreed, consent_answer, declared_words
-from .explain import Explanation, explain, explain_text
-from .judge import facts, judge, takes_of
-from .loader import Loaded, load, load_all
-from .optout import Declared, Reply, is_common, read_reply
-from .orders import NotInScope, asks
-from .partial import judge_text
-from .plan import Rule
-from .problem import Problem, RulesError
-from .regions import Regions
-from .renamed import refused_text
-from .reviewed import review_key
-from .ruleset import RuleSet
-from .schema import schema
-from .spoken import LANGUAGES
-from .telling import as_text
+from proxy.i18n.phrases import LANGUAGES
+from proxy.model.message import Category
+from proxy.policy.explanation.explain import Explanation, explain, explain_text
+from proxy.policy.explanation.lines import as_text
+from proxy.policy.judge import facts, judge, takes_of
+from proxy.policy.loading.check import Report, check, check_loaded, run_test
+from proxy.policy.loading.loader import Loaded, load, load_all
+from proxy.policy.loading.problem import Problem, RulesError
+from proxy.policy.loading.schema import schema
+from proxy.policy.orders import NotInScope, asks
+from proxy.policy.partial import judge_text
+from proxy.policy.plan import Rule
+from proxy.policy.registries.regions import Regions
+from proxy.policy.registries.reviewed import review_key
+from proxy.policy.renamed import refused_text
+from proxy.policy.replies.consent import agreed, consent_answer, declared_words
+from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
+from proxy.policy.ruleset import RuleSet
 
 CATEGORIES = tuple(Category)
 

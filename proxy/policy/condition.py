@@ -15,11 +15,10 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.message import Facts, Message
-from proxy.recipient import Recipient
-
-from .moments import TimeTest
-from .spoken import FIELDS, THEN, Said, any_of, as_written, joined
+from proxy.i18n.phrases import FIELDS, THEN, Said, any_of, as_written, joined
+from proxy.model.message import Facts, Message
+from proxy.model.recipient import Recipient
+from proxy.policy.time_windows import TimeTest
 
 _NAMES = frozenset(("provider", "account"))
 """Fields whose values are nobody's words: a provider may be called none."""
@@ -54,7 +53,7 @@ class Test:
     finds: bool = False
     """It finds something in a text, and nothing before or behind that can make it cease to hold."""
     every: bool = False
-    """Of a text with several readings (drawn.py): must hold in each of them; else one is enough."""
+    """Of a text with several readings (policy/text/bidi.py): must hold in each of them; else one is enough."""
 
 
 def never(*_: object) -> bool:

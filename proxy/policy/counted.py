@@ -15,16 +15,15 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from proxy.message import UNSIGNED, Category, Facts, Message, hash32, hash48
-from proxy.recipient import Pick
-
-from .category import SUBCATEGORIES, SUBCATEGORY_CODES
-from .condition import All, Leaf, Not, OneOf, Tree, leaves
-from .kinds import when_kinds
-from .kinds.limit import LATE, Limit
-from .problem import RuleFault
-from .registry import Registry
-from .text import normal_signature, text_key
+from proxy.model.message import UNSIGNED, Category, Facts, Message, hash32, hash48
+from proxy.model.recipient import Pick
+from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
+from proxy.policy.kinds import when_kinds
+from proxy.policy.kinds.limit import LATE, Limit
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.registries.registry import Registry
+from proxy.policy.text.category import SUBCATEGORIES, SUBCATEGORY_CODES
+from proxy.policy.text.folding import normal_signature, text_key
 
 
 class Only(NamedTuple):

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from proxy.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
-from proxy.recipient import Recipient
-
-from .condition import Person, ask_person, evidence_of
-from .counted import counter_of
-from .kinds.limit import Limit
-from .moments import NEVER
-from .plan import Cap, Objected, Plan, reported, strictness
-from .reading import Reading
-from .regions import SEGMENT_FIRST
-from .ruleset import RuleSet
+from proxy.model.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
+from proxy.model.recipient import Recipient
+from proxy.policy.condition import Person, ask_person, evidence_of
+from proxy.policy.counted import counter_of
+from proxy.policy.kinds.limit import Limit
+from proxy.policy.plan import Cap, Objected, Plan, reported, strictness
+from proxy.policy.reading import Reading
+from proxy.policy.registries.regions import SEGMENT_FIRST
+from proxy.policy.ruleset import RuleSet
+from proxy.policy.time_windows import NEVER
 
 _NO_TAKES: tuple[Take, ...] = ()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from proxy.rest import Rest
+from proxy.runtime.yield_point import Rest
 
 DROPPED_PIECE = 500
 """Of a millisecond's work at most."""

@@ -16,19 +16,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome, Sender
-from proxy.reasons import RULE_REASONS
-from proxy.yamlfile import unknown
-
-from . import moments
-from .category import SUBCATEGORIES
-from .condition import All, Bits, OneOf, Person, Test, Tree, compile_tree, leaves
-from .counted import Only
-from .plan import Rule
-from .regions import PROVINCE_CODES, UNKNOWN, province_of
-from .registry import Registry
-from .spoken import Said, as_written
-from .text import normal_signature
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said, as_written
+from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome, Sender
+from proxy.model.reasons import RULE_REASONS
+from proxy.policy import time_windows
+from proxy.policy.condition import All, Bits, OneOf, Person, Test, Tree, compile_tree, leaves
+from proxy.policy.counted import Only
+from proxy.policy.plan import Rule
+from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
+from proxy.policy.registries.registry import Registry
+from proxy.policy.text.category import SUBCATEGORIES
+from proxy.policy.text.folding import normal_signature
 
 ORDERS_MAX = 256
 """At once: each is one more rule, and people must be able to read the list."""
@@ -147,9 +146,9 @@ def _leaf(dimension: str, values: tuple[str, ...]) -> Tree:
 
 
 def _dated(order: Order) -> Test:
-    first, last = moments.local(order.since), moments.local(order.until)
+    first, last = time_windows.local(order.since), time_windows.local(order.until)
     words = Said(f"{order.name} is in force from {first} to {last}", f"指令 {order.name} 从 {first} 到 {last} 有效")
-    test = moments.between([(order.since, order.until)], words)
+    test = time_windows.between([(order.since, order.until)], words)
     return Test("time", test.holds, words, "order", time=test)
 
 

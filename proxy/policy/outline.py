@@ -14,7 +14,7 @@ from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .plan import Cap
+    from proxy.policy.plan import Cap
 
 SIMPLE = 1
 """The outline says all of it: entries of some categories, within a time, with the mark and the template where it asks for them."""

@@ -6,7 +6,7 @@ Never: caps, counters, refusals of the person: those were decided on what was th
 A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
 text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
 
-A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (pieces.py): what it has
+A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (policy/text/pieces.py): what it has
 found does not go away. So a rule that is sure to hold by that refuses at once what it would refuse whole. A rule waits all the same
 
     under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the person beside it
@@ -20,16 +20,29 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.message import Message, Outcome, Verdict
-from proxy.reasons import IN_REVIEW
-from proxy.recipient import Recipient
-
-from .condition import All, AnyOf, Bits, Leaf, Not, OneOf, Person, Test, Tree, ask_person, compile_tree, evidence_of, leaves
-from .history import Past
-from .plan import Rule, reported, strictness
+from proxy.model.message import Message, Outcome, Verdict
+from proxy.model.reasons import IN_REVIEW
+from proxy.model.recipient import Recipient
+from proxy.policy.condition import (
+    All,
+    AnyOf,
+    Bits,
+    Leaf,
+    Not,
+    OneOf,
+    Person,
+    Test,
+    Tree,
+    ask_person,
+    compile_tree,
+    evidence_of,
+    leaves,
+)
+from proxy.policy.explanation.history import Past
+from proxy.policy.plan import Rule, reported, strictness
 
 if TYPE_CHECKING:
-    from .ruleset import RuleSet
+    from proxy.policy.ruleset import RuleSet
 
 _TEXT = frozenset(
     ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")

@@ -1,7 +1,7 @@
 """Penalties: what is measured of a provider, from which measure on it is penalized, how severely and for how long, as the rules say.
 
 In: Nodes of ``penalties:`` and ``complaints:``. Out: Triggers, the days of the clocks; RuleFault with the line of a mistake. Never: a
-measurement (proxy/triggers.py), a penalty (proxy/penalties.py). ``judge`` knows nothing of these: what they lead to are dated orders.
+measurement (proxy/desk/penalties/triggers.py), a penalty (proxy/desk/penalties/book.py). ``judge`` knows nothing of these: what they lead to are dated orders.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from proxy.reasons import RULE_REASONS
-
-from . import moments
-from .moments import Window
-from .problem import RuleFault
-from .reply_paths import DEAD, SILENT
-from .source import Node
+from proxy.model.reasons import RULE_REASONS
+from proxy.policy import time_windows
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.source import Node
+from proxy.policy.reply_paths import DEAD, SILENT
+from proxy.policy.time_windows import Window
 
 KEYS = (
     "id",
@@ -52,7 +51,7 @@ LEAST_KEYS = ("sent", "count")
 STEPS = ("warn", "throttle", "suspend-marketing", "suspend-all")
 """From mild to severe: the ladder."""
 APPROVALS = ("second-person", "none")
-LAPSES_S = 7 * moments.DAY_S
+LAPSES_S = 7 * time_windows.DAY_S
 """A proposal that nobody has decided by then lapses, if nothing else is said: what it rests on is old."""
 MODES = ("enforce", "off")
 COMPLAINTS_KEYS = ("forward", "answer")
@@ -224,19 +223,19 @@ def _share(node: Node) -> float:
 
 def _seconds(node: Node, what: str) -> int:
     try:
-        seconds = moments.duration(node.text(what))
+        seconds = time_windows.duration(node.text(what))
     except ValueError as fault:
         raise RuleFault(node.line, f"{what}: {fault}") from None
-    if seconds > moments.WINDOW_MAX_S:
-        raise RuleFault(node.line, f"{what}: longer than {moments.WINDOW_MAX_S // moments.DAY_S}d")
+    if seconds > time_windows.WINDOW_MAX_S:
+        raise RuleFault(node.line, f"{what}: longer than {time_windows.WINDOW_MAX_S // time_windows.DAY_S}d")
     return seconds
 
 
 def _window(node: Node, what: str) -> Window:
     """``day``, ``month``, or whole hours and days back: what is counted is counted by the hour."""
     written = node.text(what)
-    if written in moments.CALENDAR_S and written != "minute":
-        return Window(written, moments.CALENDAR_S[written])
+    if written in time_windows.CALENDAR_S and written != "minute":
+        return Window(written, time_windows.CALENDAR_S[written])
     seconds = _seconds(node, what)
     if seconds % _HOUR_S or seconds > HOURS_KEPT // 2 * _HOUR_S:
         raise RuleFault(node.line, f"{what}: must be whole hours, at most {HOURS_KEPT // 48}d: it is counted by the hour")

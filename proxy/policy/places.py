@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .condition import Bits, Compiled, Person, leaves
-from .memo import Memo
-from .plan import Rule
+from proxy.policy.condition import Bits, Compiled, Person, leaves
+from proxy.policy.memo import Memo
+from proxy.policy.plan import Rule
 
 SORTS_MAX = 64
 """Ways to sort the places, for each province a port may be at home in: some 3 KB each."""

@@ -1,6 +1,6 @@
 """Plan: what is known of a message before its person is asked: facts, what stands against it, what is left to ask.
 
-In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that costs least to read. Never: deciding (deciding.py does).
+In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that costs least to read. Never: deciding (rule_program.py does).
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Facts, Message, Outcome, Take
-from proxy.reasons import Reason
-from proxy.recipient import Pick
-
-from .condition import Compiled, Tree
-from .counted import Only, Unsigned, counter_key, falls_back, pick
-from .kinds.limit import LATE, Limit
-from .moments import NEVER
-from .outline import outline
-from .registry import Registry
-from .spans import Again
+from proxy.model.message import Breach, Facts, Message, Outcome, Take
+from proxy.model.reasons import Reason
+from proxy.model.recipient import Pick
+from proxy.policy.condition import Compiled, Tree
+from proxy.policy.counted import Only, Unsigned, counter_key, falls_back, pick
+from proxy.policy.kinds.limit import LATE, Limit
+from proxy.policy.outline import outline
+from proxy.policy.registries.registry import Registry
+from proxy.policy.spans import Again
+from proxy.policy.time_windows import NEVER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ class Rule:
     passing: bool = False
     """Whether what it asks of the person may cease to hold at any minute."""
     on_store_failure: str = "local"
-    """See cutoff.py."""
+    """See store_failure.py."""
 
 
 class Cap(NamedTuple):
@@ -252,7 +251,7 @@ _ALIKE = 0, 0, 0, 0
 CAPPED_MAX = 4096
 """Senders choose what they sign with."""
 CATEGORIES = range(4)
-"""As entries may say them (recipient.py)."""
+"""As entries may say them (model/recipient.py)."""
 MARKS_MAX = 8
 """Of an advertiser with more signatures the entries are looked at at once."""
 

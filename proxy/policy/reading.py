@@ -12,31 +12,30 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import NamedTuple
 
-from proxy.compiled import compiled
-from proxy.message import Category, Content, hash16, hash48
-from proxy.rest import Rest, no_rest, resting
-from proxy.twice import Twice
-
-from .category import Classified, Weighed, weigh
-from .codes import LINK, has_code, may_hold_code
-from .condition import Bits, Test
-from .contacts import calls
-from .disguised import has_codes
-from .drawn import Drawn, drawn
-from .lexicon import Lexicon
-from .memo import Memo, dropped
-from .notices import plain
-from .owned import Outside
-from .page import Page, Spans
-from .pieces import pieces
-from .registry import Registry
-from .reviewed import key_of
-from .scanner import Scanner
-from .seen import Seen, together
-from .shards import Match
-from .split import LETTERS_LEAST, is_split_word
-from .spread import Spread
-from .text import fingerprint, masked, numberless, undressed, without_numbers
+from proxy.model.message import Category, Content, hash16, hash48
+from proxy.model.recency_filter import Twice
+from proxy.native.loader import compiled
+from proxy.policy.chunked_dict import Spread
+from proxy.policy.condition import Bits, Test
+from proxy.policy.memo import Memo, dropped
+from proxy.policy.registries.owned import Outside
+from proxy.policy.registries.registry import Registry
+from proxy.policy.registries.reviewed import key_of
+from proxy.policy.text.bidi import Drawn, drawn
+from proxy.policy.text.category import Classified, Weighed, weigh
+from proxy.policy.text.codes import LINK, has_code, may_hold_code
+from proxy.policy.text.contacts import calls
+from proxy.policy.text.disguised import has_codes
+from proxy.policy.text.folding import fingerprint, masked, numberless, undressed, without_numbers
+from proxy.policy.text.keyword_prefilter import Match
+from proxy.policy.text.lexicon import Lexicon
+from proxy.policy.text.notices import plain
+from proxy.policy.text.page import Page, Spans
+from proxy.policy.text.pieces import pieces
+from proxy.policy.text.scanner import Scanner
+from proxy.policy.text.seen import Seen, together
+from proxy.policy.text.split import LETTERS_LEAST, is_split_word
+from proxy.runtime.yield_point import Rest, no_rest, resting
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
@@ -92,7 +91,7 @@ class Traits:
         self.keyword = keyword
         self.keyword_hash = hash16(plain(keyword)) if keyword else 0
         self.classified = classified
-        self.band = band  # how surely it is marketing, and whether it is a code that says more (category.py)
+        self.band = band  # how surely it is marketing, and whether it is a code that says more (policy/text/category.py)
         self.subcategory = subcategory
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
@@ -156,7 +155,7 @@ class Reader:
         rest: Rest = no_rest,
     ) -> None:
         """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said. ``before``, ``rest``: as in
-        shards.py."""
+        policy/text/keyword_prefilter.py."""
         self.mark = object()
         """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
@@ -434,7 +433,7 @@ class Reader:
         return weighed.as_code(self._points(weighed, page), leads_on=self._outside(page), beside_word=beside_word)
 
     def beside(self, weighed: Weighed, page: Page) -> int | None:
-        """Points of what a text says beside its code (codes.py); None where there is none."""
+        """Points of what a text says beside its code (policy/text/codes.py); None where there is none."""
         if weighed.beside is None or not (has_code(page.squeezed) or may_hold_code(page.squeezed)):
             return None
         return self._points(weighed, page)

@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
-from proxy.message import Content, Facts, Message, hash48
-from proxy.recipient import OptOut, Recipient, RefusedText
-
-from .drawn import as_shown
-from .page import Page, pages_of
-from .registry import Registry
-from .spoken import Said
-from .text import fold, masked, normal_signature, squeeze
+from proxy.i18n.phrases import Said
+from proxy.model.message import Content, Facts, Message, hash48
+from proxy.model.recipient import OptOut, Recipient, RefusedText
+from proxy.policy.registries.registry import Registry
+from proxy.policy.text.bidi import as_shown
+from proxy.policy.text.folding import fold, masked, normal_signature, squeeze
+from proxy.policy.text.page import Page, pages_of
 
 WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
 SIMILARITY = 0.85

@@ -1,6 +1,6 @@
 """The state of each port prefix's reply path, as rules see it.
 
-In: states from whoever keeps the book of reply paths (desk/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
+In: states from whoever keeps the book of reply paths (relay/effects/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
 the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.message import Sender
-
-from .spoken import Said
+from proxy.i18n.phrases import Said
+from proxy.model.message import Sender
 
 PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
 WORDS: Mapping[str, str] = {PROVEN: "已验证", UNPROVEN: "未验证", SILENT: "无回复", DEAD: "不通"}

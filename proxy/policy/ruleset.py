@@ -4,8 +4,8 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 (judge.py asks about them), files, the clock: time is an argument, and decisions are forgotten at the next moment at which time matters.
 
     bits        one integer: which conditions of all rules hold for these facts at this time
-    Decision    what rules make of those bits (deciding.py), whoever the message is for; cached per bits
-    Known       Facts and their bits; cached per (kin, traits): kin.py says who is alike, reading.py which texts are
+    Decision    what rules make of those bits (rule_program.py), whoever the message is for; cached per bits
+    Known       Facts and their bits; cached per (kin, traits): related_senders.py says who is alike, reading.py which texts are
     Plan        a Decision bound to Facts (whose signature, which counter); kept with what is known, by sort of place (places.py)
 """
 
@@ -15,31 +15,30 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from proxy.message import Category, Facts, Message, Order, Sender
-from proxy.recipient import CONSENT_REQUEST
-from proxy.rest import Rest, no_rest, resting
-
-from .category import CODE, PADDED, SUBCATEGORY_CODES, band_of
-from .concerning import Concerning
-from .condition import Bits, Person, leaves
-from .consent_reply import declared_words
-from .cutoff import cut_off
-from .deciding import Deciding, Span, Times
-from .kin import Kin, Kindred
-from .kinds import NumberList
-from .kinds.notice import ASKS
-from .lexicon import Lexicon
-from .memo import Memo
-from .moments import NEVER, next_midnight
-from .orders import Shadows, rules_of
-from .penalties import Desk
-from .places import Telling
-from .plan import Decision, Plan, Rule, plan_of
-from .reading import Reader, Traits
-from .regions import SEGMENT_FIRST, SEGMENTS, Regions
-from .registry import PortRow, Registry
-from .reply_paths import Paths, ReplyPath
-from .templates import TemplateRow
+from proxy.model.message import Category, Facts, Message, Order, Sender
+from proxy.model.recipient import CONSENT_REQUEST
+from proxy.policy.condition import Bits, Person, leaves
+from proxy.policy.kinds import NumberList
+from proxy.policy.kinds.notice import ASKS
+from proxy.policy.memo import Memo
+from proxy.policy.orders import Shadows, rules_of
+from proxy.policy.penalties import Desk
+from proxy.policy.places import Telling
+from proxy.policy.plan import Decision, Plan, Rule, plan_of
+from proxy.policy.reading import Reader, Traits
+from proxy.policy.refusal_match import Concerning
+from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
+from proxy.policy.registries.registry import PortRow, Registry
+from proxy.policy.registries.templates import TemplateRow
+from proxy.policy.related_senders import Kin, Kindred
+from proxy.policy.replies.consent import declared_words
+from proxy.policy.reply_paths import Paths, ReplyPath
+from proxy.policy.rule_program import Deciding, Span, Times
+from proxy.policy.store_failure import cut_off
+from proxy.policy.text.category import CODE, PADDED, SUBCATEGORY_CODES, band_of
+from proxy.policy.text.lexicon import Lexicon
+from proxy.policy.time_windows import NEVER, next_midnight
+from proxy.runtime.yield_point import Rest, no_rest, resting
 
 PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
 KNOWN_MAX = 16_384
@@ -74,7 +73,7 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
     "template": lambda facts, traits, registry, at: registry.templates.told(traits.forms, facts.sender.provider),
     "text_state": lambda facts, traits, registry, at: traits.state,
 }
-"""Fields of a text from a sender; those of the sender alone and of the place are kin.py's."""
+"""Fields of a text from a sender; those of the sender alone and of the place are related_senders.py's."""
 
 
 class RuleSet:
@@ -177,7 +176,7 @@ class RuleSet:
 
     @property
     def cut_off(self) -> RuleSet:
-        """These rules while the store is out of reach (cutoff.py); the very same where none says anything about that."""
+        """These rules while the store is out of reach (store_failure.py); the very same where none says anything about that."""
         if self._cut_off is None:
             rules = tuple(cut_off(rule) for rule in self.rules)
             if rules == self.rules:

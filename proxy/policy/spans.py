@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.yamlfile import unknown
-
-from . import moments
-from .condition import All, Test, Tree
-from .problem import RuleFault
-from .registry import Registry
-from .source import Node
-from .spoken import OR, Said, joined
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import OR, Said, joined
+from proxy.policy import time_windows
+from proxy.policy.condition import All, Test, Tree
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.registry import Registry
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
@@ -25,7 +24,7 @@ def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (its conditions, dates among them) is active at no moment from the one to the other, and will be later."""
     parts = when.parts if isinstance(when, All) else (when,)
     times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-    return any(not time.holds(since) and until <= time.changes(since) < moments.NEVER for time in times)
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in times)
 
 
 def read_active(node: Node, registry: Registry) -> Test:
@@ -49,7 +48,7 @@ def read_active(node: Node, registry: Registry) -> Test:
         spans.append(_span(item, keys, "active"))
         words.append(_dates({word: value.text("active") for word, value in keys.items()}))
     told = joined(OR, words)
-    test = moments.between(spans, Said(f"the rule is active {told}", f"规则有效期: {told.zh}"))
+    test = time_windows.between(spans, Said(f"the rule is active {told}", f"规则有效期: {told.zh}"))
     return Test("time", test.holds, test.words, "active", time=test)
 
 
@@ -61,13 +60,13 @@ def _dates(said: Mapping[str, str]) -> Said:
 
 
 def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
-    first, last = -moments.NEVER, moments.NEVER
+    first, last = -time_windows.NEVER, time_windows.NEVER
     try:
         if "from" in keys:
-            first, _ = moments.moment(keys["from"].text(f"{what}: from"))
+            first, _ = time_windows.moment(keys["from"].text(f"{what}: from"))
         if "to" in keys:
-            last, timed = moments.moment(keys["to"].text(f"{what}: to"))
-            last += 0 if timed else moments.DAY_S
+            last, timed = time_windows.moment(keys["to"].text(f"{what}: to"))
+            last += 0 if timed else time_windows.DAY_S
     except ValueError as fault:
         raise RuleFault(item.line, f"{what}: {fault}") from None
     if last <= first:
@@ -84,8 +83,8 @@ def read_trial(node: Node) -> float:
         )
     try:
         if "until" in keys:
-            return moments.moment(keys["until"].text("trial: until"))[0]
-        return moments.moment(keys["from"].text("trial: from"))[0] + moments.duration(keys["for"].text("trial: for"))
+            return time_windows.moment(keys["until"].text("trial: until"))[0]
+        return time_windows.moment(keys["from"].text("trial: from"))[0] + time_windows.duration(keys["for"].text("trial: for"))
     except ValueError as fault:
         raise RuleFault(node.line, f"trial: {fault}") from None
 
@@ -101,7 +100,7 @@ class Again(NamedTuple):
     def after(self, free: float) -> float:
         """The moment, if the rule lets it pass from ``free`` on."""
         free = max(free, self.at)
-        return free if self.clock_s < 0 else moments.next_clock(self.clock_s, free)
+        return free if self.clock_s < 0 else time_windows.next_clock(self.clock_s, free)
 
 
 KEYS = ("defer_until", "jitter", "max_defer")
@@ -123,8 +122,8 @@ def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> Again | No
     written = node.text("defer_until")
     try:
         if len(written) == len("08:30"):
-            return again._replace(clock_s=moments.clock(written))
-        return again._replace(at=moments.moment(written)[0])
+            return again._replace(clock_s=time_windows.clock(written))
+        return again._replace(at=time_windows.moment(written)[0])
     except ValueError:
         raise RuleFault(
             node.line, f"defer_until: '{written}' is neither a time of day (08:30) nor a moment (2027-03-16 09:00)"
@@ -135,6 +134,6 @@ def _duration(keys: dict[str, Node], word: str) -> int:
     if word not in keys:
         return 0
     try:
-        return moments.duration(keys[word].text(word))
+        return time_windows.duration(keys[word].text(word))
     except ValueError as fault:
         raise RuleFault(keys[word].line, f"{word}: {fault}") from None

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import NamedTuple
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import pdus
 from proxy.sim.texts import FILLERS, HOLE, MIXES, SINGLE_LETTERS, Template, parts
 

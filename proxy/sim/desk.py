@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.ops.guard import hash_token, new_token
+from proxy.operations.http_auth import hash_token, new_token
 
 ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin": ("admin",)}
 """Made-up people: the first enters, the second agrees, the third looks, the fourth may do anything."""

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from proxy.desk.sealing import make
-from proxy.message import Category
-from proxy.shipped import shipped
+from proxy.journal.sealing import make
+from proxy.model.message import Category
+from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
 from proxy.sim.desk import Desk
 from proxy.sim.ports import free_port

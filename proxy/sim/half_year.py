@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from proxy.archive import bloom, heads, manifest, tables
+from proxy.archive import bloom, manifest, parquet, signed_heads
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import Manifest, Table
 from proxy.sim import texts
@@ -173,7 +173,7 @@ def _node(
     for begin, end, day, whole in list(_spans(size.days))[len(kept.tables) :]:
         count = max(1, int(each * (end - begin).total_seconds() / 86_400))
         _table(engine, folder, kept, count, begin, end, day, whole, size)
-        heads.sign(folder, archive, kept, keys)
+        signed_heads.sign(folder, archive, kept, keys)
         tell(f"node {node}: {day}, {sum(table.rows for table in kept.tables)} rows")
     if bloom.make(folder, kept):  # a folder that an earlier gate made
         kept.write(folder)
@@ -209,7 +209,7 @@ def _table(
         },
     )  # fmt: skip
     path = folder / ("days" if whole else "hours") / (f"{day}-{first:020d}.parquet" if whole else f"{first:020d}.parquet")
-    files = tables.ordered(
+    files = parquet.ordered(
         path, folder, engine, _ROWS, {"node": kept.node, "first": first, "count": count, "providers": PROVIDERS}
     )
     chain = blake2b(f"{kept.node} {first}".encode(), digest_size=32).hexdigest()

@@ -18,7 +18,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from proxy import compiled
+from proxy.native import loader
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _VERSIONS = (
@@ -149,7 +149,7 @@ def commit(code: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "hot functions": "compiled" if compiled.BUILT else "pure"}
+    found = {"python": platform.python_version(), "hot functions": "compiled" if loader.BUILT else "pure"}
     for name in _VERSIONS:
         try:
             found[name] = metadata.version(name)

@@ -10,11 +10,11 @@ import os
 import time
 from pathlib import Path
 
-from proxy.arenas import in_large_pages
-from proxy.message import Category
-from proxy.recipient import Entry
-from proxy.state import record
-from proxy.state.sqlite import SqliteStore
+from proxy.model.message import Category
+from proxy.model.recipient import Entry
+from proxy.runtime.allocator import in_large_pages
+from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 
 FIRST = 13_000_000_000
 START_S = 1_762_833_600
@@ -48,7 +48,7 @@ def _measure(persons: int, entries: int) -> float:
 
 
 def _begin_arenas() -> None:
-    """The pages that lie ready behind the last (arenas.py) are there from now on, however many persons come: they are nobody's."""
+    """The pages that lie ready behind the last (runtime/allocator.py) are there from now on, however many persons come: they are nobody's."""
     some = [bytes(100) for _ in range(50_000)]
     del some
     time.sleep(READY_S)

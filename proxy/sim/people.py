@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from proxy.policy.regions import SEGMENT_FIRST, UNKNOWN, Regions
+from proxy.policy.registries.regions import SEGMENT_FIRST, UNKNOWN, Regions
 
 PROVINCES: tuple[str, ...] = tuple(
     "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 "

@@ -27,7 +27,7 @@ from time import perf_counter
 
 import uvloop
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import measure
 from proxy.sim.bench import count_rules, extra_rules
 from proxy.sim.carrier import Carrier

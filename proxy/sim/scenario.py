@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import pdus, people, texts
 from proxy.sim.carrier import IGNORE, Conduct, by_ending
 from proxy.sim.deck import Ports
@@ -79,12 +79,12 @@ EXPECTED: dict[str, str] = {
 NOT_STAGED: dict[str, str] = {
     "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
     "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
-    "not-replaceable": "the simulated providers replace nothing: tests/test_commands.py does",
+    "not-replaceable": "the simulated providers replace nothing: tests/relay/test_commands.py does",
     "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
     "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
-    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/test_judging.py has one",
-    "too-long": "needs a text of 21 parts: tests/test_parts.py sends one",
-    "part-early": "the demo's clients send first parts first: tests/test_torn.py does not, here and below",
+    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/relay/test_admission.py has one",
+    "too-long": "needs a text of 21 parts: tests/relay/multipart/test_handler.py sends one",
+    "part-early": "the demo's clients send first parts first: tests/relay/multipart/test_torn.py does not, here and below",
     "first-part-missing": "the same, three times",
     "part-again": "a client that sends a part twice",
     "part-differs": "a client that sends another text under the number of a part",

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive.audit import Audit
-from proxy.desk import answered, entries, itself, mail, requested, returned
-from proxy.desk.journal import OsDisk, read
-from proxy.desk.sealing import Ring
-from proxy.reasons import GATE_REASONS
+from proxy.archive.audit.optout_audit import Audit
+from proxy.journal.records import answers as answered
+from proxy.journal.records import delivers as returned
+from proxy.journal.records import gate_events, mailbox, messages, requests
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import OsDisk, read
+from proxy.model.reasons import GATE_REASONS
 from proxy.sim import pdus
 
 ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN, PART_REFUSED, LATE_PART = (
@@ -145,30 +147,30 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     rules: dict[str, Sequence[str]] = {}
     by_sequence: dict[int, Judged] = {}  # what repeats refer to
     for place, record in enumerate(read(OsDisk(folder, Ring.of_files(keys))), 1):
-        if record.kind == entries.VERDICT:
-            judged = _judged(entries.unpack_verdict(record.body), rules, place, record.sequence)
+        if record.kind == messages.VERDICT:
+            judged = _judged(messages.unpack_verdict(record.body), rules, place, record.sequence)
             story.verdicts.append(judged)
             by_sequence[record.sequence] = judged
-        elif record.kind == entries.REPEATED:
-            story.verdicts += _again(requested.unpack_repeated(record.body), by_sequence, place)
-        elif record.kind in (entries.ANSWER, entries.ACCEPTED):
+        elif record.kind == messages.REPEATED:
+            story.verdicts += _again(requests.unpack_repeated(record.body), by_sequence, place)
+        elif record.kind in (messages.ANSWER, messages.ACCEPTED):
             for answer in answered.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
                 story.answers.append(Settled(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time))
-        elif record.kind == entries.DELIVER:
+        elif record.kind == messages.DELIVER:
             deliver = returned.unpack_deliver(record.body)
             story.delivers.append(Handed(deliver.kind, deliver.provider, record.sequence))
-        elif record.kind == entries.DELIVERED:
-            story.delivered.update(mail.unpack_delivered(record.body).numbers)
-        elif record.kind == entries.DROPPED:
-            story.dropped.update(mail.unpack_dropped(record.body).numbers)
-        elif record.kind == entries.OPTOUT:
+        elif record.kind == messages.DELIVERED:
+            story.delivered.update(mailbox.unpack_delivered(record.body).numbers)
+        elif record.kind == messages.DROPPED:
+            story.dropped.update(mailbox.unpack_dropped(record.body).numbers)
+        elif record.kind == messages.OPTOUT:
             story.opted_out(returned.unpack_optout(record.body), place)
-        elif record.kind == entries.SAID:
+        elif record.kind == messages.SAID:
             own = returned.unpack_said(record.body)
             story.confirmed.append(Confirmed(own.recipient, own.port, own.text, own.time))
-        elif record.kind == entries.RULES:
-            loaded = itself.unpack_rules(record.body)
+        elif record.kind == messages.RULES:
+            loaded = gate_events.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
     disk = OsDisk(folder, Ring.of_files(keys))
     story.against_meant = [
@@ -177,13 +179,13 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     return story
 
 
-def _again(said: requested.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
+def _again(said: requests.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
     """What came again after it was refused: each time as a verdict of its own."""
     for sequence, count in said.counts.items():
         yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count
 
 
-def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
+def _judged(said: messages.Verdict, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
     unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
     ids = rules.get(said.revision, ())
     objections = tuple(

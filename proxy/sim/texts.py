@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import pdus
 
 HOLE = "{}"

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from proxy.reasons import REASONS
+from proxy.model.reasons import REASONS
 from proxy.sim.carrier import UNANSWERED, Carrier
 from proxy.sim.provider import Sent, SimProvider
 from proxy.sim.scenario import Actor

@@ -2,29 +2,29 @@
 
 In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (it is told positions, not records).
 
-    record.py  one person, packed: entries newest last      facts.py       refusals and unknown outcomes behind them
-    asked.py   who asked for consent, what those said who were refused
-    replied.py which port a refusal came to, and when it was confirmed
-    table.py   many records in memory, compactly            aggregates.py  counts about no single person
-    rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
-    listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
-    consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
-    consent_given.py  what a person agreed to by reply, with its proof
-    erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
-    dictionary.py  ports and signatures by their hashes      candidates.py whose advertisements a reply may have meant
-    filling.py who is taken out while many are put in
-    sqlite.py  the embedded engine                          saving.py      a checkpoint in pieces; checkpoint.py: writes its file
-    valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
-    words.py   what was said, on its way into its records
-    records.py many records in one call                     keys.py        what a record is called there
-    owing.py   what those may lack, until it is there       telling.py     how the store tells gates what others said
-    servers.py which server has which part of the records   connection.py  one connection to a server
-    functions.py  what the server does with them
-    leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
-    leasing.py both as the server does them                 leased.py      a node's way to ask for them
-    shares.py  what a node does with its part of a rate
-    counting.py  counters of a node that holds portions     sharedlog.py   what gates tell each other
-    sharedrules.py  the rules that gates agreed on          sheets.py      what nodes put up of long messages
+    state/record/record.py  one person, packed: entries newest last      state/record/facts.py       refusals and unknown outcomes behind them
+    state/record/asked.py   who asked for consent, what those said who were refused
+    state/record/replied.py which port a refusal came to, and when it was confirmed
+    state/embedded/table.py   many records in memory, compactly            state/counters/aggregates.py  counts about no single person
+    model/rate.py    messages a second                            state/mailbox/mailbox.py     delivers that wait for their provider; state/mailbox/deliver_queue.py one's
+    state/lists/listed.py  people suppressed by lists, two bytes each   state/lists/orders.py      what operators have ordered
+    state/lists/consented.py  who agreed to what, in bitmaps too        state/record/withdrawn.py   what a person took back of it
+    state/record/consent_given.py  what a person agreed to by reply, with its proof
+    state/lists/erased.py  who was forgotten, by a keyed hash           state/lists/idempotency.py        requests that must not be dealt with twice
+    state/lists/dictionary.py  ports and signatures by their hashes      state/record/candidates.py whose advertisements a reply may have meant
+    state/lists/filling.py who is taken out while many are put in
+    state/stores/sqlite.py  the embedded engine                          state/embedded/saving.py      a checkpoint in pieces; state/embedded/checkpoint.py: writes its file
+    state/stores/valkey.py  the shared engine                            state/record/merging.py     what one node can vouch for, put back into a record
+    state/shared/pending_facts.py   what was said, on its way into its records
+    state/shared/records.py many records in one call                     state/shared/keys.py        what a record is called there
+    state/shared/write_behind.py   what those may lack, until it is there       state/shared/messages.py     how the store tells gates what others said
+    state/shared/servers.py which server has which part of the records   state/shared/connection.py  one connection to a server
+    state/shared/functions.py  what the server does with them
+    state/shared/leases.py  rates and binds over many nodes              state/counters/portions.py    limits without recipient over many nodes
+    state/shared/leasing.py both as the server does them                 state/shared/leased.py      a node's way to ask for them
+    state/counters/shares.py  what a node does with its part of a rate
+    state/counters/counting.py  counters of a node that holds portions     state/shared/log.py   what gates tell each other
+    state/shared/rules.py  the rules that gates agreed on          state/shared/multipart_exchange.py      what nodes put up of long messages
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -38,22 +38,22 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from proxy.message import Counters, Take
-from proxy.state.consented import Consented
-from proxy.state.dictionary import Dictionary
-from proxy.state.erased import Erased
-from proxy.state.history import History
-from proxy.state.listed import Listed
-from proxy.state.mailbox import Mailbox
-from proxy.state.orders import Orders
-from proxy.state.papers import Papers
-from proxy.state.told import Told
-from proxy.state.torn import TornKeys
+from proxy.model.message import Counters, Take
+from proxy.state.lists.consented import Consented
+from proxy.state.lists.dictionary import Dictionary
+from proxy.state.lists.erased import Erased
+from proxy.state.lists.history import History
+from proxy.state.lists.idempotency import Told
+from proxy.state.lists.listed import Listed
+from proxy.state.lists.orders import Orders
+from proxy.state.lists.papers import Papers
+from proxy.state.mailbox.mailbox import Mailbox
+from proxy.state.record.torn import TornKeys
 
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
-    from proxy.state.leased import Leases
-    from proxy.state.sharedrules import SharedRules
-    from proxy.state.sheets import Sheets
+    from proxy.state.shared.leased import Leases
+    from proxy.state.shared.multipart_exchange import Sheets
+    from proxy.state.shared.rules import SharedRules
 
 
 class StateError(Exception):
@@ -182,7 +182,7 @@ class EmbeddedStore(Store, Protocol):
     doubtful: Papers
     """Doubtful replies, and ..."""
     decisions: Papers
-    """... what was decided about them; both are numbered by their records (desk/doubtful.py)."""
+    """... what was decided about them; both are numbered by their records (journal/records/doubtful_replies.py)."""
     reply_paths: Papers
     """Advertisements and replies by port prefix (desk.reply_paths)."""
     probes: Papers

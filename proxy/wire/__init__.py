@@ -14,7 +14,7 @@ Here alone peers are called ESME and SMSC, as the specification does. Requests a
 broken one cannot be answered: what can be read of it is used, and passed on as SMPP 3.4 has it.
 """
 
-from proxy.wire.build import (
+from proxy.wire.builders import (
     bind,
     data_sm_resp,
     deliver_sm,
@@ -31,7 +31,7 @@ from proxy.wire.charset import encode
 from proxy.wire.deliver import Deliver, read_deliver, receipt_addresses
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, renumbered
-from proxy.wire.joined import joined
+from proxy.wire.joined_text import joined
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
 from proxy.wire.submit import Memo, Submit, content_again, read_submit, source_of

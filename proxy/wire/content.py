@@ -12,10 +12,11 @@ from hashlib import blake2b
 from itertools import product
 from typing import NamedTuple
 
-from proxy.message import Content, Part
+from proxy.model.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, shown
 from proxy.wire.frame import Malformed, read_tlvs
 from proxy.wire.reserved import flags_fault, reserved_of, text_fault
+from proxy.wire.smpp_time import When, read_time
 from proxy.wire.tables import (
     DESTINATION_PORT,
     ESM_UDHI,
@@ -30,7 +31,6 @@ from proxy.wire.tables import (
     SAR_TOTAL_SEGMENTS,
 )
 from proxy.wire.udh import part_of, read_udh, state_of_port
-from proxy.wire.when import When, read_time
 
 SHORT_MESSAGE_MAX = 254
 CARRIED = frozenset({MESSAGE_PAYLOAD})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from proxy.message import Content
+from proxy.model.message import Content
 from proxy.wire.content import behind_header, content_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame

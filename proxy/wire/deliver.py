@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.compiled import compiled
-from proxy.message import Part
-from proxy.number import about_people
+from proxy.model.message import Part
+from proxy.model.number import about_people
+from proxy.native.loader import compiled
 from proxy.wire.charset import KINDS, UCS_2, other_readings
 from proxy.wire.content import read_tail, text_of
 from proxy.wire.fields import read_fields

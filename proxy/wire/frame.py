@@ -10,7 +10,7 @@ import struct
 from collections.abc import MutableMapping
 from typing import Any
 
-from proxy.compiled import compiled
+from proxy.native.loader import compiled
 from proxy.wire.tables import (
     COMMANDS,
     ESME_RINVOPTPARSTREAM,

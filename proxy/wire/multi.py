@@ -12,17 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from proxy.wire import build
+from proxy.wire import builders
 from proxy.wire.fields import SME_ADDRESS, read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.tables import (
-    ESME_RINVDLNAME,
-    ESME_RINVMSGLEN,
-    ESME_RINVNUMDESTS,
-    HEADER_BYTES,
-    SUBMIT_MULTI,
-    SUBMIT_SM,
-)
+from proxy.wire.tables import ESME_RINVDLNAME, ESME_RINVMSGLEN, ESME_RINVNUMDESTS, HEADER_BYTES, SUBMIT_MULTI, SUBMIT_SM
 
 ADDRESSES_MAX = 254
 """§5.2.24: number_of_dests."""
@@ -42,12 +35,12 @@ class Multi(NamedTuple):
 
     def submit(self, place: int) -> bytes:
         """The submit_sm to one address; its sequence number is the address's place, from 1."""
-        return build.pdu(SUBMIT_SM, 0, place + 1, self.head + self.addresses[place] + self.tail)
+        return builders.pdu(SUBMIT_SM, 0, place + 1, self.head + self.addresses[place] + self.tail)
 
     def only(self, places: Sequence[int]) -> bytes:
         """The submit_multi to some of the addresses, in their order."""
         chosen = b"".join([bytes((SME_ADDRESS,)) + self.addresses[place] for place in places])
-        return build.pdu(SUBMIT_MULTI, 0, 0, b"".join((self.head, bytes((len(places),)), chosen, self.tail)))
+        return builders.pdu(SUBMIT_MULTI, 0, 0, b"".join((self.head, bytes((len(places),)), chosen, self.tail)))
 
 
 def read_multi(frame: Frame) -> Multi:
@@ -76,9 +69,9 @@ def submit_multi_resp(
 ) -> bytes:
     """§4.5.2: ``unsuccessful`` as (address, status), the address as in ``Multi.addresses``; ``text``: why all of it was refused."""
     entries = [address + status.to_bytes(4, "big") for address, status in unsuccessful]
-    said = build.why(text)[1:] if text else b""
+    said = builders.why(text)[1:] if text else b""
     body = b"".join((message_id.rstrip(b"\0"), b"\0", bytes((len(entries),)), *entries, said))
-    return build.response(SUBMIT_MULTI, status, sequence, body)
+    return builders.response(SUBMIT_MULTI, status, sequence, body)
 
 
 def read_multi_resp(frame: Frame) -> tuple[bytes, list[tuple[bytes, int]]]:

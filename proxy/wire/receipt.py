@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from proxy.number import about_people
+from proxy.model.number import about_people
 
 _FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s;,]*)", re.IGNORECASE)
 _TEXT = re.compile(r"\btext:(.*)", re.IGNORECASE | re.DOTALL)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.compiled import compiled
-from proxy.wire.build import tlv
+from proxy.native.loader import compiled
+from proxy.wire.builders import tlv
 from proxy.wire.charset import KINDS, UCS_2
 from proxy.wire.content import SHORT_MESSAGE_MAX
 from proxy.wire.receipt import find_id

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.message import Content
+from proxy.model.message import Content
 from proxy.wire.frame import Malformed
 from proxy.wire.tables import (
     ESM_TYPE,

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from proxy.wire import build
-from proxy.wire.asked import Asked, Request
+from proxy.wire import builders
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, sort_pdus
+from proxy.wire.outstanding import Asked, Request
 from proxy.wire.tables import (
     ALERT_NOTIFICATION,
     BINDS,
@@ -239,7 +239,7 @@ class Session:
 
     def _nack(self, status: int, sequence: int, kind: str) -> None:
         self._note(kind)
-        self._out.append(build.pdu(GENERIC_NACK, status, sequence))
+        self._out.append(builders.pdu(GENERIC_NACK, status, sequence))
 
     def _request(self, frame: Frame, requests: list[Frame], now: float) -> None:
         """A request the state's table does not hand out: ours to answer, or not allowed."""
@@ -250,7 +250,7 @@ class Session:
             if len(frame.data) > 16:
                 self._nack(ESME_RINVCMDLEN, frame.sequence_number, "length")
             elif frame.command_id == ENQUIRE_LINK:
-                self._out.append(build.response(ENQUIRE_LINK, ESME_ROK, frame.sequence_number))
+                self._out.append(builders.response(ENQUIRE_LINK, ESME_ROK, frame.sequence_number))
             else:
                 self._peer_unbinds(frame, now)
         elif frame.command_id in BINDS and self.side == "provider":
@@ -264,7 +264,7 @@ class Session:
         """Says no in the command's own response, or by generic_nack where it has none."""
         if COMMANDS[frame.command_id].answered:
             self._note(kind)
-            self._out.append(build.response(frame.command_id, status, frame.sequence_number))
+            self._out.append(builders.response(frame.command_id, status, frame.sequence_number))
         else:
             self._nack(status, frame.sequence_number, kind)
 
@@ -288,7 +288,7 @@ class Session:
             self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
             return
         self._enter("unbound")
-        self._farewell = build.response(UNBIND, ESME_ROK, frame.sequence_number), now
+        self._farewell = builders.response(UNBIND, ESME_ROK, frame.sequence_number), now
         self._part()
 
     def _part(self) -> None:
@@ -374,7 +374,7 @@ class Session:
 
     def answer(self, frame: Frame, status: int, body: bytes = b"") -> None:
         """Answers a request that was handed out, in its own response."""
-        self.write(build.response(frame.command_id, status, frame.sequence_number, body))
+        self.write(builders.response(frame.command_id, status, frame.sequence_number, body))
 
     # ------------------------------------------------------------------ bind and unbind
 
@@ -395,7 +395,7 @@ class Session:
         self.interface_version = self.bind_request(frame).interface_version
         body = system_id.encode("latin-1")[:15] + b"\0"
         if self.interface_version >= VERSION_34:
-            body += build.tlv(SC_INTERFACE_VERSION, bytes((VERSION_34,)))
+            body += builders.tlv(SC_INTERFACE_VERSION, bytes((VERSION_34,)))
         self._bind = None
         self._enter(BINDS[frame.command_id])
         self.answer(frame, ESME_ROK, body)
@@ -407,7 +407,7 @@ class Session:
 
     def start_bind(self, kind: str, system_id: str, password: str, system_type: str = "", address_range: str = "") -> None:
         """Asks the carrier: ``bound`` turns true, or ``refused_status`` says why not. ValueError when a name is too long."""
-        asking = build.bind(kind, system_id, password, system_type=system_type, address_range=address_range)
+        asking = builders.bind(kind, system_id, password, system_type=system_type, address_range=address_range)
         self._out.append(self._asked.add_own(asking))
 
     def unbind(self) -> None:
@@ -416,7 +416,7 @@ class Session:
             self.closing = self.closing or "never bound"
         elif self._unbinding is None:
             self._unbinding = self._heard
-            self._out.append(self._asked.add_own(build.unbind()))
+            self._out.append(self._asked.add_own(builders.unbind()))
 
     # ------------------------------------------------------------------ time
 
@@ -452,7 +452,7 @@ class Session:
                 self.closing = "no answer to our enquire_link"
         elif now - self._heard >= self.timers.enquire_s:
             self._enquired = now
-            self._out.append(self._asked.add_own(build.enquire_link()))
+            self._out.append(self._asked.add_own(builders.enquire_link()))
 
     def abandon(self) -> list[Any]:
         """The connection is lost: tickets of all that was not answered, oldest first."""

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from proxy.compiled import compiled
-from proxy.message import Content
-from proxy.number import about_people
-from proxy.twice import Twice
+from proxy.model.message import Content
+from proxy.model.number import about_people
+from proxy.model.recency_filter import Twice
+from proxy.native.loader import compiled
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.message import Part
+from proxy.model.message import Part
 from proxy.wire.charset import BINARY, READABLE, UNREADABLE, WAP_PUSH
 
 CONCAT_8, CONCAT_16 = 0x00, 0x08

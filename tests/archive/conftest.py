@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.__main__ import app
-from proxy.desk.journal import Journal, OsDisk
+from proxy.journal.write_ahead_log import Journal, OsDisk
 from tests.archive.journals import Shelf, nights
 from tests.house import House
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 
-from proxy.desk import entries, returned
-from proxy.desk.journal import Journal, MemoryDisk
-from proxy.recipient import OptOut
+from proxy.journal.records import delivers, messages
+from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text
 from proxy.wire.tables import ESM_RECEIPT
 from tests.archive.journals import HOUR, Shelf, busy, nights, synced
@@ -92,12 +92,12 @@ def _refuses(house: House) -> None:
     """Somebody got a receipt, refuses, and is sent more; then hours pass."""
     text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
     data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    house.journal.append(messages.DELIVER, delivers.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
     refusal, other = (OptOut("signature", shop, int(house.now), "reply", 0) for shop in ("甲店", "乙店"))
     reply = deliver_sm(str(SHANGHAI), "1069001", b"R")
-    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
-    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, other, "1069001", "jia", "R"))
-    house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
+    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, other, "1069001", "jia", "R"))
+    house.journal.append(messages.DELIVER, delivers.pack_deliver(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
     house.now += 60
     house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
     synced(house)

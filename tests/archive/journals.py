@@ -9,7 +9,7 @@ import duckdb
 
 from proxy.archive import bloom, manifest, rolling
 from proxy.archive.keys import Keys
-from proxy.desk.disk import Disk
+from proxy.journal.disk import Disk
 from proxy.wire import submit_sm_resp
 from tests.house import NOON, SHANGHAI, House
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.archive import bloom, manifest, proving, tables
-from proxy.archive.asking import Question
-from proxy.archive.finding import Found, find
+from proxy.archive import bloom, manifest, parquet, verification
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File
-from proxy.archive.rests import AtHand
-from proxy.archive.rows import Row
+from proxy.archive.pending_segments import AtHand
+from proxy.archive.person_rows import Row
+from proxy.archive.query import Question
+from proxy.archive.search import Found, find
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, SHANGHAI, House
 
@@ -31,7 +31,7 @@ def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Fou
 
 def table_of(folder: Path, rows: list[Row]) -> tuple[Path, File]:
     keys = Keys(folder.parent / "keys", make=True)
-    (file,) = tables.write(folder / "t.parquet", folder, tables.batches(rows, 0, keys))
+    (file,) = parquet.write(folder / "t.parquet", folder, parquet.batches(rows, 0, keys))
     path = folder / file.name
     bloom.path_of(path).write_bytes(bloom.pack(path, file))
     return path, file
@@ -168,7 +168,7 @@ def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(house: H
     damaged(path, how)
     assert ask(house, shelf, text="第1号").hits
     assert ask(house, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
-    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert [str(path) in fault for fault in proved.faults] == [True]
 
 
@@ -180,7 +180,7 @@ def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prov
         path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
     assert ask(house, shelf, text="第1号").hits == []
     assert ask(house, shelf, thorough=True, text="第1号").hits
-    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert len(proved.faults) == len(shelf.manifest().tables)
     for fault in proved.faults:
         assert "`gate106 journal roll` makes it anew" in fault

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.archive import columns
-from proxy.desk import consents, entries, operated, returned
-from proxy.desk.doubtful import NO_CONTEXT, Doubtful, pack_doubtful
-from proxy.desk.segment import Record
-from proxy.recipient import OptOut
+from proxy.journal.records import consents, delivers, messages, operator_actions
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful, pack_doubtful
+from proxy.journal.segment import Record
+from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, tlv
 from proxy.wire.tables import ESM_RECEIPT, RECEIPTED_MESSAGE_ID
 
@@ -24,8 +24,8 @@ NEVER = re.compile(rb"(?!)")
 def read(text: bytes, coding: int = 0, tlvs: bytes = b"") -> tuple[str, str]:
     data = deliver_sm("13800210500", "1069001", text, esm_class=ESM_RECEIPT, data_coding=coding) + tlvs
     data = len(data).to_bytes(4, "big") + data[4:]
-    body = returned.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
-    (row,) = columns.Reader({}).rows(Record(1, entries.DELIVER, body))
+    body = delivers.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
+    (row,) = columns.Reader({}).rows(Record(1, messages.DELIVER, body))
     return row.message_id, row.state
 
 
@@ -67,15 +67,15 @@ def test_a_record_of_any_bytes_is_rows_or_a_well_made_error(kind: int, body: byt
 def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None:
     """JSON may bring one, and journals of before have some."""
     refusal = OptOut("all", "", 1_762_833_600, "hotline", 0)
-    body = operated.pack_suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800")
-    (row,) = columns.Reader({}).rows(Record(1, entries.SUPPRESSED, body))
+    body = operator_actions.pack_suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800")
+    (row,) = columns.Reader({}).rows(Record(1, messages.SUPPRESSED, body))
     assert row.text.encode() == b"hotline: app ?"
 
 
 def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
     terms = consents.Terms("甲公司", "marketing", 0, 0, "ask")
     said = consents.ConsentReply(9.0, 13800210001, 1, terms, "同意请回Y", "jia", "1069001", 5, 4711, 1, "Y\ud800", "Y", "")
-    record = Record(7, entries.CONSENT_REPLY, consents.pack_reply(said))
+    record = Record(7, messages.CONSENT_REPLY, consents.pack_reply(said))
     (row,) = columns.Reader({}).rows(record)
     assert (row.kind, row.provider, row.port, row.text, row.message, row.state) == (
         "consented", "jia", "1069001", "Y?", 4711, "甲公司, marketing",
@@ -86,7 +86,7 @@ def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
 def test_a_doubtful_reply_is_a_row_with_what_it_holds_and_no_text() -> None:
     held = OptOut("advertiser", "696592fe4ca2", 9, "doubtful", 0)
     said = Doubtful(9.0, 13800210001, "8613800210001", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
-    record = Record(7, entries.DOUBTFUL, pack_doubtful(said))
+    record = Record(7, messages.DOUBTFUL, pack_doubtful(said))
     (row,) = columns.Reader({}).rows(record)
     assert (row.kind, row.provider, row.port, row.text, row.state) == ("held", "jia", "1069001", "", "advertiser 696592fe4ca2")
     assert columns.persons_of(record) == (13800210001,)

@@ -12,14 +12,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from proxy.archive import rolling, steady, tables
+from proxy.archive import parquet as tables
+from proxy.archive import rolling
 from proxy.archive.manifest import File, load
-from proxy.archive.rows import Row
+from proxy.archive.person_rows import Row
 from proxy.config import Retention
-from proxy.desk import entries, itself, retention
-from proxy.desk.disk import MemoryDisk, OsDisk
-from proxy.desk.journal import Journal, JournalDamaged, read, verify
-from proxy.message import Category
+from proxy.journal import retention
+from proxy.journal.disk import MemoryDisk, OsDisk
+from proxy.journal.records import gate_events, messages
+from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
+from proxy.model.message import Category
+from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
 
@@ -28,7 +31,7 @@ def test_what_is_closed_is_rolled_and_what_is_written_to_waits(house: House, she
     busy(house, 3)
     done = shelf.roll(house.disk, house.now)
     assert (done.segments, done.waits_for) == (2, "it is still written to")
-    verdicts = [record for record in read(house.disk) if record.kind == entries.VERDICT]
+    verdicts = [record for record in read(house.disk) if record.kind == messages.VERDICT]
     rolled = shelf.rows("sequence", "kind = 'verdict'")
     assert rolled == [(one.sequence,) for one in verdicts if one.sequence <= done.last]
     assert shelf.files() == shelf.named()
@@ -68,7 +71,7 @@ def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
 
 def test_rules_have_their_names_where_the_journal_told_them(house: House, shelf: Shelf) -> None:
     rules = house.relay.rules
-    house.journal.append(entries.RULES, itself.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(messages.RULES, gate_events.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
     busy(house, 5, people=1)
     shelf.roll(house.disk, house.now)
     assert shelf.rows("rules", "outcome = 'reject'") == [("cap",)]
@@ -99,13 +102,13 @@ def test_the_hours_of_a_day_that_is_over_become_one_table(house: House, shelf: S
     assert [(a.last + 1, a.chain) for a in tables[:-1]] == [(b.first, b.previous) for b in tables[1:]]
     assert shelf.files() == shelf.named()
     assert shelf.rows("sequence", "kind = 'verdict'") == [
-        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= done.last
+        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= done.last
     ]
 
 
 def test_a_large_day_is_several_files_and_nobody_is_in_two(house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.archive.tables.FILE_ROWS_MAX", 50)
-    monkeypatch.setattr("proxy.archive.tables.GROUP_ROWS", 10)
+    monkeypatch.setattr("proxy.archive.parquet.FILE_ROWS_MAX", 50)
+    monkeypatch.setattr("proxy.archive.parquet.GROUP_ROWS", 10)
     nights(house, people=60)
     shelf.roll(house.disk, house.now)
     files = shelf.manifest().tables[0].files
@@ -113,7 +116,7 @@ def test_a_large_day_is_several_files_and_nobody_is_in_two(house: House, shelf: 
     assert all(before.most < after.least for before, after in pairwise(files))
     kept = shelf.rows("sequence", "kind = 'verdict'")
     assert kept == [
-        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= shelf.manifest().last
+        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
     ]
 
 
@@ -156,7 +159,7 @@ def test_what_a_power_loss_may_still_tear_is_not_rolled(shelf: Shelf) -> None:
     disk = MemoryDisk()
     journal = Journal(disk)
     for hour in range(4):
-        journal.append(entries.CLOCK, entries.pack_clock(NOON + hour * HOUR, 1.0))
+        journal.append(messages.CLOCK, messages.pack_clock(NOON + hour * HOUR, 1.0))
         journal.write(NOON + hour * HOUR)  # and never synced by its writer's word, but for what a new segment needs
     done = shelf.roll(disk, NOON + DAY)
     assert done.segments < 3
@@ -231,7 +234,7 @@ def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shel
     plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, position, 1000)
     assert plan.goes
     assert plan.goes[-1].last >= whole.tables[0].last
-    house.journal.append(entries.REMOVED, retention.pack_removed(house.now, plan.goes, "ops", "retention"))
+    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.goes, "ops", "retention"))
     synced(house)
     retention.remove(house.disk, plan.goes)
     assert shelf.roll(house.disk, house.now).gone == 0  # the record is in the segment that is still written to
@@ -275,8 +278,8 @@ def step_by_step(monkeypatch: pytest.MonkeyPatch, alive: int) -> list[str]:
 
         return dies
 
-    monkeypatch.setattr(steady, "settle", counted(steady.settle))
-    monkeypatch.setattr(steady, "drop", counted(steady.drop))
+    monkeypatch.setattr(atomic_files, "settle", counted(atomic_files.settle))
+    monkeypatch.setattr(atomic_files, "drop", counted(atomic_files.drop))
     return done
 
 
@@ -308,9 +311,9 @@ import os, sys
 from pathlib import Path
 from proxy.archive import rolling, steady, tables
 from proxy.archive.manifest import File, load
-from proxy.archive.rows import Row
+from proxy.archive.person_rows import Row
 from proxy.archive.keys import Keys
-from proxy.desk.disk import OsDisk
+from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])
 fsync = os.fsync
 def dies(file):
@@ -339,6 +342,6 @@ def test_a_real_process_killed_by_the_system_leaves_what_the_next_one_mends(tmp_
     shelf.roll(house.disk, house.now + DAY)
     rolled = shelf.rows("sequence", "kind = 'verdict'")
     assert rolled == [
-        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= shelf.manifest().last
+        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
     ]
     assert shelf.files() == shelf.named()

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from proxy.ops.guard import hash_token
+from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from proxy.desk.sealing import make
+from proxy.journal.sealing import make
 
 TOP = Path(__file__).parents[2]
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}

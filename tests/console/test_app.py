@@ -12,17 +12,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from proxy.config import Console, ConsolePlaces
+from proxy.config.fields import Address
 from proxy.console import app
 from proxy.console.app import House, found_pages
-from proxy.console.asking import Asking
-from proxy.console.entrance import own_path
-from proxy.console.guarding import ALWAYS
+from proxy.console.gate_client import Asking
 from proxy.console.login import TRIES_AT_ONCE
+from proxy.console.login_pages import own_path
 from proxy.console.render import FILES, STATIC
+from proxy.console.request_guard import ALWAYS
 from proxy.console.sampling import Sampling
-from proxy.fields import Address
-from proxy.heldoff import FAILURES_MAX
-from proxy.roles import Asker, Role
+from proxy.model.lockout import FAILURES_MAX
+from proxy.model.roles import Asker, Role
 from tests.console.world import PEOPLE, PORTS, Browser, World, hidden, token_of
 
 Open = Callable[..., Browser]

@@ -11,8 +11,8 @@ import pytest
 
 from proxy.console.app import found_pages
 from proxy.console.page import FORM_BYTES_MAX, Way
-from tests.console.pages.test_rules import draft
 from tests.console.world import AD, ANNA, BOB, PEOPLE, Browser, World
+from tests.desk.revisions.test_page import draft
 from tests.e2e.gate import SHANGHAI, run
 from tests.e2e.waiting import until
 

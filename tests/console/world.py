@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 
 from proxy.config import console_places
 from proxy.console.app import House
-from proxy.console.asking import Asking
+from proxy.console.gate_client import Asking
 from proxy.console.sampling import Sampling
-from proxy.net.doorkeeper import hash_password
-from proxy.ops import client
-from proxy.ops.guard import hash_token
+from proxy.net.authenticator import hash_password
+from proxy.operations import client
+from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

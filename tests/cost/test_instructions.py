@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.compiled import BUILT
+from proxy.native.loader import BUILT
 from tests.cost.instructions import instructions
 from tests.needs import needs
 

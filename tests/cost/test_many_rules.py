@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.compiled import BUILT, PURE
+from proxy.native.loader import BUILT, PURE
 from tests.cost.instructions import instructions
 from tests.cost.workload import TURN, Road, submits
 from tests.needs import needs

@@ -7,7 +7,7 @@ people of all provinces, else of one; ``receipts``: the standard one, and a rece
 acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to; ``capped``: to people who have had a day's already;
 ``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as ``gate106 bench --lived-in`` has it, while a set of rules
 waits for approval; ``relay``: what smpplib's PDU classes take for the standard one); how many rules (0: the shipped ones); the library that tells
-callgrind what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends,
+callgrind what to count (instructions.py builds it), functions that are counted alone (``proxy.relay.submit:Relay.submit``). Out: octets at both ends,
 which nobody keeps. Never: a number of its own.
 """
 
@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy import policy
-from proxy.hearing import Hearing, Manners
-from proxy.message import Category
-from proxy.proposal import Proposal
+from proxy.model.message import Category
+from proxy.relay.candidate import Proposal
+from proxy.relay.deliver import WayBack
+from proxy.relay.optout_reply import Hearing, Manners
 from proxy.sim import pdus
 from proxy.sim.baseline import rewrite_by_smpplib
 from proxy.sim.bench import known
@@ -36,11 +37,10 @@ from proxy.sim.bench.rules import count_rules, extra_rules, quotas
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.sim.people import crowd
-from proxy.state import record
-from proxy.state.box import Item
-from proxy.state.mailbox import Bounds
-from proxy.way_back import WayBack
-from proxy.wire import Session, build, deliver_sm_resp, submit_sm_resp
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.mailbox.mailbox import Bounds
+from proxy.state.record import record
+from proxy.wire import Session, builders, deliver_sm_resp, submit_sm_resp
 from proxy.wire.session import Timers
 from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
 from tests.house import NOON, Bind, House
@@ -148,10 +148,12 @@ class Road:
         self.line = Line(house.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
         self.now = NOON
-        (bound,) = self.line.session.receive(build.bind("transceiver", "jia", "secret"), 0.0).requests
+        (bound,) = self.line.session.receive(builders.bind("transceiver", "jia", "secret"), 0.0).requests
         self.line.session.accept_bind(bound, "gate106")
         self.link.start_bind("transceiver", "gate", "secret")
-        self.link.receive(build.response(BIND_TRANSCEIVER, 0, int.from_bytes(self.link.output()[12:16], "big"), b"bj\0"), 0.0)
+        self.link.receive(
+            builders.response(BIND_TRANSCEIVER, 0, int.from_bytes(self.link.output()[12:16], "big"), b"bj\0"), 0.0
+        )
         self.line.session.output()
         self.far, self.beside, self.receipts = Far(self.link), beside, receipts
         relay, tally = house.relay, house.tally

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable
 
-from proxy.desk.journal import JournalDamaged
+from proxy.journal.write_ahead_log import JournalDamaged
 from tests.crash.evidence import ACCEPTED, Arrival, Mail, Message, Submit
 from tests.crash.house import SMALL
 from tests.crash.reconcile import KEYWORD, SUPPRESSED

@@ -13,9 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from proxy import app, checkpoints, process
-from proxy.desk.journal import Journal
-from proxy.state import saving
+from proxy.journal.write_ahead_log import Journal
+from proxy.server import checkpoints, process, wiring
+from proxy.state.embedded import saving
 from tests.crash.medium import SHADOW, Medium
 from tests.crash.places import Death, Plan
 from tests.crash.points import POINTS
@@ -28,16 +28,16 @@ def prepare(plan: Plan) -> Death:
     point.place(death)
     if plan.medium:
         Medium(Path(plan.medium), Path(plan.medium) / SHADOW).watch()
-    start = app.Gate.start
+    start = wiring.Gate.start
 
-    async def started(self: app.Gate) -> None:
+    async def started(self: wiring.Gate) -> None:
         death.gate = self
         await start(self)
         death.armed = True
         for after_s, seconds in plan.clock:
             self.loop.call_later(after_s, _jump, seconds)
 
-    app.Gate.start = started  # type: ignore[method-assign]
+    wiring.Gate.start = started  # type: ignore[method-assign]
     checkpoints.CHECKPOINT_S = plan.checkpoint_s
     saving.PIECE_BYTES, saving.SLICE_GROUPS, saving.REST_S = plan.piece_bytes, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]

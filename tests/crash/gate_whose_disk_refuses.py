@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy import process
-from proxy.desk.disk import OsDisk
+from proxy.journal.disk import OsDisk
+from proxy.server import process
 
 READ_ONLY, BROKEN = "EROFS", "EIO"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from proxy.state.checkpoint import CheckpointFile
+from proxy.state.embedded.checkpoint import CheckpointFile
 
 SHADOW = ".shadow"
 REACHED = "reached"

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sys
 
-from proxy.consents import Incoming, PersonSays
-from proxy.desk import retention
-from proxy.desk.disk import OsDisk
-from proxy.kept import Kept
-from proxy.listing import Listing
-from proxy.officer import Beside, OfficerSays
-from proxy.operating import Operating
-from proxy.orders import OrderBook
-from proxy.revisions import Revisions
-from proxy.state.consented import Consented
-from proxy.state.listed import Listed
+from proxy.desk.orders.book import OrderBook
+from proxy.desk.revisions.rule_revisions import Revisions
+from proxy.journal import retention
+from proxy.journal.disk import OsDisk
+from proxy.policy.loading.revision_store import Kept
+from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.suppression import Beside, OfficerSays
+from proxy.server.control_plane import Operating
+from proxy.state.lists.consented import Consented
+from proxy.state.lists.listed import Listed
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
 from tests.crash.points import Point

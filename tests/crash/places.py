@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from proxy import app
-from proxy.desk.disk import OsDisk
+from proxy.journal.disk import OsDisk
 from proxy.net.link import Link
-from proxy.transit import Outbox, Transit
+from proxy.relay.pending_submit import Outbox, Transit
+from proxy.server import wiring
 from proxy.wire import Session
 
 
@@ -49,7 +49,7 @@ class Death:
         self.plan = plan
         self.left = plan.nth
         self.armed = from_start
-        self.gate: app.Gate | None = None
+        self.gate: wiring.Gate | None = None
 
     def occurs(self, last_act: Callable[[], object] | None = None) -> None:
         if not self.armed:

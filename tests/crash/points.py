@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proxy.arrivals import Arrival, Brought
-from proxy.commands import Told
-from proxy.desk.disk import OsDisk
-from proxy.desk.journal import Journal
-from proxy.hearing import Hearing
-from proxy.multi import Together
+from proxy.journal.disk import OsDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
-from proxy.parts import Parts
-from proxy.relay import Relay
-from proxy.replacing import Replacing
-from proxy.state.box import Item
-from proxy.state.checkpoint import CheckpointFile
-from proxy.state.sqlite import SqliteStore
-from proxy.transit import Transit
-from proxy.way_back import WayBack, _Said
+from proxy.relay.commands import Told
+from proxy.relay.deliver import WayBack, _Said
+from proxy.relay.deliver_batch import Arrival, Brought
+from proxy.relay.multipart.handler import Parts
+from proxy.relay.optout_reply import Hearing
+from proxy.relay.pending_submit import Transit
+from proxy.relay.replace_sm import Replacing
+from proxy.relay.submit import Relay
+from proxy.relay.submit_multi import Together
+from proxy.state.embedded.checkpoint import CheckpointFile
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Session
 from tests.crash.places import Place, after, before, either, gone, half_written, part_answered, parts_torn
 from tests.e2e.pdus import DELIVER_SM, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM

@@ -16,10 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from proxy.desk.disk import OsDisk
-from proxy.desk.journal import Journal
-from proxy.state.checkpoint import CheckpointFile
-from proxy.state.sqlite import SqliteStore
+from proxy.journal.disk import OsDisk
+from proxy.journal.write_ahead_log import Journal
+from proxy.state.embedded.checkpoint import CheckpointFile
+from proxy.state.stores.sqlite import SqliteStore
 from tests.crash.medium import SHADOW, Medium
 
 ASKED = (*((os, name) for name in ("fsync", "fdatasync", "unlink", "remove", "rename", "replace")), (CheckpointFile, "commit"))

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 from pyroaring import BitMap
 
-from proxy.ops import client
-from proxy.ops.chunks import lines_of
-from proxy.state.listed import CHUNK_BITS
+from proxy.operations import client
+from proxy.operations.chunks import lines_of
+from proxy.state.lists.listed import CHUNK_BITS
 from tests.crash.test_operating import House, house
 from tests.e2e.gate import SHANGHAI
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.state.checkpoint import CheckpointFile
+from proxy.state.embedded.checkpoint import CheckpointFile
 from tests import forked
 from tests.crash.medium import REACHED, SHADOW, Kept, Medium, lose_names_and_octets, lose_power, lose_store
 from tests.crash.places import Death, Plan

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
-from proxy.desk import entries
-from proxy.desk.journal import Journal, OsDisk
-from proxy.ops import client
-from proxy.ops.chunks import lines_of
-from proxy.state.listed import CHUNK_BITS
+from proxy.journal.records import messages
+from proxy.journal.write_ahead_log import Journal, OsDisk
+from proxy.operations import client
+from proxy.operations.chunks import lines_of
+from proxy.state.lists.listed import CHUNK_BITS
 from tests import forked
 from tests.crash.house import command
 from tests.crash.operated_that_dies import POINTS
@@ -248,10 +248,10 @@ def old_journal(folder: Path, days: int) -> None:
     """A segment a day, up to now."""
     journal, now = Journal(OsDisk(folder), segment_bytes=4096), time.time()
     for day in range(days, 0, -1):
-        journal.append(entries.CLOCK, entries.pack_clock(now - day * 86_400, 1.0))
+        journal.append(messages.CLOCK, messages.pack_clock(now - day * 86_400, 1.0))
         journal.write(now - day * 86_400)
     journal.note_synced(journal.sync())
-    journal.append(entries.CLOCK, entries.pack_clock(now, 1.0))
+    journal.append(messages.CLOCK, messages.pack_clock(now, 1.0))
     journal.close(now)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk import entries
-from proxy.desk.journal import OsDisk, read
-from proxy.desk.revised import Revised, unpack_revised
-from proxy.net.doorkeeper import hash_password
-from proxy.ops import client
+from proxy.journal.records import messages
+from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.write_ahead_log import OsDisk, read
+from proxy.net.authenticator import hash_password
+from proxy.operations import client
 from tests.crash.operated_that_dies import POINTS
 from tests.crash.test_operating import House, rows
 from tests.e2e.carrier import Carrier
@@ -44,7 +44,7 @@ def banned(house: House) -> tuple[bool, bool]:
 
 
 def events(house: House) -> list[Revised]:
-    return [unpack_revised(one.body) for one in read(OsDisk(house.folder / "journal"), 1) if one.kind == entries.REVISED]
+    return [unpack_revised(one.body) for one in read(OsDisk(house.folder / "journal"), 1) if one.kind == messages.REVISED]
 
 
 def says(point: str) -> str:

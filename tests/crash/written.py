@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from proxy.changes import Effect
-from proxy.desk import answered, entries, mail, requested
-from proxy.desk.journal import OsDisk, Record, read
-from proxy.desk.sealing import Ring
+from proxy.journal.records import answers, mailbox, messages, requests
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import OsDisk, Record, read
+from proxy.relay.effects.record_changes import Effect
 from tests.crash.evidence import Evidence, Message, Submit
 from tests.crash.house import House
 from tests.crash.texts import recognise
@@ -61,27 +61,27 @@ class Written:
         return submit.serial in self.unreplaced or self.effects.get(submit.serial) in REFUSALS
 
     def _read(self, record: Record) -> None:
-        if record.kind == entries.VERDICT:
-            self._verdict(record.sequence, entries.unpack_verdict(record.body))
-        elif record.kind in (entries.ANSWER, entries.ACCEPTED):
-            for told in answered.unpack_answers(record):
+        if record.kind == messages.VERDICT:
+            self._verdict(record.sequence, messages.unpack_verdict(record.body))
+        elif record.kind in (messages.ANSWER, messages.ACCEPTED):
+            for told in answers.unpack_answers(record):
                 self._answer(told)
-        elif record.kind == entries.UNREPLACED:
-            undone = requested.unpack_unreplaced(record.body)
+        elif record.kind == messages.UNREPLACED:
+            undone = requests.unpack_unreplaced(record.body)
             self.unreplaced.add(self._submits[undone.verdict_sequence].serial)
             if self._remove(undone.entry_id):
                 self._standing[self._owners[undone.entry.id]].add(undone.entry.id)
-        elif record.kind == entries.ASKED:
-            asked = requested.unpack_asked(record.body)
+        elif record.kind == messages.ASKED:
+            asked = requests.unpack_asked(record.body)
             self.asked[asked.provider, asked.data] += 1
-        elif record.kind == entries.DELIVER:
+        elif record.kind == messages.DELIVER:
             self.waiting.add(record.sequence)
-        elif record.kind == entries.DELIVERED:
-            self.waiting.difference_update(mail.unpack_delivered(record.body).numbers)
-        elif record.kind == entries.DROPPED:
-            self.waiting.difference_update(mail.unpack_dropped(record.body).numbers)
+        elif record.kind == messages.DELIVERED:
+            self.waiting.difference_update(mailbox.unpack_delivered(record.body).numbers)
+        elif record.kind == messages.DROPPED:
+            self.waiting.difference_update(mailbox.unpack_dropped(record.body).numbers)
 
-    def _verdict(self, sequence: int, said: entries.Verdict) -> None:
+    def _verdict(self, sequence: int, said: messages.Verdict) -> None:
         known = recognise(said.data)
         if len(known) > 1 and said.entry is None:  # a submit_multi that was refused as it stands: nobody was judged
             return
@@ -103,7 +103,7 @@ class Written:
         self._owners[entry] = message
         self._standing[message].add(entry)
 
-    def _answer(self, told: answered.Answer) -> None:
+    def _answer(self, told: answers.Answer) -> None:
         """One to a submit, or to its message: that of a part that the gate refuses when the carrier has refused all others."""
         submit, effect = self._submits[told.verdict_sequence], Effect(told.effect)
         holds(self._owners[told.entry_id] is submit.message, "an answer belongs to its verdict", told, submit)

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from proxy.agreeing import BESIDE_S
-from proxy.desk import entries
-from proxy.desk.journal import OsDisk, read
-from proxy.desk.revised import Revised, unpack_revised
-from proxy.net.doorkeeper import hash_password
+from proxy.cluster.agreement_exchange import BESIDE_S
+from proxy.journal.records import messages
+from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.write_ahead_log import OsDisk, read
+from proxy.net.authenticator import hash_password
 from proxy.sim.reload import words_of
-from proxy.state.servers import tag_of
-from proxy.state.valkey import PARTS
+from proxy.state.shared.servers import tag_of
+from proxy.state.stores.valkey import PARTS
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
@@ -139,7 +139,7 @@ def soon(gate: Gate, *wanted: str) -> None:
 
 
 def journalled(gate: Gate) -> list[Revised]:
-    return [unpack_revised(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.REVISED]
+    return [unpack_revised(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.REVISED]
 
 
 def cut_off(house: House) -> None:

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from proxy import policy
 from proxy.__main__ import app
-from proxy.backtest.case import Case
-from proxy.backtest.house import Senders
-from proxy.backtest.rerun import Rerun
-from proxy.backtest.turns import turns_of
 from proxy.config import load
-from proxy.desk.journal import OsDisk
-from proxy.kept import Kept
+from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.environment import Senders
+from proxy.desk.backtest.rerun import Rerun
+from proxy.desk.backtest.submit_case import Case
+from proxy.journal.write_ahead_log import OsDisk
 from proxy.policy import RuleSet
+from proxy.policy.loading.revision_store import Kept
 from proxy.state import open_store
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.net.doorkeeper import is_password
+from proxy.net.authenticator import is_password
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
-from tests.e2e.pdus import (
+from tests.e2e.pdus import (  # fmt: skip
     BIND_RECEIVER,
     BIND_TRANSMITTER,
     ESME_RBINDFAIL,
@@ -25,7 +25,7 @@ from tests.e2e.pdus import (
     RESPONSE,
     UNBIND,
     pdu,
-)  # fmt: skip
+)
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from proxy.ops.guard import hash_token
-from proxy.policy import moments
+from proxy.operations.http_auth import hash_token
+from proxy.policy import time_windows
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -145,7 +145,7 @@ def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(house: House,
 
 
 def test_a_consent_until_a_day_holds_on_that_day_and_leaves_as_it_came(house: House, tmp_path: Path) -> None:
-    today = moments.local(time.time())[:10]
+    today = time_windows.local(time.time())[:10]
     (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
     (tmp_path / "good.csv").write_text(f"number,given,until\n{LI},{today},{today}\n", encoding="utf-8")
     handed_in = ("--source", "app", "--provider", "jia", "--proof", tmp_path / "proof.pdf", "--why", "handed in by jia")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ops.guard import hash_token
+from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, provider
 from tests.e2e.test_consent import MISSING, RULES, House

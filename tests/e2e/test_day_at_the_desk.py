@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from proxy.fields import CHINA
-from proxy.ops.guard import hash_token
+from proxy.config.fields import CHINA
+from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proxy.ops.guard import hash_token
+from proxy.operations.http_auth import hash_token
 from tests.e2e.gate import Gate, keep_secret, run
 from tests.e2e.pdus import ESME_ROK, ESME_RTHROTTLED
 from tests.e2e.raw import Raw

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from proxy.archive.keys import Keys
-from proxy.desk import entries
-from proxy.desk.erasing import unpack_erasure
-from proxy.desk.journal import Journal, OsDisk, read
-from proxy.desk.operated import unpack_operated
-from proxy.desk.sealing import Ring, make
+from proxy.journal.erasure import unpack_erasure
+from proxy.journal.records import messages
+from proxy.journal.records.operator_actions import unpack_operated
+from proxy.journal.sealing import Ring, make
+from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import HOUR
 from tests.e2e.carrier import Carrier
@@ -59,9 +59,9 @@ def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(ca
 
     hashed, disk = Keys(gate.folder / "keys").person(PERSON), OsDisk(gate.folder / "journal", ring)
     records = list(read(disk))
-    (first, *_) = [unpack_erasure(one.body) for one in records if one.kind == entries.ERASURE]
+    (first, *_) = [unpack_erasure(one.body) for one in records if one.kind == messages.ERASURE]
     assert (first.person, first.why, abs(first.time - time.time()) < 600) == (hashed, "letter 4711", True)
-    asked = [unpack_operated(one.body) for one in records if one.kind == entries.OPERATED]
+    asked = [unpack_operated(one.body) for one in records if one.kind == messages.OPERATED]
     assert [(one.command, one.details) for one in asked] == [("journal erase", f"person {hashed:016x}")] * 2
     assert not [one for one in records if PERSON.to_bytes(8, "big") in one.body or str(PERSON).encode() in one.body]
     assert [one for one in records if OTHER.to_bytes(8, "big") in one.body]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk import entries, operated
-from proxy.desk.journal import Journal, OsDisk, read
-from proxy.desk.sealing import Ring, make
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.sealing import Ring, make
+from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from tests.archive.journals import nights
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
@@ -77,7 +77,9 @@ def test_a_pack_is_made_and_checked_where_no_gate_is(gate: Gate, tmp_path: Path)
     for path in (pack, whole, gate.folder / "keys" / "head.pub"):
         shutil.copy(path, away)
     looks = [
-        operated.unpack_operated(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.OPERATED
+        operator_actions.unpack_operated(one.body)
+        for one in read(OsDisk(gate.folder / "journal"), 1)
+        if one.kind == messages.OPERATED
     ]
     assert [(one.command, one.why) for one in looks if one.command.startswith("evidence")] == [
         ("evidence pack", "court"),
@@ -139,7 +141,7 @@ def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_fol
     rolled = run("journal", "roll", "--config", gate.config, "--json")
     assert rolled.returncode == 0, rolled.stderr
     (head, *_) = json.loads(rolled.stdout)["heads"]
-    first = next(one.sequence for one in read(OsDisk(gate.folder / "journal", ring), 1) if one.kind == entries.VERDICT)
+    first = next(one.sequence for one in read(OsDisk(gate.folder / "journal", ring), 1) if one.kind == messages.VERDICT)
     packs = {name: tmp_path / f"{name}.zip" for name in ("sealed", "short")}
     made = told(gate, "evidence", "pack", "--message", f"0:{first}", "--out", packs["sealed"], "--why", "court")
     assert "anybody can follow the digests from the record's group to the head" in made["proves"]["en"]

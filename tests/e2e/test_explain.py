@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from proxy.desk import entries
-from proxy.desk.journal import OsDisk, read
+from proxy.journal.records import messages
+from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import RULES, SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -102,7 +102,7 @@ def test_the_gate_itself_tells_what_a_person_got_and_refused(carrier: Carrier, m
     assert "已用 1, 上限: 同一号码每天 1 条" in words
     assert "拒收全部营销(人工登记)" in words
     assert TO not in words
-    looked = [one for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.OPERATED]
+    looked = [one for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.OPERATED]
     assert sum(b"explain" in one.body for one in looked) == 3, "each look is in the journal"
     done = run(*ask, "--at", "2026-11-11 10:00")
     assert done.returncode == 2

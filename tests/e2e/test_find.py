@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxy.desk import entries, operated
-from proxy.desk.journal import OsDisk, read
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
@@ -31,9 +31,9 @@ def find(gate: Gate, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def looks(gate: Gate) -> list[operated.Operated]:
+def looks(gate: Gate) -> list[operator_actions.Operated]:
     records = read(OsDisk(gate.folder / "journal"))
-    return [operated.unpack_operated(one.body) for one in records if one.kind == entries.OPERATED]
+    return [operator_actions.unpack_operated(one.body) for one in records if one.kind == messages.OPERATED]
 
 
 def test_a_gate_that_has_rolled_nothing_yet_is_asked_all_the_same_and_what_is_rolled_later_is_found_by_the_same_keys(

@@ -10,16 +10,7 @@ import pytest
 
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider
-from tests.e2e.pdus import (
-    ENQUIRE_LINK,
-    ESME_RBINDFAIL,
-    ESME_RSYSERR,
-    ESME_RTHROTTLED,
-    RESPONSE,
-    SUBMIT_SM,
-    Pdu,
-    pdu,
-)
+from tests.e2e.pdus import ENQUIRE_LINK, ESME_RBINDFAIL, ESME_RSYSERR, ESME_RTHROTTLED, RESPONSE, SUBMIT_SM, Pdu, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk import entries, operated
-from proxy.desk.journal import OsDisk, read
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider, run
@@ -33,7 +33,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 def looked(gate: Gate) -> list[tuple[str, str, str]]:
     """What was done, why, at whom."""
     said = [
-        operated.unpack_operated(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.OPERATED
+        operator_actions.unpack_operated(one.body)
+        for one in read(OsDisk(gate.folder / "journal"), 1)
+        if one.kind == messages.OPERATED
     ]
     return [(one.command, one.why, one.details) for one in said]
 

@@ -17,8 +17,8 @@ from tests.e2e.shops import CODE, JIA, JIA_2, LIKELY, NOT_PERMITTED, PARCEL, SHO
 from tests.e2e.test_backtest import by_the_rules_of_then, otherwise
 from tests.e2e.waiting import until
 from tests.needs import needs
+from tests.server.workers.crewed import Crewed
 from tests.valkey import SECRET, Valkey
-from tests.workers.crewed import Crewed
 
 RSYSERR = 0x08
 EVERYTHING = frozenset(SHOPS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.message import hash48
+from proxy.model.message import hash48
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proxy.ops.guard import hash_token
+from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, keep_secret, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

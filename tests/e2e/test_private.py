@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.private import open_to_others
+from proxy.runtime.hardening import open_to_others
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider, run

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from proxy.desk import entries
-from proxy.desk.journal import OsDisk, read
-from proxy.desk.revised import Revised, unpack_revised
-from proxy.net.doorkeeper import hash_password
+from proxy.journal.records import messages
+from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.write_ahead_log import OsDisk, read
+from proxy.net.authenticator import hash_password
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, provider, run
 from tests.e2e.raw import Raw
@@ -58,7 +58,7 @@ class House(Gate):
         return self.journalled()[-1].revision
 
     def journalled(self) -> list[Revised]:
-        return [unpack_revised(one.body) for one in read(OsDisk(self.folder / "journal"), 1) if one.kind == entries.REVISED]
+        return [unpack_revised(one.body) for one in read(OsDisk(self.folder / "journal"), 1) if one.kind == messages.REVISED]
 
     def banned(self) -> list[str]:
         """Where nobody may send to now."""

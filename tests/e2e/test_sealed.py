@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.desk.journal import OsDisk, verify
-from proxy.desk.sealing import Ring
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import OsDisk, verify
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

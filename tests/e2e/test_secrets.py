@@ -23,8 +23,8 @@ import pytest
 import trustme
 import yaml
 
-from proxy.net.doorkeeper import hash_password
-from proxy.ops.guard import hash_token, new_token
+from proxy.net.authenticator import hash_password
+from proxy.operations.http_auth import hash_token, new_token
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, keep_secret, provider

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.policy import moments
+from proxy.policy import time_windows
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -111,7 +111,7 @@ def test_a_number_that_is_somebody_elses_since_loses_what_was_the_others(house: 
     assert house.statuses(LI, WANG) == [SUPPRESSED, SUPPRESSED]
     (refusal,) = house.said("suppress", "show", "--to", LI)["refusals"]
     until(lambda: time.time() > refusal["since"] + 1, "a moment that the refusal is older than")
-    today = moments.local(refusal["since"] + 1)
+    today = time_windows.local(refusal["since"] + 1)
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},{today}\n")
     assert house.said("subject", "recycled", tmp_path / "list.csv", "--why", "list of November")["numbers"] == 2
     for how in (None, signal.SIGKILL):

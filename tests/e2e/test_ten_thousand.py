@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.net.doors import OWN_DESCRIPTORS
+from proxy.net.listeners import OWN_DESCRIPTORS
 from tests.e2e.carrier import Carrier
 from tests.e2e.crowd import NAME, crowd
 from tests.e2e.gate import SHANGHAI, Gate, provider
@@ -29,7 +29,7 @@ WAITS_MAX_S = 0.5
 
 def memory(gate: Gate, of: str) -> int:
     """Octets; ``of`` VmData: that the gate's process may write to and shares with nobody, which is what RLIMIT_DATA bounds; RssAnon: that it
-    has written to (Python's objects get addresses 64 MB at a time: arenas.py)."""
+    has written to (Python's objects get addresses 64 MB at a time: runtime/allocator.py)."""
     lines = Path(f"/proc/{gate.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{of}:")) * 1024
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.wire import Frame, deliver_sm, submit_sm, submit_sm_resp
-from proxy.wire.build import pdu, response, tlv
+from proxy.wire.builders import pdu, response, tlv
 from proxy.wire.tables import DELIVER_SM, RESPONSE, VERSION_34
 from tests import pdus
 from tests.answering import Between, is_well_formed

@@ -17,21 +17,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy import config, policy
-from proxy.cli.campaign import BadCampaign, read_campaign
-from proxy.desk import answered, entries, itself
-from proxy.desk.journal import Journal, JournalDamaged, MemoryDisk, read
-from proxy.desk.scan import segment_name
-from proxy.desk.segment import Header, Record, pack_header
-from proxy.net.proxied import NotProxied, read_header
-from proxy.number import NotARecipient, mask, recipient_of
-from proxy.ops.control import Args, Refused
-from proxy.policy.drawn import _PAIRS, drawn
-from proxy.policy.optout import read_reply
+from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
+from proxy.journal.records import answers as answered
+from proxy.journal.records import gate_events, messages
+from proxy.journal.scan import segment_name
+from proxy.journal.segment import Header, Record, pack_header
+from proxy.journal.write_ahead_log import Journal, JournalDamaged, MemoryDisk, read
+from proxy.model.number import NotARecipient, mask, recipient_of
+from proxy.net.proxy_protocol import NotProxied, read_header
+from proxy.operations.control import Args, Refused
+from proxy.policy.replies.optout import read_reply
+from proxy.policy.text.bidi import _PAIRS, drawn
 from proxy.wire import Frame, Malformed, Memo, enquire_link, read_deliver, read_fields, read_receipt, read_submit
-from proxy.wire.asking import read_asking
-from proxy.wire.build import pdu
+from proxy.wire.builders import pdu
 from proxy.wire.content import content_of, read_content, read_tail
 from proxy.wire.data_sm import read_data
+from proxy.wire.message_queries import read_asking
 from proxy.wire.multi import read_multi, read_multi_resp
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from tests.fuzz import answers
@@ -225,12 +226,12 @@ def journal(data: bytes) -> None:
 
 def entry(data: bytes) -> None:
     """A record's body, of every kind."""
-    readers = [getattr(entries, name) for name in dir(entries) if name.startswith("unpack_") and name != "unpack_answers"]
+    readers = [getattr(messages, name) for name in dir(messages) if name.startswith("unpack_") and name != "unpack_answers"]
     for reader in readers:
         with contextlib.suppress(ValueError, struct.error):
             reader(data)
     with contextlib.suppress(ValueError, struct.error):
-        answered.unpack_answers(Record(1, entries.ACCEPTED, data))
+        answered.unpack_answers(Record(1, messages.ACCEPTED, data))
 
 
 # --- the control socket
@@ -339,17 +340,17 @@ def _segments() -> Iterator[bytes]:
     disk = MemoryDisk()
     made = Journal(disk, 0)
     for word in (b"x", b"yy"):
-        made.append(entries.CLOCK, entries.pack_clock(1.0, 0.5))
-        made.append(entries.STOP, word)
+        made.append(messages.CLOCK, messages.pack_clock(1.0, 0.5))
+        made.append(messages.STOP, word)
         made.write(1.0)
     (name,) = disk.list()
     yield disk.read(name)[len(pack_header(Header(0, 1, 0, 0, bytes(16), bytes(32)))) :]
 
 
 def _entries() -> Iterator[bytes]:
-    yield entries.pack_clock(1.0, 0.5)
-    yield itself.pack_start(1.0, 0, 1)
-    yield itself.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
+    yield messages.pack_clock(1.0, 0.5)
+    yield gate_events.pack_start(1.0, 0, 1)
+    yield gate_events.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
     yield bytes(80)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import smpplib.client
 import smpplib.consts
 
-from proxy.desk.sealing import make
+from proxy.journal.sealing import make
 from tests.image.engine import PATH, ROOT, Buildah, Failed, Image, wanting
 from tests.image.machine import boot, prepare
 from tests.image.room import USER, Process, Room

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from proxy.config import Settings, load
-from proxy.ids import MessageIds
+from proxy.model.counters import Tally
 from proxy.net.accounts import by_carrier, houses_of, moved
 from proxy.net.link import Turns
-from proxy.tally import Tally
+from proxy.relay.message_ids import MessageIds
 
 UPSTREAM = {"carrier": "gd", "system_id": "jia-up", "password": "x", "links": 3, "tps": 5}
 CARRIERS = [

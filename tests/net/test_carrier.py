@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.config import Carrier, Timers
+from proxy.model.counters import Tally
 from proxy.net import carrier
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
-from proxy.tally import Tally
 
 SOON_S = 20.0
 

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from proxy.config import Carrier, Timers
-from proxy.message import Category
+from proxy.model.counters import Tally
+from proxy.model.message import Category
 from proxy.net.carrier import CarrierHouse
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
-from proxy.tally import Tally
-from proxy.transit import Transit
+from proxy.relay.pending_submit import Transit
 from proxy.wire import response, submit_sm, submit_sm_resp, unbind
 from proxy.wire.frame import Frame
 from proxy.wire.tables import BIND_TRANSCEIVER, SUBMIT_SM, UNBIND, UNBIND_RESP

@@ -8,9 +8,9 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.net.lane import CYCLE, SHARE, Lane
-from proxy.transit import Transit
+from proxy.relay.pending_submit import Transit
 
 
 def lane(tps: float = 100.0) -> Lane:

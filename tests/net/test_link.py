@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 import uvloop
 
+from proxy.model.counters import Tally
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink
-from proxy.tally import Tally
 from proxy.wire import Timers, enquire_link
 
 CONNECTIONS = 20

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.access import Directory
 from proxy.config import Account, Provider
-from proxy.message import Category
+from proxy.model.counters import Tally
+from proxy.model.message import Category
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink
-from proxy.tally import Tally
+from proxy.relay.access import Directory
 from proxy.wire import Timers, bind
 from proxy.wire.frame import Frame
 from proxy.wire.tables import ESME_RBINDFAIL, ESME_RINVSYSID

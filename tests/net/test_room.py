@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from proxy.net.doors import OWN_DESCRIPTORS, room_for
+from proxy.net.listeners import OWN_DESCRIPTORS, room_for
 
 
 @pytest.mark.parametrize(

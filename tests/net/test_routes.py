@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.compiled import PURE
 from proxy.config import Carrier
-from proxy.message import Content, Message, Sender
+from proxy.model.message import Content, Message, Sender
+from proxy.native.loader import PURE
 from proxy.net.lane import Lane
 from proxy.net.routes import Routes
 

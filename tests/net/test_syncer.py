@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.compiled import BUILT
-from proxy.desk.journal import Journal, JournalDown, OsDisk
-from proxy.desk.journal import read as read_journal
+from proxy.journal.write_ahead_log import Journal, JournalDown, OsDisk
+from proxy.journal.write_ahead_log import read as read_journal
+from proxy.native.loader import BUILT
 from proxy.net.syncer import FAILED, PUT_OFF_S, Syncer
 
 PATIENCE_S = 30.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.message import Category
+from proxy.model.message import Category
 
 OTP, NOTICE, MARKETING = Category.OTP, Category.NOTICE, Category.MARKETING
 NANJING, BEIJING, SHANGHAI, UNKNOWN = "13800250500", "13800100500", "13800210500", "19290000500"

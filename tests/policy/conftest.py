@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
-from proxy.number import recipient_of
-from proxy.policy import Regions, RuleSet, judge, load, moments, reading
-from proxy.policy.history import Counts, Past
-from proxy.policy.lexicon import Lexicon
-from proxy.policy.scanner import Scanner
-from proxy.recipient import Entry, OptOut
+from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
+from proxy.model.number import recipient_of
+from proxy.model.recipient import Entry, OptOut
+from proxy.policy import Regions, RuleSet, judge, load, reading, time_windows
+from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.text.lexicon import Lexicon
+from proxy.policy.text.scanner import Scanner
 
 
 @lru_cache(maxsize=200)
@@ -63,12 +63,12 @@ class Bench:
         since: str = "",
         extra: tuple[tuple[int, bytes], ...] = (),
     ) -> Verdict:
-        now = moments.moment(at)[0] if isinstance(at, str) else at
+        now = time_windows.moment(at)[0] if isinstance(at, str) else at
         key = (provider, account or provider, port, category, since)
         if key not in self.senders:
-            taken_on = moments.moment(since)[0] if since else None
+            taken_on = time_windows.moment(since)[0] if since else None
             self.senders[key] = Sender.of(provider, account or provider, port, port[:5], category, taken_on)
-        due = moments.moment(scheduled)[0] if scheduled else None
+        due = time_windows.moment(scheduled)[0] if scheduled else None
         content = Content(text, state or ("readable" if text else "empty"), b"", None, due, extra)
         number = recipient_of(to)
         past = self.people[number]
@@ -88,7 +88,7 @@ class Bench:
     def refuses(
         self, to: str, scope: str, value: str = "", *, at: str = "2026-11-01", source: str = "reply", expiry: int = 0
     ) -> None:
-        self.people[recipient_of(to)].refusals.append(OptOut(scope, value, int(moments.moment(at)[0]), source, expiry))
+        self.people[recipient_of(to)].refusals.append(OptOut(scope, value, int(time_windows.moment(at)[0]), source, expiry))
 
 
 def entry_of(number: int, now: int, sender: Sender, verdict: Verdict) -> Entry:

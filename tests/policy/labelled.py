@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.message import Category
+from proxy.model.message import Category
 
 TEXTS = Path(__file__).parent.parent / "data" / "texts"
 _INVISIBLE = re.compile(r"\\u([0-9a-f]{4})")

@@ -10,7 +10,7 @@ import pytest
 from proxy.config import SettingsError
 from proxy.config import load as load_settings
 from proxy.policy import RulesError, check, load
-from proxy.policy.folder import FILE_BYTES_MAX
+from proxy.policy.loading.folder import FILE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.message import Content
+from proxy.model.message import Content
+from proxy.model.recency_filter import Twice
 from proxy.policy import RulesError, RuleSet, load, load_all
-from proxy.policy.folder import PIECE_CHARACTERS, lines_of
+from proxy.policy.loading.folder import PIECE_CHARACTERS, lines_of
 from proxy.policy.reading import Reader
-from proxy.twice import Twice
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Message, Outcome, Sender
-from proxy.policy import judge, load, moments
-from proxy.policy.history import Counts, Past
-from proxy.recipient import Entry
+from proxy.model.message import Category, Content, Message, Outcome, Sender
+from proxy.model.recipient import Entry
+from proxy.policy import judge, load, time_windows
+from proxy.policy.explanation.history import Counts, Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +167,7 @@ def test_a_calendar_cap_says_when_the_next_period_begins(make: Callable[..., Any
     bench = make(cap("{count: 1, per: day, key: [recipient]}"))
     bench.send()
     (breach,) = bench.send().breaches
-    assert breach.not_before == moments.moment("2026-11-12")[0]
+    assert breach.not_before == time_windows.moment("2026-11-12")[0]
 
 
 # --- against a naive model
@@ -197,7 +197,7 @@ def naive_start(window: str | int, now: int) -> int:
         return now - window + 1
     from datetime import datetime, timedelta
 
-    at = datetime.fromtimestamp(now, moments.ZONE)
+    at = datetime.fromtimestamp(now, time_windows.ZONE)
     if window == "hour":
         return int(at.replace(minute=0, second=0).timestamp())
     midnight = at.replace(hour=0, minute=0, second=0)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import proxy
-from proxy import yamlfile
-from proxy.message import Verdict
+from proxy.config import yaml_file
+from proxy.model.message import Verdict
 from tests.policy.catalogue import EXEMPTIONS, NEEDS, SHIPPED, WITH_THE_DESK, Need, Step
 from tests.policy.conftest import Bench, Make
 
@@ -72,7 +72,7 @@ def test_every_need_stands_here_or_waits_for_the_desk() -> None:
 
 def test_every_need_has_its_rule_in_the_set_that_ships_with_words_and_ground() -> None:
     assert set(SHIPPED) | {"R34"} == {f"R{number:02d}" for number in range(1, 37)}
-    files: list[Any] = [yamlfile.load(path).value for path in RULES.glob("*.yaml")]
+    files: list[Any] = [yaml_file.load(path).value for path in RULES.glob("*.yaml")]
     rules = [rule for file in files for rule in (*file["rules"], *file.get("penalties", []))]
     written = {rule["id"]: bool(rule.get("say") and ("exempt" in rule or rule.get("basis"))) for rule in rules}
     asked = {name for names in SHIPPED.values() for name in names.split()}

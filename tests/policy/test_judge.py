@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.message import Category, Content, Message, Outcome, Sender, hash48
-from proxy.number import recipient_of
-from proxy.policy import facts, load, moments, plan
-from proxy.policy.history import NOTHING, Past
+from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
+from proxy.model.number import recipient_of
+from proxy.model.recipient import HOLD_S
+from proxy.policy import facts, load, plan, time_windows
+from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.judge import judge
-from proxy.recipient import HOLD_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,7 +188,7 @@ def test_a_tag_refuses_nothing(make: Callable[..., Any]) -> None:
 )
 def test_a_refusal_by_time_says_when_to_come_again(make: Callable[..., Any], at: str, when: str, again: str | None) -> None:
     (breach,) = make(refusing(when)).send(at=at).breaches
-    assert breach.not_before == (moments.moment(again)[0] if again else None)
+    assert breach.not_before == (time_windows.moment(again)[0] if again else None)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_rule_that_means_replies_means_doubtful_ones_too(make: Callable[..., A
 
 
 def test_a_hold_of_a_doubtful_reply_refuses_for_good_or_ends_after_seven_days(make: Callable[..., Any]) -> None:
-    since = int(moments.moment("2026-11-11 10:00")[0])
+    since = int(time_windows.moment("2026-11-11 10:00")[0])
     ends = make("- {id: no, when: {suppressed: true}, then: reject, reason: suppressed}")
     ends.refuses(NANJING, "all", source="doubtful", at="2026-11-11 10:00", expiry=since + HOLD_S)
     stays = make("- {id: no, when: {suppressed: true}, then: reject, reason: suppressed}")
@@ -353,7 +353,7 @@ def test_a_hold_of_a_doubtful_reply_refuses_for_good_or_ends_after_seven_days(ma
 
 def test_a_refusal_that_has_expired_is_none(make: Callable[..., Any]) -> None:
     bench = make("- {id: no, when: {suppressed: true}, then: reject, reason: suppressed}")
-    bench.refuses(NANJING, "all", expiry=int(moments.moment("2026-11-11 10:00")[0]))
+    bench.refuses(NANJING, "all", expiry=int(time_windows.moment("2026-11-11 10:00")[0]))
     assert bench.says(at="2026-11-11 09:59:59") == "reject no"
     assert bench.says(at="2026-11-11 10:00:00") == "allow"
 

@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Breach, Category, Content, Outcome
-from proxy.policy import RulesError, explain, load, moments, review_key
-from proxy.policy.history import NOTHING, Counts
+from proxy.model.message import Breach, Category, Content, Outcome
+from proxy.model.reasons import Reason
+from proxy.policy import RulesError, explain, load, review_key, time_windows
+from proxy.policy.explanation.history import NOTHING, Counts
 from proxy.policy.kinds.limit import Limit
-from proxy.policy.moments import Window
-from proxy.policy.templates import TemplateRow, Templates
-from proxy.reasons import Reason
+from proxy.policy.registries.templates import TemplateRow, Templates
+from proxy.policy.time_windows import Window
 from tests.policy.catalogue import AD, BEIJING, CODE, NANJING
 from tests.policy.conftest import Make, Write
 
 
 def moment(text: str) -> float:
-    return moments.moment(text)[0]
+    return time_windows.moment(text)[0]
 
 
 # --- limits by counter
@@ -282,8 +282,8 @@ def test_explain_tells_a_share_and_when_to_come_again(make: Make) -> None:
         '- {id: late, when: {category: marketing, time: 21:00-08:00}, then: defer, reason: quiet-hours, defer_until: "08:30", jitter: 45m}'
     )
     bench.send()
-    from proxy.message import Message, Sender
-    from proxy.policy.history import Past
+    from proxy.model.message import Message, Sender
+    from proxy.policy.explanation.history import Past
 
     message = Message(
         Sender.of("jia", "jia", "10690001", "1069", Category.MARKETING), 13800250500, Content(AD, "readable", b"")

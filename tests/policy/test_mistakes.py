@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app
 from proxy.config import Account, Provider
-from proxy.message import Category
-from proxy.policy import check, moments
-from proxy.policy.lint import lint
+from proxy.model.message import Category
+from proxy.policy import check, time_windows
+from proxy.policy.loading.lint import lint
 from tests.policy.conftest import Write
 from tests.policy.test_properties import (
     DRAFTS,
@@ -170,7 +170,7 @@ TEST = (
     ],
 )  # fmt: skip
 def test_a_rule_without_test_and_one_that_is_over_are_warnings(write: Write, text: str, said: list[str]) -> None:
-    report = check(write(text), now=moments.moment("2026-11-25 12:00")[0])
+    report = check(write(text), now=time_windows.moment("2026-11-25 12:00")[0])
     assert ([problem.text for problem in report.problems], [doubt.text for doubt in report.warnings]) == ([], said)
 
 

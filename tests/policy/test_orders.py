@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from proxy.message import ORDER_NUMBERS_FROM, Category, Content, Message, Order, Sender
-from proxy.number import recipient_of
-from proxy.policy import NotInScope, explain, judge_text, moments
-from proxy.policy.history import Past
+from proxy.model.message import ORDER_NUMBERS_FROM, Category, Content, Message, Order, Sender
+from proxy.model.number import recipient_of
+from proxy.policy import NotInScope, explain, judge_text, time_windows
+from proxy.policy.explanation.history import Past
 from proxy.policy.orders import scope_of, words_of
 
 AD = "【测试】双11优惠券 拒收请回复R"
@@ -24,7 +24,7 @@ SIGNATURES = {
 
 
 def at(text: str) -> float:
-    return moments.moment(text)[0]
+    return time_windows.moment(text)[0]
 
 
 def order(kind: str = "stop", number: int = 1, since: str = TEN, until: str = ELEVEN, **scope: Any) -> Order:

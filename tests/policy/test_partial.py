@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from proxy.message import Category, Content, Message, Order, Outcome, Sender, Verdict
-from proxy.number import recipient_of
-from proxy.policy import RuleSet, explain, judge, judge_text, moments
-from proxy.policy.history import NOTHING, Past
-from proxy.recipient import OptOut
+from proxy.model.message import Category, Content, Message, Order, Outcome, Sender, Verdict
+from proxy.model.number import recipient_of
+from proxy.model.recipient import OptOut
+from proxy.policy import RuleSet, explain, judge, judge_text, time_windows
+from proxy.policy.explanation.history import NOTHING, Past
 from tests.policy.conftest import Make
 
 JIA = Sender.of("jia", "jia", "10690001", "10690", Category.MARKETING)
-NOON = moments.moment("2026-11-11 12:00")[0]
+NOON = time_windows.moment("2026-11-11 12:00")[0]
 NANJING, BEIJING = "13800250500", "13800100500"
 PART = "【测试】双11优惠券满300减40"
 WHOLE = PART + " 代开发票 t.cn/x 4008001234 拒收请回复R"
@@ -232,7 +232,7 @@ def test_a_shadow_rule_waits_and_is_asked_likewise(make: Make):
 
 def test_the_whole_text_is_judged_at_the_time_of_the_message_not_of_its_last_part(make: Make):
     rules = make(rule("{category: marketing, time: 21:00-08:00}")).rules
-    evening = moments.moment("2026-11-11 20:59")[0]
+    evening = time_windows.moment("2026-11-11 20:59")[0]
     assert early(rules, now=evening).outcome is Outcome.ALLOW
     assert late(rules, now=evening).outcome is Outcome.ALLOW
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy.message import Category, Content, Sender
+from proxy.model.message import Category, Content, Sender
 from proxy.policy import load
 from proxy.policy.plan import Plan
-from proxy.policy.regions import SEGMENT_FIRST
+from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import Ports
 from proxy.sim.gate import CHINA, copy_rules

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
-from proxy.policy import Regions, RuleSet, explain, judge, load, moments
-from proxy.policy.evidence import evidence
-from proxy.policy.history import Counts, Past
-from proxy.policy.precheck import forecast
-from proxy.recipient import OptOut
+from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
+from proxy.model.recipient import OptOut
+from proxy.policy import Regions, RuleSet, explain, judge, load, time_windows
+from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.precheck import forecast
+from proxy.policy.text.evidence import evidence
 from tests.policy.conftest import Make, entry_of, scanners_kept
 
 REGIONS = Regions.load()
-START = moments.moment("2026-11-11 20:30")[0]
+START = time_windows.moment("2026-11-11 20:30")[0]
 FILES = {
     "friends.csv": "13800210501\n",
     "registries/ports.csv": "prefix,province,categories\n10620,江苏,\n10621,北京,marketing\n",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.message import Category, Content, Message, Sender
-from proxy.number import recipient_of
+from proxy.model.message import Category, Content, Message, Sender
+from proxy.model.number import recipient_of
 from proxy.policy import as_text, explain, load
-from proxy.policy.check import check
-from proxy.policy.history import NOTHING, Past
-from proxy.policy.problem import RulesError
+from proxy.policy.explanation.history import NOTHING, Past
+from proxy.policy.loading.check import check
+from proxy.policy.loading.problem import RulesError
+from proxy.policy.loading.schema import schema
 from proxy.policy.reply_paths import ReplyPath
-from proxy.policy.schema import schema
 from tests.policy.conftest import AD, NANJING, Make, Write
 from tests.policy.test_bad_rules import when
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
-from proxy.policy import RuleSet, judge, load, moments
-from proxy.policy.history import Counts, Past
-from proxy.recipient import Entry, OptOut
+from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
+from proxy.model.recipient import Entry, OptOut
+from proxy.policy import RuleSet, judge, load, time_windows
+from proxy.policy.explanation.history import Counts, Past
 from tests.policy.conftest import scanners_kept
 
 RULES = """
@@ -62,7 +62,7 @@ FILES = {
     "registries/contacts.csv": "yi.example,,yi\nding.example,,jia\n",
     "registries/preferences.csv": "13800571500,,20:30-21:00,\n",
 }
-START = moments.moment("2026-11-11 20:00")[0]
+START = time_windows.moment("2026-11-11 20:00")[0]
 TAKEN_ON = START - 30 * 86_400 + 7_200  # comes of age two hours later
 SENDERS = [
     Sender.of(provider, account, port, port[:5], category, since)

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.message import UNSIGNED, Category, Content, Message, Outcome, Sender, hash48, hash_unsigned
-from proxy.policy import RuleSet, explain, judge, load, moments
-from proxy.policy.history import NOTHING, Counts, Past
-from proxy.policy.spoken import in_language
-from proxy.recipient import Entry, pack_entry
-from proxy.shipped import shipped
-from proxy.state import record
+from proxy.i18n.phrases import in_language
+from proxy.model.message import UNSIGNED, Category, Content, Message, Outcome, Sender, hash48, hash_unsigned
+from proxy.model.recipient import Entry, pack_entry
+from proxy.policy import RuleSet, explain, judge, load, time_windows
+from proxy.policy.explanation.history import NOTHING, Counts, Past
+from proxy.runtime.shipped_files import shipped
+from proxy.state.record import record
 from proxy.wire import submit_sm, submit_sm_resp
 from tests.house import SHANGHAI, House
 from tests.policy.conftest import Make
 
 CODE = "验证码482913，5分钟内有效"
 PERSON = 13800210502
-NOON = int(moments.moment("2026-11-11 12:00")[0])
+NOON = int(time_windows.moment("2026-11-11 12:00")[0])
 KEYS = ("signature", "advertiser", "group")
 
 

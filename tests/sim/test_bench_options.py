@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.__main__ import app
+from proxy.config.yaml_file import load
 from proxy.sim import people, texts
 from proxy.sim.bench import Options, Unfit
 from proxy.sim.bench.rules import refusing
-from proxy.yamlfile import load
 
 
 @pytest.mark.parametrize(

@@ -332,9 +332,9 @@ def test_a_function_belongs_to_the_first_step_that_names_it_and_others_code_to_n
     def place(name: str, file: str) -> str | None:
         return sampled.step_of(compile(f"def {name}(): pass", f"/x/{file}", "exec").co_consts[0])
 
-    assert str(place("write", "proxy/handover.py")).startswith("journal")
-    assert str(place("turn", "proxy/relay.py")).startswith("relay")
-    assert str(place("anything", "proxy/policy/regions.py")).startswith("region")
+    assert str(place("write", "proxy/relay/commit.py")).startswith("journal")
+    assert str(place("turn", "proxy/relay/submit.py")).startswith("relay")
+    assert str(place("anything", "proxy/policy/registries/regions.py")).startswith("region")
     assert str(place("anything", "proxy/policy/kinds/limit.py")).startswith("judge")
-    assert place("anything", "proxy/app.py") == sampled.REST
+    assert place("anything", "proxy/server/wiring.py") == sampled.REST
     assert place("run", "uvloop/loop.py") is None

@@ -18,17 +18,17 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from proxy import policy
-from proxy.backtest import told
-from proxy.backtest.differing import KINDS
-from proxy.backtest.house import Known
-from proxy.backtest.run import Question, backtest
-from proxy.backtest.turns import turns_of
 from proxy.config import load
-from proxy.desk.disk import OsDisk
-from proxy.desk.scan import verify
-from proxy.desk.sealing import Ring
-from proxy.reasons import GATE_REASONS
-from proxy.report.sheet import SENT, Counting
+from proxy.desk.backtest import result_text
+from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.differences import KINDS
+from proxy.desk.backtest.environment import Known
+from proxy.desk.backtest.runner import Question, backtest
+from proxy.desk.reports.sheet import SENT, Counting
+from proxy.journal.disk import OsDisk
+from proxy.journal.scan import verify
+from proxy.journal.sealing import Ring
+from proxy.model.reasons import GATE_REASONS
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import Carrier
 from proxy.sim.provider import SimProvider
@@ -132,7 +132,7 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})
     assert found.messages + found.parts + found.skipped["began-before"] >= len(judged) > 200
     assert answer.same
-    assert list(told.notes(answer)) == []
+    assert list(result_text.notes(answer)) == []
 
 
 def test_its_journal_is_sealed_and_holds_no_number_in_the_clear(run):

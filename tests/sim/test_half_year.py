@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.archive import finding, manifest, proving
-from proxy.archive.asking import Question
+from proxy.archive import manifest, search, verification
 from proxy.archive.keys import Keys
+from proxy.archive.query import Question
 from proxy.sim import half_year
 from proxy.sim.half_year import FIRST_NUMBER, Size
 
@@ -36,11 +36,11 @@ def test_it_is_whole_and_can_be_asked_and_goes_on_where_it_was_killed(tmp_path: 
     assert tables[: len(before)] == before
     assert [table.whole_day for table in tables] == [True] * 2 + [False] * 24
     keys = Keys(tmp_path / "keys")
-    assert [one.faults for one in proving.prove(tmp_path / "archive", None, "", keys)] == [()]
+    assert [one.faults for one in verification.prove(tmp_path / "archive", None, "", keys)] == [()]
     assert sum(file.rows for file in manifest.load(tmp_path / "archive" / "node-0").files()) == pytest.approx(
         SIZE.rows, rel=0.05
     )
-    found = finding.find(tmp_path / "archive", [], keys, Question(to=FIRST_NUMBER).checked(), 2e9)
+    found = search.find(tmp_path / "archive", [], keys, Question(to=FIRST_NUMBER).checked(), 2e9)
     assert found.hits
     assert {keys.unseal(hit.sealed) for hit in found.hits} == {FIRST_NUMBER}
     assert all(len(hit.fates) == 2 for hit in found.hits if hit.verdict == "allow")

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from proxy import policy
-from proxy.message import Category
+from proxy.config.yaml_file import load
+from proxy.model.message import Category
+from proxy.model.reasons import GATE_REASONS, REASONS
 from proxy.policy import read_reply
-from proxy.reasons import GATE_REASONS, REASONS
 from proxy.sim import bench, gate, measure, pdus
 from proxy.sim.drive import Run
 from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
-from proxy.yamlfile import load
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
 MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate.CHINA)

@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from proxy.message import Category
-from proxy.number import recipient_of
-from proxy.policy.regions import Regions
+from proxy.model.message import Category
+from proxy.model.number import recipient_of
+from proxy.policy.registries.regions import Regions
 from proxy.sim import deck, pdus, people, texts
 from proxy.wire import Frame, Memo, read_submit
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 
-from proxy.consents import Incoming, PersonSays
-from proxy.desk import consents, entries
-from proxy.desk.consents import ConsentFile, Person, Terms
-from proxy.desk.journal import JournalDown
-from proxy.state import record
-from proxy.state.listed import CHUNK_BITS, ERASED, LOW_MASK
-from proxy.transit import Transit
+from proxy.journal.records import consents, messages
+from proxy.journal.records.consents import ConsentFile, Person, Terms
+from proxy.journal.write_ahead_log import JournalDown
+from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.pending_submit import Transit
+from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK
+from proxy.state.record import record
 from proxy.wire import submit_sm
 from tests.simulation.nouns import CAREFUL, NOON, PORTS, RUN_S, WORDS, Broken, Submit
 
@@ -114,7 +114,7 @@ class Agreeing:
             self.world.wall, (Terms("", "", int(NOON) - 86_400, 0, "1"),), "app", "jia", "ab" * 32, "a.csv", 0, "ops", "why"
         )
         try:
-            self.incoming = Incoming(self.world.operators._write(entries.CONSENT_FILE, consents.pack_file(said)), said)
+            self.incoming = Incoming(self.world.operators._write(messages.CONSENT_FILE, consents.pack_file(said)), said)
         except JournalDown:
             return
         self._go_on(people)
@@ -128,7 +128,7 @@ class Agreeing:
                 person, *left = people
                 lows = BitMap((person & LOW_MASK,))
                 body = consents.pack_chunk(incoming.sequence, 0, person >> CHUNK_BITS, lows.serialize())
-                write(entries.CONSENTS, body)
+                write(messages.CONSENTS, body)
                 incoming.add(body, 1)
                 self._going.append(person)
                 self.world.later(self.random.uniform(0, 0.5), partial(self._go_on, left))
@@ -137,7 +137,7 @@ class Agreeing:
                 self.begun.setdefault(person, self.world.now)
                 self.last_begun[person] = self.world.now
             event = incoming.whole(self.world.wall, self.world.store.consented)
-            sequence = write(entries.CONSENT_EVENT, consents.pack_event(event))
+            sequence = write(messages.CONSENT_EVENT, consents.pack_event(event))
         except JournalDown:
             self._ends()
             self.seen["half a file"] += 1

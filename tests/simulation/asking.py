@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from proxy.changes import Effect
-from proxy.desk import answered, entries
-from proxy.desk.entries import Verdict
-from proxy.desk.journal import read
-from proxy.reasons import RULE_REASONS
-from proxy.transit import Transit
+from proxy.journal.records import answers, messages
+from proxy.journal.records.messages import Verdict
+from proxy.journal.write_ahead_log import read
+from proxy.model.reasons import RULE_REASONS
+from proxy.relay.effects.record_changes import Effect
+from proxy.relay.pending_submit import Transit
 from proxy.wire import Frame, read_fields
 from proxy.wire.tables import (
     CANCEL_SM,
@@ -114,9 +114,9 @@ class Asking:
         self.known = set()
         verdicts: dict[int, Verdict] = {}
         for item in read(self.world.disk, open_from):
-            if item.kind == entries.VERDICT:
-                verdicts[item.sequence] = entries.unpack_verdict(item.body)
-            for answer in answered.unpack_answers(item):
+            if item.kind == messages.VERDICT:
+                verdicts[item.sequence] = messages.unpack_verdict(item.body)
+            for answer in answers.unpack_answers(item):
                 if answer.effect == Effect.ACCEPTED and answer.verdict_sequence in verdicts:
                     self.known.add(answer.carrier_id.partition(b"\0")[0])
 

@@ -7,23 +7,23 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-from proxy.changes import Answer, Effect
-from proxy.consents import Incoming, PersonSays
-from proxy.desk import consents, entries, operated
-from proxy.desk.journal import read
-from proxy.hearing import Manners
-from proxy.listing import Listing
-from proxy.multi import Member
-from proxy.officer import OfficerSays
+from proxy.journal.records import consents, messages, operator_actions
+from proxy.journal.write_ahead_log import read
+from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.policy import Reply
-from proxy.recipient import Entry, EntryState, OptOut
-from proxy.replacing import Restore
-from proxy.replies import Confirmation, Heard, all_taken_back, lift, refusals, refuse
-from proxy.sent import SentIndex
-from proxy.state import record
-from proxy.state.candidates import Reach, meant, reach
-from proxy.state.listed import Listed
-from proxy.transit import Outbox, Transit
+from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.optouts import Confirmation, Heard, all_taken_back, lift, refusals, refuse
+from proxy.relay.effects.record_changes import Answer, Effect
+from proxy.relay.effects.suppression import OfficerSays
+from proxy.relay.message_index import SentIndex
+from proxy.relay.optout_reply import Manners
+from proxy.relay.pending_submit import Outbox, Transit
+from proxy.relay.replace_sm import Restore
+from proxy.relay.submit_multi import Member
+from proxy.state.lists.listed import Listed
+from proxy.state.record import record
+from proxy.state.record.candidates import Reach, meant, reach
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import CANCEL_SM
 from tests.simulation.world import World
@@ -723,7 +723,7 @@ def order_not_written(world: World) -> None:
 def lift_not_written(world: World) -> None:
     """A stop ends, and comes back with a restart."""
     write = world.operators.book._write
-    world.operators.book._write = lambda kind, body: world.journal.written if kind == entries.LIFTED else write(kind, body)
+    world.operators.book._write = lambda kind, body: world.journal.written if kind == messages.LIFTED else write(kind, body)
 
 
 def orders_not_in_the_checkpoint(world: World) -> None:
@@ -768,12 +768,12 @@ def half_a_list_is_believed(world: World) -> None:
     """A restart puts into force what had come of a list."""
     begun: dict[int, Listing] = {}
     for item in read(world.disk, 1) if world.restarts else ():
-        if item.kind == entries.LISTING:
-            begun[item.sequence] = Listing(item.sequence, operated.unpack_listing(item.body))
-        elif item.kind == entries.LISTED:
-            begun[operated.unpack_listed(item.body).listing].add(item.body, 1)
-        elif item.kind == entries.LISTING_DONE:
-            del begun[operated.unpack_listing_done(item.body).listing]
+        if item.kind == messages.LISTING:
+            begun[item.sequence] = Listing(item.sequence, operator_actions.unpack_listing(item.body))
+        elif item.kind == messages.LISTED:
+            begun[operator_actions.unpack_listed(item.body).listing].add(item.body, 1)
+        elif item.kind == messages.LISTING_DONE:
+            del begun[operator_actions.unpack_listing_done(item.body).listing]
     for listing in begun.values():
         for _ in listing.apply(world.store.listed):
             pass
@@ -825,11 +825,11 @@ def half_a_file_of_consents_is_believed(world: World) -> None:
     """A restart puts into force what had come of a file."""
     begun: dict[int, Incoming] = {}
     for item in read(world.disk, 1) if world.restarts else ():
-        if item.kind == entries.CONSENT_FILE:
+        if item.kind == messages.CONSENT_FILE:
             begun[item.sequence] = Incoming(item.sequence, consents.unpack_file(item.body))
-        elif item.kind == entries.CONSENTS:
+        elif item.kind == messages.CONSENTS:
             begun[consents.unpack_chunk(item.body).file].add(item.body, 1)
-        elif item.kind == entries.CONSENT_EVENT:
+        elif item.kind == messages.CONSENT_EVENT:
             del begun[consents.unpack_event(item.body).file]
     for incoming in begun.values():
         consented = world.store.consented

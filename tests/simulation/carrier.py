@@ -9,17 +9,17 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from proxy.commands import Data, Question
-from proxy.ids import CarrierIds
-from proxy.multi import Together
+from proxy.model.counters import Tally
+from proxy.net.answer_filter import MalformedLog, Passing
 from proxy.net.lane import Lane
-from proxy.net.passing import MalformedLog, Passing
-from proxy.relay import Relay
-from proxy.replacing import Replacing
-from proxy.tally import Tally
-from proxy.transit import Apart, Transit
+from proxy.relay.commands import Data, Question
+from proxy.relay.message_ids import CarrierIds
+from proxy.relay.pending_submit import Apart, Transit
+from proxy.relay.replace_sm import Replacing
+from proxy.relay.submit import Relay
+from proxy.relay.submit_multi import Together
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
-from proxy.wire.build import tlv
+from proxy.wire.builders import tlv
 from proxy.wire.multi import read_multi
 from tests import pdus
 from tests.simulation.nouns import (

@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable
 from zlib import crc32
 
-from proxy.changes import Effect
-from proxy.desk import answered, entries, mail, operated, requested, returned
-from proxy.desk.disk import MemoryDisk
-from proxy.desk.entries import Verdict
-from proxy.desk.returned import OptedOut, Restored, Said
-from proxy.desk.scan import segment_name
-from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
-from proxy.desk.segment import _unpack_record as unpack_record
-from proxy.recipient import OptOut
+from proxy.journal.disk import MemoryDisk
+from proxy.journal.records import answers, delivers, mailbox, messages, operator_actions, requests
+from proxy.journal.records.delivers import OptedOut, Restored, Said
+from proxy.journal.records.messages import Verdict
+from proxy.journal.scan import segment_name
+from proxy.journal.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
+from proxy.journal.segment import _unpack_record as unpack_record
+from proxy.model.recipient import OptOut
+from proxy.relay.effects.record_changes import Effect
 from proxy.wire import Frame
 from tests.simulation.nouns import CARRIER_REFUSES, nameless
 
@@ -73,12 +73,12 @@ class OnDisk:
                     self._last = item.sequence
 
     def _note(self, item: Record) -> None:
-        if item.kind == entries.VERDICT:
-            self._verdict(item.sequence, entries.unpack_verdict(item.body))
-        elif item.kind == entries.REPEATED:
-            for sequence, count in requested.unpack_repeated(item.body).counts.items():
+        if item.kind == messages.VERDICT:
+            self._verdict(item.sequence, messages.unpack_verdict(item.body))
+        elif item.kind == messages.REPEATED:
+            for sequence, count in requests.unpack_repeated(item.body).counts.items():
                 self.refused[self._refusals[sequence]] += count
-        for answer in answered.unpack_answers(item):
+        for answer in answers.unpack_answers(item):
             if answer.status == CARRIER_REFUSES:
                 self.refused_by_carrier.add(answer.entry_id)
             if answer.effect == Effect.ACCEPTED:
@@ -86,10 +86,10 @@ class OnDisk:
                 self._accepted.add(answer.entry_id)
             if Effect(answer.effect).takes_back:
                 self.taken_back.add(answer.entry_id)
-        if item.kind == entries.ORDERED:
-            self.orders.add(operated.unpack_order(item.body).id)
-        elif item.kind == entries.LIFTED:
-            self.ended[operated.unpack_lifted(item.body).order] = self.groups
+        if item.kind == messages.ORDERED:
+            self.orders.add(operator_actions.unpack_order(item.body).id)
+        elif item.kind == messages.LIFTED:
+            self.ended[operator_actions.unpack_lifted(item.body).order] = self.groups
         self._turn(item)
         self._deliver(item)
 
@@ -107,31 +107,31 @@ class OnDisk:
             self.late[verdict.data] = self.groups
 
     def _turn(self, item: Record) -> None:
-        if item.kind == entries.OPTOUT:
-            refusal = returned.unpack_optout(item.body)
+        if item.kind == messages.OPTOUT:
+            refusal = delivers.unpack_optout(item.body)
             self.refusals.append(refusal)
             self.refused_in.append(self.groups)
             self.turns.append(refusal)
-        elif item.kind == entries.RESTORED:
-            back = returned.unpack_restored(item.body)
+        elif item.kind == messages.RESTORED:
+            back = delivers.unpack_restored(item.body)
             self.restored.append(back)
             self.turns.append(back)
-        elif item.kind == entries.UNREPLACED:
-            self.unreplaced.add(requested.unpack_unreplaced(item.body).entry_id)
-        elif item.kind == entries.SAID:
-            self.said.append(returned.unpack_said(item.body))
+        elif item.kind == messages.UNREPLACED:
+            self.unreplaced.add(requests.unpack_unreplaced(item.body).entry_id)
+        elif item.kind == messages.SAID:
+            self.said.append(delivers.unpack_said(item.body))
 
     def _deliver(self, item: Record) -> None:
         """What the way back wrote."""
-        if item.kind == entries.DELIVER:
-            data = returned.unpack_deliver(item.body).data
+        if item.kind == messages.DELIVER:
+            data = delivers.unpack_deliver(item.body).data
             self.delivers.setdefault(Frame.of(data).sequence_number, set()).add(item.sequence)
             self.recorded.add(item.sequence)
             self.waiting.add(item.sequence)
-        elif item.kind == entries.DELIVERED:
-            self.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
-        elif item.kind == entries.DROPPED:
-            self.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+        elif item.kind == messages.DELIVERED:
+            self.waiting.difference_update(mailbox.unpack_delivered(item.body).numbers)
+        elif item.kind == messages.DROPPED:
+            self.waiting.difference_update(mailbox.unpack_dropped(item.body).numbers)
 
     # -- asked
 

@@ -18,28 +18,28 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy import policy
-from proxy.access import Access, Ports
-from proxy.board import LINGER_S, LOOK_S
-from proxy.desk import entries
-from proxy.desk.journal import Journal, MemoryDisk, read
-from proxy.long import WAIT_MAX_S
-from proxy.message import Category
+from proxy.journal.records import messages
+from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.model.counters import Tally
+from proxy.model.message import Category
+from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.net.lane import Lane
-from proxy.posting import key_of
-from proxy.reasons import GATE_REASONS, RULE_REASONS
-from proxy.relay import Relay
-from proxy.replay import replay, settle_open
-from proxy.sheet import Group, Key
-from proxy.sights import Sheets
-from proxy.state import record
-from proxy.state.aggregates import Aggregates
-from proxy.state.listed import Listed
-from proxy.state.mailbox import Mailbox
-from proxy.state.merging import NODE_SHIFT
-from proxy.state.orders import Orders
-from proxy.state.torn import TornKeys
-from proxy.tally import Tally
-from proxy.transit import Transit
+from proxy.relay.access import Access, Ports
+from proxy.relay.effects.replay import replay, settle_open
+from proxy.relay.multipart.assembler import WAIT_MAX_S
+from proxy.relay.multipart.codec import key_of
+from proxy.relay.multipart.shared import LINGER_S, LOOK_S
+from proxy.relay.multipart.transaction import Sheets
+from proxy.relay.pending_submit import Transit
+from proxy.relay.submit import Relay
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.lists.listed import Listed
+from proxy.state.lists.orders import Orders
+from proxy.state.mailbox.mailbox import Mailbox
+from proxy.state.record import record
+from proxy.state.record.merging import NODE_SHIFT
+from proxy.state.record.torn import TornKeys
+from proxy.state.shared.multipart_record import Group, Key
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.simulation.nouns import Broken
 from tests.simulation.store import Pause
@@ -541,7 +541,7 @@ class Gates:
 
     @staticmethod
     def _could_not_know(one: Part, other: Part) -> bool:
-        """The bound that state/valkey.py states: a gate that is cut off, and the others, do not see what either sends."""
+        """The bound that state/stores/valkey.py states: a gate that is cut off, and the others, do not see what either sends."""
         assert other.transit is not None
         assert other.transit.long is not None
         seen_at = other.gate.sheets.read_at.get(key_of(other.transit.long), 0.0)
@@ -621,5 +621,5 @@ class Gates:
         if found.highest_id and found.highest_id >> NODE_SHIFT != gate.node:
             raise Broken(f"gate {gate.node} would give out ids of another")
         for item in read(gate.disk, 1):
-            if item.kind == entries.VERDICT:
-                entries.unpack_verdict(item.body)
+            if item.kind == messages.VERDICT:
+                messages.unpack_verdict(item.body)

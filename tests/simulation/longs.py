@@ -14,9 +14,9 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from proxy.long import INHERIT_S, WAIT_MAX_S
-from proxy.reasons import RULE_REASONS
-from proxy.transit import Transit
+from proxy.model.reasons import RULE_REASONS
+from proxy.relay.multipart.assembler import INHERIT_S, WAIT_MAX_S
+from proxy.relay.pending_submit import Transit
 from proxy.wire import renumbered, submit_sm
 from tests.simulation.nouns import BANNED, PORTS, WORDS, Broken, Submit
 

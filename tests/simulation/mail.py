@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from proxy.state.box import Item
+from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 from proxy.wire.tables import RECEIPTED_MESSAGE_ID
 from tests.simulation.nouns import (

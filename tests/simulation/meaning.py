@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from proxy.desk.journal import read
-from proxy.desk.meant import digits_of, related
-from proxy.desk.person_history import PersonHistory
-from proxy.state.mailbox import UNOWNED
+from proxy.archive.audit.intent import digits_of, related
+from proxy.archive.audit.person_history import PersonHistory
+from proxy.journal.write_ahead_log import read
+from proxy.state.mailbox.mailbox import UNOWNED
 from tests.simulation.nouns import NOBODYS, PEOPLE, PORTS, WORDS, Broken, Deliver, Submit
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.access import Access
-from proxy.message import hash48
-from proxy.state.box import Item
-from proxy.transit import Transit
+from proxy.model.message import hash48
+from proxy.relay.access import Access
+from proxy.relay.pending_submit import Transit
+from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Malformed, read_fields
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
-from proxy.desk import entries, operated
-from proxy.desk.journal import JournalDown
-from proxy.listing import Listing
-from proxy.message import Order
-from proxy.officer import OfficerSays
-from proxy.orders import OrderBook
-from proxy.recipient import OptOut
-from proxy.state.listed import CHUNK_BITS, LOW_MASK
-from proxy.transit import Transit
+from proxy.desk.orders.book import OrderBook
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.write_ahead_log import JournalDown
+from proxy.model.message import Order
+from proxy.model.recipient import OptOut
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.suppression import OfficerSays
+from proxy.relay.pending_submit import Transit
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit
 
 if TYPE_CHECKING:
@@ -193,9 +193,9 @@ class Operators:
         name = self.random.choice(list(PORTS))
         people = self.random.sample(PEOPLE, self.random.randint(1, 4))
         refusal = OptOut(PROVIDER, name, int(self.world.wall), "import", 0)
-        body = operated.pack_listing(self.world.wall, off, (refusal,), "ops", "why", "list.csv")
+        body = operator_actions.pack_listing(self.world.wall, off, (refusal,), "ops", "why", "list.csv")
         try:
-            self.listing = Listing(self._write(entries.LISTING, body), operated.unpack_listing(body))
+            self.listing = Listing(self._write(messages.LISTING, body), operator_actions.unpack_listing(body))
         except JournalDown:
             return
         if not off:
@@ -209,8 +209,8 @@ class Operators:
             if people:
                 person, *left = people
                 lows = BitMap((person & LOW_MASK,))
-                body = operated.pack_listed(listing.sequence, 0, person >> CHUNK_BITS, lows.serialize())
-                self._write(entries.LISTED, body)
+                body = operator_actions.pack_listed(listing.sequence, 0, person >> CHUNK_BITS, lows.serialize())
+                self._write(messages.LISTED, body)
                 listing.add(body, 1)
                 self._going.append(person)
                 self.world.later(self.random.uniform(0, 0.5), partial(self._go_on, left, name, off))
@@ -218,7 +218,7 @@ class Operators:
             if off:
                 for person in self._going:
                     self.held.pop((person, name), None)
-            sequence = self._write(entries.LISTING_DONE, listing.done(self.world.wall))
+            sequence = self._write(messages.LISTING_DONE, listing.done(self.world.wall))
         except JournalDown:
             self._ends()
             self.seen["half a list"] += 1
@@ -278,8 +278,12 @@ class Operators:
         """``fresh``: a store after a replay of the whole journal."""
         world = self.world
         live = world.store.orders.held
-        there = {number for number, body in fresh.orders.held.items() if operated.unpack_order(body).until > world.latest_wall}
-        if {number for number in live if operated.unpack_order(live[number]).until > world.latest_wall} != there:
+        there = {
+            number
+            for number, body in fresh.orders.held.items()
+            if operator_actions.unpack_order(body).until > world.latest_wall
+        }
+        if {number for number in live if operator_actions.unpack_order(live[number]).until > world.latest_wall} != there:
             raise Broken("a replay of the journal gives other orders")
         for person in PEOPLE:
             if set(fresh.listed.refusals(person)) != set(world.store.listed.refusals(person)):

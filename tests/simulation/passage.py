@@ -29,17 +29,17 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from proxy import policy
-from proxy.access import Access, Ports
-from proxy.desk import entries, itself
-from proxy.desk.journal import Journal, MemoryDisk, read
-from proxy.message import Category
+from proxy.journal.records import gate_events, messages
+from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.model.counters import Tally
+from proxy.model.message import Category
+from proxy.net.answer_filter import MalformedLog, Passing
 from proxy.net.carrier import CarrierHouse
 from proxy.net.lane import Lane
-from proxy.net.passing import MalformedLog, Passing
-from proxy.relay import Relay
-from proxy.replay import ID_GAP, replay, settle_open
-from proxy.state.aggregates import Aggregates
-from proxy.tally import Tally
+from proxy.relay.access import Access, Ports
+from proxy.relay.effects.replay import ID_GAP, replay, settle_open
+from proxy.relay.submit import Relay
+from proxy.state.counters.aggregates import Aggregates
 from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.simulation import strict
 from tests.simulation.handsets import KINDS, Arrived, Handset, arrived, shows
@@ -179,7 +179,7 @@ class Passage:
         self.session._enter("bound_trx")
         self.late: dict[int, Any] = {}
         self.house = self._house()
-        self.journal.append(entries.START, itself.pack_start(self.now, 0, self.relay.highest_id))
+        self.journal.append(messages.START, gate_events.pack_start(self.now, 0, self.relay.highest_id))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
 

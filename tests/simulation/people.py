@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from proxy.desk.returned import OptedOut
-from proxy.policy.text import signature
-from proxy.replies import ALL_MARKETING
-from proxy.state.mailbox import UNOWNED
-from proxy.transit import Transit
+from proxy.journal.records.delivers import OptedOut
+from proxy.policy.text.folding import signature
+from proxy.relay.effects.optouts import ALL_MARKETING
+from proxy.relay.pending_submit import Transit
+from proxy.state.mailbox.mailbox import UNOWNED
 from proxy.wire import Frame, read_fields
 from tests.simulation.disk import OnDisk
 from tests.simulation.nouns import COMMON, CONFIRMED, NOBODYS, PEOPLE, PORTS, REPLIES, SCOPES, Broken, Deliver, hash_of

@@ -10,9 +10,9 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from proxy.commands import Data
-from proxy.multi import submit_multi
-from proxy.transit import Transit
+from proxy.relay.commands import Data
+from proxy.relay.pending_submit import Transit
+from proxy.relay.submit_multi import submit_multi
 from proxy.wire import Frame, read_fields, submit_sm
 from proxy.wire.multi import read_multi
 from tests import pdus

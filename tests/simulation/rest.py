@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from proxy.desk.journal import read
-from proxy.recipient import EntryState
-from proxy.replay import replay, settle_open
-from proxy.state.aggregates import Aggregates
-from proxy.state.mailbox import UNOWNED
+from proxy.journal.write_ahead_log import read
+from proxy.model.recipient import EntryState
+from proxy.relay.effects.replay import replay, settle_open
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.mailbox.mailbox import UNOWNED
 from tests.simulation.nouns import CAREFUL, PEOPLE, Broken
 from tests.simulation.store import SimStore, counted, refusals, states
 

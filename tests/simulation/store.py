@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
-from proxy.recipient import OptOut
-from proxy.state import record, replied
-from proxy.state.aggregates import Aggregates
-from proxy.state.consented import Consented
-from proxy.state.dictionary import Dictionary
-from proxy.state.erased import Erased
-from proxy.state.history import History
-from proxy.state.listed import Listed
-from proxy.state.mailbox import Mailbox
-from proxy.state.orders import Orders
-from proxy.state.papers import Papers
-from proxy.state.told import Told
-from proxy.state.torn import TornKeys
+from proxy.model.recipient import OptOut
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.lists.consented import Consented
+from proxy.state.lists.dictionary import Dictionary
+from proxy.state.lists.erased import Erased
+from proxy.state.lists.history import History
+from proxy.state.lists.idempotency import Told
+from proxy.state.lists.listed import Listed
+from proxy.state.lists.orders import Orders
+from proxy.state.lists.papers import Papers
+from proxy.state.mailbox.mailbox import Mailbox
+from proxy.state.record import record, replied
+from proxy.state.record.torn import TornKeys
 from tests.simulation.agreeing import named
 
 if TYPE_CHECKING:

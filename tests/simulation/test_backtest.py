@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from proxy.backtest import bench, rerun
-from proxy.backtest.case import AWAY, Case
-from proxy.backtest.house import Known, Senders
-from proxy.backtest.past import stood, window_s
-from proxy.backtest.rerun import Rerun
-from proxy.backtest.turns import Turn, turns_of
-from proxy.desk import entries
-from proxy.message import Category
+from proxy.desk.backtest import conditions, rerun
+from proxy.desk.backtest.commit_groups import Turn, turns_of
+from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.initial_state import stood, window_s
+from proxy.desk.backtest.rerun import Rerun
+from proxy.desk.backtest.submit_case import AWAY, Case
+from proxy.journal.records import messages
+from proxy.model.message import Category
 from proxy.state import open_store
 from tests.simulation.nouns import PEOPLE, PORTS
 from tests.simulation.store import counted, refusals, states
@@ -134,7 +134,7 @@ def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "FULL", frozenset())
+    monkeypatch.setattr(conditions, "FULL", frozenset())
 
 
 def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,14 +150,14 @@ def replacements_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BUGS = {
-    "starts overheard": without(entries.START),
-    "answers overheard": without(entries.ANSWER),
-    "replies overheard": without(entries.OPTOUT),
-    "restores overheard": without(entries.RESTORED),
-    "orders overheard": without(entries.ORDERED),
-    "officers overheard": without(entries.SUPPRESSED),
-    "lists overheard": without(entries.LISTING_DONE),
-    "replacements that failed overheard": without(entries.UNREPLACED),
+    "starts overheard": without(messages.START),
+    "answers overheard": without(messages.ANSWER),
+    "replies overheard": without(messages.OPTOUT),
+    "restores overheard": without(messages.RESTORED),
+    "orders overheard": without(messages.ORDERED),
+    "officers overheard": without(messages.SUPPRESSED),
+    "lists overheard": without(messages.LISTING_DONE),
+    "replacements that failed overheard": without(messages.UNREPLACED),
     "lanes always open": lanes_are_always_open,
     "each part alone": each_part_is_judged_alone,
     "replacements overheard": replacements_stay_as_they_were,

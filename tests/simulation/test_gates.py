@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from proxy import sheet
-from proxy.board import Board
-from proxy.long import LongMessage
-from proxy.parts import Parts
-from proxy.reasons import GATE_REASONS
-from proxy.sheet import POSTED_MAX, Group, Key, Posted
-from proxy.sights import Sights
-from proxy.state import record
-from proxy.state.record import EMPTY
+from proxy.model.reasons import GATE_REASONS
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.multipart.handler import Parts
+from proxy.relay.multipart.shared import Board
+from proxy.relay.multipart.transaction import Sights
+from proxy.state.record import record
+from proxy.state.record.record import EMPTY
+from proxy.state.shared import multipart_record
+from proxy.state.shared.multipart_record import POSTED_MAX, Group, Key, Posted
 from proxy.wire import submit_sm
 from tests.simulation.gates import CAP, PEOPLE, PORT, REFUSED, RMSGQFUL, Gate, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
@@ -284,10 +284,10 @@ def nothing_is_ever_taken_back(patch: pytest.MonkeyPatch) -> None:
 
 def each_gate_begins_its_own(patch: pytest.MonkeyPatch) -> None:
     def settle(found: Any, holder: Any, indexes: Any, now: float) -> Posted:
-        return sheet.find(found, holder) or Posted(now)
+        return multipart_record.find(found, holder) or Posted(now)
 
-    patch.setattr("proxy.board.settle", settle)
-    patch.setattr("proxy.sights.settle", settle)
+    patch.setattr("proxy.relay.multipart.shared.settle", settle)
+    patch.setattr("proxy.relay.multipart.transaction.settle", settle)
 
 
 def what_was_taken_back_goes_on(patch: pytest.MonkeyPatch) -> None:
@@ -347,7 +347,7 @@ def what_it_took_goes_back_nowhere(patch: pytest.MonkeyPatch) -> None:
 
 
 def parts_go_out_as_often_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("proxy.parts._times_sent", lambda long, transit, leader: 0)
+    patch.setattr("proxy.relay.multipart.handler._times_sent", lambda long, transit, leader: 0)
 
 
 def what_others_sent_is_not_counted(patch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,7 @@ def what_others_sent_is_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def others_are_told_of_one_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("proxy.posting.TWICE", sheet.UNKNOWN)
+    patch.setattr("proxy.relay.multipart.codec.TWICE", multipart_record.UNKNOWN)
 
 
 BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from proxy import replies
-from proxy.long import LongMessage
+from proxy.relay.effects import optouts
+from proxy.relay.multipart.assembler import LongMessage
 from tests.simulation.nouns import NOON, PEOPLE, PORTS, SUPPRESSED, Broken, hash_of
 from tests.simulation.world import World
 
@@ -102,7 +102,7 @@ def test_parts_under_two_references_have_no_name_that_they_say_together(world: W
 def all_are_taken_for(monkeypatch: pytest.MonkeyPatch, advertiser: str) -> None:
     signature = int(hash_of(advertiser), 16)
     monkeypatch.setattr(
-        replies, "meant", lambda found, keyword, now: tuple(one._replace(signature=signature) for one in found.entries)
+        optouts, "meant", lambda found, keyword, now: tuple(one._replace(signature=signature) for one in found.entries)
     )
 
 
@@ -143,7 +143,7 @@ def test_a_number_that_was_taken_and_is_joined_all_the_same_is_found(world: Worl
 
 
 def test_a_verdict_that_is_never_forgotten_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.long.INHERIT_S", 600.0)
+    monkeypatch.setattr("proxy.relay.multipart.assembler.INHERIT_S", 600.0)
     sends(world, TOO_LATE)
     replies_at(world, 72.0)
     is_found(world)

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from proxy import policy
-from proxy.access import Access
-from proxy.long import LongMessage
-from proxy.message import UNSIGNED, Part, Sender
-from proxy.net.passing import Passing
-from proxy.parts import Parts
+from proxy.model.message import UNSIGNED, Part, Sender
+from proxy.model.recipient import EntryState
+from proxy.net.answer_filter import Passing
 from proxy.policy.reading import Reader
-from proxy.recipient import EntryState
-from proxy.state import record, torn
+from proxy.relay.access import Access
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.multipart.handler import Parts
+from proxy.state.record import record, torn
 from proxy.wire.charset import decode
 from tests.simulation import passage
 from tests.simulation.nouns import Broken
@@ -99,7 +99,7 @@ def torn_keys_are_not_looked_at(patch: Patch) -> None:
 
 
 def torn_keys_are_lost_in_replay(patch: Patch) -> None:
-    patch.setattr("proxy.replay.apply_torn", lambda store, said: None)
+    patch.setattr("proxy.relay.effects.replay.apply_torn", lambda store, said: None)
 
 
 def torn_keys_are_not_in_the_checkpoint(patch: Patch) -> None:
@@ -161,7 +161,7 @@ def unknown_regions_are_only_counted(patch: Patch, tmp_path: Path) -> None:
 
 
 def a_word_is_split_by_three_marks_at_most(patch: Patch) -> None:
-    patch.setattr("proxy.policy.page.split_runs", lambda folded: ())
+    patch.setattr("proxy.policy.text.page.split_runs", lambda folded: ())
 
 
 def what_stands_beside_a_code_weighs_nothing(patch: Patch) -> None:
@@ -183,7 +183,7 @@ def answers_pass_as_they_come(patch: Patch) -> None:
 
 
 def senders_without_a_signature_are_one(patch: Patch) -> None:
-    patch.setattr("proxy.message.hash_unsigned", lambda text: UNSIGNED | 1)
+    patch.setattr("proxy.model.message.hash_unsigned", lambda text: UNSIGNED | 1)
 
 
 def each_number_has_a_cap_of_its_own(patch: Patch) -> None:

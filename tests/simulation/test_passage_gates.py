@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.parts import Parts
-from proxy.transit import Transit
+from proxy.relay.multipart.handler import Parts
+from proxy.relay.pending_submit import Transit
 from proxy.wire import submit_sm
 from tests.simulation.gates import BANNED, PORT, RUN_S, Gate, Gates, Long
 from tests.simulation.handsets import KINDS, Handset, shows

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import reading, text
+from proxy.policy import reading
+from proxy.policy.text import folding as text
 from proxy.wire import charset, content
 from tests.simulation import bugs
 from tests.simulation.bugs import BUGS

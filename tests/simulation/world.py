@@ -26,23 +26,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy import policy
-from proxy.access import Access, Ports
-from proxy.commands import Commands, ways
-from proxy.desk import entries, itself
-from proxy.desk.journal import Journal, JournalDown, MemoryDisk, read
-from proxy.hearing import Hearing, Manners
-from proxy.ids import MessageIds
-from proxy.in_pieces import InPieces
-from proxy.message import Category, Message, Verdict
+from proxy.journal.records import gate_events, messages
+from proxy.journal.write_ahead_log import Journal, JournalDown, MemoryDisk, read
+from proxy.model.counters import Tally
+from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
-from proxy.relay import Relay
-from proxy.replay import ID_GAP, replay, settle_open
-from proxy.sent import Restoring, SentIndex
-from proxy.state.aggregates import Aggregates
-from proxy.state.mailbox import Bounds
-from proxy.tally import Tally
-from proxy.transit import Transit
-from proxy.way_back import WayBack
+from proxy.relay.access import Access, Ports
+from proxy.relay.commands import Commands, ways
+from proxy.relay.deliver import WayBack
+from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.replay import ID_GAP, replay, settle_open
+from proxy.relay.message_ids import MessageIds
+from proxy.relay.message_index import Restoring, SentIndex
+from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.pending_submit import Transit
+from proxy.relay.submit import Relay
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.mailbox.mailbox import Bounds
 from tests.simulation import rest
 from tests.simulation.agreeing import Agreeing
 from tests.simulation.asking import Asking
@@ -227,7 +227,7 @@ class World:
         )
         self.way_back.open(Bounds(), PORTS)
         self.mail.gate_starts()
-        self.journal.append(entries.START, itself.pack_start(self.wall, 0, self.relay.highest_id))
+        self.journal.append(messages.START, gate_events.pack_start(self.wall, 0, self.relay.highest_id))
         self.journal.write(self.wall)
         self.journal.note_synced(self.journal.sync())
         if self.bug is not None:

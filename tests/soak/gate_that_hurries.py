@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy import process
 from proxy.config import Retention
-from proxy.desk.journal import Journal
-from proxy.desk.retention import DAY_S, Plan, plan
-from proxy.ops import retention
-from proxy.ops.retention import Keeper
+from proxy.desk.archiving import operations as retention
+from proxy.desk.archiving.operations import Keeper
+from proxy.journal.retention import DAY_S, Plan, plan
+from proxy.journal.write_ahead_log import Journal
+from proxy.server import process
 
 EVERY_S = 1.0
 LEAK_EVERY_S = 0.02

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from proxy.backtest import run
-from proxy.backtest.house import Known
 from proxy.config import load
+from proxy.desk.backtest import runner
+from proxy.desk.backtest.environment import Known
 from proxy.sim import bench
 from proxy.sim.measure import machine
 
@@ -48,10 +48,10 @@ STEPS = (
 """What the innermost frame of ours says a sample was spent on; the first that fits."""
 
 
-def question(folder: Path) -> run.Question:
+def question(folder: Path) -> runner.Question:
     settings = load(folder / "gate106.yaml")
     known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    return run.Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
+    return runner.Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
 
 
 def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
@@ -66,12 +66,12 @@ def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
                 return
             frame = frame.f_back
 
-    run.backtest(asked)  # rules, tables of the text: loaded once
+    runner.backtest(asked)  # rules, tables of the text: loaded once
     if sampled:
         signal.signal(signal.SIGPROF, sample)
         signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
     began, cpu = time.monotonic(), time.process_time()
-    answer = run.backtest(asked)
+    answer = runner.backtest(asked)
     took, used = time.monotonic() - began, time.process_time() - cpu
     signal.setitimer(signal.ITIMER_PROF, 0)
     judged = answer.differing.messages + answer.differing.parts

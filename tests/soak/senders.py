@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import pdus
 from proxy.sim.deck import FILLINGS, Card, Ports, deck
 from tests.soak.smsc import NUMBER, TAG, number_of

@@ -19,9 +19,10 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.message import Category
-from proxy.recipient import Entry
-from proxy.state import open_store, record
+from proxy.model.message import Category
+from proxy.model.recipient import Entry
+from proxy.state import open_store
+from proxy.state.record import record
 from tests.valkey import SECRET, Valkey
 
 BATCHES = (1, 4, 16, 64, 256)

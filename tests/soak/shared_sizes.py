@@ -23,13 +23,14 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.message import Category, Take
-from proxy.recipient import Entry
+from proxy.model.message import Category, Take
+from proxy.model.recipient import Entry
 from proxy.sim.measure import machine
-from proxy.state import open_store, record
-from proxy.state.leased import Wanted
-from proxy.state.leases import Ask
-from proxy.state.valkey import ValkeyStore
+from proxy.state import open_store
+from proxy.state.record import record
+from proxy.state.shared.leased import Wanted
+from proxy.state.shared.leases import Ask
+from proxy.state.stores.valkey import ValkeyStore
 from tests.valkey import SECRET, Valkey
 
 FIRST, MESSAGES = 13_800_210_0000, 3

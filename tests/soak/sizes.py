@@ -26,14 +26,14 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from proxy.desk import entries
-from proxy.desk.disk import OsDisk
-from proxy.desk.journal import read
-from proxy.desk.sealing import Ring
-from proxy.desk.segment import RECORD_HEAD_BYTES
+from proxy.journal.disk import OsDisk
+from proxy.journal.records import messages
+from proxy.journal.sealing import Ring
+from proxy.journal.segment import RECORD_HEAD_BYTES
+from proxy.journal.write_ahead_log import read
 from proxy.sim import bench, gate
 from proxy.sim.demo import stage
-from proxy.state.sqlite import SqliteStore
+from proxy.state.stores.sqlite import SqliteStore
 
 START_S = 600.0
 
@@ -80,7 +80,7 @@ def _persons(store: Path) -> tuple[int, int]:
 
 
 def _weigh(journal: Path) -> tuple[int, int]:
-    verdicts = sum(record.kind == entries.VERDICT for record in read(OsDisk(journal)))
+    verdicts = sum(record.kind == messages.VERDICT for record in read(OsDisk(journal)))
     return verdicts, sum(path.stat().st_size for path in journal.glob("*.journal"))
 
 
@@ -93,8 +93,8 @@ def _receipt_bytes() -> float:
     came = weight = 0
     ring = Ring.of_files([folder / gate.KEY])
     for record in read(OsDisk(next(folder.rglob("*.journal")).parent, ring)):
-        if record.kind in (entries.DELIVER, entries.DELIVERED):
-            came += record.kind == entries.DELIVER
+        if record.kind in (messages.DELIVER, messages.DELIVERED):
+            came += record.kind == messages.DELIVER
             weight += RECORD_HEAD_BYTES + len(record.body)
     shutil.rmtree(folder)
     return weight / came

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import uvloop
 
-from proxy.message import Category
+from proxy.model.message import Category
 from proxy.sim import gate, measure, pdus, people
 from proxy.sim.carrier import Carrier, Conduct
 from tests.soak.transceiver import Transceiver

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from proxy.state import leasing
-from proxy.state.connection import Address, Login, connect
+from proxy.state.shared import leasing
+from proxy.state.shared.connection import Address, Login, connect
 
 CLOCK = "local function time_ms() return tonumber(redis.call('GET', 'now')) end\n"
 

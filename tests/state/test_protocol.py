@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.message import Take
+from proxy.model.message import Take
 from proxy.policy.kinds.limit import COUNT_MAX
-from proxy.state.aggregates import Aggregates
-from proxy.state.counting import COUNT_S, ENDLESS, SharedCounters
-from proxy.state.leasing import portion_told
-from proxy.state.portions import Book, Told
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.counters.counting import COUNT_S, ENDLESS, SharedCounters
+from proxy.state.counters.portions import Book, Told
+from proxy.state.shared.leasing import portion_told
 from tests.needs import needs
+from tests.state.counters.test_counting import read_word
 from tests.state.leasing_server import LeasingServer
-from tests.state.test_counting import read_word
 
 START_S = 1_700_000_000
 KEY = 7

@@ -16,12 +16,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.message import Category, Take
-from proxy.recipient import Entry
-from proxy.state import Position, StateError, open_store, record
-from proxy.state.connection import Login
-from proxy.state.record import EMPTY
-from proxy.state.saving import Wait
+from proxy.model.message import Category, Take
+from proxy.model.recipient import Entry
+from proxy.state import Position, StateError, open_store
+from proxy.state.embedded.saving import Wait
+from proxy.state.record import record
+from proxy.state.record.record import EMPTY
+from proxy.state.shared.connection import Login
 from tests.needs import needs
 from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from proxy.message import Take
-from proxy.state.counting import REPORT_S
-from proxy.state.leases import BEAT_S, LEASE_MS, Ask
-from proxy.state.valkey import ValkeyStore, open_url
+from proxy.model.message import Take
+from proxy.state.counters.counting import REPORT_S
+from proxy.state.shared.leases import BEAT_S, LEASE_MS, Ask
+from proxy.state.stores.valkey import ValkeyStore, open_url
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster
 

@@ -14,7 +14,7 @@ def main() -> int:
     ago_s, now = float(sys.argv[1]), time.time
     time.time = lambda: now() - ago_s  # before any room of the gate takes it by name
 
-    from proxy import process
+    from proxy.server import process
 
     return process.serve(Path(sys.argv[2]))
 

@@ -31,11 +31,11 @@ from tests.e2e.test_told import RULES as REFUSED
 from tests.e2e.test_told import STOPPED, SUPPRESSED, status
 from tests.e2e.waiting import until
 from tests.needs import needs
+from tests.server.workers.roaming import Roaming
 from tests.valkey import SECRET, Valkey
-from tests.workers.roaming import Roaming
 
 pytestmark = needs("valkey")
-FUNCTIONS = "proxy/state/functions.py"
+FUNCTIONS = "proxy/state/shared/functions.py"
 CODE = ("proxy", "rules", "pyproject.toml")
 RULES = REFUSED + (
     f"  - {{id: cap, when: {{category: marketing}}, limit: {{count: {CAP}, per: day, key: [recipient]}}, "

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.entries import CLOCK, pack_clock
-from proxy.desk.journal import Journal, OsDisk
-from proxy.desk.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
-from proxy.process import StartError, serve
-from proxy.state.checkpoint import FORMAT
+from proxy.journal.records.messages import CLOCK, pack_clock
+from proxy.journal.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
+from proxy.journal.write_ahead_log import Journal, OsDisk
+from proxy.server.process import StartError, serve
+from proxy.state.embedded.checkpoint import FORMAT
 from tests.upgrade.ends import AD, NOTICE, REJECTED, ROOT, Ends, until
-from tests.upgrade.people import (
+from tests.upgrade.people import (  # fmt: skip
     ALL_CAP,
     BACK,
     CAPPED,
@@ -38,7 +38,7 @@ from tests.upgrade.people import (
     TIBETAN,
     UNANSWERED,
     WHILE_AWAY,
-)  # fmt: skip
+)
 
 STATES = sorted((ROOT / "tests" / "data" / "upgrade").glob("*.tar.xz"))
 LATER_S = 60.0

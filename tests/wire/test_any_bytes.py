@@ -21,7 +21,7 @@ from proxy.wire import (
     renumbered,
     submit_sm,
 )
-from proxy.wire.build import pdu
+from proxy.wire.builders import pdu
 from proxy.wire.charset import decode
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from proxy.wire.udh import read_udh

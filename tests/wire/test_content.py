@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 import smpplib.gsm
 
-from proxy.message import Part
+from proxy.model.message import Part
 from proxy.wire import encode
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION, KINDS, decode, decode_gsm
 from proxy.wire.content import text_of
+from proxy.wire.smpp_time import When, read_time
 from proxy.wire.udh import Header, read_udh
-from proxy.wire.when import When, read_time
 
 UCS_2_CODINGS = [8, 0x18, 0x19, 0x1B, 0x48, 0xE0, 0xEF]
 GSM_CODINGS = [0, 0x10, 0x13, 0x40, 0x50, 0xC0, 0xC8, 0xDF, 0xF0, 0xF3]

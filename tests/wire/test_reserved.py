@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.wire import submit_sm
-from proxy.wire.build import tlv
+from proxy.wire.builders import tlv
 from proxy.wire.tables import (
     DATA_SM,
     ESME_RINVDSTNPI,

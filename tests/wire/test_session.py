@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.wire import Frame, Session, bind, deliver_sm, enquire_link, read_fields, response, submit_sm, submit_sm_resp, unbind
-from proxy.wire.build import pdu
+from proxy.wire.builders import pdu
 from proxy.wire.tables import COMMAND_IDS, ESME_RINVCMDLEN, GENERIC_NACK, PDU_BYTES_MAX, SEQUENCE_MAX, STATUSES
 from tests.wire.ways import TIMERS, carrier, provider, written
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compiled import PURE
-from proxy.message import Content
+from proxy.model.message import Content
+from proxy.native.loader import PURE
 from proxy.wire import Frame, Memo, joined, read_submit, submit_sm
 from proxy.wire.charset import KINDS, decode, shown
 

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from proxy.message import Part
+from proxy.model.message import Part
 from proxy.wire import Frame, Malformed, Memo, encode, read_fields, read_submit, submit_sm
-from proxy.wire.build import pdu
+from proxy.wire.builders import pdu
 from proxy.wire.submit import MEMO_ENTRIES_MAX, MEMO_KEY_BYTES_MAX
 from proxy.wire.tables import STATUSES
 

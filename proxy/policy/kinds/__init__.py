@@ -12,7 +12,7 @@ A file that answers for a key of ``when`` has
     MEND                                what would have to change for a rule that asks it to pass a message, in words for
                                         people; empty where nothing should: explain and precheck say it
     CHINESE                             what the word means, for the guide and for editors
-    SHAPE                               what may stand below the key, for editors (shape.py)
+    SHAPE                               what may stand below the key, for editors (policy/loading/shape.py)
 
 Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
 """
@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import Tree
-from proxy.policy.regions import Regions
-from proxy.policy.registry import Registry
-from proxy.policy.shape import Shape
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.rest import Rest, no_rest
+from proxy.policy.loading.shape import Shape
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.regions import Regions
+from proxy.policy.registries.registry import Registry
+from proxy.runtime.yield_point import Rest, no_rest
 
 
 class NumberList(NamedTuple):

@@ -4,15 +4,15 @@ day off), or a holiday's name; ``{holiday: true, before: "10:00"}`` only a part 
 
 from __future__ import annotations
 
-from proxy.policy import moments
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said, any_of
+from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
-from proxy.policy.holidays import WORDS
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, any_of
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.holidays import WORDS
 
 IN_RECORD = "time"
 KEYS = ("day", "holiday", "before", "after")
@@ -22,7 +22,7 @@ SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holida
 
 
 def condition(node: Node, context: Context) -> Tree:
-    first, last = 0, moments.DAY_S
+    first, last = 0, time_windows.DAY_S
     shown = ""
     if isinstance(node.value, dict):
         keys = node.mapping("calendar", KEYS)
@@ -39,14 +39,14 @@ def condition(node: Node, context: Context) -> Tree:
     holidays, said = context.registry.holidays, any_of(words)
 
     def holds(at: float) -> bool:
-        day, second = divmod(int(at) + moments.OFFSET_S, moments.DAY_S)
+        day, second = divmod(int(at) + time_windows.OFFSET_S, time_windows.DAY_S)
         return first <= second < last and any(holidays.is_a(word, day) for word in words)
 
     def changes(at: float) -> float:
-        midnight = moments.next_midnight(at) - moments.DAY_S
-        return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + moments.DAY_S)
+        midnight = time_windows.next_midnight(at) - time_windows.DAY_S
+        return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + time_windows.DAY_S)
 
-    test = moments.TimeTest(holds, changes, Said(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
+    test = time_windows.TimeTest(holds, changes, Said(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
     return Test("time", test.holds, test.words, "calendar", time=test)
 
 
@@ -69,6 +69,6 @@ def _words(node: Node, context: Context) -> list[str]:
 
 def _clock(node: Node) -> int:
     try:
-        return moments.clock(node.text("calendar"))
+        return time_windows.clock(node.text("calendar"))
     except ValueError as fault:
         raise RuleFault(node.line, f"calendar: {fault}") from None

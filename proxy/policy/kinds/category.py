@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proxy.message import CATEGORY_WORDS
+from proxy.i18n.phrases import NOTHING
+from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import NOTHING
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "category"
 CHINESE = "最终类别: 验证码 `otp`、通知 `notice`、营销 `marketing`; 取申报和内容判定里更严的一个, 把广告报成通知没有用"

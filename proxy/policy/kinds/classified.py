@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from proxy.message import CATEGORY_WORDS
-from proxy.policy.category import BANDS
+from proxy.i18n.phrases import Said
+from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import among, either, mapping, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import among, either, mapping, some
+from proxy.policy.loading.source import Node
+from proxy.policy.text.category import BANDS
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"

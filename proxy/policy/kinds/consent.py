@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.message import Facts, Message, Sender
+from proxy.i18n.phrases import Said, any_of
+from proxy.model.message import Facts, Message, Sender
+from proxy.model.recipient import Consent, OptOut, Recipient
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.kinds.suppressed import covers
-from proxy.policy.people import CONSENT_STATES, ConsentRow, state_of
-from proxy.policy.registry import Registry
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, any_of
-from proxy.recipient import Consent, OptOut, Recipient
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.people import CONSENT_STATES, ConsentRow, state_of
+from proxy.policy.registries.registry import Registry
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.policy import moments
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said, any_of
+from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import DATE, among, either, mapping, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, any_of
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import DATE, among, either, mapping, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "time"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -52,15 +52,15 @@ def condition(node: Node, context: Context) -> Tree:
     def holds(day: int) -> bool:
         return (day + _THURSDAY) % 7 in weekdays or any(first <= day <= last for first, last in dates)
 
-    test = moments.by_day(holds, Said("day is " + any_of(words), "当天是" + any_of(words).zh))
+    test = time_windows.by_day(holds, Said("day is " + any_of(words), "当天是" + any_of(words).zh))
     return Test("time", test.holds, test.words, "day", time=test)
 
 
 def _date(node: Node) -> int:
     try:
-        at, has_time = moments.moment(node.text("day"))
+        at, has_time = time_windows.moment(node.text("day"))
     except ValueError as fault:
         raise RuleFault(node.line, f"day: {fault}") from None
     if has_time:
         raise RuleFault(node.line, "day: takes whole days (use time for hours)")
-    return (int(at) + moments.OFFSET_S) // moments.DAY_S
+    return (int(at) + time_windows.OFFSET_S) // time_windows.DAY_S

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "signature"
 CHINESE = "签名背后公司所属的集团"

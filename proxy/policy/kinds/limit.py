@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from proxy.message import Take
-from proxy.policy import moments
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import COMMA, NOTHING, Said, both, joined, term
+from proxy.model.message import Take
+from proxy.policy import time_windows
 from proxy.policy.condition import Person, Tree, leaves
-from proxy.policy.problem import Faults, RuleFault, each
-from proxy.policy.source import Node
-from proxy.policy.spoken import COMMA, NOTHING, Said, both, joined, term
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import Faults, RuleFault, each
+from proxy.policy.loading.source import Node
 
 KEYS = (
     "recipient", "advertiser", "group", "signature", "category", "subcategory", "provider", "account", "port", "province",
@@ -43,7 +43,7 @@ THENS = ("reject", "defer", "review", "tag", "throttle")
 
 class Limit(NamedTuple):
     most: int
-    window: moments.Window
+    window: time_windows.Window
     keys: frozenset[str]
     then: str  # empty = the rule's
     line: int
@@ -79,7 +79,7 @@ class Limit(NamedTuple):
         window = (
             f"每{term(str(self.window)).zh}"
             if self.window.unit != "rolling"
-            else f"任意 {moments.spell_in_chinese(self.window.seconds)}内"
+            else f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
         )
         english = f"{most} per {self.window} for each {keys}{burst}"
         return Said(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
@@ -128,7 +128,7 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
     return Limit(count, window, key, then, line, _burst(keys, window, key, count))
 
 
-def _burst(keys: dict[str, Node], window: moments.Window, key: frozenset[str], count: int) -> int:
+def _burst(keys: dict[str, Node], window: time_windows.Window, key: frozenset[str], count: int) -> int:
     if "burst" not in keys:
         return 0
     burst = keys["burst"].integer("limit: burst", 1, COUNT_MAX)
@@ -141,7 +141,7 @@ def _burst(keys: dict[str, Node], window: moments.Window, key: frozenset[str], c
 
 
 def _share(
-    keys: dict[str, Node], window: moments.Window, key: frozenset[str], then: str, when: Callable[[Node], Tree]
+    keys: dict[str, Node], window: time_windows.Window, key: frozenset[str], then: str, when: Callable[[Node], Tree]
 ) -> Limit:
     line = keys["share"].line
     share = keys["share"].value
@@ -160,15 +160,15 @@ def _share(
     return Limit(0, window, key, then, line, 0, share, least, of)
 
 
-def _window(node: Node) -> moments.Window:
+def _window(node: Node) -> time_windows.Window:
     written = node.text("limit: per", digits=True)
-    if written in moments.CALENDAR_S:
-        return moments.Window(written, moments.CALENDAR_S[written])
+    if written in time_windows.CALENDAR_S:
+        return time_windows.Window(written, time_windows.CALENDAR_S[written])
     try:
-        seconds = moments.duration(written)
+        seconds = time_windows.duration(written)
     except ValueError:
-        what = unknown("window", written, moments.CALENDAR_S)
+        what = unknown("window", written, time_windows.CALENDAR_S)
         raise RuleFault(node.line, f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
-    if seconds > moments.WINDOW_MAX_S:
+    if seconds > time_windows.WINDOW_MAX_S:
         raise RuleFault(node.line, f"limit: per: {written} needs more history than is kept (at most 366d)")
-    return moments.Window("rolling", seconds)
+    return time_windows.Window("rolling", seconds)

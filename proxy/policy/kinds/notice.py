@@ -4,14 +4,14 @@ must stand at the end: ``notice: 拒收请回复R``. A notice that names a link 
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.notices import asks, body_tail
-from proxy.policy.page import Page
-from proxy.policy.shape import TEXT, among, either, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.policy.text import fold, squeeze
+from proxy.policy.loading.shape import TEXT, among, either, some
+from proxy.policy.loading.source import Node
+from proxy.policy.text.folding import fold, squeeze
+from proxy.policy.text.notices import asks, body_tail
+from proxy.policy.text.page import Page
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")

@@ -4,13 +4,13 @@ person reads.
 
 from __future__ import annotations
 
-from proxy.message import Sender
+from proxy.i18n.phrases import Said, as_written
+from proxy.model.message import Sender
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.registry import BINARY
-from proxy.policy.shape import NAME, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, as_written
+from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.registry import BINARY
 
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"

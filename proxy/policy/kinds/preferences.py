@@ -4,15 +4,15 @@ now), ``none`` (they have said nothing).
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message
-from proxy.policy import moments
+from proxy.i18n.phrases import Said
+from proxy.model.message import Facts, Message
+from proxy.model.recipient import Recipient
+from proxy.policy import time_windows
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.people import speaks_of
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.recipient import Recipient
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.people import speaks_of
 
 IN_RECORD = "person"
 WORDS = ("against", "none")
@@ -30,7 +30,7 @@ def condition(node: Node, context: Context) -> Tree:
         if not rows:
             return False
         at = max(now, message.content.scheduled or 0.0)
-        holiday = holidays.is_a("holiday", (int(at) + moments.OFFSET_S) // moments.DAY_S)
+        holiday = holidays.is_a("holiday", (int(at) + time_windows.OFFSET_S) // time_windows.DAY_S)
         of = frozenset((facts.category.word, facts.subcategory))
         return any(speaks_of(row, of, at, holiday) for row in rows)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import NAME, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "provider"
 CHINESE = "由哪家通道商发来(设置里的名字)"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.message import Sender
-from proxy.policy import moments
+from proxy.i18n.phrases import Said
+from proxy.model.message import Sender
+from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import DURATION, one_of
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import DURATION, one_of
+from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
@@ -28,7 +28,7 @@ def condition(node: Node, context: Context) -> Tree:
     ((word, value),) = keys.items()
     written = value.text("provider_age")
     try:
-        age_s = moments.duration(written)
+        age_s = time_windows.duration(written)
     except ValueError as fault:
         raise RuleFault(value.line, f"provider_age: {fault}") from None
     young = word == "below"
@@ -37,7 +37,7 @@ def condition(node: Node, context: Context) -> Tree:
         return (sender.since is not None and now < sender.since + age_s) is young
 
     def changes(sender: Sender, now: float) -> float:
-        return sender.since + age_s if sender.since is not None and now < sender.since + age_s else moments.NEVER
+        return sender.since + age_s if sender.since is not None and now < sender.since + age_s else time_windows.NEVER
 
     return Test(
         "age",

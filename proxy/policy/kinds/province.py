@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault, each
-from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
-from proxy.policy.registry import PortRow
-from proxy.policy.shape import some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import RuleFault, each
+from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
+from proxy.policy.registries.registry import PortRow
 
 IN_RECORD = "person"
 WORDS = (*PROVINCE_CODES, UNKNOWN, "port")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said, as_written
+from proxy.model.message import Facts, Message
+from proxy.model.recipient import Recipient
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import NAME, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, as_written
-from proxy.recipient import Recipient
-from proxy.yamlfile import unknown
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"
 CHINESE = "号码在名单上(见 `lists:`)"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import among, either, mapping, some, whole
+from proxy.policy.loading.source import Node
 from proxy.policy.reply_paths import ADVERTISEMENTS_MAX, STATES, UNPROVEN, WORDS, ReplyPath
-from proxy.policy.shape import among, either, mapping, some, whole
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.yamlfile import unknown
 
 IN_RECORD = ""
 HINT = "a record keeps the port, not what was known of its reply path then: leave recipient out of the key"

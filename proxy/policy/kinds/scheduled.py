@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message
-from proxy.policy import moments
+from proxy.i18n.phrases import OR, Said, joined
+from proxy.model.message import Facts, Message
+from proxy.model.recipient import Recipient
+from proxy.policy import time_windows
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import OR, Said, joined
-from proxy.recipient import Recipient
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps when a message was sent: refuse what is scheduled in a rule of its own"
@@ -46,4 +46,4 @@ def _word(scheduled: float | None, now: float) -> str:
 
 def _day(time: float) -> int:
     """In China."""
-    return (int(time) + moments.OFFSET_S) // moments.DAY_S
+    return (int(time) + time_windows.OFFSET_S) // time_windows.DAY_S

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.page import Page
-from proxy.policy.shape import some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
-from proxy.policy.text import normal_signature
+from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.source import Node
+from proxy.policy.text.folding import normal_signature
+from proxy.policy.text.page import Page
 
 IN_RECORD = "signature"
 CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"

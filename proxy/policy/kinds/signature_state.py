@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.registry import STATE_WORDS
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.registry import STATE_WORDS
 
 IN_RECORD = ""
 HINT = "a record keeps the signature, not its state then: use signature or advertiser"

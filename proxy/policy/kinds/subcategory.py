@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proxy.policy.category import SUBCATEGORIES
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
+from proxy.policy.text.category import SUBCATEGORIES
 
 IN_RECORD = "subcategory"
 WORDS = (*SUBCATEGORIES[1:], "none")

@@ -2,7 +2,7 @@
 
 ``marketing: likely`` asks of messages that are not marketing, but whose text likely is, and says how to refuse.
 
-``match`` says by what a refused advertiser is known again (renamed.py): where nothing is said, by its signature and by the registry.
+``match`` says by what a refused advertiser is known again (policy/renamed.py): where nothing is said, by its signature and by the registry.
 Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
 """
 
@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.message import Category, Facts, Message, Sender
-from proxy.policy import moments
+from proxy.i18n.phrases import COMMA, NOTHING, OF_LIKELY, THEN, Said, any_of, joined, term
+from proxy.model.message import Category, Facts, Message, Sender
+from proxy.model.recipient import OptOut, Recipient
+from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Person, Tree
 from proxy.policy.kinds import Context, NumberList
 from proxy.policy.kinds.notice import PRESENT
-from proxy.policy.problem import RuleFault
-from proxy.policy.registry import Registry
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import DURATION, among, either, mapping, some
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.registry import Registry
 from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
-from proxy.policy.shape import DURATION, among, either, mapping, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import COMMA, NOTHING, OF_LIKELY, THEN, Said, any_of, joined, term
-from proxy.policy.text import normal_signature
-from proxy.recipient import OptOut, Recipient
+from proxy.policy.text.folding import normal_signature
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
@@ -110,7 +110,7 @@ def _told(asked: _Asked) -> Said:
         by = any_of(one for one in sorted(asked.sources) if one != "doubtful" or "reply" not in asked.sources)
         parts.append(Said(f"by {by}", f"来自{by.zh}"))
     if asked.max_age_s:
-        age, chinese = moments.spell(asked.max_age_s), moments.spell_in_chinese(asked.max_age_s)
+        age, chinese = time_windows.spell(asked.max_age_s), time_windows.spell_in_chinese(asked.max_age_s)
         parts.append(Said(f"in the last {age}", f"最近 {chinese}内"))
     if asked.ways != _USUAL:
         ways = joined(COMMA, (term(way) for way in WAYS if way in asked.ways))
@@ -221,6 +221,6 @@ def _in_force(refusal: OptOut, now: float, max_age_s: int) -> bool:
 
 def _age(node: Node) -> int:
     try:
-        return moments.duration(node.text("suppressed: max_age"))
+        return time_windows.duration(node.text("suppressed: max_age"))
     except ValueError as fault:
         raise RuleFault(node.line, f"suppressed: max_age: {fault}") from None

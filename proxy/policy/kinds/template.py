@@ -4,11 +4,11 @@ signature has templates, and it is none of them), ``unregistered`` (its signatur
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"

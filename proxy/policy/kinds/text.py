@@ -1,8 +1,8 @@
 """text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each
-of these. A file may be YAML (wordlist.py): words in groups, with the characters that are written for others.
+of these. A file may be YAML (policy/text/wordlist.py): words in groups, with the characters that are written for others.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
-text and on letters that stand one by one between marks (split.py), and may be written in any of these forms.
+text and on letters that stand one by one between marks (policy/text/split.py), and may be written in any of these forms.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 
 import re2
 
+from proxy.i18n.phrases import Said
+from proxy.policy.chunked_dict import distinct
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import Context
-from proxy.policy.page import Page
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import NAME, TEXT, either, mapping, some
-from proxy.policy.source import Node
-from proxy.policy.split import LETTERS_LEAST
-from proxy.policy.spoken import Said
-from proxy.policy.spread import distinct
-from proxy.policy.text import SPLITTERS, fold, squeeze
-from proxy.rest import Rest, resting
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import NAME, TEXT, either, mapping, some
+from proxy.policy.loading.source import Node
+from proxy.policy.text.folding import SPLITTERS, fold, squeeze
+from proxy.policy.text.page import Page
+from proxy.policy.text.split import LETTERS_LEAST
+from proxy.runtime.yield_point import Rest, resting
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500

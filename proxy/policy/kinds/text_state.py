@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.shape import among, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 STATES = ("readable", "unreadable", "binary", "compressed", "wap-push", "empty")

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from proxy.policy import moments
+from proxy.i18n.phrases import Said, as_written
+from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import NAME, SPAN, either, mapping, some
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said, as_written
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import NAME, SPAN, either, mapping, some
+from proxy.policy.loading.source import Node
 
 IN_RECORD = "time"
 KEYS = ("between", "zone")
@@ -20,21 +20,21 @@ SHAPE = either(some(SPAN), mapping(KEYS, {"between": some(SPAN), "zone": NAME}, 
 
 
 def condition(node: Node, context: Context) -> Tree:
-    zone, zoned = moments.ZONE, ""
+    zone, zoned = time_windows.ZONE, ""
     if isinstance(node.value, dict):
         keys = node.mapping("time", KEYS)
         if len(keys) < 2:
             raise RuleFault(node.line, "time: needs both between and zone (or a single span)")
         zoned = keys["zone"].text("time: zone", digits=True)
         try:
-            zone = moments.zone_of(zoned)  # type: ignore[assignment] # any zone is one
+            zone = time_windows.zone_of(zoned)  # type: ignore[assignment] # any zone is one
         except ValueError as fault:
             raise RuleFault(keys["zone"].line, f"time: zone: {fault}") from None
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
     said = as_written(node.texts("time"))
     words = Said(f"time is {said}" + (f" in {zoned}" if zoned else ""), f"时刻在 {said.zh}" + (f"({zoned})" if zoned else ""))
-    test = moments.daily(spans, words, zone)
+    test = time_windows.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)
 
 
@@ -43,7 +43,7 @@ def span_of(item: Node, what: str) -> tuple[int, int]:
     written = item.text(what)
     first, dash, last = written.partition("-")
     try:
-        span = (moments.clock(first.strip()), moments.clock(last.strip()))
+        span = (time_windows.clock(first.strip()), time_windows.clock(last.strip()))
     except ValueError as fault:
         said = str(fault) if dash else f"'{written}' is no span of time"
         raise RuleFault(item.line, f"{what}: {said} (write 21:00-08:00)") from None

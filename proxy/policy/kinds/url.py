@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.policy import spelt
+from proxy.i18n.phrases import Said
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
-from proxy.policy.owned import outside_registered
-from proxy.policy.page import Page
-from proxy.policy.problem import RuleFault
-from proxy.policy.shape import either, mapping, some, suggested
-from proxy.policy.source import Node
-from proxy.policy.spoken import Said
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.shape import either, mapping, some, suggested
+from proxy.policy.loading.source import Node
+from proxy.policy.registries.owned import outside_registered
+from proxy.policy.text import spelt
+from proxy.policy.text.page import Page
 
 IN_RECORD = ""
 KEYS = ("outside",)

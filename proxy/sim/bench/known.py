@@ -22,15 +22,15 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from proxy.archive.keys import Keys
-from proxy.desk.disk import OsDisk
-from proxy.message import Category, hash48
+from proxy.journal.disk import OsDisk
+from proxy.model.message import Category, hash48
+from proxy.model.recipient import Entry, OptOut
 from proxy.policy.renamed import refused_text
-from proxy.recipient import Entry, OptOut
 from proxy.sim import gate, people
 from proxy.sim.bench.options import BenchFailed
-from proxy.state import asked, record, replied
-from proxy.state.listed import CHUNK_BITS, Key
-from proxy.state.sqlite import SqliteStore
+from proxy.state.lists.listed import CHUNK_BITS, Key
+from proxy.state.record import asked, record, replied
+from proxy.state.stores.sqlite import SqliteStore
 
 DAYS_AGO = (5, 4, 3)
 """More than any cap of the shipped rules over days looks back for an advertiser, and within what is kept."""

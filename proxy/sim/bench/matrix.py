@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from proxy import compiled
+from proxy.native import loader
 from proxy.sim import gate, measure
 from proxy.sim.bench import suppressed
 from proxy.sim.bench.driver import Drivers, baseline
@@ -101,10 +101,10 @@ def _row(row: Row, rounds: list[Figures]) -> dict[str, Any]:
     return {
         "name": row.name,
         "unit": row.unit,
-        "goal": row.goal_for(compiled.BUILT),
+        "goal": row.goal_for(loader.BUILT),
         "most": row.most,
         "measured": value,
-        "met": None if value is None else row.met(value, compiled.BUILT),
+        "met": None if value is None else row.met(value, loader.BUILT),
         "spread": [round(min(found), 3), round(max(found), 3)] if len(found) > 1 else None,
         "note": row.note,
     }

@@ -9,9 +9,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.config.yaml_file import unknown
 from proxy.sim.deck import CARDS
 from proxy.sim.texts import MIXES
-from proxy.yamlfile import unknown
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 5)}
 PASSWORD = "secret"  # noqa: S105  # of simulated providers, on loopback

@@ -10,7 +10,7 @@ from html import escape
 from math import log10
 from typing import Any
 
-from proxy.charts import Bar, bars, document
+from proxy.console.offline_charts import Bar, bars, document
 from proxy.sim.bench import matrix
 from proxy.sim.bench.options import BenchFailed
 from proxy.sim.bench.result import described, of, remarks, told_of_machine

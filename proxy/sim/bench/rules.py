@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from proxy.config.yaml_file import load
 from proxy.sim.people import BANNED
-from proxy.yamlfile import load
 
 
 def count_rules(folder: Path) -> int:

@@ -4,7 +4,7 @@ In: Options. Out: µs a message by step. Never: a second way to do anything: it 
 
     python -m proxy.sim.bench.sampled /tmp/x/spent.json gate106.yaml
 
-is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (hot.pyx, a library) is counted where it was called, a
+is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (native/accelerated.pyx, a library) is counted where it was called, a
 call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What threads
 beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from proxy import process
+from proxy.server import process
 from proxy.sim import gate, measure
 from proxy.sim.bench.driver import driver
 from proxy.sim.bench.house import certificate, house

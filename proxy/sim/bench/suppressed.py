@@ -26,7 +26,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from proxy.desk.disk import OsDisk
+from proxy.journal.disk import OsDisk
 from proxy.sim import gate, measure
 from proxy.sim.bench.driver import Driver, driver
 from proxy.sim.bench.house import House, house
@@ -35,8 +35,8 @@ from proxy.sim.bench.options import BenchFailed, Options
 from proxy.sim.bench.rounds import folder_of
 from proxy.sim.drive import Order
 from proxy.sim.gate import CODE
-from proxy.state.listed import CHUNK_BITS, LOW_MASK, Key
-from proxy.state.sqlite import SqliteStore
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, Key
+from proxy.state.stores.sqlite import SqliteStore
 
 NUMBERS = 100_000_000
 KEYS = (

@@ -1,0 +1,53 @@
+"""Looked: who looked for a person, or saw a whole number, while no gate ran to write it down: a small journal of its own, chained alike.
+
+In: who, what, why, the time. Out: a record, synced before this returns. Never: an answer shown without it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import Journal, OsDisk
+
+FOLDER = "looked"
+WAIT_S = 10.0
+"""Another search is writing its record: that takes milliseconds."""
+
+
+class CannotNote(Exception):
+    """It cannot be written down; so nothing may be shown. The text says why."""
+
+
+def note(archive: Path, ring: Ring, now: float, who: str, command: str, why: str, details: str) -> int:
+    """Its sequence in that journal. Raises CannotNote, JournalError, OSError."""
+    folder = archive / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait(lock, folder)
+        with closing(Journal(OsDisk(folder, ring))) as journal:
+            sequence = journal.append(messages.OPERATED, operator_actions.pack_operated(now, who, command, why, details))
+            journal.write(now)
+            journal.note_synced(journal.sync())
+            journal.mark(now)
+        return sequence
+    finally:
+        os.close(lock)
+
+
+def _wait(lock: int, folder: Path) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise CannotNote(f"{folder}: somebody else has been writing there for {WAIT_S:g} s") from None
+            time.sleep(0.01)

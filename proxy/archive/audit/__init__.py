@@ -1,0 +1,1 @@
+"""Finds marketing that was sent after an opt-out."""

@@ -1,0 +1,260 @@
+"""Meant: whom a person's replies asked to stop, and what was sent after.
+
+In: what one person was sent and wrote, in order (person_history.py). Out: ``Findings``: the ``Claim`` that each reply makes, and the marketing
+that went out against one. Never: code of the path that records refusals (replies, policy, state); rules; the registry; a clock.
+
+This is a second reading of the journal, by the definition of the guide ("Who is meant by a reply"). It goes by what people wrote and what
+they were sent, not by what was recorded of that. Where the definition leaves room it claims less than the gate refuses, so that
+a finding is a fault. Two advertisers are the same here only if they sign with the same name.
+
+    claim        of a reply that clearly asks to stop: names in 【】, ports of what had none, or everything
+    ends it      START at a port related to the one replied to; 全部恢复; a clerk's "no"; an officer who takes it back; the number's next owner
+    against it   marketing allowed after the reply was recorded and not refused by the carrier, through any provider
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.archive.audit import plain_reading
+from proxy.model.number import about_people
+
+CANDIDATES_S = 30 * 86_400
+RELATED_S = 7 * 86_400
+TOGETHER_S = 600
+"""What came so long before the newest may be meant as well, …"""
+CROSSED_S = 120
+"""… and so may the one before, where the newest came so shortly before the reply."""
+Key = tuple[int, int]
+"""Where a record stands: in which of the journals, and its sequence there."""
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A message that was allowed, with all parts of it."""
+
+    key: Key  # of its first verdict
+    at: float
+    port: str
+    provider: str
+    marketing: bool
+    code: bool  # a one-time password, which asks for no answer
+    signature: int  # as its entry has it, for parts that do not say whose they are
+    coding: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+    state: str = "open"  # open | accepted | unknown | lost
+    name: str = ""
+    words: frozenset[str] = frozenset()
+
+    def read(self) -> None:
+        """Once all parts are here: a character may be cut in two."""
+        self.name = plain_reading.name_in(self.text) or (f"#{self.signature:012x}" if self.signature else "")
+        self.words = plain_reading.declared_in(self.text, marketing=self.marketing)
+
+    @property
+    def text(self) -> str:
+        octets = b"".join(some for _, some in sorted(self.parts.items()))
+        texts = plain_reading.readings(octets, self.coding)
+        return next((one for one in texts if plain_reading.name_in(one)), texts[0] if texts else "")
+
+    @property
+    def candidate(self) -> bool:
+        return self.state != "lost" and (self.marketing or bool(self.words))
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """What a person wrote; or, with ``claims``, what another gate says of a reply that it took."""
+
+    key: Key
+    at: float
+    port: str
+    owner: str  # of the port, empty if nobody owns it
+    texts: tuple[str, ...]
+    claims: Claim | None = None
+    dismissed: bool = False
+    """A standing decision says that such words do not ask to stop."""
+    promised: bool = False
+    """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
+
+
+class Ended(NamedTuple):
+    """Somebody with the right to do so ended claims: all that were made before ``before``, or those on these signatures, or of one reply."""
+
+    at: float
+    before: float
+    signatures: frozenset[str] | None = None  # as 12 hexadecimal digits; None: all
+    everything: bool = True
+    port: str = ""
+    """Of the reply, …"""
+    since: float = 0.0
+    """… which was read then at the earliest."""
+
+
+class Claim(NamedTuple):
+    """What a reply asked to stop."""
+
+    key: Key  # of the reply
+    at: float
+    port: str  # replied to
+    everything: bool
+    names: frozenset[str] = frozenset()
+    signatures: frozenset[str] = frozenset()  # the same as hashes, 12 digits each
+    ports: frozenset[str] = frozenset()  # of candidates without a name
+    written: frozenset[str] = frozenset()  # the names as they were written, for people
+
+    def speaks_of(self, sent: Outgoing) -> bool:
+        if self.everything:
+            return True
+        if name := sent.name:
+            return name in self.names or f"{sent.signature:012x}" in self.signatures
+        return sent.port in self.ports
+
+
+class Against(NamedTuple):
+    """Marketing that was sent though a reply had asked to stop it."""
+
+    sent: Outgoing
+    claim: Claim
+
+
+@about_people
+@dataclass(slots=True)
+class Findings:
+    claims: list[Claim] = field(default_factory=list)
+    """Of each reply that asked to stop, in their order, those that ended included."""
+    standing: list[Claim] = field(default_factory=list)
+    against: list[Against] = field(default_factory=list)
+
+    def claim_of(self, key: Key) -> Claim | None:
+        return next((one for one in self.claims if one.key == key), None)
+
+
+def findings(events: Sequence[Outgoing | Reply | Ended]) -> Findings:
+    """Of one person's events in order: a reply is read against what was sent before it."""
+    found = Findings()
+    sent: list[Outgoing] = []
+    for place, event in enumerate(events):
+        if isinstance(event, Ended):
+            found.standing = [one for one in found.standing if not _ends(event, one)]
+        elif isinstance(event, Reply):
+            if not event.promised or any(_is_start(later, event.port) for later in events[place + 1 :]):
+                _answer(found, event, sent)
+        elif event.state != "lost":
+            sent.append(event)
+            if event.marketing and (claim := next((one for one in found.standing if one.speaks_of(event)), None)):
+                found.against.append(Against(event, claim))
+    return found
+
+
+def digits_of(port: str) -> str:
+    """A port without the country code and what leads to it: 86, +86, 0086 before it are habits of networks."""
+    bare = port.removeprefix("+").removeprefix("00") if port.startswith(("+", "00")) else port
+    return bare.removeprefix("86") if bare.isdigit() and len(bare) > 4 else bare
+
+
+def related(one: str, other: str) -> bool:
+    return bool(one) and bool(other) and (one.startswith(other) or other.startswith(one))
+
+
+def _ends(event: Ended, claim: Claim) -> bool:
+    if claim.at > event.before:
+        return False
+    if event.port:
+        return claim.port == event.port and claim.at >= event.since
+    if claim.everything:
+        return event.everything
+    if event.signatures is None:
+        return True
+    return bool(event.signatures & (claim.signatures | claim.names))
+
+
+def _is_start(event: Outgoing | Reply | Ended, port: str) -> bool:
+    if not isinstance(event, Reply) or event.promised or event.port != port:
+        return False
+    return any(wish is not None and wish.kind.startswith("start") for wish in map(plain_reading.wish_of, event.texts))
+
+
+def _answer(found: Findings, reply: Reply, sent: Sequence[Outgoing]) -> None:
+    """What one reply claims, or ends."""
+    if reply.claims is not None:
+        found.claims.append(reply.claims)
+        found.standing.append(reply.claims)
+        return
+    pool = _pool(reply, sent)
+    words = _declared(pool)
+    wish = next((read for text in reply.texts if (read := plain_reading.wish_of(text, words))), None)
+    if wish is None or reply.dismissed:
+        return
+    if wish.kind == "start-all":
+        found.standing.clear()
+    elif wish.kind == "start":
+        found.standing = [one for one in found.standing if not _goes_on(one, reply, sent)]
+    elif _asks_for_sure(reply, wish, sent) and (claim := _claim(reply, wish, pool, sent)) is not None:
+        found.claims.append(claim)
+        found.standing.append(claim)
+
+
+def _goes_on(claim: Claim, reply: Reply, sent: Iterable[Outgoing]) -> bool:
+    """Whether START at this port ends the claim."""
+    if related(claim.port, reply.port) or reply.port in claim.ports:
+        return True
+    return not claim.everything and any(related(one.port, reply.port) and claim.speaks_of(one) for one in sent)
+
+
+def _pool(reply: Reply, sent: Sequence[Outgoing]) -> list[Outgoing]:
+    """Candidates among which the reply is to be read, the oldest first, the newest of each port and name."""
+    newest = {(one.port, one.name): one for one in sent if one.at >= reply.at - CANDIDATES_S and one.candidate}
+    candidates = sorted(newest.values(), key=lambda one: one.at)
+    lately = [one for one in candidates if one.at >= reply.at - RELATED_S]
+    return (
+        [one for one in candidates if one.port == reply.port]
+        or [one for one in lately if related(one.port, reply.port)]
+        or [one for one in lately if reply.owner and one.provider == reply.owner]
+    )
+
+
+def _declared(pool: Sequence[Outgoing]) -> frozenset[str]:
+    """Words that may mean a refusal here; single characters only if the newest asked for them."""
+    words = frozenset(word for one in pool for word in one.words if len(word) > 1)
+    return words | pool[-1].words if pool else words
+
+
+def _asks_for_sure(reply: Reply, wish: plain_reading.Wish, sent: Sequence[Outgoing]) -> bool:
+    """Where the newest message is a notice that wants an answer, a word may be that answer."""
+    newest = next((one for one in reversed(sent) if not one.code and related(one.port, reply.port)), None)
+    if newest is None or newest.marketing or not plain_reading.asks_for_an_answer(newest.text):
+        return True
+    return wish.advertising or wish.word in newest.words
+
+
+def _claim(reply: Reply, wish: plain_reading.Wish, pool: Sequence[Outgoing], sent: Sequence[Outgoing]) -> Claim | None:
+    if wish.kind == "everything":
+        return Claim(reply.key, reply.at, reply.port, everything=True)
+    if not pool:
+        if reply.owner or any(related(one.port, reply.port) for one in sent):
+            return None  # its owner sent nothing that could be meant
+        menu = wish.word in plain_reading.OF_CARRIER_MENUS
+        return None if menu else Claim(reply.key, reply.at, reply.port, everything=True)
+    if wish.word and wish.word not in plain_reading.COMMON:
+        pool = [one for one in pool if wish.word in one.words] or pool
+    meant = _meant(pool, reply.at) if pool[0].port == reply.port else pool
+    named = [one for one in meant if one.name]
+    return Claim(
+        reply.key, reply.at, reply.port, False,
+        frozenset(one.name for one in named),
+        frozenset(f"{one.signature:012x}" for one in named if one.signature),
+        frozenset(one.port for one in meant if not one.name),
+        frozenset(plain_reading.name_as_written(one.text) or one.name for one in named),
+    )  # fmt: skip
+
+
+def _meant(pool: Sequence[Outgoing], at: float) -> list[Outgoing]:
+    """Of candidates on the very port: the newest, what came shortly before, what may or may not have come."""
+    newest = pool[-1]
+    arrived = next((one for one in reversed(pool) if one.state == "accepted"), newest)
+    meant = [one for one in pool if one.at >= newest.at - TOGETHER_S or one.state != "accepted"]
+    meant += [one for one in pool[-2:-1] if newest.at > at - CROSSED_S and one not in meant]
+    return meant if arrived in meant else [*meant, arrived]

@@ -1,0 +1,199 @@
+"""Followed: one journal, read on as it grows; which stretches of it are about whom.
+
+In: a journal's disk, from which record on. Out: each new record that may matter to the audit, once; all records about one person. Never: a byte
+changed, a number or a text kept but in memory.
+
+Reading a message costs 1 µs here: of an unsealed segment only the heads of records are looked at, and that sequences go on and groups are
+closed. What is read of a person later is proved by the chain then (archive/segment_index.py); all of it is proved by who rolls and verifies.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from operator import itemgetter
+from struct import Struct
+from zlib import crc32
+
+from proxy.archive.segment_index import PIECE_BYTES, Ahead, Segment, Stretch
+from proxy.journal.disk import OsDisk
+from proxy.journal.records import answers, delivers, messages
+from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.segment import GROUP, GROUP_BYTES, RECORD_HEAD_BYTES, Group, Record
+from proxy.model.number import NotARecipient, recipient_of
+
+SEGMENTS_MAX = 10_000
+STRETCH_BYTES = 256 * 1024
+COMPARED_EVERY = 60
+"""Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
+DECISIONS_MAX = 10_000
+"""Of clerks, each about up to 2,000 replies: more than people decide in a month."""
+_LOW = 0xFFFF_FFFF
+_HEAD, _CLAIM = Struct(">IIQB"), Struct(">QIQ")  # of a record; synced, count, time in ms of a group
+_RECEIPT = b"\0\7receipt"
+_NAMED = frozenset((messages.RESTORED, messages.UNREPLACED, messages.PERSON, messages.SUPPRESSED, messages.DOUBTFUL))
+_LOOKED_AT = frozenset((messages.DELIVER, messages.HEARD, messages.PERSON, messages.SUPPRESSED))
+_GROUP_OF_NOTHING = 0
+"""A kind that no record has: stands for the verdicts of a group, which are not made records of."""
+
+
+class FollowedJournal(Ahead):
+    def __init__(self, disk: OsDisk, behind: int, look: Callable[[Record], None]) -> None:
+        """``behind``: the last record that is not needed. ``look``: is shown replies and what else is rare, and verdicts about ``watched``."""
+        super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
+        self.behind, self._look = behind, look
+        self.seen = behind
+        self.watched: set[int] = set()
+        """The lower 32 bits of persons whose messages matter."""
+        self.answers_matter = False
+        """Whether somebody waits for an answer of the carrier: else answers that are a plain yes are not looked at."""
+        self._readings = -1
+        self._verdicts: list[tuple[int, bytes]] = []  # of the group that is read: sequence, body
+        self._decisions: deque[Record] = deque(maxlen=DECISIONS_MAX)
+        """Which may be about anybody."""
+
+    # ------------------------------------------------------------------ reading on
+
+    def _compare(self, names: Sequence[str]) -> None:
+        """Only now and then all that was read: a quiet gate has a thousand segments of a month."""
+        self._readings += 1
+        if self._readings % COMPARED_EVERY and self._segments and self._is_as_it_was(self._segments[-1]):
+            return
+        while len(self._segments) > 1 and self._segments[0].last <= self.behind:
+            del self._segments[0]
+        super()._compare(names)
+
+    def _bounds(self) -> tuple[int, int]:
+        return SEGMENTS_MAX, STRETCH_BYTES
+
+    def _part(self, number: int) -> int:
+        return number & _LOW
+
+    def _to_its_end(self, one: Segment, until: float | None) -> bool:
+        if one.header.sealed or one.header.redacted:
+            return super()._to_its_end(one, until)
+        size = PIECE_BYTES
+        while True:
+            data, went = self.disk.read(one.name, size, one.end), one.end
+            self._heads(one, data, went)
+            if one.end > went:
+                one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
+                size = PIECE_BYTES
+            elif len(data) < size or not data.strip(b"\0"):
+                return True
+            else:
+                size *= 2
+            if until is not None and time.monotonic() >= until:
+                return False
+
+    def _heads(self, one: Segment, data: bytes, base: int) -> None:
+        """The whole groups in ``data``, which stands at ``base`` of the segment."""
+        unpack, at, start, end = _HEAD.unpack_from, 0, 0, len(data)
+        sequence, records = one.last, list[Record]()
+        verdicts = self._verdicts = list[tuple[int, bytes]]()
+        while at + RECORD_HEAD_BYTES <= end:
+            length, crc, number, kind = unpack(data, at)
+            body, after = at + RECORD_HEAD_BYTES, at + RECORD_HEAD_BYTES + length
+            if after > end or not kind:
+                return  # it is being written, or room that is kept free
+            if kind == GROUP:
+                synced, count, time_ms = _CLAIM.unpack_from(data, after - _CLAIM.size)
+                if (number, count, after - at) != (sequence, sequence - one.last, GROUP_BYTES) or crc32(
+                    data[at + 8 : after]
+                ) != crc:
+                    return  # torn, or altered: others prove which
+                digest = data[after - _CLAIM.size - 32 : after - _CLAIM.size]
+                if count:
+                    records.insert(0, Record(one.last + 1, _GROUP_OF_NOTHING, b""))
+                self._keep(one, Group(records, sequence, start, after, digest, synced, time_ms, count), base)
+                start, records = after, []
+                verdicts = self._verdicts = []
+            else:
+                sequence += 1
+                if number != sequence:
+                    return
+                if kind == messages.VERDICT:
+                    verdicts.append((number, data[body:after]))
+                elif kind != messages.ACCEPTED or self.answers_matter:
+                    records.append(Record(number, kind, data[body:after]))
+            at = after
+
+    def _keep(self, one: Segment, group: Group, shift: int) -> None:
+        super()._keep(one, group, shift)
+        self.seen = max(self.seen, group.last)
+
+    def _note(self, stretch: Stretch, records: Sequence[Record]) -> None:
+        persons = stretch.persons
+        assert isinstance(persons, set)
+        for record in records:
+            if record.kind == messages.VERDICT:
+                self._verdicts.append((record.sequence, record.body))
+                continue
+            persons.update(self._spoken_of(record))
+            if record.sequence > self.seen:
+                if record.kind in _LOOKED_AT:
+                    self._look(record)
+                if decides(record):
+                    self._decisions.append(record)
+        self._note_verdicts(persons)
+        self._verdicts = []
+
+    def _spoken_of(self, record: Record) -> Sequence[int]:
+        """The lower 32 bits of whom a record other than a verdict is about, as far as it may matter."""
+        kind, body = record.kind, record.body
+        if kind in _NAMED:
+            return (int.from_bytes(body[12:16], "big"),)
+        if kind == messages.ANSWER:
+            return (int.from_bytes(body[20:24], "big"),)
+        if kind == messages.HEARD:
+            return (int.from_bytes(unpack_heard(body).body[12:16], "big"),)
+        if kind == messages.DELIVER:
+            return () if body.startswith(_RECEIPT, 8) else (replier(body) & _LOW,)
+        if kind == messages.ACCEPTED and self.answers_matter:
+            return [number & _LOW for number in answers.recipients_of(body)]
+        return ()
+
+    def _note_verdicts(self, persons: set[int]) -> None:
+        verdicts = self._verdicts
+        numbers = array("I", b"".join([body[12:16] for _, body in verdicts]))
+        if sys.byteorder == "little":
+            numbers.byteswap()
+        persons.update(numbers)
+        if not self.watched.isdisjoint(numbers):
+            for number, (sequence, body) in zip(numbers, verdicts, strict=True):
+                if number in self.watched and sequence > self.seen:
+                    self._look(Record(sequence, messages.VERDICT, body))
+
+    # ------------------------------------------------------------------ one person
+
+    def about(self, person: int) -> Iterator[Record]:
+        """What it says of one person, and of others beside them. Stale, Fault, OSError."""
+        return merge(self._about(person), list(self._decisions), key=itemgetter(0))
+
+    def _about(self, person: int) -> Iterator[Record]:
+        parts = {person & _LOW}
+        for segment in self._segments:
+            for stretch in segment.stretches:
+                if stretch.tells_of(parts):
+                    for group in self.records(segment, stretch):
+                        yield from (one for one in group.records if not decides(one))
+
+
+def decides(record: Record) -> bool:
+    """Whether it is a clerk's decision about doubtful replies, here or at another gate."""
+    kind = record.kind
+    return kind == messages.DECISION or (kind == messages.HEARD and unpack_heard(record.body).kind == messages.DECISION)
+
+
+def replier(body: bytes) -> int:
+    """Who wrote what a DELIVER record holds; 0: a receipt, or nobody's number."""
+    if body.startswith(_RECEIPT, 8):
+        return 0
+    try:
+        return recipient_of(delivers.unpack_deliver(body).source)
+    except NotARecipient:
+        return 0

@@ -1,0 +1,58 @@
+"""Optout lists: whether a list of refusals that was taken in names one person. The rest of it is not kept.
+
+In: LISTING, LISTED and LISTING_DONE records of one gate, in order. Out: the list's refusals that name the person, once all of it is there.
+Never: a list that is not whole, for it is not in force; other people.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from proxy.journal.records import messages, operator_actions
+from proxy.model.recipient import OptOut
+
+CHUNK_BITS = 20
+"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/listed.py)."""
+
+
+class Named(NamedTuple):
+    """A list that names the person."""
+
+    time: float
+    takes_off: bool
+    refusals: tuple[OptOut, ...]
+    who: str
+    why: str
+    file: str
+
+
+class Lists:
+    def __init__(self, person: int) -> None:
+        self._chunk, self._low = person >> CHUNK_BITS, person & (1 << CHUNK_BITS) - 1
+        self._begun: dict[int, tuple[operator_actions.Listing, set[int]]] = {}
+
+    def take(self, sequence: int, kind: int, body: bytes) -> Named | None:
+        """One record; the list that it ends, if that names the person."""
+        if kind == messages.LISTING:
+            self._begun[sequence] = operator_actions.unpack_listing(body), set()
+        elif kind == messages.LISTED:
+            self._look(operator_actions.unpack_listed(body))
+        elif kind == messages.LISTING_DONE:
+            done = operator_actions.unpack_listing_done(body)
+            said, named = self._begun.pop(done.listing, (None, set[int]()))
+            if said is not None and named:
+                found = tuple(said.refusals[place] for place in sorted(named))
+                return Named(done.time, said.takes_off, found, said.who, said.why, said.file)
+        else:  # a start: what was not whole by then never will be
+            self._begun.clear()
+        return None
+
+    def _look(self, chunk: operator_actions.Listed) -> None:
+        _, named = self._begun.get(chunk.listing, (None, set[int]()))
+        if chunk.chunk == self._chunk and self._low in BitMap.deserialize(chunk.numbers):
+            named.add(chunk.key)
+
+
+KINDS = frozenset((messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.START))

@@ -1,0 +1,170 @@
+"""Optout story: what became of one person's refusals, as it is told. The nouns: an Event, a Trace.
+
+In: events in the order of the journal, what stands refused. Out: the same for programs and for people, masked where they may not see whole
+numbers. Never: a record of a journal (optout_history.py reads it).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from proxy.model.number import Number, about_people
+from proxy.model.recipient import OptOut
+from proxy.model.redact import numbers_masked
+
+CHINA = timezone(timedelta(hours=8))
+TEXT_SHOWN_MAX = 200
+"""Characters of a reply that are shown."""
+WRITTEN = ("text", "why", "file")
+"""Details that somebody wrote: a number may stand in them."""
+Key = tuple[str, str, str, bool]
+"""Scope, value, source; whether a list says so, and not the person's own record."""
+
+
+Says = Sequence[str | OptOut]
+"""Words in order; a refusal among them is put into words when the names of all signatures are known. A str is one, too."""
+About = Callable[[OptOut, Mapping[int, str]], Mapping[str, str]]
+"""A refusal, signatures by their hash as messages had them → names and words: ``about`` in English, ``about_zh`` in Chinese …"""
+
+
+class Event(NamedTuple):
+    at: float
+    what: str  # received | held | decided | stopped | restored | confirmed | sent
+    port: str
+    provider: str
+    says: Says
+    details: dict[str, Any]
+    masked: Says = ""
+    """``says`` without anybody's whole number, where somebody wrote in it."""
+
+
+def by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+    """Where neither registry nor words are at hand."""
+    return {"about": f"{one.scope} {one.value}".rstrip()}
+
+
+@about_people
+@dataclass(slots=True)
+class Trace:
+    recipient: int
+    first: float = 0.0
+    last: float = 0.0
+    """What the journal covers, whoever it was about; 0 when it is empty."""
+    events: list[Event] = field(default_factory=list)
+    asked: float = 0.0
+    """When: what had ended by then is not in force."""
+    stands: dict[Key, OptOut] = field(default_factory=dict)
+    """What was refused and not taken back."""
+    doubtful: set[int] = field(default_factory=set)
+    """Replies nobody has decided about, by number."""
+    sent: int = 0
+    """Messages that went out since the first reply or refusal, listed or not."""
+    wrong: int = 0
+    """Marketing that went out against a refusal in force, or against what a reply had meant: must be 0."""
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    """First and last of the records in between that a copy does not have, for the gate had removed them."""
+    signatures: dict[int, str] = field(default_factory=dict)
+    """By hash, as the person's messages had them."""
+    about: About = field(default=by_value, compare=False)
+
+    @property
+    def in_force(self) -> list[OptOut]:
+        return [one for one in self.stands.values() if not 0 < one.expiry <= self.asked]
+
+    def _number(self, whole: bool) -> str:
+        number = Number(self.recipient)
+        return number.whole if whole else str(number)
+
+    def words(self, one: OptOut) -> str:
+        """What a refusal covers."""
+        said = self.about(one, self.signatures)["about"]
+        return f"marketing of {said}" if one.scope in ("advertiser", "signature") else said
+
+    def said(self, says: Says) -> str:
+        return "".join(self.words(one) if isinstance(one, OptOut) else one for one in says)
+
+    def _named(self, details: Mapping[str, Any]) -> dict[str, Any]:
+        """With names beside the value of each refusal."""
+        found = {
+            name: [self._named(one) for one in said] if name in ("lifted", "held") else said for name, said in details.items()
+        }
+        if "value" in details:
+            found |= self.about(OptOut(details["scope"], details["value"], 0, "", 0), self.signatures)
+        return found
+
+    def as_dict(self, whole_number: bool) -> dict[str, Any]:
+        return {
+            "recipient": self._number(whole_number),
+            "journal": {"from": iso(self.first), "to": iso(self.last), "missing": self.missing},
+            "events": [
+                {"at": iso(one.at), "event": one.what, "port": one.port, "provider": one.provider}
+                | self._named(one.details if whole_number else _masked(one.details))
+                for one in self.events
+            ],
+            "in_force": [
+                self._named(scope(one)) | {"source": one.source, "since": iso(one.time), "until": iso(one.expiry)}
+                for one in self.in_force
+            ],
+            "sent": self.sent,
+            "sent_after_optout": self.wrong,
+        }
+
+    def as_text(self, whole_number: bool) -> str:
+        lines = [f"{self._number(whole_number)}, journal from {local(self.first)} to {local(self.last)}"]
+        lines += [f"records {first} to {last} were removed before this copy had them" for first, last in self.missing]
+        told = ((one, self.said(one.says if whole_number else one.masked or one.says)) for one in self.events)
+        lines += [f"{local(one.at)}  {one.what:9} {_where(one)}{says}" for one, says in told]
+        listed = sum(one.what == "sent" for one in self.events)
+        if self.sent > listed:
+            lines.append(f"… and {self.sent - listed} messages more")
+        if not self.events:
+            lines.append("nothing was received from this person, and nothing stopped")
+        lines.append(
+            "in force now: "
+            + ("; ".join(f"{self.words(one)} since {local(one.time)}{until(one)}" for one in self.in_force) or "none")
+        )
+        lines.append(f"messages since the first reply or refusal: {self.sent}, of them against what was refused: {self.wrong}")
+        return "\n".join(lines)
+
+
+def until(one: OptOut) -> str:
+    return f" until {local(one.expiry)}" if one.expiry else ""
+
+
+def _where(one: Event) -> str:
+    return f"{one.port} ({one.provider or 'nobody owns it'}): " if one.port else ""
+
+
+def key(one: OptOut, *, listed: bool = False) -> Key:
+    return one.scope, one.value, one.source, listed
+
+
+def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Without whole numbers in what people wrote."""
+    return {name: numbers_masked(said) if name in WRITTEN else said for name, said in details.items()}
+
+
+def scope(one: OptOut) -> dict[str, Any]:
+    return {"scope": one.scope, "value": one.value}
+
+
+def printable(text: str) -> str:
+    """One line without what a terminal would obey: controls, direction marks, half characters."""
+    shown = "".join(
+        "\ufffd" if unicodedata.category(c) == "Cs" else " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text[:TEXT_SHOWN_MAX]
+        if unicodedata.category(c) != "Cf"
+    )
+    return shown + ("…" if len(text) > TEXT_SHOWN_MAX else "")
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, CHINA).isoformat(timespec="milliseconds") if at else ""
+
+
+def local(at: float) -> str:
+    return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S") if at else "(nothing)"

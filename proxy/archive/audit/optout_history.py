@@ -1,0 +1,361 @@
+"""Opt-outs: what became of one person's refusals, told from the journal ("my opt-out did not work", DOMAIN §8.12).
+
+In: journal records in order, a person's number. Out: a ``Trace``: what they wrote and as what it was read, what stopped and when, what
+came again, what they were told, and every message that went to them since, with the reason why it could. Never: the record as it
+is now, rules, texts that were sent (only the name in 【】).
+
+A refusal speaks here as it spoke when it was written: an advertiser is the signature that was answered. The gate itself also stops
+other signatures that the registry leads to the same advertiser. Beside each reply stands what a second reading of the journal says was
+meant (intent.py), and what went out against that counts as sent after an opt-out, too.
+"""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from proxy.archive.audit.intent import Findings, Key
+from proxy.archive.audit.list_membership import KINDS, Lists, Named
+from proxy.archive.audit.optout_events import About, Event, Says, Trace, by_value, iso, key, local, printable, scope, until
+from proxy.archive.audit.person_history import PersonHistory
+from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
+from proxy.journal.records.replicated import Heard, unpack_heard
+from proxy.journal.segment import Record
+from proxy.model.message import Category
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.recipient import Entry, OptOut
+from proxy.model.redact import numbers_masked
+
+SENT_SHOWN_MAX = 1_000
+"""Messages that are listed; more are counted."""
+_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
+"""What a deliver that somebody wrote was read as → the event it leads to, if it leads to any."""
+_U64 = struct.Struct(">Q")
+_RECEIPT = b"\0\7receipt"
+"""How a deliver begins, behind its time, that nobody wrote."""
+
+
+class Read(NamedTuple):
+    """How a deliver and a submit are read, and what officers write of them: neither the protocol nor the rules are this room's."""
+
+    text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
+    signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】 as it is written there, or an empty string
+    hash_of: Callable[[str], int] = lambda name: 0  # a signature as somebody writes it → as entries have it
+    subcategory_of: Callable[[Entry], str] = lambda entry: ""  # by name
+    about: About = by_value  # a refusal, and the signatures that are known → its words
+
+
+def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, asked: float, nodes: Collection[int] = ()) -> Trace:
+    """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
+    before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
+    them is not told twice. A record that is not about this person costs a comparison."""
+    found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
+    at_record: dict[Key, list[Event]] = {}  # what records of replies and messages were told as
+    wanted = _U64.pack(recipient)
+    lists: dict[tuple[int, int], Lists] = {}  # by journal, and the node that told of them; -1: its own
+    for place, item in in_order(journals):
+        kind, body, heard = item.kind, item.body, None
+        history.take(place, item)
+        if kind in _DATED and len(body) >= 8:
+            found.last = _U64.unpack_from(body)[0] / 1000
+            found.first = found.first or found.last
+        if kind == messages.DELIVER:
+            if not body.startswith(_RECEIPT, 8):  # one for nearly every message
+                at_record[place, item.sequence] = _received(found, body, read)
+            continue
+        sequence, before = item.sequence, len(found.events)
+        if kind == messages.HEARD:
+            heard = unpack_heard(body)
+            if heard.node in nodes:
+                continue
+            kind, body, sequence = heard.kind, heard.body, heard.sequence
+        if kind in KINDS:
+            mine = lists.setdefault((place, heard.node if heard is not None else -1), Lists(recipient))
+            if (named := mine.take(sequence, kind, body)) is not None:
+                _listed(found, named)
+        elif kind == messages.DECISION:
+            _decided(found, body)
+        elif kind in _ABOUT and body[8:16] == wanted:
+            _ABOUT[kind](found, body, read)
+            at_record[place, item.sequence] = found.events[before:] if kind == messages.VERDICT else []
+        if heard is not None:
+            found.events[before:] = [_told_by(heard, one) for one in found.events[before:]]
+    _compare(found, history.findings(), at_record)
+    return found
+
+
+def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[Event]]) -> None:
+    """Adds what the second reading says: whom each reply meant, and what went out against that."""
+    places = {id(event): place for place, event in enumerate(found.events)}
+    sent_after = Counter(against.claim.key for against in meant.against)
+    for claim in meant.claims:
+        names = ["everything"] if claim.everything else sorted(claim.written | claim.ports)
+        for event in at_record.get(claim.key, ()):
+            after = sent_after[claim.key]
+            says = f"{event.says}; meant: {printable(', '.join(names))}; sent after it: {after}"
+            masked = event.masked and f"{event.masked}; meant: {printable(', '.join(names))}; sent after it: {after}"
+            details = event.details | {"meant": names, "sent_after": after}
+            found.events[places[id(event)]] = event._replace(says=says, masked=masked, details=details)
+    for against in meant.against:
+        events = at_record.get(against.sent.key, ())
+        found.wrong += not events  # it is not listed: there are too many
+        for event in events:
+            if not event.details["against_refusal"]:
+                found.wrong += 1
+                why = f"AGAINST WHAT WAS MEANT at {against.claim.port} on {local(against.claim.at)}"
+                details = event.details | {"why": why, "against_refusal": True}
+                says = str(event.says).replace(event.details["why"], why)
+                found.events[places[id(event)]] = event._replace(says=says, details=details)
+
+
+def in_order(journals: Sequence[Iterable[Record]]) -> Iterable[tuple[int, Record]]:
+    """Records of several journals by their times, of each in its own order; with which journal it is of."""
+    if len(journals) == 1:
+        return ((0, item) for item in journals[0])
+    return (found for _, found in heapq.merge(*(_timed(*one) for one in enumerate(journals)), key=itemgetter(0)))
+
+
+def _timed(place: int, journal: Iterable[Record]) -> Iterator[tuple[int, tuple[int, Record]]]:
+    """With the time in ms up to which it has come: of a record that says none, that of those before it."""
+    reached = 0
+    for item in journal:
+        if item.kind in _DATED and len(item.body) >= 8:
+            reached = max(reached, _U64.unpack_from(item.body)[0])
+        yield reached, (place, item)
+
+
+def _received(found: Trace, body: bytes, read: Read) -> list[Event]:
+    said = delivers.unpack_deliver(body)
+    if said.kind not in _REPLIES:
+        return []
+    try:
+        if recipient_of(said.source) != found.recipient:
+            return []
+    except NotARecipient:
+        return []
+    events, place, then = found.events, len(found.events), (said.time, _REPLIES[said.kind], said.port)
+    while place and events[place - 1][:3] == then:  # what it did stands right before it in the journal (relay/deliver_batch.py)
+        place -= 1
+    text = printable(read.text_of(said.data))
+    means = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
+    read_as = f"read as {means.get(said.kind, 'no refusal')}"
+    event = Event(
+        said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
+        f"“{numbers_masked(text)}”, {read_as}",
+    )  # fmt: skip
+    events.insert(place, event)
+    return [event]
+
+
+def _stopped(found: Trace, body: bytes, read: Read) -> None:
+    said = delivers.unpack_optout(body)
+    one = said.opt_out
+    found.stands[key(one)] = one
+    found.events.append(
+        Event(
+            said.time, "stopped", said.port, said.provider, (one, f", at once, by {one.source}"),
+            {**scope(one), "source": one.source, "keyword": said.keyword, "effective": iso(said.time)},
+        )
+    )  # fmt: skip
+
+
+def _held(found: Trace, body: bytes, read: Read) -> None:
+    reply = doubtful_replies.unpack_doubtful(body)
+    found.doubtful.add(doubtful_replies.id_of(body))
+    for one in reply.held:
+        found.stands[key(one)] = one
+    says: Says = "nothing is held"
+    details = {"held": [scope(one) for one in reply.held], "until": ""}
+    if reply.held:
+        then = "ends" if reply.held[0].expiry else "is a refusal"
+        says = (*_all_of(reply.held), f" is held until somebody decides, and {then} on {local(reply.until)}")
+        details["until"] = iso(reply.until)
+    found.events.append(Event(reply.time, "held", reply.port, reply.provider, says, details))
+
+
+def _decided(found: Trace, body: bytes) -> None:
+    """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
+    said = doubtful_replies.unpack_decision(body)
+    if found.doubtful.isdisjoint(said.ids):
+        return
+    found.doubtful.difference_update(said.ids)
+    by, masked = _by(said.who, said.why)
+    means = "it asked to stop, " if said.yes else "it did not ask to stop, "
+    details = {"asked": said.yes, **_ordered(said.who, said.why, "")}
+    found.events.append(Event(said.time, "decided", "", "", means + by, details, means + masked))
+
+
+def _restored(found: Trace, body: bytes, read: Read) -> None:
+    said = delivers.unpack_restored(body)
+    for one in said.lifted:
+        found.stands.pop(key(one), None)
+    says = _all_of(said.lifted) or "nothing had been stopped here"
+    found.events.append(
+        Event(said.time, "restored", said.port, said.provider, says, {"lifted": [scope(one) for one in said.lifted]})
+    )
+
+
+def _by_officer(found: Trace, body: bytes, read: Read) -> None:
+    said = operator_actions.unpack_suppressed(body)
+    for one in said.added:
+        found.stands[key(one)] = one
+        _stops(found, said.time, one, said.who, said.why)
+    for one in said.lifted:
+        found.stands.pop(key(one), None)
+        found.stands.pop(key(one, listed=True), None)
+    replaced = {(one.scope, one.value) for one in said.added}  # a hold that is a refusal now is not lifted
+    lifted = [one for one in said.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
+    if lifted:
+        _lifts(found, said.time, lifted, said.who, said.why)
+
+
+def _listed(found: Trace, said: Named) -> None:
+    """A list that was taken in."""
+    if not said.takes_off:
+        for one in said.refusals:
+            found.stands[key(one, listed=True)] = one
+            _stops(found, said.time, one, said.who, said.why, said.file)
+        return
+    off = {(one.scope, one.value) for one in said.refusals}
+    over = [place for place, one in found.stands.items() if place[-1] and (one.scope, one.value) in off]
+    lifted = [found.stands.pop(place) for place in over]
+    _lifts(found, said.time, lifted, said.who, said.why, said.file)
+
+
+def _stops(found: Trace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
+    details = {
+        **scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry), **_ordered(who, why, file),
+    }  # fmt: skip
+    stopped = one, f"{until(one)}, at once, "
+    by, masked = _by(who, why, file)
+    found.events.append(Event(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
+
+
+def _lifts(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
+    says = (*(_all_of(lifted) or ("nothing",)), ", ")
+    by, masked = _by(who, why, file)
+    details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
+    found.events.append(Event(at, "restored", "", "", (*says, by), details, (*says, masked)))
+
+
+def _all_of(refusals: Sequence[OptOut]) -> Says:
+    """With a semicolon between them."""
+    return tuple(piece for one in refusals for piece in ("; ", one))[1:]
+
+
+def _ordered(who: str, why: str, file: str) -> dict[str, Any]:
+    return {"who": who, "why": why} | ({"file": file} if file else {})
+
+
+def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
+    """Who had it done, and why; and the same without whole numbers."""
+    done = (f" with the list {printable(file)}" if file else "") + f": {printable(why)}"
+    return f"by {printable(who)}{done}", f"by {printable(who)}{numbers_masked(done)}"
+
+
+def _told_by(heard: Heard, event: Event) -> Event:
+    """What another gate wrote holds here from when this one heard of it."""
+    told = f" (told by gate {heard.node})"
+    details = event.details | {"gate": heard.node} | ({"effective": iso(heard.time)} if "effective" in event.details else {})
+    masked: Says = (*event.masked, told) if event.masked else ""
+    return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
+
+
+def _befell(found: Trace, body: bytes, read: Read) -> None:
+    said = consents.unpack_person(body)
+    if said.event == "withdrawn":
+        return  # of what they agreed to: no refusal
+    if said.event == "erased":
+        forgotten = OptOut("all", "", int(said.time), "officer", 0)
+        found.stands = {key(forgotten): forgotten}
+        begins = "forgotten, "
+        ends = "; a keyed hash stays, and stops all marketing"
+        details = {"scope": "all", "value": "", "source": "officer", **_ordered(said.who, said.why, "")}
+        by, masked = _by(said.who, said.why)
+        found.events.append(Event(said.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
+        return
+    over = [place for place, one in found.stands.items() if one.time < said.before]
+    lifted = [found.stands.pop(place) for place in over]
+    says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(said.before)}, ")
+    by, masked = _by(said.who, said.why)
+    details = _ordered(said.who, said.why, "") | {"lifted": [scope(one) for one in lifted]}
+    found.events.append(Event(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
+
+
+def _confirmed(found: Trace, body: bytes, read: Read) -> None:
+    said = delivers.unpack_said(body)
+    found.events.append(
+        Event(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
+    )
+
+
+def _sent(found: Trace, body: bytes, read: Read) -> None:
+    said = messages.unpack_verdict(body)
+    name = read.signature_of(said.data)
+    if name:
+        found.signatures.setdefault(read.hash_of(name) if said.entry is None else said.entry.signature, printable(name))
+    if said.entry is None or not any(one.what in ("stopped", "received") for one in found.events):
+        return
+    against = _against(found, said, said.entry, read)
+    found.sent += 1
+    found.wrong += bool(against)
+    if found.sent > SENT_SHOWN_MAX and not against:
+        return
+    why = f"AGAINST THE REFUSAL OF {against}" if against else _why(found, said)
+    found.events.append(
+        Event(
+            said.time, "sent", said.port, said.provider,
+            f"{said.category.word}, {printable(name) or 'no signature'}: {why}",
+            {"category": said.category.word, "signature": printable(name), "why": why, "against_refusal": bool(against)},
+        )
+    )  # fmt: skip
+
+
+def _against(found: Trace, said: messages.Verdict, entry: Entry, read: Read) -> str:
+    """The refusal in force that speaks of this message, in words; empty if none does."""
+    if said.category is not Category.MARKETING:
+        return ""
+    standing = (one for one in found.stands.values() if not 0 < one.expiry <= said.time)
+    return next((found.words(one) for one in standing if _speaks(one, said, entry, read)), "")
+
+
+def _speaks(one: OptOut, said: messages.Verdict, entry: Entry, read: Read) -> bool:
+    """As policy/kinds/suppressed.py has it: a signature by its hash or by its name, an advertiser as it was answered."""
+    if one.scope in ("all", "global"):
+        return True
+    if one.scope == "category":
+        return one.value in (said.category.word, read.subcategory_of(entry))
+    if one.scope in ("advertiser", "signature"):
+        named = one.scope == "signature" and read.hash_of(one.value) == entry.signature
+        return bool(entry.signature) and (named or one.value == f"{entry.signature:012x}")
+    return one.value == said.provider if one.scope == "provider" else said.port.startswith(one.value)
+
+
+def _why(found: Trace, said: messages.Verdict) -> str:
+    if said.category is not Category.MARKETING:
+        return "a refusal covers marketing only"
+    standing = [one for one in found.stands.values() if not 0 < one.expiry <= said.time]
+    if any(one.scope == "advertiser" and not _is_hash(one.value) for one in standing):
+        return "whether it is the refused advertiser's is the registry's to say"
+    return "no refusal in force speaks of it" if found.stands else "nothing was refused any more"
+
+
+def _is_hash(value: str) -> bool:
+    return len(value) == 12 and all(digit in "0123456789abcdef" for digit in value)
+
+
+_ABOUT = {
+    messages.VERDICT: _sent, messages.OPTOUT: _stopped, messages.RESTORED: _restored, messages.SAID: _confirmed,
+    messages.SUPPRESSED: _by_officer, messages.PERSON: _befell, messages.DOUBTFUL: _held,
+}  # fmt: skip
+"""Kinds whose body says a time in ms and then whom it is about."""
+_DATED = frozenset(
+    (
+        *_ABOUT, messages.ANSWER, messages.ACCEPTED, messages.DELIVER, messages.START, messages.STOP, messages.CLOCK, messages.RULES, messages.LISTING,
+        messages.LISTING_DONE, messages.HEARD,
+    )
+)  # fmt: skip

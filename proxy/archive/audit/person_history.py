@@ -1,0 +1,202 @@
+"""Person history: what journals say that one person was sent and wrote, for the audit of opt-outs.
+
+In: journal records in order. Out: events (intent.py), and what is found in them. Never: code of the path that records refusals, nor what it
+recorded: of own replies only the text counts; of those that another gate took, what that gate told.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+
+from proxy.archive.audit import plain_reading
+from proxy.archive.audit.intent import Claim, Ended, Findings, Key, Outgoing, Reply, digits_of, findings
+from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
+from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.segment import Record
+from proxy.model.message import Category
+from proxy.model.number import NotARecipient, about_people, recipient_of
+
+READ_AGAIN_S = 60
+"""A reply whose effect is written may come again so long after, where the gate died before its text was."""
+MESSAGES_MAX = 10_000
+"""Of one person: older ones are forgotten. It is 300 a day for a month."""
+_PERSON = struct.Struct(">Q")
+_LOST = frozenset((1, 4))
+_UNKNOWN = frozenset((2, 5, 6))
+_LATE_ACCEPTED = 3
+"""Effects of an answer (journal/records/answers.py): the carrier refused the message, nobody knows, it is known after all."""
+_REPLIES = frozenset(("reply", "optout", "restore", "review"))
+
+
+@about_people
+class PersonHistory:
+    """What journals say of one person, in the order in which it is handed in."""
+
+    def __init__(self, recipient: int, nodes: Collection[int] = ()) -> None:
+        """``nodes``: whose journals these are: what others were told of them is not told twice."""
+        self.recipient = recipient
+        self._wanted = _PERSON.pack(recipient)
+        self._nodes = nodes
+        self._events: list[Outgoing | Reply | Ended] = []
+        self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
+        self._standing: dict[int, str] = {}  # row of a standing "no" → its words
+        self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
+
+    def take_all(self, journal: int, records: Iterable[Record]) -> None:
+        for record in records:
+            self.take(journal, record)
+
+    def take(self, journal: int, record: Record) -> None:
+        """A record that is not about this person costs a comparison."""
+        read = _READ.get(record.kind)
+        if read is None or (record.kind in _NAMED and record.body[8:16] != self._wanted):
+            return
+        read(self, (journal, record.sequence), record)
+
+    def assume_answered(self, but: Collection[Key]) -> None:
+        """Whoever hands in no plain answers of the carrier: messages without another one were accepted, ``but`` these."""
+        for one in self._sent.values():
+            if one.state == "open" and one.key not in but:
+                one.state = "accepted"
+
+    def sent(self) -> list[Outgoing]:
+        """Messages that were allowed, as far as they were handed in."""
+        for one in self._sent.values():
+            one.read()
+        return list(self._sent.values())
+
+    def findings(self) -> Findings:
+        self.sent()
+        return findings(self._events)
+
+    # ------------------------------------------------------------------ records
+
+    def _verdict(self, key: Key, record: Record) -> None:
+        said = messages.unpack_verdict(record.body)
+        if said.entry is None:
+            return
+        pdu = plain_reading.text_of(said.data)
+        if said.adopts:  # it stands in for another
+            self._lose(key[0], said.adopts)
+        sent = self._sent.get((key[0], said.entry.id))
+        if sent is None:
+            marketing = said.category is Category.MARKETING
+            sent = Outgoing(
+                key, said.time, digits_of(said.port), said.provider, marketing, said.category is Category.OTP, said.entry.signature,
+                pdu.coding,
+            )  # fmt: skip
+            self._sent[key[0], said.entry.id] = sent
+            self._events.append(sent)
+            if len(self._sent) > MESSAGES_MAX:
+                self._events.remove(self._sent.popitem(last=False)[1])
+        elif said.entry.signature and not sent.signature:  # only this part says whose it is: till then nobody could know
+            sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
+            self._events.remove(sent)
+            self._events.append(sent)
+        sent.marketing |= said.category is Category.MARKETING
+        sent.parts[pdu.part] = pdu.octets
+
+    def _answers(self, key: Key, record: Record) -> None:
+        if self._wanted not in record.body:
+            return
+        for one in answers.unpack_answers(record):
+            sent = self._sent.get((key[0], one.entry_id))
+            if sent is None or one.recipient != self.recipient or one.effect in (7, 8):
+                continue
+            if one.effect in _LOST:
+                sent.state = "lost"
+            elif one.effect in _UNKNOWN:
+                sent.state = "unknown"
+            elif sent.state != "unknown" or one.effect == _LATE_ACCEPTED:  # of a long message one part may be unknown
+                sent.state = "accepted"
+
+    def _lose(self, journal: int, entry_id: int) -> None:
+        if (sent := self._sent.get((journal, entry_id))) is not None:
+            sent.state = "lost"
+
+    def _unreplaced(self, key: Key, record: Record) -> None:
+        self._lose(key[0], requests.unpack_unreplaced(record.body).entry_id)
+
+    def _restored(self, key: Key, record: Record) -> None:
+        said = delivers.unpack_restored(record.body)
+        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
+
+    def _deliver(self, key: Key, record: Record) -> None:
+        said = delivers.unpack_deliver(record.body)
+        if said.kind not in _REPLIES:
+            return
+        try:
+            if recipient_of(said.source) != self.recipient:
+                return
+        except NotARecipient:
+            return
+        pdu = plain_reading.text_of(said.data)
+        texts = plain_reading.readings(pdu.octets, pdu.coding)
+        reply = Reply(key, said.time, digits_of(said.port), said.provider, texts)
+        reply.dismissed = any(plain_reading.plainly(text) == words for text in texts for words in self._standing.values())
+        self._events.append(reply)
+
+    def _doubtful(self, key: Key, record: Record) -> None:
+        said = doubtful_replies.unpack_doubtful(record.body)
+        self._doubts[doubtful_replies.id_of(record.body)] = digits_of(said.port), said.time
+
+    def _decided(self, key: Key, record: Record) -> None:
+        """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
+        said = doubtful_replies.unpack_decision(record.body)
+        self._standing.pop(said.row, None)
+        if said.yes:
+            return
+        if said.standing and said.ids:
+            self._standing[said.row] = plain_reading.plainly(said.words)
+        for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
+            self._events.append(Ended(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
+
+    def _heard(self, key: Key, record: Record) -> None:
+        """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
+        heard = unpack_heard(record.body)
+        if heard.kind == messages.DECISION:
+            self._decided(key, Record(heard.sequence, heard.kind, heard.body))
+        if heard.node in self._nodes or heard.body[8:16] != self._wanted:
+            return
+        if heard.kind == messages.OPTOUT:
+            self._told(key, heard.time, delivers.unpack_optout(heard.body))
+        elif heard.kind == messages.RESTORED:
+            said = delivers.unpack_restored(heard.body)
+            self._events.append(Reply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
+        elif heard.kind in (messages.PERSON, messages.SUPPRESSED):
+            self._ended(key, Record(heard.sequence, heard.kind, heard.body))
+
+    def _told(self, key: Key, at: float, said: delivers.OptedOut) -> None:
+        scope, value, _, source, _ = said.opt_out
+        if source != "reply" or scope not in ("advertiser", "category"):
+            return
+        signatures = frozenset((value,)) if scope == "advertiser" else frozenset[str]()
+        claim = Claim(key, at, digits_of(said.port), not signatures, frozenset(f"#{one}" for one in signatures), signatures)
+        self._events.append(Reply(key, at, claim.port, said.provider, (), claim))
+
+    def _ended(self, key: Key, record: Record) -> None:
+        if record.kind == messages.PERSON:
+            told = consents.unpack_person(record.body)
+            if told.event != "withdrawn":
+                self._events.append(Ended(told.time, told.time if told.event == "erased" else told.before))
+            return
+        said = operator_actions.unpack_suppressed(record.body)
+        lifted = [one for one in said.lifted if one.source != "doubtful"]  # of which a decision tells
+        if lifted:
+            values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))
+            whole = any(one.scope not in ("advertiser", "signature") for one in lifted)
+            self._events.append(Ended(said.time, said.time, None if whole else values, whole))
+
+
+_READ: dict[int, Callable[[PersonHistory, Key, Record], None]] = {
+    messages.VERDICT: PersonHistory._verdict, messages.ANSWER: PersonHistory._answers, messages.ACCEPTED: PersonHistory._answers,
+    messages.DELIVER: PersonHistory._deliver, messages.RESTORED: PersonHistory._restored, messages.UNREPLACED: PersonHistory._unreplaced,
+    messages.HEARD: PersonHistory._heard, messages.PERSON: PersonHistory._ended, messages.SUPPRESSED: PersonHistory._ended,
+    messages.DOUBTFUL: PersonHistory._doubtful, messages.DECISION: PersonHistory._decided,
+}  # fmt: skip
+_NAMED = frozenset(
+    (messages.VERDICT, messages.RESTORED, messages.UNREPLACED, messages.PERSON, messages.SUPPRESSED, messages.DOUBTFUL)
+)
+"""Kinds whose body says a time and then whom it is about."""

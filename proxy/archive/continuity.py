@@ -1,0 +1,105 @@
+"""Seam: where a journal goes on behind the tables that were made of it: whether it reaches so far, and whether it is still the one of then.
+
+In: a manifest, the journal's disk. Out: what is wrong, in words. Never: a byte changed; damage inside segments (desk.verify names it).
+
+A table ends where a segment did, so the digest it ends with must be that of a group of the journal, wherever its records are still there.
+Retention takes segments from the beginning and never the newest two: a journal that ends before its tables do has lost its end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+
+from proxy.archive.manifest import Manifest, load, node_folder, nodes
+from proxy.journal.disk import Disk
+from proxy.journal.scan import JournalDamaged, Placed, Scan
+from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+
+
+def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
+    """A journal's own name: as its newest header says, else its folder; where nothing is left of that, as the tables of its ``node`` have it
+    (None: nobody knows whose it is). Empty if it has none yet. ManifestError, OSError."""
+    for name in reversed(disk.list()):
+        try:
+            return unpack_header(disk.read(name, HEADER_BYTES)).identity.hex()
+        except Fault:
+            continue
+    return disk.identity() or (load(node_folder(archive, node)).identity if node is not None else "")
+
+
+def seams(manifest: Manifest, disk: Disk, *, every: bool = False) -> list[str]:
+    """Faults at the end of the last table, or of ``every`` one whose records are still in the journal. OSError."""
+    ends = {table.last: table.chain for table in manifest.tables} if every else {}
+    ends[manifest.last] = manifest.chain
+    if not manifest.last:
+        return []
+    scan = Scan(disk, 0 if every else manifest.last + 1, over_holes=every, closed=True)
+    look, whole = _Look(ends), True
+    try:
+        for placed in scan:
+            look.at(placed)
+            if not every and look.last > manifest.last:
+                return look.faults(manifest)
+    except JournalDamaged:
+        whole = False
+    if whole and scan.header is not None:
+        look.note(scan.last, scan.chain)
+    if not whole:
+        look.seen.pop(look.last, None)  # the digest that matters may be in what is damaged
+    faults = look.faults(manifest)
+    return [*faults, cut_short(manifest, scan.last)] if whole and scan.last < manifest.last else faults
+
+
+class _Look:
+    """Which digests a journal has at these records."""
+
+    def __init__(self, ends: Mapping[int, str]) -> None:
+        self.last = 0  # record of the journal that was seen
+        self.seen: dict[int, set[str]] = {}
+        self._ends, self._order, self._crossed = ends, sorted(ends), set[int]()
+
+    def at(self, placed: Placed) -> None:
+        header, group = placed.header, placed.group
+        if group.start == HEADER_BYTES:
+            self.note(header.first - 1, header.previous)
+        place = bisect_right(self._order, self.last)
+        while place < len(self._order) and self._order[place] < group.last:  # a group goes on where a table ended
+            self._crossed.add(self._order[place])
+            place += 1
+        self.note(group.last, group.digest)
+
+    def note(self, last: int, digest: bytes) -> None:
+        self.last = last
+        if last in self._ends:
+            self.seen.setdefault(last, set()).add(digest.hex())
+
+    def faults(self, manifest: Manifest) -> list[str]:
+        """The first, if there is one: what comes behind it differs, too."""
+        for end in self._order:
+            if end in self._crossed or (end in self.seen and self._ends[end] not in self.seen[end]):
+                return [written_anew(manifest, end)]
+        return []
+
+
+def cut_short(manifest: Manifest, last: int) -> str:
+    """A journal that ends at ``last``, before its tables do."""
+    gone = max(last, manifest.gone.last if manifest.gone else 0, manifest.removed_to)
+    first = min(gone + 1, manifest.last)
+    return (
+        f"node {manifest.node}: the journal ends at record {last} and its tables at {manifest.last}: "
+        f"records {first} to {manifest.last} were removed from its end"
+    )
+
+
+def written_anew(manifest: Manifest, last: int) -> str:
+    """A journal that has other records than the tables up to ``last``."""
+    return f"node {manifest.node}: up to record {last} the segments are not those the tables were made of: the chain was written anew"
+
+
+def without_segments(disk: Disk, archive: Path, node: int | None) -> list[str]:
+    """Faults of a journal that is empty where there are tables of it. ManifestError, OSError."""
+    identity = identity_of(disk, archive, node)
+    manifests = [load(folder) for folder in nodes(archive)] if identity else []
+    return [cut_short(one, 0) for one in manifests if one.identity == identity and one.last]

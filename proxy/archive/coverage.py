@@ -1,0 +1,192 @@
+"""Covering: how much of the journal an answer stands on, so that "not found" is an answer, too.
+
+In: manifests of all nodes, what is in no table yet (pending_segments.py), a question. Out: a ``Covered``: from when to when each node's records are there,
+whether they hang together and the journal goes on from them, which files can matter. Never: a file's content (verification.py reads it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+import duckdb
+
+from proxy.archive.continuity import cut_short, written_anew
+from proxy.archive.manifest import File, Manifest, is_still
+from proxy.archive.pending_segments import Stock
+from proxy.archive.query import Question
+from proxy.archive.signed_heads import newest
+from proxy.archive.tail import Tail
+
+CHINA = timezone(timedelta(hours=8))
+TRIES = 3
+"""A gate rolls once an hour: it hardly does twice what is in the way."""
+
+
+class Span(NamedTuple):
+    """Of one node: records ``first`` to ``last``, all of them."""
+
+    node: int
+    first: int
+    last: int
+    since: float
+    until: float
+    gone_to: float
+    """Records up to then have gone by retention; 0 if none have."""
+    live: bool
+    """Whether it reaches to what is written now, not to the last table only."""
+
+
+class Here(NamedTuple):
+    """A file that can matter, and when its records were written."""
+
+    path: Path
+    file: File
+    since_ms: int
+    until_ms: int
+    filtered: bool
+    """Whether a Bloom filter lies beside it that the manifest names."""
+
+
+class Covered(NamedTuple):
+    spans: tuple[Span, ...]
+    faults: tuple[str, ...]
+    """Where records are missing or do not hang together; empty when the chain holds."""
+    files: tuple[Here, ...]
+    """Those that reach to the newest moment first."""
+    missing: tuple[str, ...]
+    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there;
+    what was too much to read."""
+    unreached: tuple[str, ...]
+    """Where the question reaches further than the records of a node."""
+
+
+class Answer(Protocol):
+    @property
+    def covered(self) -> Covered: ...
+
+
+Answered = TypeVar("Answered", bound=Answer)
+
+
+def settled(stock: Callable[[], Stock], answer: Callable[[Stock], Answered]) -> Answered:
+    """An answer, asked for once more where the tables became others meanwhile and something was missing: the gate merges them, and removes
+    what is old. Errors are those of both."""
+    left = TRIES
+    while True:
+        left -= 1
+        stands_on = stock()
+        try:
+            found = answer(stands_on)
+        except (OSError, duckdb.Error):
+            if left and not _stands(stands_on):
+                continue
+            raise
+        if not (left and (found.covered.missing or found.covered.faults)) or _stands(stands_on):
+            return found
+
+
+def _stands(stands_on: Stock) -> bool:
+    """Whether the tables are still those."""
+    return all(is_still(folder, manifest) for folder, manifest in stands_on.manifests)
+
+
+def covered(stock: Stock, question: Question) -> Covered:
+    manifests, rests = stock
+    live = {id(rest.own): rest.tail for rest in rests}
+    spans, faults, missing = list[Span](), list[str](), list[str]()
+    files = list[Here]()
+    for folder, manifest in manifests:
+        spans.append(_span(manifest, live.pop(id(manifest), None)))
+        faults += faults_of(manifest)
+        for table in manifest.tables:
+            if question.may_touch(table.since_ms, table.until_ms):
+                for file in table.files:
+                    if fault := fault_of(folder / file.name, file.octets):
+                        missing.append(f"{fault} (records {table.first} to {table.last})")
+                    else:
+                        filtered = file.name in manifest.blooms
+                        files.append(Here(folder / file.name, file, table.since_ms, table.until_ms, filtered))
+    for own, _, rest in rests:
+        if id(own) in live and rest.last:  # there is no table of it yet
+            spans.append(_span(own, rest))
+        if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
+            faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
+        if own.last and not rest.first and rest.end < own.last:
+            faults.append(cut_short(own, rest.end))
+        elif own.chain and not rest.first and own.chain not in rest.joints:
+            faults.append(written_anew(own, own.last))
+    files.sort(key=lambda one: (-one.until_ms, -one.since_ms))
+    missing += _absent([folder for folder, _ in manifests])
+    unreached = [said for span in spans for said in _unreached(span, question)]
+    return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
+
+
+def _absent(folders: Sequence[Path]) -> list[str]:
+    """Nodes that the newest head of another one has seen and whose folder is not there any more."""
+    names = {folder.name for folder in folders}
+    found = {name: head for folder in folders for head in [newest(folder)] if head is not None for name in head.others}
+    return [
+        f"{name} was there when node {head.node} signed {head.day}, and is not here any more: what it sent was not looked through"
+        for name, head in sorted(found.items())
+        if name not in names
+    ]
+
+
+def _unreached(span: Span, question: Question) -> list[str]:
+    """What a question asks for and this node's records do not reach."""
+    found = []
+    if question.since and question.since < span.since:
+        found.append(f"node {span.node}: nothing is there from before {_moment(span.since)}")
+    if not span.live and (not question.until or question.until > span.until):
+        found.append(
+            f"node {span.node}: nothing is there from after {_moment(span.until)} (what it has not rolled yet is found on that node)"
+        )
+    return found
+
+
+def _moment(time: float) -> str:
+    return datetime.fromtimestamp(time, CHINA).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _span(manifest: Manifest, rest: Tail | None) -> Span:
+    tables, live = manifest.tables, bool(rest and rest.last)
+    since = min(table.since_ms for table in tables) if tables else rest.since_ms if rest else 0
+    until = rest.until_ms if rest and rest.last else max((table.until_ms for table in tables), default=0)
+    first = tables[0].first if tables else rest.first if rest else 0
+    gone = manifest.gone.until_ms / 1000 if manifest.gone else 0.0
+    return Span(
+        manifest.node, first, rest.last if rest and rest.last else manifest.last, since / 1000, until / 1000, gone, live
+    )
+
+
+def faults_of(manifest: Manifest) -> list[str]:
+    """Where a node's tables do not follow each other."""
+    found = []
+    gone = manifest.gone
+    if gone is not None and manifest.tables:
+        first = manifest.tables[0]
+        if (first.first, first.previous) != (gone.last + 1, gone.chain):
+            found.append(
+                f"node {manifest.node}: record {first.first} does not follow record {gone.last}, which has gone: the chain is broken"
+            )
+    for before, after in pairwise(manifest.tables):
+        if after.first != before.last + 1:
+            span = f"{_moment(before.until_ms / 1000)} to {_moment(after.since_ms / 1000)}"
+            found.append(f"node {manifest.node}: records {before.last + 1} to {after.first - 1} ({span}) are in no table")
+        elif after.previous != before.chain:
+            found.append(
+                f"node {manifest.node}: record {after.first} does not follow record {before.last}: the chain is broken"
+            )
+    return found
+
+
+def fault_of(path: Path, octets: int) -> str:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return f"{path} is not there"
+    return "" if size == octets else f"{path} has {size} bytes, not {octets}: it was altered"

@@ -1,0 +1,246 @@
+"""Erasing: a person is taken out of the journal at rest: out of segments that nothing else needs any more, and out of its tables.
+
+In: a journal's disk, the archive, the keys, a person, what must stay. Out: a ``Plan``; what was erased. Never: a segment put in the place of
+another (``Gate.put`` does that, once the record of it is safe: nobody else knows whether retention has just removed it); a table without
+its manifest.
+
+Segments that a restart reads stay, and the newest; so do those that a legal hold is on, and those that the law asks to be kept. What is
+erased, and how it is told from an alteration: journal/erasure.py. Of a table the person's rows go; those of what they refused stay, with the
+keyed hash alone. A table whose day was signed is another afterwards: the manifest keeps what it was, signed likewise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from proxy.archive import bloom, signed_heads
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import File, Manifest, home_of, load
+from proxy.archive.parquet import SCHEMA, rewritten
+from proxy.archive.rolling import alone, sweep
+from proxy.config import Hold
+from proxy.journal.disk import OsDisk
+from proxy.journal.erasure import Change, erase, in_pieces, signed
+from proxy.journal.retention import NEWEST_STAY, Segment
+from proxy.journal.scan import JournalDamaged, Scan, hard
+from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.runtime import atomic_files
+
+KEPT_S = 183 * 86_400.0
+"""What is sent must be kept for six months (通信短信息服务管理规定); until then it may only lie there."""
+REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
+"""Kinds of rows that stay, by the hash alone."""
+
+
+class Gate(Protocol):
+    """Who writes the journal."""
+
+    def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
+        """Of the segment that begins with a record: groups that change. Returns once the journal holds it, synced."""
+
+    def put(self, first: int) -> bool:
+        """What lies beside the segment takes its place, if that is there still."""
+
+
+class Plan(NamedTuple):
+    goes: tuple[Segment, ...]
+    """Segments that may be looked through, the oldest first."""
+    stays: dict[str, int]
+    """Why others stay, and how many."""
+
+
+class Done(NamedTuple):
+    segments: int
+    groups: int
+    records: int
+    rows: int  # of tables
+
+
+def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> Plan:
+    """Reads headers. ``before``: only what was written until then; ``open_from``: as the last checkpoint says. Fault, OSError."""
+    names = disk.list()
+    needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
+    goes, stays = list[Segment](), dict[str, int]()
+    held = [unpack_header(disk.read(name, HEADER_BYTES)) for name in names]
+    for at, (name, header) in enumerate(zip(names, held, strict=True)):
+        after = held[min(at + 1, len(held) - 1)]
+        segment = Segment(
+            name, header.first, after.first - 1, header.created_ms / 1000, after.created_ms / 1000, disk.size(name), after.previous
+        )  # fmt: skip
+        why = "a restart needs it" if at >= needed else _stays(segment, holds, before)
+        if why:
+            stays[why] = stays.get(why, 0) + 1
+        else:
+            goes.append(segment)
+    return Plan(tuple(goes), stays)
+
+
+def _stays(segment: Segment, holds: Sequence[Hold], before: float) -> str:
+    if segment.until > before:
+        return "the law asks for it to be kept"
+    return next((f"it is held: {hold.why}" for hold in holds if segment.since < hold.end and segment.until > hold.begin), "")
+
+
+def run(
+    disk: OsDisk,
+    archive: Path,
+    keys: Keys,
+    person: int,
+    goes: Iterable[Segment],
+    gate: Gate,
+    seen: Callable[[Segment], None] = lambda _: None,
+) -> Done:
+    """Takes the person out. Killed at any point it is done again from the beginning, and nothing else is lost. Raises JournalError, RollError,
+    ManifestError, OSError, and what the gate does."""
+    looked, verdicts = list[Segment](), set[int]()
+    segments = groups = records = 0
+    header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
+    folder = home_of(archive, header.node, header.identity.hex())
+    there = folder.is_dir()
+    with alone(folder) if there else nullcontext():
+        for left in disk.path.glob(f"*{atomic_files.HALF}"):  # by a kill
+            atomic_files.drop(left)
+        for segment in goes:
+            changed = _segment(disk, segment, keys, person, gate, verdicts)
+            segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
+            looked.append(segment)
+            seen(segment)
+        return Done(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
+
+
+def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate, verdicts: set[int]) -> tuple[int, int]:
+    """How many groups and records changed; ``verdicts`` learns which were erased, now or before."""
+    try:
+        data = disk.read(segment.name)
+    except FileNotFoundError:  # retention has just removed it
+        return 0, 0
+    try:
+        erased = erase(data, disk.ring, person, verdicts)
+    except Fault as fault:
+        raise hard(segment.name, fault, disk.ring) or JournalDamaged(segment.name, fault.offset, fault.why) from None
+    if erased is None:
+        return 0, 0
+    path = disk.path / segment.name
+    half = atomic_files.half_of(path)
+    half.write_bytes(erased.data)
+    there = path.stat()
+    os.chown(half, there.st_uid, there.st_gid)  # whoever runs this, the gate must read it
+    half.chmod(there.st_mode & 0o777)
+    atomic_files.sync(half)
+    identity = unpack_header(data).identity
+    for piece in in_pieces(erased.changes):
+        gate.note(segment.first, piece, keys.sign(signed(identity, segment.first, piece)))
+    if not gate.put(segment.first):
+        atomic_files.drop(half)
+        return 0, 0
+    return len(erased.changes), erased.records
+
+
+# -- tables
+
+
+def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[Segment], verdicts: set[int]) -> int:
+    """Rows that went, or were blanked."""
+    manifest, rows = load(folder), 0
+    sweep(folder, manifest)
+    for place, table in enumerate(manifest.tables):
+        spans = [(one.first, one.last) for one in looked if one.first <= table.last and one.last >= table.first]
+        if spans:
+            whose = _Whose(keys.person(person), spans, {one for one in verdicts if table.first <= one <= table.last})
+            rows += _table(folder, manifest, place, keys, whose)
+    return rows
+
+
+class _Whose(NamedTuple):
+    """Which rows of a table go."""
+
+    hashed: int
+    spans: Sequence[tuple[int, int]]  # of records that were looked through
+    verdicts: set[int]
+    """That were erased: older tables have rows of submits that nobody read, and do not say whose they are."""
+
+    def may_be_in(self, file: File) -> bool:
+        return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
+
+
+def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Whose) -> int:
+    table = manifest.tables[place]
+    files, old, changed = list[File](), list[File](), 0
+    for file in table.files:
+        count = _concerned(folder / file.name, whose) if whose.may_be_in(file) else 0
+        if count:
+            files += rewritten(_beside(folder / file.name), folder, _without(folder / file.name, whose))
+            old.append(file)
+            changed += count
+        else:
+            files.append(file)
+    if not changed:
+        return 0
+    manifest.tables[place] = table._replace(files=tuple(files))
+    bloom.make(folder, manifest)
+    if table.whole_day:
+        manifest.note_erased(*signed_heads.erased(keys, table, manifest.tables[place]))
+    manifest.write(folder)
+    for file in old:
+        atomic_files.drop(folder / file.name)
+        atomic_files.drop(bloom.path_of(folder / file.name))
+    return changed
+
+
+def _beside(path: Path) -> Path:
+    """Another name for what comes instead of a file: the manifest says which of the two counts."""
+    stem, _, number = path.stem.partition("~")
+    return path.with_name(f"{stem}~{int(number or 0) + 1}{path.suffix}")
+
+
+def _mask(batch: pa.RecordBatch, whose: _Whose) -> pa.Array:
+    """Rows of the person in these records that still say something of them."""
+    sequence = batch.column("sequence")
+    within = pa.array([False] * batch.num_rows)
+    for first, last in whose.spans:
+        within = pc.or_(within, pc.and_(pc.greater_equal(sequence, first), pc.less_equal(sequence, last)))
+    mine = pc.and_(pc.equal(batch.column("person"), pa.scalar(whose.hashed, pa.uint64())), within)
+    if whose.verdicts:
+        erased = pc.is_in(sequence, value_set=pa.array(sorted(whose.verdicts), pa.uint64()))
+        mine = pc.or_(mine, pc.and_(pc.equal(batch.column("person"), pa.scalar(0, pa.uint64())), erased))
+    blank = pc.and_(pc.is_null(batch.column("sealed")), _refusal(batch))
+    return pc.and_(mine, pc.invert(blank))
+
+
+def _refusal(batch: pa.RecordBatch) -> pa.Array:
+    return pc.is_in(batch.column("kind"), value_set=pa.array(REFUSALS))
+
+
+def _concerned(path: Path, whose: _Whose) -> int:
+    return sum(pc.sum(_mask(batch, whose)).as_py() or 0 for batch in _batches(path))
+
+
+def _without(path: Path, whose: _Whose) -> Iterator[pa.RecordBatch]:
+    """All rows but the person's; of those of what they refused the hash stays."""
+    for batch in _batches(path):
+        mask = _mask(batch, whose)
+        if not pc.any(mask).as_py():
+            yield batch
+            continue
+        blank = pc.and_(mask, _refusal(batch))
+        columns = dict(zip(SCHEMA.names, batch.columns, strict=True))
+        columns["sealed"] = pc.if_else(blank, pa.scalar(None, SCHEMA.field("sealed").type), columns["sealed"])
+        columns["text"] = pc.if_else(blank, "", columns["text"])
+        table = pa.RecordBatch.from_arrays(list(columns.values()), schema=SCHEMA)
+        yield table.filter(pc.or_(blank, pc.invert(mask)))
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=SCHEMA.names):
+            yield pa.RecordBatch.from_arrays(
+                [column.cast(field.type) for column, field in zip(batch.columns, SCHEMA, strict=True)], schema=SCHEMA
+            )

@@ -1,0 +1,42 @@
+"""Codes: which texts may be one-time passwords, whoever declared what.
+
+In: a submit's text, and what was decided of it. Out: yes or no. Never: rules and their words (columns.py folds texts with them; a question to
+tables need not load them); a "no" where nobody has looked.
+
+Whatever was judged as a code is one. A text with a number of 4 to 8 digits beside a word for a code is taken for one as well, also when its
+port was declared for something else. What was turned away before any rule saw it is one as well:
+nobody knows what it is, and a port of passwords is throttled like any other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from proxy.model.message import Category
+from proxy.model.reasons import GATE_REASONS
+
+HIDDEN_S = 900.0
+"""So long the text of a code is shown to nobody: it may still open something."""
+JUDGED_BEFORE = frozenset(("late-breach", "no-route", "queue-full"))
+"""Reasons of the gate itself behind the rules' own look: the category is known."""
+_WORD = "码|碼|口令|code|password|otp"
+_NUMBER = r"(?<![0-9*])[0-9*]{4,8}(?![0-9*])"
+_NEAR = re.compile(rf"(?:{_WORD})[^0-9*]{{0,20}}{_NUMBER}|{_NUMBER}[^0-9*]{{0,20}}(?:{_WORD})")
+"""Stars: digits that were masked before."""
+_UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
+
+
+def unjudged(category: str, reason: str, *, objected: bool) -> bool:
+    """Whether nobody has looked at a submit that was turned away so; ``objected``: some rule did."""
+    return category == Category.MARKETING.word and not objected and reason in GATE_REASONS and reason not in JUDGED_BEFORE
+
+
+def may_be_code(text: str) -> bool:
+    """By the text alone; its digits may be masked already."""
+    return _NEAR.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)).lower()) is not None
+
+
+def is_code(category: str, reason: str, text: str, *, objected: bool) -> bool:
+    """Whether a submit's text is shown as a code's."""
+    return category == Category.OTP.word or unjudged(category, reason, objected=objected) or may_be_code(text)

@@ -1,0 +1,212 @@
+"""Tables: rows as Parquet files sorted by person, and many files as one. Any engine reads them (Parquet 2, zstd).
+
+In: rows, the keys; files. Out: files, not yet named by a manifest. Never: a number in the clear; more
+memory than the rows of a segment take, or ``MERGE_ROWS``.
+
+What makes a question about one person cheap in half a year of files: rows of a person lie together, so a group of ``GROUP_ROWS`` says in
+its statistics from whom to whom it goes, and a Bloom filter says of nearly everybody else that they are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pyarrow import parquet
+
+from proxy.archive.engine import engine
+from proxy.archive.keys import SEALED_BYTES, Keys
+from proxy.archive.manifest import File, digest_of
+from proxy.archive.person_rows import Named, Row
+from proxy.runtime import atomic_files
+
+GROUP_ROWS = 8192
+"""What is read for one person at least; half of it and the directory at the end of a file weighs more than it saves."""
+FILE_ROWS_MAX = 1_000_000
+"""Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
+BATCH_ROWS = 20_000
+PERSONS = 1 << 64
+MERGE_ROWS = 250_000
+"""That are sorted at once when a day is made of hours: some 100 MB."""
+MERGE_MEMORY = "512MB"
+SPILL = ".spill"
+"""How a folder ends in which a merge keeps what is too much for that; a killed one leaves it to the next roll."""
+ORDER = ("person", "time_ms", "sequence", "place")
+ZSTD_LEVEL = 3  # its own default
+
+_WORDS = (
+    "kind", "provider", "account", "port", "outcome", "reason", "category", "signature", "text", "rules", "revision", "state",
+)  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is nobody
+        pa.field("sealed", pa.binary(SEALED_BYTES)),  # the number under the other key; null after an erasure
+        pa.field("node", pa.uint16(), nullable=False),
+        pa.field("time_ms", pa.int64(), nullable=False),  # since 1970, UTC
+        pa.field("sequence", pa.uint64(), nullable=False),
+        pa.field("place", pa.uint32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("account", pa.string(), nullable=False),
+        pa.field("port", pa.string(), nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("status", pa.uint32(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("signature", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("rules", pa.string(), nullable=False),
+        pa.field("revision", pa.string(), nullable=False),
+        pa.field("message", pa.uint64(), nullable=False),
+        pa.field("verdict", pa.uint64(), nullable=False),
+        pa.field("part", pa.uint8(), nullable=False),
+        pa.field("parts", pa.uint8(), nullable=False),
+        pa.field("message_id", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),
+    ]
+)
+_ROW_COLUMNS = SCHEMA.names[3:]
+assert list(Row._fields[1:]) == _ROW_COLUMNS
+
+
+def batches(rows: Iterable[Row], node: int, keys: Keys) -> Iterator[pa.RecordBatch]:
+    """Rows as columns, numbers hashed and sealed."""
+    named = Named(keys)
+    held: list[Row] = []
+    for row in rows:
+        held.append(row)
+        if len(held) >= BATCH_ROWS:
+            yield _batch(held, node, keys, named)
+            held = []
+    if held:
+        yield _batch(held, node, keys, named)
+
+
+def _batch(rows: Sequence[Row], node: int, keys: Keys, named: Named) -> pa.RecordBatch:
+    numbers, *columns = zip(*rows, strict=True)
+    arrays: list[Any] = [named.persons(numbers), keys.seal(numbers), [node] * len(rows), *columns]
+    return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
+
+
+def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+    """One sorted file of a segment's rows, named relative to the node's ``folder``; none where there are no rows. OSError."""
+    table = pa.Table.from_batches(pieces, SCHEMA)
+    if not table.num_rows:
+        return ()
+    ordered = table.sort_by([(name, "ascending") for name in ORDER])
+    del table
+    return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
+
+
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+    """Sorted batches as a file, or several; none where there are no rows. OSError."""
+    return tuple(_files(path, folder, pieces))
+
+
+def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """Sorted files of a node's ``folder`` as one, or as many as ``FILE_ROWS_MAX`` asks for. A range of persons after the other, each of
+    about ``MERGE_ROWS``: hashes are spread evenly, and a group of rows that holds none of them is not read. OSError, duckdb.Error."""
+    rows = sum(file.rows for file in files)
+    if not rows:
+        return ()
+    steps = max(1, rows // MERGE_ROWS)
+    query = (
+        f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) WHERE person BETWEEN $least AND $most "  # noqa: S608 # names of ours
+        f"ORDER BY {', '.join(ORDER)}"
+    )
+    spill = atomic_files.half_of(path).with_suffix(SPILL)
+    with engine(MERGE_MEMORY, spill, threads=1) as merging:
+
+        def pieces() -> Iterator[pa.RecordBatch]:
+            for step in range(steps):
+                least, most = (PERSONS * step // steps, PERSONS * (step + 1) // steps - 1)
+                named = [str(folder / file.name) for file in files if file.least <= most and file.most >= least]
+                if named:
+                    values = {"files": named, "least": least, "most": most}
+                    yield from merging.sql(query, params=values).to_arrow_reader(GROUP_ROWS)
+
+        return tuple(_files(path, folder, pieces()))
+
+
+def ordered(path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[File, ...]:
+    """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
+    return tuple(_files(path, folder, asked.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
+
+
+def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[File]:
+    """Writes batches that come in order; a new file begins where one is full and the person changes."""
+    writer, number, rows, least, most = None, 0, 0, 0, 0
+    place = path
+    held: list[pa.RecordBatch] = []
+    try:
+        for piece in _cut(pieces):
+            first = piece.column(0)[0].as_py()
+            if writer is not None and rows >= FILE_ROWS_MAX and first != most:
+                yield _closed(writer, place, folder, held, rows, least, most)
+                number += 1
+                place = path.with_name(f"{path.stem}-{number}{path.suffix}")
+                writer, held, rows = None, [], 0
+            if writer is None:
+                writer, least = _writer(atomic_files.half_of(place)), first
+            most = piece.column(0)[-1].as_py()
+            rows += piece.num_rows
+            held.append(piece)
+            if sum(one.num_rows for one in held) >= GROUP_ROWS:
+                held = _written(writer, held, everything=False)
+        if writer is not None:
+            yield _closed(writer, place, folder, held, rows, least, most)
+            writer = None
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _cut(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches that are not empty, in the schema of ours (an engine may give other spellings of the same types)."""
+    for piece in pieces:
+        if piece.num_rows:
+            yield (
+                piece
+                if piece.schema.equals(SCHEMA)
+                else pa.RecordBatch.from_arrays(
+                    [column.cast(field.type) for column, field in zip(piece.columns, SCHEMA, strict=True)], schema=SCHEMA
+                )
+            )
+
+
+def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, everything: bool) -> list[pa.RecordBatch]:
+    """Writes whole groups of what is held, or all of it; what is left."""
+    table = pa.Table.from_batches(held, SCHEMA)
+    whole = table.num_rows if everything else table.num_rows - table.num_rows % GROUP_ROWS
+    if whole:
+        writer.write_table(table.slice(0, whole), row_group_size=GROUP_ROWS)
+    left: list[pa.RecordBatch] = table.slice(whole).to_batches()
+    return left
+
+
+def _closed(
+    writer: parquet.ParquetWriter, place: Path, folder: Path, held: list[pa.RecordBatch], rows: int, least: int, most: int
+) -> File:
+    _written(writer, held, everything=True)
+    writer.close()
+    atomic_files.settle(place)
+    return File(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
+
+
+def _writer(half: Path) -> parquet.ParquetWriter:
+    delta = ("time_ms", "sequence", "place", "message", "verdict")
+    return parquet.ParquetWriter(
+        half,
+        SCHEMA,
+        version="2.6",
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        use_dictionary=["sealed", "node", "status", "part", "parts", *_WORDS],
+        column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
+        sorting_columns=parquet.SortingColumn.from_ordering(SCHEMA, [(name, "ascending") for name in ORDER]),
+        bloom_filter_options={"person": {"ndv": GROUP_ROWS, "fpp": 0.01}},
+        store_schema=False,
+    )

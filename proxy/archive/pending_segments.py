@@ -1,0 +1,69 @@
+"""Rests: what of each journal that is at hand is in no table yet, beside the tables of all nodes: together they are what an answer stands on.
+
+In: the archive, journals, a question. Out: manifests, rests, rows of rests as if they were a table. Never: whether anything is missing
+(coverage.py says it).
+
+A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from proxy.archive import parquet
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import Manifest, home_of, load, nodes
+from proxy.archive.person_rows import Row
+from proxy.archive.query import Question
+from proxy.archive.segment_index import Ahead
+from proxy.archive.tail import Tail, tail
+from proxy.journal.disk import Disk
+
+
+class AtHand(NamedTuple):
+    """A journal that is at hand."""
+
+    disk: Disk
+    node: int
+    ahead: Ahead | None = None
+    """What was read of it before."""
+
+
+class Rest(NamedTuple):
+    own: Manifest  # of the tables that were made of this journal, empty where there are none
+    home: str  # the folder that its tables are in, or will be
+    tail: Tail
+
+
+class Stock(NamedTuple):
+    manifests: list[tuple[Path, Manifest]]
+    rests: list[Rest]
+
+    def home(self, node: int) -> str:
+        """Of rows that are in no table."""
+        return next(rest.home for rest in self.rests if rest.own.node == node)
+
+    def table(self, keys: Keys, rows: Callable[[Tail], Sequence[Row]] = lambda tail: tail.rows) -> Any:
+        """The rests' rows, as if they were a table."""
+        made = (parquet.batches(rows(rest.tail), rest.own.node, keys) for rest in self.rests)
+        return pa.Table.from_batches(chain.from_iterable(made), parquet.SCHEMA)
+
+
+def stock(archive: Path, journals: Iterable[AtHand], question: Question, *, thorough: bool = False) -> Stock:
+    """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
+    loaded = [(folder, load(folder)) for folder in nodes(archive)]
+    manifests = [
+        (folder, manifest) for folder, manifest in loaded if manifest.identity or manifest.tables
+    ]  # else none was written
+    rests = []
+    for one in journals:
+        home = home_of(archive, one.node, one.disk.identity())
+        own = next((manifest for folder, manifest in manifests if folder == home), Manifest(one.node))
+        found = one.ahead.tail(own.last, question, own.rules) if one.ahead is not None and not thorough else None
+        rests.append(Rest(own, home.name, tail(one.disk, own.last, question, own.rules) if found is None else found))
+    return Stock(manifests, rests)

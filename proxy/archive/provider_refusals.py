@@ -1,0 +1,68 @@
+"""Refused: what of one provider's messages was refused in some hours, a page at a time: for the provider itself.
+
+In: the archive, journals whose newest records are in no table yet, the keys, a provider, a time, where to go on. Out: a page. Never: another
+provider's message; a reason that says something about a person; a number that is not masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive.coverage import covered
+from proxy.archive.engine import engine
+from proxy.archive.keys import Keys
+from proxy.archive.pending_segments import AtHand, stock
+from proxy.archive.query import Question
+from proxy.i18n.refusal_hints import outside
+from proxy.model.number import mask
+
+_COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts"
+
+
+class Refusal(NamedTuple):
+    at: float
+    account: str
+    port: str
+    to: str  # masked
+    category: str
+    signature: str
+    reason: str  # as it is told outside
+    status: int
+    part: int
+    parts: int
+
+
+class Page(NamedTuple):
+    refusals: list[Refusal]
+    more: bool
+
+
+def refused(
+    archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
+) -> Page:
+    """In order of time; ``skip``: so many come before this page. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    question = Question(since=since, until=until, provider=provider)
+    stands_on = stock(archive, journals, question)
+    files = [str(one.path) for one in covered(stands_on, question).files]
+    where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
+    order = "time_ms, node, sequence, place"
+    said = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
+    values: dict[str, Any] = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)}
+    if files:
+        said += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
+        values["files"] = files
+    with engine() as asked:
+        asked.register("tail", stands_on.table(keys))
+        found = asked.execute(f"SELECT * FROM ({said}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
+        rows = found.fetchall()
+    return Page([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
+
+
+def _refusal(row: tuple[Any, ...], keys: Keys) -> Refusal:
+    time_ms, account, port, sealed, category, signature, reason, status, part, parts, *_ = row
+    number = keys.unseal(sealed)
+    return Refusal(
+        time_ms / 1000, account, port, mask(number) if number else "", category, signature, outside(reason), status, part, parts
+    )

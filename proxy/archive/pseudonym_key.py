@@ -1,0 +1,53 @@
+"""Names: the key by which who was forgotten is known again: that of persons in the journal at rest, opened for the store.
+
+In: the folder of the archive's keys, who was erased. Out: numbers can be named; or why not, in words. Never: a key written anywhere, a start
+refused: without the key nobody is known again, and whoever runs the gate is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from proxy.state.lists.erased import Erased
+
+log = structlog.get_logger()
+
+
+class Names:
+    def __init__(self, folder: Path, erased: Erased) -> None:
+        self.problem = ""
+        """Why nobody can be named, empty where they can (or need not)."""
+        self._folder, self._erased = folder, erased
+        if not erased.empty or folder.exists():
+            self._open(make=False)
+
+    def _open(self, *, make: bool) -> None:
+        from proxy.archive.keys import Keys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
+
+        try:
+            self.problem = "" if self._erased.use(Keys(self._folder, make=make).person) else self._other_keys
+        except KeysError as error:
+            self.problem = str(error)
+        if self.problem:
+            log.error("who was forgotten cannot be known again", problem=self.problem, people=len(self._erased))
+
+    @property
+    def _other_keys(self) -> str:
+        return f"{self._folder}: has other keys than they were forgotten with (bring those back from the backup)"
+
+    async def opened(self) -> str:
+        """Makes keys where there are none yet; what is wrong, empty if nothing is."""
+        if self._erased.named is None:
+            await asyncio.to_thread(self._open, make=True)
+        return self.problem
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        if self._erased.empty or self._erased.named is not None:
+            return []
+        gone = f"{self._folder}: no such folder (bring archive.keys back from the backup)"
+        why = self.problem or (self._other_keys if self._folder.exists() else gone)
+        return [f"{len(self._erased)} people were forgotten, and nobody knows them again (they may get marketing): {why}"]

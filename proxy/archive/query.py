@@ -1,0 +1,99 @@
+"""Asking: what somebody wants to find, checked and as SQL over the tables' columns.
+
+In: words of a person. Out: a ``Question``. Never: a value pasted into SQL; a number where a log could see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from proxy.archive.person_rows import Row
+from proxy.model.message import Outcome
+from proxy.model.number import about_people
+from proxy.model.reasons import REASONS
+
+LATER_S = 3 * 86_400.0
+"""Answers and receipts are looked for so long behind the message: carriers keep trying two days or so."""
+LIMIT, LIMIT_MAX = 50, 1000
+OUTCOMES = tuple(one.word for one in Outcome)
+
+
+class NotAQuestion(ValueError):
+    """It cannot be asked so; the text says what to do."""
+
+
+@about_people
+class Question(NamedTuple):
+    """What is asked; empty words and 0 ask nothing."""
+
+    to: int = 0
+    """A person's number."""
+    since: float = 0.0
+    until: float = 0.0
+    sender: str = ""
+    """Some digits of the port."""
+    signature: str = ""
+    text: str = ""
+    provider: str = ""
+    verdict: str = ""
+    reason: str = ""
+    limit: int = LIMIT
+
+    def checked(self) -> Question:
+        """The same. NotAQuestion."""
+        if self.until and self.until < self.since:
+            raise NotAQuestion("the time ends before it begins")
+        if not 1 <= self.limit <= LIMIT_MAX:
+            raise NotAQuestion(f"from 1 to {LIMIT_MAX} messages are shown at once")
+        if self.verdict and self.verdict not in OUTCOMES:
+            raise NotAQuestion(f"unknown verdict {self.verdict!r} (one of {', '.join(OUTCOMES)})")
+        if self.reason and self.reason not in REASONS:
+            raise NotAQuestion(f"unknown reason {self.reason!r} (rules/README.md lists them)")
+        if not any(self[:-1]):
+            raise NotAQuestion(
+                "say what is looked for: a person, a time, a sender, a signature, a text, a provider, a verdict or a reason"
+            )
+        return self
+
+    def words(self) -> str:
+        """What was asked, for the record of it: the person by their whole number, as with other commands about a person."""
+        said = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
+        return " ".join(f"{name}={value}" for name, value in said.items() if value)
+
+    # -- as SQL
+
+    def fits(self) -> tuple[str, dict[str, Any]]:
+        """Which rows are submits that fit, whoever they went to."""
+        said, values = ["kind = 'verdict'"], dict[str, Any]()
+        for name, condition, value in (
+            ("since", "time_ms >= $since", int(self.since * 1000)),
+            ("until", "time_ms <= $until", int(self.until * 1000)),
+            ("sender", "contains(port, $sender)", self.sender),
+            ("signature", "contains(signature, $signature)", self.signature),
+            ("text", "contains(text, $text)", self.text),
+            ("provider", "provider = $provider", self.provider),
+            ("verdict", "outcome = $verdict", self.verdict),
+            ("reason", "reason = $reason", self.reason),
+        ):
+            if value:
+                said.append(condition)
+                values[name] = value
+        return " AND ".join(said), values
+
+    def fitted_by(self, row: Row) -> bool:
+        """The same of a row that is in no table."""
+        return (
+            row.kind == "verdict"
+            and (not self.since or row.time_ms >= int(self.since * 1000))
+            and (not self.until or row.time_ms <= int(self.until * 1000))
+            and self.sender in row.port
+            and self.signature in row.signature
+            and self.text in row.text
+            and self.provider in ("", row.provider)
+            and self.verdict in ("", row.outcome)
+            and self.reason in ("", row.reason)
+        )
+
+    def may_touch(self, since_ms: int, until_ms: int) -> bool:
+        """Whether records of this time can have to do with it: the messages, or what became of them."""
+        return until_ms >= self.since * 1000 and (not self.until or since_ms <= (self.until + LATER_S) * 1000)

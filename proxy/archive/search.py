@@ -1,0 +1,337 @@
+"""Finding: which messages fit a question, what became of them, and how much of the journal the answer stands on.
+
+In: the archive, journals whose newest records are in no table yet, the keys, a question, the time. Out: a ``Found``. Never: a full number
+(``Keys.unseal`` is the caller's, who journals it first); a one-time password younger than 15 minutes; a "not found" that does not say
+what was looked through.
+
+One person: their rows of all tables that can matter, read once. Nobody named: the newest tables first, until there are enough; those whose
+Bloom filter says that the words are not in them are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from proxy.archive import bloom, otp_texts, parquet
+from proxy.archive.coverage import Covered, Here, covered, settled
+from proxy.archive.engine import engine
+from proxy.archive.keys import Keys
+from proxy.archive.pending_segments import AtHand, Stock, stock
+from proxy.archive.query import LATER_S, LIMIT_MAX, Question
+from proxy.model.number import about_people
+from proxy.model.redact import without_digits
+
+HIDDEN = "(hidden for 15 minutes)"
+FILES_A_STEP = 16
+"""Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
+EVENTS_MAX = 1000
+PERSON_ROWS_MAX = 50_000
+"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day. Who has more (a number that watches a
+route) is told that not all of it was read; what fits, and what became of it, is looked for in all."""
+BECAME_ROWS_MAX = LIMIT_MAX * 255
+"""Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
+PARTS_MS = 60_000
+"""A part may come so much before or behind the one that fits: so long a verdict is inherited."""
+
+
+@about_people
+class Fate(NamedTuple):
+    """Something that became of a message, or that a person did."""
+
+    at: float
+    what: str  # answer, receipt; reply, optout, restore, review, stopped, held, restored, confirmed, officer
+    state: str
+    status: int
+    message_id: str
+    port: str
+    provider: str
+    text: str
+
+
+@about_people
+@dataclass(slots=True)
+class Hit:
+    """A message: a submit, or the parts of a long one."""
+
+    at: float
+    home: str  # the folder of its node's journal: where records have their numbers
+    node: int
+    sequences: list[int]  # of the verdicts: with the node what ``explain --message`` takes
+    person: int
+    sealed: bytes | None
+    provider: str
+    account: str
+    port: str
+    category: str
+    signature: str
+    text: str
+    verdict: str
+    reason: str
+    status: int
+    rules: str
+    revision: str
+    parts: int
+    fates: list[Fate] = field(default_factory=list)
+    first_text: str = ""
+    """Of its first part, by which a sweep compares long messages: without the digits of a code, but not hidden; to be shown to nobody."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.node}:{self.sequences[0]}"
+
+
+@dataclass(slots=True)
+class Found:
+    hits: list[Hit]
+    more: bool  # there are more than were asked for
+    events: list[Fate]  # what else there is about the person, with nobody named nothing
+    covered: Covered
+    passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
+    reaches_to: float = 0.0
+    """When the oldest record that fits, of those that are told, was written: where there are more they are from before, or of that moment."""
+
+
+def find(
+    archive: Path, journals: Iterable[AtHand], keys: Keys, question: Question, now: float, *, thorough: bool = False
+) -> Found:
+    """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
+    Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    at_hand = list(journals)
+    return settled(
+        lambda: stock(archive, at_hand, question, thorough=thorough),
+        lambda stands_on: _found(stands_on, keys, question, now, thorough=thorough),
+    )
+
+
+def _found(stands_on: Stock, keys: Keys, question: Question, now: float, *, thorough: bool) -> Found:
+    coverage = covered(stands_on, question)
+    with engine() as asked:
+        looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
+        fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
+    if looking.cut:
+        said = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
+        coverage = coverage._replace(missing=(*coverage.missing, said))
+    hits = _hits(fits[: question.limit], others, now)
+    events = _join(hits, others)
+    reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
+    return Found(
+        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over, reaches_to
+    )  # fmt: skip
+
+
+Rows = list[dict[str, Any]]
+
+
+class _Rests:
+    """What is in no table yet, as if it were one."""
+
+    def __init__(self, stands_on: Stock, keys: Keys) -> None:
+        self.home = stands_on.home
+        self._stock, self._keys = stands_on, keys
+
+    def table(self) -> Any:
+        return self._stock.table(self._keys)
+
+    def with_more_about(self, shown: Rows) -> Any:
+        """What became of messages came after them, but for the parts of a long one."""
+        oldest = shown[-1]["time_ms"]
+        since = {row["person"]: oldest for row in shown} | {
+            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
+        }
+        return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
+
+
+class _Looking:
+    """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
+    the same time and while something can still become of a message."""
+
+    def __init__(
+        self,
+        asked: duckdb.DuckDBPyConnection,
+        files: Sequence[Here],
+        question: Question,
+        rests: _Rests,
+        *,
+        thorough: bool,
+    ) -> None:
+        self._engine, self._files, self._question, self._rests = asked, files, question, rests
+        self._engine.register("tail", rests.table())
+        self._thorough = thorough
+        self.passed_over = 0
+        self.cut = False
+        """Whether there is more about the person than is read at once: then what fits is whole, and what is told beside it is not."""
+        self._fits, self._values = question.fits()
+        self._enough = question.limit + 1
+
+    def for_person(self, person: int) -> tuple[Rows, Rows]:
+        files = [one.path for one in self._hopeful([bloom.of_person(person)]) if one.file.least <= person <= one.file.most]
+        said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
+        if self._question.until:
+            said.append("time_ms <= $later")
+            values["later"] = int((self._question.until + LATER_S) * 1000)
+        rows = self._rows(
+            files, " AND ".join(said), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX + 1
+        )
+        if len(rows) <= PERSON_ROWS_MAX:
+            fits = [row for row in rows if row["fits"]]
+            return fits[: self._enough], rows
+        self.cut = True
+        fits = self._rows(files, f"person = {person} AND {self._fits}", self._values, _COLUMNS, self._enough)
+        return fits, _once([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
+
+    def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
+        """Other parts of these, and what became of them, by their numbers and ids: however much else there is about these persons."""
+        if not fits:
+            return []
+        who = f"person IN ({', '.join(str(one) for one in {row['person'] for row in fits})}) AND time_ms BETWEEN $begin AND $later"
+        values = {"begin": fits[-1]["time_ms"] - PARTS_MS, "later": fits[0]["time_ms"] + int(LATER_S * 1000)}
+
+        def named(kind: str, column: str, wanted: set[Any]) -> Rows:
+            where = f"{who} AND kind = '{kind}' AND list_contains($wanted, {column})"
+            return self._rows(files, where, values | {"wanted": list(wanted)}, _COLUMNS, BECAME_ROWS_MAX) if wanted else []
+
+        parts = named("verdict", "message", {row["message"] for row in fits if row["parts"] > 1} - {0})
+        answers = named("answer", "verdict", {row["sequence"] for row in (*fits, *parts)})
+        receipts = named("receipt", "message_id", {row["message_id"] for row in answers} - {""})
+        return [*parts, *answers, *receipts]
+
+    def for_anybody(self) -> tuple[Rows, Rows]:
+        fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
+        hopeful = self._hopeful(bloom.wanted(self._question))
+        while step := list(islice(hopeful, FILES_A_STEP)):
+            if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
+                break
+            fits += self._rows([one.path for one in step], self._fits, self._values, _COLUMNS, self._enough, tail=False)
+            fits = sorted(fits, key=_when, reverse=True)[: self._enough]
+        shown = fits[: self._question.limit]
+        persons = {row["person"] for row in shown} - {0}
+        if not persons:
+            return fits, []
+        begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
+        files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
+        self._engine.register("tail", self._rests.with_more_about(shown))
+        where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
+        rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
+        return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
+
+    def _hopeful(self, words: Sequence[bytes]) -> Iterator[Here]:
+        """Files that may hold all these words, the newest first."""
+        believed = words and not self._thorough
+        for one in self._files:
+            if believed and one.filtered and not bloom.may_hold(one.path, one.file, words):
+                self.passed_over += 1
+            else:
+                yield one
+
+    def _rows(
+        self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
+    ) -> Rows:
+        """The newest that fit. All that is pasted is of ours, or a number; what somebody asked for is a value."""
+        sources = [f"SELECT {columns}, '' AS filename FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
+        if files:
+            values = values | {"files": [str(path) for path in files]}
+            sources.append(f"SELECT {columns}, filename FROM read_parquet($files, filename = true) WHERE {where}")  # noqa: S608 # see above
+        if not sources:
+            return []
+        said = self._engine.execute(
+            f"{' UNION ALL '.join(sources)} ORDER BY time_ms DESC, sequence DESC, place DESC LIMIT {limit}", values
+        )
+        names = [column[0] for column in said.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in said.fetchall()]
+        for row in rows:
+            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._rests.home(row["node"])
+        return rows
+
+
+_COLUMNS = ", ".join(parquet.SCHEMA.names)
+
+
+def _once(rows: Rows) -> Rows:
+    return list({(row["home"], row["sequence"], row["place"]): row for row in rows}.values())
+
+
+def _when(row: dict[str, Any]) -> tuple[int, int, int]:
+    return row["time_ms"], row["sequence"], row["place"]
+
+
+def _near(file: Here, row: dict[str, Any]) -> bool:
+    """Whether what became of a message, or other parts of it, may be in a file."""
+    at, person = int(row["time_ms"]), int(row["person"])
+    return (
+        file.since_ms <= at + LATER_S * 1000 and file.until_ms >= at - PARTS_MS and file.file.least <= person <= file.file.most
+    )
+
+
+def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now: float) -> list[Hit]:
+    """Rows of submits, the newest first, as messages; the parts of one are one, also those that did not fit by themselves."""
+    hits: dict[tuple[str, int, bool], Hit] = {}
+    texts: dict[tuple[str, int, bool], dict[int, str]] = {}
+    newest: dict[tuple[str, int, bool], float] = {}
+    secret: set[tuple[str, int, bool]] = set()
+    for row in fits:
+        hits.setdefault(_message(row), _hit(row))
+    for row in [*fits, *(row for row in others if row["kind"] == "verdict")]:
+        name = _message(row)
+        if name not in hits or row["sequence"] in hits[name].sequences:
+            continue
+        hit = hits[name]
+        hit.sequences.append(row["sequence"])
+        hit.at = min(hit.at, row["time_ms"] / 1000)
+        hit.signature = hit.signature or row["signature"]
+        texts.setdefault(name, {})[row["part"]] = row["text"]
+        newest[name] = max(newest.get(name, 0.0), row["time_ms"] / 1000)
+        if otp_texts.is_code(row["category"], row["reason"], row["text"], objected=bool(row["rules"])):
+            secret.add(name)
+    for name, hit in hits.items():
+        hit.sequences.sort()
+        parts = texts[name]
+        hit.text = "".join(parts[number] for number in sorted(parts))
+        hit.first_text = parts[min(parts)] if min(parts) <= 1 else ""
+        if name in secret or otp_texts.may_be_code(hit.text):  # or its word is in one part and its number in another
+            hit.first_text = without_digits(hit.first_text)
+            hit.text = HIDDEN if now - newest[name] < otp_texts.HIDDEN_S else without_digits(hit.text)
+    return list(hits.values())
+
+
+def _message(row: dict[str, Any]) -> tuple[str, int, bool]:
+    """What the parts of one message have in common: the entry they share. A part that was refused has none, and stands alone."""
+    long = row["parts"] > 1 and row["message"] > 0
+    return row["home"], row["message"] if long else row["sequence"], long
+
+
+def _hit(row: dict[str, Any]) -> Hit:
+    return Hit(
+        row["time_ms"] / 1000, row["home"], row["node"], [], row["person"], row["sealed"], row["provider"], row["account"], row["port"],
+        row["category"], row["signature"], "", row["outcome"], row["reason"], row["status"], row["rules"], row["revision"], row["parts"],
+    )  # fmt: skip
+
+
+def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
+    """Gives each message its answers and receipts; what is left is of the person, the oldest first."""
+    verdicts = {(hit.home, sequence): hit for hit in hits for sequence in hit.sequences}
+    ids: dict[tuple[int, str], Hit] = {}
+    events = []
+    for row in sorted(others, key=lambda row: (row["time_ms"], row["kind"] == "receipt", row["sequence"], row["place"])):
+        fate = Fate(
+            row["time_ms"] / 1000, row["kind"], row["state"], row["status"], row["message_id"], row["port"], row["provider"], row["text"]
+        )  # fmt: skip
+        if row["kind"] == "answer":
+            hit = verdicts.get((row["home"], row["verdict"]))
+            if hit is not None and row["message_id"]:
+                ids[row["person"], row["message_id"]] = hit
+        elif row["kind"] == "receipt":
+            hit = ids.get((row["person"], row["message_id"]))
+        elif row["kind"] == "verdict":
+            continue
+        else:
+            events.append(fate)
+            continue
+        if hit is not None:
+            hit.fates.append(fate)
+    return events

@@ -1,0 +1,399 @@
+"""Ahead: of the segments that are in no table yet, where who is told of: kept by whoever is asked again and again, so that a question reads
+what can matter and not the whole.
+
+In: a journal's disk, the keys, how far tables reach. Out: for a question what ``tail`` would say; None where only reading all of it can tell.
+Never: an answer of its own; a number or a text kept; more than SEGMENTS_MAX remembered.
+
+Segments are cut into stretches of whole groups. Of each is kept where it lies, the chain before and behind it, which persons are in it (a
+part of their keyed hash), when its newest row is of, and its RULES records. What was read once is read on from there:
+
+    another file under the name (erased, restored, taken away), other octets where we left off  ▶  it and all behind it are read anew
+    a tail that is torn or being written  ▶  we end before it, as ``tail`` would
+    anything else that is not as it should be  ▶  ``spoilt``: it is ``tail`` that says what is wrong
+
+A stretch that can matter is read and proved again, by the chain before and behind it.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from proxy.archive.keys import Keys
+from proxy.archive.person_rows import Row
+from proxy.archive.query import Question
+from proxy.archive.tail import NO_TAIL, Tail, wanted
+from proxy.journal.disk import OsDisk
+from proxy.journal.records import messages
+from proxy.journal.scan import hard, segment_name
+from proxy.journal.segment import GROUP_BYTES, HEADER_BYTES, Fault, Group, Header, Record, claimed, groups, unpack_header
+
+STRETCH_BYTES = 64 * 1024
+"""Some hundred messages: a question about one person reads a few of them, and what is kept of each is a fiftieth of it."""
+PIECE_BYTES = 1 << 20
+SEGMENTS_MAX = 64
+"""4 GB of hours that nobody has rolled: 80 MB are kept of it. Beyond it all is read as if nothing were known."""
+_PART = (1 << 32) - 1
+_TIME = struct.Struct(">Q")
+
+
+class Stale(Exception):
+    """What is there is not what was read ahead."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Whole groups of a segment; the first holds records."""
+
+    begin: int  # octets
+    end: int
+    first: int  # records
+    last: int
+    before: bytes  # digests: of the group before, of the last
+    behind: bytes
+    written_ms: int  # its first group
+    least_ms: int  # when groups were written
+    most_ms: int
+    newest_ms: int = 0  # of what it tells
+    persons: Collection[int] = field(default_factory=set)
+    """Parts of their hashes; sorted once the stretch is full."""
+    rules: list[Record] = field(default_factory=list)
+
+    def tells_of(self, persons: Collection[int]) -> bool:
+        held = self.persons
+        if isinstance(held, set):
+            return not held.isdisjoint(persons)
+        assert isinstance(held, array)
+        for one in persons:
+            at = bisect_left(held, one)
+            if at < len(held) and held[at] == one:
+                return True
+        return False
+
+    def close(self) -> None:
+        self.persons = array("I", sorted(self.persons))
+
+
+@dataclass(slots=True)
+class Segment:
+    name: str
+    file: tuple[int, int]  # device and number
+    header: Header
+    head: bytes  # its octets
+    end: int = HEADER_BYTES  # of what was read
+    last: int = 0
+    safe: int = 0  # claimed as synced, here or before
+    chain: bytes = b""
+    closing: bytes = b""  # the octets before ``end``: a group's
+    whole: tuple[int, int] = (0, 0)  # size and time of change when it was read as one that is not written to any more
+    stretches: list[Stretch] = field(default_factory=list)
+    open: bool = False  # whether its last stretch goes on
+
+
+class Ahead:
+    def __init__(self, disk: OsDisk, keys: Keys, rolled: Callable[[], int]) -> None:
+        """``rolled``: the last record that is in a table."""
+        self.disk = disk
+        self._keys, self._rolled = keys, rolled
+        self._segments: list[Segment] = []
+        self.spoilt = False
+
+    def _bounds(self) -> tuple[int, int]:
+        """Segments that are remembered, octets of a stretch."""
+        return SEGMENTS_MAX, STRETCH_BYTES
+
+    # ------------------------------------------------------------------ reading on
+
+    def read_on(self, until: float | None = None) -> bool:
+        """Reads what has been written since; whether that is all of it. ``until``: by ``time.monotonic``, no longer than that. OSError."""
+        self.spoilt = False
+        try:
+            return self._read_on(until)
+        except (Stale, Fault, ValueError, struct.error):  # ``tail`` finds the same, and says it
+            self._segments.clear()
+            self.spoilt = True
+            return True
+
+    def _read_on(self, until: float | None) -> bool:
+        names = self.disk.list()
+        self._compare(names)
+        while True:
+            if self._segments and not self._to_its_end(self._segments[-1], until):
+                return False
+            if (name := self._next(names)) is None:
+                return True
+            if len(self._segments) >= self._bounds()[0]:
+                raise Stale("too many segments")
+            if self._segments:
+                before = self._segments[-1]
+                before.whole = self._whole(before.name)
+                if before.open:
+                    before.stretches[-1].close()
+                    before.open = False
+            self._begin(name)
+
+    def _next(self, names: Sequence[str]) -> str | None:
+        if self._segments:
+            after = [name for name in names if name > self._segments[-1].name]
+            return after[0] if after else None
+        behind = self._rolled()
+        held = [name for name in names if not behind or name <= segment_name(behind + 1)]
+        return (held[-1] if behind and held else names[0]) if names else None
+
+    def _begin(self, name: str) -> None:
+        head = self.disk.read(name, HEADER_BYTES)
+        try:
+            header = unpack_header(head)
+        except Fault:
+            raise Stale(f"the head of {name}") from None
+        before = self._segments[-1] if self._segments else None
+        if name != segment_name(header.first):
+            raise Stale(f"the name of {name}")
+        if before is not None and (
+            header.identity != before.header.identity or header.first != before.last + 1 or header.previous != before.chain
+        ):
+            raise Stale(f"what comes before {name}")
+        safe = max(before.safe if before is not None else 0, header.synced)
+        found = (self.disk.path / name).stat()
+        self._segments.append(
+            Segment(name, (found.st_dev, found.st_ino), header, head, last=header.first - 1, safe=safe, chain=header.previous)
+        )
+
+    def _to_its_end(self, one: Segment, until: float | None) -> bool:
+        size = PIECE_BYTES
+        while True:
+            data = self.disk.read(one.name, size, one.end)
+            went = one.end
+            try:
+                for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
+                    self._keep(one, group, went - HEADER_BYTES)
+            except Fault as fault:
+                if hard(one.name, fault, self.disk.ring) is not None:
+                    raise
+            if one.end > went:
+                one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
+                size = PIECE_BYTES
+            elif len(data) < size or not data.strip(b"\0"):
+                return True  # there is no more, or only room kept free
+            else:
+                size *= 2  # a group that is larger
+            if until is not None and time.monotonic() >= until:
+                return False
+
+    def _keep(self, one: Segment, group: Group, shift: int) -> None:
+        one.safe = max(one.safe, group.synced)
+        begin, end = group.start + shift, group.end + shift
+        if group.records:
+            if not one.open:
+                one.stretches.append(
+                    Stretch(
+                        begin, end, group.records[0].sequence, group.last, one.chain, group.digest, group.time_ms, group.time_ms,
+                        group.time_ms,
+                    )
+                )  # fmt: skip
+                one.open = True
+            stretch = one.stretches[-1]
+            stretch.least_ms, stretch.most_ms = min(stretch.least_ms, group.time_ms), max(stretch.most_ms, group.time_ms)
+            self._note(stretch, group.records)
+        if one.open:
+            stretch = one.stretches[-1]
+            stretch.end, stretch.last, stretch.behind = end, group.last, group.digest
+            if end - stretch.begin >= self._bounds()[1]:
+                stretch.close()
+                one.open = False
+        one.end, one.last, one.chain = end, group.last, group.digest
+
+    def _note(self, stretch: Stretch, records: Sequence[Record]) -> None:
+        from proxy.archive.columns import persons_of  # noqa: PLC0415 # protocol and rules: only who reads ahead needs them
+
+        persons = stretch.persons
+        assert isinstance(persons, set)
+        for record in records:
+            if record.kind == messages.RULES:
+                stretch.rules.append(record)
+            elif numbers := persons_of(record):
+                stretch.newest_ms = max(stretch.newest_ms, _TIME.unpack_from(record.body)[0])
+                for number in numbers:
+                    persons.add(self._part(number))
+
+    def _part(self, number: int) -> int:
+        return self._keys.person(number) & _PART
+
+    # ------------------------------------------------------------------ what is not any more as it was
+
+    def _compare(self, names: Sequence[str]) -> None:
+        """Forgets what is in tables, has gone, or is another file now."""
+        if self._segments and (len(names) > len(self._segments) or self._segments[0].name not in names):
+            behind = self._rolled()
+            while len(self._segments) > 1 and self._segments[0].last <= behind:
+                del self._segments[0]
+        here = set(names)
+        for at, one in enumerate(self._segments):
+            if one.name not in here or not self._is_as_it_was(one):
+                del self._segments[at:]
+                return
+
+    def _is_as_it_was(self, one: Segment) -> bool:
+        try:
+            found = (self.disk.path / one.name).stat()
+            same = (found.st_dev, found.st_ino) == one.file and found.st_size >= one.end
+            if not same or (one.whole != (0, 0) and one.whole != (found.st_size, found.st_mtime_ns)):
+                return False
+            left = self.disk.read(one.name, GROUP_BYTES, one.end - len(one.closing))
+            return self.disk.read(one.name, HEADER_BYTES) == one.head and left[: len(one.closing)] == one.closing
+        except FileNotFoundError:
+            return False
+
+    def _whole(self, name: str) -> tuple[int, int]:
+        found = (self.disk.path / name).stat()
+        return found.st_size, found.st_mtime_ns
+
+    # ------------------------------------------------------------------ questions
+
+    def tail(self, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail | None:
+        """As ``tail.tail``; where nobody is named, the newest that fit and no more than are asked for. None: it must be read. OSError."""
+        self.read_on()
+        if self.spoilt or not self._segments or not self._ends_well():
+            return None
+        stretches = [(one, stretch) for one in self._segments for stretch in one.stretches if stretch.last > behind]
+        last = self._segments[-1]
+        if not stretches:
+            joints = {last.chain.hex()} | ({last.header.previous.hex()} if last.header.first > last.last else set())
+            return NO_TAIL._replace(end=last.last, joints=frozenset(joints)) if last.last >= behind else None
+        first = stretches[0][1]
+        if behind and first.first != behind + 1:
+            return None
+        asked = _Asked(self, stretches, question, rules)
+        try:
+            rows = asked.for_person() if question.to else asked.newest()
+        except (Stale, Fault):
+            return None
+        until = max(stretch.most_ms for _, stretch in stretches)
+        return Tail(
+            rows, first.first, last.last, first.written_ms, until, first.before.hex(), last.chain.hex(),
+            None if question.to else asked.about,
+        )  # fmt: skip
+
+    def _ends_well(self) -> bool:
+        """Whether what stands behind the last group was never claimed to be safe: nothing, room kept free, or what is being written."""
+        one = self._segments[-1]
+        if any(name > one.name for name in self.disk.list()):
+            return False
+        rest = self.disk.read(one.name, -1, one.end)
+        return max(one.safe, claimed(rest) if rest else 0) <= one.last
+
+    def with_record(self, sequence: int) -> list[Group]:
+        """Some groups, among them the one that holds a record; none where it is not in what was read. OSError."""
+        self.read_on()
+        found = [
+            (one, stretch) for one in self._segments for stretch in one.stretches if stretch.first <= sequence <= stretch.last
+        ]
+        try:
+            return [group for group in self.records(*found[0]) if group.records] if found else []
+        except (Stale, Fault):
+            return []
+
+    def records(self, one: Segment, stretch: Stretch) -> Iterator[Group]:
+        """Its groups, proved. Raises Stale, Fault."""
+        data = self.disk.read(one.name, stretch.end - stretch.begin, stretch.begin)
+        chain = b""
+        for group in groups(one.head + data, _from(one.header, stretch.first, stretch.before), self.disk.ring):
+            chain = group.digest
+            yield group
+        if chain != stretch.behind:
+            raise Stale(one.name)
+
+    def parts(self, numbers: Collection[int]) -> set[int]:
+        return {self._part(number) for number in numbers}
+
+
+class _Asked:
+    """One question."""
+
+    def __init__(
+        self, ahead: Ahead, stretches: Sequence[tuple[Segment, Stretch]], question: Question, rules: Mapping[str, Sequence[str]]
+    ) -> None:
+        from proxy.archive.columns import Reader  # noqa: PLC0415 # as in tail.py
+
+        self._ahead, self._question = ahead, question
+        self._left = [found for found in stretches if question.may_touch(found[1].least_ms, found[1].most_ms)]
+        """Stretches that nothing was read of, the oldest first."""
+        self._stepped = any(one.newest_ms > two.newest_ms > 0 for (_, one), (_, two) in pairwise(stretches))
+        """Whether the clock was put back: then time says little of what came first."""
+        self._read = Reader(rules)
+        for _, stretch in stretches:
+            for record in stretch.rules:
+                self._read.rows(record)
+
+    def for_person(self) -> list[Row]:
+        who = self._ahead.parts((self._question.to,))
+        return [
+            row
+            for found in self._left
+            if found[1].tells_of(who)
+            for row in self._rows(found)
+            if row.number == self._question.to
+        ]
+
+    def newest(self) -> list[Row]:
+        """Stretches from the newest on, until there are as many submits that fit as are asked for, and one more, and none of those that are
+        left can be newer."""
+        rows, fit = list[Row](), list[int]()
+        enough = self._question.limit + 1
+        newest = list[int]()  # of all up to each
+        for _, stretch in self._left:
+            newest.append(max(stretch.newest_ms, newest[-1] if newest else 0))
+        while self._left and not (len(fit) >= enough and newest[len(self._left) - 1] < sorted(fit)[-enough]):
+            found = self._rows(self._left.pop())
+            rows += found
+            fit += [row.time_ms for row in found if self._question.fitted_by(row)]
+        return rows
+
+    def about(self, since_ms: Mapping[int, int]) -> list[Row]:
+        """What else is told of these persons (by their hashes) since a moment of each, beyond ``newest``."""
+        whose = dict[int, set[int]]()
+        for person, since in since_ms.items():
+            whose.setdefault(since, set()).add(person & _PART)
+        return [
+            row
+            for found in self._left
+            if any(
+                (self._stepped or found[1].newest_ms >= since) and found[1].tells_of(parts) for since, parts in whose.items()
+            )
+            for row in self._rows(found)
+        ]
+
+    def _rows(self, found: tuple[Segment, Stretch]) -> list[Row]:
+        question = self._question
+        return [
+            row
+            for group in self._ahead.records(*found)
+            for record in wanted(group.records, question, near=question.may_touch(group.time_ms, group.time_ms))
+            for row in self._read.rows(record)
+        ]
+
+
+def _from(header: Header, first: int, chain: bytes) -> Header:
+    """Of a segment that begins there."""
+    return header._replace(first=first, previous=chain)
+
+
+# -- in a process that is copied for each question
+
+_held: tuple[Ahead, ...] = ()
+
+
+def hold(ones: Iterable[Ahead]) -> None:
+    """From now on this process, and its copies, ask these."""
+    global _held  # noqa: PLW0603 # what a copy of a process knows is what its memory holds
+    _held = tuple(ones)
+
+
+def held(disk: OsDisk) -> Ahead | None:
+    """What was read ahead of this journal, if anything was."""
+    return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

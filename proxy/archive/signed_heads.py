@@ -1,0 +1,241 @@
+"""Heads: what a node's journal was at the end of each day, in one line that is signed, and published where nobody can take it back.
+
+In: a manifest, the keys. Out: a signed head for each day that became a table; faults where a head and what is there differ. Never: a head
+written anew.
+
+A head names the day's table (its records, the chain at its ends, the digest of each file), the head of the day before, and the newest
+head of every other node that is here. So whoever has one head from outside (a log that is kept elsewhere, a report, a letter) can prove
+all that lies before it: a table that was altered and given a new manifest, a day that was taken out, a node whose folder was taken away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive.keys import Keys, signed_by
+from proxy.archive.manifest import Manifest, Table, nodes
+from proxy.runtime import atomic_files
+
+FOLDER = "heads"
+FORMAT = 1
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a head may end in that was damaged, or written by somebody else."""
+
+
+class HeadError(Exception):
+    """A head cannot be gone on from; the text says which and what to do."""
+
+
+class Head(NamedTuple):
+    node: int
+    day: str
+    first: int
+    last: int
+    digest: str
+    """Of the whole line: what is published, and what the next head names."""
+    line: str
+    others: tuple[str, ...]
+    """Folders of the other nodes whose heads it names."""
+
+
+def sign(
+    folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
+) -> list[Head]:
+    """Heads of days that have none yet; ``tell`` publishes each. A day behind a head that cannot be read gets none: it would lend that a credit
+    it has not. Raises HeadError, OSError; what was signed until then stays."""
+    made = []
+    for table in manifest.tables:
+        path = folder / FOLDER / f"{_name(table)}.json"
+        if not table.whole_day or path.exists():
+            continue
+        said = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
+        signature = keys.sign(said.encode()).hex()
+        atomic_files.put(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
+        made.append(_read(path))
+        tell(made[-1])
+    _newest(folder)  # the next day would have to name it
+    return made
+
+
+def _name(table: Table) -> str:
+    return f"{table.day}-{table.first:020d}"
+
+
+def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "node": manifest.node,
+        "identity": manifest.identity,
+        "day": table.day,
+        "table": _digest(table),
+        "first": table.first,
+        "last": table.last,
+        "chain": table.chain,
+        "before": _newest(folder, before=table),
+        "others": {other.name: head.digest for other in nodes(archive) if other != folder and (head := newest(other))},
+    }
+
+
+def _digest(table: Table) -> str:
+    said = json.dumps([*table[:-1], [list(file) for file in table.files]], separators=(",", ":"))
+    return blake2b(said.encode(), digest_size=32).hexdigest()
+
+
+def of_day(archive: Path, day: str) -> list[Head]:
+    """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
+    ValueError."""
+    return [_told(path) for folder in nodes(archive) for path in _heads(folder, day)]
+
+
+def latest(archive: Path, most: int) -> list[Head]:
+    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
+    found = [_told(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
+    return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
+
+
+def erased(keys: Keys, was: Table, now: Table) -> tuple[str, str, str]:
+    """What a manifest keeps of a signed day of which something was erased."""
+    before, after = _digest(was), _digest(now)
+    return before, after, keys.sign(_erasure(before, after)).hex()
+
+
+def _erasure(was: str, now: str) -> bytes:
+    return f"gate106 erased from a table\n{was}\n{now}".encode()
+
+
+def _became(digest: str, manifest: Manifest, public: bytes) -> str:
+    """The digest of a table that was signed, after all erasures from it that are signed, too."""
+    for was, now, signature in manifest.erased:
+        if was == digest and signed_by(public, bytes.fromhex(signature), _erasure(was, now)):
+            digest = now
+    return digest
+
+
+def _heads(folder: Path, day: str = "") -> list[Path]:
+    """In the journal's order: of the same day there are several, and a later day before an earlier one, where the clock was put back."""
+    return sorted((folder / FOLDER).glob(f"{day}-*.json" if day else "*.json"), key=_first)
+
+
+def _first(path: Path) -> tuple[str, str]:
+    """As ``_name`` has it: behind the day, in as many digits as any."""
+    return path.stem[len("2025-11-11-") :], path.stem
+
+
+def _newest(folder: Path, before: Table | None = None) -> str:
+    """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
+    found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
+    return _whole(found[-1]).digest if found else ""
+
+
+def _whole(path: Path) -> Head:
+    """HeadError where it is not as whoever it names has signed it; OSError."""
+    try:
+        wrapped = json.loads(path.read_text())
+        if not signed_by(bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
+            raise ValueError("its signature is not good")
+        return _read(path)
+    except UNREADABLE as error:
+        raise HeadError(
+            f"{path}: this head is damaged ({error}), and no later day is signed: bring it back from a backup; where there is none, "
+            "move it away, and `gate106 journal roll` signs that day anew"
+        ) from None
+
+
+def _line(said: str, signature: str, public: str) -> str:
+    return json.dumps({"said": said, "signature": signature, "public": public}, separators=(",", ":"))
+
+
+def _read(path: Path) -> Head:
+    line = path.read_text().strip()
+    said = json.loads(json.loads(line)["said"])
+    return Head(
+        said["node"], said["day"], said["first"], said["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line,
+        tuple(said["others"]),
+    )  # fmt: skip
+
+
+def _told(path: Path) -> Head:
+    """For people. OSError, ValueError, with the file's name."""
+    try:
+        return _read(path)
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def newest(folder: Path) -> Head | None:
+    """A node's newest head that can be read (``check`` names those that cannot); None where it has none."""
+    for path in reversed(_heads(folder)):
+        with suppress(HeadError, OSError):
+            return _whole(path)
+    return None
+
+
+# -- checked
+
+
+def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path) -> list[str]:
+    """What is wrong between a node's heads and its tables. ``public``: who must have signed; None: whoever says so in the heads."""
+    faults = []
+    tables = {_name(table): table for table in manifest.tables if table.whole_day}
+    before: str | None = ""  # None: it cannot be known
+    by_name = _digests_by_name(folder)
+    for path in _heads(folder):
+        table = tables.pop(path.stem, None)
+        try:
+            wrapped = json.loads(path.read_text())
+            said, digest = json.loads(wrapped["said"]), _read(path).digest
+            signature = bytes.fromhex(wrapped["signature"])
+            signer = public or bytes.fromhex(wrapped["public"])
+            named = dict[str, str](said["others"])
+            last = int(said["last"])
+        except (*UNREADABLE, OSError) as error:
+            faults.append(f"{path}: it cannot be read ({error})")
+            before = None
+            continue
+        if not signed_by(signer, signature, wrapped["said"].encode()):
+            faults.append(f"{path}: its signature is not good")
+            before = None
+            continue
+        try:
+            if before is not None and said["before"] not in (before, by_name.get(path.name)):
+                raise ValueError("it does not follow the head before it: one was removed, or written anew")
+            if table is not None and _became(said["table"], manifest, signer) != _digest(table):
+                raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
+            if table is None and last > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
+                raise ValueError(f"records {said['first']} to {last} are in no table of that day any more")
+            faults += [f"{path}: {fault}" for fault in _others(named, archive)]
+        except (*UNREADABLE, OSError) as error:
+            faults.append(f"{path}: {error}")
+        before = digest
+    faults += [f"{folder}: day {name} has no head" for name in sorted(tables)]
+    return faults
+
+
+def _digests_by_name(folder: Path) -> dict[str, str]:
+    """By a head's file, the digest of the one whose name comes before its own: that is what earlier gates named, and no other where no clock
+    was put back."""
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    return {path.name: _quietly(earlier) for earlier, path in pairwise(paths)}
+
+
+def _others(said: dict[str, str], archive: Path) -> list[str]:
+    """Nodes whose heads this one has seen and that are not here any more."""
+    faults = []
+    for name, digest in said.items():
+        heads = (archive / name / FOLDER).glob("*.json")
+        if not any(_quietly(path) == digest for path in heads):
+            faults.append(f"a head of {name} that it names is not here: that node's journal was taken away, or cut")
+    return faults
+
+
+def _quietly(path: Path) -> str:
+    try:
+        return blake2b(path.read_bytes().strip(), digest_size=32).hexdigest()
+    except OSError:
+        return ""

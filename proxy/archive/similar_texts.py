@@ -1,0 +1,117 @@
+"""Sweeping: who else got this text: of the messages around one, those that say the same, counted by who sent them.
+
+In: the archive, journals whose newest records are in no table yet, the keys, the message, the time. Out: counts by provider, port and
+signature; the persons' sealed numbers where they were asked for. Never: a whole number.
+
+The same is: the same signature or the same port and a text that is nearly alike (a name, a code, a link differ); or the very same text,
+whoever sent it. Of a long message the first part is compared: tables have parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from proxy.archive.complaint_matching import alike
+from proxy.archive.coverage import Covered, covered, settled
+from proxy.archive.engine import engine
+from proxy.archive.keys import Keys
+from proxy.archive.pending_segments import AtHand, Stock, stock
+from proxy.archive.query import Question
+
+ALIKE = 0.85
+BEGINNING_LEAST = 20
+"""Characters: less of a message says nothing of the rest."""
+TEXTS_MAX = 200_000
+"""Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
+PERSONS_MAX = 2_000_000
+
+
+class Sent(NamedTuple):
+    """Messages of one campaign by one provider, from one port, under one signature."""
+
+    provider: str
+    port: str
+    signature: str
+    passed: int
+    refused: int
+    persons: int
+
+
+class Swept(NamedTuple):
+    campaign: list[Sent]
+    texts: int
+    truncated: bool
+    covered: Covered
+    sealed: list[tuple[bytes, str, str, int]]
+    """(sealed number, provider, port, time in ms) of each that passed, where asked for."""
+
+
+def sweep(
+    archive: Path, journals: Iterable[AtHand], keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
+    persons: bool = False, begins: bool = False,
+) -> Swept:  # fmt: skip
+    """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
+    question = Question(since=since, until=until, text=text).checked()
+    everything = question._replace(text="")
+    values = {"since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port}
+
+    def answer(stands_on: Stock) -> Swept:
+        return _swept(stands_on, everything, keys, text, values, persons=persons, begins=begins)
+
+    at_hand = list(journals)
+    return settled(lambda: stock(archive, at_hand, everything), answer)
+
+
+def _swept(
+    stands_on: Stock, everything: Question, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+) -> Swept:
+    coverage = covered(stands_on, everything)
+    files = [str(one.path) for one in coverage.files]
+    with engine() as asked:
+        asked.register("tail", stands_on.table(keys))
+        _gather(asked, files, values)
+        by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
+        texts = asked.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
+        found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
+        same = pa.table({"text": pa.array(found_same, pa.string())})
+        asked.register("same", same)
+        found = asked.execute(_COUNTS).fetchall()
+        sealed = asked.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
+    campaign = [Sent(*row) for row in found]
+    return Swept(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
+
+
+def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:
+    """Where one of them is only the beginning of a message, as much of the other is compared with it."""
+    if alike(text, other, ALIKE):
+        return True
+    shorter = min(len(text), len(other))
+    if shorter < BEGINNING_LEAST or not (begins if shorter == len(text) else is_part):
+        return False
+    return alike(text[:shorter], other[:shorter], ALIKE)
+
+
+def _gather(asked: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
+    """All that may be of the campaign, as a table of the engine's own. A long message counts by its first part."""
+    columns = "person, sealed, time_ms, provider, port, signature, text, outcome, parts"
+    fits = (
+        "kind = 'verdict' AND part <= 1 AND time_ms BETWEEN $since AND $until AND (text = $text OR "
+        "($signature <> '' AND signature = $signature) OR ($port <> '' AND port = $port))"
+    )
+    sources = [f"SELECT {columns} FROM tail WHERE {fits}"]  # noqa: S608 # of ours; what was asked for is a value
+    if files:
+        values = values | {"files": list(files)}
+        sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {fits}")  # noqa: S608 # likewise
+    asked.execute(f"CREATE TEMP TABLE near AS {' UNION ALL '.join(sources)}", values)
+
+
+_COUNTS = """
+SELECT provider, port, signature, count(*) FILTER (outcome = 'allow'), count(*) FILTER (outcome <> 'allow'),
+       count(DISTINCT person) FILTER (outcome = 'allow')
+FROM near SEMI JOIN same USING (text) GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"""
+_PERSONS = "SELECT sealed, provider, port, time_ms FROM near SEMI JOIN same USING (text) WHERE outcome = 'allow' ORDER BY time_ms LIMIT $most"

@@ -1,0 +1,209 @@
+"""Proving: whether the tables are what was made of the journal, and if not, the first record that was removed, altered or added.
+
+In: the archive, a node's journal where it is at hand. Out: faults in words, each with the record it begins at. Never: a byte changed.
+
+What proves what, from the outside in: the day's head, signed and published, the manifest; the manifest each file (a digest of all of it) and
+the chain at its ends; the segments' chain each record. A file that is not as it was written is compared row by row with its segments.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from proxy.archive import bloom, signed_heads
+from proxy.archive.columns import Reader
+from proxy.archive.continuity import seams
+from proxy.archive.coverage import fault_of, faults_of
+from proxy.archive.engine import engine
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, is_still, load, nodes
+from proxy.archive.parquet import SCHEMA
+from proxy.archive.person_rows import Row
+from proxy.archive.rolling import waited
+from proxy.journal.disk import Disk
+from proxy.journal.scan import JournalDamaged, read
+from proxy.journal.sealing import SealingError
+from proxy.runtime import atomic_files
+
+PROVING_MEMORY = "512MB"
+TRIES = 3
+"""A gate rolls once an hour, and merges the tables of a day once a day: it hardly does twice what is in the way."""
+
+
+class Proved(NamedTuple):
+    """Of one node's tables."""
+
+    node: int
+    tables: int
+    files: int
+    rows: int
+    first: int
+    last: int
+    faults: tuple[str, ...]
+    """In the order of the records they begin at; empty when all is as it was written."""
+    strangers: tuple[str, ...]
+    """Files that the manifest does not name: of no account, and gone with the next roll."""
+
+
+def altered(files: Iterable[tuple[Path, File]], seen: Callable[[File], None] = lambda _: None) -> list[str]:
+    """Files that are not as they were written. OSError."""
+    found = []
+    for path, file in files:
+        if digest_of(path) != file.digest:
+            found.append(f"{path}: is not as it was written")
+        seen(file)
+    return found
+
+
+def prove(
+    archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+) -> list[Proved]:
+    """All nodes. ``disk``, ``identity``: a journal that is at hand: its tables are held against it. ``keys``: without them the first record
+    that differs cannot be named where only a person's hash does. Raises OSError."""
+    return prove_all(archive, {identity: disk} if disk is not None else {}, keys, seen)
+
+
+def prove_all(
+    archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+) -> list[Proved]:
+    """``prove`` with several journals at hand, by their identities."""
+    return [_settled(folder, journals, keys, seen) for folder in nodes(archive)]
+
+
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None]) -> Proved:
+    """A node, once more where its tables became others meanwhile: what is wrong with files that were to go is no fault."""
+    left = TRIES
+    while True:
+        left -= 1
+        try:
+            manifest = load(folder)
+        except ManifestError as error:
+            return Proved(-1, 0, 0, 0, 0, 0, (str(error),), ())
+        try:
+            found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
+        except OSError:
+            if not left or not _moved(folder, manifest):
+                raise
+        else:
+            if not found.faults or not left or not _moved(folder, manifest):
+                return found
+
+
+def _moved(folder: Path, manifest: Manifest) -> bool:
+    """Whether its tables are others by now; comes back once nobody is at work on them."""
+    return waited(folder) or not is_still(folder, manifest)
+
+
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:
+    faults = [*faults_of(manifest), *(seams(manifest, disk, every=True) if disk is not None else ())]
+    for table in manifest.tables:
+        if wrong := _wrong(folder, table, seen):
+            named = _first_difference(folder, manifest, table, disk, keys)
+            faults.append(f"node {manifest.node}: {wrong}: {named}")
+    faults += [
+        f"node {manifest.node}: {fault}: move it away, and `gate106 journal roll` makes it anew"
+        for fault in bloom.altered(folder, manifest)
+    ]
+    faults += signed_heads.check(folder, manifest, keys.public if keys is not None else None, folder.parent)
+    files = list(manifest.files())
+    first = manifest.tables[0].first if manifest.tables else 0
+    counted = {name for file in files for name in (file.name, str(bloom.path_of(Path(file.name))))}
+    strangers = _strangers(folder, counted)
+    return Proved(
+        manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
+    )  # fmt: skip
+
+
+def _wrong(folder: Path, table: Table, seen: Callable[[File], None]) -> str:
+    """What is wrong with the first of its files that is not as it was written; empty if none is."""
+    for file in table.files:
+        path = folder / file.name
+        if fault := fault_of(path, file.octets):
+            return fault
+        if altered([(path, file)], seen):
+            return f"{path} is not as it was written"
+    return ""
+
+
+def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", bloom.SUFFIX, atomic_files.HALF)))
+    return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
+
+
+# -- against the segments
+
+
+def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk | None, keys: Keys | None) -> str:
+    """The first record of a table that is not as the segments have it."""
+    if disk is None:
+        return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
+    there = [folder / file.name for file in table.files if (folder / file.name).is_file()]
+    spill = folder / f"proving-{os.getpid()}.spill"
+    try:
+        with engine(PROVING_MEMORY, spill) as asked:
+            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, there)):
+                if (said := _differ(was, now)) is not None:
+                    return said
+    except (JournalDamaged, SealingError) as error:
+        return str(error)
+    except duckdb.Error:
+        return f"it cannot be read any more; the first record it held is {table.first}"
+    return "all its records are as they were (the file was written anew: `gate106 journal roll` does not mend that)"
+
+
+def _expected(manifest: Manifest, table: Table, disk: Disk, keys: Keys | None) -> Iterator[tuple[Any, ...]]:
+    """What the segments say, in the form of ``_actual``."""
+    reader = Reader(manifest.rules)
+    for record in read(disk, table.first):
+        if record.sequence > table.last:
+            return
+        for row in reader.rows(record):
+            yield (row.sequence, row.place, *_values(row, keys))
+
+
+def _values(row: Row, keys: Keys | None) -> tuple[Any, ...]:
+    who = (keys.person(row.number), keys.seal([row.number])[0]) if keys is not None else (None, None)
+    return (*who, row.time_ms, *row[4:])
+
+
+def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+    if not files:
+        return
+    columns = ", ".join(["sequence", "place", "person", "sealed", "time_ms", *SCHEMA.names[6:]])
+    said = asked.execute(
+        f"SELECT {columns} FROM read_parquet(?) ORDER BY sequence, place",  # noqa: S608 # names of ours
+        [[str(path) for path in files]],
+    )
+    while rows := said.fetchmany(10_000):
+        yield from rows
+
+
+_RULES = 2 + 3 + Row._fields[4:].index("rules")
+
+
+def _differ(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str | None:
+    """In words, or None where they are the same."""
+    if was is not None and (now is None or now[:2] > was[:2]):
+        return f"record {was[0]} was removed"
+    if now is not None and (was is None or now[:2] < was[:2]):
+        return f"record {now[0]} was added"
+    assert was is not None
+    assert now is not None
+    if _same(was, now):
+        return None
+    return f"record {was[0]} was altered"
+
+
+def _same(was: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    """But for names of rules that one of the two did not know, and a hash that cannot be made without the key."""
+    for place, (one, other) in enumerate(zip(was, now, strict=True)):
+        unknown = (place in (2, 3) and one is None) or (place == _RULES and ("#" in str(one) or "#" in str(other)))
+        if one != other and not unknown:
+            return False
+    return True

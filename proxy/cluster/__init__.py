@@ -1,0 +1,1 @@
+"""Several gates on one store: what they tell each other."""

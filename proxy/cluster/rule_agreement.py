@@ -1,0 +1,127 @@
+"""Agreed: the one set of rules that gates on a shared store judge by, and what a gate that knows another decision does about it. Pure.
+
+In: the last decision as this gate knows it, and as the store has it; what this gate's folder holds. Out: which of them counts; the event that
+follows here; or why this gate may not follow. Never: the store, files, the clock.
+
+A decision is what is in force, what waits, and who stands for that. Each has a serial: one more than the decision that it was made upon. The
+store takes a decision only where it holds the one before, so of two that are made at the same time one is refused. Where the two sides know
+different ones the higher serial counts, and the store's where they are equal: so what a failover lost is put back, and what was gone back to
+while a gate was cut off counts unless others have decided anything meanwhile.
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from proxy.journal.records.revisions import Revised
+
+SET_BYTES_MAX = 64 << 20
+"""Of all files of one set, and likewise of the set when it is packed: so large a list is imported, not kept among the rules."""
+_ASKS_NOBODY = ("accepted",)
+"""Events that put a set into force with which no second person agreed."""
+
+
+class Follows(enum.Enum):
+    NOTHING = "nothing"
+    TAKE = "take"
+    """The store's counts here, too."""
+    PUT = "put"
+    """The store must learn this gate's."""
+
+
+class Decision(NamedTuple):
+    in_force: str
+    proposed: str
+    author: str
+
+
+class Unfit(ValueError):
+    """What came as a set is none; the text says why."""
+
+
+def decision(event: Revised) -> Decision:
+    return Decision(event.in_force, event.proposed, event.author)
+
+
+def follows(mine: Revised, theirs: Revised | None) -> Follows:
+    if theirs is None or theirs.serial < mine.serial:
+        return Follows.PUT
+    return Follows.NOTHING if theirs.serial == mine.serial and decision(theirs) == decision(mine) else Follows.TAKE
+
+
+def objection(mine: Revised, theirs: Revised, *, four_eyes: bool) -> str:
+    """Why a gate with these settings may not do as the others; empty where it may."""
+    if not four_eyes or not mine.in_force or theirs.in_force == mine.in_force:
+        return ""
+    if theirs.event in _ASKS_NOBODY and theirs.how != "first start" and theirs.in_force != mine.proposed:
+        return (
+            f"node {theirs.node} has put it into force without a second person, whom this gate asks for "
+            "(settings: revisions.four_eyes must be the same on all gates)"
+        )
+    return ""
+
+
+def as_heard(mine: Revised, theirs: Revised, folder: str, changes: tuple[str, ...], at: float) -> Revised:
+    """The others' decision as an event of this gate. ``folder``: what its folder holds, empty where that is not known; ``changes``: against
+    what is in force here."""
+    told = {theirs.in_force, theirs.proposed}
+    beside = ""
+    if theirs.proposed and folder != theirs.proposed:
+        beside = folder or mine.kept_out or mine.in_force
+    return theirs._replace(time=at, changes=changes, kept_out=folder if folder not in told else "", beside=beside)
+
+
+# -- the files of a set, as one value
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """Unfit where they are too many octets."""
+    if sum(map(len, files.values())) > SET_BYTES_MAX:
+        raise Unfit(
+            f"its files are more than {SET_BYTES_MAX >> 20} MiB, which gates do not give each other: bring such a list in with "
+            "gate106 suppress import"
+        )
+    return zlib.compress(b"".join(_spelt(files)))
+
+
+def _spelt(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    for name, data in sorted(files.items()):
+        yield b"%d %d\n" % (len(name.encode()), len(data))
+        yield name.encode()
+        yield data
+
+
+def unpack_files(packed: bytes) -> dict[str, bytes]:
+    """Unfit where that is none, or too large, or leads out of a folder."""
+    unzip = zlib.decompressobj()
+    try:
+        data = unzip.decompress(packed, 2 * SET_BYTES_MAX)
+        if not unzip.eof:
+            raise Unfit("it does not end, or is too large")
+        found: dict[str, bytes] = {}
+        at = 0
+        while at < len(data):
+            line = data.index(b"\n", at)
+            of_name, of_data = (int(word) for word in data[at:line].split(b" "))
+            start = line + 1 + of_name
+            name = data[line + 1 : start].decode()
+            if len(data) < start + of_data:
+                raise Unfit(f"{name!r} does not end")
+            found[_inside(name)] = data[start : start + of_data]
+            at = start + of_data
+    except (zlib.error, ValueError) as error:
+        raise error if isinstance(error, Unfit) else Unfit(f"it is no set of files: {error}") from None
+    if not found:
+        raise Unfit("it holds no files")
+    return found
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise Unfit(f"a file of it would lie outside: {name!r:.60}")
+    return name

@@ -1,0 +1,132 @@
+"""Overtaken: a copy of a journal whose next records the gate removed before anybody came to copy them.
+
+In: the journal's folder, the copy's. Out: what is missing between them, what the journal says of that. Never: a byte of the journal changed.
+
+The copy ends somewhere in a segment that is no more; the journal begins behind it. What lies between is gone, and that is in order where
+REMOVED records (kind 36) say so: the copy goes on behind the hole. Its state must be taken anew then, for no start replays over a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.journal import retention
+from proxy.journal.disk import SUFFIX, OsDisk
+from proxy.journal.erasure import Erasure, unpack_erasure
+from proxy.journal.records import messages
+from proxy.journal.retention import Removed
+from proxy.journal.scan import Hole, JournalSealed, Report, Scan, verify
+from proxy.journal.sealing import Ring
+from proxy.journal.segment import HEADER_BYTES, Fault, Record, groups, unpack_header
+from proxy.policy import time_windows
+
+
+class Overtaken(NamedTuple):
+    hole: Hole
+    segment: Path
+    """The copy's, which is not whole and never will be."""
+    offset: int
+    """Where its last whole group ends; 0 where it has none."""
+
+    def cut(self) -> None:
+        """Takes off what was copied of a group that was being written then."""
+        if not self.offset:
+            self.segment.unlink()
+            return
+        with self.segment.open("r+b") as file:
+            file.truncate(self.offset)
+
+
+def overtaken(journal: Path, copy: Path) -> Overtaken | None:
+    """How far the journal has gone from its copy; None where it has not. FileNotFoundError where a segment goes just now."""
+    ours, theirs = segments(journal), segments(copy)
+    left = [name for name in theirs if ours and name < ours[0]]
+    if not left:
+        return None
+    with (journal / ours[0]).open("rb") as file:
+        header = unpack_header(file.read(HEADER_BYTES))
+    last, offset = _end(copy / left[-1])
+    if last >= header.first - 1:
+        return None
+    return Overtaken(Hole(last + 1, header.first - 1, header.previous.hex()), copy / left[-1], offset)
+
+
+def segments(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIX))
+
+
+def _end(segment: Path) -> tuple[int, int]:
+    """The last record of a segment, and where its group ends."""
+    data = segment.read_bytes()
+    last, offset = int(segment.name.removesuffix(SUFFIX)) - 1, 0
+    try:
+        header = unpack_header(data)
+        offset = HEADER_BYTES
+        for group in groups(data, header):
+            last, offset = group.last, group.end
+    except Fault:
+        pass
+    return last, offset
+
+
+NO_KEY = "; what is sealed may say so, but its key is not at hand"
+
+
+def proved(journal: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+    """A journal, or a copy of one, read over its holes; and the removals that it tells of, where ``ring`` opens what is sealed: else its chain
+    is proved alone. FileNotFoundError as ``overtaken``."""
+    removed: list[Removed] = []
+
+    def look(record: Record) -> None:
+        if record.kind == messages.REMOVED:
+            removed.append(retention.unpack_removed(record.body))
+
+    if ring:
+        with suppress(JournalSealed):
+            return verify(OsDisk(journal, ring), look, over_holes=True), removed
+    removed.clear()
+    return verify(OsDisk(journal), look, over_holes=True, closed=True), removed
+
+
+def erasures(journal: Path, ring: Ring) -> list[Erasure]:
+    """What the journal says of its redactions. JournalError."""
+    return [unpack_erasure(one.body) for one in Walk(journal, ring) if one.kind == messages.ERASURE]
+
+
+class Walk:
+    """Records of a journal or a copy, over its holes: once all were read it says whether those are in order. Raises JournalDamaged,
+    JournalSealed, FileNotFoundError."""
+
+    def __init__(self, journal: Path, ring: Ring) -> None:
+        self._scan = Scan(OsDisk(journal, ring), over_holes=True)
+        self._removed: list[Removed] = []
+
+    def __iter__(self) -> Iterator[Record]:
+        for placed in self._scan:
+            for record in placed.group.records:
+                if record.kind == messages.REMOVED:
+                    self._removed.append(retention.unpack_removed(record.body))
+                yield record
+
+    @property
+    def unexplained(self) -> str:
+        return unexplained(self._scan.holes, self._removed)
+
+    @property
+    def holes(self) -> list[Hole]:
+        return self._scan.holes
+
+
+def unexplained(holes: Iterable[Hole], removed: Iterable[Removed]) -> str:
+    """The first hole of which nobody says that it was removed; empty where there is none."""
+    known = list(removed)
+    return next(filter(None, (retention.unexplained(hole, known) for hole in holes)), "")
+
+
+def told(hole: Hole, removed: Iterable[Removed]) -> dict[str, Any]:
+    """A hole for a manifest, and for people."""
+    why = "; ".join(f"{time_windows.local(one.time)}: {one.who} ({one.why})" for one in retention.explained(hole, removed))
+    return {"first": hole.first, "last": hole.last, "removed": why}

@@ -1,0 +1,101 @@
+"""Across: what no single field can say: names that are taken, ports with two owners.
+
+In: settings that were read. Out: faults, each at its line. Never: a value changed.
+"""
+
+from __future__ import annotations
+
+from proxy.config.fields import Fields
+from proxy.config.values import Settings
+from proxy.config.yaml_file import Place, spell
+from proxy.model.roles import Permission
+
+UPSTREAMS_MAX = 256  # providers' own accounts at carriers: each costs connections and a pacer
+UNOWNED = "unowned"
+
+
+def across(top: Fields, settings: Settings) -> None:
+    _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
+    _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
+    _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
+    _twice(top.below("http"), "tokens", [("name", token.name) for token in settings.http.tokens])
+    _twice(top, "people", [("name", person.name) for person in settings.people])
+    _twice(top, "people", [("user", person.user) for person in settings.people])
+    able = [person for person in settings.people if any(Permission.APPROVE in role.may for role in person.roles)]
+    if settings.control_group and not settings.people:
+        top.fault(("control_group",), "needs people: where nobody is listed, whoever may open the socket may do everything")
+    if settings.console.listen is not None and not settings.people:
+        top.fault(("console", "listen"), "needs people: whoever opens the console says who they are with a token of theirs")
+    if settings.revisions.four_eyes and len(able) < 2:
+        top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name, token and roles of each)")
+    held = {one.token for one in settings.http.tokens} | {one.token for one in settings.people}
+    for index, provider in enumerate(settings.providers):
+        if provider.token and provider.token in held:
+            top.fault(("providers", index, "token"), "is somebody else's, too: each needs a token of their own")
+        held.add(provider.token)
+        if provider.name == UNOWNED:
+            top.fault(("providers", index, "name"), f"{UNOWNED!r} is what metrics call ports that belong to nobody")
+    if settings.message_ids == "coded":
+        for index, carrier in enumerate(settings.carriers):
+            if not carrier.code:
+                top.fault(("carriers", index), "'code' is missing (message_ids: coded needs it)")
+    for index, carrier in enumerate(settings.carriers):
+        if carrier.receipt_id_width and carrier.receipt_id == "same":
+            top.fault(("carriers", index, "receipt_id_width"), "has no meaning with receipt_id: same (choose hex or dec)")
+    _upstreams_once(top, settings)
+    _ports_once(top, settings)
+    _accounts_once(top, settings)
+
+
+def _twice(top: Fields, section: str, values: list[tuple[str, str]]) -> None:
+    first: dict[str, int] = {}
+    for index, (key, value) in enumerate(values):
+        if value and first.setdefault(value, index) != index:
+            top.fault((section, index, key), f"{value!r} is taken by {section}[{first[value]}]")
+
+
+def _upstreams_once(top: Fields, settings: Settings) -> None:
+    """An account at a carrier is one provider's, or everybody's: what arrives over it must have one owner."""
+    taken = {(carrier.name, carrier.system_id): f"the account of carriers[{n}]" for n, carrier in enumerate(settings.carriers)}
+    count = 0
+    for index, provider in enumerate(settings.providers):
+        upstream = provider.upstream
+        if upstream is None:
+            continue
+        count += 1
+        holder = taken.setdefault((upstream.carrier, upstream.system_id), f"taken by providers[{index}]")
+        if holder != f"taken by providers[{index}]":
+            top.fault(("providers", index, "upstream", "system_id"), f"{upstream.system_id!r} is {holder}")
+        if count == UPSTREAMS_MAX + 1:
+            top.fault(("providers", index, "upstream"), f"more than {UPSTREAMS_MAX} accounts at carriers")
+
+
+def _ports_once(top: Fields, settings: Settings) -> None:
+    """One prefix belongs to one provider; an account's ports lie within its provider's."""
+    owners: dict[str, Place] = {}
+    for index, provider in enumerate(settings.providers):
+        for number, port in enumerate(provider.ports):
+            place: Place = ("providers", index, "ports", number)
+            owner = owners.setdefault(port, place)
+            if owner != place:
+                top.fault(place, f"{port!r} is taken by {spell(owner[:2])}: one prefix belongs to one provider")
+        for row, account in enumerate(provider.accounts):
+            for number, port in enumerate(account.ports or ()):
+                if not any(
+                    port == own or (port.isdigit() and own.isdigit() and port.startswith(own)) for own in provider.ports
+                ):
+                    top.fault(
+                        ("providers", index, "accounts", row, "ports", number), f"{port!r} is not among the provider's ports"
+                    )
+
+
+def _accounts_once(top: Fields, settings: Settings) -> None:
+    first: dict[str, int] = {}
+    for index, provider in enumerate(settings.providers):
+        for row, account in enumerate(provider.accounts):
+            name = account.system_id
+            if name and name in first:
+                listed: Place = ("providers", index, "accounts", row, "system_id")
+                place = listed if listed in top.document.lines else ("providers", index, "system_id")
+                top.fault(place, f"{name!r} is an account of providers[{first[name]}] already")
+            first.setdefault(name, index)

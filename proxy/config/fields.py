@@ -1,0 +1,391 @@
+"""Fields: one mapping of a settings file, read key by key, with every fault noted at its line.
+
+In: a place in a ``yamlfile.Document``. Out: checked values; faults go to one list, so that a file's author sees them all at once.
+A field that cannot be read gives its default, so that reading goes on. Never: a secret in a fault's text.
+
+``${NAME}`` in any text reads the environment (``$${`` stands for ``${`` itself); a secret may be ``file:/path``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from proxy.config.yaml_file import Document, Place, Value, YamlError, spell, unknown
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
+_MAPPED_BITS = 96
+"""Of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)."""
+
+
+def network_of(text: str) -> Network:
+    """An address or a network; one of IPv4 that is written in IPv6 is that of IPv4. ValueError."""
+    found = ipaddress.ip_network(text)
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    if mapped is None or found.prefixlen < _MAPPED_BITS:
+        return found
+    return ipaddress.ip_network((mapped, found.prefixlen - _MAPPED_BITS))
+
+
+def within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether an address lies in any of them, an IPv4 address also as ``::ffff:192.0.2.1``; what is no address lies in none."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return any((mapped or found) in network for network in networks)
+
+
+SECRET_BYTES_MAX = 4096  # a secret's file holds one line; /dev/zero would not end
+CHINA = ZoneInfo("Asia/Shanghai")
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_ALONE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
+_SETTING = re.compile("[a-z_]+")
+_INDEX = re.compile(r"\[[0-9]+\]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TYPES = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "empty",
+}
+
+
+class Fault(NamedTuple):
+    """Something to mend in the file."""
+
+    line: int
+    text: str
+
+
+class Address(NamedTuple):
+    """Where to listen or connect: ``127.0.0.1:2775``, ``[::1]:2775``."""
+
+    host: str
+    port: int
+
+
+class Asked(NamedTuple):
+    """What a file may say under a key, as whoever reads it asks for it."""
+
+    kind: str
+    """``whole number | number | flag | word | text | secret | list | networks | address | path | day``"""
+    default: object = None
+    """What holds where the key is missing; one that the bounds do not allow means none."""
+    least: float | None = None
+    most: float | None = None
+    words: tuple[str, ...] = ()
+
+
+class Asking:
+    """All that whoever reads a file has asked it for, by the name of the setting (``carriers[].window``)."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Asked] = {}
+        self.needed: set[str] = set()
+
+
+class Fields:
+    def __init__(
+        self, document: Document, place: Place, value: Value, faults: list[Fault], asking: Asking | None = None
+    ) -> None:
+        """``asking``: fills with what is asked for."""
+        self.document = document
+        self.place = place
+        self.faults = faults
+        self.asking = asking
+        self.values: Mapping[str, Value] = {}
+        self.known: list[str] = []
+        self.secrets: list[str] = []
+        """Keys whose value no fault shows."""
+        if isinstance(value, dict):
+            self.values = value
+        elif value is not None:
+            self.fault((), f"must be a mapping (key: value), not {_TYPES[type(value)]}")
+
+    # -- faults
+
+    def fault(self, below: Place, text: str, *, line_of: Place = ()) -> None:
+        """Note a fault about something below this mapping, at its line or at that of something below it."""
+        place = (*self.place, *below)
+        where = spell(place)
+        self.faults.append(Fault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
+
+    def done(self) -> None:
+        """All keys were asked for: what is left is unknown."""
+        for key, value in self.values.items():
+            if key in self.known:
+                continue
+            if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
+                said = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
+            else:
+                said = unknown("key", key, self.known)
+            self.fault((), said, line_of=(key,))
+
+    # -- reading one key
+
+    def _note(self, key: str, asked: Asked) -> None:
+        """The first that asks says what the key is: a path is read as a text, but is a path."""
+        if self.asking is not None:
+            self.asking.settings.setdefault(self._named(key), asked)
+
+    def _named(self, key: str) -> str:
+        return _INDEX.sub("[]", spell((*self.place, key)))
+
+    def has(self, key: str) -> bool:
+        """Whether the key stands there with a value; marks it as known."""
+        if key not in self.known:
+            self.known.append(key)
+        return self.values.get(key) is not None
+
+    def need(self, key: str) -> bool:
+        """As ``has``, and a fault where it is missing."""
+        if self.asking is not None:
+            self.asking.needed.add(self._named(key))
+        if self.has(key):
+            return True
+        self.fault((key,) if key in self.values else (), f"{'is empty' if key in self.values else f'{key!r} is missing'}")
+        return False
+
+    def below(self, key: str) -> Fields:
+        """The mapping under a key; an empty one where it is missing."""
+        self.has(key)
+        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.asking)
+
+    def rows(self, key: str, maximum: int) -> list[Fields]:
+        """The mappings in the list under a key."""
+        return [
+            Fields(self.document, (*self.place, key, index), item, self.faults, self.asking)
+            for index, item in enumerate(self._items(key, maximum))
+        ]
+
+    def text(self, key: str, default: str = "", *, pattern: str = "", what: str = "", maximum: int = 255) -> str:
+        """Text with ``${NAME}`` filled in. ``pattern`` must match the whole of it, else the fault says it must be ``what``."""
+        self._note(key, Asked("text", default))
+        found = self._text((key,), self.values[key]) if self.has(key) else None
+        if found is None:
+            return default
+        if len(found) > maximum:
+            self.fault((key,), f"longer than {maximum} characters")
+            return default
+        if pattern and not re.fullmatch(pattern, found):
+            self.fault((key,), f"must be {what}, not {found!r}")
+            return default
+        return found
+
+    def word(self, key: str, words: Iterable[str], default: str) -> str:
+        """One word of a closed list."""
+        known = list(words)
+        self._note(key, Asked("word", default, words=tuple(known)))
+        found = self.text(key, default)
+        if found in known:
+            return found
+        self.fault((), unknown(key, found, known), line_of=(key,))
+        return default
+
+    def secret(self, key: str, *, maximum: int = 255, needed: bool = True) -> str:
+        """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
+        self._note(key, Asked("secret"))
+        self.secrets.append(key)
+        if not (self.need(key) if needed else self.has(key)):
+            return ""
+        value = self.values[key]
+        try:
+            found = _filled(value) if isinstance(value, str) else self._text((key,), value)
+        except LookupError as error:
+            alone = isinstance(value, str) and _ALONE.fullmatch(value)  # else it may be a piece of the secret
+            self.fault(
+                (key,),
+                str(error.args[0]) if alone else "holds ${…}, and no such environment variable is set ($${ stands for ${)",
+            )
+            found = None
+        if found is not None and found.startswith("file:"):
+            found = self._secret_file(key, self.document_path(found.removeprefix("file:")))
+        if found is None:
+            return ""
+        if not found or len(found) > maximum:
+            self.fault((key,), f"must have 1 to {maximum} characters")
+            return ""
+        return found
+
+    def _secret_file(self, key: str, path: Path) -> str | None:
+        try:
+            with path.open("rb") as file:
+                raw = file.read(SECRET_BYTES_MAX + 1)
+            if len(raw) > SECRET_BYTES_MAX:
+                self.fault((key,), f"{path}: larger than {SECRET_BYTES_MAX} bytes")
+                return None
+            lines = raw.decode().splitlines()
+        except OSError as error:
+            self.fault((key,), f"{path}: cannot be read: {error.strerror or error}")
+            return None
+        except UnicodeDecodeError:
+            self.fault((key,), f"{path}: not UTF-8")
+            return None
+        if len(lines) != 1:
+            self.fault((key,), f"{path}: must hold one line")
+            return None
+        return lines[0]
+
+    def whole(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
+        """A whole number within bounds."""
+        self._note(key, Asked("whole number", default, minimum, maximum))
+        found = self._number(key) if self.has(key) else None
+        if found is None:
+            return default
+        if not isinstance(found, int) or not minimum <= found <= maximum:
+            self.fault((key,), f"must be a whole number from {minimum} to {maximum}, not {found}")
+            return default
+        return found
+
+    def number(self, key: str, default: float, *, minimum: float, maximum: float) -> float:
+        """A number within bounds (nan is in none)."""
+        self._note(key, Asked("number", default, minimum, maximum))
+        found = self._number(key) if self.has(key) else None
+        if found is None:
+            return default
+        if not minimum <= found <= maximum:
+            self.fault((key,), f"must be a number from {minimum:g} to {maximum:g}, not {found}")
+            return default
+        return float(found)
+
+    def flag(self, key: str, default: bool) -> bool:
+        self._note(key, Asked("flag", default))
+        found = self.values[key] if self.has(key) else default
+        if isinstance(found, bool):
+            return found
+        self.fault((key,), f"must be true or false, not {found!r}")
+        return default
+
+    def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
+        """The texts in the list under a key, each with its index (texts that cannot be read are left out)."""
+        self._note(key, Asked("list"))
+        found = []
+        for index, item in enumerate(self._items(key, maximum)):
+            text = self._text((key, index), item)
+            if text is not None:
+                found.append((index, text))
+        return found
+
+    def networks(self, key: str, default: tuple[Network, ...], maximum: int) -> tuple[Network, ...]:
+        """Addresses and networks: ``127.0.0.0/8``, ``::1``."""
+        self._note(key, Asked("networks", default))
+        if not self.has(key):
+            return default
+        return tuple(self.each(key, maximum, network_of, "an address or a network (192.0.2.0/24)"))
+
+    def each(self, key: str, maximum: int, read: Callable[[str], T], what: str) -> list[T]:
+        """Every text of a list through ``read``, whose ValueError means it is not ``what``."""
+        found = []
+        for index, text in self.texts(key, maximum):
+            try:
+                found.append(read(text))
+            except ValueError:
+                self.fault((key, index), f"must be {what}, not {text!r}")
+        return found
+
+    def address(self, key: str, default: Address) -> Address:
+        self._note(key, Asked("address", default))
+        found = self.text(key)
+        if not found:
+            return default
+        host, colon, port = found.rpartition(":")
+        bare = host.removeprefix("[").removesuffix("]")
+        valid = colon and bare and port.isascii() and port.isdigit() and int(port[:6]) <= 65535
+        if not valid or (":" in bare) != host.startswith("["):
+            self.fault((key,), f"must be host:port (127.0.0.1:2775, [::1]:2775), not {found!r}")
+            return default
+        return Address(bare, int(port))
+
+    def path(self, key: str, default: str) -> Path:
+        """A path; a relative one starts at the folder of the settings file."""
+        self._note(key, Asked("path", default))
+        return self.document_path(self.text(key, default, maximum=4096) or default)
+
+    def document_path(self, spelling: str) -> Path:
+        return (Path(self.document.name).parent / Path(spelling).expanduser()).absolute()
+
+    def day(self, key: str) -> float | None:
+        """The start of a day in China, in seconds since 1970; None where the key is missing."""
+        self._note(key, Asked("day"))
+        found = self.text(key)
+        if not found:
+            return None
+        try:
+            day = date.fromisoformat(found)
+        except ValueError:
+            self.fault((key,), f"must be a day (2026-11-11), not {found!r}")
+            return None
+        return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()
+
+    # -- below the keys
+
+    def _items(self, key: str, maximum: int) -> list[Value]:
+        found = self.values[key] if self.has(key) else []
+        if not isinstance(found, list):
+            self.fault((key,), f"must be a list, not {_TYPES[type(found)]}")
+            return []
+        if len(found) > maximum:
+            self.fault((key,), f"more than {maximum}")
+            return []
+        return found
+
+    def _text(self, below: Place, value: Value) -> str | None:
+        if not isinstance(value, str):
+            advice = ": put it in quotes" if isinstance(value, bool | int | float) else ""
+            self.fault(below, f"must be text, not {_TYPES[type(value)]}{advice}")
+            return None
+        try:
+            return _filled(value)
+        except LookupError as error:
+            self.fault(below, str(error.args[0]))
+            return None
+
+    def _number(self, key: str) -> Any:
+        """A number, or None after a fault. A text may be a number once the environment has filled it in."""
+        value = self.values[key]
+        if isinstance(value, str) and "${" in value:
+            filled = self._text((key,), value)
+            if filled is None:
+                return None
+            try:
+                value = int(filled) if re.fullmatch(r"[-+]?[0-9]{1,18}", filled) else float(filled)
+            except ValueError:
+                value = filled
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault((key,), f"must be a number, not {_TYPES[type(value)]}")
+            return None
+        return value
+
+
+def _filled(text: str) -> str:
+    """``text`` with the environment's values; LookupError with the reason where one is not set."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "${"
+        if not _NAME.fullmatch(name):
+            raise LookupError(f"${{{name}}} is not the name of an environment variable")
+        if name not in os.environ:
+            raise LookupError(f"the environment variable {name} is not set")
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+def faults_of(error: YamlError) -> list[Fault]:
+    """A file that is not YAML, as a list of one fault."""
+    return [Fault(error.line, error.text)]

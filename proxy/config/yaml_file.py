@@ -1,0 +1,334 @@
+"""A YAML file as plain values that know their lines: settings and rules are both read through here.
+
+In: a path or a text, and the name under which errors speak of it. Out: a ``Document`` of dict, list, str, int, float, bool and None,
+with the line of every place in it. Never: Python objects from tags, merge keys, a second meaning of a plain word (YAML 1.2's
+core schema: ``NO`` is text, ``22:00`` is text, ``2021-11-01`` is text; beyond it ``0571`` is text, too), a key twice, unbounded
+expansion of aliases.
+
+    YamlError(name, line, text)     str() = "rules/x.yaml:14: a key stands here twice: 'limit'"
+
+Mapping keys are always text, as written: ``1069012: …`` has the key ``"1069012"``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml._yaml import CParser
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.resolver import BaseResolver
+
+from proxy.runtime.yield_point import Rest, no_rest
+
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+Place = tuple[str | int, ...]
+"""Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
+
+FILE_BYTES_MAX = 16 * 1024 * 1024  # a 100,000-word list is about 2 MB
+DEPTH_MAX = 64  # the deepest thing in rules is about 10; deeper is an attack on whoever walks the values
+ALIASED_NODES_MAX = 20_000  # values that exist only because an alias repeats them ("billion laughs")
+DIGITS_MAX = 18  # a longer number is a name (an identity, a key) and belongs in quotes
+
+_PLAIN = "plain"  # our tag of an unquoted scalar; quoted and block scalars are _TEXT
+_TEXT = "text"
+_COLLECTION = "collection"
+_WORDS: dict[str, bool | None] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMBERISH = re.compile(r"[-+.0-9]")
+_INT = re.compile(r"[-+]?[0-9]+")
+_ZEROED = re.compile(r"0[0-9]+")
+"""``0571``: an area code, a month. YAML would make the number 571 of it, and nobody would see that a digit is gone."""
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
+
+
+class YamlError(ValueError):
+    """The file cannot be read as values: whoever wrote the file must mend it, at this line."""
+
+    def __init__(self, name: str, line: int, text: str) -> None:
+        super().__init__(f"{name}:{line}: {text}")
+        self.name = name
+        self.line = line
+        self.text = text
+
+
+class Document:
+    """The values of one file. ``lines`` has the line of every value; for a key of a mapping, the line of the key."""
+
+    __slots__ = ("lines", "name", "value")
+
+    def __init__(self, name: str, value: Value, lines: dict[Place, int]) -> None:
+        self.name = name
+        self.value = value
+        self.lines = lines
+
+    def line(self, place: Iterable[str | int] = ()) -> int:
+        """The line of a place, or of what stands nearest above it when it is not there (a missing key)."""
+        at = tuple(place)
+        while at not in self.lines and at:
+            at = at[:-1]
+        return self.lines.get(at, 1)
+
+    def at(self, place: Iterable[str | int]) -> Value:
+        """The value at a place; KeyError, IndexError or TypeError where there is none."""
+        found: Any = self.value
+        for step in place:
+            found = found[step]
+        value: Value = found
+        return value
+
+    def error(self, place: Iterable[str | int], text: str) -> YamlError:
+        """An error about a place, to be raised: ``name:line: carriers[0].window: text``."""
+        at = tuple(place)
+        where = spell(at)
+        return YamlError(self.name, self.line(at), f"{where}: {text}" if where else text)
+
+
+def load(source: Path | str, name: str | None = None, rest: Rest = no_rest) -> Document:
+    """Read a file (a Path) or a text (a str). ``name`` is what errors call it; a Path's own spelling by default."""
+    if isinstance(source, Path):
+        name = name or str(source)
+        text = _read(source, name)
+    else:
+        name = name or "<text>"
+        text = source
+    if lone := _SURROGATE.search(text):  # only a str can hold one: libyaml wants UTF-8
+        raise YamlError(name, text.count("\n", 0, lone.start()) + 1, "half a surrogate pair is no character")
+    loader: _Composer | None = None
+    try:
+        loader = _Composer(text, rest)
+        root = loader.get_single_node()
+    except yaml.YAMLError as fault:
+        raise _explained(fault, name, text) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if root is None:
+        return Document(name, None, {(): 1})
+    return _Reader(name, rest).document(root)
+
+
+def spell(place: Iterable[str | int]) -> str:
+    """A place as people write it: ``carriers[0].window``; empty for the top."""
+    words = ""
+    for step in place:
+        words += f"[{step}]" if isinstance(step, int) else f".{step}" if words else step
+    return words
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'window'?)"``, or empty when nothing known comes near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """``unknown key 'windw' (did you mean 'window'?)``; the closed list itself when nothing comes near and it is short."""
+    words = list(known)
+    shown = word if len(word) <= 60 else word[:57] + "..."
+    said = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    return f"unknown {what} {shown!r}{said}"
+
+
+def _mistyped(word: str) -> str:
+    """What a word is that was to be two."""
+    if found := re.search("[：，]", word):
+        return f" ({found[0]} is no mark of YAML: write {'a colon and a space' if found[0] == '：' else 'a comma'})"
+    return " (a space is missing behind the -)" if re.match(r"-\w", word) else ""
+
+
+class _Composer(CParser, BaseResolver):
+    """libyaml's parser composing nodes, with tags of our own: no YAML 1.1 guessing, no constructor at all."""
+
+    def __init__(self, text: str, rest: Rest) -> None:
+        CParser.__init__(self, text)
+        BaseResolver.__init__(self)
+        self._rest = rest
+
+    def resolve(self, kind: type[Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
+        if kind is ScalarNode:
+            return _PLAIN if isinstance(implicit, tuple) and implicit[0] else _TEXT
+        self._rest()
+        return _COLLECTION
+
+    # "descend" and "ascend" serve path resolvers, which we have none of
+    def descend_resolver(self, current_node: Node | None, current_index: object) -> None: ...
+
+    def ascend_resolver(self) -> None: ...
+
+
+class _Reader:
+    """Turns nodes into values, noting lines; everything it refuses has a line."""
+
+    def __init__(self, name: str, rest: Rest) -> None:
+        self.name = name
+        self.rest = rest
+        self.lines: dict[Place, int] = {}
+        self.seen: set[int] = set()  # nodes met before: meeting one again means an alias
+        self.open: set[int] = set()  # nodes we are inside of: meeting one of them means it holds itself
+        self.aliased = 0
+        self.in_alias = 0
+
+    def document(self, root: Node) -> Document:
+        return Document(self.name, self.value(root, ()), self.lines)
+
+    def value(self, node: Node, place: Place) -> Value:
+        self.lines.setdefault(place, node.start_mark.line + 1)
+        again = id(node) in self.seen
+        if again or self.in_alias:
+            self.aliased += 1
+            if self.aliased > ALIASED_NODES_MAX:
+                raise self.error(node, f"aliases repeat more than {ALIASED_NODES_MAX} values")
+        self.seen.add(id(node))
+        if isinstance(node, ScalarNode):
+            return self.scalar(node)
+        if node.tag != _COLLECTION:
+            raise self.error(node, TAGGED)
+        if id(node) in self.open:
+            raise self.error(node, "this value holds itself")
+        if len(place) >= DEPTH_MAX:
+            raise self.error(node, f"nested more than {DEPTH_MAX} deep")
+        self.open.add(id(node))
+        self.in_alias += again
+        try:
+            return self.mapping(node, place) if isinstance(node, MappingNode) else self.sequence(node, place)
+        finally:
+            self.in_alias -= again
+            self.open.discard(id(node))
+
+    def sequence(self, node: Node, place: Place) -> list[Value]:
+        assert isinstance(node, SequenceNode)
+        return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
+
+    def mapping(self, node: MappingNode, place: Place) -> dict[str, Value]:
+        self.rest()
+        result: dict[str, Value] = {}
+        for key_node, child in node.value:
+            key = self.key(key_node)
+            if key in result:
+                raise self.error(key_node, f"a key stands here twice: {key!r}")
+            at = (*place, key)
+            self.lines[at] = key_node.start_mark.line + 1
+            result[key] = self.value(child, at)
+        return result
+
+    def key(self, node: Node) -> str:
+        if not isinstance(node, ScalarNode):
+            raise self.error(node, "a key must be a plain word")
+        if node.tag not in (_PLAIN, _TEXT):
+            raise self.error(node, TAGGED)
+        if node.tag == _PLAIN and node.value == "<<":
+            raise self.error(node, "merge keys (<<) are not understood here: write the keys out")
+        return str(node.value)
+
+    def scalar(self, node: ScalarNode) -> Value:
+        word: str = node.value
+        if node.tag == _TEXT:
+            return word
+        if node.tag != _PLAIN:
+            raise self.error(node, TAGGED)
+        if word in _WORDS:
+            return _WORDS[word]
+        if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
+            return word
+        return self.number(node, word)
+
+    def number(self, node: ScalarNode, word: str) -> int | float | str:
+        whole = _INT.fullmatch(word)
+        base = 10 if whole else 8 if _OCTAL.fullmatch(word) else 16 if _HEX.fullmatch(word) else 0
+        if base:
+            if len(word) > DIGITS_MAX:
+                raise self.error(node, f"a number of more than {DIGITS_MAX} digits: put it in quotes if it is a name")
+            return int(word, base if base == 10 else 0)
+        if _FLOAT.fullmatch(word):
+            return float(word)
+        lowered = word.lower()
+        return float(_SPECIAL[lowered]) if lowered in _SPECIAL else word
+
+    def error(self, node: Node, text: str) -> YamlError:
+        return YamlError(self.name, node.start_mark.line + 1, text)
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        if stat.S_ISFIFO(path.stat().st_mode) and not path.is_relative_to("/dev"):  # the shell's <(…) lies there, and ends
+            raise YamlError(name, 1, "is a pipe, no plain file: rename or move it")
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as fault:
+        raise YamlError(name, 1, f"cannot be read: {fault.strerror or fault}") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise YamlError(name, 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")
+    return decoded(raw, name)
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """A file's text, with or without a mark at its beginning; YamlError where it is not UTF-8."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = raw.count(b"\n", 0, fault.start) + 1
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            found = "it is UTF-16"
+        else:
+            found = f"byte 0x{raw[fault.start]:02x}" + (", probably GBK" if _is_gbk(raw) else "")
+        raise YamlError(name, line, f"not UTF-8: {found} (save the file as UTF-8)") from None
+
+
+def _is_gbk(raw: bytes) -> bool:
+    """Whether it reads as Chinese, as Windows saves it."""
+    try:
+        return bool(re.search("[一-鿿]", raw.decode("gb18030")))
+    except UnicodeDecodeError:
+        return False
+
+
+TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"
+"""Not which: it may be a password without quotes."""
+_MEANT = {
+    "found a tab character that violates indentation": "indent with spaces, not with tabs",
+    "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",
+    "did not find expected '-' indicator": "the line does not begin where those above it do",
+    "did not find expected ',' or ']'": "a [ is not closed, or a comma is missing",
+    "did not find expected ',' or '}'": "a { is not closed, or a comma is missing",
+    "did not find expected key": "the line does not begin where those above it do, or a quote is in the wrong place",
+    "found unexpected end of stream": "a quote is not closed",
+}
+"""What an author can do about libyaml's complaints."""
+
+
+def _advised(problem: str, at: str) -> str:
+    """A complaint with what to do about it; ``at``: the character it is about."""
+    if problem == "found character that cannot start any token":
+        return "a tab: indent with spaces" if at == "\t" else f"a text that begins with {at!r} needs quotes"
+    return f"{problem} ({_MEANT[problem]})" if problem in _MEANT else problem
+
+
+def _explained(fault: yaml.YAMLError, name: str, text: str) -> YamlError:
+    """libyaml's complaint with its line; its wording is good enough when it has some."""
+    if isinstance(fault, yaml.MarkedYAMLError):
+        mark = fault.problem_mark or fault.context_mark
+        problem = fault.problem or fault.context or "not YAML"
+        if isinstance(fault, yaml.composer.ComposerError) and "another document" in problem:
+            problem = "a second document (---): one file holds one"
+        problem = _advised(problem, text[mark.index : mark.index + 1] if mark else "")
+        return YamlError(name, mark.line + 1 if mark else 1, problem)
+    position = getattr(fault, "position", None)
+    character = getattr(fault, "character", None)
+    if isinstance(position, int):
+        shown = f" (0x{character:02x})" if isinstance(character, int) else ""
+        ahead = text.encode("utf-8", "surrogatepass")[: max(position, 0)]  # libyaml counts bytes
+        return YamlError(name, ahead.count(b"\n") + 1, f"a character YAML does not allow{shown}")
+    return YamlError(name, 1, "not YAML")

@@ -1,0 +1,223 @@
+"""nursery: programs of the command line begin as copies of a process that has imported what they need: a start takes some milliseconds
+instead of more than a second, in which a page would wait.
+
+In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything done before
+the copy but what only reads (the package; prefetch.py): no thread, no loop; two programs in one process.
+
+    console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
+            ◀───────────────────── its exit code ─────────────────────────┘
+
+The minder waits for the program, as whoever starts one must, and ends it when the console lets go: because it takes too long, or is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from proxy.operations.client import TOKEN
+
+REQUEST_BYTES_MAX = 128 * 1024
+OUT_BYTES_MAX = 16 * 1024 * 1024
+ERROR_BYTES_MAX = 4096
+NICE = 10
+FORESIGHT = "proxy.console.prefetch"
+COMMANDS = "proxy.__main__"
+"""By name: the console needs neither, and what is up there is another program, which is started and not called."""
+IMPORTS = (
+    COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.inquiry", "proxy.desk.explain.inquiry_text", "proxy.policy.loading.check",
+    "proxy.desk.complaints.case_search", "proxy.desk.evidence.paper", "proxy.desk.reports.sheet", "proxy.desk.reports.sheet_text", "proxy.desk.optouts.trace", "proxy.archive.signed_heads",
+    "proxy.archive.similar_texts", "proxy.desk.complaints.batch_file", "proxy.operations.files.tables", "proxy.operations.files.number_list", "proxy.config", "proxy.operations.client",
+    "proxy.desk.suppression.signature_search",
+)  # fmt: skip
+"""What the programs behind pages import when they are called."""
+PARSED = ("find", "explain")
+"""Commands whose options are understood once before anybody asks: that is half of what a short question costs."""
+_NUMBER = struct.Struct(">i")
+
+
+class TookTooLong(Exception):
+    """A program was ended because of its time."""
+
+
+class CannotStart(Exception):
+    """No program can be started; the text says why."""
+
+
+# -- in the console
+
+
+class Nursery:
+    def __init__(self, config: Path | None = None) -> None:
+        """``config``: the settings of the gate whose journal programs are asked about."""
+        self._config = config
+        self._lock = threading.Lock()
+        self._mine: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, argv: Sequence[str], token: str, within_s: float) -> tuple[int, bytes, str]:
+        """(exit code, what it said, its errors). TookTooLong, CannotStart."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            code = self._to_its_end({"argv": list(argv), "token": token}, out.fileno(), errors.fileno(), within_s)
+            out.seek(0)
+            errors.seek(0)
+            return code, out.read(OUT_BYTES_MAX), errors.read(ERROR_BYTES_MAX).decode("utf-8", "replace")
+
+    def _to_its_end(self, request: dict[str, object], out: int, errors: int, within_s: float) -> int:
+        told, theirs = socket.socketpair()
+        with told:
+            with theirs:
+                self._ask(json.dumps(request).encode(), [out, errors, theirs.fileno()])
+            try:
+                told.settimeout(within_s)
+                return int(_NUMBER.unpack(told.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
+            except TimeoutError:
+                raise TookTooLong from None  # its minder ends it when we let go
+            except (OSError, struct.error) as error:
+                raise CannotStart(f"a program could not be started: {error}") from None
+
+    def _ask(self, request: bytes, files: list[int]) -> None:
+        if len(request) > REQUEST_BYTES_MAX:
+            raise CannotStart("the command line is too long")
+        with self._lock:
+            for _ in range(2):  # once more, where the one that has imported has died
+                try:
+                    socket.send_fds(self._alive(), [request], files)
+                    return
+                except OSError:
+                    self._end()
+        raise CannotStart("programs cannot be started: memory or processes are used up")
+
+    def _alive(self) -> socket.socket:
+        if self._mine is None:
+            mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
+            with theirs:
+                command = [sys.executable, "-m", "proxy.console.fork_server", str(theirs.fileno())]
+                command += [str(self._config)] if self._config is not None else []
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])  # noqa: S603 # our own
+            self._mine = mine
+        return self._mine
+
+    def warm(self) -> None:
+        """Begin before anybody asks."""
+        with self._lock, contextlib.suppress(OSError):
+            self._alive()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._mine is not None:
+            self._mine.close()
+            self._mine = None
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+
+# -- on the other side
+
+
+def ready() -> None:
+    """All that a program would make of the package's own files before it looks at anything else."""
+    for name in IMPORTS:
+        importlib.import_module(name)
+    commands = importlib.import_module(COMMANDS).whole().commands
+    for name in PARSED:
+        commands[name].make_context(name, [])
+    importlib.import_module("proxy.policy.registries.regions").Regions.load()
+
+
+def main() -> None:
+    """Copies itself for each request, until the console is gone."""
+    from proxy.runtime import hardening  # noqa: PLC0415 # as all of it: only this side of the file needs it
+
+    hardening.hold_memory()
+    os.nice(NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ready()
+    foresight = importlib.import_module(FORESIGHT).Foresight(Path(sys.argv[2])) if len(sys.argv) > 2 else None
+    gc.freeze()  # the collector of a copy walks nothing that is shared
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        while True:
+            if foresight is not None and not select.select([requests], [], [], foresight.wait_s)[0]:
+                foresight.read_on()
+                continue
+            asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
+            if not asked:
+                return
+            request = json.loads(asked)
+            if foresight is not None:
+                foresight.asked(request["argv"])
+            if os.fork() == 0:
+                requests.close()
+                _mind(request, *files)
+            for file in files:
+                os.close(file)
+
+
+def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    program = os.fork()
+    if not program:
+        os.close(told)
+        _be(asked, out, errors)
+    if not _ended_first(program, told):
+        os.kill(program, signal.SIGKILL)
+    _, status = os.waitpid(program, 0)
+    with contextlib.suppress(OSError):
+        os.write(told, _NUMBER.pack(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1))
+    os._exit(0)
+
+
+def _ended_first(program: int, told: int) -> bool:
+    """Before the console let go."""
+    ended = os.pidfd_open(program)
+    ready, _, _ = select.select([ended, told], [], [])
+    return ended in ready
+
+
+def _be(asked: dict[str, object], out: int, errors: int) -> NoReturn:
+    gate = importlib.import_module(COMMANDS)  # long since
+    code = 1
+    try:
+        os.dup2(out, 1)
+        os.dup2(errors, 2)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.environ[TOKEN] = str(asked["token"])
+        os.environ["NO_COLOR"] = "1"
+        sys.modules["__main__"] = gate  # which names the program in its usage
+        sys.argv = ["gate106", *asked["argv"]]  # type: ignore[misc]
+        gate.main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except BaseException as error:  # noqa: BLE001 # there is nobody above us; what it quotes may be a stranger's
+        print(f"it failed inside ({type(error).__name__}): a fault of gate106, please report it", file=sys.stderr)  # noqa: T201
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

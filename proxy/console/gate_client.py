@@ -1,0 +1,147 @@
+"""Asking: the ways from a page to the gate, each with the token of whoever looks.
+
+In: a command and its arguments. Out: what the gate said; CannotAsk with what to do. Never: the loop held; a token in a command line; more at a
+time than the gate serves.
+
+    ask    a command of the control socket           (proxy/operations, proxy/model/roles.py say which there are)
+    talk   one that says or hears more lines
+    run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of low
+           priority; it writes down who looks, as it does in a terminal
+    own    what a provider may know of itself, over the gate's HTTP
+    workshop, jobs   sets of rules in words, drafts of them (desk/revisions/sandbox_rules.py); backtests: both read files, and the page asks whether its visitor may
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from proxy.config import ConsolePlaces
+from proxy.console.fork_server import OUT_BYTES_MAX, CannotStart, Nursery, TookTooLong
+from proxy.console.jobs import Jobs
+from proxy.console.sandbox import Workshop
+from proxy.operations.client import CannotAsk, Conversation
+
+__all__ = ["Asking", "CannotAsk", "Ran"]
+
+AT_ONCE = 8
+"""Of the 16 commands that the gate serves at a time: the command line must get through."""
+PROGRAMS_AT_ONCE = 2
+RUN_S = 25.0
+"""Less than an answer may take."""
+OWN_S = 28.0
+
+T = TypeVar("T")
+
+
+class Ran:
+    """What a program said."""
+
+    def __init__(self, code: int, out: bytes) -> None:
+        self.code, self.out = code, out
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Asking:
+    def __init__(self, places: ConsolePlaces, config: Path) -> None:
+        self._places, self._config = places, config
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
+        self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
+        self._nursery = Nursery(config)
+        self.workshop, self.jobs = Workshop(config), Jobs(config)
+
+    async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:
+        """Its answer; arguments that are None are left out."""
+        return await self.talk(token, command, lambda said: dict(said.answer()), **args)
+
+    async def lines(self, token: str, command: str, /, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Lines before the last one, and that."""
+
+        def hear(said: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+            lines = [dict(line) for line in said.lines()]
+            return lines, dict(said.ending)
+
+        return await self.talk(token, command, hear, **args)
+
+    async def talk(self, token: str, command: str, what: Callable[[Conversation], T], /, **args: Any) -> T:
+        """``what`` is called in a thread, with the conversation; whatever it returns."""
+
+        def at_it() -> T:
+            with Conversation(self._places.control, command, args, token) as conversation:
+                return what(conversation)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, at_it)
+
+    async def run(self, token: str, *argv: str, within_s: float = RUN_S, fine: tuple[int, ...] = (0, 1)) -> Ran:
+        """``gate106 ARGV… --config …``; CannotAsk where its exit code is not ``fine``. What is found is 0, nothing found 1."""
+        async with self._programs:
+            return await asyncio.to_thread(self._run, token, argv, within_s, fine)
+
+    def _run(self, token: str, argv: tuple[str, ...], within_s: float, fine: tuple[int, ...]) -> Ran:
+        try:
+            code, out, said = self._nursery.run([*argv, "--config", str(self._config)], token, within_s)
+        except TookTooLong:
+            raise CannotAsk(f"it took longer than {within_s:g} s: ask for less at a time") from None
+        except CannotStart as error:
+            raise CannotAsk(str(error)) from None
+        if code not in fine:
+            raise CannotAsk(said.strip().removeprefix("gate106: ") or "it ended without a word")
+        return Ran(code, out)
+
+    async def own(self, token: str, path: str, **query: str) -> dict[str, Any]:
+        """JSON of the gate's HTTP, by the provider's token."""
+        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query))
+        return found
+
+    async def ready(self) -> dict[str, Any]:
+        """``why`` traffic should go elsewhere, and ``notes`` of what somebody should mend: as whoever watches the gate is told."""
+        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))
+        return found
+
+    def _own(self, token: str, path: str, query: dict[str, str], fine: tuple[int, ...] = (200,)) -> bytes:
+        host, port = self._places.http
+        connection = http.client.HTTPConnection(_reached(host), port, timeout=OWN_S)
+        who = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=who)
+            answer = connection.getresponse()
+            said = answer.read(OUT_BYTES_MAX)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise CannotAsk(f"the gate does not answer over HTTP: {error}") from None
+        finally:
+            connection.close()
+        if answer.status not in fine:
+            raise CannotAsk(_wrong(said))
+        return said
+
+    def warm(self) -> None:
+        """Programs can begin at once from now on."""
+        self._nursery.warm()
+        self.workshop.warm()
+
+    def close(self) -> None:
+        self._nursery.close()
+        self.workshop.close()
+        self.jobs.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _reached(host: str) -> str:
+    """Where to connect to what listens there."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
+
+
+def _wrong(said: bytes) -> str:
+    try:
+        return str(json.loads(said)["error"])
+    except (ValueError, KeyError, TypeError):
+        return said.decode("utf-8", "replace").strip()[:500]

@@ -1,0 +1,131 @@
+"""entrance: the ways in and out, for whoever is not logged in yet: the login's form, logging out, the language, files.
+
+In: requests without a session. Out: forms, cookies, the session's end. Never: a way to another site; a cookie that a script can read.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from proxy.console.form_data import NoForm, form_of
+from proxy.console.gate_client import CannotAsk
+from proxy.console.language import LANGUAGE, language_of
+from proxy.console.login import Login, TryLater
+from proxy.console.render import FILES, STATIC
+from proxy.console.sessions import LIFE_S, Session
+from proxy.console.translations import LANGUAGES, Speech
+
+LANGUAGE_S = 365 * 86_400
+MARK = "gate106-login"
+LOGIN_BYTES_MAX = 4096
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class Common(Protocol):
+    """What is asked of the application."""
+
+    @property
+    def login(self) -> Login: ...
+    @property
+    def common(self) -> Mapping[str, Speech]: ...
+    def session_of(self, request: Request) -> Session | None: ...
+    def close(self, request: Request) -> None: ...
+    def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response: ...
+
+
+class Entrance:
+    def __init__(self, house: Common, cookie: str, secure: bool) -> None:
+        """``cookie``: the session's name; ``secure``: whether browsers come over TLS."""
+        self._house, self._cookie = house, cookie
+        self._flags: dict[str, Any] = {"httponly": True, "samesite": "strict", "secure": secure}
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/login", self._show, methods=["GET"]),
+            Route("/login", self._log_in, methods=["POST"]),
+            Route("/logout", self._log_out, methods=["POST"]),
+            Route("/language", self._choose_language, methods=["GET"]),
+            Route("/static/{name}", _file, methods=["GET"]),
+            Route("/favicon.ico", _no_icon, methods=["GET"]),
+        ]
+
+    async def _show(self, request: Request) -> Response:
+        return self._form(request)
+
+    def _form(self, request: Request, problem: str = "", status: int = 200, name: str = "") -> Response:
+        cookie, mark = self._house.login.mark()
+        to = request.query_params.get("to", "")
+        answer = self._house.common_page(request, "login.html", status, mark=mark, problem=problem, name=name, to=to)
+        answer.set_cookie(MARK, cookie, path="/login", **self._flags)
+        return answer
+
+    async def _log_in(self, request: Request) -> Response:
+        t = self._house.common[language_of(request)]
+        try:
+            form = await form_of(request, LOGIN_BYTES_MAX)
+        except NoForm:
+            return self._form(request, t("login.wrong"), 413)
+        name, token, mark = (
+            value.strip() if isinstance(value := form.get(one, ""), str) else "" for one in ("name", "token", "mark")
+        )
+        if not self._house.login.is_marked(request.cookies.get(MARK, ""), mark):
+            return self._form(request, t("login.again"), 403, name)
+        try:
+            cookie = await self._house.login.enter(request, name, token)
+        except TryLater:
+            return self._form(request, t("login.later"), 429, name)
+        except CannotAsk:
+            return self._form(request, t("no_gate"), 503, name)
+        if cookie is None:
+            return self._form(request, t("login.wrong"), 401, name)
+        answer = RedirectResponse(own_path(request.query_params.get("to", "")), 303)
+        answer.set_cookie(self._cookie, cookie, max_age=int(LIFE_S), path="/", **self._flags)
+        answer.delete_cookie(MARK, path="/login", **self._flags)
+        return answer
+
+    async def _log_out(self, request: Request) -> Response:
+        session = self._house.session_of(request)
+        try:
+            form = await form_of(request, LOGIN_BYTES_MAX)
+        except NoForm:
+            form = None
+        if session is not None and form is not None and is_same(session.csrf, str(form.get("csrf", ""))):
+            self._house.close(request)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(self._cookie, path="/", **self._flags)
+        return answer
+
+    async def _choose_language(self, request: Request) -> Response:
+        answer = RedirectResponse(own_path(request.query_params.get("to", "")), 303)
+        chosen = request.query_params.get("is", "")
+        if chosen in LANGUAGES:
+            answer.set_cookie(LANGUAGE, chosen, max_age=LANGUAGE_S, path="/", **(self._flags | {"samesite": "lax"}))
+        return answer
+
+
+def own_path(path: str) -> str:
+    """Where to go next, if it is on this site; else the front page."""
+    ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if ours else "/"
+
+
+def is_same(expected: str, given: str) -> bool:
+    """In a time that tells nothing."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+
+
+async def _file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        return Response(status_code=404)
+    return Response((STATIC / name).read_bytes(), media_type=FILES[name], headers={"Cache-Control": FOREVER})
+
+
+async def _no_icon(_: Request) -> Response:
+    return Response(status_code=404)

@@ -1,0 +1,81 @@
+"""foresight: what the process that copies itself does between two programs: it reads on in the journal, so that the next question about it
+finds most of that done. And once, before the first, it has the rules in force read, of which words and patterns stay known.
+
+In: the settings' path, the time, what is asked. Out: nothing but what its memory holds (archive/segment_index.py). Never: read where nobody has asked
+lately; a copy held up for long; a fault: what cannot be read here is read by the program, which says why it cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from proxy import policy
+from proxy.archive import segment_index
+from proxy.archive.keys import Keys, are_made_now
+from proxy.archive.manifest import home_of, load
+from proxy.config import RestPlaces, rest_places
+from proxy.config import load as config_of
+from proxy.journal.disk import OsDisk
+from proxy.journal.sealing import Ring
+
+QUESTIONS = frozenset(("find", "explain"))
+AT_ONCE_S = 0.05
+"""Reading before a copy is made, and between looking whether one is wanted."""
+EVERY_S = 1.0
+LATELY_S = 600.0
+"""So long after a question the next one is expected."""
+
+
+class Foresight:
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._ahead: list[segment_index.Ahead] | None = None
+        """Of each journal of the gate; None: not looked for yet."""
+        self._asked_s = -LATELY_S
+        self._done = True
+        with contextlib.suppress(Exception):  # the program that needs them says what is wrong
+            policy.load(config_of(config).rules)
+
+    def asked(self, argv: Sequence[str]) -> None:
+        """A copy is about to be made for this command line."""
+        if not argv or argv[0] not in QUESTIONS:
+            return
+        self._asked_s = time.monotonic()
+        self.read_on()
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long to wait for somebody before it is time to read on; None: for ever."""
+        if time.monotonic() - self._asked_s > LATELY_S:
+            return None
+        return EVERY_S if self._done else 0.0
+
+    def read_on(self) -> None:
+        try:
+            if self._ahead is None:
+                self._ahead = _ahead_of(rest_places(self._config, every=True)) or None
+                segment_index.hold(self._ahead or ())
+            until = time.monotonic() + AT_ONCE_S
+            self._done = all(one.read_on(until) for one in self._ahead or ())
+        except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
+            self._ahead, self._done = None, True
+            segment_index.hold(())
+
+
+def _ahead_of(places: RestPlaces) -> list[segment_index.Ahead]:
+    if not places.journals:
+        return []
+    folder, ring = places.archive.folder, Ring.of_files(places.sealing.keys)
+    keys = Keys(places.archive.keys, make=are_made_now(folder, places.journal))
+
+    def one(disk: OsDisk, node: int) -> segment_index.Ahead:
+        def rolled() -> int:
+            home = home_of(folder, node, disk.identity())
+            return load(home).last if home.is_dir() else 0
+
+        return segment_index.Ahead(disk, keys, rolled)
+
+    return [one(OsDisk(journal, ring), node) for journal, node in places.journals]

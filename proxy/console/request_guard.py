@@ -1,0 +1,114 @@
+"""Guarding: what holds for every request, before anything of it is looked at, and for every answer.
+
+In: a request. Out: it, or a refusal; the answer with the headers that keep browsers from doing what nobody meant. Never: a name in
+``Host`` that is not ours (a stranger's name that leads to this machine), a form that another site sent, an address believed from whom
+nobody trusts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxy.config import Console
+from proxy.config.fields import Network, within
+from proxy.console.language import language_of
+from proxy.i18n import catalog
+
+SAFE = ("GET", "HEAD")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+ALWAYS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with no-referrer browsers say `Origin: null` of our own forms
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+)(?::[0-9]{1,5})?")
+HSTS = "max-age=31536000"
+
+
+class Guarding:
+    """Before the application."""
+
+    def __init__(self, app: ASGIApp, console: Console) -> None:
+        self._app, self._proxies = app, console.proxies
+        self._origin = console.origin
+        self._headers = {**ALWAYS, **({"Strict-Transport-Security": HSTS} if console.origin.startswith("https:") else {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    told[name] = value
+                told.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        if why := self._wrong(scope["method"], headers):
+            said = catalog.in_language(why, language_of(Request(scope)))
+            await PlainTextResponse(f"{said}\n", 403)(scope, receive, with_headers)
+            return
+        scope["peer"] = peer_of(
+            scope["client"][0] if scope.get("client") else "", headers.getlist("x-forwarded-for"), self._proxies
+        )
+        await self._app(scope, receive, with_headers)
+
+    def _wrong(self, method: str, headers: Headers) -> str:
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            return "this host name is not the console's (settings: console.origin)"
+        if method in SAFE:
+            return ""
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return "this form comes from elsewhere"
+        origin = headers.get("origin")
+        if origin is not None and origin not in (self._origin or f"http://{host}", f"http://{host}"):
+            return "this form comes from elsewhere"
+        return ""
+
+    def _is_ours(self, host: str) -> bool:
+        """Our own name, this machine, or an address: a name that others control can lead here, an address cannot be theirs."""
+        said = _HOST.fullmatch(host.lower())
+        if said is None:
+            return False
+        name = said[1].removeprefix("[").removesuffix("]")
+        if name == "localhost" or (self._origin and name == urlsplit(self._origin).hostname):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def peer_of(address: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
+    """Whose request it is: whoever connected, or whom that one speaks for, where it may."""
+    said = [one.strip() for line in forwarded for one in line.split(",")]
+    while said and within(address, proxies) and _is_address(said[-1]):
+        address = said.pop()
+    return address
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""workshop: the process beside the console in which sets of rules are read and tried (desk/revisions/sandbox_rules.py), and what it said lately.
+
+In: which set, a draft's files. Out: what desk/revisions/sandbox_rules.py says; CannotAsk. Never: the console's loop held, a draft that holds up others for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from proxy.operations.client import CannotAsk
+
+WITHIN_S = 20.0
+"""Large sets take some seconds; what takes longer is ended."""
+TOLD_MAX, TOLD_S = 6, 300.0
+"""Sets that are not asked for again, for so long: what a check finds depends on the settings and the day, too."""
+NO_FILES: Mapping[str, str] = {}
+
+
+class Workshop:
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._told: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+
+    async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
+        """All of a set, in words: see desk/revisions/sandbox_rules.py."""
+        now = time.monotonic()
+        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < TOLD_S:
+            return known[1]
+        found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
+        if not instead:
+            self._told[revision] = now, found
+            self._told.move_to_end(revision)
+            while len(self._told) > TOLD_MAX:
+                self._told.popitem(last=False)
+        return found
+
+    async def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("tried", revision=revision, instead=instead, message=message)
+        return found
+
+    async def differs(self, before: str, after: str, instead: Mapping[str, str] = NO_FILES) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self._ask("differs", before=before, after=after, instead=instead)
+        return found
+
+    async def tables(self, revision: str) -> dict[str, str | None]:
+        found: dict[str, str | None] = await self._ask("tables", revision=revision)
+        return found
+
+    async def spread(self, revision: str, instead: Mapping[str, str], into: Path) -> str:
+        return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))
+
+    def warm(self) -> None:
+        """Begin before anybody asks."""
+        with self._lock, contextlib.suppress(OSError):
+            self._alive()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    # -- the process
+
+    async def _ask(self, do: str, **args: Any) -> Any:
+        return await asyncio.to_thread(self._hear, {"do": do, **args})
+
+    def _hear(self, asked: Mapping[str, Any]) -> Any:
+        with self._lock:
+            try:
+                process = self._alive()
+                assert process.stdin is not None and process.stdout is not None  # noqa: PT018 # pipes, as they were asked for
+                timer = threading.Timer(WITHIN_S, process.kill)
+                timer.start()
+                try:
+                    process.stdin.write(json.dumps(asked).encode() + b"\n")
+                    process.stdin.flush()
+                    line = process.stdout.readline()
+                finally:
+                    timer.cancel()
+            except OSError:
+                line = b""
+            if not line.endswith(b"\n"):
+                self._end()
+                raise CannotAsk("these rules could not be read: it took too long, or memory is used up")
+        said = json.loads(line)
+        if "wrong" in said:
+            raise CannotAsk(said["wrong"])
+        return said["ok"]
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._end()
+            command = [sys.executable, "-m", "proxy.desk.revisions.sandbox_rules", str(self._config)]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 # our own program
+        return self._process
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None

@@ -1,0 +1,62 @@
+"""Words: every text of the console in both languages, one beside the other in one file for each page.
+
+In: YAML files beside the pages: ``name: {zh: …, en: …}``. Out: a text by its name. Never: a text that is there in one language only (a test
+reads all of them), a text of a template's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from proxy.i18n import catalog
+from proxy.i18n.catalog import CLOSED
+from proxy.i18n.phrases import LANGUAGES, WORDS
+
+__all__ = ["LANGUAGES", "SHARED", "Speech", "load"]
+
+SHARED = Path(__file__).parent / "templates" / "shared.yaml"
+
+Words = Mapping[str, Mapping[str, str]]
+
+
+def load(path: Path) -> Words:
+    """{} where a page has no file of its own."""
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    assert isinstance(found, dict), path
+    return found
+
+
+class Speech:
+    """``t`` of templates: what stands under a name in one language; the page's own word first, then everybody's."""
+
+    def __init__(self, language: str, *words: Words) -> None:
+        self.language = language
+        self._words = words
+
+    def __call__(self, name: str, **values: object) -> str:
+        """``{count}`` in it is filled in. KeyError: no file has this name."""
+        text = self._found(name)
+        if text is None:
+            raise KeyError(f"no words for {name!r}")
+        return text.format(**values) if values else text
+
+    def of(self, kind: str, word: str) -> str:
+        """A word of the gate's (``verdict``, ``reject``) as people say it: ``kind.word`` of the files, else of CLOSED, else what rules call it
+        in Chinese; as it stands where nobody has put it into words."""
+        found = self._found(f"{kind}.{word}")
+        if found is not None or self.language != "zh":
+            return found or word
+        return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
+
+    def said(self, text: str) -> str:
+        """What the gate said in English, a refusal or what is wrong, in this language; what is no sentence of the gate's as it stands."""
+        return catalog.in_language(text, self.language)
+
+    def _found(self, name: str) -> str | None:
+        for words in self._words:
+            if name in words:
+                return words[name][self.language]
+        return None

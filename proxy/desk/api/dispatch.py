@@ -1,0 +1,97 @@
+"""Calling: one operation carried out: a command of the control socket, or a program of the command line.
+
+In: an operation, its values, a token, perhaps a file. Out: what the gate said, or a file's bytes; CannotAsk. Never: a value that the command
+line could take for an option; a file that stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from proxy.console.gate_client import Asking, CannotAsk
+from proxy.desk.api.parameters import Arg
+from proxy.desk.api.table import Command, Operation, Program
+from proxy.operations.client import Conversation, push_files
+
+XLSX = b"PK\x03\x04"
+LINES_MAX = 20_000
+"""Of one answer: more is for the command line."""
+
+
+async def call(asking: Asking, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
+    """A mapping for JSON, or the bytes of a file."""
+    if isinstance(operation.by, Command):
+        return await _command(asking, token, operation.by, values)
+    with tempfile.TemporaryDirectory(prefix="gate106-api-") as folder:
+        return await _program(asking, token, operation, operation.by, values, file, Path(folder))
+
+
+async def _command(asking: Asking, token: str, command: Command, values: Mapping[str, Any]) -> Any:
+    if "files" in values:
+        files: dict[str, str] = values["files"]
+        rest = {name: value for name, value in values.items() if name != "files"}
+        return await asking.talk(token, command.name, lambda said: _pushed(said, files), **rest)
+    if not command.lines:
+        return await asking.ask(token, command.name, **values)
+    lines, ending = await asking.lines(token, command.name, **values)
+    if len(lines) > LINES_MAX:
+        raise CannotAsk(f"more than {LINES_MAX:,} lines: ask for less, or by the command line")
+    rows: list[Any] = []
+    for line in lines:
+        found = line if command.lines == "*" else line[command.lines]
+        rows += found if isinstance(found, list) else [found]
+    return {**ending, command.under or command.lines: rows}
+
+
+def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:
+    push_files(said, files)
+    return dict(said.answer())
+
+
+async def _program(
+    asking: Asking, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
+) -> Any:
+    argv, last = [*program.words.split()], list[str]()
+    if program.takes:
+        given = folder / ("body.xlsx" if file.startswith(XLSX) else "body.csv")
+        await asyncio.to_thread(given.write_bytes, file)
+        last.append(str(given))
+    written = folder / f"answer.{program.media.partition('/')[2]}"
+    if program.out == "-":
+        last.append(str(written))
+    elif program.out:
+        argv.append(f"{program.out}={written}")
+    else:
+        argv.append("--json")
+    for arg in operation.args:
+        if arg.name in values:
+            for word in _said(arg, values[arg.name]):
+                (last if arg.option == "-" else argv).append(word)
+    try:
+        ran = await asking.run(token, *argv, *last)
+    except CannotAsk as error:  # whoever sent the file does not know where it was put
+        raise CannotAsk(str(error).replace(f"{folder}/", "")) from None
+    if not program.out:
+        return ran.json
+    try:
+        return await asyncio.to_thread(written.read_bytes)
+    except OSError:
+        raise CannotAsk(f"{program.words}: wrote nothing") from None
+
+
+def _said(arg: Arg, value: Any) -> Iterator[str]:
+    """As the command line takes it; one word each, so that no value is taken for an option."""
+    if arg.option == "-":
+        yield str(value)  # digits: the form says so
+    elif isinstance(value, bool):
+        if value:
+            yield arg.flag
+    elif isinstance(value, list):
+        for one in value:
+            yield f"{arg.flag}={one}"
+    else:
+        yield f"{arg.flag}={value}"

@@ -1,0 +1,210 @@
+"""Forms: what may stand in a request: how it is checked, how the command line calls it, what the document says of it. Pure.
+
+In: values of a JSON body, or words of a query. Out: values for the gate, or Wrong with the name. Never: what a value means (the gate knows).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.policy.loading.revision_store import REGISTRIES
+
+Schema = dict[str, Any]
+
+TEXT_MAX = 1000
+WHY_MAX = 500
+LIST_MAX = 100
+
+
+class Wrong(Exception):
+    """A request is not as the document says: the text names what."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Of one value."""
+
+    def schema(self) -> Schema:
+        raise NotImplementedError
+
+    def read(self, value: Any) -> Any:
+        """The value, if it is one; ValueError with what it must be."""
+        raise NotImplementedError
+
+    def spelt(self, word: str) -> Any:
+        """A word of a query as JSON would have it."""
+        return word
+
+
+@dataclass(frozen=True)
+class Text(Form):
+    most: int = TEXT_MAX
+    pattern: str = ""
+    """Of all of it; empty: whatever is no blank."""
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": self._whole}
+
+    @property
+    def _whole(self) -> str:
+        return f"^(?:{self.pattern})$" if self.pattern else r"^[^\x00]*[^\s\x00][^\x00]*$"
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= self.most or not re.search(self._whole, value):
+            raise ValueError(f"must be text of 1 to {self.most} characters{f' like {self.pattern}' if self.pattern else ''}")
+        if not value.strip() or "\0" in value or (self.pattern and value.endswith("\n")):
+            raise ValueError("must be text, and not blank")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be characters") from None
+        return value
+
+
+@dataclass(frozen=True)
+class Number(Form):
+    least: float
+    most: float
+
+    def schema(self) -> Schema:
+        return {"type": "number", "minimum": self.least, "maximum": self.most}
+
+    def read(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
+            raise ValueError(f"must be a number from {self.least:g} to {self.most:g}")
+        return value
+
+    def spelt(self, word: str) -> Any:
+        try:
+            found = float(word) if word.isascii() and "_" not in word and word == word.strip() else math.nan
+        except ValueError:
+            return word
+        return found if math.isfinite(found) else word
+
+
+@dataclass(frozen=True)
+class Whole(Number):
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
+
+    def read(self, value: Any) -> int:
+        if super().read(value) != int(value):
+            raise ValueError("must be a whole number")
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Flag(Form):
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+    def read(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")  # noqa: TRY004 # what callers look for, of whatever form
+        return value
+
+    def spelt(self, word: str) -> Any:
+        return {"true": True, "false": False}.get(word, word)
+
+
+@dataclass(frozen=True)
+class OneOf(Form):
+    words: tuple[str, ...]
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.words)}
+
+    def read(self, value: Any) -> str:
+        if value not in self.words or not isinstance(value, str):
+            raise ValueError(f"must be {' or '.join(self.words)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Texts(Form):
+    one: Form
+    most: int = LIST_MAX
+    least: int = 0
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.one.schema(), "minItems": self.least, "maxItems": self.most}
+
+    def read(self, value: Any) -> list[Any]:
+        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
+            raise ValueError(f"must be a list of {self.least} to {self.most}")
+        return [self.one.read(one) for one in value]
+
+
+@dataclass(frozen=True)
+class Files(Form):
+    """Rules files, registries and lists of words: texts by name."""
+
+    most: int = 50
+
+    def schema(self) -> Schema:
+        one = "[A-Za-z0-9][A-Za-z0-9._-]*"
+        tables = rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{one}\.csv|lists/{one}\.txt"
+        names = {"pattern": rf"^(?:{one}\.yaml|{tables})$", "maxLength": 70}
+        of = {"type": "object", "minProperties": 1, "maxProperties": self.most}
+        return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
+
+    def read(self, value: Any) -> dict[str, str]:
+        names = self.schema()["propertyNames"]
+        if not isinstance(value, dict) or not 0 < len(value) <= self.most:
+            raise ValueError(f"must be 1 to {self.most} texts by name")
+        for name, text in value.items():
+            if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
+                raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml), a registry or a list of words")
+            if not isinstance(text, str):
+                raise ValueError(f"{name}: must be text")  # noqa: TRY004 # as above
+        return value
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One value of a request, by name."""
+
+    name: str
+    form: Form
+    say: str
+    needed: bool = False
+    option: str = ""
+    """Of a program: what the command line calls it, where that is not ``--name``; ``-``: it stands without a name."""
+
+    @property
+    def flag(self) -> str:
+        return self.option or f"--{self.name.replace('_', '-')}"
+
+
+def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a request's values; Wrong where one is missing, unknown, or not as it must be."""
+    known = {arg.name: arg for arg in args}
+    for name in given:
+        if name not in known:
+            raise Wrong(f"{str(name)[:60]!r} is not known here (known: {', '.join(known) or 'nothing'})")
+    found = {}
+    for arg in args:
+        if arg.name not in given:
+            if arg.needed:
+                raise Wrong(f"{arg.name}: is missing: {arg.say}")
+            continue
+        try:
+            found[arg.name] = arg.form.read(given[arg.name])
+        except ValueError as error:
+            raise Wrong(f"{arg.name}: {error}") from None
+    return found
+
+
+def spelt(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """A query's words as JSON would have them; Wrong where a name is there twice."""
+    forms = {arg.name: arg.form for arg in args}
+    found: dict[str, Any] = {}
+    for name, word in query:
+        if name in found:
+            raise Wrong(f"{name[:60]!r} is there twice")
+        found[name] = forms[name].spelt(word) if name in forms else word
+    return found

@@ -1,0 +1,1 @@
+"""Retention, rolling and verification of the journal."""

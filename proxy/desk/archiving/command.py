@@ -1,0 +1,188 @@
+"""journal: ``gate106 journal verify | roll | heads | person | expire | erase | key``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.desk.archiving.erase_command import erase
+from proxy.desk.archiving.heads_command import heads
+from proxy.desk.archiving.verify_command import places_of, verify
+from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, when
+from proxy.runtime import hardening
+
+if TYPE_CHECKING:
+    from proxy.archive.signed_heads import Head
+
+app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
+app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")(verify)
+
+
+@app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
+def roll(
+    gently: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour. Exit 2 if
+    the journal does not go on from its tables, or a head is damaged: all else is done."""
+    import time
+
+    import duckdb
+
+    from proxy.archive import rolling
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.manifest import ManifestError
+    from proxy.journal.write_ahead_log import JournalDamaged, JournalError
+
+    hardening.close_files()
+    if gently:
+        _yield_to_everybody()
+    places = places_of(config)
+    if not places.journal.is_dir():
+        fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
+    heads: list[Head] = []
+    try:
+        keys = Keys(places.archive.keys, make=True)
+        done = rolling.roll(
+            disk_of(places.journal, places.sealing),
+            places.archive.folder,
+            keys,
+            time.time(),
+            node=places.node,
+            publish=heads.append,
+        )
+    except JournalDamaged as damage:
+        if json:
+            as_json({"damaged": str(damage)})
+        fail(damage)
+    except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    if json:
+        newest = done.head._asdict() if done.head is not None else None
+        as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
+        if done.faults:
+            fail("; ".join(done.faults))
+        return
+    say(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
+    say(f"the next segment waits: {done.waits_for}")
+    if done.days or done.gone:
+        say(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+    for head in heads:
+        say(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+    if done.faults:
+        fail("; ".join(done.faults))
+
+
+@app.command("person", epilog="Example: gate106 journal person 13800210500 --why 'case 4711'")
+def person(
+    number: Annotated[str, typer.Argument(help="The person's number, in any spelling.")],
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Say what a person is called in the tables, for questions that another engine is asked. The journal keeps who wanted to know."""
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.model.number import NotARecipient, recipient_of
+    from proxy.operations.access_report import write_down
+
+    hardening.close_files()
+    if not why.strip():
+        fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
+    places = places_of(config, every=True)
+    try:
+        recipient = recipient_of(number)
+        keys = Keys(places.archive.keys)
+    except NotARecipient as fault:
+        fail(f"{number}: {fault}")
+    except KeysError as error:
+        fail(error)
+    write_down(
+        control or places.control,
+        places.archive.folder,
+        places.sealing,
+        "journal person",
+        why=why,
+        details=f"to={recipient}",
+        unmasked=False,
+    )
+    if json:
+        as_json({"person": keys.person(recipient)})
+    else:
+        say(str(keys.person(recipient)))
+
+
+def _yield_to_everybody() -> None:
+    """The lowest priority there is, one thread at work, and the first to go where memory ends: for as long as this process lives."""
+    import contextlib
+    import os
+
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)  # a service may have few threads, and the machine many cores
+    pa.set_io_thread_count(1)
+    with contextlib.suppress(OSError):  # a sandbox may forbid any of these
+        os.nice(19)
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+app.command("heads", epilog="Example: gate106 journal heads --days 7")(heads)
+app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
+
+
+@app.command("key", epilog="Example: gate106 journal key /etc/gate106/secrets/journal")
+def key(
+    path: Annotated[Path, typer.Argument(help="The new file. Only its owner may read it: give it to the gate's own user.")],
+    json: Json = False,
+) -> None:
+    """Make a key that the journal is sealed with, in a file that is not there yet. Name it in the settings: sealing: {keys: [FILE]}. Who loses
+    it loses what is sealed with it: keep a copy, apart from the journal and its backups."""
+    from proxy.journal import sealing
+
+    try:
+        made = sealing.make(path)
+    except FileExistsError:
+        fail(f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)")
+    except OSError as error:
+        fail(f"{path}: {error.strerror or error}")
+    if json:
+        as_json({"key": made, "file": str(path)})
+        return
+    say(f"{path}: the key {made}")
+
+
+@app.command("expire", epilog="Example: gate106 journal expire --dry-run")
+def expire(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing: tell what would go now.")] = False,
+    why: Annotated[str | None, typer.Option("--why", help="Why: the journal keeps it. Required but for a dry run.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Remove segments older than the setting retention.days now, not within the hour. The gate does it by itself; held ones stay."""
+    if not dry_run and why is None:
+        fail("journal expire: say --why (or --dry-run; see --help)")
+    told = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
+    if json:
+        as_json(told)
+        return
+    gone, kept = told["removed"], told["kept"]
+    if gone["segments"]:
+        said = "would be removed" if dry_run else "removed"
+        span = f"records {gone['first']} to {gone['last']}, {when(gone['since'])} to {when(gone['until'])}"
+        say(f"{said}: {gone['segments']} segments, {_size(gone['bytes'])}: {span}")
+    else:
+        say("nothing is to be removed")
+    say(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {when(kept['since'])}")
+    say(f"the oldest that stays does because {told['stays_for']}")
+
+
+def _size(octets: int) -> str:
+    return f"{octets / 1e6:.1f} MB"

@@ -1,0 +1,114 @@
+"""erase: ``gate106 journal erase``: a person is taken out of the journal at rest, beside a running gate that writes it down."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, say
+from proxy.runtime import hardening
+
+if TYPE_CHECKING:
+    from proxy.archive.erasure import Done, Plan
+    from proxy.archive.keys import Keys
+    from proxy.config import RestPlaces
+    from proxy.journal.disk import OsDisk
+    from proxy.journal.erasure import Change
+
+
+def erase(
+    to: Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")],
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],
+    early: Annotated[
+        bool,
+        typer.Option("--early", help="Also what the law asks to be kept for six months: where it must not be kept at all."),
+    ] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Take what was sent to a person, and what they wrote, out of closed segments and out of the tables. What they refused and agreed to stays;
+    so does what a legal hold is on, what a restart reads, and, without --early, what is younger than six months. Needs a running gate, whose
+    journal keeps who did it, and of whom by a keyed hash only. Copies keep what they have."""
+    from proxy.model.number import NotARecipient, recipient_of
+
+    hardening.close_files()
+    try:
+        person = recipient_of(to)
+    except NotARecipient as fault:
+        fail(f"--to: {fault}")
+    places, keys = _opened(config)
+    asking = _Asking(control or places.control, keys.person(person), why)
+    disk = disk_of(places.journal, places.sealing)
+    plan, done = _erased(places, disk, keys, person, asking, early=early)
+    if json:
+        as_json({"erased": done._asdict(), "looked_through": len(plan.goes), "stays": plan.stays})
+        return
+    changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
+    say(f"{len(plan.goes)} segments were looked through, {changed}")
+    for reason, count in plan.stays.items():
+        say(f"{count} segments were not: {reason}")
+
+
+def _opened(config: Path) -> tuple[RestPlaces, Keys]:
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        places = rest_places(config)
+        return places, Keys(places.archive.keys)
+    except (SettingsError, KeysError) as error:
+        fail(error)
+
+
+class _Asking:
+    """The running gate, about one person."""
+
+    def __init__(self, control: Path, person: int, why: str) -> None:
+        self._control, self._person, self._why = control, f"{person:016x}", why
+
+    def _ask(self, command: str, **args: Any) -> Any:
+        from proxy.operations import client
+
+        try:
+            return client.ask(self._control, command, **args)
+        except client.CannotAsk as error:
+            fail(error)
+
+    def begin(self, *, early: bool) -> Any:
+        return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)
+
+    def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
+        rows = [{"last": last, "before": _spelt(before), "now": _spelt(now)} for last, before, now in changes]
+        self._ask("journal.erased", why=self._why, person=self._person, first=first, changes=rows, signature=_spelt(signature))
+
+    def put(self, first: int) -> bool:
+        return bool(self._ask("journal.put", first=first)["put"])
+
+
+def _spelt(octets: bytes) -> str:
+    return b64encode(octets).decode()
+
+
+def _erased(places: RestPlaces, disk: OsDisk, keys: Keys, person: int, asking: _Asking, *, early: bool) -> tuple[Plan, Done]:
+    from proxy.archive import erasure
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.rolling import RollError
+    from proxy.config import Hold
+    from proxy.journal.segment import Fault
+    from proxy.journal.write_ahead_log import JournalError
+
+    told = asking.begin(early=early)
+    holds = [Hold(begin, end, why) for begin, end, why in told["holds"]]
+    try:
+        before = time.time() - (0.0 if early else erasure.KEPT_S)
+        plan = erasure.plan(disk, holds, before, told["open_from"])
+        return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, asking)
+    except (JournalError, RollError, ManifestError, Fault, OSError) as error:
+        fail(f"{error} (what was erased until then is; run it again)")

@@ -1,0 +1,80 @@
+"""Erasing: somebody takes a person out of the journal at rest, beside the gate: it is written down by whom and why before, and what was changed
+before it is.
+
+In: the person's keyed hash, why; groups that are about to change. Out: what must stay; records that are synced. Never: a number, a segment.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from proxy.desk.archiving.operations import Keeper
+from proxy.journal.erasure import CHANGES_MAX, Change, Erasure, pack_erasure
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.scan import segment_name
+from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.gate import Gate
+
+log = structlog.get_logger()
+
+COMMAND = "journal erase"
+_DIGEST, _SIGNATURE = 32, 64
+
+
+def commands(gate: Gate, keeper: Keeper) -> Mapping[str, Handler]:
+    async def begin(call: Call) -> Mapping[str, Any]:
+        """``person``: 16 hex digits. Tells what must stay."""
+        person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
+        call.args.done()
+        said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
+        await gate.safe(gate.write(messages.OPERATED, said))
+        log.info("somebody is taken out of the journal", who=call.who)
+        holds = [[hold.begin, hold.end, hold.why] for hold in keeper.keep.holds]
+        return {"open_from": gate.store.position.open_from, "holds": holds}
+
+    async def erased(call: Call) -> Mapping[str, Any]:
+        """``first``: of the segment; ``changes``: its groups; ``signature``. Answered once it is synced: then the segment may be changed."""
+        args = call.args
+        person, first, why = _person(args), int(args.number("first", None, 1, 2**53)), args.why()
+        changes = tuple(
+            Change(int(row.number("last", None, 1, 2**53)), _octets(row, "before", _DIGEST), _octets(row, "now", _DIGEST))
+            for row in args.rows("changes", CHANGES_MAX)
+        )
+        one = Erasure(gate.now(), person, first, changes, _octets(args, "signature", _SIGNATURE), call.who, why)
+        args.done()
+        sequence = gate.write(messages.ERASURE, pack_erasure(one))
+        await gate.safe(sequence)
+        return {"sequence": sequence}
+
+    async def put(call: Call) -> Mapping[str, Any]:
+        """``first``: of a segment whose successor lies beside it, and of which the journal holds what changes."""
+        first = int(call.args.number("first", None, 1, 2**53))
+        call.args.done()
+        try:
+            return {"put": await keeper.put(segment_name(first))}
+        except OSError as error:
+            raise Refused(f"{segment_name(first)}: {error.strerror or error}") from None
+
+    return {"journal.erase": begin, "journal.erased": erased, "journal.put": put}
+
+
+def _person(args: Args) -> int:
+    try:
+        return int(args.text("person", most=16), 16)
+    except ValueError:
+        raise Refused("person: must be a keyed hash of 16 hex digits") from None
+
+
+def _octets(args: Args, name: str, size: int) -> bytes:
+    try:
+        found = b64decode(args.text(name, most=2 * size), validate=True)
+    except (NotBase64, ValueError):
+        found = b""
+    if len(found) != size:
+        raise Refused(f"{name}: must be {size} bytes in base64")
+    return found

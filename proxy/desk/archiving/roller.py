@@ -1,0 +1,118 @@
+"""Roller: once an hour the gate has closed segments of its journal rolled into tables, in a process of the lowest priority.
+
+In: the settings' path. Out: what that process did, in the log; each day's signed head there, too, and the newest as a metric, which is how it
+leaves this machine; a note for /readyz where it fails. Never: the work itself (proxy/archive): it would share the interpreter with messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.runtime import child_process
+
+log = structlog.get_logger()
+
+HOUR_S = 3600.0
+BEHIND_S = 300.0
+"""So long after each full hour: a segment is closed by the first record of the next hour."""
+LEAST_S = 600.0
+"""A gate that has just started has other things to do."""
+STOP_S = 2.0
+"""A roller that is told to go goes at once: it may be killed at any moment. So long, then it is."""
+
+
+class Roller:
+    """Of the running gate. Its process is a stranger to the gate's threads: it only reads segments."""
+
+    def __init__(self, config: Path) -> None:
+        self.failed = ""
+        """What the last process said when it failed; empty when all is well."""
+        self.done = False
+        """Whether it did all else though it failed."""
+        self.altered = False
+        """Whether the last that could tell found the journal damaged, or not as its tables or signed heads have it."""
+        self.head: dict[tuple[str, ...], float] = {}
+        """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
+        self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(wait_s(time.time()))
+                await self.roll()
+        finally:
+            await asyncio.to_thread(self._end)
+
+    async def roll(self) -> None:
+        """One process, to its end."""
+        try:
+            self._process = await asyncio.to_thread(self._begin)
+            out, errors = await asyncio.to_thread(self._process.communicate)
+        except OSError as error:
+            self._ended(str(error), {})
+            return
+        code = self._process.returncode
+        self._process = None
+        said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
+        self._ended(said if code else "", _told(out))
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
+
+    def _ended(self, failed: str, told: dict[str, Any]) -> None:
+        damaged = "damaged" in told
+        self.failed, self.done = failed, bool(told) and not damaged
+        if not failed or told:
+            self.altered = bool(failed)
+        if (newest := told.get("head")) is not None:
+            self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
+        for head in told.get("heads", ()):
+            log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
+        if not failed or self.done:
+            log.info(
+                "journal rolled into tables",
+                **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")},
+            )
+        if damaged:
+            log.error("a closed segment of the journal is damaged", error=failed)
+        elif failed and told:
+            log.error("the journal, or a head of it, is not as its tables have it", error=failed)
+        elif failed:
+            log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
+
+    def _end(self) -> None:
+        child_process.end(self._process, STOP_S)
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return (
+            [f"journal: {self.failed}" if self.done else f"journal: no tables are made of it: {self.failed}"]
+            if self.failed
+            else []
+        )
+
+
+def wait_s(now: float) -> float:
+    """From now until the next time."""
+    next_s = (now // HOUR_S) * HOUR_S + BEHIND_S
+    while next_s - now < LEAST_S:
+        next_s += HOUR_S
+    return next_s - now
+
+
+def _told(out: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(out)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,255 @@
+"""verify: ``gate106 journal verify``: every record, the chain over all commit groups, the tables made of them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note, say, when
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.archive.verification import Proved
+    from proxy.config import RestPlaces
+    from proxy.journal.disk import Disk, OsDisk
+    from proxy.journal.retention import Removed
+    from proxy.journal.scan import Report
+    from proxy.journal.sealing import Ring
+
+TRIES = 3
+"""A segment may go while it is about to be read: hardly twice, for a gate looks at its journal's age once an hour."""
+
+
+def verify(
+    folder: Annotated[Path | None, typer.Argument(help="The journal's folder, instead of what the settings say.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="The folder of its tables, where a journal's folder is named.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="A file that a sealed journal is opened with, where a folder is named; also several."),
+    ] = None,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Check every record, the chain over all commit groups, and the tables made of them; of a gate of several workers all their journals.
+    Exit 1 if anything was altered, or is missing with no record of its removal: the first such record is named. A sealed journal needs no
+    key for its chain; with it, each group is opened."""
+    from proxy.journal.disk import SUFFIX
+
+    keys_folder, sealing = None, tuple(key or ())
+    folders: list[tuple[Path, int | None]] = [] if folder is None else [(folder, None)]
+    if folder is None:
+        places = places_of(config, every=True)
+        folders, archive, keys_folder = (
+            [*places.journals] or [(places.journal, places.node)],
+            places.archive.folder,
+            places.archive.keys,
+        )
+        archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
+    for one in (*(one for one, _ in folders), archive):
+        if one is not None and not one.is_dir():
+            fail(f"{one}: no such folder")
+    if folder is not None and not any(folder.glob(f"*{SUFFIX}")):
+        beside = f" (its journal is {folder / 'journal'})" if (folder / "journal").is_dir() else ""
+        fail(f"{folder}: no journal: there are no segments in it{beside}")
+    ring = _ring(sealing)
+    chains = [_chain(one, ring, keys_folder) for one, _ in folders]
+    proved = _proved([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
+    faults = [fault for one in proved for fault in one.faults]
+    looks = _looks(archive, ring) if archive is not None else None
+    spoilt = looks and (str(looks.damage or "") or _removed_looks(looks))
+    if spoilt:
+        faults.append(f"who looked while no gate ran: {spoilt}")
+    if json:
+        tables = {"tables": [one._asdict() for one in proved], "faults": faults}
+        (first, *more) = [chain.as_dict() for chain in chains]
+        as_json({"journals": [first, *more]} | tables if more else first | tables)
+    else:
+        for chain in chains:
+            _tell_verified(chain)
+        _tell_proved(proved)
+        if looks is not None:
+            holds = f"{looks.records} records; the chain holds: {looks.chain}"
+            say(f"who looked while no gate ran: {spoilt or holds}")
+    raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
+
+
+class Chain(NamedTuple):
+    """What one journal's bytes say."""
+
+    folder: Path
+    report: Report
+    removed: list[Removed]
+    damage: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        report = self.report
+        return report._asdict() | {
+            "folder": str(self.folder),
+            "holes": [one._asdict() for one in report.holes],
+            "damage": self.damage,
+            "cut": report.cut._asdict() if report.cut else None,
+            "removed": [_as_told(one) for one in self.removed],
+            "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
+        }
+
+
+def _chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
+    from proxy.cluster.truncated_copy import NO_KEY, unexplained
+    from proxy.journal import retention
+
+    report, removed = _verified(folder, ring)
+    missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
+    missing = missing or unexplained(report.holes, removed)
+    if missing and report.closed and report.sealed:
+        missing += NO_KEY
+    damage = str(report.damage) if report.damage else missing or _altered(folder, ring, report, keys_folder) or None
+    return Chain(folder, report, removed, damage)
+
+
+def _tell_verified(chain: Chain) -> None:
+    folder, report, removed, damage = chain
+    if damage:
+        say(damage)
+        return
+    span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
+    say(f"{folder}: {span}; the chain holds: {report.chain}")
+    for hole in report.holes:
+        say(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
+    if report.sealed:
+        opened = (
+            "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
+        )
+        say(f"{report.sealed} groups are sealed; {opened}")
+    if report.redactions:
+        say(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
+    for one in removed:
+        say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+
+
+def _altered(folder: Path, ring: Ring, report: Report, keys_folder: Path | None) -> str:
+    """The first group that says that something was erased and of which no signed record does; empty where there is none."""
+    if not report.redactions:
+        return ""
+    from proxy.archive.keys import KeysError, public_of, signed_by
+    from proxy.cluster.truncated_copy import erasures
+    from proxy.journal.disk import OsDisk
+    from proxy.journal.erasure import signed, unaccounted
+
+    many = f"{len(report.redactions)} groups say that something was erased"
+    if report.closed and report.sealed:
+        return f"{many}; the records of that are sealed, and their key is not at hand"
+    try:
+        public = public_of(keys_folder) if keys_folder is not None else None
+    except KeysError as error:
+        return f"{many}; whether that is signed cannot be told: {error}"
+    if public is None:
+        note(f"{many}; without the settings it is not proved who signed that")
+    identity = bytes.fromhex(OsDisk(folder).identity())
+    return unaccounted(
+        report.redactions,
+        erasures(folder, ring),
+        lambda one: public is None or signed_by(public, one.signature, signed(identity, one.first, one.changes)),
+    )
+
+
+def _tell_proved(proved: list[Proved]) -> None:
+    for one in proved:
+        if not one.faults:
+            say(
+                f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
+            )
+        for fault in one.faults:
+            say(fault)
+        for stranger in one.strangers:
+            say(f"{stranger}: no manifest names it, so it counts for nothing")
+
+
+def _ring(files: Sequence[Path]) -> Ring:
+    """Without a key the chain is proved all the same."""
+    from proxy.journal.sealing import Ring, SealingError
+
+    try:
+        return Ring.of_files(files)
+    except SealingError as error:
+        note(error)
+        return Ring()
+
+
+def _disk(folder: Path, ring: Ring) -> OsDisk:
+    from proxy.journal.disk import OsDisk
+
+    return OsDisk(folder, ring)
+
+
+def _proved(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
+    """What the tables say, held against the journals that are at hand."""
+    from proxy.archive import verification
+    from proxy.archive.continuity import identity_of
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.manifest import ManifestError
+
+    keys = None
+    if keys_folder is not None:
+        try:
+            keys = Keys(keys_folder)
+        except KeysError as error:
+            note(f"{error}: what is wrong with a row that only tells a person cannot be named")
+    try:
+        journals: dict[str, Disk] = {}
+        for disk, node in disks:
+            with suppress(ManifestError):  # which is told as what it is
+                journals[identity_of(disk, archive, node)] = disk
+        return verification.prove_all(archive, journals, keys)
+    except OSError as error:
+        fail(f"{error.filename or archive}: {error.strerror or error}")
+
+
+def _looks(archive: Path, ring: Ring) -> Report | None:
+    """What the small journal says that searches write themselves; None where there has been no such search."""
+    from proxy.archive.access_records import FOLDER
+
+    folder = archive / FOLDER
+    return _verified(folder, ring)[0] if folder.is_dir() else None
+
+
+def _removed_looks(looks: Report) -> str:
+    """Which of them are not there any more; empty where all are: nothing removes them in good order."""
+    holes = [(hole.first, hole.last) for hole in looks.holes]
+    if looks.first > 1:
+        holes.insert(0, (1, looks.first - 1))
+    return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
+
+
+def places_of(config: Path, *, every: bool = False) -> RestPlaces:
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        return rest_places(config, every=every)
+    except SettingsError as error:
+        fail(f"{error} (or name the journal's folder)")
+
+
+def _verified(folder: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+    """What the journal's bytes say, and what they say of removals."""
+    from proxy.cluster.truncated_copy import proved
+
+    left = TRIES
+    while True:
+        left -= 1
+        try:
+            return proved(folder, ring)
+        except FileNotFoundError as error:  # a running gate has just removed it
+            if not left:
+                fail(f"{error.filename}: is gone while the journal is read (run it again)")
+        except OSError as error:
+            fail(f"{error.filename or folder}: {error.strerror or error}")
+
+
+def _as_told(one: Any) -> dict[str, Any]:
+    return {**one._asdict(), "digest": one.digest.hex()}

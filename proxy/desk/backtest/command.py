@@ -1,0 +1,173 @@
+"""backtest: ``gate106 backtest``: what other rules would have made of what the journal says was sent."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.desk.explain.command import Language, settings_of
+from proxy.operations.files.sealed_journal import ring_of
+from proxy.operations.terminal import CONFIG, Json, as_json, fail, note, say, seconds, speaks
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.desk.backtest.runner import Answer, Question
+    from proxy.policy.loading.revision_store import Kept
+
+STEP = 0.01
+"""So much further each line of ``--progress``."""
+SHORTEST = 4
+"""A revision may be named by so many of its first digits."""
+
+
+def backtest(
+    rules: Annotated[
+        str,
+        typer.Option(
+            "--rules", help="A folder with rules, or the revision of a set that was in force; default: the settings'."
+        ),
+    ] = "",
+    since: Annotated[
+        str, typer.Option("--since", help="How far back from the journal's end: 24h, 7d; all: all of it.")
+    ] = "24h",
+    config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal, providers, rules.")] = CONFIG,
+    journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the result as one page with charts, too.")] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes", min=0, max=64, help="At most so many; rules that count over people need one. 0: all cores."
+        ),
+    ] = 1,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say on stderr how far it is, a share of 1 a line: for programs.")
+    ] = False,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Judge again what was sent, by other rules, each message against what the earlier ones left, and say what is otherwise: by rule,
+    provider, province and category, with masked examples; of a gate of several workers what all of them sent. Nothing is sent, and no gate is
+    asked. Exit 1 if anything is otherwise."""
+    from proxy.config import every_worker
+    from proxy.desk.backtest import result_text as told
+    from proxy.desk.backtest import runner
+
+    settings = settings_of(config)
+    assert settings is not None
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    if not (folder := gates[0].journal).is_dir():
+        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    last_s = 0.0 if since == "all" else seconds(since, "--since")
+    question = _question(settings, gates, _folder_of(rules, settings), last_s or 0.0)
+    if html is not None:
+        _writable(html)
+    try:
+        answer = _with_progress(question, processes, progress)
+    except runner.CannotBacktest as error:
+        fail(error)
+    if html is not None:
+        from proxy.desk.backtest.offline_html import page
+
+        html.write_text(page(answer, speaks(lang)), encoding="utf-8")
+        html.chmod(0o600)  # numbers are masked, texts of messages are not
+        note(f"the page is {html}")
+    if json:
+        as_json(told.as_dict(answer))
+    else:
+        for line in told.as_text(answer):
+            say(line)
+    raise typer.Exit(1 if answer.differing.total else 0)
+
+
+def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> Question:
+    """``gates``: of each whose journal is read."""
+    from proxy.desk.backtest.environment import Known
+    from proxy.desk.backtest.runner import Question
+
+    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
+    (journal, node), *beside = [(one.journal, one.node) for one in gates]
+    return Question(
+        journal,
+        rules,
+        settings.category_tag,
+        known,
+        store_of(settings),
+        last_s,
+        time.time(),
+        ring_of(settings.sealing),
+        node,
+        tuple(beside),
+    )
+
+
+def store_of(settings: Settings) -> Path | None:
+    """The file of the gate's store, None where there is none that can be read."""
+    scheme, _, rest = settings.store.partition(":")
+    path = Path(rest.removeprefix("//"))
+    return path if scheme == "sqlite" and path.is_file() else None
+
+
+def _folder_of(rules: str, settings: Settings) -> Path:
+    """Where the rules lie that are meant."""
+    if not rules:
+        return settings.rules
+    if Path(rules).is_dir():
+        return Path(rules)
+    kept, name = kept_set(rules, settings)
+    return kept.path(name)
+
+
+def kept_set(rules: str, settings: Settings) -> tuple[Kept, str]:
+    """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
+    from proxy.config import every_worker
+    from proxy.policy.loading.revision_store import Kept
+
+    homes = [Kept(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
+    found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}
+    if len(found) > 1:
+        fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
+    if not found:
+        folder = settings.revisions.folder
+        fail(f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)")
+    ((name, kept),) = found.items()
+    return kept, name
+
+
+def _writable(html: Path) -> None:
+    """Said before the work, not after it."""
+    try:
+        html.touch()
+    except OSError as error:
+        fail(f"{html}: {error.strerror}")
+
+
+def _with_progress(question: Question, processes: int, plain: bool) -> Answer:
+    """A bar on a terminal's stderr; nothing where nobody looks. ``plain``: lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from proxy.desk.backtest.runner import backtest as run
+
+    console = Console(stderr=True)
+    if plain:
+        told = [-1.0]
+
+        def tell(share: float) -> None:
+            if share - told[0] >= STEP:
+                told[0] = share
+                console.print(f"{share:.2f}", highlight=False)
+
+        return run(question, processes or os.cpu_count() or 1, tell)
+    columns = TextColumn("judging again"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=1.0)
+        return run(question, processes or os.cpu_count() or 1, lambda share: progress.update(bar, completed=share))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("backtest", epilog="Example: gate106 backtest --rules rules-new/ --since 24h --html impact.html")(backtest)

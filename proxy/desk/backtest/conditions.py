@@ -1,0 +1,266 @@
+"""Bench: the gate's own judging, set up for each message as it was when that came: rules and orders in force, room, the id it gave.
+
+In: Cases. Out: their verdicts, and the store as they leave it. Never: the journal's order (rerun.py), another way to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from proxy.desk.backtest.environment import FULL, Way
+from proxy.desk.backtest.long_messages import begins, index_of, total_of
+from proxy.desk.backtest.replacements import Named, Replacing
+from proxy.desk.backtest.submit_case import AWAY, Case, Look, RulesOf
+from proxy.journal.records import operator_actions
+from proxy.journal.records.answers import Answer
+from proxy.model.counters import Tally
+from proxy.model.message import ORDER_KINDS, Order, Take
+from proxy.model.reasons import GATE_REASONS
+from proxy.policy import RuleSet
+from proxy.relay.admission import ON_JUDGE_ERROR, Judging
+from proxy.relay.effects.record_changes import Change, Effect
+from proxy.relay.multipart.handler import PartBounds, Parts
+from proxy.relay.pending_submit import Transit
+from proxy.state import EmbeddedStore
+from proxy.state.record import record
+
+SPARE_IDS_FROM = 1 << 47
+"""Of what is let through now and was not then: no gate gives out so many."""
+JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throttle"))
+
+
+class Bench:
+    def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Look | None) -> None:
+        self.pending: list[Change] = []
+        """Changes that judging itself asks for: they come first in the next turn."""
+        self._store, self._rules_of, self._look = store, rules_of, look
+        self._way = Way()
+        self._spare = SPARE_IDS_FROM
+        self._judging: Judging | None = None
+        self._parts: Parts
+        self._ready: list[Transit] = []
+        self._away: dict[int, tuple[bytes, list[Case]]] = {}
+        """Messages that the store did not take in the end, by person, with the record as it was before them."""
+        self._given: dict[str, RuleSet | None] = {}
+        self._revision: str | None = None
+        self._orders = _by_number(store.orders.held.values())
+
+    # -- what it judges by
+
+    def use(self, revision: str) -> bool:
+        """Judges by what is to be judged by where this revision was in force; False where nobody knows that."""
+        if revision == self._revision:
+            return True
+        if not revision:
+            return False
+        if revision not in self._given:
+            rules = self._rules_of(revision)
+            orders = tuple(order for order in self._orders.values() if order.kind in JUDGING)
+            self._given[revision] = rules.with_orders(orders) if rules is not None and orders else rules
+        rules = self._given[revision]
+        if rules is None:
+            return False
+        if self._judging is None:
+            self._judging = Judging(
+                rules=rules, store=self._store, routes=self._way, tally=Tally(), on_judge_error=ON_JUDGE_ERROR, first_id=0
+            )
+            self._parts = self._new_parts(self._judging)
+        self._judging.rules = rules
+        self._revision = revision
+        return True
+
+    def order(self, order: Order) -> None:
+        """It is in force from here on."""
+        self._orders[order.id] = order
+        self._obey()
+
+    def lift(self, number: int) -> None:
+        """It is not any more."""
+        self._orders.pop(number, None)
+        self._obey()
+
+    def clock_says(self, now: float) -> None:
+        """What was given holds though the clock was set back, as the gate has it (orders.py). What is over the journal says: only the gate
+        knew what its clock had said just before it was set."""
+        if any(one.since > now for one in self._orders.values()):
+            self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}
+            self._obey()
+
+    def _obey(self) -> None:
+        self._given.clear()
+        self._revision = None
+
+    def _new_parts(self, judging: Judging) -> Parts:
+        parts = Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
+        parts.bounds = PartBounds(held_bytes=1 << 62, torn=1 << 62, remembered_s=0.0, in_order=False)
+        return parts
+
+    @property
+    def sent_twice(self) -> bool:
+        """Whether something went out in the stead of an unknown one, and may not be answered yet."""
+        return self._judging is not None and bool(self._judging.sent_twice)
+
+    # -- judging
+
+    def judge(self, case: Case, now: float) -> None:
+        """One message that is no part of another."""
+        judging = self._judging
+        assert judging is not None
+        self._judge(case, self._place(case, now, first=True), judging.judge)
+
+    def judge_parts(self, batch: Sequence[Case], now: float, now_s: float) -> list[Case]:
+        """Parts that were judged together, or one that came later, perhaps before (``comes``); ``now_s``: of a clock that does not jump."""
+        parts = self._parts
+        if batch[0].long is not None:
+            self._judge_part(batch[0], now)
+            return list(batch)
+        known = parts.remembered(batch[0], now_s)
+        if known is not None and (
+            begins(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
+        ):
+            parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
+        for case in batch:
+            parts.take(case, now_s)
+        if parts.waiting:
+            parts.drain(now_s)
+        ready = [transit for transit in self._ready if isinstance(transit, Case)]
+        self._ready.clear()
+        for case in ready:
+            self._judge_part(case, now)
+        return ready
+
+    def comes(self, case: Case, answered: Case, now_s: float) -> bool:
+        """A part is there, and will be judged later, if it belongs to the message of one that is about to be answered."""
+        parts, message, long = self._parts, case.message, answered.long
+        assert message is not None
+        if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
+            return False
+        if not long.takes_part(index_of(case)) or begins(case, long.leader):
+            return False
+        parts.take(case, now_s)
+        self._ready.clear()
+        return True
+
+    def _judge_part(self, case: Case, now: float) -> None:
+        assert case.long is not None
+        self._judge(case, self._place(case, now, first=case in case.long.batch), self._parts.judge)
+
+    def _judge(self, case: Case, at: float, by: Callable[[Transit, bytes, float], bytes]) -> None:
+        message, judging = case.message, self._judging
+        assert message is not None
+        assert judging is not None
+
+        store, person = self._store, message.recipient
+        before = store.held(person)
+        if case.said.reason in AWAY:
+            self._away.setdefault(person, (before, []))[1].append(case)
+        elif self._look is not None:
+            self._look(case, before, at, judging.rules)
+        after = by(case, before, at)
+        if after is not before:
+            store.hold(person, after)
+        self._spare = max(self._spare, case.entry_id)
+
+    def give_up(self) -> None:
+        """All of the turn is judged: what the store did not take is undone. Until then it stood in the way of others."""
+        judging = self._judging
+        for person, (before, cases) in self._away.items():
+            assert judging is not None
+            self._store.hold(person, before)
+            for case in cases:
+                judging.put_back(case)
+                judging.refuse(case, GATE_REASONS[case.said.reason])
+        self._away.clear()
+
+    def _place(self, case: Case, now: float, *, first: bool) -> float:
+        """What the gate around it was like: whether there was room, and which id it gave. When it was judged: a store that waits made it
+        wait, so it may have been written in a later second than that of its entry. ``first``: no part that came later."""
+        assert self._judging is not None
+        said = case.said
+        self._way.reason = said.reason if said.reason in FULL else ""
+        self._judging.highest_id = (said.entry.id if said.entry is not None else self._spare + 1) - 1
+        if first and said.entry is not None and not said.adopts:
+            return min(now, said.entry.time + 0.999)
+        return now
+
+    def replace(self, case: Case, named: Named, replacing: Replacing, now: float) -> None:
+        """A text that is to take the place of another."""
+        judging = self._judging
+        assert judging is not None
+        case.named = named
+        self._place(case, now, first=False)
+        self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._spare = max(self._spare, case.entry_id)
+
+    def knows(self, batch: Sequence[Case], now_s: float, early: bool) -> bool:
+        """Whether parts belong to a message of which others were judged here, or to one that is new. ``early``: others may have been judged
+        just before all this begins; then what was refused and is not whole may inherit from them."""
+        case = batch[0]
+        entry = case.said.entry
+        if self._parts.remembered(case, now_s) is not None:
+            return True
+        if entry is not None:
+            return not self.has(case.said.recipient, entry.id)
+        return case.said.reason != "late-breach" and not (early and len(batch) < total_of(case))
+
+    def has(self, person: int, entry_id: int) -> bool:
+        """Whether a person's record has an entry."""
+        found = False
+
+        def look(data: bytes) -> bytes:
+            nonlocal found
+            found = record.has(data, entry_id)
+            return data
+
+        self._store.update(person, look)
+        return found
+
+    # -- afterwards
+
+    def settle(self, decided: list[Case]) -> None:
+        """The turn is written."""
+        if self._judging is not None:
+            self._judging.grounds.waiting.clear()
+            self._parts.tore.clear()
+        if long := [case for case in decided if case.long is not None]:
+            self._parts.settle(list(long))
+
+    def answered(self, case: Case, told: Answer) -> Effect:
+        """What the carrier's answer does: to a part of a long message that depends on what became of the others."""
+        effect = Effect(told.effect)
+        if case.long is None:
+            return effect
+        if effect is Effect.UNKNOWN:
+            self._parts.unanswered(case)
+            return effect
+        said = self._parts.answered(case, told.status, late=effect.late)
+        return said() if callable(said) else said
+
+    def give_back(self, transit: Transit) -> None:
+        if self._judging is not None:
+            self._judging.give_back(transit)
+
+    def give_back_all(self, takes: Sequence[Take], at: int) -> None:
+        for take in takes:
+            self._store.counters.give_back(take, at)
+
+    def started(self, orders: Sequence[bytes]) -> None:
+        """The gate was started anew: parts that waited are forgotten, and it knows of ``orders`` what the journal says."""
+        self.pending.clear()
+        if self._orders or orders:
+            self._orders = _by_number(orders)
+            self._obey()
+        if self._judging is not None:
+            self._parts = self._new_parts(self._judging)
+
+    def sweep(self, now: float, now_s: float) -> None:
+        """Forgets what is over."""
+        self._store.counters.now = now
+        if self._judging is not None:
+            self._store.sweep(now, self._judging.rules.window_s, 0)
+            self._parts.due(now_s)
+
+
+def _by_number(orders: Iterable[bytes]) -> dict[int, Order]:
+    unpacked = map(operator_actions.unpack_order, orders)
+    return {order.id: order for order in unpacked}

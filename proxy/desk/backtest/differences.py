@@ -1,0 +1,257 @@
+"""Differing: what is otherwise now, counted by rule, provider, province, category and hour, with a few masked examples of each.
+
+In: Cases, in order. Out: counts that can be added to those of other processes. Never: a whole number, a code, more examples than are read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import NamedTuple
+
+from proxy.archive.otp_texts import may_be_code
+from proxy.desk.backtest.environment import FULL
+from proxy.desk.backtest.submit_case import AWAY, Case, Skipped
+from proxy.journal.records import gate_events, messages, operator_actions, requests
+from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.segment import Record
+from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
+from proxy.model.number import about_people, mask
+from proxy.model.reasons import RULE_REASONS
+from proxy.model.redact import numbers_masked, plain, without_digits
+from proxy.policy import RuleSet
+from proxy.policy.condition import Test, Tree, leaves
+
+EXAMPLES_MAX = 5
+"""Of each kind of difference and rule."""
+TEXT_SHOWN = 70
+HOUR_S = 3600
+REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refused"
+KINDS = (REFUSED, ALLOWED, OTHERWISE)
+
+
+class Word(NamedTuple):
+    """What became of a message, and by which rule."""
+
+    outcome: str  # allow | defer | reject
+    reason: str = ""
+    rule: str = ""
+
+
+PASSED = Word("allow")
+
+
+@about_people
+class Example(NamedTuple):
+    at: float
+    provider: str
+    port: str
+    recipient: str  # masked
+    province: str
+    category: str
+    text: str  # masked; empty where it is not shown
+    then: Word
+    now: Word
+
+
+class Place(NamedTuple):
+    """Where a difference is counted."""
+
+    rule: str  # that refuses: the one of now, or that of then for what passes now
+    provider: str
+    province: str
+    category: str
+
+
+class Differing:
+    """All that came out otherwise in one window."""
+
+    def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
+        """``since``: what is older only made the records what they are. ``shown_until``: younger texts of codes are not shown."""
+        self.since, self.shown_until, self.revision = since, shown_until, revision
+        self.messages = 0
+        self.parts = 0
+        """Parts beside the first of each long message."""
+        self.first = self.last = 0.0
+        self.hours: Counter[tuple[int, str, str]] = Counter()
+        """By hour since 1970, then, now."""
+        self.all: Counter[tuple[str, str, str]] = Counter()
+        """Messages by provider, province, category."""
+        self.differences: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
+        self.examples: dict[tuple[str, str], list[Example]] = {}
+        self.shadow: Counter[str] = Counter()
+        """What passes now though a rule in shadow objects to it, by rule."""
+        self.skipped: Counter[str] = Counter()
+        """What was not judged again, by why."""
+        self.repeated = 0
+        """Repeats of refused submits that were answered as before."""
+        self.needless = 0
+        """Of those: repeats of what would have passed now, so that nobody would have sent them."""
+        self.unexplained = 0
+        """Differences though these very rules had decided: a fault of the journal, or of the backtest."""
+        self.on_paths: set[str] = set()
+        """Rules that ask for the reply path of a port: here every path counts as proven."""
+        self.counts_repeats = True
+        """Of several processes one does."""
+        self._rules: dict[str, tuple[str, ...]] = {}
+        self._orders: dict[int, str] = {}
+        self._passed: set[int] = set()
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._dice = random.Random(106)  # the same examples in every run
+
+    # -- heard from the rerun
+
+    def learn(self, rules: RuleSet) -> None:
+        """What a set calls its rules: the record that said so may have been removed from the journal."""
+        self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
+        self.on_paths.update(rule.id for rule in rules.rules if rule.mode != "off" and "path" in _scopes(rule.when))
+
+    def note(self, item: Record) -> None:
+        """Any record of the journal."""
+        if item.kind == messages.RULES:
+            said = gate_events.unpack_rules(item.body)
+            self._rules[said.revision] = said.ids
+        elif item.kind == messages.ORDERED:
+            self._ordered(item.body)
+        elif item.kind == messages.HEARD:
+            heard = unpack_heard(item.body)
+            if heard.kind == messages.ORDERED:
+                self._ordered(heard.body)
+        elif item.kind == messages.REPEATED:
+            again = requests.unpack_repeated(item.body)
+            if again.time >= self.since:
+                self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
+                self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
+
+    def _ordered(self, body: bytes) -> None:
+        order = operator_actions.unpack_order(body)
+        self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+
+    def skip(self, skipped: Skipped) -> None:
+        if skipped.said.time >= self.since:
+            self.skipped[skipped.why] += 1
+
+    def hear(self, case: Case) -> None:
+        said = case.said
+        if said.time < self.since:
+            return
+        if not case.leads:
+            self.parts += 1
+            return
+        if said.reason in FULL or said.reason in AWAY:
+            self.skipped[said.reason] += 1
+            return
+        verdict, message = case.verdict, case.message
+        assert verdict is not None
+        assert message is not None
+        self.messages += 1
+        self.first = self.first or said.time
+        self.last = said.time
+        then = PASSED if said.entry is not None else self._then(said)
+        now = PASSED if case.lane is not None else _now(case)
+        category = CATEGORY_WORDS[verdict.facts.category]
+        self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
+        self.all[said.provider, verdict.province, category] += 1
+        if now is PASSED and verdict.breaches:
+            self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
+        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
+            self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
+
+    def _differs(self, case: Case, then: Word, now: Word, place: Place) -> None:
+        kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
+        if kind == ALLOWED:
+            self._passed.add(case.recorded)
+        self.differences[kind][place] += 1
+        self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
+        key = kind, place.rule
+        self._seen[key] += 1
+        held = self.examples.setdefault(key, [])
+        if len(held) < EXAMPLES_MAX:
+            held.append(self._example(case, then, now, place))
+        elif (at := self._dice.randrange(self._seen[key])) < EXAMPLES_MAX:
+            held[at] = self._example(case, then, now, place)
+
+    def _then(self, said: messages.Verdict) -> Word:
+        """The reported rule is the first that objects so strictly; breaches stand in that order."""
+        for number, outcome, shadow in said.breaches:
+            if not shadow and outcome is not Outcome.ALLOW:
+                return Word(outcome.word, said.reason, self._rule(said.revision, number))
+        return Word(said.outcome.word, said.reason)
+
+    def _rule(self, revision: str, number: int) -> str:
+        if number >= ORDER_NUMBERS_FROM:
+            return self._orders.get(number - ORDER_NUMBERS_FROM, f"order-{number - ORDER_NUMBERS_FROM}")
+        names = self._rules.get(revision, ())
+        return names[number] if number < len(names) else f"#{number}"
+
+    def _example(self, case: Case, then: Word, now: Word, place: Place) -> Example:
+        said, message, verdict = case.said, case.message, case.verdict
+        assert message is not None
+        assert verdict is not None
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, said.category) or may_be_code(
+            message.content.text
+        )
+        shown = "" if code and said.time > self.shown_until else masked(message.content.text, code=code)
+        return Example(
+            said.time, said.provider, said.port, mask(said.recipient), place.province, place.category, shown, then, now
+        )
+
+    # -- with those of other processes
+
+    def add(self, other: Differing) -> None:
+        self.messages += other.messages
+        self.parts += other.parts
+        self.first = min(filter(None, (self.first, other.first)), default=0.0)
+        self.last = max(self.last, other.last)
+        self.hours.update(other.hours)
+        self.all.update(other.all)
+        self.skipped.update(other.skipped)
+        self.shadow.update(other.shadow)
+        for kind in KINDS:
+            self.differences[kind].update(other.differences[kind])
+        for key, examples in other.examples.items():
+            self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
+        self.repeated += other.repeated
+        self.needless += other.needless
+        self.unexplained += other.unexplained
+        self.on_paths |= other.on_paths
+
+    @property
+    def total(self) -> int:
+        """How many messages came out otherwise."""
+        return sum(sum(counted.values()) for counted in self.differences.values())
+
+    def by(self, kind: str, field: str) -> Counter[str]:
+        """One kind of difference by a field of Place."""
+        found: Counter[str] = Counter()
+        for place, count in self.differences[kind].items():
+            found[getattr(place, field)] += count
+        return found
+
+    def judged(self, field: str) -> Counter[str]:
+        """All messages by provider, province or category."""
+        at = ("provider", "province", "category").index(field)
+        found: Counter[str] = Counter()
+        for key, count in self.all.items():
+            found[key[at]] += count
+        return found
+
+
+def _scopes(when: Tree) -> set[str]:
+    return {leaf.scope for leaf in leaves(when) if isinstance(leaf, Test)}
+
+
+def _now(case: Case) -> Word:
+    verdict = case.verdict
+    assert verdict is not None
+    outcome = verdict.outcome
+    if outcome is Outcome.ALLOW:  # the gate itself objected
+        outcome = Outcome.DEFER if case.reason == "outcome-unknown" else Outcome.REJECT
+    return Word(outcome.word, case.reason, verdict.rule if case.reason in RULE_REASONS or case.reason == "late-breach" else "")
+
+
+def masked(text: str, *, code: bool) -> str:
+    """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
+    shown = plain(text)
+    shown = without_digits(shown) if code else numbers_masked(shown)
+    return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

@@ -1,0 +1,126 @@
+"""House: what judging asks of the gate around it, when there is none: who sends, a way to the carrier that is as it was then.
+
+In: the settings, what the journal says of a message. Out: senders, binds, a lane. Never: sockets, a queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+from proxy.config import Settings
+from proxy.journal.records import messages
+from proxy.model.message import Category, Content, Message, Sender, Verdict
+from proxy.relay.access import EMPTY, covers
+from proxy.relay.pending_submit import Bind, Lane, Transit
+from proxy.wire import Frame, Malformed, Memo, content_again
+from proxy.wire.data_sm import read_data
+from proxy.wire.tables import DATA_SM, SUBMIT_SM
+
+SENDERS_MAX = 262_144
+"""Ports are the providers' to choose: past it all are made anew."""
+_SUBMIT, _DATA = SUBMIT_SM.to_bytes(4, "big"), DATA_SM.to_bytes(4, "big")
+FULL = frozenset(("queue-full", "no-route"))
+"""Reasons of the gate for a message that the rules let pass."""
+
+
+class Known(NamedTuple):
+    """What the settings say of a provider that rules can read."""
+
+    category: Category | None = None
+    since: float | None = None
+    replaces: bool = False
+    ports: tuple[str, ...] = ()
+    """Its registered prefixes."""
+
+    def prefix(self, port: str) -> str:
+        """That of a port from which it sent; of one that is registered no more the port itself."""
+        return max((one for one in self.ports if covers(one, port)), key=len, default=port) or EMPTY
+
+
+class Senders:
+    def __init__(self, known: Mapping[str, Known]) -> None:
+        self._known = known
+        self._made: dict[tuple[str, str, str], Sender] = {}
+        self._binds: dict[tuple[str, str], Bind] = {}
+        self.unknown: set[str] = set()
+        """Providers the settings do not name: their default category is not known here."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Senders:
+        return cls({one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers})
+
+    def find(self, provider: str, account: str, port: str) -> Sender:
+        key = provider, account, port
+        found = self._made.get(key)
+        if found is None:
+            if len(self._made) >= SENDERS_MAX:
+                self._made.clear()
+            known = self._known.get(provider)
+            if known is None:
+                self.unknown.add(provider)
+                known = Known()
+            found = self._made[key] = Sender.of(provider, account, port, known.prefix(port), known.category, known.since)
+        return found
+
+    def replaces(self, provider: str) -> bool:
+        """Whether the gate lets this provider replace messages."""
+        known = self._known.get(provider)
+        return known is not None and known.replaces
+
+    @property
+    def any_replaces(self) -> bool:
+        return any(one.replaces for one in self._known.values())
+
+    def bind(self, provider: str, account: str) -> Bind:
+        """What a message came by."""
+        found = self._binds.get((provider, account))
+        if found is None:
+            access = SimpleNamespace(
+                provider=SimpleNamespace(name=provider), account=SimpleNamespace(system_id=account), vendor_statuses=True
+            )
+            found = self._binds[provider, account] = cast("Bind", SimpleNamespace(access=access))
+        return found
+
+
+def read_case(said: messages.Verdict, memo: Memo) -> Content | None:
+    """What a submit or data_sm of the journal says; None for anything else (replace_sm), or what cannot be read any more."""
+    data = said.data
+    command = data[4:8]
+    try:
+        if command == _SUBMIT:
+            return content_again(data, memo, said.time, said.digest)
+        if command == _DATA:
+            return read_data(Frame(DATA_SM, 0, 0, data), memo, said.time).content
+    except Malformed:
+        pass
+    return None
+
+
+class Way:
+    """The one way to the carrier (Routes, and its one Lane): as open as it was for the message at hand."""
+
+    name, apart, debt = "then", 0, 0
+    only = None
+    """Each message has to ask."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Why the gate had no place for the message though no rule objected; empty where it had."""
+
+    @property
+    def up(self) -> bool:
+        return self.reason != "no-route"
+
+    def lane(self, message: Message, verdict: Verdict) -> Lane | None:
+        return cast("Any", self) if self.up else None
+
+    def hold(self, category: Category) -> bool:
+        return self.reason != "queue-full"
+
+    def release(self, category: Category) -> None:
+        return None
+
+    def put(self, transit: Transit) -> None:
+        return None

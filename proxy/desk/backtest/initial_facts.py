@@ -1,0 +1,118 @@
+"""Older: what people refused, and who is on lists, from before the journal begins: out of the gate's store as it is now, taken back to then.
+
+In: the store's file, which a gate may be using; what the journal says was changed since that moment. Out: a store of our own. Never: a byte of
+the original, a lock on it.
+
+Retention removes the oldest of the journal, and a refusal may be older than that. What came later than the moment is taken out again, what was
+lifted later is put back. Of two equal refusals only the newer is on record: where it came later than the moment, the older is not known.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from proxy.desk.backtest.commit_groups import turns_since
+from proxy.journal.disk import Disk
+from proxy.journal.records import consents, delivers, messages, operator_actions
+from proxy.journal.segment import Record
+from proxy.model.recipient import OptOut
+from proxy.policy.registries.registry import HASH
+from proxy.relay.effects.list_import import key_of
+from proxy.state import StateError
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.lists.orders import Orders
+from proxy.state.record import asked, record
+from proxy.state.stores.sqlite import SqliteStore
+
+
+def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
+    """A store with the facts of that moment, and no counters. Raises StateError, OSError, JournalDamaged."""
+    store = _copy(path)
+    store.counters = Aggregates()
+    given, store.orders = store.orders, Orders()
+    for number, body in given.held.items():
+        if operator_actions.unpack_order(body).since < moment:
+            store.orders.put(number, body)
+    for people in list(store.walk()):
+        for person, _ in people:
+            store.update(person, lambda data: as_of(data, moment))
+    for item in records_since(disk, moment):
+        if item.kind == messages.RESTORED:
+            back = delivers.unpack_restored(item.body)
+            _put_back(store, back.recipient, back.lifted, moment)
+        elif item.kind == messages.SUPPRESSED:
+            said = operator_actions.unpack_suppressed(item.body)
+            _put_back(store, said.recipient, said.lifted, moment)
+    _lists(store, disk, moment)
+    _consents(store, disk, moment)
+    return store
+
+
+def as_of(data: bytes, moment: float) -> bytes:
+    """A record without what came later."""
+    for entry in record.entries(data):
+        if entry.time >= moment:
+            data = record.remove(data, entry.id)
+    data = record.without_withdrawals_since(data, int(moment))
+    for one in record.opt_outs(data):
+        if one.time >= moment:
+            data = record.restore(data, one)
+            if one.scope == "advertiser" and HASH.fullmatch(one.value):
+                data = asked.without_texts(data, int(one.value, 16))
+    return data
+
+
+def _copy(path: Path) -> SqliteStore:
+    try:
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+            file.backup(memory)
+    except sqlite3.Error as error:
+        raise StateError(f"store {path}: {error}") from error
+    return SqliteStore(None, connection=memory)
+
+
+def _put_back(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], moment: float) -> None:
+    for one in lifted:
+        if one.time < moment:
+            store.update(person, lambda data, one=one: record.opt_out(data, one))  # type: ignore[misc]
+
+
+def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
+    """Takes off whom lists named later, and puts on whom they let go."""
+    begun: dict[int, operator_actions.Listing] = {}
+    for item in records_since(disk, moment):
+        if item.kind == messages.LISTING:
+            begun[item.sequence] = operator_actions.unpack_listing(item.body)
+        elif item.kind == messages.LISTED:
+            chunk = operator_actions.unpack_listed(item.body)
+            said = begun.get(chunk.listing)
+            if said is not None:
+                refusal, lows = said.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
+                if said.takes_off:
+                    store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
+                else:
+                    store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
+
+
+def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
+    """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
+    for item in records_since(disk, moment):
+        if item.kind == messages.CONSENT_REPLY:
+            said = consents.unpack_reply(item.body)
+            store.consented.take_out(said.batch, said.recipient)
+    for batch, _ in store.consented.batches():
+        if batch.imported >= moment:
+            store.consented.drop(batch.number)
+        elif batch.reviewed >= moment:
+            store.consented.put(batch._replace(state="unreviewed", reviewed=0, reviewer="", reason=""))
+
+
+def records_since(disk: Disk, moment: float) -> Iterator[Record]:
+    for turn in turns_since(disk, moment):
+        yield from turn.records

@@ -1,0 +1,168 @@
+"""Past: people, lists, orders and counters as they stood when the window begins, from the journal before it.
+
+In: turns, the beginning of the window, how far back rules look. Out: a store, and the turns from there on. Never: a verdict.
+
+What people refused counts for ever; what they were sent only as far back as the longest window of the rules: older verdicts are passed over.
+Counters that are about no single person go on from what they held where the rules are those of then. Other rules (``count_by``) find them
+as if they had counted what was sent before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.environment import Senders, read_case
+from proxy.desk.backtest.merged_journals import Others, Whose, by_time
+from proxy.desk.backtest.submit_case import take_all
+from proxy.journal.records import messages
+from proxy.journal.records.answers import Answer, unpack_answer
+from proxy.journal.write_ahead_log import Record
+from proxy.model.message import Message, Take
+from proxy.policy import RuleSet, takes_of
+from proxy.policy.kinds.limit import BURST_WINDOWS
+from proxy.relay.effects.record_changes import Effect
+from proxy.relay.effects.replay import Replayed, Replaying
+from proxy.state import EmbeddedStore, open_store
+from proxy.state.record.merging import NODE_SHIFT
+from proxy.state.record.record import EMPTY
+from proxy.state.record.record import Record as Person
+from proxy.wire import Memo
+
+SENT = frozenset((messages.VERDICT, messages.ANSWER, messages.ACCEPTED, messages.UNREPLACED))
+MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.DISOWNED, messages.IDS))
+ADOPTED_S = 600
+"""Entries of unknown outcome may be adopted so long."""
+LATELY_MAX = 65_536
+"""More than wait for an answer at any time."""
+NEVER_COUNTED = 1 << 62
+
+Mine = Callable[[int], bool]
+
+
+class Stood(NamedTuple):
+    """How things stood."""
+
+    store: EmbeddedStore
+    found: Replayed
+    first: float
+    """When the journal begins; 0 where nothing is before the window."""
+
+
+class StoodTogether(NamedTuple):
+    """... for several gates on one store."""
+
+    store: EmbeddedStore
+    found: list[Replayed]
+    """Of each."""
+    others: Others | None
+    first: float
+
+
+class Counted:
+    """Counts what was sent as other rules would have."""
+
+    def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
+        self._store, self._rules, self._senders = store, rules, senders
+        self._memo = Memo()
+        self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
+        self._lately: OrderedDict[int, tuple[tuple[Take, ...], int]] = OrderedDict()  # entries that may still be taken back
+
+    def look(self, said: messages.Verdict) -> None:
+        entry = said.entry
+        if entry is None or said.adopts:
+            return
+        node = entry.id >> NODE_SHIFT
+        if entry.id <= self._highest.get(node, 0):
+            return
+        self._highest[node] = entry.id
+        content = read_case(said, self._memo)
+        if content is None:
+            return
+        message = Message(self._senders.find(said.provider, said.account, said.port), said.recipient, content)
+        takes = takes_of(message, Person(EMPTY), self._rules, said.time)
+        for take in takes:
+            self._store.counters.take(take, entry.time)
+        if takes:
+            self._lately[entry.id] = takes, entry.time
+            if len(self._lately) > LATELY_MAX:
+                self._lately.popitem(last=False)
+
+    def answered(self, told: Answer) -> None:
+        """What the carrier refused does not count."""
+        if Effect(told.effect).takes_back:
+            takes, at = self._lately.pop(told.entry_id, ((), 0))
+            for take in takes:
+                self._store.counters.give_back(take, at)
+
+
+def stood(
+    turns: Iterator[Turn],
+    begin: float,
+    look_back_s: int,
+    *,
+    hear: Callable[[Record], None],
+    mine: Mine | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None,
+    store: EmbeddedStore | None = None,
+) -> tuple[Stood, Iterator[Turn]]:
+    """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
+    keep what they were sent. ``store``: what is known from before the journal."""
+    before, left = stood_together([turns], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
+    return Stood(before.store, before.found[0], before.first), (turn for _, turn in left)
+
+
+def stood_together(
+    journals: Sequence[Iterator[Turn]],
+    nodes: Sequence[int],
+    begin: float,
+    look_back_s: int,
+    *,
+    hear: Sequence[Callable[[Record], None]],
+    mine: Mine | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None,
+    store: EmbeddedStore | None = None,
+) -> tuple[StoodTogether, Iterator[Whose]]:
+    """Likewise of several gates on one store, each with its journal, its node and who hears of its records."""
+    store = store if store is not None else open_store("sqlite::memory:")
+    counted = Counted(store, *count_by) if count_by is not None else None
+    others = Others(store, nodes) if len(journals) > 1 else None
+    counted_from = NEVER_COUNTED if counted is not None else 0
+    replays = [Replaying(store, counted_from, keep_least_s=look_back_s, by_lives=True, others=others) for _ in journals]
+    turns, left, first = by_time(journals), list[Whose](), 0.0
+    since = begin - look_back_s - ADOPTED_S
+    for number, turn in turns:
+        if turn.time >= begin:
+            left.append((number, turn))
+            break
+        first = first or turn.time
+        young, tell, take = turn.time >= since, hear[number], replays[number].take
+        for item in turn.records:
+            tell(item)
+            if item.kind in MAIL or (item.kind in SENT and not young):
+                continue
+            if item.kind == messages.ANSWER and counted is not None:
+                counted.answered(unpack_answer(item.body))
+            if item.kind == messages.VERDICT:
+                if counted is not None:
+                    counted.look(messages.unpack_verdict(item.body))
+                if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                    if counted is None:
+                        take_all(store, item.body)
+                    continue
+            take(item)
+    return StoodTogether(store, [one.end() for one in replays], others, first), chain(left, turns)
+
+
+def window_s(rules: RuleSet) -> int:
+    """How far back rules look, at people and at counters."""
+    windows = [limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) for rule in rules.rules for limit in rule.limits]
+    return max([rules.window_s, *windows])
+
+
+def counts(rules: RuleSet) -> bool:
+    """Whether any limit is about more than one person: then people cannot be looked at apart from each other."""
+    return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)

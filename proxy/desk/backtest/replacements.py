@@ -1,0 +1,98 @@
+"""Replacing: texts that were to take the place of others (replace_sm), judged again as ``proxy.relay.replace_sm`` did.
+
+In: what carriers accepted, replace_sm of the journal, the person's record. Out: the record with the new text's entry instead of the old one's.
+Never: what a carrier is told.
+
+Which message an id names the journal says: the index that the gate keeps of what was accepted is kept here, too. It may know more than the gate
+did, which forgets in a restart: what the gate did not find was not judged, and is not here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.desk.backtest.environment import Senders
+from proxy.journal.records import answers, messages
+from proxy.model.message import Content, Message, Take
+from proxy.model.reasons import GATE_REASONS
+from proxy.relay.admission import Judging
+from proxy.relay.message_index import KNOWN_S, Restoring, Sent, SentIndex
+from proxy.relay.pending_submit import Transit
+from proxy.state import EmbeddedStore
+from proxy.state.record import record
+from proxy.wire import Frame, Malformed
+from proxy.wire.message_queries import read_asking, replacement
+
+
+class Named(NamedTuple):
+    """What a replace_sm is about."""
+
+    message_id: bytes
+    sent: Sent
+    content: Content
+
+
+class Replacing:
+    def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
+        self._store, self._senders = store, senders
+        self._index = SentIndex([""])
+        self.as_then = Restoring(self._index, senders.replaces)
+        """Of what is not judged again."""
+
+    def turn(self, now: float) -> None:
+        """Old ids make room for new ones."""
+        self._index.note((), now)
+
+    def accepted(self, said: messages.Verdict, told: answers.Answer, transit: Transit | None) -> None:
+        """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
+        if not self._senders.replaces(said.provider):
+            return
+        if transit is not None and transit.verdict is not None:
+            said = said._replace(takes=transit.verdict.takes)
+        self._index.restore(said, told)
+
+    def named(self, said: messages.Verdict) -> Named | None:
+        """What a replace_sm of the journal is about; None where nobody knows."""
+        frame = Frame.of(said.data)
+        try:
+            asking = read_asking(frame)
+            sent = self._index.find(asking.message_id)
+            if sent is None or not sent.replaceable or sent.recipient != said.recipient:
+                return None
+            return Named(asking.message_id, sent, replacement(frame, sent.data_coding, said.time, sent.scheduled))
+        except Malformed:
+            return None
+
+    def message(self, said: messages.Verdict, named: Named) -> Message:
+        return Message(self._senders.find(said.provider, said.account, said.port), said.recipient, named.content)
+
+    def judge(self, judging: Judging, transit: Transit, named: Named, data: bytes, now: float) -> bytes:
+        """The record with the new text's entry in place of the old one's, where that is allowed."""
+        counters, sent = self._store.counters, named.sent
+        old = next((one for one in record.entries(data) if one.id == sent.entry_id), None)
+        if old is None or old.time <= now - KNOWN_S:
+            judging.refuse(transit, GATE_REASONS["not-replaceable"])
+            return data
+        for take in sent.takes:
+            counters.give_back(take, old.time)
+        after = judging.in_place(transit, data, old, now)
+        for take in sent.takes:
+            counters.take(take, old.time)
+        if transit.lane is None or transit.verdict is None:
+            return data
+        transit.takes = tuple(take for take in transit.verdict.takes if take not in sent.takes)
+        for take in transit.takes:
+            counters.take(take, old.time)
+        self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes, named.content.scheduled)
+        return after
+
+    def restored(self, transit: Transit, named: Named, data: bytes, now: float) -> tuple[bytes, tuple[Take, ...]]:
+        """The carrier refused to replace it: the record with the old entry again, and what goes back to counters."""
+        assert transit.adopted is not None
+        sent = self._index.find(named.message_id)
+        if sent is not None and sent.entry_id == transit.entry_id:
+            self._index.rename(named.message_id, transit.adopted.id, named.sent.takes, named.sent.scheduled)
+        without = record.remove(data, transit.entry_id)
+        if without is data:  # another replacement has taken its place since
+            return data, ()
+        return record.add(without, transit.adopted, int(now), messages.KEEP_S), transit.takes

@@ -1,0 +1,439 @@
+"""Rerun: every message of the journal judged again, in the order in which the gate judged, each against what the earlier ones left.
+
+In: turns, the store as it was when they begin, rules by revision. Out: a Case for each message: its verdict then and now. Never: a file, a
+clock, another way to judge: the bench holds the gate's own.
+
+What happened around the messages stays as it was: what people answered, what officers entered, what was ordered, what the carrier said of
+what was sent. A message that is refused now leaves nothing; one that is let through now is taken to have been accepted.
+
+In a turn the gate changes records first and judges then, but writes it the other way round (relay/batching.py, relay/commit.py): here each
+turn is put back into that order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.conditions import Bench
+from proxy.desk.backtest.environment import Senders, read_case
+from proxy.desk.backtest.long_messages import follows, others_stand
+from proxy.desk.backtest.merged_journals import Others
+from proxy.desk.backtest.replacements import Replacing
+from proxy.desk.backtest.submit_case import AWAY, UNJUDGED, Case, Look, RulesOf, Skipped, take_all
+from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
+from proxy.journal.records import answers as answered
+from proxy.journal.records.consents import unpack_person
+from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.write_ahead_log import Record
+from proxy.model.message import Message, Take
+from proxy.model.reasons import GATE_REASONS
+from proxy.model.recipient import EntryState
+from proxy.relay.effects.consents import beside_changed, person_changed
+from proxy.relay.effects.list_import import Listings
+from proxy.relay.effects.record_changes import Answer, Arrived, Change, Effect, was_sent_twice
+from proxy.relay.effects.replay import (
+    NotUnderstood,
+    Replayed,
+    apply_answer,
+    apply_heard,
+    apply_operated,
+    apply_person,
+    apply_share,
+    apply_unreplaced,
+    apply_verdict,
+    settle_open,
+)
+from proxy.relay.effects.suppression import officer_changed, take_off
+from proxy.relay.multipart.assembler import INHERIT_S
+from proxy.state import EmbeddedStore
+from proxy.state.record import record
+from proxy.wire import Memo
+from proxy.wire.tables import REPLACE_SM
+
+HOUSEKEEPING_S = 60.0
+CHANGES = frozenset(
+    (
+        messages.ANSWER,
+        messages.OPTOUT,
+        messages.RESTORED,
+        messages.SAID,
+        messages.REFUSED_SAID,
+        messages.SUPPRESSED,
+        messages.UNREPLACED,
+        messages.SHARE,
+        messages.PERSON,
+        messages.CONSENT_REPLY,
+        messages.DOUBTFUL,
+    )
+)
+STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
+"""A part was refused, and the message stands."""
+NOTED = frozenset((messages.RULES, messages.ORDERED, messages.HEARD, messages.REPEATED))
+OF_ITS_OWN = frozenset(
+    (
+        messages.START,
+        messages.CLOCK,
+        messages.ORDERED,
+        messages.LIFTED,
+        messages.LISTING,
+        messages.LISTED,
+        messages.LISTING_DONE,
+        messages.CONSENT_FILE,
+        messages.CONSENTS,
+        messages.CONSENT_EVENT,
+        messages.HEARD,
+    )
+)
+_REPLACE = REPLACE_SM.to_bytes(4, "big")
+
+
+class Sorted(NamedTuple):
+    """The records of a turn, by what they do."""
+
+    submits: list[Record]
+    changes: list[Record]
+    accepted: list[Record]
+
+
+class Rerun:
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        rules_of: RulesOf,
+        senders: Senders,
+        hear: Callable[[Case], None],
+        skip: Callable[[Skipped], None],
+        note: Callable[[Record], None] | None = None,
+        before: Replayed | None = None,
+        mine: Callable[[int], bool] | None = None,
+        look: Look | None = None,
+        others: Others | None = None,
+    ) -> None:
+        """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
+        replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
+        message with the record it is about to be judged against, and when that was. ``others``: where several gates
+        are rerun on one store, what they heard of still others."""
+        self.store = store
+        self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
+        self._bench = Bench(store, rules_of, look)
+        self._others = others
+        self._before = before if before is not None else Replayed()
+        self._past = before is not None
+        self._inherits_until_s = 0.0
+        """Until then parts that come late may belong to a message that was judged before all this begins."""
+        self._listings = self._before.listings or Listings(store.listed)
+        self._replacing = Replacing(store, senders) if senders.any_replaces else None
+        self._memo = Memo()
+        self._in_flight: dict[int, Case] = {}
+        self._doubted: dict[int, Case] = {}
+        """Of which nobody knew: an answer may still come."""
+        self._batch: list[Case] = []
+        self._coming: list[Record] = []
+        """What the turn that is dealt with brings to be judged …"""
+        self._came: dict[int, Case] = {}
+        """… and what of it came before an answer did."""
+        self._swept = 0.0
+        self._stepped_s = 0.0
+        """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
+        self._begin = 0
+        self._open_twice = any(
+            said.entry is not None and said.entry.state == EntryState.SENT_TWICE for said in self._before.open.values()
+        )
+        self._as_then: set[int] = set()
+        """Verdicts whose effects stand as they were."""
+
+    def run(self, turns: Iterable[Turn]) -> None:
+        for turn in turns:
+            self.turn(turn)
+
+    # ------------------------------------------------------------------ one turn
+
+    def turn(self, turn: Turn) -> None:
+        """Deals with one commit group."""
+        if not self._begin:
+            self._begin = turn.records[0].sequence
+            self._inherits_until_s = turn.time + INHERIT_S if self._past else 0.0
+        found, pending = self._sorted(turn), self._bench.pending
+        if not (any(found) or pending):
+            return
+        self._bench.clock_says(turn.time)
+        self._coming = found.submits
+        after = self._changed(found.changes, turn.time) if found.changes or pending else []
+        self._arrive(found.accepted, turn.time)
+        decided = self._decide(found.submits, turn.time)
+        self._accept(found.accepted)
+        for case in decided:
+            if case.lane is not None and case.said.entry is not None:
+                self._in_flight[case.recorded] = case
+            self._hear(case)
+        self._bench.settle(decided)
+        for then in after:
+            then()
+        if turn.time - self._swept > HOUSEKEEPING_S:
+            self._swept = turn.time
+            self._bench.sweep(turn.time, turn.time - self._stepped_s)
+            if self._replacing is not None:
+                self._replacing.turn(turn.time)
+
+    def _sorted(self, turn: Turn) -> Sorted:
+        """What stands in a group of its own is dealt with at once."""
+        found = Sorted([], [], [])
+        for item in turn.records:
+            kind = item.kind
+            if kind == messages.VERDICT:
+                (found.changes if _replaces(item.body) else found.submits).append(item)
+            elif kind == messages.ACCEPTED:
+                found.accepted.append(item)
+            elif kind in CHANGES:
+                found.changes.append(item)
+            elif kind in OF_ITS_OWN:
+                self._alone(item)
+            if kind in NOTED and self._note is not None:
+                self._note(item)
+        return found
+
+    def _arrive(self, accepted: list[Record], now: float) -> None:
+        """What went out in the stead of something unknown, and was taken: there is no doubt any more when others are judged."""
+        if not (self._bench.sent_twice or self._open_twice):
+            return
+        for item in accepted:
+            for sequence in answered.verdicts_of(item.body):
+                case, said = self._in_flight.get(sequence), self._before.open.get(sequence)
+                if case is not None and was_sent_twice(case.packed):
+                    change = Arrived(case.said.recipient, case.entry_id)
+                elif said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE:
+                    change = Arrived(said.recipient, said.entry.id)
+                else:
+                    continue
+                self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
+
+    def _accept(self, accepted: list[Record]) -> None:
+        """Nothing changes but that nobody waits any more; and ids name messages, for who may replace them."""
+        replacing = self._replacing
+        for item in accepted:
+            if replacing is None:
+                for sequence in answered.verdicts_of(item.body):
+                    if self._in_flight.pop(sequence, None) is None:
+                        self._before.open.pop(sequence, None)
+                continue
+            for answer in answered.unpack_answers(item):
+                case = self._in_flight.pop(answer.verdict_sequence, None)
+                if case is None:
+                    said = self._before.open.pop(answer.verdict_sequence, None)
+                    if said is not None:
+                        replacing.accepted(said, answer, None)
+                elif case.named is None:
+                    replacing.accepted(case.said, answer, case)
+
+    # ------------------------------------------------------------------ messages
+
+    def _decide(self, submits: list[Record], now: float) -> list[Case]:
+        decided: list[Case] = []
+        for item in submits:
+            if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
+                take_all(self.store, item.body)
+                continue
+            said = messages.unpack_verdict(item.body)
+            case = self._came.pop(item.sequence, None)
+            if case is not None:
+                self._bench.use(said.revision)
+                self._flush(decided, now)
+                decided += self._bench.judge_parts([case], now, now - self._stepped_s)
+                continue
+            if said.reason not in UNJUDGED and self._bench.use(said.revision):
+                case = self._case(said, item.sequence)
+            if case is None:
+                self._stands(item.sequence, said, said.reason or "rules-unknown")
+            elif case.message is not None and case.message.content.part is None:
+                self._flush(decided, now)
+                self._bench.judge(case, now)
+                decided.append(case)
+            else:
+                if self._batch and not follows(self._batch[-1], case):
+                    self._flush(decided, now)
+                self._batch.append(case)
+        self._flush(decided, now)
+        self._bench.give_up()
+        return decided
+
+    def _case(self, said: messages.Verdict, number: int) -> Case | None:
+        content = read_case(said, self._memo)
+        if content is None:
+            return None
+        senders = self._senders
+        message = Message(senders.find(said.provider, said.account, said.port), said.recipient, content)
+        return Case(senders.bind(said.provider, said.account), message, said, number)
+
+    def _stands(self, sequence: int, said: messages.Verdict, why: str) -> None:
+        """It is not judged again: what it did is done as it was."""
+        if said.entry is not None:
+            self._as_then.add(sequence)
+            apply_verdict(self.store, said, sequence, counts=True, done=self._before)
+            if said.adopts and self._replacing is not None:
+                self._replacing.as_then.allowed(said)
+        self._skip(Skipped(said, why))
+
+    def _flush(self, decided: list[Case], now: float) -> None:
+        """Parts that were judged together, or one that came later."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        now_s = now - self._stepped_s
+        if self._bench.knows(batch, now_s, early=now_s < self._inherits_until_s):
+            decided += self._bench.judge_parts(batch, now, now_s)
+        else:  # they came late to a message that was judged before all this begins
+            for case in batch:
+                self._stands(case.recorded, case.said, "began-before")
+
+    # ------------------------------------------------------------------ what changed records
+
+    def _changed(self, changes: list[Record], now: float) -> list[Callable[[], None]]:
+        """Applies changes; what is to be done once the turn is judged."""
+        after: list[Callable[[], None]] = []
+        pending = list(self._bench.pending)
+        self._bench.pending.clear()
+        for change in pending:
+            self._apply(change, now, after)
+        for item in changes:
+            if item.kind == messages.ANSWER:
+                self._answered(answered.unpack_answer(item.body), now, after)
+            elif item.kind == messages.VERDICT:
+                self._replaced(item, now)
+            elif item.kind == messages.UNREPLACED:
+                self._unreplaced(item, now, after)
+            elif item.kind == messages.SHARE:
+                self._share(aggregate_shares.unpack_share(item.body))
+            elif item.kind == messages.SUPPRESSED:
+                said = operator_actions.unpack_suppressed(item.body)
+                self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
+                after.append(lambda s=said: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
+            elif item.kind == messages.PERSON:
+                befell = unpack_person(item.body)
+                self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
+                after.append(lambda b=befell: beside_changed(self.store, b))  # type: ignore[arg-type, misc]
+            else:
+                apply_person(self.store, item)
+        return after
+
+    def _apply(self, change: Change, now: float, after: list[Callable[[], None]]) -> None:
+        self.store.update(change.recipient, lambda data: change.apply(data, now))
+        after.append(lambda: change.done(0))
+
+    def _answered(self, told: answered.Answer, now: float, after: list[Callable[[], None]]) -> None:
+        number = told.verdict_sequence
+        case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
+        if case is None:
+            # 0: of a part whose verdict was never written, and which had been all that stood of its message: here nothing did
+            known = number < self._begin and (number > 0 or self._bench.has(told.recipient, told.entry_id))
+            if known or number in self._as_then:
+                apply_answer(self.store, told, True, self._before)
+            return  # else it was not sent now, and nobody answers
+        if told.effect == Effect.UNKNOWN:
+            self._doubted[number] = case
+        if Effect(told.effect) in STANDS and not others_stand(case):
+            self._comes_first(case, now)
+        effect = self._bench.answered(case, told)
+        self._apply(Answer(case, effect, told.status, told.carrier_id, self._told), now, after)
+
+    def _comes_first(self, answered: Case, now: float) -> None:
+        """The gate was told that the carrier refused a part, and others stood: one that is judged in this turn had come before."""
+        for item in self._coming:
+            said = messages.unpack_verdict(item.body)
+            if item.sequence in self._came or said.recipient != answered.said.recipient or said.reason in UNJUDGED:
+                continue
+            case = self._case(said, item.sequence) if self._bench.use(said.revision) else None
+            if case is not None and self._bench.comes(case, answered, now - self._stepped_s):
+                self._came[item.sequence] = case
+                return
+
+    def _told(self, answer: Answer, recorded: int) -> None:
+        if answer.effect.takes_back:
+            self._bench.give_back(answer.transit)
+
+    def _replaced(self, item: Record, now: float) -> None:
+        """A replace_sm: it changes the record like a submit in place of another, among the changes of its turn."""
+        said, bench, replacing = messages.unpack_verdict(item.body), self._bench, self._replacing
+        if self._mine is not None and not self._mine(said.recipient):
+            take_all(self.store, item.body)
+            return
+        named = replacing.named(said) if replacing is not None and said.reason not in UNJUDGED | AWAY else None
+        if named is None or replacing is None or not bench.use(said.revision):
+            self._stands(item.sequence, said, said.reason if said.reason in GATE_REASONS else "replace_sm")
+            return
+        case = Case(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
+        bench.replace(case, named, replacing, now)
+        if case.lane is not None and said.entry is not None:
+            self._in_flight[item.sequence] = case
+        if case.verdict is not None:
+            self._hear(case)
+
+    def _unreplaced(self, item: Record, now: float, after: list[Callable[[], None]]) -> None:
+        """The carrier refused to replace a message."""
+        told = requests.unpack_unreplaced(item.body)
+        number, replacing = told.verdict_sequence, self._replacing
+        case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
+        if case is None or case.named is None or replacing is None:
+            if number < self._begin or number in self._as_then:
+                apply_unreplaced(self.store, told, True, self._before)
+                if replacing is not None:
+                    replacing.as_then.unreplaced(told)
+            return
+        named = case.named
+        back: tuple[Take, ...] = ()
+
+        def restore(data: bytes) -> bytes:
+            nonlocal back
+            data, back = replacing.restored(case, named, data, now)
+            return data
+
+        self.store.update(told.recipient, restore)
+        after.append(lambda: self._bench.give_back_all(back, case.entry_time))
+
+    def _share(self, told: aggregate_shares.Share) -> None:
+        """What a verdict took: of one that stands as it was. Of one that was judged again it is known."""
+        number = told.verdict_sequence
+        if number < self._begin or number in self._as_then:
+            apply_share(self.store, told, True, self._before)
+
+    # ------------------------------------------------------------------ what stands in a group of its own
+
+    def _alone(self, item: Record) -> None:
+        body = item.body
+        if item.kind == messages.START:
+            self._started()
+        elif item.kind == messages.CLOCK:
+            self._stepped_s += messages.unpack_clock(body).step_s
+        else:
+            kind = item.kind
+            if kind == messages.HEARD:  # of another gate
+                said = unpack_heard(body)
+                if self._others is None or self._others.is_new(said):
+                    with contextlib.suppress(NotUnderstood):  # as it was when it came
+                        apply_heard(self.store, said, self._listings if self._others is None else self._others.listings)
+                kind, body = said.kind, said.body
+            else:
+                apply_operated(self.store, item, self._listings)
+            if kind == messages.ORDERED:
+                self._bench.order(operator_actions.unpack_order(body))
+            elif kind == messages.LIFTED:
+                self._bench.lift(operator_actions.unpack_lifted(body).order)
+
+    def _started(self) -> None:
+        """The gate was started anew: of what was on its way nobody knows."""
+        for case in self._in_flight.values():
+            entry_id, same = case.entry_id, case.said.fingerprint
+            self.store.update(case.said.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
+        settle_open(self.store, self._before)
+        self._before.open.clear()
+        self._in_flight.clear()
+        self._doubted.clear()
+        self._listings.abandon()
+        self._bench.started([*self.store.orders.held.values()])
+
+
+def _replaces(body: bytes) -> bool:
+    """Whether a verdict is about a replace_sm."""
+    return _REPLACE in body and messages.unpack_verdict(body).data[4:8] == _REPLACE

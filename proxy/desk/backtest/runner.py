@@ -1,0 +1,279 @@
+"""Run: one backtest from a journal's folder to its result, in one process or, where that changes nothing, in several.
+
+In: a Question. Out: an Answer, or CannotBacktest with whose fault it is. Never: the running gate, a byte written.
+
+Journals of several gates on one store are judged again side by side, each by itself as its gate did, all against one store.
+
+People are independent of each other unless a limit is about more than one of them (a provider's quota): then one process does it all.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy import policy
+from proxy.archive.otp_texts import HIDDEN_S
+from proxy.desk.backtest.commit_groups import Turn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
+from proxy.desk.backtest.differences import Differing
+from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.initial_facts import older
+from proxy.desk.backtest.initial_state import ADOPTED_S, counts, stood_together, window_s
+from proxy.desk.backtest.rerun import Rerun
+from proxy.journal.disk import Disk, OsDisk
+from proxy.journal.records import gate_events, messages
+from proxy.journal.scan import JournalDamaged, Scan
+from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.policy import RulesError, RuleSet
+from proxy.policy.spans import is_to_come
+from proxy.state import EmbeddedStore, StateError
+
+READ_OCTETS_MAX = 2 << 30
+"""So much of a journal before the window is read for what people refused in it, about a minute of work; where there is more, the store says it,
+as of the moment from which messages are counted. It does not know of a refusal that the person has repeated since."""
+RUN_IN_S = 65.0
+"""Judging begins so long before the window: late parts of long messages inherit for a minute."""
+GC_THRESHOLDS = 50_000, 50, 50
+
+
+class CannotBacktest(Exception):
+    """It cannot be done; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. Made of plain values, for other processes."""
+
+    journal: Path
+    rules: Path
+    category_tag: int | None
+    providers: Mapping[str, Known]
+    store: Path | None
+    """The gate's, for what people refused before the journal begins; None: it cannot be read."""
+    last_s: float
+    """How far back from the journal's end; 0: all of it."""
+    now: float
+    ring: Ring = field(default_factory=Ring)
+    """What opens the journal where it is sealed."""
+    node: int | None = None
+    """Whose the journal is; None where nobody says."""
+    beside: tuple[tuple[Path, int], ...] = ()
+    """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
+
+    @property
+    def journals(self) -> list[tuple[Path, int | None]]:
+        return [(self.journal, self.node), *self.beside]
+
+    @property
+    def disks(self) -> list[Disk]:
+        return [OsDisk(folder, self.ring) for folder, _ in self.journals]
+
+
+@dataclass(slots=True)
+class Answer:
+    question: Question
+    revision: str
+    in_force: str
+    """The revision that decided last in the journal."""
+    differing: Differing
+    since: float
+    until: float
+    begins: float
+    """When the journal begins."""
+    whole: bool
+    """Whether it begins with the first start of its gate."""
+    seconds: float
+    processes: int
+    unknown: set[str] = field(default_factory=set)
+    """Providers that the settings do not name."""
+    look_back_s: int = 0
+    from_store: bool = False
+    """Whether what people had refused was taken from the store."""
+    to_come: tuple[str, ...] = ()
+    """Rules that are active at no moment of it, and will be later."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the rules are those that were in force."""
+        return self.revision == self.in_force
+
+
+class _Edges:
+    """Where a journal begins and ends, and by what it decided last."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.whole = begins_whole(disk)
+        names = disk.list()
+        self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
+        self.ends = self.decided = 0.0
+        self.in_force = ""
+        """The revision, empty where the newest segments name none; since when: ``decided``."""
+        for placed in Scan(disk, None):
+            self.ends = placed.group.time_ms / 1000
+            for item in placed.group.records:
+                if item.kind == messages.RULES:
+                    self._by(gate_events.unpack_rules(item.body).revision)
+                elif item.kind == messages.VERDICT:
+                    self._by(messages.revision_of(item.body))
+
+    def _by(self, revision: str) -> None:
+        if revision:
+            self.in_force, self.decided = revision, self.ends
+
+
+class _Span(NamedTuple):
+    """From when to when all journals that are read are there, and by what was decided last in any of them."""
+
+    begins: float
+    ends: float
+    whole: bool
+    in_force: str
+
+    @classmethod
+    def of(cls, disks: Sequence[Disk]) -> _Span:
+        found = [edges for edges in map(_Edges, disks) if edges.ends]
+        if not found:
+            return cls(0.0, 0.0, False, "")
+        cut = [one.begins for one in found if not one.whole]
+        return cls(
+            max(cut) if cut else min(one.begins for one in found),
+            max(one.ends for one in found),
+            not cut,
+            max(found, key=lambda one: one.decided).in_force,
+        )
+
+
+@lru_cache(1)
+def _rules(path: Path, category_tag: int | None) -> RuleSet:
+    return policy.load(path, category_tag=category_tag)
+
+
+def backtest(question: Question, processes: int = 1, tell: Callable[[float], None] = nobody_waits) -> Answer:
+    """Judges again. ``processes``: at most so many. ``tell``: hears how far it is, from 0 to 1."""
+    began = time.monotonic()
+    try:
+        rules = _rules(question.rules, question.category_tag)
+    except RulesError as error:
+        raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
+    try:
+        span = _Span.of(question.disks)
+        since = max(span.ends - question.last_s, span.begins) if question.last_s else span.begins
+        shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
+        found, unknown, from_store = _all_shares(question, span._replace(begins=since), shares, tell)
+    except JournalDamaged as error:
+        raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
+    except Fault as error:
+        raise CannotBacktest(f"{question.journal}: {error}: see gate106 journal verify") from error
+    except (StateError, SealingError) as error:
+        raise CannotBacktest(error) from error
+    except FileNotFoundError as error:
+        raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
+    except (OSError, ValueError, struct.error) as error:
+        raise CannotBacktest(f"{question.journal}: the journal cannot be read: {error}") from error
+    if not span.ends:
+        raise CannotBacktest(f"{question.journal}: the journal is empty")
+    return Answer(
+        question, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
+        unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
+    )  # fmt: skip
+
+
+def _all_shares(
+    question: Question, span: _Span, shares: int, tell: Callable[[float], None]
+) -> tuple[Differing, set[str], bool]:
+    if shares == 1:
+        return share(question, span, 0, 1, tell)
+    with ProcessPoolExecutor(shares - 1, get_context("spawn")) as pool:  # this process may have threads
+        others = [pool.submit(share, question, span, number, shares) for number in range(1, shares)]
+        found, unknown, from_store = share(question, span, 0, shares, tell)
+        for one in others:
+            more, strangers, _ = one.result()
+            found.add(more)
+            unknown |= strangers
+    return found, unknown, from_store
+
+
+def readings(
+    disk: Disk, store: Path | None, begin: float, look_back_s: int, tell: Callable[[float], None] = nobody_waits
+) -> tuple[Iterator[Turn], EmbeddedStore | None]:
+    """What to read for a window: the journal, and what people had refused before that, where it must come from the gate's store. Raises
+    StateError, JournalDamaged, OSError."""
+    start = begin - look_back_s - ADOPTED_S
+    if store is not None and octets_before(disk, start) > READ_OCTETS_MAX:
+        return turns_since(disk, start, tell), older(store, disk, start)
+    whole = store is None or begins_whole(disk)
+    return turns_of(disk, tell), None if whole or store is None else older(store, disk, begin)
+
+
+def share(
+    question: Question, span: _Span, number: int, of: int, tell: Callable[[float], None] = nobody_waits
+) -> tuple[Differing, set[str], bool]:
+    """Judges again what was sent to one in ``of`` people since ``span.begins``; with it the providers that nobody knows, and whether the store
+    was asked."""
+    thresholds = gc.get_threshold()
+    rules = _rules(question.rules, question.category_tag)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        senders = Senders(question.providers)
+        differing = [_differing(question, span.begins, rules, number) for _ in question.journals]
+        mine = None if of == 1 else (lambda person: person % of == number)
+        same = rules.revision == span.in_force
+        begin, look_back_s = span.begins - RUN_IN_S, window_s(rules)
+        by = None if same or not counts(rules) else (rules, senders)
+        turns, known = _all_readings(question, begin, look_back_s, tell)
+        nodes = [node for _, node in question.journals if node is not None]
+        before, left = stood_together(
+            turns, nodes, begin, look_back_s, hear=[one.note for one in differing], mine=mine, count_by=by, store=known
+        )
+        reruns = [
+            Rerun(before.store, lambda _: rules, senders, one.hear, one.skip, one.note, found, mine, others=before.others)
+            for one, found in zip(differing, before.found, strict=True)
+        ]
+        for whose, turn in left:
+            if turn.time <= span.ends or len(reruns) == 1:  # what came later may not be in the others yet
+                reruns[whose].turn(turn)
+        for more in differing[1:]:
+            differing[0].add(more)
+        return differing[0], senders.unknown, known is not None
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def _differing(question: Question, since: float, rules: RuleSet, number: int) -> Differing:
+    found = Differing(since, question.now - HIDDEN_S, rules.revision)
+    found.counts_repeats = not number
+    found.learn(rules)
+    return found
+
+
+def _all_readings(
+    question: Question, begin: float, look_back_s: int, tell: Callable[[float], None]
+) -> tuple[list[Iterator[Turn]], EmbeddedStore | None]:
+    """Of each journal; a store that several gates share is not asked what was before them."""
+    disks = question.disks
+    if len(disks) == 1:
+        turns, known = readings(disks[0], question.store, begin, look_back_s, tell)
+        return [turns], known
+    told = [0.0] * len(disks)
+
+    def tells(place: int) -> Callable[[float], None]:
+        def hear(share: float) -> None:
+            told[place] = share
+            tell(sum(told) / len(told))
+
+        return hear
+
+    return [readings(disk, None, begin, look_back_s, tells(place))[0] for place, disk in enumerate(disks)], None

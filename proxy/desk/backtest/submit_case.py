@@ -1,0 +1,63 @@
+"""Case: one message of the journal on its way through judging again, and what it is not judged for.
+
+In: a verdict as it is in the journal. Out: nouns. Never: a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.desk.backtest.environment import FULL
+from proxy.desk.backtest.replacements import Named
+from proxy.journal.records import messages
+from proxy.model.message import Message
+from proxy.model.reasons import GATE_REASONS
+from proxy.policy import RuleSet
+from proxy.relay.pending_submit import Bind, Transit
+from proxy.state import EmbeddedStore
+
+UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down", "outcome-unknown"}
+"""Reasons for which a message was never shown to the rules, or the rules failed."""
+AWAY = frozenset(("store-conflict", "store-down"))
+"""Reasons for which it stands for nothing though it was."""
+
+
+class Case(Transit):
+    """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any Transit."""
+
+    def __init__(self, bind: Bind, message: Message, said: messages.Verdict, number: int) -> None:
+        super().__init__(bind, 0, said.data, said.time)
+        self.message = message
+        self.said = said
+        self.recorded = number
+        self.named: Named | None = None
+        """What it was to replace."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether its verdict is its own: of a long message only the first part's is, and that of a late part that breaks a rule."""
+        return (
+            self.long is None or self.long.leader is self or self.reason == "late-breach" or self.said.reason == "late-breach"
+        )
+
+
+class Skipped(NamedTuple):
+    """A record of a verdict that is not judged again."""
+
+    said: messages.Verdict
+    why: str
+
+
+Look = Callable[[Case, bytes, float, RuleSet], None]
+RulesOf = Callable[[str], RuleSet | None]
+"""By the revision in force then: the rules to judge by, None where they are not known."""
+
+
+def take_all(store: EmbeddedStore, body: bytes) -> None:
+    """What a message to somebody who is not looked at took from counters: all of them are about everybody."""
+    if messages.takes_of(body):
+        said = messages.unpack_verdict(body)
+        if said.entry is not None:
+            for take in said.takes:
+                store.counters.take(take, said.entry.time)

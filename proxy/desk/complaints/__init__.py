@@ -1,0 +1,1 @@
+"""Complaint cases from filing to decision."""

@@ -1,0 +1,149 @@
+"""Batch: a file of complaints as 12321 sends it, read whole: rows for the gate, or every bad row with its line.
+
+In: rows of a table whose first says what the columns are, in Chinese or English. Out: mappings of texts and moments; problems. Never: a
+socket, half a file, a guess at what a column is.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from proxy.config.fields import CHINA
+from proxy.desk.complaints.book import HIDDEN
+from proxy.model.number import NotARecipient, recipient_of
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "reference": ("case", "case id", "reference", "complaint id", "编号", "投诉编号", "举报编号", "工单号", "工单编号", "受理编号", "流水号"),
+    "number": (
+        "complainant", "complainant number", "number", "recipient", "phone", "投诉号码", "投诉人号码", "举报人号码", "举报人手机号",
+        "投诉人", "手机号", "手机号码", "接收号码", "被叫号码",
+    ),
+    "sender": (
+        "reported number", "reported", "sender", "from", "port", "被举报号码", "被投诉号码", "发送号码", "发送端口", "端口", "端口号",
+        "主叫号码", "不良号码",
+    ),
+    "at": ("time", "received", "received at", "at", "接收时间", "短信接收时间", "收到时间", "短信时间", "发送时间", "时间"),
+    "text": ("text", "content", "message", "短信内容", "内容", "举报内容", "投诉内容", "文本"),
+    "came": ("complained", "complained at", "date", "forwarded at", "投诉时间", "举报时间", "受理时间", "转办时间", "下发时间", "派单时间"),
+}  # fmt: skip
+"""What a column may be called."""
+NEEDED = ("number",)
+BAD_SHOWN = 20
+AHEAD_S = 86_400.0
+"""Clocks differ, and a day may be written without its hour."""
+_TIME = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时点](\d{1,2})(?:[:分](\d{1,2})?秒?)?分?)?")
+_PACKED = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
+_HIDDEN = re.compile(r"[*xX＊●•·#]")
+_PLACE = {word: name for name, words in COLUMNS.items() for word in words}
+
+
+@dataclass
+class Batch:
+    name: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+    """The first of the bad rows, as ``file:line: what is wrong``."""
+
+    def note(self, line: int, what: str) -> None:
+        self.bad += 1
+        if len(self.problems) < BAD_SHOWN:
+            self.problems.append(f"{self.name}:{line}: {what}")
+
+
+def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> Batch:
+    """``now``: nobody complains of what is yet to come."""
+    batch = Batch(name)
+    heads: dict[str, int] = {}
+    for line, cells in rows:
+        if cells[0].startswith("#"):
+            continue
+        if not heads:
+            heads = _heads(cells)
+            if missing := [one for one in NEEDED if one not in heads]:
+                words = " or ".join(COLUMNS[missing[0]][:1] + COLUMNS[missing[0]][7:8])
+                batch.note(line, f"the first row names the columns, and none of them is the complainant's number ({words})")
+                return batch
+            if not heads.keys() & {"sender", "at", "text"}:
+                batch.note(line, "no column says from where, when or what came (端口, 接收时间, 短信内容)")
+                return batch
+            continue
+        try:
+            batch.rows.append(_row({one: cells[place] for one, place in heads.items() if place < len(cells)}, now))
+        except ValueError as fault:
+            batch.note(line, str(fault))
+    if not heads:
+        batch.note(1, "holds no rows")
+    return batch
+
+
+def _heads(cells: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for place, cell in enumerate(cells):
+        word = " ".join(unicodedata.normalize("NFKC", cell).strip(" *:：").lower().replace("_", " ").split())
+        name = _PLACE.get(word) or _PLACE.get(word.replace(" ", ""))
+        if name is not None:
+            found.setdefault(name, place)
+    return found
+
+
+def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
+    """What the gate takes; ValueError says all that is wrong."""
+    row, faults = dict[str, Any](), list[str]()
+    for name, read in _READ.items():
+        if name == "number" or said.get(name):
+            try:
+                row[name] = found = read(said.get(name, ""))
+                if name != "number" and found > now + AHEAD_S:
+                    faults.append(f"the time {said[name][:40]!r} is yet to come")
+            except ValueError as fault:
+                faults.append(str(fault))
+    if not any(said.get(name, "").strip() for name in ("sender", "at", "text")):
+        faults.append("says neither from where, nor when, nor what came")
+    if faults:
+        raise ValueError("; ".join(faults))
+    for name in ("reference", "sender", "text"):
+        if word := said.get(name, "").strip():
+            row[name] = word
+    if "sender" in row:
+        row["sender"] = unicodedata.normalize("NFKC", row["sender"]).replace(" ", "")
+    return row
+
+
+def _number(written: str) -> str:
+    """A whole number, or one of which digits are hidden, each as a star."""
+    spelt = unicodedata.normalize("NFKC", written).replace(" ", "").replace("-", "")
+    hidden = _HIDDEN.sub(HIDDEN, spelt)
+    if HIDDEN not in hidden:
+        try:
+            return str(recipient_of(spelt))
+        except NotARecipient as fault:
+            raise ValueError(f"the complainant's number: {fault.why}") from None
+    hidden = hidden.removeprefix("+86").removeprefix("0086")
+    if len(hidden) == 13 and hidden.startswith("86"):
+        hidden = hidden[2:]
+    digits = hidden.replace(HIDDEN, "")
+    if len(hidden) != 11 or not digits.isdigit() or len(digits) < 5 or hidden[0] not in ("1", HIDDEN):
+        raise ValueError("the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)")
+    return hidden
+
+
+def _moment(written: str) -> float:
+    spelt = unicodedata.normalize("NFKC", written).strip()
+    match = _TIME.fullmatch(spelt) or _PACKED.fullmatch(spelt)
+    if match is None:
+        raise ValueError(f"the time {written[:40]!r} is none (like 2026-11-11 10:05)")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    try:
+        found = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
+    except ValueError:
+        raise ValueError(f"the time {written[:40]!r} is not in the calendar") from None
+    return found.timestamp()
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {"number": _number, "at": _moment, "came": _moment}

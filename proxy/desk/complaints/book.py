@@ -1,0 +1,369 @@
+"""Cases: complaints on their way through the desk: filed, matched to a message, decided, reopened. Pure.
+
+In: what a batch says of each, what officers say, the time, which days are worked. Out: journal records, and the cases as they are; or
+Impossible. Never: files, the clock, a guess: which message it was, somebody said.
+
+    filed ─▶ open ──▶ valid | invalid | duplicate | not-ours | withdrawn ──reopened──▶ open
+                └─ forwarded to the provider, matched to a message: noted, the case stays open
+
+Only valid cases count against a provider (proxy/desk/penalties/book.py), in the month in which the complaint came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from proxy.journal.records import messages
+from proxy.journal.records.complaints import (
+    DUPLICATE,
+    NOT_OURS,
+    OPEN,
+    STATES,
+    VALID,
+    WITHDRAWN,
+    Case,
+    Event,
+    pack_case,
+    unpack_case,
+)
+from proxy.model.approvals import Impossible
+from proxy.model.number import about_people, mask
+from proxy.model.redact import numbers_masked
+from proxy.policy import time_windows
+from proxy.policy.registries.holidays import Holidays
+from proxy.state.lists.papers import Papers
+
+CASES_MAX = 200_000
+"""Some years of a large carrier: each is about a kilobyte in memory."""
+BATCH_MAX = 2_000
+"""Cases of one file: they are written as one group, which holds the loop for some 10 ms (3,000 were measured at 17 to 25 on a busy machine)."""
+DECISIONS = tuple(state for state in STATES if state != OPEN)
+KEEP_S = 400 * 86_400.0
+"""Decided cases are kept so long in the book (repeats of a year are seen); the journal has its own retention."""
+
+
+@about_people
+class Complaint(NamedTuple):
+    """One row of a batch, read."""
+
+    reference: str
+    recipient: int
+    number: str
+    at: float
+    sender: str
+    text: str
+    came: float
+
+
+class Due(NamedTuple):
+    """Within how many working days a complaint must be forwarded to the provider, and answered."""
+
+    forward_days: int
+    answer_days: int
+
+
+@about_people
+class Matched(NamedTuple):
+    """The message that somebody says it was."""
+
+    message: str
+    recipient: int
+    provider: str
+    port: str
+    signature: str
+    category: str
+    sent: float
+
+
+class CaseBook:
+    def __init__(self, papers: Papers, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
+        """``write``: records into the journal, now, all of them or none; the sequence of the last."""
+        self._papers = papers
+        self._write = write
+        self._cases: dict[int, Case] = {}
+        self._known: dict[tuple[object, ...], int] = {}
+        self._valid: dict[str, dict[int, Case]] = {}
+        """Valid cases by provider: asked every minute, so it is kept."""
+        self._undecided: dict[int, Case] = {}
+        self._under_way: set[int] = set()
+        """Their decision is on its way into the journal, beside something else."""
+        for _, body in sorted(papers.held.items()):
+            self._enter(unpack_case(body))
+        papers.news()
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def find(self, number: int) -> Case:
+        found = self._cases.get(number)
+        if found is None:
+            raise Impossible(f"there is no case {number} (`gate106 complaint list` lists them)")
+        return found
+
+    def reread(self) -> None:
+        """Another gate filed some, or did something with them: they are as the store says."""
+        for _, body in self._papers.news():
+            self._replace(unpack_case(body))
+
+    def all(self) -> Iterator[Case]:
+        """The oldest first."""
+        return iter(list(self._cases.values()))
+
+    # -- filing
+
+    def new_ones(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
+        """Those that are no case yet, each once; how many are one already."""
+        fresh: dict[tuple[object, ...], Complaint] = {}
+        known = 0
+        for one in complaints:
+            name = _named(source, one)
+            if name in self._known or name in fresh:
+                known += 1
+            else:
+                fresh[name] = one
+        return list(fresh.values()), known
+
+    def drafts(
+        self,
+        source: str,
+        batch: str,
+        complaints: Iterable[Complaint],
+        due: Due,
+        holidays: Holidays,
+        now: float,
+        who: str,
+        why: str,
+    ) -> Iterator[tuple[Case, bytes]]:
+        """Cases of these complaints, numbered from the next on, with the record of each: not filed yet, so it may take its time."""
+        complaints = list(complaints)
+        for number, one in zip(self._papers.following(len(complaints)), complaints, strict=True):
+            forward_by, answer_by = due_dates(one.came or now, due, holidays)
+            case = Case(
+                number, OPEN, source, one.reference, batch, now, one.came or now, forward_by, answer_by, 0.0, one.recipient, one.number,
+                one.at, one.sender, one.text, "", "", "", "", "", 0.0, 0, (Event(now, "filed", who, why),),
+            )  # fmt: skip
+            body = pack_case(case)
+            yield unpack_case(body), body  # as a restart will read it
+
+    def file(self, drafts: Sequence[tuple[Case, bytes]]) -> int:
+        """All of them or none; where the last is recorded. Impossible: there are too many."""
+        if len(self._cases) + len(drafts) > CASES_MAX:
+            raise Impossible(f"more than {CASES_MAX:,} cases would be kept: decide old ones first")
+        if any(case.id in self._papers.held for case, _ in drafts):
+            raise Impossible("another batch was filed meanwhile: import this one again")
+        sequence = self._write([(messages.CASED, body) for _, body in drafts])
+        for case, body in drafts:
+            self._papers.put(case.id, body)
+            self._enter(case)
+        return sequence
+
+    # -- what becomes of one
+
+    def match(self, number: int, found: Matched, now: float, who: str, why: str) -> tuple[Case, int]:
+        case = self._open(number)
+        if case.recipient and found.recipient and case.recipient != found.recipient:
+            raise Impossible(f"case {number} is of another number than message {found.message}")
+        if not case.recipient and found.recipient and not digits_agree(case.number, found.recipient):
+            raise Impossible(f"case {number} is of {case.number}, which message {found.message} did not go to")
+        return self._put(
+            case._replace(
+                message=found.message, recipient=case.recipient or found.recipient, provider=found.provider, port=found.port,
+                signature=found.signature, category=found.category, sent=found.sent,
+            ),
+            Event(now, "matched", who, f"{found.message}: {why}"),
+        )  # fmt: skip
+
+    def forward(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
+        case = self._open(number)
+        if not case.provider:
+            raise Impossible(f"case {number} is of no provider yet: match it to a message first")
+        return self._put(case._replace(forwarded=now), Event(now, "forwarded", who, why))
+
+    def decide(
+        self, number: int, state: str, now: float, who: str, why: str, *, of: int = 0, provider: str = ""
+    ) -> tuple[Case, int]:
+        """``of``: the case that a duplicate repeats. ``provider``: of a valid case that is matched to no message."""
+        return self._put(self._decided(number, state, of, provider), Event(now, state, who, why))
+
+    def begin(
+        self, number: int, state: str, now: float, who: str, why: str, beside: Event, *, of: int = 0, provider: str = ""
+    ) -> bytes:
+        """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
+        Nobody alters the case until it is ``written``."""
+        case = self._decided(number, state, of, provider)
+        self._free(number)
+        self._under_way.add(number)
+        return pack_case(case._replace(events=(*case.events, Event(now, state, who, why), beside)))
+
+    def written(self, number: int, body: bytes) -> Case:
+        """What ``begin`` began is in the journal."""
+        self._under_way.discard(number)
+        return self._keep(number, body)
+
+    def _decided(self, number: int, state: str, of: int, provider: str) -> Case:
+        case = self._open(number)
+        if state == DUPLICATE:
+            if not of:
+                raise Impossible(f"say which case {number} repeats (--of)")
+            if of == case.id:
+                raise Impossible(f"case {number} does not repeat itself: say which came before it (--of)")
+            first = self.find(of)
+            if first.state == DUPLICATE:
+                raise Impossible(f"case {first.id} is a duplicate itself: name case {first.of}")
+        elif of:
+            raise Impossible("only a duplicate is --of another case")
+        if provider and case.provider and provider != case.provider:
+            raise Impossible(f"case {number} is matched to a message of {case.provider}, not of {provider}")
+        provider = case.provider or provider
+        if state == VALID and not provider:
+            raise Impossible(f"case {number} is of no provider yet: match it to a message first, or say --provider")
+        return case._replace(state=state, of=of, provider="" if state == NOT_OURS else provider)
+
+    def withdraw(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
+        """The complainant takes it back; also one that was decided."""
+        case = self.find(number)
+        if case.state == WITHDRAWN:
+            raise Impossible(f"case {number} is withdrawn already")
+        return self._put(case._replace(state=WITHDRAWN), Event(now, WITHDRAWN, who, why))
+
+    def reopen(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
+        case = self.find(number)
+        if case.state == OPEN:
+            raise Impossible(f"case {number} is open")
+        return self._put(case._replace(state=OPEN, of=0), Event(now, "reopened", who, why))
+
+    def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
+        """Something was done beside it (a suppression, a stop): kept with the case."""
+        return self._put(self.find(number), Event(now, what, who, why))
+
+    def of(self, recipient: int) -> list[Case]:
+        """Those that a person has filed, as far as their whole number is known; the oldest first."""
+        return [case for case in self._cases.values() if case.recipient == recipient]
+
+    def forget(self, recipient: int, now: float, who: str, why: str) -> int:
+        """Takes a person's whole number out of their cases, all of them or none, and out of what they and officers wrote there, however it
+        is spelt: what was complained of and decided stays, under the digits that are shown. How many there were."""
+        found = self.of(recipient)
+        for case in found:
+            self._free(case.id)
+        bodies = {
+            case.id: pack_case(
+                case._replace(
+                    recipient=0,
+                    number=mask(recipient),
+                    text=numbers_masked(case.text, recipient),
+                    events=(
+                        *(one._replace(why=numbers_masked(one.why, recipient)) for one in case.events),
+                        Event(now, "forgotten", who, numbers_masked(why, recipient)),
+                    ),
+                )
+            )
+            for case in found
+        }
+        if bodies:
+            self._write([(messages.CASED, body) for body in bodies.values()])
+        for number, body in bodies.items():
+            self._keep(number, body)
+        return len(bodies)
+
+    def sweep(self, now: float) -> None:
+        """Forgets what was decided long ago."""
+        old = []
+        for case in self._cases.values():  # by number, so by when they were filed
+            if case.filed >= now - KEEP_S:
+                break
+            if case.state != OPEN and case.decided < now - KEEP_S:
+                old.append(case.id)
+        for number in old:
+            self._unindex(self._cases.pop(number))
+            self._papers.drop(number)
+
+    # -- counted
+
+    def valid(self, provider: str, since: float, until: float, about: Callable[[Case], bool] | None = None) -> int:
+        """Valid cases against a provider (empty: any), of complaints that came then; ``about``: of those only such."""
+        against = [self._valid.get(provider, {})] if provider else self._valid.values()
+        return sum(
+            since <= case.came < until and (about is None or about(case)) for cases in against for case in cases.values()
+        )
+
+    def undecided(self) -> Iterator[Case]:
+        return iter(list(self._undecided.values()))
+
+    def overdue(self, now: float) -> tuple[int, int]:
+        """Open cases that should have been forwarded, or answered, by now."""
+        there = self._undecided.values()
+        return sum(not case.forwarded and case.forward_by < now for case in there), sum(case.answer_by < now for case in there)
+
+    # --
+
+    def _open(self, number: int) -> Case:
+        case = self.find(number)
+        if case.state != OPEN:
+            raise Impossible(f"case {number} is decided ({case.state}): reopen it first (gate106 complaint reopen {number})")
+        return case
+
+    def _free(self, number: int) -> None:
+        if number in self._under_way:
+            raise Impossible(f"case {number} is being decided this moment: look at it again before you do more")
+
+    def _put(self, case: Case, event: Event) -> tuple[Case, int]:
+        self._free(case.id)
+        body = pack_case(case._replace(events=(*case.events, event)))
+        sequence = self._write([(messages.CASED, body)])
+        return self._keep(case.id, body), sequence
+
+    def _keep(self, number: int, body: bytes) -> Case:
+        self._papers.put(number, body)
+        return self._replace(unpack_case(body))  # as a restart will read it
+
+    def _replace(self, case: Case) -> Case:
+        before = self._cases.get(case.id)
+        if before is not None:
+            self._unindex(before)
+        return self._enter(case)
+
+    def _enter(self, case: Case) -> Case:
+        self._cases[case.id] = case
+        self._known[_name(case)] = case.id
+        if case.state == VALID:
+            self._valid.setdefault(case.provider, {})[case.id] = case
+        elif case.state == OPEN:
+            self._undecided[case.id] = case
+        return case
+
+    def _unindex(self, before: Case) -> None:
+        self._known.pop(_name(before), None)
+        self._valid.get(before.provider, {}).pop(before.id, None)
+        self._undecided.pop(before.id, None)
+
+
+def due_dates(came: float, due: Due, holidays: Holidays) -> tuple[float, float]:
+    """Until when it must be forwarded, and answered: the end of the last working day."""
+    day = (int(came) + time_windows.OFFSET_S) // time_windows.DAY_S
+    ends = (holidays.working_day_after(day, days) + 1 for days in due)
+    forward_by, answer_by = (float(end * time_windows.DAY_S - time_windows.OFFSET_S) for end in ends)
+    return forward_by, answer_by
+
+
+HIDDEN = "*"
+
+
+def digits_agree(written: str, recipient: int) -> bool:
+    """Whether a number can be the one of which some digits are hidden: ``138****0500``."""
+    whole = f"{recipient:011d}"
+    return len(written) == len(whole) and all(one in (HIDDEN, other) for one, other in zip(written, whole, strict=True))
+
+
+def _named(source: str, one: Complaint) -> tuple[object, ...]:
+    """What makes two complaints one: what their sender calls them, or all that they say."""
+    if one.reference:
+        return source, one.reference
+    return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten
+
+
+def _name(case: Case) -> tuple[object, ...]:
+    if case.reference:
+        return case.source, case.reference
+    return case.source, case.number, int(case.at), case.sender, numbers_masked(case.text)

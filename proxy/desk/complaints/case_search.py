@@ -1,0 +1,187 @@
+"""case search: what a case is about, looked for in the journal at rest beside the gate: which message it was, who else got it.
+
+In: a case as the gate tells it. Out: candidates and counts, in words and for programs; the match, noted by the gate. Never: a guess; a whole
+number on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxy.operations.terminal import ask, fail, tell, when
+
+if TYPE_CHECKING:
+    from proxy.archive.complaint_matching import Candidate, Matched
+    from proxy.archive.keys import Keys
+    from proxy.archive.similar_texts import Swept
+    from proxy.config import RestPlaces
+
+
+def _wanted(told: Mapping[str, Any]) -> Any:
+    from proxy.archive.complaint_matching import Wanted
+    from proxy.desk.complaints.book import HIDDEN
+
+    whole = told["to"]
+    recipient = int(whole) if HIDDEN not in whole else 0
+    return Wanted(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
+
+
+def matched(told: Mapping[str, Any], config: Path) -> Matched:
+    import time
+
+    from proxy.archive.complaint_matching import match as matching
+    from proxy.desk.complaints.book import digits_agree
+    from proxy.desk.search import command as find
+
+    places = find.places_of(config)
+    keys = find.keys_of(places)
+    return matching(
+        _wanted(told),
+        lambda question: find.look_through(places, keys, question, time.time()),
+        lambda hit: keys.unseal(hit.sealed),
+        digits_agree,
+    )
+
+
+def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
+    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
+    found = matched(told, config)
+    chosen = next((one for one in found.candidates if one.hit.name == message), None)
+    if chosen is None:
+        fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
+    hit = chosen.hit
+    done = ask(
+        config, control, "complaint.match", id=str(told["id"]), message=message, to=str(chosen.number) if chosen.number else None,
+        provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
+        why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
+    )  # fmt: skip
+    tell(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    from proxy.model.number import mask
+    from proxy.model.redact import numbers_masked
+
+    hit = one.hit
+    return {
+        "message": hit.name, "score": one.score, "why": list(one.why), "why_zh": [words.zh for words in one.why],
+        "at": hit.at, "to": mask(one.number) if one.number else "",
+        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": numbers_masked(hit.text),
+        "verdict": hit.verdict, "reason": hit.reason,
+    }  # fmt: skip
+
+
+def match_dict(found: Matched) -> dict[str, Any]:
+    covered = found.asked[-1].covered if found.asked else None
+    return {
+        "candidates": [_candidate(one) for one in found.candidates],
+        "within_s": found.within_s,
+        "cut": found.cut,
+        "covered": None
+        if covered is None
+        else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
+    }
+
+
+def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
+    from proxy.archive.complaint_matching import ambiguous
+    from proxy.desk.search.command import _tell_covered
+
+    for one in found.candidates:
+        said = _candidate(one)
+        yield f"{one.score:3}  {said['message']}  {when(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
+        yield f"     {said['text']}"
+        yield f"     {'; '.join(one.why)}"
+    if not found.candidates:
+        yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")
+        if not found.asked:
+            yield "the case says too little to look for: the number's digits are hidden, and neither port, text nor time is known"
+    if found.cut:
+        yield "NOT COMPLETE: more messages fit port, text and time than are looked at (gate106 find, with a narrower time, sees the others)"
+    if ambiguous(found.candidates):
+        yield "several fit nearly as well: look at each"
+    if found.candidates:
+        yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
+    if found.asked:
+        _tell_covered(found.asked[-1], None)
+
+
+def swept(
+    told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
+) -> tuple[Swept, bool]:
+    """Who else got it, and whether that was looked for by what the complainant typed: the message itself is not there any more."""
+    import duckdb
+
+    from proxy.archive import similar_texts
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.query import NotAQuestion
+    from proxy.archive.tail import TailError
+    from proxy.desk.search import command as find
+    from proxy.journal.write_ahead_log import JournalError
+    from proxy.model.redact import cell
+    from proxy.operations.access_report import write_down
+    from proxy.operations.files.tables import write_table
+
+    places = find.places_of(config)
+    keys = find.keys_of(places)
+    known = _text_of(told, places, keys)
+    text, begins = known or (told["text"], False)
+    if not text:
+        fail(f"case {told['id']}: its message has no text to look for")
+    if out is not None:
+        write_down(
+            control or places.control,
+            places.archive.folder,
+            places.sealing,
+            "complaint sweep",
+            why=why,
+            details=f"case {told['id']}",
+            unmasked=True,
+        )
+    try:
+        found = similar_texts.sweep(
+            places.archive.folder, find.journals_of(places), keys, text=text,
+            signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
+            persons=out is not None, begins=begins,
+        )  # fmt: skip
+        if out is not None:
+            rows = ([keys.unseal(sealed), provider, cell(port), when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            write_table(out, ("number", "provider", "port", "time"), rows)
+    except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    return found, known is None
+
+
+def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
+    """What the message said, of a long one the first part, and whether it is that; from the journal: what the complainant typed may be
+    another. It is known when it was sent and from which port, so it is found among however many. None where it is not there any more."""
+    import time
+
+    from proxy.archive.query import LIMIT_MAX, Question
+    from proxy.desk.search import command as find
+
+    sent = told["sent"]
+    for around_s in (0.002, 1.0):
+        question = Question(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
+        for hit in find.look_through(places, keys, question, time.time()).hits:
+            if hit.name == told["message"] and hit.first_text:
+                return hit.first_text, hit.parts > 1
+    return None
+
+
+def swept_lines(found: Swept, out: Path | None, *, typed: bool) -> Iterator[str]:
+    if typed:
+        yield "the message itself is not there any more: compared with what the complaint says of it"
+    for one in found.campaign:
+        name = f"【{one.signature}】" if one.signature else "(no signature)"
+        yield f"{one.provider} {one.port} {name}: {one.passed:,} sent to {one.persons:,} people, {one.refused:,} refused"
+    if not found.campaign:
+        yield "nobody else got it"
+    if found.truncated:
+        yield "NOT COMPLETE: so many texts differ that not all were compared"
+    for fault in (*found.covered.faults, *found.covered.missing):
+        yield f"NOT COMPLETE: {fault}"
+    if out is not None:
+        yield f"{out}: {len(found.sealed):,} rows"

@@ -1,0 +1,332 @@
+"""complaint: ``gate106 complaint import|list|show|match|forward|decide|withdraw|reopen|sweep|export``: cases of the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    ask,
+    fail,
+    last_day,
+    note,
+    note_unknown,
+    say,
+    seconds,
+    socket_of,
+    table,
+    tell,
+    warn,
+    when,
+)
+
+app = typer.Typer(help="Complaints of people, and what the desk finds of them.", no_args_is_help=True, rich_markup_mode=None)
+
+Id = Annotated[str, typer.Argument(metavar="CASE", help="Its number, as `gate106 complaint list` shows it.")]
+LINE_ROWS = 100
+DAY_S = 86_400.0
+EXPORT_ROWS, MOVED_UP = 1000, 100
+"""Asked for at a time, and of these again with the next: a case that is decided meanwhile stands elsewhere, and what was behind it moves up."""
+
+
+@app.command("import", epilog='Example: gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check')
+def take(
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
+    why: Why,
+    source: Annotated[str, typer.Option("--source", help="Who sent it.")] = "12321",
+    check: Annotated[bool, typer.Option("--check", help="Read it and say what would be filed; file nothing.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """File a batch of complaints as cases with due dates: all rows or none; what is a case already is not filed twice."""
+    import hashlib
+    import time
+
+    from proxy.desk.complaints.batch_file import read_batch
+    from proxy.operations import client
+    from proxy.operations.files.tables import NotATable, rows_of
+
+    try:
+        batch = read_batch(file.name, rows_of(file), time.time())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except NotATable as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    if batch.bad:
+        for problem in batch.problems:
+            warn(problem)
+        fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
+    args = {"source": source, "batch": digest, "why": why, "check": check}
+    try:
+        with client.Conversation(socket_of(config, control), "complaint.import", args) as talk:
+            talk.hear()  # go
+            for start in range(0, len(batch.rows), LINE_ROWS):
+                talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
+            talk.say({"end": True, "rows": len(batch.rows)})
+            told = talk.answer()
+    except client.CannotAsk as error:
+        fail(error)
+    cases = told["cases"]
+    span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
+    would = f"{told['would_file']} would be filed" if check else f"{told['filed']} filed{span}"
+    tell(told, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {told['known']} known already"])
+
+
+@app.command("list", epilog="Example: gate106 complaint list --state open --overdue")
+def list_(
+    state: Annotated[
+        str | None, typer.Option("--state", help="open, valid, invalid, duplicate, withdrawn or not-ours.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Open ones whose time to forward or to answer has passed.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", help="So many, those that are due first.")] = 100,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List cases: open ones by when they are due, then the decided."""
+    note_unknown(config, provider)
+    told = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
+    if json:
+        tell(told, True, ())
+        return
+    table(
+        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
+        (
+            (
+                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
+                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
+            )
+            for one in told["cases"]
+        ),
+        "no case fits",
+    )  # fmt: skip
+    if told["more"]:
+        say(f"and {told['more']} more (--limit)")
+    late = told["overdue"]
+    if late["forward"] or late["answer"]:
+        say(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
+
+
+@app.command("show", epilog="Example: gate106 complaint show 17")
+def show(
+    case: Id,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
+    why: Annotated[str | None, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Show a case and what was done with it."""
+    told = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
+    tell(told, json, _lines(told))
+
+
+@app.command("match", epilog='Example: gate106 complaint match 17 --message 1:4711 --why "text and time agree"')
+def match(
+    case: Id,
+    message: Annotated[str | None, typer.Option("--message", help="It was this one, of those that are proposed.")] = None,
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
+    from proxy.desk.complaints.case_search import match_dict, match_lines, matched, note_match
+
+    told = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
+    if message is not None:
+        if not why.strip():
+            fail("match: --message needs --why (the journal keeps it)")
+        note_match(told, message.strip(), why, config, control, json)
+        return
+    found = matched(told, config)
+    tell(match_dict(found), json, match_lines(told, found))
+    raise typer.Exit(0 if found.candidates else 1)
+
+
+@app.command("forward", epilog='Example: gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"')
+def forward(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that a case went to its provider: the first clock stops."""
+    told = ask(config, control, "complaint.forward", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: forwarded to {told['provider']}"])
+
+
+@app.command("decide", epilog='Example: gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"')
+def decide(
+    case: Id,
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="valid, invalid, duplicate or not-ours.")],
+    why: Why,
+    of: Annotated[int | None, typer.Option("--of", help="Of a duplicate: the case it repeats.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Whose it was, where no message was found.")] = None,
+    suppress: Annotated[
+        str | None,
+        typer.Option(
+            "--suppress", help="No more marketing to this person: all, provider, advertiser, signature, port or category."
+        ),
+    ] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Of the scope, instead of what the message says.")] = None,
+    lasts: Annotated[str | None, typer.Option("--for", help="How long the suppression lasts; else for good.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
+    told = ask(
+        config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider, suppress=suppress, value=value,
+        for_s=seconds(lasts),
+    )  # fmt: skip
+    lines = [f"case {told['id']}: {told['state']}" + (f", counted for {told['provider']}" if decision == "valid" else "")]
+    if suppress is not None:
+        done = told["suppressed"]
+        refusal = done["added"][0]
+        about = f"{refusal['scope']} {refusal['value']}".rstrip()
+        lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {when(refusal['until'])}" if lasts else ""))
+        if not done["enforced"]:
+            note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
+    tell(told, json, lines)
+
+
+@app.command("withdraw", epilog='Example: gate106 complaint withdraw 17 --why "the complainant called back"')
+def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
+    told = ask(config, control, "complaint.withdraw", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: withdrawn"])
+
+
+@app.command("reopen", epilog='Example: gate106 complaint reopen 17 --why "the provider has sent proof of consent"')
+def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Decide a case anew: it is open again, its dates stay."""
+    told = ask(config, control, "complaint.reopen", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: open, to be answered by {last_day(told['answer_by'])}"])
+
+
+@app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
+def sweep(
+    case: Id,
+    within: Annotated[str, typer.Option("--within", help="How far around the message.")] = "24h",
+    stop: Annotated[str | None, typer.Option("--stop", help="Stop the campaign: by signature, port or provider.")] = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long the stop lasts, at most 31d.")] = "24h",
+    out: Annotated[Path | None, typer.Option("--export", help="Whole numbers of who got it, as CSV. Needs --why.")] = None,
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
+    from proxy.desk.complaints.case_search import swept, swept_lines
+
+    if (stop is not None or out is not None) and not why.strip():
+        fail("sweep: --stop and --export need --why (the journal keeps it)")
+    told = ask(config, control, "complaint.show", id=case)
+    if not told["message"]:
+        fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
+    if stop is not None and stop not in ("signature", "port", "provider"):
+        fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
+    found, typed = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    order: Mapping[str, Any] | None = None
+    if stop is not None:
+        order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
+    lines = list(swept_lines(found, out, typed=typed))
+    if order is not None:
+        lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
+    covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
+    said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
+    tell(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
+
+
+@app.command("export", epilog="Example: gate106 complaint export answers.csv --state valid")
+def export(
+    file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
+    state: Annotated[str | None, typer.Option("--state", help="Only these.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only of this provider.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
+    from proxy.operations.files.tables import write_table
+
+    note_unknown(config, provider)
+    cases, skip = dict[int, Mapping[str, Any]](), 0
+    while True:
+        export = None if skip else "complaint export"  # it is written down once
+        told = ask(
+            config, control, "complaint.list", export=export, state=state, provider=provider, skip=skip, limit=EXPORT_ROWS
+        )
+        news = [one for one in told["cases"] if one["id"] not in cases]
+        cases |= {one["id"]: one for one in news}
+        if not told["more"] or not news:
+            break
+        skip += EXPORT_ROWS - MOVED_UP
+    heads = (
+        "case",
+        "reference",
+        "source",
+        "number",
+        "time",
+        "state",
+        "provider",
+        "port",
+        "signature",
+        "message",
+        "decided",
+        "why",
+    )
+    rows = [_exported(one) for one in cases.values()]
+    try:
+        write_table(file, heads, rows)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    tell({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
+
+
+# -- what they do
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    of = f" of {told['of']}" if told["of"] else ""
+    yield f"case {told['id']} ({told['source']} {told['reference']}): {told['state']}{of}".replace(" )", ")")
+    yield f"  from {told['to']}, about {when(told['at'])}, {told['sender'] or 'no port said'}"
+    if told["text"]:
+        yield f"  text     {told['text']}"
+    if told["message"]:
+        yield (
+            f"  message  {told['message']}, {when(told['sent'])}, {told['provider']} {told['port']} "
+            f"{'【' + told['signature'] + '】' if told['signature'] else ''} {told['category']}"
+        )
+    forwarded = (
+        f"forwarded {when(told['forwarded'])}" if told["forwarded"] else f"to be forwarded by {last_day(told['forward_by'])}"
+    )
+    yield f"  clocks   {forwarded}; to be answered by {last_day(told['answer_by'])}"
+    for event in told["events"]:
+        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+
+
+def _exported(one: Mapping[str, Any]) -> list[object]:
+    from proxy.model.redact import cell
+
+    last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
+    words = (
+        one["reference"],
+        one["source"],
+        one["to"],
+        when(one["at"]),
+        one["state"],
+        one["provider"],
+        one["port"],
+        one["signature"],
+    )
+    return [one["id"], *map(cell, words), one["message"], when(one["decided"]), cell(last["why"])]

@@ -1,0 +1,213 @@
+"""Complaints: the queue with its clocks, batches in, and a case on one page: what was complained of, which message it was, what is decided.
+
+In: batches, what officers say. Out: cases filed, matched, decided and suppressed in one step; who else got it; evidence; proposals of
+penalties.
+Never: a message taken for the one that was meant unless somebody says so; a whole number without a reason that the journal keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from proxy.console import forms
+from proxy.console.gate_client import CannotAsk
+from proxy.console.page import Page, Visit
+from proxy.journal.records.complaints import DUPLICATE, INVALID, NOT_OURS, STATES, VALID
+from proxy.journal.records.penalties import LADDER
+from proxy.model.roles import Permission
+
+page = Page("complaints", "/complaints", wants=Permission.LOOK, place=60)
+
+LIMIT = 50
+DECISIONS = (VALID, INVALID, DUPLICATE, NOT_OURS)
+SUPPRESSED = ("provider", "signature", "port", "category", "all")
+UNTIL = ("30d", "90d", "180d", "366d", "")
+STOPS = ("4h", "24h", "3d", "7d", "30d")
+PENALTIES = ("7d", "30d", "90d", "180d", "366d")
+SHARES = ("0.75", "0.5", "0.25", "0.1")
+WITHIN = ("24h", "3d", "7d")
+LATE, ALL = "overdue", "all"
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    return await _list(visit)
+
+
+async def _list(visit: Visit, problem: str = "") -> Response:
+    """Open ones where nothing else is asked for: that is the work there is."""
+    state = visit.query.get("state", "") or "open"
+    provider = visit.query.get("provider", "").strip()
+    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    told = await visit.ask(
+        "complaint.list",
+        state=state if state in STATES else None,
+        provider=provider or None,
+        overdue=state == LATE,
+        limit=LIMIT,
+        skip=skip,
+    )
+    states = [(LATE, visit.t("overdue")), *((one, visit.t.of("case", one)) for one in STATES), (ALL, visit.t("all"))]
+    return visit.render(
+        status=409 if problem else 200, problem=problem, cases=told["cases"], more=told["more"], overdue=told["overdue"], state=state,
+        states=states, provider=provider, skip=skip, limit=LIMIT,
+    )  # fmt: skip
+
+
+@page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
+async def take(visit: Visit) -> Response:
+    """All rows of a batch or none; ``check``: what would be filed."""
+    options = [f"--why={visit.form('why')}", f"--source={visit.form('source') or '12321'}", "--json"]
+    check = bool(visit.form("check"))
+    try:
+        argv = ["--check", *options] if check else options
+        told = (await forms.with_files(visit, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])).json
+    except CannotAsk as error:
+        return await _list(visit, forms.beside(error))
+    said = visit.t(
+        "would_file" if check else "filed", count=told["would_file"] if check else told["filed"], known=told["known"]
+    )
+    return visit.go("/complaints", said)
+
+
+@page.post("export", wants=Permission.TAKE_OUT)
+async def give(visit: Visit) -> Response:
+    """Cases as a sheet, for whoever asked: numbers are masked."""
+    state, provider = visit.form("state"), visit.form("provider")
+    options = [f"--state={state}"] if state in STATES else []
+    options += [f"--provider={provider}"] if provider else []
+    return await forms.made(visit, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
+
+
+# -- a case
+
+
+@page.get("case/{number}")
+async def case(visit: Visit) -> Response:
+    return await _case(visit)
+
+
+async def _case(visit: Visit, problem: str = "", **more: Any) -> Response:
+    told = await visit.ask("complaint.show", id=visit.path("number"))
+    provider = told["provider"]
+    penalties = (await visit.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
+    scopes = [
+        (one, visit.t.of("scope", one) + (f" {told[one]}" if told.get(one) else ""))
+        for one in SUPPRESSED
+        if one == "all" or told.get(one)
+    ]
+    campaign = [(one, f"{visit.t.of('scope', one)} {told[one]}") for one in ("signature", "port", "provider") if told.get(one)]
+    return visit.render(
+        "complaints_case.html", 409 if problem else 200, one=told, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
+        decisions=[(one, visit.t.of("case", one)) for one in DECISIONS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
+        campaign=campaign, withins=WITHIN, whole=more.get("whole", ""),
+    )  # fmt: skip
+
+
+@page.post("case/{number}/whole", wants=Permission.WHOLE)
+async def whole(visit: Visit) -> Response:
+    try:
+        told = await visit.ask("complaint.show", id=visit.path("number"), unmasked=True, why=visit.form("why"))
+    except CannotAsk as error:
+        return await _case(visit, forms.beside(error))
+    return await _case(visit, whole=told["to"])
+
+
+@page.get("case/{number}/candidates", wants=Permission.WHOLE)
+async def candidates(visit: Visit) -> Response:
+    """Messages that it may have been, out of the journal at rest: the journal keeps that somebody looked."""
+    ran = await forms.read_rest(visit, "complaint", "match", visit.path("number"), "--json")
+    return visit.part("candidates", "complaints_case.html", number=visit.path("number"), **ran.json)
+
+
+@page.get("case/{number}/sweep")
+async def sweep(visit: Visit) -> Response:
+    within = visit.query.get("within", "")
+    around = [f"--within={within}"] if within in WITHIN else []
+    ran = await forms.read_rest(visit, "complaint", "sweep", visit.path("number"), *around, "--json", fine=(0,))
+    return visit.part("swept", "complaints_case.html", **ran.json)
+
+
+@page.post("case/{number}/match", wants=Permission.WHOLE)
+async def match(visit: Visit) -> Response:
+    return await _program(visit, "matched", "match", f"--message={visit.form('message')}")
+
+
+@page.post("case/{number}/stop", wants=Permission.ENTER)
+async def stop(visit: Visit) -> Response:
+    """Stops the campaign, and notes that with the case."""
+    options = [f"--stop={visit.form('stop')}"] + ([f"--for={visit.form('lasts')}"] if visit.form("lasts") in STOPS else [])
+    return await _program(visit, "stopped", "sweep", *options)
+
+
+async def _program(visit: Visit, words: str, command: str, *options: str) -> Response:
+    try:
+        argv: Sequence[str] = ("complaint", command, visit.path("number"), *options, f"--why={visit.form('why')}", "--json")
+        await forms.read_rest(visit, *argv, fine=(0,))
+    except CannotAsk as error:
+        return await _case(visit, forms.beside(error))
+    return _to(visit, words)
+
+
+@page.post("case/{number}/decide", wants=Permission.ENTER)
+async def decide(visit: Visit) -> Response:
+    """And the person left alone in the same step, where a scope is said."""
+    scope, of = visit.form("suppress"), visit.form("of")
+    said: dict[str, Any] = {"state": visit.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
+    said |= {"provider": visit.form("provider") or None}
+    if scope:
+        said |= {"suppress": scope, "for_s": forms.lasts(visit.form("lasts"))}
+    return await _asked(visit, "complaint.decide", "decided", **said)
+
+
+@page.post("case/{number}/{step}", wants=Permission.ENTER)
+async def step(visit: Visit) -> Response:
+    """What takes a reason and nothing else."""
+    done = {"forward": "forwarded", "withdraw": "withdrawn", "reopen": "reopened"}
+    if visit.path("step") not in done:
+        return visit.render("problem.html", 404, why=visit.t("no_such_page"))
+    return await _asked(visit, f"complaint.{visit.path('step')}", done[visit.path("step")])
+
+
+async def _asked(visit: Visit, command: str, words: str, **said: Any) -> Response:
+    try:
+        await visit.ask(command, id=visit.path("number"), why=visit.form("why"), **said)
+    except CannotAsk as error:
+        return await _case(visit, forms.beside(error))
+    return _to(visit, words)
+
+
+@page.post("penalty/{number}", wants=Permission.ENTER)
+async def penalty(visit: Visit) -> Response:
+    """A proposal for somebody else to agree to, that names the case; the case notes it, too."""
+    number, step = visit.path("number"), visit.form("step")
+    share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
+    try:
+        provider = (await visit.ask("complaint.show", id=number))["provider"]
+        made = await visit.ask(
+            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.lasts(visit.form("lasts"), "30d"),
+            basis=visit.form("basis") or None, why=visit.t("about_case", number=number, why=visit.form("why"))[:500],
+        )  # fmt: skip
+        await visit.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {visit.form('why')}"[:500])
+    except CannotAsk as error:
+        return await _case(visit, forms.beside(error))
+    return _to(visit, "proposed")
+
+
+@page.post("evidence/{number}", wants=Permission.TAKE_OUT)
+async def evidence(visit: Visit) -> Response:
+    """One ZIP, signed; the journal keeps who made it, and so does the case."""
+    number, unmasked = visit.path("number"), ["--unmasked"] if visit.form("unmasked") else []
+    options = [f"--case={number}", f"--why={visit.form('why')}", *unmasked, "--json"]
+    try:
+        return await forms.made(visit, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+    except CannotAsk as error:
+        return await _case(visit, forms.beside(error))
+
+
+def _to(visit: Visit, words: str) -> Response:
+    number = visit.path("number")
+    return visit.go(f"/complaints/case/{number}", visit.t(words, number=number))

@@ -1,0 +1,1 @@
+"""Provider binds, carrier links and traces of their PDUs."""

@@ -1,0 +1,96 @@
+"""binds: ``gate106 binds``, ``binds kick``, ``binds suspend``, ``binds resume``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    about,
+    as_json,
+    ask,
+    group,
+    seconds,
+    table,
+    tell,
+    tell_lifted,
+    when,
+)
+
+app = group()
+
+Provider = Annotated[str, typer.Option("--provider", help="The provider's name.")]
+Categories = Annotated[list[str] | None, typer.Option("--category", help="Only such messages: otp, notice, marketing.")]
+
+
+@app.callback(epilog="Example: gate106 binds --json")
+def binds(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """List providers' binds: since when, what is unanswered, how much they send, what they do not read."""
+    if context.invoked_subcommand is not None:
+        return
+    told = ask(config, control, "binds")
+    if json:
+        as_json(told)
+        return
+    table(
+        ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended"),
+        (
+            (
+                one["id"], one["provider"], one["account"], one["type"], one["address"], when(one["since"]),
+                f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-",
+            )
+            for one in told["binds"]
+        ),
+        "nobody is bound",
+    )  # fmt: skip
+
+
+@app.command("kick", epilog='Example: gate106 binds kick --account jia-2 --why "sends nonsense"')
+def kick(
+    why: Why,
+    provider: Annotated[str | None, typer.Option("--provider", help="All binds of this provider …")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="… of this account …")] = None,
+    number: Annotated[int | None, typer.Option("--id", min=1, help="… or this one (`gate106 binds` has the ids).")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
+    told = ask(config, control, "binds.kick", provider=provider, account=account, id=number, why=why)
+    kicked = (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in told["kicked"])
+    tell(told, json, kicked)
+
+
+@app.command("suspend", epilog='Example: gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"')
+def suspend(
+    provider: Provider,
+    why: Why,
+    category: Categories = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long (30m, 2h, 7d), at most 366d.")] = "24h",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
+    told = ask(config, control, "suspend", provider=provider, category=category or [], for_s=seconds(lasts), why=why)
+    tell(told, json, [f"{told['name']}: {about(told)}, until {when(told['until'])}"])
+
+
+@app.command("resume", epilog='Example: gate106 binds resume --provider jia --why "they stopped it"')
+def resume(
+    provider: Provider,
+    why: Why,
+    category: Categories = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """End a provider's suspensions before their time."""
+    told = ask(config, control, "resume", provider=provider, category=category or [], why=why)
+    tell_lifted(told, json)

@@ -1,0 +1,87 @@
+"""Links: the commands about connections to carriers: list them, drain one, enable it again.
+
+In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never:
+a submit, a socket (net.carrier acts by the orders).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from proxy.config.yaml_file import unknown
+from proxy.desk.orders import operations as orders
+from proxy.model.message import Order
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import CarrierHouse, Gate
+
+DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
+"""A link that nobody enables comes back after a day, if nothing else is said."""
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    asked = _Links(gate)
+    return {"links": asked.list, "links.drain": asked.drain, "links.enable": asked.enable}
+
+
+def drained(house: CarrierHouse, given: Iterable[Order], now: float) -> frozenset[int]:
+    """The slots of an account that orders keep drained."""
+    names = {name for order in given if order.in_force(now) for name in dict(order.scope).get("link", ())}
+    return frozenset(slot for slot in range(1, house.slots + 1) if {house.name, f"{house.name}/{slot}"} & names)
+
+
+def _told(house: CarrierHouse, slot: int) -> dict[str, Any]:
+    link = next((link for link in house.links if link.slot == slot), None)
+    up = link is not None and link.session.bound
+    state = ("draining" if up else "drained") if slot in house.drained else "up" if up else "down"
+    return {
+        "name": f"{house.name}/{slot}",
+        "carrier": house.name,
+        "type": house.kind_of(slot),
+        "state": state,
+        "in_flight": link.in_flight if link is not None else 0,
+        "window": link.session.window if link is not None else 0,
+        "since": link.since if link is not None and up else 0.0,
+    }
+
+
+class _Links:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        return {"links": [_told(house, slot) for house in self._gate.houses for slot in sorted(house.held)]}
+
+    async def drain(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        name, for_s, why = args.text("name"), args.seconds("for_s", DRAIN_S, orders.LEAST_S, DRAIN_S_MAX), args.why()
+        args.done()
+        self._check(name)
+        now = self._gate.now()
+        order = Order(0, "drain", (("link", (name,)),), now, now + for_s, call.who, why)
+        return orders.told(await orders.give(self._gate, order))
+
+    async def enable(self, call: Call) -> Mapping[str, Any]:
+        name, why = call.args.text("name"), call.args.why()
+        call.args.done()
+        self._check(name)
+        given = [order for order in self._gate.book.of_kind("drain") if _touches(order, name)]
+        if not given:
+            raise Refused(f"{name} is not drained (`gate106 links` lists them)")
+        wider = next((order for order in given if dict(order.scope)["link"] != (name,) and "/" in name), None)
+        if wider is not None:
+            raise Refused(f"{name} is drained with all of {dict(wider.scope)['link'][0]}: enable that")
+        return {"lifted": await orders.lift(self._gate, given, call.who, why)}
+
+    def _check(self, name: str) -> None:
+        known = [house.name for house in self._gate.houses]
+        known += [f"{house.name}/{slot}" for house in self._gate.houses for slot in range(1, house.slots + 1)]
+        if name not in known:
+            raise Refused(unknown("link", name, known))
+
+
+def _touches(order: Order, name: str) -> bool:
+    """Whether a drain is of this link, of the account it belongs to, or of a link of this account."""
+    (drained,) = dict(order.scope)["link"]
+    return drained == name or name.startswith(f"{drained}/") or drained.startswith(f"{name}/")

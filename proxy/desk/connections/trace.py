@@ -1,0 +1,320 @@
+"""Trace: the command that shows live PDUs, veiled: of a provider, of a carrier, of one person.
+
+In: whom to watch, for how long. Out: a line for each PDU that fits, as far as count and rate allow; how many were not shown. Never: a whole
+number or text unless that was asked for and journalled, a one-time password whatever was asked for, traffic held up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from proxy.config.fields import Network, network_of, within
+from proxy.config.yaml_file import unknown
+from proxy.journal.records import messages, operator_actions
+from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
+from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.policy import facts
+from proxy.wire import Frame, Malformed, read_fields
+from proxy.wire.content import content_of
+from proxy.wire.redaction import HIDDEN, MASKED, TEXT, veil
+from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
+
+log = structlog.get_logger()
+
+FOR_S, FOR_S_MAX = 60.0, 600.0
+COUNT, COUNT_MAX = 1000, 10_000
+RATE_MAX = 200
+"""PDUs shown in a second: veiling one costs some 50 µs, and nobody reads more."""
+WAITING_MAX = 1000
+"""PDUs that wait for a client that reads slowly."""
+TRACES_MAX = 4
+LOOK_S = 0.2
+"""How often it is looked whether the client is still there, and which links are."""
+ASKED_MAX = 10_000
+"""Requests whose answers belong to a person's trace."""
+_SUBMITS = (SUBMIT_SM, DATA_SM, SUBMIT_MULTI, REPLACE_SM)
+
+
+class Watched(Protocol):
+    """A link that can be watched, as whoever wires it names it."""
+
+    @property
+    def side(self) -> str: ...  # provider | carrier
+    @property
+    def whose(self) -> str: ...  # the provider's name (empty until it is bound), the carrier's account
+    @property
+    def called(self) -> str: ...  # what people call it: jia#17, bj/1; until a provider's is bound, its address
+    @property
+    def peer(self) -> str: ...  # its address
+
+
+class Listening(Protocol):
+    """What a trace asks of the links' side."""
+
+    def watched(self) -> Iterable[Any]:
+        """All links there are now (Watched)."""
+
+    def listen(
+        self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None], wants: Callable[[Any], bool] | None = None
+    ) -> None:
+        """From now on ``hear(watched, ours, pdu)`` is told what passes over these and over those that open and are wanted, from their
+        first PDU on; and over no other."""
+
+
+def commands(gate: Gate, listening: Listening) -> Mapping[str, Handler]:
+    asked = _Tracing(gate, listening)
+    return {"trace": asked.trace}
+
+
+class _Tracing:
+    def __init__(self, gate: Gate, listening: Listening) -> None:
+        self._gate = gate
+        self._listening = listening
+        self._running = 0
+
+    async def trace(self, call: Call) -> Mapping[str, Any]:
+        args, gate = call.args, self._gate
+        wanted = _Wanted(
+            args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
+        )  # fmt: skip
+        for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
+        full, octets = args.flag("full"), args.flag("octets")
+        if full:
+            call.demand(Permission.WHOLE, " --full")
+        why = args.text("why", "" if not full else None)
+        args.done()
+        wanted.check(gate)
+        if self._running >= TRACES_MAX:
+            raise Refused(f"{TRACES_MAX} traces are running already")
+        command = "trace --full" if full else "trace"
+        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{wanted} for {for_s:g} s")
+        await gate.safe(gate.write(messages.OPERATED, said))
+        self._running += 1
+        trace = _Trace(gate, wanted, count, full, octets)
+        try:
+            await self._run(call, trace, for_s)
+        finally:
+            self._running -= 1
+            self._listening.listen((), trace.hear)
+        return {"shown": trace.shown, "not_shown": trace.not_shown}
+
+    async def _run(self, call: Call, trace: _Trace, for_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + for_s
+        await call.say({"watching": trace.wanted.told(Number(trace.wanted.person))})
+        while True:
+            links = (one for one in self._listening.watched() if trace.wanted.link(one))
+            self._listening.listen(links, trace.hear, trace.wanted.link)
+            while trace.waiting:
+                await call.say(trace.waiting.popleft())
+            if trace.left <= 0 or loop.time() >= ends_s or call.gone:
+                return
+            trace.refill(loop.time())
+            trace.came.clear()
+            try:
+                async with asyncio.timeout(min(LOOK_S, max(0.0, ends_s - loop.time()))):
+                    await trace.came.wait()
+            except TimeoutError:
+                continue
+
+
+class _Wanted:
+    """Whose PDUs are shown."""
+
+    def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
+        self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
+        self.digits = str(person).encode() if person else b""
+
+    def __str__(self) -> str:
+        """For the journal, which keeps at whom somebody looked."""
+        return self.told(f"{self.person}")
+
+    def told(self, person: object) -> str:
+        words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
+        words.append(f"binds from {self.network}" if self.network else "")
+        words.append(f"to or from {person}" if self.person else "")
+        return ", ".join(filter(None, words))
+
+    def check(self, gate: Gate) -> None:
+        if not (self.provider or self.carrier or self.person or self.network):
+            raise Refused("say whom to watch (--provider, --address, --carrier, --to)")
+        providers = gate.relay.directory.providers
+        if self.provider and self.provider not in providers:
+            raise Refused(unknown("provider of the settings", self.provider, providers))
+        known = [house.name for house in gate.houses]
+        if self.carrier and self.carrier not in known:
+            raise Refused(unknown("carrier of the settings", self.carrier, known))
+
+    def link(self, link: Watched) -> bool:
+        """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
+        bound yet nobody knows whose it will be."""
+        if link.side == "provider":
+            if self.network is not None and not within(link.peer, (self.network,)):
+                return False
+            return link.whose in ("", self.provider) if self.provider else bool(self.network) or not self.carrier
+        return link.whose == self.carrier if self.carrier else bool(self.person and not self.provider and not self.network)
+
+
+class _Trace:
+    """One trace: what it has heard and not said yet."""
+
+    def __init__(self, gate: Gate, wanted: _Wanted, count: int, full: bool, octets: bool) -> None:
+        self.wanted = wanted
+        self.left = count
+        self.shown = self.not_shown = 0
+        self.waiting: deque[dict[str, Any]] = deque()
+        self.came = asyncio.Event()
+        self._gate, self._full, self._octets = gate, full, octets
+        self._asked: OrderedDict[tuple[int, bool, bytes], None] = OrderedDict()
+        self._claims: WeakKeyDictionary[Watched, str] = (
+            WeakKeyDictionary()
+        )  # whose a connection says to be that is not bound yet
+        self._lines: WeakKeyDictionary[Watched, int] = (
+            WeakKeyDictionary()
+        )  # connections by number, in the order of their first PDU
+        self._tokens, self._refilled_s = float(RATE_MAX), 0.0
+
+    def refill(self, now_s: float) -> None:
+        if self._refilled_s:
+            self._tokens = min(RATE_MAX, self._tokens + (now_s - self._refilled_s) * RATE_MAX)
+        self._refilled_s = now_s
+
+    def hear(self, link: Watched, ours: bool, data: bytes) -> None:
+        """A PDU passes. Called on the traffic's own way: cheap where it is not shown, and never raises."""
+        if self.wanted.provider and link.side == "provider" and self._owner(link, ours, data) != self.wanted.provider:
+            return
+        if self.wanted.digits and not self._about_person(link, ours, data):
+            return
+        if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
+            self.not_shown += 1
+            return
+        self._tokens -= 1
+        try:
+            told = self._told(link, ours, Frame.of(data))
+        except Exception as error:  # traffic goes on, whatever is wrong with showing it
+            log.error("a PDU cannot be shown: a fault of gate106, please report it", exc_info=error)
+            self.not_shown += 1
+            return
+        self.left -= 1
+        self.shown += 1
+        self.waiting.append(told)
+        self.came.set()
+
+    def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
+        """The provider that a bind is of, or would be if it succeeds; empty while nobody knows."""
+        if link.whose:
+            return link.whose
+        if not ours and int.from_bytes(data[4:8], "big") in BINDS:
+            with contextlib.suppress(Malformed):
+                system_id = read_fields(Frame.of(data))["system_id"].decode("latin-1")
+                access = self._gate.relay.directory.accesses.get(system_id)
+                self._claims[link] = access.provider.name if access is not None else ""
+        return self._claims.get(link, "")
+
+    def _line(self, link: Watched) -> int:
+        return self._lines.setdefault(link, len(self._lines) + 1)
+
+    def _about_person(self, link: Watched, ours: bool, data: bytes) -> bool:
+        """Whether the person's digits are in it, or it answers something in which they were."""
+        command, sequence = data[4:8], data[12:16]
+        if command[0] & 0x80:
+            return self._asked.pop((self._line(link), not ours, sequence), 0) is None
+        if self.wanted.digits not in data:
+            return False
+        self._asked[self._line(link), ours, sequence] = None
+        if len(self._asked) > ASKED_MAX:
+            self._asked.popitem(last=False)
+        return True
+
+    def _told(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "at": self._gate.now(),
+            "side": link.side,
+            "link": link.called,
+            "line": self._line(link),
+            "direction": "out" if ours else "in",
+            "command": frame.name,
+            "sequence": frame.sequence_number,
+            "bytes": len(frame.data),
+        }
+        if frame.command_id & RESPONSE:
+            told["status"] = status_name(frame.command_status)
+        content, fields = _content(frame)
+        text = self._may_show(frame, content, fields, told)
+        shown = veil(frame, text, whole_numbers=self._full)
+        told |= shown.said
+        if content is not None and text != HIDDEN:
+            try:
+                veiled, _ = _content(Frame.of(shown.data))
+                told["text"] = veiled.text if veiled is not None else ""
+            except ValueError:
+                told["text"] = ""
+        elif content is not None:
+            told["text"] = f"({content.state if content.state != 'readable' else 'a one-time password'}: not shown)"
+        if self._octets:
+            told["octets"] = base64.b64encode(shown.data).decode()
+        return told
+
+    def _may_show(self, frame: Frame, content: Content | None, fields: Mapping[str, Any], told: dict[str, Any]) -> str:
+        """How much of its text: nothing of a password; of a part only what is no digit, for it may be a part of one."""
+        if content is None or content.state != "readable":
+            return HIDDEN
+        if frame.command_id not in _SUBMITS:
+            return TEXT if self._full else MASKED
+        port = fields.get("source_addr", b"").decode("latin-1")
+        category, *others = self._categories(content, port)
+        told["category"] = CATEGORY_WORDS[category]
+        if Category.OTP in (category, *others):  # what may be a password is treated as one
+            return HIDDEN
+        return TEXT if self._full and content.part is None else MASKED
+
+    def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
+        """The effective one, then what is declared and what the text says."""
+        relay = self._gate.relay
+        directory = relay.directory
+        owner = directory.ports.longest(port)[1]
+        access = next((one for one in directory.accesses.values() if one.provider.name == owner), None)
+        if access is None:
+            return (relay.rules.reader.read(content).traits.classified,)
+        sender = access.sender(b"\0\0\0" + port.encode("latin-1") + b"\0")
+        known = facts(Message(sender, FIRST, content), relay.rules, self._gate.now())
+        return known.category, known.declared, known.classified
+
+
+def _content(frame: Frame) -> tuple[Content | None, Mapping[str, Any]]:
+    """The text a PDU carries, None if it carries none; and its fields."""
+    try:
+        fields = read_fields(frame)
+    except Malformed:
+        return None, {}
+    tlvs = fields.get("tlvs", [])
+    octets = fields.get("short_message") or dict(tlvs).get(MESSAGE_PAYLOAD)
+    if octets is None:
+        return None, fields
+    text, state, part, extra = content_of(octets, fields.get("esm_class", 0), fields.get("data_coding", 0), tlvs)
+    return Content(text, state, b"", part, None, extra), fields
+
+
+def _network(spelling: str) -> Network | None:
+    try:
+        return network_of(spelling) if spelling else None
+    except ValueError:
+        raise Refused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
+
+
+def _person(spelling: str) -> int:
+    try:
+        return recipient_of(spelling) if spelling else 0
+    except NotARecipient as fault:
+        raise Refused(f"to: {fault}") from None

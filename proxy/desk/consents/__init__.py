@@ -1,0 +1,1 @@
+"""Consents: import with proof, review and withdrawal."""

@@ -1,0 +1,66 @@
+"""Consented: what one person agreed to, with the proof of each consent by reply and what ended it, for who asks.
+
+In: the gate, a person's record. Out: a row for each consent. Never: a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.model.message import Category, Facts, Sender, hash48
+from proxy.model.recipient import OptOut
+from proxy.operations.gate import Gate
+from proxy.policy.kinds.consent import refusal_since
+from proxy.policy.registries.registry import Registry
+from proxy.policy.text.folding import normal_signature
+from proxy.state.lists.consented import Batch
+from proxy.state.record import record
+from proxy.state.record.consent_given import ConsentGiven
+from proxy.state.record.withdrawn import Withdrawal
+
+
+def told(batch: Batch, numbers: int | None = None) -> dict[str, Any]:
+    """A batch, for programs and people."""
+    return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
+
+
+def of_person(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
+    """All consents of a person, the oldest first. ``data``: their record."""
+    registry, proofs = gate.relay.rules.registry, {one.batch: one for one in record.consents_given(data)}
+    refusals = sorted([*record.opt_outs(data), *gate.store.listed.refusals(person)], key=lambda one: one.time)
+    withdrawals = record.withdrawals(data)
+    found = []
+    for batch in gate.store.consented.of(person):
+        proof = proofs.get(batch.number)
+        row = told(batch) | ({"reply": _proof(proof)} if proof is not None else {})
+        if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
+            row["ended"] = ended
+        found.append(row)
+    return found
+
+
+def _proof(one: ConsentGiven) -> dict[str, Any]:
+    """The carrier's own record of a reply."""
+    return {"time": one.time, "text": one.text, "port": one.port, "message": one.request, "requested": one.requested}
+
+
+def _ended(
+    batch: Batch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
+) -> Mapping[str, Any] | None:
+    """What the person said that ends it: the refusal, or the taking back, that came first."""
+    name = normal_signature(batch.advertiser)
+    number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
+    sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")
+    kind = Category.MARKETING
+    subcategory = batch.category if batch.category != kind.word else ""
+    facts = Facts(sender, kind, kind, kind, subcategory, name, proof.signature if proof is not None else number)
+    ends = []
+    if (refusal := refusal_since(batch.given, refusals, sender, facts, registry)) is not None:
+        ends.append((refusal.time, "opt-out", refusal.source))
+    ends += [
+        (one.time, "withdrawal", "")
+        for one in withdrawals
+        if one.time >= batch.given and one.advertiser in ("", batch.advertiser) and one.category in ("", batch.category)
+    ]
+    return dict(zip(("time", "by", "source"), min(ends), strict=True)) if ends else None

@@ -1,0 +1,289 @@
+"""evidence: ``gate106 evidence pack``, ``evidence verify``, ``evidence verifier``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, say, speaks, tell
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.desk.evidence.proof import Proof
+    from proxy.desk.explain.inquiry import Found
+    from proxy.policy import RuleSet
+
+app = typer.Typer(help="Evidence packs: made, and checked without the gate.", no_args_is_help=True, rich_markup_mode=None)
+RULES_BYTES_MAX = 8 << 20
+
+
+@app.command("pack", epilog='Example: gate106 evidence pack --case 17 --out case-17.zip --why "request of 20 November"')
+def pack(
+    out: Annotated[Path, typer.Option("--out", help="The ZIP to write.")],
+    why: Why,
+    message: Annotated[str | None, typer.Option("--message", help="The message: 0:4711, or an id of the carrier's.")] = None,
+    case: Annotated[str | None, typer.Option("--case", help="A case that is matched to its message.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the person's whole number.")] = False,
+    chain: Annotated[
+        bool,
+        typer.Option("--chain", help="With the journal's own bytes up to the head of the day: others' messages, too."),
+    ] = False,
+    no_chain: Annotated[
+        bool, typer.Option("--no-chain", help="Also where the journal is sealed, whose bytes else come unasked.")
+    ] = False,
+    config: Config = CONFIG,
+    journal: Annotated[Path | None, typer.Option("--journal", help="Its folder, if not the settings'.")] = None,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Make a signed ZIP of all there is about one message: PDF, JSON, rules of then, chain proof. The journal keeps who made it."""
+    import hashlib
+    import time
+
+    from proxy.desk.explain.message_command import inquest_of
+    from proxy.operations.access_report import write_down
+    from proxy.runtime import hardening
+
+    hardening.close_files()
+    if (message is None) is (case is None):
+        fail("pack: say --message or --case")
+    if chain and no_chain:
+        fail("pack: say --chain or --no-chain")
+    with_chain = True if chain else False if no_chain else None
+    told = dict(ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)) if case is not None else None
+    wanted = told["message"] if told is not None else message
+    if not wanted:
+        fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
+    settings, found, rules = inquest_of(wanted, config, journal, None)
+    place = f"{settings.node}:{found.meant.sequence}"
+    write_down(
+        control or settings.control,
+        settings.archive.folder,
+        settings.sealing,
+        "evidence pack",
+        why=why,
+        details=f"message {place}",
+        unmasked=unmasked,
+    )
+    given = _given(control or settings.control, found, _names(found, rules.get(found.verdict.revision)))
+    data, proof = _packed(
+        settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=with_chain
+    )
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        with hardening.new_file(out) as file:
+            file.write(data)
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    if case is not None:
+        ask(config, control, "complaint.note", id=case, why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
+    told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
+    tell(
+        told_of | {"proves": proof.said["proves"]},
+        json,
+        [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proof.said["proves"]["en"]],
+    )
+
+
+@app.command("verify", epilog="Example: gate106 evidence verify case-17.zip --key head.pub")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="PACK", help="The ZIP.")],
+    key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
+    head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="zh or en; default: of the locale, en where it is neither.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
+    from proxy.desk.evidence.checking import NotAPack, check, key_of
+    from proxy.desk.evidence.verifier import language_here, lines_of
+
+    language = speaks(lang) if lang else language_here()
+    try:
+        found = check(file, key_of(key) if key is not None else None, head)
+    except NotAPack as error:
+        fail(error.why.zh if language == "zh" else error)
+    except OSError as error:
+        fail(f"{error.filename or file}: {error.strerror or error}")
+    tell(found.told(), json, lines_of(file, found, language))
+    raise typer.Exit(1 if found.faults else 0)
+
+
+@app.command("verifier", epilog="Example: gate106 evidence verifier --out verify.pyz")
+def verifier(
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
+    json: Json = False,
+) -> None:
+    """Write the one file that checks packs where there is no gate: `python3 verify.pyz case-17.zip` needs nothing else."""
+    import hashlib
+
+    from proxy.desk.evidence import verifier as alone
+    from proxy.runtime import hardening
+
+    data = alone.made()
+    try:
+        with hardening.new_file(out) as file:
+            file.write(data)
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    digest = hashlib.sha256(data).hexdigest()
+    tell({"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"])
+
+
+# -- what is in it
+
+
+def _packed(
+    settings: Settings, journal: Path, found: Found, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
+    given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
+) -> tuple[bytes, Proof]:  # fmt: skip
+    from proxy.archive.keys import Keys, KeysError, are_made_now
+    from proxy.archive.manifest import ManifestError
+    from proxy.desk.evidence import paper
+    from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
+    from proxy.desk.evidence.proof import prove
+    from proxy.desk.explain import inquiry_text
+    from proxy.journal.sealing import SealingError
+    from proxy.journal.write_ahead_log import JournalError
+    from proxy.operations.files.sealed_journal import disk_of
+    from proxy.policy import time_windows
+
+    then = rules.get(found.verdict.revision)
+    try:
+        keys = Keys(settings.archive.keys, make=are_made_now(settings.archive.folder, journal))
+        proof: Proof = prove(
+            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.meant.sequence, chain=chain
+        )
+    except (KeysError, ManifestError, JournalError, SealingError, ValueError, OSError) as error:
+        fail(error)
+    if chain and not whole and not proof.said["sealed"]:
+        fail(
+            "pack: --chain holds whole numbers and other people's messages: it needs --unmasked (not where the journal is sealed)"
+        )
+    said: dict[str, Any] = {
+        "masked": not whole,
+        "message": inquiry_text.as_dict(found, settings.node, now, whole=whole),
+        "rules": list(_rules(found, then)),
+        "consents": [*_consents(found, then), *(given or ())],
+        "consents_asked": given is not None,
+        "case": _case(case, found) if case is not None else None,
+        "proof": proof.said,
+    }
+    files = {
+        EVIDENCE: as_bytes(said),
+        "evidence.pdf": paper.evidence(said),
+        PROOF: as_bytes(proof.said),
+        **_rule_files(settings, found),
+    }
+    if proof.chain:
+        files[CHAIN] = proof.chain
+    about = {"message": said["message"]["message"], "masked": not whole, "made": time_windows.local(now), "node": settings.node}
+    return packed(files, about, keys), proof
+
+
+def _rules(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+    """Each rule of then: what it says, what it rests on, what it said of this message; first those that objected."""
+    if then is None or found.then is None:
+        return
+    known = {rule.id: rule for rule in (*then.rules, *then.ordered)}
+    objecting = {found.rule(found.verdict.revision, number) for number, _, _ in found.verdict.breaches}
+    for part in sorted(found.then.parts, key=lambda part: part.rule not in objecting):
+        rule = known.get(part.rule)
+        yield {
+            "rule": part.rule, "say": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
+            "why": part.why.zh, "says_en": str(part.says), "why_en": str(part.why),
+            "where": f"{rule.file}:{rule.line}" if rule and rule.file else "",
+        }  # fmt: skip
+
+
+def _consents(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+    """What the person had agreed to, by the registry of then, as far as it is about this sender."""
+    from proxy.policy import time_windows
+    from proxy.policy.registries.people import state_of
+
+    if then is None or found.then is None:
+        return
+    at, names = found.verdict.time, _names(found, then)
+    for row in then.registry.consents.rows():
+        if row.recipient == found.verdict.recipient and row.time <= at and row.advertiser in names:
+            yield {
+                "advertiser": row.advertiser, "category": row.category, "state": state_of(row, at), "since": time_windows.local(row.time),
+                "until": time_windows.local(row.until) if row.until < 1e11 else "", "proof": row.proof, "reviewed_by": row.reviewed_by,
+            }  # fmt: skip
+
+
+def _names(found: Found, then: RuleSet | None) -> set[str]:
+    """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
+    nobody's business here."""
+    if then is None or found.then is None:
+        return {""}
+    facts = found.then.verdict.facts
+    return {"", facts.signature, then.registry.advertiser_of(facts.signature_hash)}
+
+
+def _given(control: Path, found: Found, names: set[str]) -> list[dict[str, Any]] | None:
+    """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
+    from proxy.operations import client
+    from proxy.policy import time_windows
+
+    if not found.verdict.recipient:
+        return []
+    try:
+        told = client.ask(control, "consent.show", to=str(found.verdict.recipient))
+    except client.NobodyAnswers:
+        return None
+    except client.CannotAsk as error:
+        fail(error)
+    at = found.verdict.time
+    return [
+        {
+            "advertiser": one["advertiser"], "category": one["category"], "state": one["state"], "since": time_windows.local(one["given"]),
+            "until": time_windows.local(one["until"]) if one["until"] else "", "proof": f"SHA-256 {one['proof']}" if one["proof"] else "",
+            "reviewed_by": one["reviewer"], "source": one["source"], "file": one["file"],
+            **_by_reply(one),
+        }
+        for one in told["consents"]
+        if one.get("reply", {"time": one["given"]})["time"] <= at and one["advertiser"] in names
+    ]  # fmt: skip
+
+
+def _by_reply(one: dict[str, Any]) -> dict[str, Any]:
+    """What proves a consent by reply, and what ended it."""
+    from proxy.policy import time_windows
+
+    times = ("time", "requested")
+    found: dict[str, Any] = {"wording": one["wording"]} if one["wording"] else {}
+    for name in ("reply", "ended"):
+        if name in one:
+            found[name] = {key: time_windows.local(value) if key in times else value for key, value in one[name].items()}
+    return found
+
+
+def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
+    """Without digits that may be those of a code."""
+    from proxy.archive.otp_texts import may_be_code
+    from proxy.desk.backtest.differences import masked
+    from proxy.desk.explain import inquiry_text
+
+    return case | {"text": masked(case["text"], code=inquiry_text.may_be_code(found) or may_be_code(case["text"]))}
+
+
+def _rule_files(settings: Settings, found: Found) -> dict[str, bytes]:
+    """The files in which rules of then stood; lists of people are not among them."""
+    from proxy.policy.loading.revision_store import Kept
+
+    kept, revision = Kept(settings.revisions.folder, settings.revisions.keep), found.verdict.revision
+    if not kept.has(revision):
+        return {}
+    try:
+        files = {name: data for name, data in kept.files(revision).items() if name.endswith((".yaml", ".yml"))}
+    except OSError as error:
+        fail(f"the rules {revision}: {error.strerror or error}")
+    if sum(map(len, files.values())) > RULES_BYTES_MAX:
+        say(f"the rules of then are more than {RULES_BYTES_MAX >> 20} MB: they are left out")
+        return {}
+    return {f"rules/{name}": data for name, data in files.items() if ".." not in name}

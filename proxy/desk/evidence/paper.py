@@ -1,0 +1,305 @@
+"""Paper: an evidence, and the letter of a penalty, as pages. Everything in them may be a stranger's words: it is drawn, never read as markup.
+
+In: mappings as the pack has them. Out: bytes of a PDF, the same for the same. Never: markup, a picture, a file or an address.
+
+Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded; Latin letters and digits in Helvetica, for a reader
+that has another Chinese font instead draws its own Latin letters at the widths of this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+from proxy.i18n.labels import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
+from proxy.model.redact import plain
+from proxy.policy import time_windows
+from proxy.policy.explanation.lines import FEATURES
+
+FONT, LATIN = "STSong-Light", "Helvetica"
+SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
+MARGIN, PADDING = 18 * mm, 6  # the frame's own padding, in points
+WIDTH = A4[0] - 2 * MARGIN - 2 * PADDING
+CHARS_MAX = 3000
+"""Of one cell: more is in the JSON beside it."""
+CASES_MAX = 500
+OFF = "off"
+"""What a rule says that is switched off."""
+NEVER_HELD: Mapping[str, str] = {
+    "proposed": "草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", "rejected": "未获批准, 从未生效 Rejected: it was never in force",
+    "withdrawn": "已撤回, 从未生效 Withdrawn: it was never in force", "lapsed": "逾期未批, 从未生效 Lapsed: it was never in force",
+}  # fmt: skip
+HOLDS_NO_MORE: Mapping[str, str] = {"lifted": "解除", "over": "到期", "raised": "由更重的处罚取代"}
+_BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=23)
+_HEAD = ParagraphStyle("head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT)
+_TEXT = ParagraphStyle("text", fontName=FONT, fontSize=10, leading=15, wordWrap="CJK", spaceAfter=5)
+_CELL = ParagraphStyle("cell", fontName=FONT, fontSize=8.5, leading=12, wordWrap="CJK")
+_SOFT = ParagraphStyle("soft", parent=_CELL, textColor=SOFT)
+
+_LATIN = re.compile("([\x21-\x7e]+(?: [\x21-\x7e]+)*)")
+Rows = Sequence[tuple[str, Any]]
+
+
+def evidence(said: Mapping[str, Any]) -> bytes:
+    """The pages of a pack. ``said``: its evidence.json."""
+    return _document(f"证据包 Evidence {said['message']['message']}", _evidence(said))
+
+
+def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> bytes:
+    """To a provider about a penalty, with the complaints it rests on as annex."""
+    return _document(f"处罚通知书 Notice of penalty {penalty['id']}", _letter(penalty, cases, now))
+
+
+def _document(title: str, parts: Iterator[Any]) -> bytes:
+    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    out = BytesIO()
+    document = SimpleDocTemplate(
+        out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=16 * mm, bottomMargin=18 * mm, title=title,
+        author="gate106", invariant=1,
+    )  # fmt: skip
+
+    def foot(canvas: Canvas, page: Any) -> None:
+        canvas.setFont(LATIN, 8)
+        canvas.setFillColor(SOFT)
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, f"{title.partition(' ')[2]}, {page.page}")
+
+    document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
+    return out.getvalue()
+
+
+def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
+    message, proof = said["message"], said["proof"]
+    yield _paragraph("号码已隐去" if said["masked"] else "含完整号码, 仅供有权查阅者使用", _SOFT)
+    if case := said.get("case"):
+        yield _paragraph("投诉 Complaint", _HEAD)
+        yield _pairs([
+            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", both(case["state"], CASES)),
+            ("投诉人 number", case["to"]),
+            ("反映的时间 time", _when(case["at"])), ("反映的端口 sender", case["sender"]), ("反映的内容 text", case["text"]),
+        ])  # fmt: skip
+    yield _paragraph("短信 Message", _HEAD)
+    yield _pairs([
+        ("记录 record", message["message"]), ("时间 time", _stamp(message["at"])),
+        ("通道商 provider", f"{message['provider']} ({message['account']})"),
+        ("端口 from", message["from"]), ("接收人 to", message["to"]), *_read(message),
+        ("内容 text", message["text"]),
+        ("结果 verdict", ", ".join(filter(None, (both(message["verdict"]), both(message["reason"], REASONS), message["rule"])))),
+        ("规则版本 revision", message["revision"]), ("今日规则 today", _today(message)),
+        ("运营商应答 answers", "; ".join(f"{_stamp(one['at'])} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
+        ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
+    ])  # fmt: skip
+    person = message["person"]
+    refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
+    later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
+    yield _paragraph("当时此人的状态 The person then", _HEAD)
+    yield _pairs([
+        ("已拒收 refused", "; ".join(refused)),
+        ("已收短信 received", f"{len(person['received'])}"),
+        ("之后拒收 refused later", "; ".join(later)),
+    ])  # fmt: skip
+    yield _paragraph("同意证明 Consent", _HEAD)
+    yield _table(
+        ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
+        [
+            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one))
+            for one in said["consents"]
+        ],
+        "没有登记的同意 No consent is registered",
+        (3, 2, 3, 3, 5),
+    )
+    yield _paragraph("规则 Rules", _HEAD)
+    off = [one["rule"] for one in said["rules"] if one["says_en"] == OFF]
+    yield _table(
+        ("规则 rule", "说明 say", "依据 basis", "判定 says"),
+        [
+            (one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}")
+            for one in said["rules"]
+            if one["says_en"] != OFF
+        ],
+        "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept",
+        (3, 5, 3, 5),
+    )
+    if off:
+        yield _paragraph(f"已关闭 off: {', '.join(off)}", _SOFT)
+    yield _paragraph("日志链 Chain", _HEAD)
+    yield _pairs([
+        ("记录摘要 record", proof["record_digest"]), ("提交组 group", f"…{proof['group']['last']}: {proof['group']['digest']}"),
+        ("日志段 segment", proof["segment"]), ("当日签名 head", _head(proof)),
+        ("证明了什么 proves", f"{proof['proves']['zh']} {proof['proves']['en']}"),
+    ])  # fmt: skip
+    yield _paragraph(
+        "核验: python3 verify.pyz 此压缩包 (--key 公布的公钥, --head 公布的当日摘要); 装有 gate106 的机器: gate106 evidence verify",
+        _SOFT,
+    )
+
+
+def _read(message: Mapping[str, Any]) -> Rows:
+    """What was read out of the message; its category alone where the rules of then are not kept."""
+    then = message.get("then")
+    if then is None:
+        return [("类别 category", both(message["category"]))]
+    declared, classified = both(then["declared"]), both(then["classified"])
+    found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']} ({one['weight']})" for one in then["features"])
+    return [
+        ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()),
+        ("签名 signature", then["signature"]), ("广告主 advertiser", then["advertiser"]),
+        (
+            "类别 category",
+            f"{both(then['category'])} (申报 declared: {declared}; 内容判定 classified: {classified}, 得分 score {then['marketing']['score']})",
+        ),
+        ("判定所据 found", "; ".join(found)),
+    ]  # fmt: skip
+
+
+def _whom(refusal: Mapping[str, Any]) -> str:
+    """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
+    if "about" not in refusal:
+        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}"
+    return f"{refusal['about_zh']} {refusal['about']}"
+
+
+def _today(message: Mapping[str, Any]) -> str:
+    today = message.get("today")
+    if today is None:
+        return ""
+    if today["revision"] == message["revision"]:
+        return "规则未变 the rules are the same"
+    return ", ".join(filter(None, (both(today["verdict"]), both(today["reason"], REASONS))))
+
+
+def _head(proof: Mapping[str, Any]) -> str:
+    return (
+        f"{proof['table'][7]}, records {proof['table'][0]}–{proof['table'][1]}"
+        if proof["head"]
+        else "当日尚未结束 not signed yet"
+    )
+
+
+def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
+    step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
+    if first := _standing(penalty):
+        yield _paragraph(first, _TEXT)
+    yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
+    yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
+    yield Spacer(0, 2 * mm)
+    figure = penalty["figure_zh"] or penalty["figure"]
+    if figure or penalty["say"]:
+        yield _paragraph(f"事实: {figure or penalty['say']}", _TEXT)
+    if penalty["events"] and not penalty["trigger"]:  # a rule's reason is what it has measured
+        yield _paragraph(f"理由: {penalty['events'][0]['why']}", _TEXT)
+    if penalty["trigger"]:
+        yield _paragraph(f"规则: {penalty['trigger']} {penalty['say']} (版本 {penalty['revision']})", _TEXT)
+    yield _paragraph(f"依据: {penalty['basis'] or '合同与运营商管理规定'}", _TEXT)
+    if penalty["by"]:
+        yield _paragraph(
+            f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + (", 不限通道商" if not penalty["provider"] else ""), _TEXT
+        )
+    yield _paragraph(
+        f"决定: {step}" + (f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""), _TEXT
+    )
+    if penalty["state"] in ("proposed", "in-force"):
+        yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
+    yield Spacer(0, 6 * mm)
+    yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
+    yield Spacer(0, 4 * mm)
+    yield _pairs([
+        ("通道商 provider", penalty["provider"]), ("范围 of", f"{both(penalty['by'], SCOPES)} {penalty['value']}".strip()),
+        ("决定 decision", both(penalty["step"], STEPS)), ("自 from", _when(penalty["since"])),
+        ("至 to", _when(penalty["until"]) if penalty["since"] else ""), ("事实 measured", penalty["figure"]), ("依据 basis", penalty["basis"]),
+        ("申诉 appeal", penalty["appeal"]),
+    ])  # fmt: skip
+    yield _paragraph("附件: 有效投诉 Annex: valid complaints", _HEAD)
+    yield _table(
+        ("案件 case", "来源编号 reference", "时间 time", "号码 number", "端口 port", "签名 signature", "短信 message"),
+        [
+            (one["id"], one["reference"], _when(one["at"]), one["to"], one["port"], one["signature"], one["message"])
+            for one in cases[:CASES_MAX]
+        ],
+        "没有 None",
+        (2, 4, 5, 4, 4, 3, 3),
+    )
+    if len(cases) > CASES_MAX:
+        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
+
+
+def _standing(penalty: Mapping[str, Any]) -> str:
+    """What a reader must know before anything else: that it is not in force, since when and why; empty where it is."""
+    state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
+    if state in NEVER_HELD:
+        return NEVER_HELD[state]
+    if state not in HOLDS_NO_MORE:
+        return ""
+    ended, why = HOLDS_NO_MORE[state], f": {last['why']}" if last.get("why") else ""
+    return f"本处罚已于 {_when(last['time'])} {ended}{why} It is no longer in force"
+
+
+# -- pieces
+
+
+def _when(at: float) -> str:
+    return time_windows.local(at) if at else ""
+
+
+def _proof_of(one: Mapping[str, Any]) -> str:
+    """What proves a consent, by reply or not, and what ended it."""
+    proof = str(one["proof"])
+    if (reply := one.get("reply")) is not None:
+        proof += (
+            f"; 回复 reply “{reply['text']}” {_stamp(reply['time'])} → {reply['port']}; "
+            f"请求 request {reply['message']}, {_stamp(reply['requested'])}: {one['wording']}"
+        )
+    if (ended := one.get("ended")) is not None:
+        proof += f"; 终止于 ended {_stamp(ended['time'])} ({both(ended['by'], ENDS)})"
+    return proof
+
+
+def _stamp(written: str) -> str:
+    """A moment as the JSON has it (2026-11-11T10:00:00+08:00), as the other moments of the page."""
+    return written[:19].replace("T", " ")
+
+
+def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
+    """A stranger's words: without what is obeyed, and without markup but ours, which only says the font."""
+    words = plain(str(text), " ")[:CHARS_MAX]
+    pieces = (
+        f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)
+        for piece in _LATIN.split(words)
+        if piece
+    )
+    return Paragraph("".join(pieces), style)
+
+
+def _pairs(rows: Rows) -> Table:
+    shown = [(_paragraph(name, _SOFT), _paragraph(value, _CELL)) for name, value in rows if value not in (None, "")]
+    return _styled(Table(shown or [("", "")], colWidths=(38 * mm, WIDTH - 38 * mm), splitInRow=1))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], nothing: str, widths: Sequence[int]) -> Any:
+    """``widths``: of the columns, in proportion."""
+    if not rows:
+        return _paragraph(nothing, _SOFT)
+    both_lines = [[_paragraph(part, _SOFT) for part in head.split(" ", 1)] for head in heads]
+    cells = [both_lines, *([_paragraph(cell, _CELL) for cell in row] for row in rows)]
+    return _styled(Table(cells, colWidths=[WIDTH * width / sum(widths) for width in widths], repeatRows=1, splitInRow=1))
+
+
+def _styled(table: Table) -> Table:
+    table.setStyle(
+        TableStyle([
+            ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        ])
+    )  # fmt: skip
+    return table

@@ -1,0 +1,173 @@
+"""Proof: where a record stands in the journal's chain, from its group to the head of its day, which was signed and published.
+
+In: the archive, a journal's segments, a record's place. Out: a mapping for JSON; where it was asked for, the groups' own bytes. Never: a
+claim without what it rests on: what cannot be shown is said.
+
+    record ── in a group, whose digest covers it ── next group … ── last group of the day's table ── the table, in the head ── signature
+
+The digests of groups run over the bytes of all records between, those of other people too: whoever is to follow them needs those bytes.
+Where the journal is sealed they say nothing to anybody without its key, so they come along as soon as there is a head to lead to. In the
+clear they are only handed out where somebody asked for them who may see them (``chain``); without them the gate's signature vouches for the
+record's place. What a pack proves, and what it does not, it says itself (``proves``).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive import signed_heads
+from proxy.archive.manifest import Manifest, Table, home_of, load
+from proxy.i18n.phrases import Said
+from proxy.journal.disk import Disk
+from proxy.journal.scan import Placed, Scan
+from proxy.journal.segment import pack_header
+
+CHAIN_BYTES_MAX = 256 << 20
+"""Of groups that are handed out: a few minutes of a busy gate, a day of a quiet one."""
+UNASKED_BYTES_MAX = 16 << 20
+"""... and without anybody having asked for them: a pack is sent by mail."""
+
+
+class Proof(NamedTuple):
+    said: dict[str, Any]
+    chain: bytes
+    """Groups from the record's to the last of its table, one after the other; empty where they were not asked for."""
+
+
+def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | None) -> Proof:
+    """``chain``: whether the groups come along; None: if they give nothing away and prove something. JournalDamaged, ManifestError, OSError;
+    ValueError where the record is not in the journal, or what was asked for cannot be had."""
+    home = home_of(archive, node, disk.identity())
+    manifest = load(home)
+    table = next((one for one in manifest.tables if one.first <= sequence <= one.last), None)
+    placed, previous = _placed(disk, sequence)
+    head, group, header = _head(home, table), placed.group, placed.header
+    pieces: bytes | str = ""
+    if chain or (chain is None and header.sealed and head):
+        most = CHAIN_BYTES_MAX if chain else UNASKED_BYTES_MAX
+        pieces = _groups(disk, sequence, table.last if table is not None else group.last, previous, most)
+        if chain and isinstance(pieces, str):
+            raise ValueError(f"--chain: {pieces}: leave it out (--no-chain)")
+    record = next(one for one in group.records if one.sequence == sequence)
+    whole = pieces if isinstance(pieces, bytes) else b""
+    said: dict[str, Any] = {
+        "node": node,
+        "identity": disk.identity(),
+        "record": sequence,
+        "record_digest": blake2b(record.body, digest_size=32).hexdigest(),
+        "kind": record.kind,
+        "segment": placed.segment,
+        "sealed": header.sealed,
+        "group": {"last": group.last, "before": previous.hex(), "digest": group.digest.hex()},
+        "table": None if table is None else [*table[:-1], [list(file) for file in table.files]],
+        "head": head,
+        "complete": _complete(manifest),
+    }
+    why = pieces if isinstance(pieces, str) else ""
+    words = proves(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
+    return Proof(said | {"proves": {"en": str(words), "zh": words.zh}}, whole)
+
+
+_VOUCHED = Said(
+    "The gate's signature, made with this pack, vouches for all that is in it.", "本包的网关签名为包内全部内容作证."
+)
+_NO_HEAD = Said(
+    "The day of the record is not over or not rolled yet: nothing about it was published that this could be held against.",
+    "记录当日尚未结束或尚未归档, 还没有公布过可供比对的当日摘要.",
+)
+_NO_CHAIN = Said(
+    "The head of the day was signed then, and published. That the record leads to it rests on the gate's signature alone:",
+    "当日摘要是当时签名并公布的; 记录确实通向该摘要, 只凭网关签名:",
+)
+_OTHERS = Said(
+    "the groups between, over which the digests run, hold what other people were sent, and are not in this pack.",
+    "两者之间的提交组含有同一时段他人的短信, 不在包内.",
+)
+_FOLLOWED = Said(
+    "By chain.bin anybody can follow the digests from the record's group to the head of the day, which was signed then, and published.",
+    "任何人都可凭 chain.bin 逐组核对, 从记录所在的提交组直到当时签名并公布的当日摘要.",
+)
+_SEALED = Said(
+    "The groups are sealed: that the record is what stands in its group rests on the gate's signature, or on whoever has the key.",
+    "各组已加密: 组内确为此记录, 凭网关签名或由持钥者核对.",
+)
+
+
+def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Said:
+    """What a pack proves by itself, and what it does not. ``why``: no chain came along though it might have."""
+    if not head:
+        parts = [_VOUCHED, _NO_HEAD]
+    elif not chain:
+        parts = [_VOUCHED, _NO_CHAIN, Said(f"{why}.", f"{why}.") if why else _OTHERS]
+    else:
+        parts = [_VOUCHED, _FOLLOWED, *([_SEALED] if sealed else [])]
+    return Said(" ".join(parts), "".join(part.zh for part in parts))
+
+
+def _placed(disk: Disk, sequence: int) -> tuple[Placed, bytes]:
+    """(the group that holds the record, the digest before it)."""
+    chain, name = bytes(32), ""
+    for placed in Scan(disk, sequence):
+        if placed.segment != name:
+            name, chain = placed.segment, placed.header.previous
+        if placed.group.last >= sequence:
+            if any(one.sequence == sequence for one in placed.group.records):
+                return placed, chain
+            break
+        chain = placed.group.digest
+    raise ValueError(f"record {sequence} is not in the journal")
+
+
+def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) -> bytes | str:
+    """The groups from the record's to the one of ``upto``, as a segment of their own, or as one for each format that they were written in; or
+    why there are none."""
+    pieces, size = list[bytes](), 0
+    name, data = "", b""
+    form, first, chain = 0, 0, previous
+    for placed in Scan(disk, sequence):
+        group = placed.group
+        if group.last < sequence:
+            continue
+        if pieces and group.last > upto:
+            break  # a group that only marks what was synced has the number of the one before, and is of its table
+        if group.redaction:
+            return (
+                f"somebody was erased from the groups up to the head since (before record {group.last}), so they prove nothing"
+            )
+        if placed.segment != name:
+            name, data = placed.segment, disk.read(placed.segment)
+        if placed.header.form != form:
+            form, first = placed.header.form, first or group.records[0].sequence
+            pieces.append(pack_header(placed.header._replace(first=first, previous=chain)))
+        pieces.append(data[group.start : group.end])
+        first, chain = group.last + 1, group.digest
+        size += len(pieces[-1])
+        if size > most:
+            return f"the groups up to the head are more than {most >> 20} MB"
+    return b"".join(pieces)
+
+
+def _head(home: Path, table: Table | None) -> str:
+    """The line of the day's head, empty while there is none: the day is not over, or not rolled yet."""
+    if table is None or not table.whole_day:
+        return ""
+    try:
+        return (home / signed_heads.FOLDER / f"{table.day}-{table.first:020d}.json").read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _complete(manifest: Manifest) -> dict[str, Any]:
+    """From where to where the tables are there."""
+    if not manifest.tables:
+        return {"tables": 0}
+    first, last = manifest.tables[0], manifest.tables[-1]
+    return {
+        "tables": len(manifest.tables),
+        "first": first.first,
+        "last": last.last,
+        "since_ms": first.since_ms,
+        "until_ms": last.until_ms,
+    }

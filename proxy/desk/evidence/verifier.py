@@ -1,0 +1,90 @@
+"""Alone: checking a pack where there is no gate: one file that any Python runs, without a package. Made of the very files that check here.
+
+In: the house's own files (``made``); a pack and what was published (``main``). Out: a file, the same bytes for the same gate; lines, an exit
+code. Never: anything outside Python's own library.
+
+    python3 verify.pyz case-17.zip --key head.pub --head 5f0c…
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+from proxy.desk.evidence.checking import Checked, NotAPack, check, key_of
+from proxy.i18n.text import Said
+from proxy.model.redact import plain
+
+FILES = (
+    "__init__.py", "desk/__init__.py", "desk/evidence/__init__.py", "desk/evidence/checking.py", "desk/evidence/ed25519.py",
+    "desk/evidence/pack.py", "desk/evidence/verifier.py", "i18n/__init__.py", "i18n/text.py", "journal/__init__.py", "journal/sealing.py",
+    "journal/segment.py", "model/__init__.py", "model/number.py", "model/redact.py", "native/__init__.py", "native/loader.py",
+)  # fmt: skip
+"""All that checking needs; a test runs them alone."""
+_MAIN = b"import sys\n\nfrom proxy.desk.evidence.verifier import main\n\nsys.exit(main(sys.argv[1:]))\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+CHINESE = "zh"
+LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
+HERE = Path(__file__).parents[2]
+
+
+def made() -> bytes:
+    """The file: a ZIP that Python runs."""
+    out = io.BytesIO(b"#!/usr/bin/env python3\n")
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        files = {f"proxy/{name}": (HERE / name).read_bytes() for name in FILES}
+        for name, data in {"__main__.py": _MAIN, **files}.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(info, data)
+    return out.getvalue()
+
+
+def lines_of(pack: Path, found: Checked, language: str) -> list[str]:
+    """What is told of a pack, whoever checks it. ``language``: zh or en."""
+    fine = Said(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
+    told = [Said(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
+    return [plain(_in(line, language)) for line in (*told, *found.notes)]
+
+
+def _in(said: Said, language: str) -> str:
+    return said.zh if language == CHINESE else str(said)
+
+
+def language_here() -> str:
+    """Of the machine: zh, or en where it is any other."""
+    said = next((found for name in LOCALE if (found := os.environ.get(name))), "")
+    return CHINESE if said.startswith(CHINESE) else "en"
+
+
+def main(arguments: list[str]) -> int:
+    """0: as it was made; 1: something was altered; 2: it cannot be checked."""
+    asked = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
+    asked.add_argument("pack", type=Path, help="the ZIP")
+    asked.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
+    asked.add_argument("--head", default="", help="the digest of the day's head, as it was published")
+    asked.add_argument("--json", action="store_true", help="for programs")
+    asked.add_argument(
+        "--lang", choices=("zh", "en"), default=language_here(), help="what is told in which language; else the machine's"
+    )
+    said = asked.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where a terminal has no such letters
+    try:
+        found = check(said.pack, key_of(said.key) if said.key else None, said.head)
+    except NotAPack as error:
+        print(f"verify: {plain(_in(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 2
+    told = found.told() if said.json else None
+    print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
+    return 1 if found.faults else 0

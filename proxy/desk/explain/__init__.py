@@ -1,0 +1,1 @@
+"""Why a message was decided as it was."""

@@ -1,0 +1,230 @@
+"""explain: ``gate106 explain``: what would be decided about one message, and each rule's part in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from proxy.desk.explain.message_command import explain_message
+from proxy.operations.terminal import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks, warn
+
+if TYPE_CHECKING:
+    from proxy.config import Provider, Settings
+    from proxy.policy import RuleSet
+    from proxy.policy.reply_paths import Paths
+
+Given = Annotated[
+    Path | None,
+    typer.Option("--config", help="The settings (YAML): rules, providers, and the running gate whose orders count."),
+]
+Folder = Annotated[Path | None, typer.Option("--rules", help="The folder with rules; default: of the settings, else rules/.")]
+At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-11-11 10:00"; default now.')]
+Language = Annotated[str | None, typer.Option("--lang", help="zh or en; default: of the locale, zh where it is neither.")]
+
+
+class House(NamedTuple):
+    """What the question is asked of."""
+
+    rules: RuleSet
+    settings: Settings | None
+    notes: list[str]
+    """What could not be looked at, for whoever reads the answer."""
+
+    def provider(self, name: str) -> Provider | None:
+        return provider_of(self.settings, name)
+
+
+def provider_of(settings: Settings | None, name: str) -> Provider | None:
+    """Of the settings; a name they do not know is the asker's mistake."""
+    from proxy.config.yaml_file import unknown
+
+    if settings is None or not name:
+        return None
+    known = {one.name: one for one in settings.providers}
+    if name not in known:
+        fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
+    return known[name]
+
+
+def settings_of(config: Path | None) -> Settings | None:
+    from proxy.config import SettingsError, load
+
+    try:
+        return load(config) if config is not None else None
+    except SettingsError as error:
+        fail(error)
+
+
+def explain(
+    to: Annotated[str | None, typer.Option("--to", help="The recipient, in any spelling.")] = None,
+    sender: Annotated[str | None, typer.Option("--from", help="The port (source address).")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="What the message says.")] = None,
+    message: Annotated[
+        str | None,
+        typer.Option(
+            "--message",
+            help="Instead: a message of the journal, by the carrier's id, the provider's, its entry's, or NODE:RECORD.",
+        ),
+    ] = None,
+    journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With --message: show the whole number. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
+    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
+    at: At = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Ask the gate: what this person got and refused counts. The journal keeps that.")
+    ] = False,
+    rules: Folder = None,
+    config: Given = None,
+    control: Control = None,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
+    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions.
+    With --message: what was decided then, by which rules and counts, what became of it, and what today's rules say of it."""
+    from proxy import policy
+    from proxy.model.message import Category
+    from proxy.model.number import NotARecipient
+
+    language = speaks(lang)
+    if message is not None:
+        if record or any(one is not None for one in (to, sender, text, category, at)) or provider:
+            fail("--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record")
+        explain_message(
+            message, config or CONFIG, journal, rules, "json" if json else language, control, why if unmasked else None
+        )
+        return
+    if to is None or sender is None or text is None:
+        fail("explain: say --to, --from and --text, or --message (see --help)")
+    if journal is not None or unmasked:
+        fail(f"{'--journal' if journal is not None else '--unmasked'}: goes with --message")
+    if record:
+        if at is not None or rules is not None or (config is None and control is None):
+            fail("--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at")
+        _by_record(
+            config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
+        )
+        return
+    house = house_of(rules, config, control)
+    known = house.provider(provider)
+    declared = known.category if known is not None else None
+    since = known.since if known is not None else None
+    try:
+        declared = Category.of(category) if category else declared
+        told = policy.explain_text(house.rules, to, sender, text, provider, declared, moment(at), since)
+    except NotARecipient as error:
+        fail(f"--to: {error}")
+    except ValueError as error:
+        fail(error)
+    for one in house.notes:
+        note(one)
+    if json:
+        as_json(told.as_dict())
+    else:
+        typer.echo(policy.as_text(told, language))
+
+
+def _by_record(
+    config: Path | None,
+    control: Path | None,
+    answer: str,
+    *,
+    to: str,
+    sender: str,
+    text: str,
+    provider: str,
+    category: str | None,
+) -> None:
+    """The gate's own answer, by what it knows of the person."""
+    from proxy.operations.client import CannotAsk, Conversation
+
+    known = provider_of(settings_of(config), provider)
+    args = {
+        "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
+        "category": category or (known.category.word if known is not None and known.category is not None else None),
+        "since": known.since if known is not None else None,
+    }  # fmt: skip
+    rows: list[object] = []
+    try:
+        with Conversation(socket_of(config or CONFIG, control), "explain", args) as conversation:
+            for said in conversation.lines():
+                rows += said["rows"]
+            told = dict(conversation.ending)
+    except CannotAsk as error:
+        fail(error)
+    if answer == "json":
+        as_json(told | {"rules": rows})
+    else:
+        for row in rows:
+            say(str(row))
+
+
+def moment(at: str | None) -> float:
+    """Seconds since 1970 of a time in Beijing; exit 2 where it is none."""
+    from proxy.config.fields import CHINA
+
+    try:
+        return (datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)).timestamp()
+    except ValueError:
+        fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
+
+
+def house_of(folder: Path | None, config: Path | None, control: Path | None) -> House:
+    """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
+    from proxy import policy
+
+    settings = settings_of(config)
+    folder = folder or (settings.rules if settings is not None else Path("rules"))
+    try:
+        rules = policy.load(folder, category_tag=settings.category_tag if settings is not None else None)
+    except policy.RulesError as error:
+        for problem in error.problems:
+            warn(problem)
+        fail(f"{folder}: the rules cannot be loaded")
+    if settings is None and control is None:
+        return House(rules, None, [])
+    return _ordered(rules, settings, control or (settings.control if settings is not None else None))
+
+
+def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> House:
+    """The rules with what is ordered; a note where nobody could be asked, or the gate serves other rules than these."""
+    from proxy.desk.orders.operations import order_of
+    from proxy.operations import client
+
+    assert socket is not None
+    try:
+        told = client.ask(socket, "rules")
+    except client.CannotAsk as error:
+        return House(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
+    notes = []
+    if told["revision"] != rules.revision:
+        notes.append(f"the gate serves revision {told['revision']}, this folder is {rules.revision}: it may decide otherwise")
+    orders = tuple(order_of(one) for one in told["orders"])
+    return House(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
+
+
+def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:
+    """What the gate knows of reply paths, where some rule asks for it."""
+    from proxy.operations.client import CannotAsk, Conversation
+    from proxy.policy.reply_paths import UNUSED, ReplyPath
+
+    if rules.asked_of(UNUSED) < 0:
+        return None
+    try:
+        with Conversation(socket, "optout.paths", {}) as conversation:
+            found = [said["path"] for said in conversation.lines()]
+    except CannotAsk as error:
+        notes.append(f"{error}; so every reply path counts as proven")
+        return None
+    return {one["prefix"]: ReplyPath(one["state"], one["advertisements_since_proof"]) for one in found}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "explain", epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R'"
+    )(explain)

@@ -1,0 +1,283 @@
+"""Inquest: one message of the journal: what was decided of it and why, what became of it, and what today's rules say.
+
+In: turns, which message, rules by revision, today's rules. Out: a Found. Never: what happened to anybody else, a number that is not asked for.
+
+The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, the rules of then where their files are
+kept. Today's rules are asked with the same: what they would have said at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from types import MappingProxyType
+
+from proxy.desk.backtest.commit_groups import Turn, turns_of
+from proxy.desk.backtest.environment import Senders
+from proxy.desk.backtest.initial_state import stood_together, window_s
+from proxy.desk.backtest.rerun import Rerun
+from proxy.desk.backtest.runner import RUN_IN_S, readings
+from proxy.desk.backtest.submit_case import Case, RulesOf
+from proxy.desk.explain.message_lookup import Meant
+from proxy.journal.disk import Disk
+from proxy.journal.records import answers as answered
+from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
+from proxy.journal.records import evidence as grounds
+from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.write_ahead_log import Record
+from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
+from proxy.model.number import about_people
+from proxy.model.recipient import Entry, OptOut, Recipient
+from proxy.policy import Explanation, RuleSet, explain, judge
+from proxy.policy.explanation.explain import NOT_SEARCHED
+from proxy.policy.explanation.naming import LookUp, by_names, by_registry, signature_written
+from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AsDecided
+from proxy.policy.text.page import signer
+from proxy.state import EmbeddedStore
+from proxy.state.record.record import Record as Person
+from proxy.wire import Frame, Malformed, read_deliver, read_receipt
+
+LOOK_BACK_S = 32 * 86_400
+"""Of what the person was sent: the longest calendar window; further where rules look further."""
+
+
+@about_people
+@dataclass(slots=True)
+class Found:
+    meant: Meant
+    said: dict[int, messages.Verdict] = field(default_factory=dict)
+    """The verdicts of the message, one for each part, by their place."""
+    answers: list[answered.Answer] = field(default_factory=list)
+    evidence: list[grounds.Evidence] = field(default_factory=list)
+    receipts: list[tuple[float, str, str]] = field(default_factory=list)
+    """When, the state it tells, the error."""
+    repeats: int = 0
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ids of rules by revision."""
+    orders: dict[int, str] = field(default_factory=dict)
+    text: str = ""
+    then: Explanation | None = None
+    """None where it was not judged, or its rules are not kept."""
+    today: Explanation | None = None
+    today_revision: str = ""
+    refusals: tuple[OptOut, ...] = ()
+    """What the person refused when it was decided."""
+    received: tuple[Entry, ...] = ()
+    """What counted for the person then, the oldest first."""
+    paths: AsDecided | None = None
+    """The state of the port's reply path, where rules asked for it."""
+    alike: bool = True
+    """Whether judging again gave what the journal says."""
+    refused_later: list[delivers.OptedOut] = field(default_factory=list)
+    signatures: dict[int, str] = field(default_factory=dict)
+    """The message's own by its hash, as it is written there."""
+    look_up: LookUp = NOT_SEARCHED
+    """What is known of signatures, by today's registry first."""
+
+    @property
+    def verdict(self) -> messages.Verdict:
+        """Of the part that was named."""
+        return self.said[self.meant.sequence]
+
+    def rule(self, revision: str, number: int) -> str:
+        """A rule's id by its number in a verdict."""
+        if number >= ORDER_NUMBERS_FROM:
+            return self.orders.get(number, f"order-{number - ORDER_NUMBERS_FROM}")
+        names = self.names.get(revision, ())
+        return names[number] if number < len(names) else f"#{number}"
+
+
+class _Story:
+    """What the journal says of a message, beside its state of things."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._ids: set[bytes] = set()
+
+    def listen(self, turns: Iterator[Turn]) -> Iterator[Turn]:
+        for turn in turns:
+            for item in turn.records:
+                note = _KINDS.get(item.kind)
+                if note is not None:
+                    note(self, item)
+            yield turn
+
+    def _verdict(self, item: Record) -> None:
+        found, entry = self._found, self._found.meant.entry_id
+        if item.sequence == found.meant.sequence or (entry and entry.to_bytes(6, "big") in item.body):
+            said = messages.unpack_verdict(item.body)
+            if item.sequence == found.meant.sequence or (said.entry is not None and said.entry.id == entry):
+                found.said[item.sequence] = said
+
+    def _answer(self, item: Record) -> None:
+        found = self._found
+        if not found.said or not any(number.to_bytes(8, "big") in item.body for number in found.said):
+            return
+        for answer in answered.unpack_answers(item):
+            if answer.verdict_sequence in found.said:
+                found.answers.append(answer)
+                if told := answer.carrier_id.partition(b"\0")[0]:
+                    self._ids.add(told)
+
+    def _deliver(self, item: Record) -> None:
+        if not any(one in item.body for one in self._ids):
+            return
+        came = delivers.unpack_deliver(item.body)
+        if came.kind != "receipt":
+            return
+        try:
+            said = read_deliver(Frame.of(came.data))
+        except (Malformed, ValueError):
+            return
+        receipt = read_receipt(said.text)
+        named = {said.receipted_message_id, receipt.id.encode() if receipt is not None else None}
+        if named & self._ids:
+            state = receipt.stat if receipt is not None else str(said.message_state)
+            self._found.receipts.append((came.time, state, receipt.err if receipt is not None else ""))
+
+    def _evidence(self, item: Record) -> None:
+        said = grounds.unpack_evidence(item.body)
+        if said.verdict_sequence in self._found.said:
+            self._found.evidence.append(said)
+
+    def _repeated(self, item: Record) -> None:
+        again = requests.unpack_repeated(item.body).counts
+        self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
+
+    def _rules(self, item: Record) -> None:
+        said = gate_events.unpack_rules(item.body)
+        self._found.names[said.revision] = said.ids
+
+    def _ordered(self, item: Record) -> None:
+        order = operator_actions.unpack_order(item.body)
+        self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
+
+    def _heard(self, item: Record) -> None:
+        said = unpack_heard(item.body)
+        if (note := _OF_OTHERS.get(said.kind)) is not None:
+            note(self, Record(item.sequence, said.kind, said.body))
+
+    def _refused(self, item: Record) -> None:
+        if self._found.said:
+            said = delivers.unpack_optout(item.body)
+            if said.recipient == self._found.verdict.recipient:
+                self._found.refused_later.append(said)
+
+
+_KINDS = {
+    messages.VERDICT: _Story._verdict, messages.ANSWER: _Story._answer, messages.ACCEPTED: _Story._answer, messages.DELIVER: _Story._deliver,
+    messages.EVIDENCE: _Story._evidence, messages.REPEATED: _Story._repeated, messages.RULES: _Story._rules,
+    messages.ORDERED: _Story._ordered, messages.OPTOUT: _Story._refused, messages.HEARD: _Story._heard,
+}  # fmt: skip
+_OF_OTHERS = {messages.ORDERED: _Story._ordered, messages.OPTOUT: _Story._refused}
+NOBODY: Mapping[int, Disk] = MappingProxyType({})
+
+
+def inquire(
+    disk: Disk,
+    store: Path | None,
+    meant: Meant,
+    then: RulesOf,
+    today: RuleSet,
+    senders: Senders,
+    beside: Mapping[int, Disk] = NOBODY,
+    node: int = 0,
+    look_up: LookUp = NOT_SEARCHED,
+) -> Found:
+    """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
+    store, for what the person got from them. ``look_up``: of signatures that are not registered. Raises StateError, JournalDamaged, OSError."""
+    recipient = meant.recipient
+    found = Found(meant, today_revision=today.revision)
+    found.look_up = by_registry(today.registry, by_names(found.signatures, look_up))
+    begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
+    turns, known = readings(disk, store if not beside else None, begin, look_back_s)
+    until = meant.about + RUN_IN_S
+    journals = [
+        _Story(found).listen(turns),
+        *(takewhile(lambda one: one.time <= until, turns_of(one)) for one in beside.values()),
+    ]
+    before, left = stood_together(
+        journals,
+        [node, *beside],
+        begin,
+        look_back_s,
+        hear=[lambda _: None] * len(journals),
+        mine=lambda one: one == recipient,
+        store=known,
+    )
+    looking = _Looking(found, before.store, today)
+    reruns = [
+        Rerun(
+            before.store,
+            then,
+            senders,
+            looking.hear if own else lambda _: None,
+            lambda _: None,
+            None,
+            replayed,
+            lambda one: one == recipient,
+            looking.look if own else None,
+            others=before.others,
+        )
+        for replayed, own in zip(before.found, (True, *(False for _ in beside)), strict=True)
+    ]
+    for whose, turn in left:
+        if looking.waits:
+            reruns[whose].turn(turn)
+            looking.waits = whose != 0 or turn.records[-1].sequence < meant.sequence
+    return found
+
+
+class _Looking:
+    """The moment at which the message is judged again."""
+
+    def __init__(self, found: Found, store: EmbeddedStore, today: RuleSet) -> None:
+        self._found, self._store, self._today = found, store, today
+        self.waits = True
+
+    def look(self, case: Case, data: bytes, at: float, rules: RuleSet) -> None:
+        long, message = case.long, case.message
+        together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
+        if self._found.meant.sequence not in together or self._found.then is not None:
+            return
+        assert message is not None
+        seen = Person(data)
+        person = self._store.listed.beside(seen, message.recipient)
+        moment = max(seen.newest(), at)
+        found = self._found
+        found.text = message.content.text
+        if name := signer(found.text):
+            found.signatures[hash48(name)] = signature_written(name, found.text)
+        found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
+        found.received = tuple(seen.entries())
+        for one in (rules, self._today):  # the record that said so may have been removed from the journal
+            found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
+        paths = found.paths = self._paths(case, message, person, moment, rules)
+        if paths is not None:
+            rules = rules.with_orders(rules.orders, paths)
+        today = self._today.with_orders(rules.orders, paths)
+        found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
+        found.today = explain(message, person, today, moment, self._store.counters, found.look_up)
+
+    def _paths(self, case: Case, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AsDecided | None:
+        """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
+        if rules.asked_of(UNUSED) < 0:
+            return None
+        breached = {number for number, _, _ in case.said.breaches}
+        for path in MAY_HAVE_BEEN:
+            paths = AsDecided(path)
+            verdict = judge(message, person, rules.with_orders(rules.orders, paths), moment, self._store.counters)
+            if {one.number for one in verdict.breaches} == breached:
+                return paths
+        return AsDecided(NO_BOOK)
+
+    def hear(self, case: Case) -> None:
+        if case.recorded == self._found.meant.sequence:
+            said = case.said
+            now = case.lane is not None, case.reason
+            if self._found.then is not None and self._found.paths is not None:  # the rerun takes every path for proven
+                verdict = self._found.then.verdict
+                now = verdict.outcome is Outcome.ALLOW, verdict.reason.name if verdict.reason is not None else ""
+            self._found.alike = (said.entry is not None, said.reason) == now

@@ -1,0 +1,160 @@
+"""message: ``gate106 explain --message``: one message of the journal, as it was decided and as today's rules would have decided it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.operations.access_report import write_down
+from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.terminal import as_json, fail, note, say, when
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.desk.backtest.commit_groups import Turn
+    from proxy.desk.explain.inquiry import Found
+    from proxy.desk.explain.message_lookup import Meant
+    from proxy.journal.disk import OsDisk
+    from proxy.policy import RuleSet
+    from proxy.policy.explanation.naming import LookUp
+
+JSON = "json"
+
+
+def explain_message(
+    wanted: str, config: Path, journal: Path | None, rules: Path | None, answer: str, control: Path | None, why: str | None
+) -> None:
+    """``rules``: what today's are, instead of the settings'. ``answer``: zh, en or json. ``why`` somebody is to see the whole number; None:
+    nobody is."""
+    if why is not None and not why.strip():
+        fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
+    from proxy.desk.explain import inquiry_text
+
+    settings, found, _ = inquest_of(wanted, config, journal, rules)
+    whole = why is not None and bool(found.verdict.recipient)
+    if whole and why is not None:
+        place = f"{settings.node}:{found.meant.sequence}"
+        write_down(
+            control or settings.control,
+            settings.archive.folder,
+            settings.sealing,
+            "explain --message",
+            why=why,
+            details=place,
+            unmasked=True,
+        )
+    now = time.time()
+    if answer == JSON:
+        as_json(inquiry_text.as_dict(found, settings.node, now, whole=whole))
+        return
+    for line in inquiry_text.as_lines(found, settings.node, now, answer, whole=whole):
+        say(line)
+
+
+def inquest_of(
+    wanted: str, config: Path, journal: Path | None, rules: Path | None
+) -> tuple[Settings, Found, dict[str, RuleSet | None]]:
+    """What there is about one message, and the sets of rules that were read for it, by revision (None: not kept). Exit 2 where it cannot
+    be had."""
+    import struct
+    from dataclasses import replace
+
+    from proxy.config import SettingsError, every_worker, load
+    from proxy.desk.suppression.signature_search import InJournal
+    from proxy.journal.scan import JournalDamaged
+    from proxy.journal.sealing import SealingError
+    from proxy.state import StateError
+
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        fail(error)
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    folder = gates[0].journal
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    today = _loaded(rules or settings.rules, settings)
+    loaded: dict[str, RuleSet | None] = {today.revision: today}
+    try:
+        disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
+        settings, disk, meant = _meant(wanted.strip(), disks)
+        beside = {gate.node: other for gate, other in disks if other is not disk}
+        return settings, _inquired(meant, disk, settings, today, loaded, beside, InJournal(meant.recipient, config)), loaded
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except (StateError, SealingError) as error:
+        fail(error)
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
+
+
+def _meant(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, Meant]:
+    """The one message that an id means, and in which worker's journal it is; where it may mean several, which they are."""
+    from proxy.desk.backtest.commit_groups import turns_of
+    from proxy.desk.explain.message_lookup import MEANT_MAX, PLACE, meant_by
+
+    if not wanted:
+        fail("--message: is empty")
+    place = PLACE.fullmatch(wanted)
+    if place is not None:
+        nodes = " and ".join(str(gate.node) for gate, _ in gates)
+        gates = [(gate, disk) for gate, disk in gates if gate.node == int(place[1])]
+        if not gates:
+            fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {nodes}")
+    found = [
+        (gate, disk, one)
+        for gate, disk in gates
+        for one in meant_by(_turns_with(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
+    ]
+    if not found:
+        what = "no verdict stands there" if place is not None else "no message of the journal is called so"
+        fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
+    if len(found) > 1:
+        more = " …" if len(found) >= MEANT_MAX else ""
+        several = ", ".join(f"{gate.node}:{one.sequence} (about {when(one.about)})" for gate, _, one in found)
+        fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
+    return found[0]
+
+
+def _turns_with(disk: OsDisk, sequence: int) -> Iterable[Turn]:
+    """Some turns, among them the one with a record."""
+    from proxy.archive.segment_index import held
+    from proxy.desk.backtest.commit_groups import Turn, turns_up_to
+
+    known = held(disk)
+    found = known.with_record(sequence) if known is not None else []
+    return [Turn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
+
+
+def _inquired(
+    meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
+    look_up: LookUp,
+) -> Found:  # fmt: skip
+    from proxy.desk.backtest.command import store_of
+    from proxy.desk.backtest.environment import Senders
+    from proxy.desk.explain.inquiry import inquire
+    from proxy.policy.loading.revision_store import Kept
+
+    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+
+    def then(revision: str) -> RuleSet | None:
+        if revision not in loaded:
+            loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
+        return loaded[revision]
+
+    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings), beside, settings.node, look_up)
+
+
+def _loaded(folder: Path, settings: Settings) -> RuleSet:
+    from proxy import policy
+
+    try:
+        return policy.load(folder, category_tag=settings.category_tag)
+    except policy.RulesError as error:
+        for problem in error.problems:
+            note(problem)
+        fail(f"{folder}: the rules cannot be loaded")

@@ -1,0 +1,69 @@
+"""Explain: what the running gate would decide now about a message to a person, by what it knows of them.
+
+In: a message nobody sent. Out: the verdict in words, in lines. Never: a thing taken, counted or written for the message; a look at a person
+that the journal does not keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config.yaml_file import unknown
+from proxy.journal.records import messages, operator_actions
+from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
+from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.operations.person import recipient
+from proxy.policy import LANGUAGES, as_text, explain
+from proxy.relay.access import Directory
+from proxy.state.record.record import Record
+
+TEXT_MAX = 20 * 153
+"""Characters: a message has at most 20 parts."""
+ROWS_A_LINE = 100
+"""Rules told in one line of the answer."""
+JSON = "json"
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    return {"explain": _Explain(gate).explain}
+
+
+class _Explain:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def explain(self, call: Call) -> Mapping[str, Any]:
+        """Lines before the last one hold the rows of the answer: words, or rules for programs."""
+        gate, args = self._gate, call.args
+        number, content, sender = recipient(args), _content(args), _sender(args, gate.relay.directory)
+        wanted = args.text("answer", JSON)
+        if wanted not in (*LANGUAGES, JSON):
+            raise Refused(unknown("answer", wanted, (*LANGUAGES, JSON)))
+        args.done()
+        said = operator_actions.pack_operated(gate.now(), call.who, "explain", "", str(number))
+        await gate.safe(gate.write(messages.OPERATED, said))
+        _, data = (await gate.store.load([number]))[number]
+        person = gate.store.listed.beside(Record(data), number)
+        message = Message(sender, number, content)
+        told = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters.as_seen)
+        found = told.as_dict()
+        rows: list[Any] = found.pop("rules") if wanted == JSON else as_text(told, wanted).splitlines()
+        for start in range(0, len(rows), ROWS_A_LINE):
+            await call.say({"rows": rows[start : start + ROWS_A_LINE]})
+        return {"revision": gate.relay.rules.revision, **(found if wanted == JSON else {})}
+
+
+def _content(args: Args) -> Content:
+    text = args.text("text", "", most=TEXT_MAX)
+    return Content(text, "readable" if text else "empty", b"")
+
+
+def _sender(args: Args, directory: Directory) -> Sender:
+    port, provider = args.text("from", most=20), args.text("provider", "")
+    word, since = args.text("category", ""), args.number("since", 0.0, 0.0, 1e11)
+    if word and word not in CATEGORY_WORDS:
+        raise Refused(unknown("category", word, CATEGORY_WORDS))
+    prefix, _ = directory.ports.longest(port)
+    return Sender.of(provider, provider, port, prefix, Category.of(word) if word else None, since or None)

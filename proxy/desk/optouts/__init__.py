@@ -1,0 +1,1 @@
+"""Opt-outs, doubtful replies and the history of both."""

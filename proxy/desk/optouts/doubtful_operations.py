@@ -1,0 +1,229 @@
+"""Doubtful: the commands about replies that may be a refusal: listed by rows, decided, standing decisions ended.
+
+In: a row, yes or no, who says so and why. Out: refusals in force or lifted, synced with the decision before anybody is told. Never: a whole
+number, digits of a code, half a reply: each person's record changes wholly or not at all.
+
+A row is decided in batches: first the records of the persons change (kind SUPPRESSED each), then one DECISION names their replies. Killed in
+between, the batch is still on the list, and deciding it again does nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from proxy.archive.otp_texts import may_be_code
+from proxy.config.yaml_file import unknown
+from proxy.desk.optouts.inbox import Row, came_before
+from proxy.journal.records import messages
+from proxy.journal.records.doubtful_replies import DECIDED_IDS_MAX, NO_CONTEXT, Context, Decision, Doubtful, pack_decision
+from proxy.model.message import Category
+from proxy.model.number import mask
+from proxy.model.recipient import HOLD_S, OptOut
+from proxy.model.redact import numbers_masked, without_digits
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.operations.papers import asked_of
+from proxy.policy.explanation.naming import GONE, Known, by_names, by_registry, fields, nothing
+from proxy.relay.effects.optouts import ReplyTo, refused_by
+from proxy.relay.effects.suppression import DoubtSettled, OfficerSays, Stops
+from proxy.state.record.candidates import Port
+
+STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
+SAYS = ("yes", "no")
+LISTED_ROWS_MAX = 500
+SKIPPED_MAX = 1_000_000
+BATCH = min(200, DECIDED_IDS_MAX)
+"""Persons whose records change at a time: some milliseconds, between which messages pass."""
+WRITTEN_S = 30.0
+TEXT_SHOWN_MAX = 120
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    asked = _Doubtful(gate)
+    return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end-standing": asked.end}
+
+
+class _Doubtful:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._under_way: set[int] = set()
+        """Rows that are being decided."""
+
+    # -- seen
+
+    async def rows(self, call: Call) -> Mapping[str, Any]:
+        """Rows that wait, about the oldest first; or what was decided, the newest first."""
+        args = call.args
+        state = args.text("state", OPEN)
+        limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
+        args.done()
+        if state not in STATES:
+            raise Refused(unknown("state", state, STATES))
+        inbox, rows, decisions, end = self._gate.inbox, list[int](), list[Decision](), skip + limit
+        if state in (OPEN, LAPSED):
+            rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
+        else:
+            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_ones())[skip : end + 1]
+        late = came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
+        return {
+            "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
+            "decisions": [self._decision(one) for one in decisions[:limit]],
+            "more": len(rows) + len(decisions) > limit,
+            "counts": counts(self._gate),
+            "oldest": inbox.oldest(),
+        }
+
+    def _row(self, row: Row, late: float) -> dict[str, Any]:
+        """``late``: an open one that came before then is older than a working day."""
+        first, held = row.first, row.holder.held
+        return {
+            "row": f"{row.key:012x}",
+            "state": OPEN if row.open else LAPSED,
+            "words": shown(first.text),
+            "replies": row.replies,
+            "people": row.people,
+            "holding": row.holding,
+            "then": "" if not held else "pass" if held[0].expiry else "refuse",
+            "until": row.holder.time + HOLD_S,
+            "oldest": first.time,
+            "late": first.time < late,
+            "to": mask(first.recipient),
+            "port": first.port,
+            "provider": first.provider,
+            "answered": self._answered(first.context, first.answered),
+            "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in held],
+        }
+
+    def _answered(self, context: Context, text: str) -> dict[str, Any]:
+        """The message; empty words where there was none, or what is not known of it any more."""
+        known = self._known(context.signature) if context.signature else Known()
+        return {
+            "category": Category(context.category).word if context != NO_CONTEXT else "",
+            "signature": known.signature,
+            "advertiser": known.advertiser,
+            "text": shown(without_digits(text) if context.category == Category.OTP else text),
+        }
+
+    def _known(self, signature: int) -> Known:
+        """By the registry, and by what messages brought."""
+        met = self._gate.store.dictionary.signature(signature)
+        registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
+        return by_registry(registry, by_names(names, nothing(GONE)))(signature)
+
+    def _decision(self, one: Decision) -> dict[str, Any]:
+        said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
+        answered = self._answered(one.context, "")
+        return said | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
+
+    # -- decided
+
+    async def decide(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        key, says, standing, why = _row_in(args.text("row", most=40)), args.text("says"), args.flag("standing"), args.why()
+        args.done()
+        if says not in SAYS:
+            raise Refused(unknown("says", says, SAYS))
+        if key in self._under_way:
+            raise Refused(f"row {key:012x} is being decided this moment: look at it again")
+        row = asked_of(lambda: self._gate.inbox.row(key))
+        self._under_way.add(key)
+        try:
+            return await self._decide(row, call.who, why, yes=says == "yes", standing=standing)
+        finally:
+            self._under_way.discard(key)
+
+    async def _decide(self, row: Row, who: str, why: str, *, yes: bool, standing: bool) -> Mapping[str, Any]:
+        gate, inbox = self._gate, self._gate.inbox
+        replies = refused = lifted = sequence = 0
+        while some := inbox.undecided(row.key, BATCH):
+            changes = await self._settle(row.key, [reply for _, reply in some], who, why, yes=yes)
+            first, ids = row.first, tuple(number for number, _ in some)
+            words = numbers_masked(first.text)
+            decision = Decision(gate.now(), who, why, yes, standing, row.key, words, first.context, first.port, ids)
+            body = pack_decision(decision)
+            sequence = gate.write(messages.DECISION, body)
+            inbox.decided(decision, body)
+            replies += len(ids)
+            refused += sum(bool(one.added) for one in changes)
+            lifted += sum(bool(one.lifted) for one in changes)
+        await gate.safe(sequence)
+        return {
+            "row": f"{row.key:012x}", "says": "yes" if yes else "no", "standing": standing, "replies": replies, "refused": refused,
+            "lifted": lifted,
+        }  # fmt: skip
+
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[OfficerSays]:
+        """Changes the records of these persons; returns when all of it is written."""
+        gate = self._gate
+        left, written = len(replies), asyncio.get_running_loop().create_future()
+        changes: list[OfficerSays] = []
+
+        def then(change: OfficerSays, recorded: int) -> None:
+            nonlocal left
+            left -= 1
+            if not left and not written.done():
+                written.set_result(None)
+
+        for reply in replies:
+            kept = gate.inbox.held_otherwise(reply.recipient, key)
+            changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
+            gate.relay.change(changes[-1])
+        try:
+            async with asyncio.timeout(WRITTEN_S):
+                await written
+        except TimeoutError:
+            raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+        for reply, change in zip(replies, changes, strict=True):
+            self._count(reply, change.added)
+        return changes
+
+    def _refused(self, reply: Doubtful) -> Stops:
+        """What it stops where it held nothing."""
+        ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
+        prefix, owner = ports.longest(reply.port)
+        to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")
+        return lambda data, now: refused_by(data, reply, to, dictionary.port, now)
+
+    def _count(self, reply: Doubtful, added: Sequence[OptOut]) -> None:
+        tally = self._gate.relay.tally
+        for one in added[:1]:  # one reply counts once
+            tally.optouts["reply", one.scope, reply.provider] += 1
+            if one.scope == "advertiser":
+                tally.apart.refused(reply.provider, int(one.value, 16))
+
+    async def end(self, call: Call) -> Mapping[str, Any]:
+        """A standing decision: replies like those ask again."""
+        gate, inbox = self._gate, self._gate.inbox
+        key, why = _row_in(call.args.text("row", most=40)), call.args.why()
+        call.args.done()
+        stands = next((one for one in inbox.standing_ones() if one.row == key), None)
+        if stands is None:
+            raise Refused(f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)")
+        ended = stands._replace(time=gate.now(), who=call.who, why=why, standing=False, ids=())
+        body = pack_decision(ended)
+        sequence = gate.write(messages.DECISION, body)
+        inbox.decided(ended, body)
+        await gate.safe(sequence)
+        return {"row": f"{key:012x}", "says": "yes" if stands.yes else "no"}
+
+
+def counts(gate: Gate) -> dict[str, int]:
+    """Replies by state: ``overdue`` are open ones, older than a working day."""
+    inbox = gate.inbox
+    overdue = inbox.overdue(gate.now(), gate.relay.rules.registry.holidays)
+    return {OPEN: inbox.open, "overdue": overdue, LAPSED: inbox.lapsed, DECIDED: inbox.settled, "unlisted": inbox.unlisted}
+
+
+def shown(text: str) -> str:
+    """What a stranger wrote, without whole numbers and without the digits of a code."""
+    text = without_digits(text) if may_be_code(text) else text
+    return numbers_masked(text)[:TEXT_SHOWN_MAX]
+
+
+def _row_in(said: str) -> int:
+    if len(said) != 12 or not all(one in "0123456789abcdef" for one in said):
+        raise Refused(f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)")
+    return int(said, 16)

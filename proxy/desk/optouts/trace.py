@@ -1,0 +1,137 @@
+"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``): of a gate of several
+workers those of all, for a reply may come to another than what was sent.
+
+In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with whose fault it is. Never: a byte changed, the store.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from proxy.archive.audit.optout_events import About, Trace
+from proxy.archive.audit.optout_history import Read, trace
+from proxy.cluster.truncated_copy import Walk
+from proxy.config import Sealing, SettingsError, rest_places, rules_folder
+from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.write_ahead_log import JournalDamaged, OsDisk
+from proxy.model.message import hash48
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.recipient import Entry, OptOut
+from proxy.policy import RulesError
+from proxy.policy.explanation import naming
+from proxy.policy.loading.folder import Folder
+from proxy.policy.registries.registry import Registry
+from proxy.policy.text.category import SUBCATEGORIES
+from proxy.policy.text.folding import normal_signature
+from proxy.policy.text.page import signer
+from proxy.relay.effects.optouts import understood
+from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
+
+TRIES = 3
+"""A journal that is being written may be caught in the middle; damage stays."""
+
+
+class CannotTrace(Exception):
+    """The question cannot be answered; the text says why and what to do."""
+
+
+def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
+    """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
+    recipient = person_of(number)
+    known = registry_of(config)
+    folders = [] if folder is None else [folder]
+    sealing = Sealing(())
+    try:
+        places = rest_places(config, every=True)
+        folders, sealing = folders or [one for one, _ in places.journals] or [places.journal], places.sealing
+    except SettingsError as error:
+        if folder is None:
+            raise CannotTrace(f"{error} (or name the journal's folder: --journal)") from None
+    if not folders[0].is_dir():
+        raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
+    try:
+        return _traced(folders, Ring.of_files(sealing.keys), recipient, now, known)
+    except SealingError as error:
+        raise CannotTrace(error) from None
+
+
+def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
+    left, nodes = TRIES, [_node_of(folder) for folder in folders]
+    read = Read(_text, _signature, _hash, _subcategory, _about(registry))
+    while True:
+        left -= 1
+        try:
+            walks = [Walk(folder, ring) for folder in folders]
+            found = trace(walks, recipient, read, now, nodes)
+            for folder, walk in zip(folders, walks, strict=True):
+                if walk.unexplained:
+                    raise CannotTrace(f"{folder}: {walk.unexplained}")
+                found.missing += [(hole.first, hole.last) for hole in walk.holes]
+            return found
+        except JournalDamaged as damage:
+            if not left:
+                raise CannotTrace(damage) from None
+        except FileNotFoundError as gone:  # a running gate has just removed what is older than it is kept
+            if not left:
+                raise CannotTrace(f"{gone.filename}: is gone while the journal is read (run it again)") from None
+        except (OSError, ValueError, struct.error) as error:
+            raise CannotTrace(f"{folders[0]}: the journal cannot be read: {error}") from None
+
+
+def person_of(number: str) -> int:
+    """CannotTrace where it is nobody's."""
+    try:
+        return recipient_of(number)
+    except NotARecipient as fault:
+        raise CannotTrace(f"--to: {fault}") from None
+
+
+def _node_of(folder: Path) -> int:
+    """Whose journal it is; -1 where there is none."""
+    disk = OsDisk(folder)
+    try:
+        (*_, newest) = disk.list()
+        return unpack_header(disk.read(newest, HEADER_BYTES)).node
+    except (OSError, ValueError, Fault):  # told once it is read
+        return -1
+
+
+def registry_of(config: Path) -> Registry:
+    """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
+    try:
+        return Folder(rules_folder(config)).signatures()
+    except (SettingsError, RulesError, OSError):
+        return Registry()
+
+
+def _about(registry: Registry) -> About:
+    def about(refusal: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+        return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.nothing(naming.GONE))))
+
+    return about
+
+
+def _hash(name: str) -> int:
+    return hash48(normal_signature(name))
+
+
+def _subcategory(entry: Entry) -> str:
+    return SUBCATEGORIES[entry.subcategory] if entry.subcategory < len(SUBCATEGORIES) else ""
+
+
+def _text(data: bytes) -> str:
+    try:
+        return understood(read_deliver(Frame.of(data)))[0]
+    except Malformed:
+        return ""
+
+
+def _signature(data: bytes) -> str:
+    try:
+        text = read_submit(Frame.of(data), Memo(), 0.0).content.text
+    except Malformed:
+        return ""
+    return naming.signature_written(signer(text), text)

@@ -1,0 +1,213 @@
+"""Orders: the commands that give and lift them: stop, suspend, shadow.
+
+In: what an operator says. Out: an order in the book, in force at once and synced before anybody is told. Never: what it does to a message
+(policy.orders).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from proxy.config.yaml_file import unknown
+from proxy.desk.orders.book import TooMany
+from proxy.model.message import CATEGORY_WORDS, Order
+from proxy.model.roles import Permission
+from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.policy import NotInScope
+from proxy.policy.orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
+
+DAY_S = 86_400.0
+STOP_S, STOP_S_MAX = DAY_S, 31 * DAY_S
+"""A stop that nobody lifts ends after a day, if nothing else is said; longer than a month is a rule."""
+SUSPENSION_S_MAX = 366 * DAY_S
+SHADOW_S_MAX = DAY_S
+"""Rules that are not enforced for longer should say so themselves (mode: shadow)."""
+LEAST_S = 1.0
+TRIAL_S_MAX = 60.0
+TRIAL_TICK_S = 0.2
+
+Scope = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    asked = _Orders(gate)
+    return {
+        "stop": asked.stop,
+        "stop.list": asked.list,
+        "stop.lift": asked.lift,
+        "suspend": asked.suspend,
+        "resume": asked.resume,
+        "shadow": asked.shadow,
+        "shadow.off": asked.shadow_off,
+    }
+
+
+def told(order: Order) -> dict[str, Any]:
+    """An order, for programs and people."""
+    return {
+        "id": order.id,
+        "name": order.name,
+        "kind": order.kind,
+        "about": words_of(order),
+        "scope": {dimension: list(values) for dimension, values in order.scope if values},
+        "since": order.since,
+        "until": order.until,
+        "who": order.who,
+        "why": order.why,
+        "everything": (EVERYTHING, ()) in order.scope,
+        "trial": (TRIAL, ()) in order.scope,
+    }
+
+
+def order_of(said: Mapping[str, Any]) -> Order:
+    """What ``told`` tells, as an order again: for whoever judges as the gate does."""
+    marks = [(mark, ()) for mark, held in ((EVERYTHING, said["everything"]), (TRIAL, said["trial"])) if held]
+    scope = tuple((dimension, tuple(values)) for dimension, values in said["scope"].items())
+    return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
+
+
+async def give(gate: Gate, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
+    """Puts an order into force; returns when it is safe. ``beside``: what is written of it elsewhere, and where."""
+    try:
+        order, sequence = gate.book.give(order, gate.now())
+    except TooMany as fault:
+        raise Refused(str(fault)) from None
+    await gate.safe(sequence if beside is None else beside(order))
+    return order
+
+
+async def lift(gate: Gate, orders: Iterable[Order], who: str, why: str) -> list[dict[str, Any]]:
+    """Ends orders; returns when that is safe."""
+    orders, sequence = list(orders), 0
+    for order in orders:
+        sequence = gate.book.lift(order, gate.now(), who, why)
+    await gate.safe(sequence)
+    return [told(order) for order in orders]
+
+
+class _Orders:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    # -- stop
+
+    async def stop(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        scope = self._scope(args)
+        for_s = args.seconds("for_s", STOP_S, LEAST_S, STOP_S_MAX)
+        trial_s = args.seconds("watch_s", 0.0, 0.0, TRIAL_S_MAX)
+        why = args.why()
+        args.done()
+        if not scope:
+            raise Refused("say what to stop (--province, --provider, --signature, --category …)")
+        if trial_s:
+            return await self._try(call, scope, trial_s, why)
+        return told(await give(self._gate, self._order("stop", scope, for_s, call.who, why)))
+
+    def _scope(self, args: Args) -> Scope:
+        gate, said = self._gate, {dimension: args.texts(dimension) for dimension in DIMENSIONS}
+        directory = gate.relay.directory
+        for dimension, known in (("provider", directory.providers), ("account", directory.accesses)):
+            for word in said[dimension]:
+                if word not in known:
+                    raise Refused(unknown(f"{dimension} of the settings", word, known))
+        try:
+            return scope_of(said, gate.relay.rules.registry)
+        except NotInScope as fault:
+            raise Refused(str(fault)) from None
+
+    def _order(self, kind: str, scope: Scope, for_s: float, who: str, why: str) -> Order:
+        now = self._gate.now()
+        return Order(0, kind, scope, now, now + for_s, who, why)
+
+    async def _try(self, call: Call, scope: Scope, trial_s: float, why: str) -> Mapping[str, Any]:
+        """What a stop would do: it is judged beside the rules for a few seconds, and stops nothing."""
+        gate, tally = self._gate, self._gate.relay.tally
+        before = sum(tally.submits.values())  # first: messages pass while the order is made safe, and are judged by it
+        order = await give(gate, self._order("stop", (*scope, (TRIAL, ())), trial_s + 1, call.who, why))
+        try:
+            for _ in range(round(trial_s / TRIAL_TICK_S)):
+                await asyncio.sleep(TRIAL_TICK_S)
+                if call.gone:
+                    break
+        finally:
+            if gate.book.find(order.id) is not None:
+                gate.book.lift(order, gate.now(), call.who, "the trial is over")
+        hits = sum(count for (rule, _), count in tally.shadow.items() if rule == order.name)
+        return told(order) | {"seconds": trial_s, "would_refuse": hits, "of": sum(tally.submits.values()) - before}
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        hits: dict[str, int] = {}
+        for (rule, _), count in self._gate.relay.tally.rule_hits.items():
+            hits[rule] = hits.get(rule, 0) + count
+        now, orders = self._gate.now(), self._gate.book.of_kind("stop", "suspension", "shadow", "drain", "throttle")
+        return {"orders": [told(order) | {"hits": hits.get(order.name, 0)} for order in orders if order.until > now]}
+
+    async def lift(self, call: Call) -> Mapping[str, Any]:
+        name, why = call.args.text("id"), call.args.why()
+        call.args.done()
+        number = name.rpartition("-")[2]
+        order = self._gate.book.find(int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else None
+        if order is None or name not in (number, order.name):
+            raise Refused(f"no order {name!r:.40} is in force (`gate106 stop list` lists them)")
+        self._may_lift(call, [order])
+        return {"lifted": await lift(self._gate, [order], call.who, why)}
+
+    @staticmethod
+    def _may_lift(call: Call, orders: Iterable[Order]) -> None:
+        """What an approver agreed to, as a penalty, only an approver ends."""
+        for order in orders:
+            if order.who.startswith("penalty-"):
+                call.demand(Permission.APPROVE, f" (of {order.who})")
+
+    # -- a provider
+
+    async def suspend(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        provider, categories = args.text("provider"), args.texts("category")
+        for_s = args.seconds("for_s", STOP_S, LEAST_S, SUSPENSION_S_MAX)
+        why = args.why()
+        args.done()
+        scope = self._scope(Args({"provider": [provider], "category": categories}))
+        return told(await give(self._gate, self._order("suspension", scope, for_s, call.who, why)))
+
+    async def resume(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        provider, categories, why = args.text("provider"), args.texts("category"), args.why()
+        args.done()
+        for word in categories:
+            if word not in CATEGORY_WORDS:
+                raise Refused(unknown("category", word, CATEGORY_WORDS))
+        found = [order for order in self._gate.book.of_kind("suspension") if _is_of(order, provider, categories)]
+        if not found:
+            raise Refused(f"no suspension of {provider!r:.60} is in force (`gate106 stop list` lists them)")
+        self._may_lift(call, found)
+        return {"lifted": await lift(self._gate, found, call.who, why)}
+
+    # -- the whole set in shadow
+
+    async def shadow(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        for_s = args.seconds("for_s", None, LEAST_S, SHADOW_S_MAX)
+        everything, why = args.flag("everything"), args.why()
+        args.done()
+        scope = ((EVERYTHING, ()),) if everything else ()
+        return told(await give(self._gate, self._order("shadow", scope, for_s, call.who, why)))
+
+    async def shadow_off(self, call: Call) -> Mapping[str, Any]:
+        why = call.args.why()
+        call.args.done()
+        found = self._gate.book.of_kind("shadow")
+        if not found:
+            raise Refused("the rules are not in shadow")
+        return {"lifted": await lift(self._gate, found, call.who, why)}
+
+
+def _is_of(order: Order, provider: str, categories: list[str]) -> bool:
+    """Whether a suspension is of this provider alone, and of these categories if any are named."""
+    scope = dict(order.scope)
+    return scope.get("provider") == (provider,) and (not categories or set(scope.get("category", ())) <= set(categories))

@@ -1,0 +1,1 @@
+"""Penalties of providers from proposal to end."""

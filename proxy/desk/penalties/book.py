@@ -1,0 +1,238 @@
+"""Penalties: what providers are made to bear, from proposal to end: warned, throttled, suspended; approved, appealed, lifted, over. Pure.
+
+In: proposals of triggers (proxy/desk/penalties/triggers.py) and of people, what people say, the time. Out: journal records, the penalties as they are, and
+the order that makes one act; or Impossible. Never: the clock, an order put into force (operations.py does), a token.
+
+    proposed ──approved──▶ in-force ──▶ over        its time has passed: what was taken is given back by itself
+        ├─ rejected            ├──────▶ lifted      before its time
+        ├─ withdrawn           └──────▶ raised      a severer one took its place
+        └─ lapsed     nobody decided it in time; a rule proposes anew what it still measures
+
+An appeal is noted and stops nothing: whoever grants it lifts the penalty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from proxy.journal.records import messages
+from proxy.journal.records.complaints import Event
+from proxy.journal.records.penalties import (
+    IN_FORCE,
+    LAPSED,
+    LIFTED,
+    OVER,
+    PROPOSED,
+    RAISED,
+    REJECTED,
+    SUSPEND_MARKETING,
+    THROTTLE,
+    UNSETTLED,
+    WARN,
+    WITHDRAWN,
+    Penalty,
+    Subject,
+    pack_penalty,
+    unpack_penalty,
+)
+from proxy.model import approvals
+from proxy.model.approvals import Follows, Impossible, Waiting
+from proxy.model.message import Category, Order
+from proxy.model.roles import Asker
+from proxy.state.lists.papers import Papers
+
+PENALTIES_MAX = 20_000
+"""Years of them: repeats are known by what is kept."""
+SHARE = "share"
+"""Of a throttle's order: how much of its rate the provider keeps. It stands among the dimensions."""
+
+
+class PenaltyBook:
+    def __init__(self, papers: Papers, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
+        """``write``: records into the journal, now, all of them or none; the sequence of the last."""
+        self._papers = papers
+        self._write = write
+        self._held: dict[int, Penalty] = {}
+        self._live: dict[int, Penalty] = {}
+        """Those that wait or are in force: asked several times a second."""
+        self._of: dict[tuple[Subject, str], dict[int, Penalty]] = {}
+        """By whose messages, and trigger."""
+        for _, body in sorted(papers.held.items()):
+            self._enter(unpack_penalty(body))
+        papers.news()
+
+    def find(self, number: int) -> Penalty:
+        found = self._held.get(number)
+        if found is None:
+            raise Impossible(f"there is no penalty {number} (`gate106 penalty list` lists them)")
+        return found
+
+    def reread(self) -> None:
+        """Another gate decided something: they are as the store says."""
+        for _, body in self._papers.news():
+            self._enter(unpack_penalty(body))
+
+    def get(self, number: int) -> Penalty | None:
+        return self._held.get(number)
+
+    def is_own(self, number: int) -> bool:
+        """Whether this gate gave the number."""
+        return self._papers.numbered.gave(number)
+
+    def all(self) -> Iterator[Penalty]:
+        """The oldest first."""
+        return iter(list(self._held.values()))
+
+    def of(self, subject: Subject, trigger: str) -> list[Penalty]:
+        """All about these messages that this rule proposed, the oldest first."""
+        return list(self._of.get((subject, trigger), {}).values())
+
+    def in_force(self) -> list[Penalty]:
+        return [one for one in self._live.values() if one.state == IN_FORCE]
+
+    def waiting(self) -> list[Penalty]:
+        return [one for one in self._live.values() if one.state == PROPOSED]
+
+    # -- what becomes of one
+
+    def propose(self, penalty: Penalty, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        """``penalty``: with neither number nor state; its ``until``: when the proposal lapses. A person's own waits for another, a trigger's
+        for anybody who may."""
+        if len(self._held) >= PENALTIES_MAX:
+            self._make_room()
+        if penalty.step == THROTTLE and not 0.01 <= penalty.share < 1:
+            raise Impossible("a throttle leaves a share from 0.01 to 0.99 of the provider's rate: say --to 0.5")
+        if penalty.step == THROTTLE and penalty.by:
+            raise Impossible(
+                f"only all of a provider's messages have a rate to throttle: {penalty.by} {penalty.value} can be suspended"
+            )
+        if penalty.for_s <= 0:
+            raise Impossible("say for how long")
+        draft = penalty._replace(id=self._papers.following()[0], state=PROPOSED, events=())
+        return self._put(draft, Event(now, PROPOSED, who, why))
+
+    def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:
+        """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; what a rule asked for needs one person."""
+        one = self._in(number, PROPOSED)
+        names = {*known, one.author} if one.trigger else known
+        if approvals.approve(_waits(one), asker, names, now) is Follows.VOUCHED:
+            return self._put(one._replace(author=asker.name), Event(now, "vouched", who, ""))
+        return self._begin(one, now, who)
+
+    def begin(self, number: int, now: float, who: str) -> tuple[Penalty, int]:
+        """Puts a proposal into force for which the rules ask nobody."""
+        return self._begin(self._in(number, PROPOSED), now, who)
+
+    def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
+        begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
+        for lesser in self.in_force():
+            if lesser.subject == one.subject and lesser.trigger == one.trigger and _takes_its_place(begun, lesser):
+                self._put(lesser._replace(state=RAISED), Event(now, RAISED, who, one.name))
+        return self._put(begun, Event(now, "approved", who, ""))
+
+    def reject(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        one = self._in(number, PROPOSED)
+        approvals.reject(_waits(one), asker, why, now)
+        return self._put(one._replace(state=REJECTED), Event(now, REJECTED, who, why))
+
+    def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        """The author takes it back."""
+        one = self._in(number, PROPOSED)
+        approvals.withdraw(_waits(one), asker, why, now)
+        return self._put(one._replace(state=WITHDRAWN), Event(now, WITHDRAWN, who, why))
+
+    def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        one = self.find(number)
+        if not one.since:
+            raise Impossible(f"penalty {number} never came into force ({one.state}): there is nothing to appeal against")
+        return self._put(one._replace(appeal=why), Event(now, "appealed", who, why))
+
+    def lift(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), Event(now, LIFTED, who, why))
+
+    def acts_by(self, number: int, order: int) -> int:
+        """The order that makes it act."""
+        one = self.find(number)
+        return self._put(one._replace(order=order), None)[1]
+
+    def end(self, now: float) -> list[Penalty]:
+        """Those whose time has passed are over."""
+        return [
+            self._put(one._replace(state=OVER), Event(one.until, OVER, "", ""))[0]
+            for one in self.in_force()
+            if one.until <= now
+        ]
+
+    def lapse(self, now: float) -> list[Penalty]:
+        """Proposals that nobody decided in time wait no more."""
+        return [
+            self._put(one._replace(state=LAPSED), Event(one.until, LAPSED, "", ""))[0]
+            for one in self.waiting()
+            if approvals.lapsed(_waits(one), now)
+        ]
+
+    # --
+
+    def _in(self, number: int, state: str) -> Penalty:
+        one = self.find(number)
+        if one.state != state:
+            raise Impossible(f"penalty {number} is {one.state}, not {state} (gate106 penalty show {number})")
+        return one
+
+    def _put(self, penalty: Penalty, event: Event | None) -> tuple[Penalty, int]:
+        events = penalty.events if event is None else (*penalty.events, event)
+        body = pack_penalty(penalty._replace(events=events))
+        sequence = self._write([(messages.PENALIZED, body)])
+        self._papers.put(penalty.id, body)
+        return self._enter(unpack_penalty(body)), sequence  # as a restart will read it
+
+    def _enter(self, one: Penalty) -> Penalty:
+        self._held[one.id] = self._of.setdefault((one.subject, one.trigger), {})[one.id] = one
+        if one.state in UNSETTLED:
+            self._live[one.id] = one
+        else:
+            self._live.pop(one.id, None)
+        return one
+
+    def _make_room(self) -> None:
+        oldest = next((one.id for one in self._held.values() if one.ended), None)
+        if oldest is None:
+            raise Impossible(f"{PENALTIES_MAX:,} penalties wait or are in force: settle some first")
+        gone = self._held.pop(oldest)
+        self._of[gone.subject, gone.trigger].pop(oldest)
+        self._papers.drop(oldest)
+
+
+def _takes_its_place(one: Penalty, other: Penalty) -> bool:
+    """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
+    return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
+
+
+def _waits(one: Penalty) -> Waiting:
+    return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
+
+
+def order_of(penalty: Penalty, now: float) -> Order | None:
+    """What makes it act; None for a warning."""
+    if penalty.step == WARN:
+        return None
+    named = (("provider", penalty.provider), (penalty.by, penalty.value))
+    scope: tuple[tuple[str, tuple[str, ...]], ...] = tuple((word, (value,)) for word, value in named if value)
+    kind = "suspension"
+    if penalty.step == THROTTLE:
+        kind, scope = "throttle", (*scope, (SHARE, (f"{penalty.share:g}",)))
+    elif penalty.step == SUSPEND_MARKETING:
+        scope = (*scope, ("category", (Category.MARKETING.word,)))
+    why = penalty.figure or (penalty.events[0].why if penalty.events else penalty.say)
+    return Order(0, kind, scope, now, penalty.until, penalty.name, why)
+
+
+def shares(orders: Sequence[Order]) -> dict[str, float]:
+    """What throttles leave each provider of its rate: the least where there are several."""
+    found: dict[str, float] = {}
+    for order in orders:
+        scope = dict(order.scope)
+        share = float(scope[SHARE][0])
+        for provider in scope["provider"]:
+            found[provider] = min(share, found.get(provider, 1.0))
+    return found

@@ -1,0 +1,224 @@
+"""penalty: ``gate106 penalty list|show|propose|approve|reject|withdraw|appeal|lift|letter``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    ask,
+    fail,
+    note_unknown,
+    seconds,
+    speak_for,
+    table,
+    tell,
+    when,
+)
+
+app = typer.Typer(
+    help="Penalties of providers: proposed, agreed to, told, lifted.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Id = Annotated[str, typer.Argument(metavar="PENALTY", help="Its number, as `gate106 penalty list` shows it.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+]
+
+ANNEX_S = 92 * 86_400.0
+"""Complaints that came so long before a penalty was proposed are its annex."""
+
+
+@app.command("list", epilog="Example: gate106 penalty list --state proposed")
+def list_(
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="proposed, in-force, over, lifted, rejected, raised, withdrawn or lapsed."),
+    ] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List penalties, the newest first."""
+    note_unknown(config, provider)
+    told = ask(config, control, "penalty.list", state=state, provider=provider)
+    if json:
+        tell(told, True, ())
+        return
+    table(
+        ("id", "state", "of", "step", "until", "by", "why"),
+        (
+            (
+                one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
+                one["figure"] or one["events"][0]["why"],
+            )
+            for one in told["penalties"]
+        ),
+        "there are no penalties",
+    )  # fmt: skip
+
+
+@app.command("show", epilog="Example: gate106 penalty show 3")
+def show(penalty: Id, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Show a penalty, what it rests on, and what was done with it."""
+    told = ask(config, control, "penalty.show", id=penalty)
+    tell(told, json, _lines(told))
+
+
+@app.command(
+    "propose",
+    epilog='Example: gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
+)
+def propose(
+    step: Annotated[str, typer.Option("--step", help="warn, throttle, suspend-marketing or suspend-all.")],
+    why: Why,
+    provider: Annotated[str | None, typer.Option("--provider", help="Who is to bear it.")] = None,
+    signature: Annotated[
+        str | None, typer.Option("--signature", help="Only what the provider sends under this signature.")
+    ] = None,
+    advertiser: Annotated[
+        str | None,
+        typer.Option("--advertiser", help="Instead of a provider: an advertiser, whichever provider brings its messages."),
+    ] = None,
+    to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
+    lapses: Annotated[str, typer.Option("--lapses", help="A proposal that nobody has decided by then waits no more.")] = "7d",
+    basis: Annotated[str | None, typer.Option("--basis", help="What it rests on: contract, order, rule.")] = None,
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Propose a penalty: it waits until somebody else approves it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(
+        config, control, "penalty.propose", provider=provider, signature=signature, advertiser=advertiser, step=step,
+        to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
+        basis=basis, why=why,
+    )  # fmt: skip
+    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} waits (gate106 penalty approve {told['id']})"])
+
+
+@app.command("approve", epilog="Example: gate106 penalty approve 3 --token-file li.token")
+def approve(
+    penalty: Id, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """Put a penalty into force, as another person than proposed it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.approve", id=penalty)
+    done = (
+        f"in force until {when(told['until'])}"
+        if told["state"] == "in-force"
+        else "waits for a second person, you stand for it"
+    )
+    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} {done}"])
+
+
+@app.command("reject", epilog='Example: gate106 penalty reject 3 --why "the complaints were duplicates"')
+def reject(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """Turn a proposal down: what it was measured by is not held against the provider again."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.reject", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: rejected"])
+
+
+@app.command("withdraw", epilog='Example: gate106 penalty withdraw 3 --why "measured with the wrong month"')
+def withdraw(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """Take back what you have proposed yourself, before anybody has decided it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.withdraw", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: withdrawn"])
+
+
+@app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
+def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that the provider appeals. It stops nothing: whoever grants it lifts the penalty."""
+    told = ask(config, control, "penalty.appeal", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: appeal noted"])
+
+
+@app.command("lift", epilog='Example: gate106 penalty lift 3 --why "appeal granted"')
+def lift(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """End a penalty before its time: what was taken is given back at once."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.lift", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: lifted"])
+
+
+@app.command("letter", epilog="Example: gate106 penalty letter 3 --out letter-jia.pdf")
+def letter(
+    penalty: Id,
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
+    import time
+
+    from proxy.desk.evidence import paper
+    from proxy.runtime import hardening
+
+    told = ask(config, control, "penalty.show", id=penalty)
+    if not told["since"] and told["state"] != "proposed":
+        fail(f"penalty {told['id']} never came into force ({told['state']}): there is nothing to tell its provider")
+    whose = {"provider": told["provider"] or None} | ({told["by"]: told["value"]} if told["by"] else {})
+    began = told["events"][0]["time"]
+    listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
+    rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
+    try:
+        with hardening.new_file(out) as file:
+            file.write(paper.letter(told, rests_on, time.time()))
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    draft = " (a draft: nobody has approved it yet)" if told["state"] == "proposed" else ""
+    about = f"{out}: penalty {told['id']} of {told['of']}, {len(rests_on)} complaints{draft}"
+    tell({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
+
+
+def _step(told: Mapping[str, Any]) -> str:
+    return f"throttle to {told['share']:.0%}" if told["step"] == "throttle" else str(told["step"])
+
+
+def _until(told: Mapping[str, Any]) -> str:
+    """Of a proposal: when it lapses; of one that nobody ever bore: nothing."""
+    return when(told["until"]) if told["since"] or told["state"] == "proposed" else "-"
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"penalty {told['id']} of {told['of']}: {_step(told)}, {told['state']}"
+    if told["trigger"]:
+        yield f"  rule     {told['trigger']}: {told['say']}"
+    if told["basis"]:
+        yield f"  basis    {told['basis']}"
+    if told["figure"]:
+        yield f"  measured {told['figure']}"
+    if told["state"] == "proposed" and told["until"]:
+        yield f"  lapses   {when(told['until'])}"
+    if told["since"]:
+        yield f"  from     {when(told['since'])} to {when(told['until'])}"
+    if told["appeal"]:
+        yield f"  appeal   {told['appeal']}"
+    for event in told["events"]:
+        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")

@@ -1,0 +1,273 @@
+"""Hours: what was counted of providers, and by signature where a rule asks, by the clock hour: as a restart finds it, too.
+
+In: the tally's running counts, Apart's sums, the time. Out: journal records; counts over a stretch of hours. Never: work for a message, the
+clock, what a count means (triggers.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from proxy.journal.records import messages
+from proxy.journal.records.penalties import Counts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
+from proxy.model.counters_by_signature import Apart
+from proxy.model.message import Category, hash48
+from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
+from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour
+
+HOUR_S = 3600
+TELL_S = 300.0
+"""Other gates hear so often what was counted here, and at once of an hour that has ended: every minute would fill their log."""
+SIGNATURES_MAX = 2_000
+"""Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
+TOLD_MAX = 200
+"""Of an hour that still runs, of which other gates hear: some 10 KB. Of one that has ended they hear all that is kept."""
+PIECE = 500
+"""Sums between two rests: about 2 ms."""
+Taken = tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]
+Records = Sequence[tuple[int, bytes]]
+Write = Callable[[Records], int]
+TellPart = Callable[[Records, Records], int]
+Signed = tuple[str, str]
+"""Provider, signature."""
+Key = TypeVar("Key")
+
+
+class _OfGates(Generic[Key]):
+    """Hours of this gate, and with gates that share a store what each of them counted."""
+
+    def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, Counts]]]) -> None:
+        self._papers, self._node, self._unpack = papers, node, unpack
+        self._held: dict[int, dict[Key, Counts]] = {}
+        self._others: dict[int, dict[int, Mapping[Key, Counts]]] = {}
+        """Hour → gate → what it had counted then when it last said so."""
+        for number, body in sorted(papers.held.items()):
+            self._enter(number, body)
+        papers.news()
+        self._last: tuple[int, bytes] | None = None
+        """The hour that was counted into last; None after a start."""
+        self._told_at = -math.inf
+
+    def reread(self) -> None:
+        """Another gate said what it has counted."""
+        for number, body in self._papers.news():
+            self._enter(number, body)
+
+    def _enter(self, number: int, body: bytes) -> None:
+        node, (start, hour) = node_of_hour(number), self._unpack(body)
+        if node < 0:
+            self._held[start] = hour
+        elif node == self._node:  # it came back, and stands there as this gate's own
+            self._papers.drop(number)
+        else:
+            self._others.setdefault(start, {})[node] = hour
+
+    def _ended(self, start: int) -> list[bytes]:
+        """The hour before this one, where it is not the one that was counted into last."""
+        return [self._last[1]] if self._last is not None and self._last[0] != start else []
+
+    def _put(self, start: int, hour: dict[Key, Counts], body: bytes) -> None:
+        self._last = start, body
+        self._held[start] = hour
+        self._papers.put(start // HOUR_S, body)
+
+    def _forget(self, before: int) -> None:
+        for old in [one for one in self._held if one < before]:
+            del self._held[old]
+            self._papers.drop(old // HOUR_S)
+        for old in [one for one in self._others if one < before]:
+            for node in self._others.pop(old):
+                self._papers.drop(hour_of_node(node, old))
+
+    def _at(self, start: int) -> Iterator[Mapping[Key, Counts]]:
+        """What each gate counted in an hour."""
+        if (own := self._held.get(start)) is not None:
+            yield own
+        if self._others:
+            yield from self._others.get(start, {}).values()
+
+
+class Hours(_OfGates[str]):
+    """By provider; two months of them."""
+
+    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
+        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
+        super().__init__(papers, node, unpack_hour)
+        self._write, self._tell = write, tell
+        self._seen: dict[str, Counts] = {}
+        """What the tally had counted when it was last looked at: it begins anew with the process."""
+
+    def take(self, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int], now: float) -> None:
+        """What was counted since the last time, into this hour. JournalDown: then it is taken the next time."""
+        running = _running(submits, optouts)
+        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, Counts())))}
+        if not more:
+            return
+        start = hour_of(now)
+        hour = dict(self._held.get(start, {}))
+        for name, counts in more.items():
+            hour[name] = added(hour.get(name, Counts()), counts)
+        body = pack_hour(start, hour)
+        self._note(start, body, now)
+        self._put(start, hour, body)
+        self._seen = running
+        self._forget(start - HOURS_KEPT * HOUR_S)
+
+    def _note(self, start: int, body: bytes, now: float) -> None:
+        """Into the journal, and now and then to the other gates, always all of an hour."""
+        ended = [(messages.COUNTED, one) for one in self._ended(start)]
+        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
+            self._tell([*ended, (messages.COUNTED, body)])
+            self._told_at = now
+        else:
+            self._write([(messages.COUNTED, body)])
+
+    def of(self, provider: str, since: float, until: float) -> Counts:
+        """What it did in the hours that begin from ``since`` on and before ``until``."""
+        total = Counts()
+        for start in _starts(since, until):
+            for hour in self._at(start):
+                if (counts := hour.get(provider)) is not None:
+                    total = added(total, counts)
+        return total
+
+
+class HoursApart(_OfGates[Signed]):
+    """By provider and signature; a week of them."""
+
+    def __init__(self, papers: Papers, write: Write, tell: TellPart | None = None, node: int = -1) -> None:
+        """``tell``: writes two lots together, of which the other gates hear the first; None: there are none."""
+        super().__init__(papers, node, unpack_hour_apart)
+        self._write, self._tell = write, tell
+        self._untaken: list[Taken] = []
+        """What was counted and is in no hour yet."""
+
+    def take(self, apart: Apart, now: float) -> Iterator[None]:
+        """What was counted since the last time, into this hour, a piece at a time so that messages notice nothing: of 5,000 signatures it is
+        30 ms in one go. JournalDown: then it is taken the next time, as what is left when nobody goes on."""
+        start = hour_of(now)
+        self._forget(start - APART_HOURS * HOUR_S)
+        if apart.submits or apart.optouts:
+            self._untaken.append(apart.taken())
+        if not self._untaken:
+            return
+        sums: dict[Signed, Counts] = {}
+        for submits, optouts in self._untaken:
+            yield from _sum_up(submits, optouts, self._names, sums)
+        hour = dict(self._held.get(start, {}))
+        for place, (key, counts) in enumerate(sums.items()):
+            hour[key] = added(hour.get(key, Counts()), counts)
+            if place % PIECE == 0:
+                yield
+        if len(hour) > SIGNATURES_MAX:
+            hour = _most(hour, SIGNATURES_MAX)
+            yield
+        body = pack_hour_apart(start, hour)
+        self._note(start, hour, body, now)
+        self._put(start, hour, body)
+        self._untaken.clear()
+
+    def _note(self, start: int, hour: dict[Signed, Counts], body: bytes, now: float) -> None:
+        """Into the journal. The other gates hear now and then of what most was sent of, and when an hour has ended of all of it."""
+        ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
+        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
+            most = body if len(hour) <= TOLD_MAX else pack_hour_apart(start, _most(hour, TOLD_MAX))
+            self._tell([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
+            self._told_at = now
+        else:
+            self._write([(messages.COUNTED_APART, body)])
+
+    def _names(self) -> dict[int, str]:
+        """Signatures of the last hours by hash, for those of which only answers came."""
+        latest = sorted(self._held.keys() | self._others.keys())[-2:]
+        return {hash48(signature): signature for start in latest for hour in self._at(start) for _, signature in hour}
+
+    def signed(self, since: float, until: float) -> Iterator[Collection[Signed]]:
+        """Who sent under which signature then, hour by hour and gate by gate."""
+        return (hour.keys() for start in _starts(since, until) for hour in self._at(start))
+
+    def of(self, keys: Sequence[Signed], since: float, until: float) -> Counts:
+        """All of these together, in the hours that begin from ``since`` on and before ``until``."""
+        total = Counts()
+        for start in _starts(since, until):
+            for hour in self._at(start):
+                for key in keys:
+                    if (counts := hour.get(key)) is not None:
+                        total = added(total, counts)
+        return total
+
+
+def _most(hour: Mapping[Signed, Counts], count: int) -> dict[Signed, Counts]:
+    """Those under which most was tried to be sent."""
+    most = sorted(hour, key=lambda key: hour[key].sent + sum(hour[key].refused.values()), reverse=True)
+    return {key: hour[key] for key in most[:count]}
+
+
+def hour_of(now: float) -> int:
+    return int(now) // HOUR_S * HOUR_S
+
+
+def next_hour(at: float) -> float:
+    """The first whole hour from then on."""
+    return float(-(-int(at) // HOUR_S) * HOUR_S)
+
+
+def _starts(since: float, until: float) -> range:
+    return range(int(next_hour(since)), math.ceil(until), HOUR_S)
+
+
+def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]) -> dict[str, Counts]:
+    sent: dict[str, int] = {}
+    marketing: dict[str, int] = {}
+    refused: dict[str, dict[str, int]] = {}
+    for (provider, category, verdict, reason), count in submits.items():
+        if verdict == "allow":
+            sent[provider] = sent.get(provider, 0) + count
+            if category == "marketing":
+                marketing[provider] = marketing.get(provider, 0) + count
+        elif verdict == "reject" and reason:
+            by = refused.setdefault(provider, {})
+            by[reason] = by.get(reason, 0) + count
+    replied: dict[str, int] = {}
+    for (source, _, provider), count in optouts.items():
+        if source == "reply" and provider:
+            replied[provider] = replied.get(provider, 0) + count
+    names = sent.keys() | refused.keys() | replied.keys()
+    return {
+        name: Counts(sent.get(name, 0), marketing.get(name, 0), replied.get(name, 0), refused.get(name, {}))
+        for name in sorted(names - {""})
+    }
+
+
+def _sum_up(
+    submits: Mapping[tuple[str, str, Category, str], int], optouts: Mapping[tuple[str, int], int],
+    names: Callable[[], Mapping[int, str]], into: dict[Signed, Counts],
+) -> Iterator[None]:  # fmt: skip
+    for place, ((provider, signature, category, reason), count) in enumerate(submits.items()):
+        more = Counts(refused={reason: count}) if reason else Counts(count, count if category is Category.MARKETING else 0)
+        into[provider, signature] = added(into.get((provider, signature), Counts()), more)
+        if place % PIECE == 0:
+            yield
+    if not optouts:
+        return
+    known = {**names(), **{hash48(signature): signature for _, signature in into}}
+    for (provider, number), count in optouts.items():
+        if (name := known.get(number)) is not None:
+            into[provider, name] = added(into.get((provider, name), Counts()), Counts(optouts=count))
+
+
+def _less(now: Counts, before: Counts) -> Counts | None:
+    """What has been added; None if nothing."""
+    if now == before:
+        return None
+    refused = {reason: more for reason, count in now.refused.items() if (more := count - before.refused.get(reason, 0))}
+    return Counts(now.sent - before.sent, now.marketing - before.marketing, now.optouts - before.optouts, refused)
+
+
+def added(one: Counts, other: Counts) -> Counts:
+    refused = dict(one.refused)
+    for reason, count in other.refused.items():
+        refused[reason] = refused.get(reason, 0) + count
+    return Counts(one.sent + other.sent, one.marketing + other.marketing, one.optouts + other.optouts, refused)

@@ -1,0 +1,354 @@
+"""Penalties: the commands about them, and the warden who looks once a minute whether the rules ask for one.
+
+In: what people say; the tally's counts; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what is
+measured how (proxy/desk/penalties/triggers.py), work for a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+
+from proxy.config.yaml_file import unknown
+from proxy.desk.consents import operations as consent
+from proxy.desk.orders.book import TooMany
+from proxy.desk.penalties.book import order_of
+from proxy.desk.penalties.hourly_counts import Hours, HoursApart
+from proxy.desk.penalties.triggers import MILLION, Counting, Proposal, due
+from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, Counts, Penalty, Subject
+from proxy.model.approvals import Impossible
+from proxy.model.message import Order, hash48
+from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.operations.papers import asked_of, number_in
+from proxy.policy import NotInScope
+from proxy.policy.orders import scope_of
+from proxy.policy.penalties import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
+from proxy.policy.time_windows import Window
+
+log = structlog.get_logger()
+
+SOON_S, LATER_S = 1.0, 5.0
+"""Gates that share a store hear of a penalty and of its order one after the other: what does not fit is mended by the gate that numbered the
+penalty when it is still so after the shorter time, by any after the longer: it may have died between the two."""
+LOOK_S = 60.0
+"""How often the rules' triggers are looked at; what is measured is counted by the hour."""
+AGAIN_S = 1.0
+FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
+MONTH = Window("month", 31 * 86_400)
+
+
+def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
+    asked = _Penalties(gate, warden)
+    return {
+        "penalty.list": asked.list,
+        "penalty.show": asked.show,
+        "penalty.propose": asked.propose,
+        "penalty.approve": asked.approve,
+        "penalty.reject": asked.reject,
+        "penalty.withdraw": asked.withdraw,
+        "penalty.appeal": asked.appeal,
+        "penalty.lift": asked.lift,
+    }
+
+
+def told(one: Penalty) -> dict[str, Any]:
+    """A penalty, for programs and people."""
+    said = one._asdict()
+    return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
+
+
+class Warden:
+    def __init__(
+        self, gate: Gate, hours: Hours, apart: HoursApart, paths: Callable[[str], Mapping[str, str]] = lambda provider: {}
+    ) -> None:
+        """``paths``: by provider, the state of the reply path of each of its port prefixes."""
+        self._gate = gate
+        self._hours, self._apart, self._paths = hours, apart, paths
+        self._next_s = 0.0
+        self._again_s = self._said_s = -math.inf
+        self._looking: asyncio.Task[None] | None = None
+        self._odd: dict[int, float] = {}
+        """Penalties whose order does not fit, since when."""
+        self.ppm: dict[tuple[str, ...], float] = {}
+        """Valid complaints of this month in a million messages, by provider."""
+        self.consent_tasks: dict[tuple[str, ...], float] = {}
+        """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
+
+    def count_apart(self) -> None:
+        """By signature it is counted while some rule asks for that."""
+        relay = self._gate.relay
+        relay.tally.apart.wanted = any(trigger.by != PROVIDER for trigger in relay.rules.desk.triggers)
+
+    def tick(self, now: float, now_s: float) -> None:
+        """A few times a second; ``now_s``: monotonic."""
+        self.count_apart()
+        if now_s >= self._again_s:
+            try:
+                self._keep_orders(now)
+            except (Refused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
+                self._again_s = now_s + AGAIN_S
+                if now_s >= self._said_s:
+                    self._said_s = now_s + LOOK_S
+                    log.error("penalties cannot be looked after: it is tried again every second", problem=str(error))
+        if now_s >= self._next_s and (self._looking is None or self._looking.done()):
+            self._next_s = now_s + LOOK_S
+            self._looking = asyncio.get_running_loop().create_task(self._look_beside(now))
+
+    def soon(self) -> None:
+        """Something was decided that counts: the next tick looks, however long ago the last look was."""
+        self._next_s = 0.0
+
+    def stop(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look_beside(self, now: float) -> None:
+        try:
+            await self.look(now)
+        except (Refused, Impossible) as error:
+            log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
+
+    async def look(self, now: float) -> None:
+        """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
+        wait: of each a month of hours is added up."""
+        gate, rest = self._gate, asyncio.sleep
+        for _ in self._take(now):
+            await rest(0)
+        gate.cases.sweep(now)
+        providers, start = list(gate.relay.directory.providers), MONTH.start(now)
+        ppm: dict[tuple[str, ...], float] = {}
+        for name in providers:
+            if sent := self._hours.of(name, start, now + 1).sent:
+                ppm[name,] = gate.cases.valid(name, start, now + 1) * MILLION / sent
+            await rest(0)
+        self.ppm = ppm
+        self.consent_tasks = await consent.count_tasks(gate, now)
+        rules = gate.relay.rules
+        counting = Counting(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
+        for asked in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
+            if asked is not None:
+                self._propose(asked, rules.revision, now)
+            await rest(0)
+
+    def _take(self, now: float) -> Iterator[None]:
+        """What was counted, a piece at a time."""
+        tally = self._gate.relay.tally
+        self._hours.take(tally.submits, tally.optouts, now)
+        yield from self._apart.take(tally.apart, now)
+        if tally.apart.missed:
+            log.warning("more signatures than can be counted in a minute", messages_missed=tally.apart.missed)
+            tally.apart.missed = 0
+
+    def _valid(self, subject: Subject, since: float, until: float) -> int:
+        """Valid complaints about somebody's messages."""
+        cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
+        if subject.by == SIGNATURE:
+            return cases.valid(subject.provider, since, until, lambda case: case.signature == subject.value)
+        if subject.by == ADVERTISER:
+            return cases.valid("", since, until, lambda case: advertiser_of(hash48(case.signature)) == subject.value)
+        return cases.valid(subject.provider, since, until)
+
+    def counted(self, provider: str, hour: float) -> Counts:
+        """What a provider did in the clock hour that begins then, as of the last look."""
+        return self._hours.of(provider, hour, hour + 1)
+
+    def put_away(self, now: float) -> None:
+        """The gate is about to stop: what was counted since the last look is not lost."""
+        with contextlib.suppress(Refused):
+            for _ in self._take(now):
+                pass
+
+    def _propose(self, asked: Proposal, revision: str, now: float) -> None:
+        trigger, step = asked.trigger, asked.step
+        author = f"rule {trigger.id}"
+        draft = Penalty(
+            0, PROPOSED, step.then, asked.subject.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say,
+            trigger.basis, asked.figure, revision, author, "", (), asked.figure.zh, asked.subject.by, asked.subject.value,
+        )  # fmt: skip
+        penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
+        log.warning(
+            "a rule asks for a penalty", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
+        )
+        if not trigger.approval:
+            self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
+
+    def _keep_orders(self, now: float, done: Penalty | None = None) -> None:
+        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two. ``done``: what somebody
+        has just decided here."""
+        gate = self._gate
+        for late in gate.penalties.lapse(now):
+            log.warning(
+                "nobody decided a penalty in time, it has lapsed", penalty=late.name, of=late.subject.words, step=late.step
+            )
+        for over in gate.penalties.end(now):
+            log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
+        there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
+        odd: list[tuple[int, Penalty | None, Callable[[], object]]] = []
+        for penalty in gate.penalties.in_force():
+            order = there.pop(penalty.name, None)
+            if penalty.step != WARN and (order is None or not penalty.order):
+                odd.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
+        for who, order in there.items():
+            if who.startswith("penalty-"):
+                number = int(who.removeprefix("penalty-"))
+                lift = partial(gate.book.lift, order, now, who, "its penalty has ended")
+                odd.append((number, gate.penalties.get(number), lift))
+        since, self._odd = self._odd, {}
+        for number, about, mend in odd:
+            self._odd[number] = since.get(number, now)
+            if self._may_mend(number, about, now, done):
+                mend()
+
+    def _may_mend(self, number: int, penalty: Penalty | None, now: float, done: Penalty | None) -> bool:
+        """Whether it is this gate's to mend, now."""
+        if not self._gate.store.shared:
+            return True
+        if done is not None and penalty is not None and (penalty.subject, penalty.trigger) == (done.subject, done.trigger):
+            return True
+        wait_s = SOON_S if self._gate.penalties.is_own(number) else LATER_S
+        return not 0 <= now - self._odd[number] < wait_s
+
+    def _mend(self, penalty: Penalty, order: Order | None, now: float) -> None:
+        if order is not None:
+            self._gate.penalties.acts_by(penalty.id, order.id)
+        elif penalty.order:
+            self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
+        else:
+            self._give(penalty, now)
+
+    def _give(self, penalty: Penalty, now: float) -> None:
+        order: Order | None = order_of(penalty, now)
+        if order is None:
+            return
+        try:
+            given, _ = self._gate.book.give(order, now)
+        except TooMany as fault:
+            raise Refused(str(fault)) from None
+        self._gate.penalties.acts_by(penalty.id, given.id)
+
+    def settle(self, penalty: Penalty, now: float) -> None:
+        """After a decision: what it asks for is in force when it is answered."""
+        self._keep_orders(now, penalty)
+
+    def reread(self) -> None:
+        """Another gate said what it has counted."""
+        self._hours.reread()
+        self._apart.reread()
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``."""
+        gate = self._gate
+        late, unanswered = gate.cases.overdue(gate.now())
+        in_force: dict[tuple[str, ...], float] = {}
+        for one in gate.penalties.in_force():
+            in_force[one.provider, one.step] = in_force.get((one.provider, one.step), 0.0) + 1.0
+        return {
+            "complaint_ppm": self.ppm,
+            "consent_tasks": self.consent_tasks,
+            "penalties": in_force,
+            "penalties_waiting": float(len(gate.penalties.waiting())),
+            "complaints_overdue": {("forward",): float(late), ("answer",): float(unanswered)},
+        }
+
+
+class _Penalties:
+    def __init__(self, gate: Gate, warden: Warden) -> None:
+        self._gate = gate
+        self._warden = warden
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        """The newest first."""
+        state, provider = call.args.text("state", ""), call.args.text("provider", "")
+        call.args.done()
+        if state and state not in STATES:
+            raise Refused(unknown("state", state, STATES))
+        found = [told(one) for one in self._gate.penalties.all() if state in ("", one.state) and provider in ("", one.provider)]
+        return {"penalties": found[::-1][:1000]}
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        number = number_in(call, "penalty", "penalty")
+        call.args.done()
+        return told(asked_of(lambda: self._gate.penalties.find(number)))
+
+    async def propose(self, call: Call) -> Mapping[str, Any]:
+        args, gate = call.args, self._gate
+        subject, step = self._subject(args), args.text("step")
+        for_s = args.seconds("for_s", FOR_S, 1.0, FOR_S_MAX)
+        share, lapses_s = args.number("to", 1.0, 0.01, 1.0), args.seconds("lapses_s", LAPSES_S, 1.0, FOR_S_MAX)
+        basis, why = args.text("basis", ""), args.why()
+        args.done()
+        if step not in LADDER:
+            raise Refused(unknown("step", step, LADDER))
+        if step != THROTTLE and share != 1.0:
+            raise Refused(f"to: only a {THROTTLE} has it")
+        who = call.asker.name
+        draft = Penalty(
+            0, PROPOSED, step, subject.provider, share, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
+            gate.relay.rules.revision, who, "", (), "", subject.by, subject.value,
+        )  # fmt: skip
+        penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
+        await gate.safe(sequence)
+        return told(penalty)
+
+    def _subject(self, args: Args) -> Subject:
+        """Whose messages somebody means: a provider's, of them those under a signature, or an advertiser's whoever brings them."""
+        relay = self._gate.relay
+        provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
+        if provider and provider not in relay.directory.providers:
+            raise Refused(unknown("provider of the settings", provider, relay.directory.providers))
+        if bool(advertiser) is bool(provider) or (signature and advertiser):
+            raise Refused(
+                "say whose messages: a provider's (--provider), of them those under one --signature, or an --advertiser's"
+            )
+        try:
+            scope = scope_of(
+                {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []},
+                relay.rules.registry,
+            )
+        except NotInScope as fault:
+            raise Refused(str(fault)) from None
+        (by, values), *_ = scope or [("", ("",))]
+        return Subject(provider, by, values[0])
+
+    async def approve(self, call: Call) -> Mapping[str, Any]:
+        number = number_in(call, "penalty", "penalty")
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
+        return await self._settled(penalty, sequence)
+
+    async def reject(self, call: Call) -> Mapping[str, Any]:
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.reject(number, call.asker, now, call.who, why))
+
+    async def withdraw(self, call: Call) -> Mapping[str, Any]:
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.withdraw(number, call.asker, now, call.who, why))
+
+    async def appeal(self, call: Call) -> Mapping[str, Any]:
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.appeal(number, now, call.who, why))
+
+    async def lift(self, call: Call) -> Mapping[str, Any]:
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.lift(number, now, call.who, why))
+
+    async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
+        """What takes a number and a why."""
+        number, why = number_in(call, "penalty", "penalty"), call.args.why()
+        call.args.done()
+        penalty, sequence = asked_of(lambda: decide(number, why, self._gate.now()))
+        return await self._settled(penalty, sequence)
+
+    async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
+        gate = self._gate
+        self._warden.settle(penalty, gate.now())
+        await gate.safe(sequence)
+        return told(gate.penalties.find(penalty.id))

@@ -1,0 +1,183 @@
+"""precheck: ``gate106 precheck``: what would become of a provider's campaign, and what to change, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from proxy.desk.explain.command import At, Folder, Given, Language, house_of, moment
+from proxy.model.number import about_people
+from proxy.model.redact import numbers_masked, without_digits
+from proxy.operations.terminal import Control, Json, as_json, fail, note, say, speaks
+
+if TYPE_CHECKING:
+    from proxy.desk.precheck.campaign_file import Text
+    from proxy.model.message import Category
+    from proxy.policy import RuleSet
+    from proxy.policy.explanation.precheck import Count, Forecast
+
+SHOWN = 40  # characters of a text
+PLACES_SHOWN = 6
+
+
+@about_people
+class Checked(NamedTuple):
+    text: Text
+    port: str
+    shown: str  # without anybody's number; of a one-time password without digits
+    forecast: Forecast
+    tally: Count | None  # None: it says no recipients
+
+
+def precheck(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A text a line, or CSV with columns text, and perhaps to, from.")
+    ],
+    sender: Annotated[str, typer.Option("--from", help="The port (source address) of texts that name none.")] = "",
+    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
+    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it is declared.")] = None,
+    at: At = None,
+    rules: Folder = None,
+    config: Given = None,
+    control: Control = None,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Say of each text of a campaign what would become of it, why, what to change, and what depends on the recipient and is not known
+    here. Numbers are masked. Exit 1 if a text would be refused whoever gets it."""
+    from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
+    from proxy.model.message import Category
+
+    language = speaks(lang)
+    try:
+        texts = read_campaign(file)
+        declared = Category.of(category) if category else None
+    except (BadCampaign, ValueError) as error:
+        fail(error)
+    house = house_of(rules, config, control)
+    known = house.provider(provider)
+    for one in texts:
+        if not (one.port or sender):
+            fail(f"{file}:{one.line}: no port (say --from, or add a column from)")
+        if known is not None and not _owns(known.ports, one.port or sender):
+            fail(f"{file}:{one.line}: from: {one.port or sender} is none of the ports of '{provider}' in the settings")
+    since = known.since if known is not None else None
+    declared = known.category if declared is None and known is not None else declared
+    checked = list(_checked(house.rules, texts, sender, provider, declared, since, moment(at)))
+    refused = sum(bool(one.forecast.outcome) for one in checked)
+    for line in house.notes:
+        note(line)
+    if json:
+        as_json({"revision": house.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
+    else:
+        for line in (*_lines(checked, language), _sum(len(checked), refused, language)):
+            say(line)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _owns(ports: tuple[str, ...], port: str) -> bool:
+    return any(port == own or (own.isdigit() and port.startswith(own)) for own in ports)
+
+
+def _checked(
+    rules: RuleSet, texts: list[Text], sender: str, provider: str, declared: Category | None, since: float | None, at: float
+) -> Iterator[Checked]:
+    from proxy.model.message import Content, Sender
+    from proxy.policy.explanation import precheck
+    from proxy.policy.explanation.history import Counts, Past
+
+    pasts: dict[int, Past] = {}
+    counts = Counts()
+    for one in texts:
+        port = one.port or sender
+        who = Sender.of(provider, provider, port, "", declared, since)
+        content = Content(one.text, "readable", b"")
+        found = precheck.forecast(rules, who, content, at)
+        count = precheck.count_over(rules, who, content, one.people, at, pasts, counts) if one.people else None
+        facts = rules.facts(who, rules.reader.read(content).traits, at)
+        is_code = "otp" in (facts.category.word, facts.classified.word)
+        shown = without_digits(one.text) if is_code else numbers_masked(one.text)
+        yield Checked(one, port, shown, found, count)
+
+
+# --- for programs
+
+
+def _as_dict(one: Checked) -> dict[str, Any]:
+    found = one.forecast
+    return {
+        "line": one.text.line,
+        "text": one.shown,
+        "from": one.port,
+        "verdict": found.outcome.word,
+        "objections": [{"rule": each.rule, "reason": each.reason, "change": _hidden(each.change)} for each in found.everywhere],
+        "somewhere": [
+            {"rule": each.rule, "reason": each.reason, "where": list(each.where), "change": _hidden(each.change)}
+            for each in found.somewhere
+        ],
+        "depends": [{"rule": each.rule, "reason": each.reason, "on": str(each.on)} for each in found.depends],
+        "recipients": one.tally.as_dict() if one.tally is not None else None,
+    }
+
+
+def _hidden(words: str) -> str:
+    return numbers_masked(words)
+
+
+# --- for people
+
+
+def _lines(checked: list[Checked], language: str) -> Iterator[str]:
+    from proxy.i18n.phrases import Said, in_language, term
+
+    def put(english: str, chinese: str) -> str:
+        return in_language(Said(english, chinese), language)
+
+    for one in checked:
+        found, shown = one.forecast, one.shown[:SHOWN] + ("…" if len(one.shown) > SHOWN else "")
+        verdict = in_language(term(found.outcome.word), language)
+        yield put(f"line {one.text.line}: {verdict}: {shown}", f"第 {one.text.line} 行: {verdict}: {shown}")
+        for each in (*found.everywhere, *found.somewhere):
+            where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
+            told = in_language(term(each.outcome.word), language)
+            yield f"  {told} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
+            change = _hidden(in_language(each.change, language))
+            yield put(f"    to pass: {change}", f"    要通过: {change}")
+        if found.depends:
+            names = ", ".join(depends.rule for depends in found.depends)
+            yield put(f"  depends on the recipient: {names}", f"  取决于号码: {names}")
+        if one.tally is not None:
+            yield _people(one.tally, language)
+    asked = {depends.rule: depends for one in checked for depends in one.forecast.depends}
+    for depends in asked.values():
+        on = in_language(depends.on, language)
+        yield put(f"{depends.rule} ({depends.reason}) looks at: {on}", f"{depends.rule}({depends.reason})要看: {on}")
+
+
+def _places(where: tuple[str, ...], language: str) -> str:
+    from proxy.i18n.phrases import in_language, term
+
+    more = len(where) - PLACES_SHOWN
+    shown = ", ".join(in_language(term(one), language) for one in where[:PLACES_SHOWN])
+    return shown + (f" … (+{more})" if more > 0 else "")
+
+
+def _people(count: Count, language: str) -> str:
+    shown = {reason: f" ({', '.join(people)})" for reason, people in count.shown.items()}
+    refused = "; ".join(f"{reason} {number}{shown.get(reason, '')}" for reason, number in count.refused.most_common())
+    if language == "zh":
+        return f"  号码 {count.total} 个: 放行 {count.allowed}" + (f"; {refused}" if refused else "")
+    return f"  recipients {count.total}: allow {count.allowed}" + (f"; {refused}" if refused else "")
+
+
+def _sum(texts: int, refused: int, language: str) -> str:
+    if language == "zh":
+        return f"共 {texts} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。"
+    return f"{texts} texts, {refused} refused whoever gets them. What people got before, and what they refused by reply, is not known here."
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("precheck", epilog="Example: gate106 precheck campaign.csv --provider jia --from 1069012345")(precheck)

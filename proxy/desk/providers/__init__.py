@@ -1,0 +1,1 @@
+"""How each provider does, and what it may see of itself."""

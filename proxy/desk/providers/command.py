@@ -1,0 +1,123 @@
+"""provider: ``gate106 provider refusals``: what a provider may be told of its own messages."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note_unknown, say, speaks, when
+from proxy.runtime import hardening
+
+app = typer.Typer(help="What a provider may be told of its own messages.", no_args_is_help=True, rich_markup_mode=None)
+
+COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
+HOUR_S, DAY_S = 3600, 86_400
+
+
+@app.callback()
+def provider() -> None:
+    """What a provider may be told of its own messages."""
+
+
+@app.command("refusals", epilog="Example: gate106 provider refusals jia --day 2026-11-11 --out jia.csv")
+def refusals(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The provider, as the settings call it.")],
+    day: Annotated[str | None, typer.Option("--day", help="Of one day (in China); today where nothing is said.")] = None,
+    hour: Annotated[str | None, typer.Option("--hour", help="Of the hour in which this moment is (2026-11-11 10:00).")] = None,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="So many come before.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 1_000,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="All of them, as CSV, into this file; it must not be there yet.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="zh or en.")] = None,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Tell what of a provider's messages was refused, with the reason as it is told outside and what to do; numbers masked."""
+    language, (since, until) = speaks(lang), _span(day, hour)
+    note_unknown(config, name)
+    if out is None:
+        rows, more = _page(config, name, since, until, skip, limit, language)
+        if json:
+            as_json(
+                {"provider": name, "since": since, "until": until, "refusals": rows, "next": skip + limit if more else None}
+            )
+        else:
+            _write(sys.stdout, rows, head=not skip)
+        return
+    count = 0
+    try:
+        with os.fdopen(
+            os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", newline="", encoding="utf-8-sig"
+        ) as file:
+            more = True
+            while more:
+                rows, more = _page(config, name, since, until, count, 10_000, language)
+                _write(file, rows, head=not count)
+                count += len(rows)
+    except FileExistsError:
+        fail(f"{out}: is there already")
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    if json:
+        as_json({"provider": name, "since": since, "until": until, "rows": count, "file": str(out)})
+    else:
+        say(f"{out}: {count} refusals of {name}, {when(since)} to {when(until)}")
+
+
+def _span(day: str | None, hour: str | None) -> tuple[float, float]:
+    import time
+
+    from proxy.policy import time_windows
+
+    if day is not None and hour is not None:
+        fail("--day or --hour, not both")
+    said, size = (hour, HOUR_S) if hour is not None else (day, DAY_S)
+    try:
+        at = time_windows.moment(said)[0] if said is not None else time.time()
+    except ValueError as error:
+        fail(f"{'--hour' if hour is not None else '--day'}: {error}")
+    begin = (int(at) + time_windows.OFFSET_S) // size * size - time_windows.OFFSET_S
+    return float(begin), float(begin + size)
+
+
+def _page(
+    config: Path, name: str, since: float, until: float, skip: int, limit: int, language: str
+) -> tuple[list[dict[str, Any]], bool]:
+    import duckdb
+
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.provider_refusals import refused
+    from proxy.archive.tail import TailError
+    from proxy.desk.search import command as find
+    from proxy.i18n.refusal_hints import hint
+    from proxy.journal.write_ahead_log import JournalError
+
+    hardening.close_files()
+    places = find.places_of(config)
+    keys = find.keys_of(places)
+    try:
+        page = refused(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
+    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    rows = []
+    for one in page.refusals:
+        row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}
+        rows.append({column: row[column] for column in COLUMNS})
+    return rows, page.more
+
+
+def _write(file: Any, rows: list[dict[str, Any]], *, head: bool) -> None:
+    from proxy.model.redact import cell, plain
+
+    writer = csv.writer(file, lineterminator="\n")
+    if head:
+        writer.writerow(COLUMNS)
+    for one in rows:
+        told = one | {"at": when(one["at"]), "status": f"0x{one['status']:03X}"}
+        writer.writerow([cell(plain(str(told[column]))) for column in COLUMNS])

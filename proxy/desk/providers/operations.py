@@ -1,0 +1,208 @@
+"""Providers: the command that tells how each provider does: connections, what it may send, its rate now and over the last hour, what of it
+was refused and why, orders and penalties that hold against it. (What a provider asks about itself over HTTP: own_operations.py.)
+
+In: the tally, binds, the book of orders, penalties, hours of counts. Out: a row for each provider, all about one; what several gates that
+are one say of it, as one of them would. Never: a recipient; the loop held: a thousand providers are looked at some at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from proxy.config import Provider
+from proxy.config.yaml_file import unknown
+from proxy.desk.connections import binds
+from proxy.desk.orders import operations as orders
+from proxy.desk.penalties.operations import Warden
+from proxy.model.counters import Tally
+from proxy.model.message import Order
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import BindLink, Gate
+from proxy.policy.time_windows import DAY_S, OFFSET_S
+from proxy.relay.access import Access
+
+MINUTE_S = 60.0
+MINUTES = 60
+HOUR_S = 3600
+VERDICTS = ("allow", "defer", "reject")
+A_TURN = 100
+"""Providers that are told of before traffic gets its turn: each costs some 6 microseconds."""
+
+Counts = tuple[int, int, int]
+"""Submits that were allowed, deferred and refused."""
+NOTHING: Counts = (0, 0, 0)
+
+
+class Paces:
+    """Running counts by provider as each of the last sixty minutes began: the clock's, so that those of several gates can be added up."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._seen: deque[tuple[float, dict[str, Counts]]] = deque(maxlen=MINUTES + 1)
+        self._minute = -1
+
+    def tick(self, now: float) -> None:
+        """A few times a second; of a thousand providers a look takes 3 ms, once a minute."""
+        if (minute := int(now // MINUTE_S)) != self._minute:
+            self._seen.append((minute * MINUTE_S if self._seen else now, self._running()))
+            self._minute = minute
+
+    def _running(self) -> dict[str, Counts]:
+        found: dict[str, list[int]] = {}
+        for (provider, _, verdict, _), number in self._tally.submits.items():
+            found.setdefault(provider, [0, 0, 0])[VERDICTS.index(verdict)] += number
+        return {name: (one[0], one[1], one[2]) for name, one in found.items()}
+
+    def hour(self, now: float) -> tuple[float, dict[str, Counts]]:
+        """(since when, what was counted since then by provider): about an hour, less of a gate that has just started."""
+        if not self._seen:
+            return now, {}
+        since, before = self._seen[0]
+        return since, {name: _less(counts, before.get(name)) for name, counts in self._running().items()}
+
+    def minutes(self, provider: str, now: float) -> list[tuple[float, Counts]]:
+        """(when it began, what was counted of this provider in it), the oldest first; the last one goes on."""
+        marks = [(at, counts.get(provider)) for at, counts in self._seen]
+        if marks:
+            marks.append((now, self._running().get(provider)))
+        return [(since, _less(after or NOTHING, before)) for (since, before), (_, after) in pairwise(marks)]
+
+
+def _less(now: Counts, before: Counts | None) -> Counts:
+    return now if before is None else (now[0] - before[0], now[1] - before[1], now[2] - before[2])
+
+
+def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A provider's row as one gate would tell it, of several that are one (at least one): each knows what passes it, and all know what holds
+    against it."""
+    row = {**told[0], **{name: sum(one[name] for one in told) for name in ("binds", "unanswered")}}
+    row["per_s"] = round(sum(one["per_s"] for one in told), 1)
+    row["hour"] = {verdict: sum(one["hour"][verdict] for one in told) for verdict in VERDICTS}
+    return row
+
+
+def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same of all that is told about one provider."""
+    counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
+    binds = Counter[str]()
+    for one in told:
+        for since, *counts in one["minutes"]:
+            row = counted[since // MINUTE_S]
+            row[:] = min(row[0] or since, since), *map(sum, zip(row[1:], counts, strict=True))
+        for account in one["accounts"]:
+            binds[account["account"]] += account["binds"]
+    return added(told) | {
+        "at": max(one["at"] for one in told),
+        "since": min(one["since"] for one in told),
+        "minutes": [counted[minute] for minute in sorted(counted)],
+        "accounts": [{**account, "binds": binds[account["account"]]} for account in told[0]["accounts"]],
+        "binds_now": sorted((bind for one in told for bind in one["binds_now"]), key=lambda bind: bind["id"]),
+    }
+
+
+def commands(gate: Gate, warden: Warden, paces: Paces) -> Mapping[str, Handler]:
+    asked = _Providers(gate, warden, paces)
+    return {"providers": asked.list, "providers.show": asked.show}
+
+
+class _Providers:
+    def __init__(self, gate: Gate, warden: Warden, paces: Paces) -> None:
+        self._gate, self._warden, self._paces = gate, warden, paces
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        gate, now = self._gate, self._gate.now()
+        since, hour = self._paces.hour(now)
+        bound: dict[str, Any] = {}
+        for bind in gate.binds():
+            bound.setdefault(bind.access.provider.name, []).append(bind)
+        held = self._orders()
+        found = []
+        for place, provider in enumerate(gate.relay.directory.providers.values(), 1):
+            name = provider.name
+            row = self._row(provider, bound.get(name, []), held.get(name, []))
+            found.append(row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))})
+            if place % A_TURN == 0:
+                for one in found[-A_TURN:]:
+                    await call.say({"provider": one})
+                await asyncio.sleep(0)
+        for one in found[len(found) // A_TURN * A_TURN :]:
+            await call.say({"provider": one})
+        return {"at": now, "since": since}
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        gate, name, now = self._gate, call.args.text("provider"), self._gate.now()
+        call.args.done()
+        provider = gate.relay.directory.providers.get(name)
+        if provider is None:
+            raise Refused(unknown("provider of the settings", name, gate.relay.directory.providers))
+        bound = [bind for bind in gate.binds() if bind.access.provider.name == name]
+        held, minutes = self._orders().get(name, []), self._paces.minutes(name, now)
+        totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))
+        return self._row(provider, bound, held) | {
+            "at": now,
+            "since": minutes[0][0] if minutes else now,
+            "hour": dict(zip(VERDICTS, totals, strict=True)),
+            "minutes": [[since, *counts] for since, counts in minutes],
+            "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
+            "binds_now": [binds.told(bind, {}) for bind in bound],
+            "orders": [orders.told(order) for order in held],
+            "window": provider.window,
+            "addresses": list(map(str, provider.allow_ips)),
+            "day": self._day(name, now),
+        }
+
+    def _orders(self) -> Mapping[str, Sequence[Order]]:
+        """By provider that they name, those in force."""
+        now, found = self._gate.now(), dict[str, Any]()
+        for order in self._gate.book.of_kind("stop", "suspension", "throttle"):
+            if order.until > now:
+                for name in dict(order.scope).get("provider", ()):
+                    found.setdefault(name, []).append(order)
+        return found
+
+    def _row(self, provider: Provider, bound: Sequence[BindLink], held: Sequence[Order]) -> dict[str, Any]:
+        gate, name = self._gate, provider.name
+        borne = [one for one in gate.penalties.in_force() if one.provider == name]
+        return {
+            "name": name,
+            "category": provider.category.word if provider.category is not None else "",
+            "ports": list(provider.ports),
+            "binds": len(bound),
+            "binds_max": provider.binds,
+            "unanswered": sum(bind.unanswered for bind in bound),
+            "per_s": round(sum(bind.tps for bind in bound), 1),
+            "limit_per_s": gate.relay.directory.limits.get(name),
+            "own_limit_per_s": provider.tps,
+            "complaint_ppm": self._warden.ppm.get((name,)),
+            "held": [{"name": one.name, "kind": one.kind, "about": dict(one.scope).get("category", ()), "until": one.until} for one in held],
+            "penalties": [{"id": one.id, "step": one.step, "share": one.share, "until": one.until} for one in borne],
+            "proposed": sum(one.provider == name for one in gate.penalties.waiting()),
+        }  # fmt: skip
+
+    def _day(self, name: str, now: float) -> dict[str, Any]:
+        """Of today, by the clock hour, as of the last minute, and of other gates as of the last five; it outlives a restart."""
+        start = (int(now) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
+        hours = [(at, self._warden.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
+        reasons = Counter[str]()
+        for _, counts in hours:
+            reasons.update(counts.refused)
+        return {
+            "since": start,
+            "hours": [[at, counts.sent, sum(counts.refused.values())] for at, counts in hours],
+            "sent": sum(counts.sent for _, counts in hours),
+            "optouts": sum(counts.optouts for _, counts in hours),
+            "reasons": reasons.most_common(),
+        }
+
+
+def _account(access: Access) -> dict[str, Any]:
+    account = access.account
+    return {
+        "account": account.system_id, "binds": access.binds, "binds_max": account.binds, "limit_per_s": account.tps,
+        "ports": list(account.ports or ()),
+    }  # fmt: skip

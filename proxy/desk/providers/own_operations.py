@@ -1,0 +1,202 @@
+"""Provider: what a provider may ask for over HTTP, by its own token: its own refusals, its tasks, what holds against it, new rules.
+
+In: whose token it is. Out: JSON or CSV of that provider alone. Never: another provider's; a reason that says something about a person; the
+journal read in the gate's own process (a child of the lowest priority does it, one at a time for each).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.desk.consents import operations as consent
+from proxy.desk.orders import operations as orders
+from proxy.desk.revisions.rule_revisions import IN_FORCE
+from proxy.model.redact import as_json
+from proxy.model.roles import Asker
+from proxy.operations.gate import Gate
+from proxy.operations.http import Way
+from proxy.policy import time_windows
+
+PAGE_MAX = 10_000
+CHILD_S = 25.0
+"""Less than an answer may take."""
+AT_ONCE = 2
+"""Children of the lowest priority, of two providers: who asks for what takes long holds one place, not both."""
+WAITING_MAX = 16
+EACH_WAITING_MAX = 2
+"""Of one provider: who asks more often keeps nobody else waiting."""
+NOTICES = 20
+OF_A_PENALTY = (
+    "name",
+    "by",
+    "value",
+    "step",
+    "state",
+    "share",
+    "since",
+    "until",
+    "say",
+    "basis",
+    "figure",
+    "figure_zh",
+    "appeal",
+)
+OF_AN_ORDER = ("name", "kind", "about", "scope", "since", "until", "why")
+OF_A_TASK = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
+_NUMBER = re.compile("[0-9]{1,9}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
+
+
+class ForProviders:
+    def __init__(self, gate: Gate, config: Path) -> None:
+        """``config``: the settings, from which the child reads where the journal is."""
+        self._gate, self._config = gate, config
+        self._waiting = Counter[str]()
+        self._read = asyncio.Semaphore(AT_ONCE)
+        self._each: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def paths(self) -> dict[str, Way]:
+        return {
+            "/provider": Way("GET", self._name),
+            "/provider/refusals": Way("GET", self._refusals),
+            "/provider/tasks": Way("GET", self._tasks),
+            "/provider/penalties": Way("GET", self._penalties),
+            "/provider/rules": Way("GET", self._rules),
+        }
+
+    async def _name(self, request: Request) -> Response:
+        """Whose token it is."""
+        return _json({"provider": _whose(request)})
+
+    async def _tasks(self, request: Request) -> Response:
+        """Proofs of consents that are missing."""
+        found = consent.tasks_of(self._gate, _whose(request))
+        return _json({"tasks": [{name: one[name] for name in OF_A_TASK} for one in found]})
+
+    async def _penalties(self, request: Request) -> Response:
+        """What came into force against it, with what was measured, or why somebody proposed it (as its letter says); and orders that name
+        it alone."""
+        whose, now = _whose(request), self._gate.now()
+        borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
+        by_penalty = {one.order for one in borne}
+        given = self._gate.book.of_kind("stop", "suspension", "throttle")
+        mine = [
+            orders.told(one)
+            for one in given
+            if one.until > now and one.id not in by_penalty and dict(one.scope).get("provider") == (whose,)
+        ]
+        return _json(
+            {
+                "penalties": [
+                    {name: getattr(one, name) for name in OF_A_PENALTY} | {"why": "" if one.trigger else one.events[0].why}
+                    for one in borne
+                ],
+                "orders": [{name: one[name] for name in OF_AN_ORDER} for one in mine],
+            }
+        )
+
+    async def _rules(self, _: Request) -> Response:
+        """Which rules hold, in words, and what changed lately: nothing of who changed it, nor of the words they look for."""
+        gate = self._gate
+        events = [one for one in gate.revising.revisions.events if one.event in IN_FORCE]
+        return _json(
+            {
+                "revision": gate.relay.rules.revision,
+                "rules": [
+                    {"rule": one.id, "say": one.say, "basis": one.basis}
+                    for one in gate.relay.rules.rules
+                    if one.mode == "enforce"
+                ],
+                "changes": [
+                    {
+                        "at": one.time,
+                        "revision": one.revision,
+                        "rules": [said for said in one.changes if said.startswith("rule ")],
+                    }
+                    for one in reversed(events[-NOTICES:])
+                ],
+            }
+        )
+
+    async def _refusals(self, request: Request) -> Response:
+        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
+        asked, whose = dict(request.query_params), _whose(request)
+        argv = ["refusals", whose, "--config", str(self._config)]
+        if "day" in asked and "hour" in asked:
+            return _json({"error": "day or hour, not both"}, 400)
+        csv = asked.pop("format", "json") == "csv"
+        for name, value in asked.items():
+            form = {"day": _MOMENT, "hour": _MOMENT, "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en")}.get(name)
+            if form is None or not form.fullmatch(value):
+                return _json({"error": f"{name}: is not understood (day, hour, skip, limit, lang, format)"}, 400)
+            if form is _MOMENT and (fault := _not_in_the_calendar(value)):
+                return _json({"error": f"{name}: {fault}"}, 400)
+            argv += [f"--{name}", value]
+        if not 1 <= int(asked.get("limit", "1")) <= PAGE_MAX:
+            return _json({"error": f"limit: from 1 to {PAGE_MAX}"}, 400)
+        if self._waiting[whose] >= EACH_WAITING_MAX:
+            return _json({"error": f"{whose} has asked {EACH_WAITING_MAX} times and is being answered: come again"}, 429)
+        if self._waiting.total() >= WAITING_MAX:
+            return _json({"error": "too many ask at once: come again"}, 503)
+        self._waiting[whose] += 1
+        try:
+            async with self._each[whose], self._read:
+                code, out, said = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
+        finally:
+            self._waiting[whose] -= 1
+            if not self._waiting[whose]:
+                del self._waiting[whose], self._each[whose]
+        if code:
+            return _json({"error": said}, 503)
+        return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")
+
+
+def _not_in_the_calendar(moment: str) -> str:
+    """What is wrong with a day, or a day and a time; empty if nothing is."""
+    try:
+        time_windows.moment(moment)
+    except ValueError as fault:
+        return str(fault)
+    return ""
+
+
+def _child(argv: list[str]) -> tuple[int, bytes, str]:
+    """(exit code, what it said, what was wrong)."""
+    command = [sys.executable, "-m", "proxy", "provider", *argv]
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_bare())  # noqa: S603 # our own program, arguments checked above
+        with child:
+            os.setpriority(os.PRIO_PROCESS, child.pid, 19)
+            try:
+                out, said = child.communicate(timeout=CHILD_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return 1, b"", f"it took longer than {CHILD_S:g} s: ask for an hour, or less at a time"
+    except OSError as error:
+        return 1, b"", str(error)
+    return child.returncode, out, said.decode("utf-8", "replace").strip().removeprefix("gate106: ")
+
+
+def _bare() -> dict[str, str]:
+    """Our environment without whoever's token."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
+
+
+def _whose(request: Request) -> str:
+    asker: Asker = request.scope["asker"]
+    return asker.name
+
+
+def _json(told: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(as_json(told, None), status, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Whether replies to a port reach the gate."""

@@ -1,0 +1,157 @@
+"""Reply paths: the command about them, and what feeds their book (relay/effects/reply_paths.py).
+
+In: the tally's counts, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges. Never:
+what makes a path silent, work for one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from proxy.config.yaml_file import unknown
+from proxy.journal.write_ahead_log import JournalDown
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.relay.effects.reply_paths import STATES, PathState, ReplyPaths
+
+log = structlog.get_logger()
+
+TAKE_S = 1.0
+"""How often counts are taken into the book."""
+COUNT_S = 10.0
+"""How often paths are counted by state."""
+A_TURN = 100
+"""Prefixes between two turns of the loop: some 0.5 ms."""
+SILENT_S = 60.0
+"""What fails is logged so often."""
+
+
+class PathKeeper:
+    """Feeds the book of reply paths, and says how many there are in each state."""
+
+    def __init__(self, gate: Gate, book: ReplyPaths) -> None:
+        self.book = book
+        self._gate = gate
+        self._take_s = self._count_s = self._quiet_s = -math.inf
+        self._states = dict.fromkeys(STATES, 0)
+        self._counting: Iterator[dict[str, int] | None] | None = None
+
+    def replied(self, prefix: str, keyword: str, now: float) -> None:
+        """A reply came to a port under this prefix. Where the journal is down the book knows it all the same."""
+        try:
+            self._take(now)
+            self.book.replied(prefix, keyword, now)
+        except JournalDown as down:
+            log.warning("the proof of a reply path is not written yet", prefix=prefix, problem=str(down))
+
+    def probed(self, prefix: str, at: float, ok: bool) -> None:
+        """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
+        try:
+            self._take(at)
+            self.book.probed(prefix, at, ok)
+        except JournalDown as down:
+            log.warning("what a probe showed of a reply path is not written yet", prefix=prefix, problem=str(down))
+
+    def tick(self, now: float, now_s: float) -> None:
+        """A few times a second; ``now_s``: monotonic."""
+        self._count(now, now_s)
+        if now_s < self._take_s:
+            return
+        self._take_s = now_s + TAKE_S
+        try:
+            self._take(now)
+            self.book.tick(now)
+        except JournalDown as down:
+            if now_s >= self._quiet_s:
+                self._quiet_s = now_s + SILENT_S
+                log.warning("reply paths are not written, they are once the journal writes again", problem=str(down))
+
+    def put_away(self, now: float) -> None:
+        """The gate is about to stop."""
+        try:
+            self._take(now)
+            self.book.put_away(now)
+        except JournalDown as down:
+            log.warning("the last counts of reply paths are lost", problem=str(down))
+
+    def _take(self, now: float) -> None:
+        tally = self._gate.relay.tally
+        if tally.advertised:
+            self.book.advertised(tally.advertised_until_now(), now)
+
+    def registered(self) -> Mapping[str, str]:
+        """Port prefix → provider, as the settings have them."""
+        return self._gate.relay.directory.ports.owners
+
+    def _count(self, now: float, now_s: float) -> None:
+        """Some of the paths, by state; a round begins every COUNT_S, or once the one before is through."""
+        if self._counting is None:
+            if now_s < self._count_s:
+                return
+            self._count_s = now_s + COUNT_S
+            self._counting = self._counted(now)
+        states = next(self._counting)
+        if states is not None:
+            self._states, self._counting = states, None
+
+    def _counted(self, now: float) -> Iterator[dict[str, int] | None]:
+        """None between two slices, in the end all of them."""
+        states = dict.fromkeys(STATES, 0)
+        for place, prefix in enumerate(list(self.registered()), 1):
+            states[self.book.state_of(prefix, now).state] += 1
+            if place % A_TURN == 0:
+                yield None
+        yield states
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``: registered prefixes by state, as of some seconds ago."""
+        return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
+
+
+def commands(gate: Gate, keeper: PathKeeper) -> Mapping[str, Handler]:
+    asked = _Paths(gate, keeper)
+    return {"optout.paths": asked.list}
+
+
+def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
+    """A path, for programs and people."""
+    told = state._asdict() | {"prefix": prefix, "provider": provider}
+    told["expected"] = round(state.expected, 2)
+    told["keywords"] = [
+        {"keyword": keyword, "advertisements": advertisements, "replies": replies}
+        for keyword, (advertisements, replies) in sorted(state.keywords.items(), key=lambda one: (-one[1][0], one[0]))
+    ]
+    return told
+
+
+class _Paths:
+    def __init__(self, gate: Gate, keeper: PathKeeper) -> None:
+        self._gate, self._keeper = gate, keeper
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        """Each registered prefix: those in doubt first, then by how many replies are missing."""
+        state, provider = call.args.text("state", ""), call.args.text("provider", "")
+        call.args.done()
+        if state and state not in STATES:
+            raise Refused(unknown("state", state, STATES))
+        providers = self._gate.relay.directory.providers
+        if provider and provider not in providers:
+            raise Refused(unknown("provider of the settings", provider, providers))
+        book, now, found = self._keeper.book, self._gate.now(), []
+        for place, (prefix, owner) in enumerate(sorted(self._keeper.registered().items()), 1):
+            one = book.state_of(prefix, now)
+            if state in ("", one.state) and provider in ("", owner):
+                found.append((prefix, owner, one))
+            if place % A_TURN == 0:
+                await asyncio.sleep(0)
+        found.sort(key=lambda one: (-STATES.index(one[2].state), -one[2].expected))
+        for place, (prefix, owner, one) in enumerate(found, 1):
+            await call.say({"path": row_of(prefix, owner, one)})
+            if place % A_TURN == 0:
+                await asyncio.sleep(0)
+        return {"at": now, "rate": book.rate(now), "paths": len(found)}

@@ -1,0 +1,112 @@
+"""``gate106 optout probe|probes``: test messages, and whether replies came back.
+
+Exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, fail, say, seconds, socket_of, table, when
+
+PROVEN = "proven"
+COLUMNS = ("prefix", "provider", "port", "state", "begun", "numbers", "answered", "fastest ms", "by", "why")
+
+
+def add_to(app: typer.Typer) -> None:
+    """``app``: of ``gate106 optout``."""
+    app.command("probe", epilog='Example: gate106 optout probe --port 1069001 --why "monthly test"')(probe)
+    app.command("probes", epilog="Example: gate106 optout probes")(probes)
+
+
+def probe(
+    port: Annotated[str, typer.Option("--port", help="Send from this port, with its extension.")],
+    why: Why,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", help="To this registered test number; may be repeated; all where none is named.")
+    ] = None,
+    keyword: Annotated[str | None, typer.Option("--keyword", help="What is to be replied; TD when nothing is said.")] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", help="A reply must come within; optout.probe_s of the settings when nothing is said."),
+    ] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Prove the way back of a port: send a test message to the operator's own numbers, and wait for the reply."""
+    from proxy.operations.client import CannotAsk, Conversation
+
+    args = {"port": port, "to": to, "keyword": keyword, "wait_s": seconds(wait, "--wait"), "why": why, "follow": True}
+    told: set[str] = set()
+    try:
+        with Conversation(socket_of(config, control), "optout.probe", args) as conversation:
+            for line in conversation.lines():
+                if not json:
+                    _tell_new(line["probe"], told)
+            ending = conversation.ending
+    except CannotAsk as error:
+        fail(error)
+    if json:
+        as_json(ending)
+    else:
+        _tell_new(ending, told)
+        say(_end(ending))
+    raise typer.Exit(0 if ending["state"] == PROVEN else 1)
+
+
+def probes(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """List the last probe of each port prefix, the newest first."""
+    from proxy.operations.client import CannotAsk, Conversation
+
+    try:
+        with Conversation(socket_of(config, control), "optout.probes", {}) as conversation:
+            found = [line["probe"] for line in conversation.lines()]
+            ending = conversation.ending
+    except CannotAsk as error:
+        fail(error)
+    if json:
+        as_json(dict(ending) | {"probes": found})
+    else:
+        table(COLUMNS, map(_row, found), "no port was probed")
+
+
+def _tell_new(one: Mapping[str, Any], told: set[str]) -> None:
+    """What was not told yet."""
+    for line in _lines(one):
+        if line not in told:
+            told.add(line)
+            say(line)
+
+
+def _lines(one: Mapping[str, Any]) -> Iterator[str]:
+    for each in one["tries"]:
+        who = each["to"] + (f" ({each['note']})" if each["note"] else "")
+        if each["accepted_ms"] is not None:
+            yield f"{who}: taken by the carrier after {each['accepted_ms']:,} ms; reply {one['keyword']} to {one['port']}"
+        if each["problem"]:
+            yield f"{who}: {each['problem']}"
+        if each["answered_ms"] is not None:
+            yield f"{who}: replied {each['said']!r}, {each['answered_ms']:,} ms end to end"
+
+
+def _end(one: Mapping[str, Any]) -> str:
+    path = f"port prefix {one['prefix']} of {one['provider']}"
+    answered = sum(each["answered_ms"] is not None for each in one["tries"])
+    return {
+        "proven": f"{path}: proven, {answered} of {len(one['tries'])} test numbers replied",
+        "failed": f"{path}: dead, no reply within {one['within_s']:g} s",
+        "not-sent": f"{path}: not tested, no carrier took a test message",
+        "ended": f"{path}: not tested, the gate or its link to the carrier was away meanwhile",
+    }.get(one["state"], f"{path}: {one['state']}")
+
+
+def _row(one: Mapping[str, Any]) -> Sequence[object]:
+    times = [each["answered_ms"] for each in one["tries"] if each["answered_ms"] is not None]
+    return (
+        one["prefix"], one["provider"] or "-", one["port"], one["state"], when(one["begun_at"]), len(one["tries"]), len(times),
+        f"{min(times):,}" if times else "-", one["who"], one["why"],
+    )  # fmt: skip

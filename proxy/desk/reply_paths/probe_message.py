@@ -1,0 +1,106 @@
+"""Sends the test message of a probe, and asks an agent to answer it.
+
+In: who gets it, from which port, a lane. Out: whether the carrier took it; whether the agent did as it was asked. Never: a rule, a cap, an
+entry in a person's record, the reply (it comes through the carrier, or proves nothing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
+from proxy.relay.pending_submit import Apart, Lane
+from proxy.relay.submit import Relay
+from proxy.wire import Frame, encode, status_name, submit_sm
+
+TON_UNKNOWN = 0  # SMPP 3.4 §5.2.5
+AGENT_S = 10.0
+"""An agent answers within this time: it only starts something."""
+LINE_BYTES_MAX = 1_000
+"""Of its answer's first line."""
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
+
+
+class ProbeText(Apart):
+    """On its way to the carrier. ``tell``: it was taken (an empty text), or why not."""
+
+    def __init__(self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, tell: Callable[[str], None]) -> None:
+        octets, data_coding = encode(text)
+        data = submit_sm(
+            sender.port, f"{number:011d}", octets, data_coding=data_coding, dest_ton=TON_UNKNOWN, registered_delivery=0
+        )
+        super().__init__(_Nobody(sender.provider), 0, data, now_s)  # type: ignore[arg-type] # nothing is ever answered to it
+        self.message = Message(sender, number, Content(text, "readable", b""))
+        self.category = Category.NOTICE
+        facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
+        self.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, relay.rules.regions.of(number)[0], 0, ())
+        self._tell = tell
+
+    def send(self, lane: Lane | None) -> str:
+        """Why it cannot leave; empty if it is on its way."""
+        if lane is None:
+            return "no link to a carrier that serves this number is up"
+        if not lane.hold(self.category):
+            return "too much waits for the carrier already"
+        self.go(lane)
+        return ""
+
+    def answered(self, frame: Frame) -> None:
+        self.settled()
+        self._tell("" if not frame.command_status else f"the carrier refused it: {status_name(frame.command_status)}")
+
+    def answered_late(self, frame: Frame) -> bool:
+        if not frame.command_status:
+            self._tell("")
+        return True
+
+    def unanswered(self) -> bool:
+        self.settled()
+        self._tell("the carrier did not answer")
+        return True
+
+    def unsent(self, reason: str) -> bool:
+        self.settled()
+        self._tell(f"it was not sent ({reason})")
+        return True
+
+
+class _Nobody:
+    """What a lane asks of a bind: whose turn it is."""
+
+    __slots__ = ("access",)
+
+    def __init__(self, provider: str) -> None:
+        self.access = SimpleNamespace(provider=SimpleNamespace(name=provider))
+
+
+async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
+    """Has a test telephone reply: POST with JSON ``{"number", "port", "text"}``. Why it does not, empty if the agent said yes."""
+    parts = urlsplit(url)
+    body = json.dumps({"number": f"{number:011d}", "port": port, "text": keyword}, ensure_ascii=False).encode()
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = (
+        f"POST {path} HTTP/1.0", f"Host: {parts.netloc}", "Content-Type: application/json", f"Content-Length: {len(body)}", "", ""
+    )  # fmt: skip
+    secure = parts.scheme == "https"
+    try:
+        async with asyncio.timeout(AGENT_S):
+            there = parts.port or (443 if secure else 80)
+            reader, writer = await asyncio.open_connection(parts.hostname, there, ssl=secure or None, limit=LINE_BYTES_MAX)
+            try:
+                writer.write("\r\n".join(head).encode() + body)
+                await writer.drain()
+                answer = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError) as error:
+        return f"its agent cannot be asked: {str(error) or 'no answer in time'}"
+    said = _STATUS.match(answer)
+    if said is None:
+        return "its agent answers no HTTP"
+    return "" if said[1].startswith(b"2") else f"its agent said {said[1].decode()}"

@@ -1,0 +1,315 @@
+"""Sends probes, waits for the replies, and serves the commands about them.
+
+In: a port, test numbers of ``registries/test-numbers.csv``; replies that carriers bring; time. Out: probes in the journal before anybody is
+told of them; the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
+
+A reply may come to another gate than the one that sent: each knows all probes, and the one that hears the reply writes it. The one that
+sent decides that none came. It says nothing of a path whose carrier link was down meanwhile, or while it was away itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from proxy.config import PROBE_TEXT
+from proxy.desk.reply_paths.probe_message import ProbeText, ask_agent
+from proxy.journal.records.probes import ENDED, FAILED, NUMBERS_MAX, WAITING, Busy, Probe, Probes, Try, ended
+from proxy.journal.write_ahead_log import JournalDown
+from proxy.model.message import Sender
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.policy import read_reply
+from proxy.policy.registries.registry import TelephoneRow
+from proxy.policy.replies.optout import KEYWORD_MAX, REPLY_CHARACTERS_MAX
+from proxy.policy.text.folding import fold
+from proxy.relay.pending_submit import Lane
+from proxy.wire import Deliver
+
+log = structlog.get_logger()
+
+KEYWORD = "TD"
+WITHIN_S_MAX = 3600.0
+GRACE_S = 1.0
+"""Of a reply that another gate heard in time: until this gate has heard of it."""
+TOLD_S = 0.3
+"""Until the other gates have heard of a probe: they look into the shared log every 50 ms."""
+BEAT_S = 10.0
+"""While a command waits it says so often that it does."""
+SAID_MAX = 100
+"""Characters of a reply that are kept."""
+_MARKS = re.compile(r"[\W_]")
+Proved = Callable[[str, float, bool], None]
+"""(prefix, when, whether it was answered)."""
+
+
+class Prober:
+    def __init__(self, gate: Gate, probes: Probes, proved: Proved) -> None:
+        self.probes = probes
+        self.text, self.within_s = PROBE_TEXT, 120.0
+        self._gate, self._proved = gate, proved
+        self._live: dict[str, tuple[float, list[Lane]]] = {}
+        """Probes of this life of this gate that wait: until when (monotonic), and by which lanes they went."""
+        self._taken_up = False
+        self._changed = asyncio.Event()
+        self._agents: set[asyncio.Task[None]] = set()
+
+    def use(self, text: str, within_s: float) -> None:
+        """What the settings say: the test message, and how long a reply may take."""
+        self.text, self.within_s = text, within_s
+
+    # -- sent
+
+    async def begin(self, probe: Probe, sender: Sender, agents: Mapping[int, str]) -> Probe:
+        """Writes it down, then sends. Refused where one of this prefix waits, or nothing can be written."""
+        gate, now_s = self._gate, asyncio.get_running_loop().time
+        try:
+            sequence = self.probes.begin(probe)
+        except Busy:
+            raise Refused(f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout probes)") from None
+        lanes: list[Lane] = []
+        self._live[probe.prefix] = now_s() + probe.within_s, lanes
+        await gate.safe(sequence)
+        if gate.store.shared:
+            await asyncio.sleep(TOLD_S)
+        text = self.text.replace("{keyword}", probe.keyword)
+        for place, one in enumerate(probe.tries):
+            tell = partial(self._taken, probe, place, agents.get(one.number, ""))
+            transit = ProbeText(gate.relay, sender, one.number, text, now_s(), tell)
+            assert transit.message is not None and transit.verdict is not None  # noqa: PT018
+            lane = gate.relay.routes.lane(transit.message, transit.verdict)
+            problem = transit.send(lane)
+            if not problem and lane is not None:
+                lanes.append(lane)
+            probe = self._current(probe).with_try(place, sent_at=0.0 if problem else gate.now(), problem=problem)
+            self._put(probe)
+        self._live[probe.prefix] = now_s() + probe.within_s, lanes
+        return self._settle(probe)
+
+    def _taken(self, probe: Probe, place: int, agent: str, problem: str) -> None:
+        """A carrier answered a test message."""
+        if (current := self.probes.find(probe.prefix)) is None or current.begun_at != probe.begun_at:
+            return
+        known = {"problem": problem} if problem else {"accepted_at": self._gate.now(), "problem": ""}
+        current = current.with_try(place, **known)
+        self._put(current)
+        self._settle(current)
+        if agent and not problem:
+            task = asyncio.get_running_loop().create_task(self._ask(current, place, agent))
+            self._agents.add(task)
+            task.add_done_callback(self._agents.discard)
+
+    async def _ask(self, probe: Probe, place: int, agent: str) -> None:
+        number = probe.tries[place].number
+        problem = await ask_agent(agent, number, probe.port, probe.keyword)
+        current = self.probes.find(probe.prefix)
+        if problem and current is not None and current.begun_at == probe.begun_at:
+            log.warning("an agent of a test number does not do as it is asked", port=probe.port, problem=problem)
+            self._put(current.with_try(place, problem=problem))
+
+    # -- answered
+
+    def answered(self, deliver: Deliver, port: str, now: float) -> int | None:
+        """Whether a reply is one to a probe: None if not; else the record that must be synced before the carrier is answered, or -1: it
+        cannot be written, and the carrier must bring it again."""
+        try:
+            number = recipient_of(deliver.source)
+        except NotARecipient:
+            return None
+        if not self.probes.knows(number):
+            return None
+        texts = (deliver.text, *deliver.other_readings)
+        found = self.probes.answered(number, port, lambda: {word for text in texts for word in said_in(text)}, now)
+        if found is None:
+            return None
+        probe, place = found
+        if probe.tries[place].answered_at:
+            return 0
+        first = not any(one.answered_at for one in probe.tries)
+        probe = probe.with_try(place, answered_at=now, said=deliver.text[:SAID_MAX])
+        if probe.state != WAITING or probe.all_answered:
+            probe = ended(probe, probe.ended_at or now)
+        try:
+            sequence = self.probes.put(probe)
+        except JournalDown:
+            return -1
+        if first:
+            self._proved(probe.prefix, now, True)
+        self._wake()
+        return sequence
+
+    def reread(self) -> None:
+        """Another gate wrote of a probe."""
+        self.probes.reread()
+        self._wake()
+
+    def tick(self, now: float, now_s: float) -> None:
+        """A few times a second: probes whose time is over. ``now_s``: monotonic."""
+        if not self._taken_up:
+            self._taken_up = True
+            self._take_up(now)
+        for prefix, (until_s, lanes) in list(self._live.items()):
+            probe = self.probes.find(prefix)
+            if probe is None or probe.state != WAITING:
+                del self._live[prefix]
+            elif now_s >= until_s + (GRACE_S if self._gate.store.shared else 0.0):
+                self._end(ended(probe, now), lanes)
+
+    def _take_up(self, now: float) -> None:
+        """After a start: probes of an earlier life. Nobody watched whether a reply came; one that comes yet proves the path."""
+        for probe in self.probes.all():
+            if probe.state == WAITING and probe.node == self._gate.store.node and probe.prefix not in self._live:
+                self._put(probe._replace(state=ENDED, ended_at=now))
+
+    def stop(self) -> None:
+        """The gate is about to stop."""
+        for task in self._agents:
+            task.cancel()
+
+    def _settle(self, probe: Probe) -> Probe:
+        if probe.state == WAITING and probe.all_answered:
+            probe = self._end(ended(probe, self._gate.now()), [])
+        self._wake()
+        return probe
+
+    def _end(self, probe: Probe, lanes: list[Lane]) -> Probe:
+        if probe.state == FAILED and not all(lane.up for lane in lanes):
+            probe = probe._replace(state=ENDED)
+        if self._put(probe) and probe.state == FAILED:
+            self._proved(probe.prefix, probe.ended_at, False)
+        self._wake()
+        return probe
+
+    def _current(self, probe: Probe) -> Probe:
+        return self.probes.find(probe.prefix) or probe
+
+    def _put(self, probe: Probe) -> bool:
+        """Whether it is written; a tick tries again what ends."""
+        try:
+            self.probes.put(probe)
+        except JournalDown as down:
+            log.warning("what became of a probe is not written", port=probe.port, problem=str(down))
+            return False
+        return True
+
+    # -- waited for
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self) -> None:
+        """Returns when some probe changed, or after BEAT_S."""
+        changed = self._changed
+        try:
+            async with asyncio.timeout(BEAT_S):
+                await changed.wait()
+        except TimeoutError:
+            return
+
+
+def said_in(text: str) -> set[str]:
+    """The keywords that a reply may mean."""
+    short = text[:REPLY_CHARACTERS_MAX]
+    return {keyword_of(short), read_reply(short).keyword} - {""}
+
+
+def keyword_of(text: str) -> str:
+    """A keyword as it is compared: without marks and blanks, of one width and case."""
+    return _MARKS.sub("", fold(text)).upper()
+
+
+# -- the commands
+
+
+def commands(gate: Gate, prober: Prober) -> Mapping[str, Handler]:
+    asked = _Probes(gate, prober)
+    return {"optout.probe": asked.probe, "optout.probes": asked.list}
+
+
+def row_of(probe: Probe, provider: str) -> dict[str, Any]:
+    """A probe, for programs and people."""
+    told = probe._asdict() | {"provider": provider}
+    told["tries"] = [
+        {
+            "to": f"{one.number:011d}", "note": one.note, "sent_at": one.sent_at, "accepted_ms": one.accepted_ms,
+            "answered_ms": one.answered_ms, "said": one.said, "problem": one.problem,
+        }
+        for one in probe.tries
+    ]  # fmt: skip
+    return told
+
+
+class _Probes:
+    def __init__(self, gate: Gate, prober: Prober) -> None:
+        self._gate, self._prober = gate, prober
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        """The last probe of each prefix, the newest first."""
+        call.args.done()
+        found = self._prober.probes.all()
+        for probe in found:
+            await call.say({"probe": row_of(probe, self._owner(probe))})
+        return {"at": self._gate.now(), "probes": len(found)}
+
+    async def probe(self, call: Call) -> Mapping[str, Any]:
+        """With ``follow`` the answer comes when the probe is over, and lines before it tell how it goes; else once it is sent."""
+        gate, args = self._gate, call.args
+        port, written = args.text("port", most=20), args.text("keyword", KEYWORD, most=40)
+        prefix, owner = gate.relay.directory.ports.longest(port)
+        if not prefix:
+            raise Refused(f"port: no provider of the settings owns {port} (providers[].ports)")
+        keyword = keyword_of(written)
+        if not 0 < len(keyword) <= KEYWORD_MAX:
+            raise Refused(f"keyword: must be 1 to {KEYWORD_MAX} letters and digits")
+        rows = self._numbers(args)
+        within_s = args.seconds("wait_s", self._prober.within_s, 1.0, WITHIN_S_MAX)
+        follow, why = args.flag("follow"), args.why()
+        args.done()
+        if gate.relay.draining:
+            raise Refused("the gate is about to stop")
+        tries = tuple(Try(row.number, " ".join(filter(None, (row.carrier, row.note)))) for row in rows)
+        probe = Probe(
+            prefix, port, keyword, call.who, why, gate.store.node, round(gate.now(), 3), within_s, WAITING, 0.0, tries
+        )
+        sender = Sender.of(owner, "", port, prefix)
+        begun_at = probe.begun_at
+        probe = await self._prober.begin(probe, sender, {row.number: row.agent for row in rows})
+        while follow and probe.state == WAITING and not call.gone:
+            await call.say({"probe": row_of(probe, owner)})
+            await self._prober.change()
+            current = self._prober.probes.find(prefix)
+            if current is None or current.begun_at != begun_at:
+                raise Refused(f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)")
+            probe = current
+        await gate.safe(self._prober.probes.written)
+        return row_of(probe, owner)
+
+    def _numbers(self, args: Args) -> Sequence[TelephoneRow]:
+        """Of the registry; all of it where nobody is named."""
+        registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
+        spelt = args.texts("to", NUMBERS_MAX)
+        if not registered:
+            raise Refused("there are no test numbers: name them in registries/test-numbers.csv of the rules")
+        found: dict[int, TelephoneRow] = {}
+        for one in spelt:
+            try:
+                number = recipient_of(one)
+            except NotARecipient as fault:
+                raise Refused(f"to: {fault.why}") from None
+            if number not in registered:
+                raise Refused("to: this is no registered test number: registries/test-numbers.csv of the rules names them")
+            found[number] = registered[number]
+        rows = [*found.values()] or [*registered.values()]
+        if len(rows) > NUMBERS_MAX:
+            raise Refused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
+        return rows
+
+    def _owner(self, probe: Probe) -> str:
+        return self._gate.relay.directory.ports.longest(probe.port)[1]

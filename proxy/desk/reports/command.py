@@ -1,0 +1,154 @@
+"""report: ``gate106 report``: the sheet of one day, from the journal."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.desk.explain.command import Language, settings_of
+from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.terminal import CONFIG, Json, as_json, fail, note, say, speaks
+
+if TYPE_CHECKING:
+    from proxy.archive.signed_heads import Head
+    from proxy.config import Sealing, Settings
+    from proxy.desk.reports.sheet import Counting, NamesOf, Sheet
+
+REPEATS_S = 900
+"""So long before the day reading begins: repeats of what was refused before midnight name it."""
+
+
+def report(
+    day: Annotated[str | None, typer.Option("--day", help="Which day in China: 2026-11-11; default yesterday.")] = None,
+    config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal and rules.")] = CONFIG,
+    journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
+    pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
+    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller numbers are not told apart.")] = 10,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Tell a day: what was sent, refused and put off, by reason, province, provider and signature; rates of opt-outs, unknown regions,
+    what shadow rules would have stopped. No number of anybody and no text is in it, and small counts are not told apart."""
+    from proxy.config import every_worker
+    from proxy.desk.reports.sheet_text import View, as_dict, as_text
+
+    language = speaks(lang)
+    settings = settings_of(config)
+    assert settings is not None
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    for gate in gates:
+        if not gate.journal.is_dir():
+            fail(f"{gate.journal}: no such folder (a gate that has run leaves its journal there)")
+    since = _midnight(day)
+    sheet = _counted(gates, since, since + 86_400)
+    if not sheet.records:
+        fail(f"{journal or settings.journal}: the journal has nothing of that day")
+    view = View(sheet, least, _heads(settings, since))
+    if html is not None:
+        from proxy.desk.reports.offline_html import page
+
+        _write(html, page(view, language).encode())
+    if pdf is not None:
+        from proxy.desk.reports.paper import paper
+
+        _write(pdf, paper(view, language))
+    if json:
+        as_json(as_dict(view))
+    else:
+        for line in as_text(view):
+            say(line)
+
+
+def _midnight(day: str | None) -> float:
+    from proxy.config.fields import CHINA
+
+    try:
+        of = date.fromisoformat(day) if day is not None else datetime.now(CHINA).date() - timedelta(days=1)
+    except ValueError:
+        fail(f"--day: '{day}' is no day (like 2026-11-11)")
+    return datetime(of.year, of.month, of.day, tzinfo=CHINA).timestamp()
+
+
+def _counted(gates: Sequence[Settings], since: float, until: float) -> Sheet:
+    """Of all workers of a gate, or of the one that there is."""
+    from proxy import policy
+    from proxy.desk.reports.sheet import Counting
+
+    first = gates[0]
+    try:
+        rules = policy.load(first.rules, category_tag=first.category_tag)
+    except policy.RulesError as error:
+        fail(f"{first.rules}: the rules cannot be loaded: {error.problems[0]}")
+    names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
+    counting = Counting(since, until, rules.regions, names)
+    for gate in gates:
+        _count(counting, gate.journal, gate.sealing, since, until)
+    return counting.sheet
+
+
+def _count(counting: Counting, folder: Path, sealing: Sealing, since: float, until: float) -> None:
+    from proxy.desk.backtest.commit_groups import turns_between
+    from proxy.journal.scan import JournalDamaged
+    from proxy.journal.sealing import SealingError
+
+    try:
+        counting.read(turns_between(disk_of(folder, sealing), since - REPEATS_S, until))
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except SealingError as error:
+        fail(error)
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
+
+
+def _heads(settings: Settings, since: float) -> list[Head]:
+    """Of that day; a report is good without."""
+    from proxy.archive import signed_heads
+    from proxy.config.fields import CHINA
+
+    try:
+        return signed_heads.of_day(settings.archive.folder, datetime.fromtimestamp(since, CHINA).date().isoformat())
+    except (OSError, ValueError) as error:
+        note(f"{settings.archive.folder}: a head of the journal cannot be read ({error}): gate106 journal verify")
+        return []
+
+
+def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
+    """Names of rules by revision, of sets that are kept."""
+    from proxy import policy
+    from proxy.policy.loading.revision_store import Kept
+
+    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+
+    def names_of(revision: str) -> tuple[str, ...]:
+        if revision not in known:
+            known[revision] = ()
+            if kept.has(revision):
+                try:
+                    known[revision] = tuple(rule.id for rule in policy.load(kept.path(revision)).rules)
+                except policy.RulesError as error:
+                    note(f"{kept.path(revision)}: {error.problems[0]}: its rules have no names")
+        return known[revision]
+
+    return names_of
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    note(f"written: {path}")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("report", epilog="Example: gate106 report --day 2026-11-11 --pdf sheet.pdf")(report)

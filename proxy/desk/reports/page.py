@@ -1,0 +1,108 @@
+"""Reports: the sheet of a day, on the page and to take away, and the signed head of each day.
+
+In: a day. Out: what was sent, refused and put off, by reason, provider, province, category and signature; opt-outs; the journal's heads.
+Never: a number of a person, a text; a count so small that it tells of somebody.
+
+The sheet is that of ``gate106 report``, read from the journal by a program of low priority: the page is there before it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from proxy.console import forms
+from proxy.console.gate_client import CannotAsk
+from proxy.console.page import Page, Visit
+from proxy.model.roles import Permission
+from proxy.policy import time_windows
+
+page = Page("reports", "/reports", wants=Permission.SEE, place=70)
+
+DAYS = 7
+"""Before the one that is shown, to step back to."""
+PROVINCES = 12
+HEADS = 14
+FATES = (("sent", "allow"), ("deferred", "defer"), ("refused", "reject"))
+NOTHING = "the journal has nothing of that day"
+KINDS = {"pdf": "--pdf", "html": "--html"}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    day = _day(visit)
+    today = _today(visit)
+    known = [(today - timedelta(days=back)).isoformat() for back in range(DAYS)]
+    return visit.render(day=day.isoformat(), today=today.isoformat(), days=known)
+
+
+@page.get("sheet")
+async def sheet(visit: Visit) -> Response:
+    day = _day(visit).isoformat()
+    try:
+        told = (await visit.run("report", f"--day={day}", "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
+    except CannotAsk as error:
+        if NOTHING not in str(error):
+            raise
+        return visit.part("sheet", day=day, one=None)
+    return visit.part("sheet", day=day, one=told, hours=_hours(told), tables=_tables(told))
+
+
+@page.get("file/{kind}")
+async def file(visit: Visit) -> Response:
+    """The same as a page that opens offline, or on paper."""
+    kind, day = visit.path("kind"), _day(visit).isoformat()
+    if kind not in KINDS:
+        return visit.render("problem.html", 404, why=visit.t("no_such_page"))
+    argv = ["report", f"--day={day}", f"--lang={visit.lang}"]
+    try:
+        return await forms.made(visit, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+    except CannotAsk as error:
+        if NOTHING not in str(error):
+            raise
+        return visit.render("problem.html", 404, why=f"{day}: {visit.t('nothing')}")
+
+
+@page.get("heads")
+async def heads(visit: Visit) -> Response:
+    ran = await visit.run("journal", "heads", f"--days={HEADS}", "--json", fine=(0,))
+    return visit.part("heads", heads=ran.json["heads"])
+
+
+def _today(visit: Visit) -> date:
+    return date.fromisoformat(time_windows.local(visit.house.wall())[:10])
+
+
+def _day(visit: Visit) -> date:
+    """As asked for; else yesterday, which is over."""
+    said = visit.query.get("day", "")
+    try:
+        return date.fromisoformat(said) if _DAY.fullmatch(said) else _today(visit) - timedelta(days=1)
+    except ValueError:
+        return _today(visit) - timedelta(days=1)
+
+
+def _hours(told: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
+    """Columns; numbers that are not told count as none."""
+    return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in told["by_hour"]]
+
+
+def _tables(told: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(by what, rows): with the parts of a bar, as wide as the largest row."""
+    found = []
+    for name in ("provider", "province", "category", "signature"):
+        rows = [
+            {"name": of, **cells, "parts": [(kind, _number(cells[fate])) for fate, kind in FATES]}
+            for of, cells in list(told[f"by_{name}"].items())[: PROVINCES if name == "province" else None]
+        ]
+        most = max((sum(number for _, number in row["parts"]) for row in rows), default=0.0)
+        found.append((name, [row | {"most": most} for row in rows]))
+    return found
+
+
+def _number(cell: int | str) -> float:
+    return float(cell) if isinstance(cell, int) else 0.0

@@ -1,0 +1,203 @@
+"""Sheet: one day of the journal, counted.
+
+In: turns, where people live. Out: a Sheet. Never: a person's number kept, a text of a message.
+
+Submits are counted, as /metrics does: a long message is as many as it has parts, a repeat of a refused one is one more. Opt-outs are
+people's own replies. What a shadow rule would have done is told of what went out: what another rule refused anyhow it changes nothing of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.environment import read_case
+from proxy.journal.records import answers as answered
+from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
+from proxy.journal.segment import Record
+from proxy.model.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
+from proxy.policy import Regions
+from proxy.policy.text.page import signer
+from proxy.relay.effects.record_changes import Effect
+from proxy.wire import Memo
+
+NamesOf = Callable[[str], tuple[str, ...]]
+SIGNATURES_MAX = 200_000
+"""Senders choose them; past it they are counted as others."""
+SENT, REFUSED, DEFERRED = "sent", "refused", "deferred"
+FATES = (SENT, REFUSED, DEFERRED)
+OTHERS = "(others)"
+UNREAD = "unread"
+"""Province and category of what was refused before it was read."""
+
+
+class Fate(NamedTuple):
+    """One way to end, of those of one provider in one province."""
+
+    fate: str
+    reason: str  # empty when sent
+    provider: str
+    province: str
+    category: str
+
+
+@dataclass(slots=True)
+class Sheet:
+    since: float
+    until: float
+    """Excluded."""
+    submits: Counter[Fate] = field(default_factory=Counter)
+    hours: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """By hour of the day and fate."""
+    signatures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By name and fate."""
+    marketing: Counter[str] = field(default_factory=Counter)
+    """Advertisements sent, by signature: what rates of opt-out are of."""
+    marketing_by: Counter[str] = field(default_factory=Counter)
+    """... by provider."""
+    optouts: Counter[str] = field(default_factory=Counter)
+    """Replies that refused, by provider."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Refusals by reply, by signature, which is empty where everybody behind a port or all marketing was meant. One reply may mean several."""
+    hits: Counter[str] = field(default_factory=Counter)
+    """Enforced objections, by rule."""
+    shadow: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What went out and a shadow rule would have stopped, by rule and what it wants."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """What carriers said, by effect."""
+    revisions: dict[str, int] = field(default_factory=dict)
+    """Sets of rules in force, by the submits they decided."""
+    records: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+    def by(self, name: str) -> dict[str, Counter[str]]:
+        """Fates by reason, provider, province or category; the most first."""
+        found: dict[str, Counter[str]] = {}
+        for key, count in self.submits.items():
+            value = getattr(key, name)
+            if value or name != "reason":
+                found.setdefault(value, Counter())[key.fate] += count
+        return dict(sorted(found.items(), key=lambda one: (-one[1].total(), one[0])))
+
+    def total(self, fate: str) -> int:
+        return sum(count for key, count in self.submits.items() if key.fate == fate)
+
+
+class Counting:
+    """Counts one day."""
+
+    def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = lambda _: ()) -> None:
+        """``names_of``: the ids of a set of rules by its revision, asked where the journal that is read does not say them."""
+        self.sheet = Sheet(since, until)
+        self._regions = regions
+        self._names_of = names_of
+        self._rules: dict[str, tuple[str, ...]] = {}
+        self._hits: Counter[tuple[str, int]] = Counter()
+        self._shadow: Counter[tuple[str, int, str]] = Counter()
+        self._orders: dict[int, str] = {}
+        self._memo = Memo()
+        self._names: dict[int, str] = {}
+        self._one_reply = delivers.OneReply()
+        self._fates: dict[int, Fate] = {}  # of refusals, for their repeats
+
+    def read(self, turns: Iterable[Turn]) -> Sheet:
+        """One journal; of a gate of several workers one after the other. A turn from behind the day ends nothing: a clock may be put back."""
+        sheet = self.sheet
+        self._fates.clear()  # whose places are those of this journal
+        for turn in turns:
+            inside = sheet.since <= turn.time < sheet.until
+            if inside:
+                sheet.first, sheet.last = min(sheet.first or turn.time, turn.time), max(sheet.last, turn.time)
+                sheet.records += len(turn.records)
+            for item in turn.records:
+                self._look(item, inside)
+        for (revision, number), count in self._hits.items():
+            sheet.hits[self._rule(revision, number)] += count
+        for (revision, number, wants), count in self._shadow.items():
+            sheet.shadow[self._rule(revision, number), wants] += count
+        self._hits.clear()
+        self._shadow.clear()
+        return sheet
+
+    def _look(self, item: Record, inside: bool) -> None:
+        kind = item.kind
+        if kind == messages.RULES:
+            said = gate_events.unpack_rules(item.body)
+            self._rules[said.revision] = said.ids
+        elif kind == messages.ORDERED:
+            order = operator_actions.unpack_order(item.body)
+            self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+        elif kind == messages.VERDICT:
+            self._verdict(item, inside)
+        elif not inside:
+            return
+        elif kind == messages.ACCEPTED:
+            self.sheet.answers[_word(Effect.ACCEPTED)] += len(answered.verdicts_of(item.body))
+        elif kind == messages.ANSWER:
+            self.sheet.answers[_word(Effect(answered.unpack_answer(item.body).effect))] += 1
+        elif kind == messages.OPTOUT:
+            self._opted_out(delivers.unpack_optout(item.body))
+        elif kind == messages.REPEATED:
+            for number, count in requests.unpack_repeated(item.body).counts.items():
+                if (fate := self._fates.get(number)) is not None:
+                    self.sheet.submits[fate] += count
+
+    def _verdict(self, item: Record, inside: bool) -> None:
+        said = messages.unpack_verdict(item.body)
+        sheet = self.sheet
+        province = self._regions.of(said.recipient)[0] if said.recipient else UNREAD
+        sent = said.entry is not None
+        fate = SENT if sent else DEFERRED if said.outcome is Outcome.DEFER else REFUSED
+        category = said.category.word if said.recipient else UNREAD
+        key = Fate(fate, said.reason, said.provider, province, category)
+        if not sent:
+            self._fates[item.sequence] = key
+        if not inside:
+            return
+        sheet.submits[key] += 1
+        sheet.hours[int(said.time - sheet.since) // 3600, fate] += 1
+        sheet.revisions[said.revision] = sheet.revisions.get(said.revision, 0) + 1
+        name = self._signature(said)
+        sheet.signatures[name, fate] += 1
+        if sent and said.category is Category.MARKETING:
+            sheet.marketing[name] += 1
+            sheet.marketing_by[said.provider] += 1
+        for number, outcome, shadow in said.breaches:
+            if not shadow:
+                self._hits[said.revision, number] += 1
+            elif sent and outcome is not Outcome.ALLOW:
+                self._shadow[said.revision, number, outcome.word] += 1
+
+    def _signature(self, said: messages.Verdict) -> str:
+        """The name in 【】; of a later part of a long message that of the message."""
+        if said.entry is not None and said.entry.signature in self._names:
+            return self._names[said.entry.signature]
+        content = read_case(said, self._memo)
+        name = signer(content.text) if content is not None else ""
+        if name:
+            return self._names.setdefault(hash48(name), name) if len(self._names) < SIGNATURES_MAX else OTHERS
+        return "" if content is None or content.part is None or content.part.index == 1 else OTHERS
+
+    def _opted_out(self, said: delivers.OptedOut) -> None:
+        if said.opt_out.source == "reply":
+            value = said.opt_out.value if said.opt_out.scope == "advertiser" else ""
+            name = self._names.get(int(value, 16), OTHERS) if len(value) == 12 else value
+            self.sheet.refused[name] += 1
+            if self._one_reply.begins(said):
+                self.sheet.optouts[said.provider] += 1
+
+    def _rule(self, revision: str, number: int) -> str:
+        if number >= ORDER_NUMBERS_FROM:
+            return self._orders.get(number - ORDER_NUMBERS_FROM, "order")
+        if revision not in self._rules:
+            self._rules[revision] = self._names_of(revision)
+        names = self._rules[revision]
+        return names[number] if number < len(names) else f"#{number}"
+
+
+def _word(effect: Effect) -> str:
+    return effect.name.lower().replace("_", "-")

@@ -1,0 +1,171 @@
+"""Told: a sheet in words and for programs; page and paper show the same.
+
+In: a Sheet, below which count nothing is told apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from proxy.config.fields import CHINA
+from proxy.desk.reports import small_counts
+from proxy.desk.reports.sheet import FATES, UNREAD, Sheet
+
+if TYPE_CHECKING:
+    from proxy.archive.signed_heads import Head
+
+SIGNATURES_SHOWN = 25
+ROWS_SHOWN = 40
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OptOuts:
+    """Of one provider or signature."""
+
+    name: str
+    count: int | str
+    """As it may be shown: the total is told, too."""
+    sent: int
+    per_10k: float | None
+
+
+class View:
+    """A sheet as it may be shown."""
+
+    def __init__(self, sheet: Sheet, least: int = small_counts.LEAST, heads: Sequence[Head] = ()) -> None:
+        """``heads``: of the journal, for that day, of each node; none before it was rolled."""
+        self.sheet, self.least, self.heads = sheet, least, tuple(heads)
+
+    @property
+    def day(self) -> str:
+        return datetime.fromtimestamp(self.sheet.since, CHINA).strftime("%Y-%m-%d")
+
+    def table(self, name: str) -> dict[str, Counter[str]]:
+        """Fates by reason, provider, province or category."""
+        return small_counts.together(self.sheet.by(name), self.least)
+
+    def signatures(self) -> dict[str, Counter[str]]:
+        found: dict[str, Counter[str]] = {}
+        for (name, fate), count in self.sheet.signatures.items():
+            found.setdefault(name or "(none)", Counter())[fate] += count
+        ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
+        together = small_counts.together(dict(ordered), self.least)
+        return dict(list(together.items())[:SIGNATURES_SHOWN])
+
+    def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
+        return small_counts.cells(rows, FATES, self.least)
+
+    def hours(self) -> list[tuple[int, dict[str, int | str]]]:
+        """As they may be shown: the sum of the day is told, too."""
+        counted = {str(hour): Counter({fate: self.sheet.hours[hour, fate] for fate in FATES}) for hour in range(24)}
+        return [(int(hour), one) for hour, one in self.cells(counted).items()]
+
+    def optouts_by_provider(self) -> list[OptOuts]:
+        counted = self.sheet.optouts  # all are listed, of signatures some
+        cells = small_counts.cells(
+            {name: Counter({"optouts": count}) for name, count in counted.items()}, ("optouts",), self.least
+        )
+        return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
+
+    def optouts_by_signature(self) -> list[OptOuts]:
+        """The highest rates first, of those that are large enough to have one."""
+        found = [
+            one for one in self._optouts(self.sheet.refused, self.sheet.marketing, {}) if one.per_10k is not None and one.name
+        ]
+        return sorted(found, key=lambda one: -(one.per_10k or 0))[:SIGNATURES_SHOWN]
+
+    def _optouts(self, counted: Counter[str], sent: Mapping[str, int], cells: Mapping[str, int | str]) -> list[OptOuts]:
+        """``cells``: counts as they may be shown beside each other."""
+        found = []
+        for name, count in counted.most_common():
+            cell = cells[name] if cells else small_counts.told(count, self.least)
+            rate = small_counts.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
+            found.append(OptOuts(name, cell, sent.get(name, 0), rate))
+        return found
+
+    def unknown(self) -> list[tuple[str, float]]:
+        """Share of submits to people of whom nobody knows where they live, of all and by provider."""
+        rows: dict[str, list[int]] = {}
+        for key, count in self.sheet.submits.items():
+            if key.category == UNREAD:
+                continue
+            for name in ("", key.provider):
+                row = rows.setdefault(name, [0, 0])
+                row[0] += count * (key.province == UNKNOWN)
+                row[1] += count
+        large = [
+            (name, row[0] / row[1]) for name, row in rows.items() if row[1] >= self.least * 10 and not 0 < row[0] < self.least
+        ]
+        return sorted(large, key=lambda one: (bool(one[0]), -one[1], one[0]))
+
+    def shadow(self) -> list[tuple[str, int]]:
+        counted: Counter[str] = Counter()
+        for (rule, _), count in self.sheet.shadow.items():
+            counted[rule] += count
+        return counted.most_common(ROWS_SHOWN)
+
+    def hits(self) -> list[tuple[str, int]]:
+        return self.sheet.hits.most_common(ROWS_SHOWN)
+
+
+def as_dict(view: View) -> dict[str, Any]:
+    """What ``gate106 report --json`` prints."""
+    sheet, least = view.sheet, view.least
+
+    return {
+        "day": view.day,
+        "submits": {fate: sheet.total(fate) for fate in FATES},
+        "by_reason": {name: small_counts.told(one.total(), least) for name, one in view.table("reason").items()},
+        **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
+        "by_signature": view.cells(view.signatures()),
+        "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
+        "optouts": {
+            "total": small_counts.told(sheet.optouts.total(), least),
+            "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
+            "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
+        },
+        "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
+        "rule_hits": {rule: small_counts.told(count, least) for rule, count in view.hits()},
+        "shadow": {rule: small_counts.told(count, least) for rule, count in view.shadow()},
+        "answers": {word: small_counts.told(count, least) for word, count in sheet.answers.most_common()},
+        "revisions": [one for one in sheet.revisions if one],
+        "below": least,
+        "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
+    }
+
+
+def _optouts(one: OptOuts, least: int) -> dict[str, Any]:
+    per_10k = None if one.per_10k is None else round(one.per_10k, 2)
+    return {"name": one.name, "optouts": one.count, "sent": small_counts.told(one.sent, least), "per_10k": per_10k}
+
+
+def as_text(view: View) -> Iterator[str]:
+    """For a terminal."""
+    sheet, least = view.sheet, view.least
+    yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
+    reasons = ", ".join(f"{name} {small_counts.shown(one.total(), least)}" for name, one in view.table("reason").items())
+    yield f"by reason: {reasons or 'nothing was refused'}"
+    for name in ("provider", "province", "category"):
+        rows = view.cells(view.table(name)).items()
+        rows = view.cells(view.table(name)).items()
+        yield f"by {name}: " + ", ".join(
+            f"{of or '(none)'} " + "/".join(small_counts.spelt(one[fate]) for fate in FATES) for of, one in rows
+        )
+    yield f"opt-outs: {small_counts.shown(sheet.optouts.total(), least)}"
+    for one in view.optouts_by_provider():
+        if one.per_10k is not None:
+            yield f"  {one.name or '(nobody)'}: {small_counts.spelt(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+    for name, share in view.unknown():
+        yield f"region unknown: {share:.2%} of {name or 'all'}"
+    for rule, count in view.shadow():
+        yield f"shadow rule {rule}: would have stopped {small_counts.shown(count, least)} that went out"
+    for head in view.heads:
+        yield f"head of the journal, node {head.node}, up to record {head.last}: {head.digest}"
+    if not view.heads:
+        yield "head of the journal: not signed yet (the day after, once it is rolled)"
+    yield f"(sent/refused/deferred; numbers below {least} are not told)"

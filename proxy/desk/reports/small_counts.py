@@ -1,0 +1,68 @@
+"""Small: what is too small to be told apart. A sheet goes to people who may know who had the one message in Tibet that day.
+
+In: rows of counts. Out: the same with small rows together under one name, and small numbers as "<10". Never: a number from which a small one
+could be worked out by subtraction: the rows that are told do not add up to what is told of all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from proxy.desk.reports.sheet import OTHERS
+
+WITHHELD = "…"
+LEAST = 10
+"""Counts below it are not told: what offices for statistics commonly ask for."""
+
+
+def shown(count: int, least: int) -> str:
+    return f"<{least}" if 0 < count < least else f"{count:,}"
+
+
+def told(count: int, least: int) -> int | str:
+    """For programs: the number, or the words that stand for a small one."""
+    return f"<{least}" if 0 < count < least else count
+
+
+def together(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
+    """Rows in their order; those that are small in all are put together, at the end, with the next larger one where they are small even
+    then."""
+    large: dict[str, Counter[str]] = {}
+    others: Counter[str] = Counter()
+    for name, counted in rows.items():
+        if name != OTHERS and counted.total() >= least:
+            large[name] = counted
+        else:
+            others += counted
+    while large and 0 < others.total() < least:
+        others += large.pop(min(large, key=lambda name: large[name].total()))
+    return large | ({OTHERS: others} if others else {})
+
+
+def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) -> dict[str, dict[str, int | str]]:
+    """The rows as they may be shown. Where one number of a column alone is small, the next larger one is withheld, too: the sum of the column
+    is told elsewhere."""
+    found: dict[str, dict[str, int | str]] = {
+        name: {column: told(counted[column], least) for column in columns} for name, counted in rows.items()
+    }
+    for column in columns:
+        hidden = [name for name in found if isinstance(found[name][column], str)]
+        open_ = [name for name in found if name not in hidden and found[name][column]]
+        if len(hidden) == 1 and open_:
+            found[min(open_, key=lambda name: rows[name][column])][column] = WITHHELD
+    return found
+
+
+def spelt(cell: int | str) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def drawn(cell: int | str) -> int:
+    """The length of a bar: what is not told has none."""
+    return cell if isinstance(cell, int) else 0
+
+
+def rate(part: int, whole: int, least: int) -> float | None:
+    """Per ten thousand; None where either is small: a rate of a few is not one."""
+    return None if whole < least * 10 or 0 < part < least else part / whole * 10_000

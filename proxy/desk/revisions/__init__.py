@@ -1,0 +1,1 @@
+"""Sets of rules: drafted, approved, deployed, rolled back."""

@@ -1,0 +1,277 @@
+"""Revising together: sets of rules of gates that share a store: what one decides all judge by, each as its own event. Wiring beside server/wiring.py.
+
+In: what the store says was decided, what people command here. Out: the same set in force at all gates; decisions told. Never: which of two
+decisions counts (cluster/rule_agreement.py).
+
+A set is in force in this order: its files are kept here → and are in the store → where they are many, all gates read them → the store takes the
+decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → whoever asked is told. What the
+store has taken all gates come to judge by, this one too, also after a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import structlog
+
+from proxy.cluster.agreement_exchange import Agreeing, Apart, Shared
+from proxy.cluster.rule_agreement import Follows, as_heard, decision, follows, objection
+from proxy.config import Settings
+from proxy.desk.revisions.rule_deployment import TRIES, Overtaken, Revising
+from proxy.journal.records.revisions import Revised
+from proxy.model.counters import Tally
+from proxy.operations.control import Refused
+from proxy.policy import Loaded, RulesError
+from proxy.policy.loading.contents import changed_files, changes
+from proxy.runtime.background import Gently
+from proxy.runtime.ticker import until_beat
+from proxy.state.lists.history import History
+from proxy.state.shared.connection import StoreDown
+
+log = structlog.get_logger()
+
+LOOK_S = 0.1
+"""How often it is asked whether other gates have decided something."""
+LARGE_BYTES = 64 << 10
+"""Of files that are not as they were: so large a set is read by all gates before it is decided on. A smaller one takes none of them longer than
+a look, and no decision waits for it."""
+
+
+class Ahead(NamedTuple):
+    """A set that another gate is about to put into force, and is read here already."""
+
+    revision: str
+    reading: asyncio.Task[Loaded | None]
+
+
+class RevisingTogether(Revising):
+    among_others = True
+
+    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally, shared: Shared) -> None:
+        super().__init__(settings, history, gently, tally)
+        self.agreeing = Agreeing(shared, self.kept, self.revisions.now.serial)
+        self._serial = self.revisions.now.serial
+        """Of the last decision that this gate judges by, or that is the same."""
+        self._ahead: Ahead | None = None
+
+    def use(self, settings: Settings) -> None:
+        super().use(settings)
+        self.agreeing.try_again()
+
+    @property
+    def _apart(self) -> str:
+        return self.agreeing.apart
+
+    async def begin(self) -> None:
+        """The store is open, and nobody is judged yet: this gate judges by what the gates agreed on, if it can."""
+        await self.look()
+        now = self.revisions.now
+        held = now.kept_out or now.beside or now.proposed or now.in_force
+        if self._folder not in ("", held):  # it was edited while the gate was down
+            await self.reload("start")
+
+    async def run(self) -> None:
+        """Follows what other gates decide."""
+        try:
+            while True:
+                await asyncio.sleep(until_beat(asyncio.get_running_loop().time(), LOOK_S))
+                await self.look()
+        finally:
+            self._forget_ahead()
+
+    async def look(self) -> None:
+        agreeing = self.agreeing
+        now_s = asyncio.get_running_loop().time()
+        try:
+            if await agreeing.changed(now_s):
+                async with self._one:
+                    await self._catch_up()
+            await self._look_ahead()
+        except StoreDown:
+            agreeing.look_again()
+        except Apart as why:
+            agreeing.stay(why, now_s)
+        except Refused:
+            pass  # it is said, and tried again
+        except Exception as error:  # whatever it is: the next decision must be seen
+            log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
+
+    @property
+    def _mine(self) -> Revised:
+        """The last decision as this gate knows it."""
+        return self.revisions.now._replace(serial=max(self.revisions.now.serial, self._serial))
+
+    async def _catch_up(self) -> None:
+        """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
+        agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
+        try:
+            await self._come_together()
+        except Apart as why:
+            agreeing.stay(why, now_s)
+            raise
+        except Refused as error:
+            agreeing.stay(Apart(str(error)), now_s)
+            raise
+        except BaseException:  # it was looked at, and not followed
+            agreeing.look_again()
+            raise
+
+    async def _come_together(self) -> None:
+        agreeing = self.agreeing
+        for _ in range(TRIES):
+            theirs, mine = await agreeing.theirs(), self._mine
+            if theirs is not None and follows(mine, theirs) is not Follows.PUT:
+                await self._follow(mine, theirs)
+                break
+            if await agreeing.put(mine if mine.serial else mine._replace(serial=1, node=agreeing.node)):
+                self._serial = agreeing.serial
+                break
+        else:
+            raise Apart("other gates decide all the time")
+        agreeing.together()
+        await agreeing.mend()
+
+    async def _follow(self, mine: Revised, theirs: Revised) -> None:
+        """What the store has is in force here, too."""
+        if decision(theirs) != decision(mine):
+            if why := objection(mine, theirs, four_eyes=self._four_eyes):
+                raise Apart(f"the set {theirs.in_force}: {why}", lasting=True)
+            found = {revision: await self._set(revision) for revision in filter(None, (theirs.in_force, theirs.proposed))}
+            changed = changes(self._current.contents, found[theirs.proposed or theirs.in_force].contents)
+            await self._enter(as_heard(mine, theirs, self._folder, changed, time.time()), found)
+        self._serial = theirs.serial
+
+    async def _set(self, revision: str) -> Loaded:
+        """One that another gate names. Apart: this gate cannot have it."""
+        for one in (self._current, self._waiting):
+            if one is not None and one.rules.revision == revision:
+                return one
+        if (found := await self._read_ahead_of(revision)) is not None:
+            return found
+        return await self._fetched(revision)
+
+    async def _fetched(self, revision: str) -> Loaded:
+        came = await self.agreeing.fetch(revision)
+        path, before = self.kept.path(revision), self.rules
+        try:
+            found = await self._gently.run(lambda rest: self._load(path, before, rest))
+            if found.rules.revision == revision:
+                return found
+            wrong = f"it is {found.rules.revision} when it is read here"
+        except RulesError as error:
+            wrong = str(error.problems[0])
+        if came:
+            self.kept.remove(revision)
+        raise Apart(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
+
+    # -- what is about to be decided elsewhere
+
+    async def _look_ahead(self) -> None:
+        """Reads what another gate is about to put into force. StoreDown."""
+        revision = await self.agreeing.coming()
+        if revision == (self._ahead.revision if self._ahead is not None else ""):
+            return
+        self._forget_ahead()
+        known = [one.rules.revision for one in (self._current, self._waiting) if one is not None]
+        if revision and revision not in known:
+            self._ahead = Ahead(revision, asyncio.create_task(self._read_ahead(revision)))
+
+    async def _read_ahead(self, revision: str) -> Loaded | None:
+        """None: it cannot be read, which whoever needs it then is told."""
+        await self.agreeing.reads(revision, has=False)
+        try:
+            return await self._fetched(revision)
+        except (StoreDown, Apart):
+            return None
+        finally:
+            await self.agreeing.reads(revision, has=True)
+
+    async def _read_ahead_of(self, revision: str) -> Loaded | None:
+        """What was read of it, or is being read; another one is not wanted any more."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        try:
+            return await ahead.reading if ahead.revision == revision else None
+        finally:
+            ahead.reading.cancel()
+
+    def _forget_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.reading.cancel()
+            self._ahead = None
+
+    async def _have_it_read(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
+        """All gates have read what is to be in force with the next decision, where that takes a while; the event as of then. Who goes back
+        waits for nobody."""
+        known = (mine.in_force, mine.proposed)
+        if found is None or event.event == "rolled-back" or found.rules.revision != event.in_force or event.in_force in known:
+            return event
+        new = changed_files(self._current.contents, found.contents)
+        if sum(len(found.files.get(name, b"")) for name in new) < LARGE_BYTES:
+            return event
+        await self.agreeing.prepare(event.in_force)
+        return event._replace(time=time.time())
+
+    # --
+
+    async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
+        """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
+        agreeing = self.agreeing
+        mine = self._mine
+        if decision(event) == decision(mine):
+            return event._replace(serial=mine.serial, node=mine.node)
+        if mine.serial < agreeing.serial:
+            raise Refused(
+                f"this gate does not judge by what the gates agreed on: {agreeing.apart or 'it has not come to it yet'}"
+            )
+        event = event._replace(serial=agreeing.serial + 1, node=agreeing.node)
+        try:
+            if not agreeing.up:
+                raise StoreDown(0, agreeing.why)
+            event = await self._have_it_read(mine, event, found)
+            if not await agreeing.put(event):
+                raise Overtaken(
+                    "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
+                )
+        except StoreDown as error:
+            agreeing.look_again()
+            if event.event != "rolled-back":
+                raise Refused(self._away(error)) from None
+            log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
+        except Apart as why:
+            raise Refused(str(why)) from None
+        finally:
+            await agreeing.decided()
+        return event
+
+    @staticmethod
+    def _away(error: StoreDown) -> str:
+        return (
+            f"the shared store is out of reach ({error.strerror}): other gates would not hear of it "
+            "(gate106 rules rollback goes back here all the same)"
+        )
+
+    @contextlib.asynccontextmanager
+    async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
+        """Somebody decides something, upon what all gates have decided by now. ``alone``: also where nobody can tell what that is."""
+        async with self._one:
+            try:
+                await self._catch_up()
+            except StoreDown as error:
+                if not alone:
+                    raise Refused(self._away(error)) from None
+            except Apart as why:
+                raise Refused(f"this gate does not judge by what the gates agreed on, decide at another: {why}") from None
+            yield
+
+    async def _know(self) -> None:
+        with contextlib.suppress(StoreDown, Apart):  # whoever decides something then is told so
+            await self._catch_up()
+
+    def _unnoted(self) -> None:
+        self.agreeing.look_again()  # the others have it: so will this one, when it can

@@ -1,0 +1,253 @@
+"""rules: ``gate106 rules`` and what is done with sets of rules: ``reload``, ``history``, ``push``, ``approve``, ``reject``, ``rollback`` …"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    about,
+    as_json,
+    ask,
+    fail,
+    group,
+    say,
+    socket_of,
+    speak_for,
+    table,
+    warn,
+    when,
+)
+
+Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+]
+
+app = group()
+
+
+@app.callback(epilog="Example: gate106 rules")
+def rules(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Tell which rules are in force, since when, from which files, and how often each spoke in the last minute."""
+    if context.invoked_subcommand is not None:
+        return
+    told = ask(config, control, "rules")
+    if json:
+        as_json(told)
+        return
+    files = ", ".join(f"{one['file']} ({one['rules']})" for one in told["files"])
+    say(f"revision {told['revision']} since {when(told['since'])}: {files}")
+    if told["problem"]:
+        say(f"the folder holds another set, which is not taken: {told['problem']}")
+    if told["apart"]:
+        say(f"this gate does not judge by what the gates agreed on: {told['apart']}")
+    if told["kept_out"]:
+        say(f"the folder's set {told['kept_out']} is kept out until its files change, or: gate106 rules take")
+    if (waits := told["proposed"]) is not None:
+        say(
+            f"{waits['revision']} by {waits['author']} waits for a second person since {when(waits['since'])}: gate106 rules approve"
+        )
+        say(
+            f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
+            f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
+        )
+    for one in told["orders"]:
+        say(f"{one['name']}: {about(one)}, until {when(one['until'])} ({one['who']}: {one['why']})")
+    table(
+        ("rule", "mode", "last minute", "where", "says"),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in told["rules"]),
+        "there are no rules",
+    )
+
+
+@app.command("reload", epilog="Example: gate106 rules reload")
+def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Read rules and accounts again, as SIGHUP does, and say what is wrong with them. Exit 1 if anything is."""
+    told = ask(config, control, "rules.reload")
+    if json:
+        as_json(told)
+    else:
+        for problem in (*told["problems"], *told.get("late", ())):
+            warn(problem)
+        changed = "in force now" if told["changed"] else "unchanged"
+        waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""
+        say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else waits))
+    raise typer.Exit(1 if told["problems"] else 0)
+
+
+@app.command("history", epilog="Example: gate106 rules history --last 5")
+def history(
+    last: Annotated[int, typer.Option("--last", min=1, max=500, help="How many events.")] = 20,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Tell which sets of rules came and went, who brought them, and what changed; the newest first."""
+    told = ask(config, control, "rules.history", last=last)
+    if json:
+        as_json(told)
+        return
+    for one in told["events"]:
+        why = f": {one['why']}" if one["why"] else ""
+        how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
+        say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
+        for change in one["changes"]:
+            say(f"    {change}")
+    if not told["events"]:
+        say("nothing has happened yet")
+
+
+@app.command("approve", epilog="Example: gate106 rules approve 0123456789abcdef --token-file ~/gate106.token")
+def approve(
+    revision: Revision,
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Agree to a set of rules that waits, as a second person: it is in force when the command ends."""
+    if token_file is not None:
+        speak_for(token_file)
+    _done(ask(config, control, "rules.approve", revision=revision), json)
+
+
+@app.command("push", epilog="Example: gate106 rules push rules/caps.yaml --why 'a tighter cap from December'")
+def push(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Rules files; others stay as they are in force.")],
+    why: Why,
+    on: Annotated[str, typer.Option("--on", help="What they were made of; default: what waits, or is in force.")] = "",
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second, else they are
+    in force when the command ends. The folder's own set is kept out then, until its files change."""
+    from proxy.operations.client import CannotAsk, Conversation, push_files
+
+    if token_file is not None:
+        speak_for(token_file)
+    if not on:
+        told = ask(config, control, "rules")
+        on = told["proposed"]["revision"] if told["proposed"] else told["revision"]
+    texts = {path.name: _text(path) for path in files}
+    try:
+        with Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
+            push_files(said, texts)
+            _done(said.answer(), json)
+    except CannotAsk as error:
+        fail(error)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"{path}: is no UTF-8")
+
+
+@app.command("withdraw", epilog="Example: gate106 rules withdraw 0123456789abcdef --why 'the wrong province'")
+def withdraw(
+    revision: Revision,
+    why: Why,
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Take back a set of rules that waits and is your own."""
+    if token_file is not None:
+        speak_for(token_file)
+    _done(ask(config, control, "rules.withdraw", revision=revision, why=why), json)
+
+
+@app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")
+def reject(revision: Revision, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Turn down a set of rules that waits: it is kept out until the files change."""
+    _done(ask(config, control, "rules.reject", revision=revision, why=why), json)
+
+
+@app.command("rollback", epilog="Example: gate106 rules rollback --why 'codes were refused'")
+def rollback(
+    why: Why,
+    revision: Annotated[str | None, typer.Argument(metavar="REVISION", help="To which set; else to the one before.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
+    _done(ask(config, control, "rules.rollback", revision=revision, why=why), json)
+
+
+@app.command("export", epilog="Example: gate106 rules export rules/")
+def export(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to: a folder, of rules perhaps (files of other names stay), or a new file.zip.")
+    ],
+    revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
+    why: Annotated[
+        str, typer.Option("--why", help="Why, of a file.zip: lists of numbers are in it, and the journal keeps it.")
+    ] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
+    they are for somebody else."""
+    from proxy.desk.backtest.command import kept_set
+    from proxy.desk.explain.command import settings_of
+    from proxy.operations.files.bundle import ZIP, carry
+
+    settings = settings_of(config)
+    assert settings is not None
+    kept, name = kept_set(revision or ask(config, control, "rules")["revision"], settings)
+    written = list[str]()
+    try:
+        files = kept.files(name)
+        if folder.suffix == ZIP:
+            ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
+            carry(folder, files)
+            written += files
+            files = {}
+        for file, data in files.items():
+            path = folder / file
+            if not path.is_file() or path.read_bytes() != data:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                written.append(file)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    if json:
+        as_json({"revision": name, "written": sorted(written)})
+        return
+    say(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
+
+
+@app.command("take", epilog="Example: gate106 rules take --why 'it was the right one after all'")
+def take(why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Take the folder's set of rules, though it was rolled back or turned down."""
+    _done(ask(config, control, "rules.take", why=why), json)
+
+
+def _done(event: Mapping[str, Any], json: bool) -> None:
+    if json:
+        as_json(event)
+        return
+    if event["event"] == "vouched":
+        say(f"{event['revision']}: {event['who']} stands for it now; a second person must approve it")
+        return
+    say(f"{event['event']} {event['revision']}; in force: {event['in_force']}")
+    for change in event["changes"]:
+        say(f"    {change}")

@@ -1,0 +1,80 @@
+"""compared: what is other in one set of rules than in another, and what became of sets and of a rule over time. Pure.
+
+In: sets in words (sandbox_rules.py), events as the gate tells them, the newest first. Out: rules that are new, other or gone; events with what they
+are to be compared with. Never: a file, the gate.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+CHANGE = re.compile(r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines)?")
+
+
+# -- sets
+
+
+def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any]]:
+    """[file, line, text] that a check finds of a set and not of the one before it; lines move."""
+    known = {(file, text) for file, _, text in before["problems"]}
+    return [one for one in after["problems"] if (one[0], one[2]) not in known]
+
+
+def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules that are ``added``, ``changed`` or ``removed``, each in words as it will be (or was)."""
+    old, new = ({one["rule"]: one for one in rules} for rules in (before, after))
+    found = [{**one, "how": "added"} for name, one in new.items() if name not in old]
+    found += [{**one, "how": "changed"} for name, one in new.items() if name in old and one["text"] != old[name]["text"]]
+    return found + [{**one, "how": "removed"} for name, one in old.items() if name not in new]
+
+
+# -- events
+
+
+def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Of one rule, the newest first: each change of it, and what became of the set it came with."""
+    found = []
+    for one in compared(events):
+        said = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
+        if said and one["event"] in ("accepted", "proposed", "rolled-back"):
+            decided = next(
+                (
+                    later
+                    for later in reversed(events)
+                    if later["revision"] == one["revision"]
+                    and later["time"] >= one["time"]
+                    and later["event"] in ("approved", "rejected", "withdrawn")
+                ),
+                None,
+            )
+            found.append({**one, "said": said[0], "decided": decided if one["event"] == "proposed" else None})
+    return found
+
+
+def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With the set each is to be compared with: the one in force before it."""
+    found = []
+    for place, one in enumerate(events):
+        before = events[place + 1]["in_force"] if place + 1 < len(events) else ""
+        changes = [in_words(said) for said in one["changes"]]
+        found.append({**one, "changes": changes, "before": before if before != one["revision"] else ""})
+    return found
+
+
+def in_words(said: str) -> dict[str, str]:
+    """A change as the gate notes it, for people: ``rule daily-cap: added``, ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty
+    where it is none of these (``… 7 more``)."""
+    found = CHANGE.fullmatch(said)
+    if found is None:
+        return {"name": said, "how": "", "lines": "", "rule": ""}
+    return {word: found[word] or "" for word in ("name", "how", "lines", "rule")}
+
+
+def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:
+    """Sets that were in force once, the newest first."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in events:
+        if one["in_force"] != in_force:
+            found.setdefault(one["in_force"], one)
+    return list(found.values())

@@ -1,0 +1,65 @@
+"""drafting: what a page does with a file that is being changed: what it is made of, what is wrong with it, how it is proposed.
+
+In: a form with ``base``, ``file`` and ``text``. Out: what the workshop says of it; what became of the proposal. Never: a draft kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from proxy.console.gate_client import CannotAsk
+from proxy.console.page import Visit
+from proxy.desk.revisions.comparison import changed, new_problems
+from proxy.operations.client import Conversation, push_files
+
+DRAFT_BYTES_MAX = 2 << 20
+PROBLEMS_SHOWN = 40
+"""Of each sort: who has more mends these first."""
+
+
+async def base_of(visit: Visit) -> str:
+    """What a new draft is made of: what waits, else what is in force."""
+    now = await visit.ask("rules")
+    return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
+
+
+def text_of(visit: Visit) -> str:
+    """As browsers send it, but with the ends of lines as files have them."""
+    found = visit.form_data.get("text")
+    text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
+    return text if text.endswith("\n") or not text else text + "\n"
+
+
+def instead_of(visit: Visit, of: re.Pattern[str]) -> dict[str, str]:
+    """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
+    file = visit.form("file")
+    if file and not of.fullmatch(file):
+        raise CannotAsk(visit.t("no_such_file"))
+    return {file: text_of(visit)} if file else {}
+
+
+async def checked(visit: Visit, of: re.Pattern[str]) -> dict[str, Any]:
+    """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
+    workshop, base = visit.asking.workshop, visit.form("base")
+    told, before = await workshop.told(base, instead_of(visit, of)), await workshop.told(base)
+    loads, new = bool(told["revision"]), new_problems(before, told)
+    return {
+        "told": told,
+        "most": PROBLEMS_SHOWN,
+        "file": visit.form("file"),
+        "broken": [] if loads else told["problems"],
+        "failing": new if loads else [],
+        "older": [one for one in told["problems"] if one not in new] if loads else [],
+        "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
+    }
+
+
+async def push(visit: Visit, base: str, files: dict[str, str]) -> dict[str, Any]:
+    """What became of it. CannotAsk."""
+
+    def say(said: Conversation) -> dict[str, Any]:
+        push_files(said, files)
+        return dict(said.answer())
+
+    return await visit.talk("rules.push", say, on=base, why=visit.form("why"))

@@ -1,0 +1,70 @@
+"""Proposal: the set of rules that waits for a second person: what it changes, what it would have done, whether its tests hold; yes or no.
+
+In: what the gate says of it, its files. Out: rules in words as they were and will be, an agreement, a refusal. Never: its author's own
+agreement (the gate refuses it; this says so before).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from proxy.console.page import Page, Visit
+from proxy.desk.revisions.comparison import changed, new_problems
+from proxy.model.roles import Permission
+
+page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    now = await visit.ask("rules")
+    waits = now["proposed"]
+    if waits is None:
+        return visit.render(waits=None, now=now)
+    workshop = visit.asking.workshop
+    events = (await visit.ask("rules.history", last=50))["events"]
+    before, after = await workshop.told(now["revision"]), await workshop.told(waits["revision"])
+    return visit.render(
+        now=now,
+        waits=waits,
+        why=_why(events, waits["revision"]),
+        rules=changed(before["rules"], after["rules"]),
+        before={one["rule"]: one for one in before["rules"]},
+        failing=new_problems(before, after),
+        wrong=sum(bool(one["wrong"]) for one in after["tests"]),
+        tests=after["tests"],
+        files=await workshop.differs(now["revision"], waits["revision"]),
+    )
+
+
+@page.get("tried", renews=True)
+async def tried(visit: Visit) -> Response:
+    """How it does beside the set in force, message by message."""
+    now = await visit.ask("rules")
+    return visit.part("tried", waits=now["proposed"])
+
+
+@page.post("approve", wants=Permission.APPROVE)
+async def approve(visit: Visit) -> Response:
+    event = await visit.ask("rules.approve", revision=visit.form("revision"))
+    if event["event"] == "vouched":
+        return visit.go("/proposal", visit.t("vouched"))
+    return visit.go("/rules", visit.t("approved", revision=event["in_force"][:8]))
+
+
+@page.post("reject", wants=Permission.APPROVE)
+async def reject(visit: Visit) -> Response:
+    await visit.ask("rules.reject", revision=visit.form("revision"), why=visit.form("why"))
+    return visit.go("/rules", visit.t("rejected"))
+
+
+@page.post("withdraw", wants=Permission.ENTER)
+async def withdraw(visit: Visit) -> Response:
+    await visit.ask("rules.withdraw", revision=visit.form("revision"), why=visit.form("why"))
+    return visit.go("/rules", visit.t("withdrawn"))
+
+
+def _why(events: list[dict[str, Any]], revision: str) -> str:
+    return next((str(one["why"]) for one in events if one["event"] == "proposed" and one["revision"] == revision), "")

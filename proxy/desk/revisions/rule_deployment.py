@@ -1,0 +1,454 @@
+"""Revising: sets of rules come and go in the running gate: read beside traffic, kept, journalled, put into force. Wiring beside server/wiring.py.
+
+In: the folder, what people command. Out: the set in force and the one that waits; events in the journal. Never: what may follow what
+(proxy/desk/revisions/rule_revisions.py), a decision about a message.
+
+A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
+synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pwd
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from proxy import policy
+from proxy.config import Settings
+from proxy.desk.revisions.rule_revisions import Impossible, Revisions
+from proxy.journal.records import gate_events, messages
+from proxy.journal.records.revisions import Revised, pack_revised
+from proxy.model.counters import Tally
+from proxy.model.roles import Asker, NotAllowed, at_account
+from proxy.operations.control import Refused
+from proxy.policy import Loaded, RulesError, RuleSet, time_windows
+from proxy.policy.loading.contents import NOTHING, Contents, changed_files, changes
+from proxy.policy.loading.revision_store import Kept
+from proxy.relay.candidate import Proposal
+from proxy.runtime.background import Gently
+from proxy.runtime.yield_point import Rest, no_rest
+from proxy.state import StateError
+from proxy.state.lists.history import History
+
+log = structlog.get_logger()
+
+PROBLEMS_SHOWN = 20
+TRIES = 5
+"""Of a look at what is decided: each is lost only where another gate decided at that very moment."""
+NO_FILES: Mapping[str, bytes] = {}
+
+
+class House(Protocol):
+    """The gate around it."""
+
+    def write(self, kind: int, body: bytes) -> int: ...
+    async def safe(self, sequence: int) -> None: ...
+    def use(self, rules: RuleSet, proposal: Proposal | None) -> None: ...
+
+
+class Overtaken(Refused):
+    """Another gate decided something at this very moment."""
+
+
+class Revising:
+    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally) -> None:
+        self.revisions = Revisions(history)
+        self.kept = Kept(settings.revisions.folder, settings.revisions.keep)
+        self.proposal: Proposal | None = None
+        """The set that waits, and what it would have done."""
+        self.problem = ""
+        """Why the folder's rules are not taken, empty when they are."""
+        self.unsettled = False
+        """They could not be taken though nothing is wrong with them: to be tried again."""
+        self._folder_path, self._category_tag = settings.rules, settings.category_tag
+        self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+        self._gently, self._tally = gently, tally
+        self._one = asyncio.Lock()
+        self._waiting: Loaded | None = None
+        self._folder = ""
+        """The revision of what the folder held when it was last read without a mistake."""
+        self._house: House
+        self._begun: Revised | None = None
+        self._current = self._begin()
+
+    @property
+    def rules(self) -> RuleSet:
+        """The set in force."""
+        return self._current.rules
+
+    def use(self, settings: Settings) -> None:
+        """Other settings: who has a token, and whether two persons are needed."""
+        self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+
+    # -- the start
+
+    def _begin(self) -> Loaded:
+        """What is in force from the start on; RulesError, or StateError where its files are lost."""
+        now, found = self.revisions.now, None
+        try:
+            found = self._load(self._folder_path)
+            self._folder = found.rules.revision
+        except RulesError as error:
+            if not (now.proposed or now.kept_out):
+                raise
+            self.problem = str(error.problems[0])
+        sets = {found.rules.revision: found} if found is not None else {}
+        if found is not None and not (self.among_others and now.in_force):  # what they decided meanwhile comes first
+            if self.kept.has(now.in_force) and now.in_force not in sets:
+                with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
+                    sets[now.in_force] = self._load_kept(now.in_force)
+            before = sets[now.in_force].contents if now.in_force in sets else NOTHING
+            self._begun = self._follows(found, before, "start" if now.in_force else "first start", "")
+        state = self._begun or now
+        for revision in filter(None, (state.in_force, state.proposed)):
+            sets[revision] = wanted = sets.get(revision) or self._load_kept(revision)
+            try:
+                self.kept.save(revision, wanted.files)
+            except OSError as error:
+                raise StateError(self._cannot_keep(error)) from error
+        if state.proposed:
+            self._propose(sets[state.proposed])
+        return _lean(sets[state.in_force])
+
+    def opened(self, house: House) -> None:
+        """The gate stands around it, and the journal is open."""
+        self._house = house
+        house.use(self.rules, self.proposal)
+
+    def note_start(self) -> None:
+        """What the start brought, into the journal; the caller syncs. Where the journal cannot be written (the relay will notice, too), it
+        is tried again."""
+        try:
+            self._write_rules(self._current)
+            if self._begun is not None:
+                self._note(self._begun)
+        except Refused as error:
+            self.unsettled = True
+            log.error("rules not noted", problem=str(error))
+            return
+        self._forget_files()
+
+    # -- among others (cluster_deployment.py)
+
+    among_others = False
+    """Whether other gates judge by the same set."""
+
+    async def begin(self) -> None:
+        """The store is open, and nobody is judged yet."""
+
+    async def _know(self) -> None:
+        """What other gates decided is in force here, as far as it is known and can be."""
+
+    async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
+        """The other gates agree to it; ``found``: the set it is about, where it is new. Overtaken, Refused: then nothing was decided."""
+        return event
+
+    def _unnoted(self) -> None:
+        """What was agreed on could not be written here."""
+
+    @contextlib.asynccontextmanager
+    async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
+        """Somebody decides something. ``alone``: also where nobody can tell what other gates have decided."""
+        async with self._one:
+            yield
+
+    # -- the folder
+
+    async def reload(self, how: str, who: str = "") -> list[str]:
+        """Reads the folder again; what is wrong with the files, empty when they are taken (or need not be). ``who``: whoever ran the
+        command; empty: the owner of the files."""
+        async with self._one:
+            try:
+                found = await self._gently.run(self._load_beside(self._folder_path))
+            except RulesError as error:
+                self.problem = str(error.problems[0])
+                self._tally.rules_reload["failed",] += 1
+                log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
+                return [str(problem) for problem in error.problems]
+            except Exception:  # accounts and certificates are read again all the same, and whoever looks is told
+                self.problem = "they could not be read (a fault of gate106, please report it)"
+                self._tally.rules_reload["failed",] += 1
+                log.exception("rules not loaded, the old set stays in force")
+                return [self.problem]
+            self._folder = found.rules.revision
+            try:
+                event = await self._take_in(found, how, who)
+            except Refused as error:
+                before, self.problem = self.problem, f"the set {found.rules.revision}: {error}"
+                self.unsettled = True
+                self._tally.rules_reload["failed",] += 1
+                if self.problem != before:
+                    log.error("rules not taken", problem=self.problem)
+                return [self.problem]
+            self.problem, self.unsettled = "", False
+            if event is None:
+                await self._let_go(found.rules)
+            else:
+                self._tally.rules_reload["ok",] += 1
+            return []
+
+    async def _take_in(self, found: Loaded, how: str, who: str) -> Revised | None:
+        """What the folder holds has its effect, if it has one. Refused."""
+        for _ in range(TRIES):
+            await self._know()
+            event = self._follows(found, self._current.contents, how, who)
+            try:
+                if event is not None:
+                    await self._happened(event, found)
+                elif self.unsettled:
+                    self._write_rules(self._current)
+            except Overtaken:  # perhaps by a gate whose folder was edited likewise
+                continue
+            return event
+        raise Refused("other gates decide all the time")
+
+    def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
+        """What follows from what the folder holds."""
+        author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
+        changed = changes(before, found.contents)
+        return self.revisions.folder_holds(
+            found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes,
+            among_others=self.among_others,
+        )  # fmt: skip
+
+    # -- what people command
+
+    async def approve(self, revision: str, asker: Asker) -> Revised:
+        async with self._deciding():
+            known = {one.name for one in self._people}
+            event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
+            return await self._happened(event, self._waiting)
+
+    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
+        async with self._deciding():
+            event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
+            return await self._happened(event, None)
+
+    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
+        async with self._deciding():
+            event = self._asked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
+            return await self._happened(event, None)
+
+    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
+        """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
+        async with self._deciding():
+            base = self._base(on)
+            try:
+                found = await self._gently.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
+            except RulesError as error:
+                raise Refused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
+            changed, revision = changes(self._current.contents, found.contents), found.rules.revision
+            event = self._asked(
+                lambda: self.revisions.pushed(
+                    revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
+                )
+            )
+            return await self._happened(event, found)
+
+    def _base(self, on: str) -> str:
+        try:
+            return self.revisions.base(on)
+        except Impossible as error:
+            raise Refused(str(error)) from None
+
+    async def roll_back(self, revision: str, who: str, why: str) -> Revised:
+        async with self._deciding(alone=True):
+            event = self._asked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
+            try:
+                found = await self._gently.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
+            except StateError as error:
+                raise Refused(str(error)) from None
+            event = event._replace(changes=changes(self._current.contents, found.contents))
+            return await self._happened(event, found)
+
+    async def take(self, who: str, why: str) -> Revised:
+        """The folder's set, though it is kept out."""
+        async with self._deciding():
+            try:
+                found = await self._gently.run(self._load_beside(self._folder_path))
+            except RulesError as error:
+                raise Refused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
+            changed = changes(self._current.contents, found.contents)
+            event = self._asked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
+            if event.revision != found.rules.revision:
+                raise Refused("the folder has changed meanwhile: see gate106 rules")
+            return await self._happened(event, found)
+
+    @staticmethod
+    def _asked(what: Callable[[], Revised]) -> Revised:
+        try:
+            return what()
+        except (Impossible, NotAllowed) as error:
+            raise Refused(str(error)) from None
+
+    # -- what it brings
+
+    async def _happened(self, event: Revised, found: Loaded | None) -> Revised:
+        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it
+        is to be in force or to wait. Refused: the text says that nothing was done, or that it is not safe yet."""
+        if found is not None and found.rules.revision in (event.in_force, event.proposed):
+            try:
+                await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
+            except OSError as error:
+                raise Refused(f"{self._cannot_keep(error)}: nothing was done") from None
+        event = await self._agree(event, found)
+        try:
+            await self._enter(event, {found.rules.revision: found} if found is not None else {})
+        except Refused:
+            self._unnoted()
+            raise
+        return event
+
+    async def _enter(self, event: Revised, found: Mapping[str, Loaded]) -> None:
+        """Journals it, puts it into force, syncs. ``found``: the sets that come into force by it, or wait, as far as they are new."""
+        before, waiting = self._current, self._waiting
+        in_force = event.in_force != before.rules.revision
+        come = found.get(event.in_force) if in_force else next(iter(found.values()), None)
+        if come is not None and (in_force or self.unsettled):
+            self._write_rules(come)
+        sequence = self._note(event)
+        if in_force:
+            assert come is not None, "what comes into force was read"
+            self._current = _lean(come)
+        if not event.proposed:
+            self._waiting = self.proposal = None
+        elif (waits := found.get(event.proposed)) is not None and waits is not waiting:
+            self._propose(waits)
+        self._house.use(self.rules, self.proposal)
+        await self._house.safe(sequence)
+        said = "rules in force" if in_force else f"rules {event.event}"
+        log.info(said, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
+        await asyncio.to_thread(self._forget_files)
+        gone = {before.rules, waiting.rules if waiting is not None else before.rules}
+        for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:
+            await self._let_go(rules)
+
+    def _note(self, event: Revised) -> int:
+        sequence = self._house.write(messages.REVISED, pack_revised(event))
+        self.revisions.note(sequence, event)
+        return sequence
+
+    def _write_rules(self, found: Loaded) -> None:
+        rules = found.rules
+        self._house.write(
+            messages.RULES, gate_events.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules])
+        )
+
+    def _cannot_keep(self, error: OSError) -> str:
+        return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
+
+    def _propose(self, found: Loaded) -> None:
+        self._waiting, self.proposal = found, Proposal(found.rules, self._tally)
+
+    def _forget_files(self) -> None:
+        now = self.revisions.now
+        self.kept.forget({now.in_force, now.proposed})
+
+    async def _let_go(self, rules: RuleSet) -> None:
+        await self._gently.run(rules.forget)
+
+    # -- reading
+
+    def _load(
+        self, folder: Path, before: RuleSet | None = None, rest: Rest = no_rest, instead: Mapping[str, bytes] = NO_FILES
+    ) -> Loaded:
+        found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
+        if before is not None and found.rules.revision != before.revision:
+            found.rules.learn_from(before, rest)
+        return found
+
+    def _load_beside(self, folder: Path) -> Callable[[Rest], Loaded]:
+        """For a thread, while messages pass."""
+        before = self.rules
+        return lambda rest: self._load(folder, before, rest)
+
+    def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_rest) -> Loaded:
+        """StateError where its files are not what they were."""
+        path = self.kept.path(revision)
+        hint = "put it back from a copy, or choose another with gate106 rules rollback"
+        if before is None:
+            hint = "put it back from a copy; where nobody has one, change a file of the rules (and with revisions.four_eyes: false)"
+        try:
+            found = self._load(path, before, rest)
+        except RulesError as error:
+            raise StateError(f"the rules {revision}: {path}: {error.problems[0]}: {hint}") from error
+        if found.rules.revision != revision:
+            raise StateError(f"the rules {revision}: {path} holds other files than it did: {hint}")
+        return found
+
+    # -- what others should see
+
+    def told(self) -> dict[str, Any]:
+        """For ``gate106 rules``."""
+        now, proposal = self.revisions.now, self.proposal
+        waits = None
+        if proposal is not None:
+            waits = {
+                "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
+                "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+            }  # fmt: skip
+        return {
+            "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
+            "apart": self._apart,
+        }  # fmt: skip
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        now = self.revisions.now
+        found = [f"rules: {self.problem} (the set {now.in_force} stays in force)"] if self.problem else []
+        if self._apart:
+            found.append(
+                f"rules: this gate does not judge by what the gates agreed on: {self._apart} (the set {now.in_force} stays in force)"
+            )
+        if now.proposed:
+            found.append(
+                f"rules: {now.proposed} by {now.author} waits for a second person since {time_windows.local(now.time)} "
+                f"(gate106 rules approve {now.proposed})"
+            )
+        if now.kept_out:
+            found.append(
+                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}"
+                f"{': ' + now.why if now.why else ''}); {self._way_in} with gate106 rules take "
+                "(gate106 rules export writes there what is in force)"
+            )
+        return found
+
+    @property
+    def _way_in(self) -> str:
+        return "it comes into force at all gates" if self.among_others else "a change of the files is taken, and so are they"
+
+    @property
+    def _apart(self) -> str:
+        """Why this gate does not judge as the others."""
+        return ""
+
+    def gauges(self) -> dict[str, Any]:
+        now = self.revisions.now
+        return {
+            "rules_revision": self.rules.revision,
+            "rules_folder_ok": not self.problem,
+            "rules_agreed": not self._apart,
+            "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
+        }
+
+
+def _lean(found: Loaded) -> Loaded:
+    """Without what only a set needs that is not in force yet: its files in memory, its tests."""
+    return replace(found, tests=[], files={})
+
+
+def _owner(folder: Path, names: Sequence[str]) -> str:
+    """Whose the newest of these files is; of the folder where none is there (they were removed)."""
+    found = [one.stat() for one in (folder / name for name in names) if one.is_file()]
+    uid = max(found, key=lambda one: one.st_mtime).st_uid if found else folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,205 @@
+"""Revisions: which set of rules is in force, which one waits, which one is kept out; and who may say so. Pure.
+
+In: what the folder holds, what people push and say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
+Impossible. Never: files, the clock, the rules themselves.
+
+    folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
+    folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
+                               └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
+    pushed by command ─▶ as above; what the folder holds is kept out from there on, and is not what waits before
+    rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
+
+Among gates that share a store each of these is one event of all of them (proxy/cluster/rule_agreement.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
+from proxy.model import approvals
+from proxy.model.approvals import Follows, Impossible, Waiting
+from proxy.model.roles import Asker
+from proxy.state.lists.history import History
+
+__all__ = ["IN_FORCE", "SHORTEST", "Impossible", "Revisions"]
+
+SHORTEST = 4
+"""A revision may be named by so many of its first digits."""
+IN_FORCE = ("accepted", "approved", "rolled-back")
+"""Events after which the set they are about is in force."""
+_NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
+
+
+class Revisions:
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.events = [unpack_revised(body) for _, body in history.rows()]
+        """All that is remembered, the oldest first."""
+
+    @property
+    def now(self) -> Revised:
+        """The last event: what is in force, proposed and kept out stands there."""
+        return self.events[-1] if self.events else _NEVER
+
+    def note(self, place: int, event: Revised) -> None:
+        """It is in the journal at this place."""
+        body = pack_revised(event)
+        self._history.put(place, body)
+        self.events.append(unpack_revised(body))  # as a restart will read it
+
+    # -- what follows
+
+    def folder_holds(
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = "",
+        among_others: bool = False,
+    ) -> Revised | None:  # fmt: skip
+        """The folder was read without a mistake. None: that changes nothing. ``among_others``: other gates judge by the same set, each with a
+        folder of its own: then one that did not hold what is in force before it was edited has no say."""
+        now = self.now
+        if now.beside and revision == now.beside:
+            return None
+        if now.beside and revision == now.in_force:  # what was pushed waits on
+            return now._replace(
+                time=at,
+                event="withdrawn",
+                revision=now.beside,
+                who=who,
+                how=how,
+                why=why,
+                changes=(),
+                kept_out="",
+                beside=revision,
+            )
+        if revision == now.in_force:
+            if not now.proposed and not now.kept_out:
+                return None
+            return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, why, (), revision, "", "", "")
+        if revision == now.kept_out or (revision == now.proposed and four_eyes):
+            return None
+        if among_others and (now.kept_out or (now.beside and now.beside != now.in_force)):
+            return now._replace(
+                time=at, event="kept-out", revision=revision, who=who, how=how, why=why, changes=changes, kept_out=revision,
+                beside=now.beside and revision,
+            )  # fmt: skip
+        return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+
+    def pushed(
+        self, revision: str, on: str, who: str, why: str, changes: tuple[str, ...], folder: str, at: float, *, four_eyes: bool
+    ) -> Revised:
+        """Somebody brings a set by command. ``on``: which one it was made of; ``folder``: what the folder holds, empty where nobody can
+        tell."""
+        now = self.now
+        self.base(on)
+        if revision in (now.in_force, now.proposed):
+            raise Impossible(
+                f"{revision} {'is in force' if revision == now.in_force else 'waits'} already: nothing was changed"
+            )
+        beside = folder or now.kept_out or now.in_force
+        if four_eyes and now.in_force:
+            author, kept_out = who.partition(" (")[0], beside if beside not in (now.in_force, revision) else ""
+            return Revised(
+                at, "proposed", revision, who, "push", why, changes, now.in_force, revision, author, kept_out, beside
+            )
+        kept_out = beside if beside != revision else ""
+        return Revised(at, "accepted", revision, who, "push", why, changes, revision, "", "", kept_out)
+
+    def base(self, on: str) -> str:
+        """The whole name of the set that something new may be made of: what waits, or what is in force where nothing does."""
+        now = self.now
+        wanted = now.proposed or now.in_force
+        if len(on) >= SHORTEST and wanted.startswith(on):
+            return wanted
+        if now.proposed:
+            raise Impossible(
+                f"{now.proposed} by {now.author} waits already: it is approved, rejected or taken back first, or the new set is made of it"
+            )
+        raise Impossible(f"'{on}' is not in force any more, {now.in_force} is: make the new set of that")
+
+    def taken(self, who: str, why: str, changes: tuple[str, ...], at: float, *, four_eyes: bool) -> Revised:
+        """Somebody wants the set that is kept out after all."""
+        if not self.now.kept_out:
+            raise Impossible("no set is kept out: the folder's is in force, or waits for approval")
+        return self._taken(self.now.kept_out, who, "command", changes, at, four_eyes=four_eyes, why=why)
+
+    def _taken(
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str
+    ) -> Revised:
+        before = self.now.in_force
+        if four_eyes and before:  # the very first set has nothing to be compared with
+            author = who.partition(" (")[0]  # the command line's "li (uid 1000, pid 4711)"
+            return Revised(at, "proposed", revision, who, how, why, changes, before, revision, author, "")
+        return Revised(at, "accepted", revision, who, how, why, changes, revision, "", "", "")
+
+    def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
+        """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; ``folder``: what the folder holds, where that
+        is known."""
+        now, person = self._waiting(revision), asker.name
+        if approvals.approve(_waits(now), asker, known, at) is Follows.VOUCHED:
+            return now._replace(
+                time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
+            )
+        kept_out = self._held_beside(folder, now.proposed)
+        return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", kept_out)
+
+    def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
+        """``who``: whoever asks, as the journal names them; ``folder``: as above."""
+        now = self._waiting(revision)
+        approvals.reject(_waits(now), asker, why, at)
+        return self._dropped("rejected", who, why, at, folder)
+
+    def withdrawn(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
+        """Its author takes back what waits."""
+        now = self._waiting(revision)
+        approvals.withdraw(_waits(now), asker, why, at)
+        return self._dropped("withdrawn", who, why, at, folder)
+
+    def _dropped(self, event: str, who: str, why: str, at: float, folder: str) -> Revised:
+        now = self.now
+        kept_out = self._held_beside(folder, now.in_force) if now.beside else now.proposed
+        return Revised(at, event, now.proposed, who, "command", why, (), now.in_force, "", "", kept_out)
+
+    def rolled_back(self, revision: str, who: str, why: str, folder: str, at: float) -> Revised:
+        """An earlier set, the last one before the one in force where none is named. ``folder``: what the folder holds now."""
+        now = self.now
+        target = self.earlier(revision)
+        if target == now.in_force:
+            raise Impossible(f"{target} is in force already")
+        return Revised(at, "rolled-back", target, who, "command", why, (), target, "", "", "" if folder == target else folder)
+
+    def earlier(self, revision: str) -> str:
+        """The whole name of a set that has been in force; empty: the last other one. Impossible where there is none."""
+        once = [one.in_force for one in reversed(self.events) if one.event in IN_FORCE]
+        if not revision:
+            found = [name for name in once if name != self.now.in_force][:1]
+            if not found:
+                raise Impossible("there is no earlier set to go back to")
+            return found[0]
+        return _named(revision, once, "a set that has been in force (gate106 rules history lists them)")
+
+    def _held_beside(self, folder: str, in_force: str) -> str:
+        """What is to be kept out of what the folder holds, once what was pushed is decided; empty: nothing is."""
+        held = (folder or self.now.beside) if self.now.beside else ""
+        return held if held != in_force else ""
+
+    def _waiting(self, revision: str) -> Revised:
+        now = self.now
+        if not now.proposed:
+            raise Impossible("no set waits for approval")
+        _named(revision, [now.proposed], f"the set that waits ({now.proposed})")
+        return now
+
+
+def _waits(now: Revised) -> Waiting:
+    return Waiting(now.proposed, now.author, now.time)
+
+
+def _named(given: str, known: Collection[str], what: str) -> str:
+    found = {name for name in known if name.startswith(given)}
+    if len(given) < SHORTEST:
+        raise Impossible(f"a revision has at least {SHORTEST} digits, not '{given}'")
+    if not found:
+        raise Impossible(f"'{given}' is not {what}")
+    if len(found) > 1:
+        raise Impossible(f"'{given}' may be {' or '.join(sorted(found))}: give more digits")
+    return found.pop()

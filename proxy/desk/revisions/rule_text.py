@@ -1,0 +1,131 @@
+"""worded: a rule in words and as it stands in its file, the tests that name it, the lines in which two files differ. Pure.
+
+In: what the loader has read. Out: plain values, for JSON. Never: words of its own: they are the rules' and policy's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from proxy import policy
+from proxy.i18n.phrases import both
+from proxy.policy import Loaded, Problem
+from proxy.policy.condition import All, Test, Tree
+from proxy.policy.explanation.explain import plainly
+from proxy.policy.loading.revision_store import RULES_FILE
+from proxy.policy.loading.source import Node, read
+
+YAML = (".yaml", ".yml")
+
+
+def spoken(words: str) -> list[str]:
+    """[Chinese, English]."""
+    said = both(words)
+    return [said.zh, str(said)]
+
+
+def rule_in_words(rule: policy.Rule) -> dict[str, Any]:
+    parts = list(_parts(rule.when))
+    dates = [part for part in parts if isinstance(part, Test) and part.word == "active"]
+    return {
+        "rule": rule.id,
+        "say": rule.say,
+        "basis": rule.basis,
+        "mode": rule.mode,
+        "file": rule.file.rpartition("/")[2],
+        "line": rule.line,
+        "when": [spoken(plainly(part)) for part in parts if part not in dates],
+        "dates": [spoken(plainly(part)) for part in dates],
+        "limits": [spoken(limit.words) for limit in rule.limits],
+        "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""),
+        "exempt": rule.exempt,
+        "reason": rule.reason.name if rule.reason else "",
+        "trial_until": max(0.0, rule.trial_until),
+    }
+
+
+def _parts(when: Tree) -> Iterator[Tree]:
+    """What must hold together."""
+    if isinstance(when, All):
+        for part in when.parts:
+            yield from _parts(part)
+    else:
+        yield when
+
+
+def yaml_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Rules first, then lists of words: what is written in the editor."""
+    yield from rules_files(files)
+    yield from sorted((name, data) for name, data in files.items() if "/" in name and RULES_FILE.fullmatch(name))
+
+
+def rules_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    return ((name, data) for name, data in files.items() if name.endswith(YAML) and "/" not in name)
+
+
+def written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[str, str]]:
+    """Each rule as it stands in its file, by id."""
+    for name, data in rules_files(files):
+        root = read(data, f"{folder}/{name}")
+        rules = root.value.get("rules") if isinstance(root.value, dict) else None
+        if rules is None or not isinstance(rules.value, list):
+            continue
+        lines = data.decode("utf-8", "replace").splitlines()
+        starts = [one.line for one in rules.value]
+        for one, first in zip(rules.value, starts, strict=True):
+            if isinstance(one.value, dict) and "id" in one.value:
+                yield str(one.value["id"].value), "\n".join(_block(lines, first))
+
+
+def _block(lines: list[str], first: int) -> list[str]:
+    """From a list's item on, as long as lines are further in than its dash."""
+    found = [lines[first - 1]]
+    wide = len(found[0]) - len(found[0].lstrip())
+    for line in lines[first:]:
+        if line.strip() and len(line) - len(line.lstrip()) <= wide:
+            break
+        found.append(line)
+    while found and not found[-1].strip():
+        found.pop()
+    return [line[wide:] for line in found]
+
+
+def tests_of(loaded: Loaded, problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    failed = {(one.file, one.line): one.text for one in problems}
+    for file, node in loaded.tests:
+        lines = sorted(_lines(node))
+        wrong = next((failed[file, line] for line in lines if (file, line) in failed), "")
+        note = node.value.get("note") if isinstance(node.value, dict) else None
+        yield {
+            "note": str(note.value) if note is not None else "",
+            "file": file.rpartition("/")[2],
+            "line": node.line,
+            "rules": sorted(set(_wanted(node))),
+            "wrong": wrong,
+        }
+
+
+def _lines(node: Node) -> Iterator[int]:
+    yield node.line
+    for one in node.value if isinstance(node.value, list) else node.value.values() if isinstance(node.value, dict) else ():
+        yield from _lines(one)
+
+
+def _wanted(node: Node) -> Iterator[str]:
+    """Rules that a test names."""
+    if not isinstance(node.value, dict) or not isinstance((steps := node.value.get("messages", node)).value, list):
+        return
+    for step in steps.value:
+        want = step.value.get("want") if isinstance(step.value, dict) else None
+        if want is not None and isinstance(want.value, dict):
+            yield from (str(one.value) for one in want.value.values())
+
+
+def difference(left: bytes, right: bytes) -> Iterator[list[str]]:
+    """[how, line]: ``-``, ``+``, a blank for what stayed, ``@`` for what was left out between."""
+    old, new = (data.decode("utf-8", "replace").splitlines() for data in (left, right))
+    for place, line in enumerate(difflib.unified_diff(old, new, lineterm="", n=3)):
+        if place >= 2:  # behind the names
+            yield ["@", line.split("@@")[1].strip()] if line.startswith("@@") else [line[0], line[1:]]

@@ -1,0 +1,218 @@
+"""sets: sets of rules in words: read, checked, compared and asked about messages, in a process of its own that keeps what it has read.
+
+In: lines of JSON: which set (a revision that the gate keeps), what stands instead of some of its files (a draft), what is asked. Out: a line of
+JSON each. Never: a set put into force, a file written but into a folder it is told, a person's record.
+
+``console/sandbox.py`` starts it, and asks. It ends when nobody asks any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from proxy import policy
+from proxy.config import Settings, SettingsError
+from proxy.config import load as load_settings
+from proxy.desk.revisions.rule_text import difference, rule_in_words, spoken, tests_of, written, yaml_files
+from proxy.model.message import Category
+from proxy.model.number import NotARecipient
+from proxy.policy import Loaded, RulesError, time_windows
+from proxy.policy.loading.revision_store import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
+from proxy.policy.registries.tables import COLUMNS
+from proxy.policy.text.category import SUBCATEGORIES
+from proxy.runtime import hardening
+
+NICE = 5
+READ_MAX = 6
+"""Sets that are kept as they were read: some MB each."""
+TABLE_BYTES_MAX = 1 << 20
+"""What a browser sends back and forth while it is changed; larger ones go by files."""
+LINES_MAX = 4000
+"""Of a difference that is shown."""
+
+
+class Wrong(Exception):
+    """It cannot be done; the text says why."""
+
+
+class Sets:
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._settings: tuple[float, Settings] | None = None
+        self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._first: tuple[str, dict[str, Any]] | None = None
+        """What is likely to be asked first: told before anybody does."""
+
+    # -- what is asked
+
+    def told(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
+        """All of a set; where it cannot be used: its ``problems`` and nothing else."""
+        first, self._first = self._first, None
+        if first is not None and not instead and revision == first[0]:
+            return first[1]
+        folder = self._folder(revision)
+        try:
+            loaded = self._loaded(revision, instead)
+        except RulesError as error:
+            return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
+        report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
+        texts = dict(written(loaded.files, folder.name))
+        return {
+            "revision": loaded.rules.revision,
+            "problems": [list(one) for one in report.problems],
+            "warnings": [list(one) for one in report.warnings],
+            "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
+            "tests": list(tests_of(loaded, report.problems)),
+            "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
+            "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
+            "subcategories": [name for name in SUBCATEGORIES if name],
+            "providers": [one.name for one in self.settings.providers],
+        }
+
+    def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
+        """What a set would say of a message to somebody nobody has written to."""
+        try:
+            loaded = self._loaded(revision, instead)
+        except RulesError as error:
+            raise Wrong(str(error.problems[0])) from None
+        provider = {one.name: one for one in self.settings.providers}.get(message.get("provider", ""))
+        category = message.get("category") or None
+        declared = Category.of(category) if category else provider.category if provider else None
+        try:
+            at = time_windows.moment(message["at"])[0] if message.get("at") else time.time()
+            told = policy.explain_text(
+                loaded.rules, message.get("to", ""), message.get("from", ""), message.get("text", ""),
+                message.get("provider", ""), declared, at, provider.since if provider else None,
+            )  # fmt: skip
+        except (NotARecipient, ValueError) as error:
+            raise Wrong(str(error)) from None
+        found = told.as_dict()
+        found["rules"] = [
+            {
+                "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
+                "says": spoken(part.says), "why": spoken(part.why), "change": spoken(part.change),
+            }
+            for part in told.parts
+        ]  # fmt: skip
+        return {**found, "at": at}
+
+    def differs(self, before: str, after: str, instead: Mapping[str, str]) -> list[dict[str, Any]]:
+        """File by file: rules as lines, of anything else only how long it is."""
+        old = self._files(before)
+        new = {**self._files(after), **{name: text.encode() for name, text in instead.items()}}
+        found = []
+        for name in sorted(old.keys() | new.keys()):
+            left, right = old.get(name, b""), new.get(name, b"")
+            if left == right:
+                continue
+            rows = list(difference(left, right)) if may_be_pushed(name) else []
+            counted = {"before": left.count(b"\n"), "after": right.count(b"\n")}
+            found.append({"file": name, "rows": rows[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted})
+        return found
+
+    def tables(self, revision: str) -> dict[str, Any]:
+        """Registries and lists of words as they stand in a set, those that could be there too; ``None`` where one is too large for a page."""
+        files = {f"registries/{name}.csv": f"{','.join(COLUMNS[name])}\n".encode() for name in REGISTRIES}
+        files |= {name: data for name, data in self._files(revision).items() if TABLE_FILE.fullmatch(name)}
+        return {
+            name: data.decode("utf-8", "replace").removeprefix("\ufeff") if len(data) <= TABLE_BYTES_MAX else None
+            for name, data in files.items()
+        }
+
+    def spread(self, revision: str, instead: Mapping[str, str], into: str) -> str:
+        """Writes the set into a folder; its revision."""
+        try:
+            loaded = self._loaded(revision, instead)
+        except RulesError as error:
+            raise Wrong(str(error.problems[0])) from None
+        for name, data in loaded.files.items():
+            path = Path(into) / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_bytes(data)
+        return loaded.rules.revision
+
+    def begin(self) -> None:
+        """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
+        with contextlib.suppress(Wrong, OSError):
+            if names := self._kept().all():
+                self._first = names[-1], self.told(names[-1], {})
+
+    # -- reading
+
+    @property
+    def settings(self) -> Settings:
+        try:
+            changed = self._config.stat().st_mtime
+            if self._settings is None or self._settings[0] != changed:
+                self._settings = (changed, load_settings(self._config))
+        except (OSError, SettingsError) as error:
+            raise Wrong(str(error)) from None
+        return self._settings[1]
+
+    def _kept(self) -> Kept:
+        revisions = self.settings.revisions
+        return Kept(revisions.folder, revisions.keep)
+
+    def _folder(self, revision: str) -> Path:
+        kept = self._kept()
+        if not revision.isalnum() or not kept.has(revision):
+            raise Wrong(f"the files of {revision or 'this set'} are not kept any more (settings: revisions.keep)")
+        return kept.path(revision)
+
+    def _files(self, revision: str) -> dict[str, bytes]:
+        self._folder(revision)
+        try:
+            return self._kept().files(revision)
+        except OSError as error:
+            raise Wrong(f"the files of {revision} cannot be read: {error.strerror or error}") from None
+
+    def _loaded(self, revision: str, instead: Mapping[str, str]) -> Loaded:
+        """RulesError where it cannot be used."""
+        folder = self._folder(revision)
+        key = revision, json.dumps(instead, sort_keys=True)
+        if key in self._read:
+            self._read.move_to_end(key)
+            return self._read[key]
+        files = {name: text.encode("utf-8", "replace") for name, text in instead.items()}
+        found = policy.load_all(folder, category_tag=self.settings.category_tag, instead=files)
+        self._read[key] = found
+        while len(self._read) > READ_MAX:
+            self._read.popitem(last=False)
+        return found
+
+
+def main() -> None:
+    """Answers line by line."""
+    hardening.hold_memory()
+    os.nice(NICE)
+    sets = Sets(Path(sys.argv[1]))
+    sets.begin()
+    ways: Mapping[str, Callable[..., Any]] = {
+        "told": sets.told,
+        "tried": sets.tried,
+        "differs": sets.differs,
+        "tables": sets.tables,
+        "spread": sets.spread,
+    }
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        try:
+            said: dict[str, Any] = {"ok": ways[asked.pop("do")](**asked)}
+        except Wrong as error:
+            said = {"wrong": str(error)}
+        except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered
+            said = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}
+        sys.stdout.buffer.write(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

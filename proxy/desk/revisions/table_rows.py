@@ -1,0 +1,101 @@
+"""rows: a registry or a list of words as rows of cells, and its text again with a row more, another, or one less. Pure.
+
+In: a file's name and text. Out: a Sheet; texts. Never: what a cell means (``policy`` says it of the whole); a line touched that nobody changed:
+comments and the spelling of other rows stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from proxy.policy.registries.tables import COLUMNS
+from proxy.policy.text.codes import COLUMNS as CODE_TEXTS
+from proxy.policy.text.codes import FILE as CODES
+from proxy.policy.text.lexicon import COLUMNS as LEXICON
+
+WORDS = ("word",)
+ENDS = "to"
+"""The column of the last day on which a row counts."""
+
+
+class Row(NamedTuple):
+    at: int  # its first line, from 0
+    lines: int
+    cells: tuple[str, ...]  # as many as there are columns
+
+
+class Sheet(NamedTuple):
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problem: str
+    """Why it cannot be read to its end; empty: it can."""
+
+    def row(self, at: int) -> Row | None:
+        return next((one for one in self.rows if one.at == at), None)
+
+
+def columns_of(file: str) -> tuple[str, ...]:
+    folder, _, name = file.partition("/")
+    if folder == "registries":
+        return COLUMNS[name.removesuffix(".csv")]
+    if folder == "lexicon":
+        return CODE_TEXTS if name == CODES else LEXICON
+    return WORDS
+
+
+def read(file: str, text: str) -> Sheet:
+    columns, found = columns_of(file), list[Row]()
+    if columns is WORDS:
+        said = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
+        return Sheet(columns, tuple(Row(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), "")
+    reader, begun, first = csv.reader(io.StringIO(text, newline=None)), 0, True
+    try:
+        for record in reader:
+            at, begun = begun, reader.line_num
+            cells = [cell.strip() for cell in record]
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            heading = first and (cells[0] == columns[0] or len(set(cells) & set(columns)) > 1)
+            first = False
+            if not heading:
+                full = [*cells, *[""] * (len(columns) - len(cells))]
+                found.append(Row(at, begun - at, tuple(full[: len(columns)])))
+    except csv.Error as error:
+        return Sheet(columns, tuple(found), str(error))
+    return Sheet(columns, tuple(found), "")
+
+
+def line_of(file: str, cells: Sequence[str]) -> str:
+    plain = [" ".join(cell.split()) for cell in cells]
+    if columns_of(file) is WORDS:
+        return plain[0]
+    held = io.StringIO()
+    csv.writer(held, lineterminator="").writerow(plain)
+    return held.getvalue()
+
+
+def changed(file: str, text: str, row: Row, cells: Sequence[str]) -> str:
+    return _placed(_lines(file, text), row.at, row.lines, [line_of(file, cells)])
+
+
+def without(file: str, text: str, row: Row) -> str:
+    return _placed(_lines(file, text), row.at, row.lines, [])
+
+
+def added(file: str, text: str, cells: Sequence[str]) -> str:
+    lines = _lines(file, text)
+    return _placed(lines, len(lines), 0, [line_of(file, cells)])
+
+
+def _lines(file: str, text: str) -> list[str]:
+    """As ``policy`` counts them: in a table other characters than line feeds end no line (a cell that somebody pasted may hold one)."""
+    if columns_of(file) is WORDS:
+        return text.splitlines()
+    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
+
+
+def _placed(lines: list[str], at: int, count: int, instead: list[str]) -> str:
+    return "".join(f"{line}\n" for line in [*lines[:at], *instead, *lines[at + count :]])

@@ -1,0 +1,217 @@
+"""Tables: registries and lists of words: what stands in them, and changes of them, which go the way of rules: checked while they are made,
+proposed, agreed to by a second person.
+
+In: a set's files; a row that is new, other, ended or taken out; a whole file. Out: rows that fit a search; the problems that ``gate106 check``
+finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from proxy.console.gate_client import CannotAsk
+from proxy.console.page import Page, Visit
+from proxy.desk.revisions import table_rows
+from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, push, text_of
+from proxy.desk.revisions.rule_text import difference
+from proxy.model.message import CATEGORY_WORDS
+from proxy.model.roles import Permission
+from proxy.policy import time_windows
+from proxy.policy.loading.revision_store import TABLE_FILE
+from proxy.policy.registries.platforms import SHOPS
+from proxy.policy.registries.registry import STATES
+
+page = Page("tables", "/tables", wants=Permission.SEE, place=35)
+
+ROWS_SHOWN = 100
+DIFFERENCE_SHOWN = 400
+HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
+"""Columns of which a form says more than their name."""
+CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
+"""And those that hold one of a few words."""
+FORM: dict[str, Any] = {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
+CODINGS = ("utf-8-sig", "gb18030")
+"""Of files that people bring: as spreadsheets in China save them, too."""
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    """All there are, with how many rows each has."""
+    base = await base_of(visit)
+    found = await visit.asking.workshop.tables(base)
+    counted = [
+        (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
+        for name, text in found.items()
+    ]
+    now, told = await visit.ask("rules"), await visit.asking.workshop.told(base)
+    written = sorted(name for name in told.get("files", {}) if "/" in name)
+    return visit.render(tables=counted, written=written, now=now, waits=now["proposed"])
+
+
+@page.get("one")
+async def one(visit: Visit) -> Response:
+    base, file = await base_of(visit), visit.query.get("file", "")
+    return await _table(visit, base, file, await _before(visit, base, file), asked=visit.query.get("q", ""))
+
+
+@page.get("file")
+async def file_(visit: Visit) -> Response:
+    """As it stands in the set, to be changed elsewhere and brought back."""
+    base, file = await base_of(visit), visit.query.get("file", "")
+    text = await _before(visit, base, file)
+    headers = {"Content-Disposition": f'attachment; filename="{file.rpartition("/")[2]}"'}
+    return Response(codecs.BOM_UTF8 + text.encode(), media_type="text/csv", headers=headers)
+
+
+@page.post("rows", body_max=DRAFT_BYTES_MAX)
+async def found(visit: Visit) -> Response:
+    """Those that fit, while somebody types."""
+    file, text = visit.form("file"), text_of(visit)
+    _known(file, await visit.asking.workshop.tables(visit.form("base")))
+    return visit.part("rows", "tables_one.html", **_seen(file, text, visit.form("q")), file=file)
+
+
+@page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+async def row(visit: Visit) -> Response:
+    """A form of one row; of a new one where none is meant."""
+    file, text = visit.form("file"), text_of(visit)
+    _known(file, await visit.asking.workshop.tables(visit.form("base")))
+    sheet = table_rows.read(file, text)
+    return visit.part("edit", "tables_one.html", row=sheet.row(_at(visit)), sheet=sheet, opened=True, file=file, **FORM)
+
+
+@page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+async def change(visit: Visit) -> Response:
+    """The draft with one change more."""
+    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    before = await _before(visit, base, file)
+    try:
+        return await _table(visit, base, file, before, await _made(visit, file, text, before), asked=visit.form("q"))
+    except _CannotMake as error:
+        return await _table(visit, base, file, before, text, problem=str(error), status=422)
+
+
+@page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+async def check(visit: Visit) -> Response:
+    try:
+        return visit.part("check", "tables_one.html", wrong="", **await checked(visit, TABLE_FILE))
+    except CannotAsk as error:
+        return visit.part("check", "tables_one.html", 409, wrong=str(error))
+
+
+@page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+async def propose(visit: Visit) -> Response:
+    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    before = await _before(visit, base, file)
+    said = await checked(visit, TABLE_FILE)
+    if said["broken"] or (said["failing"] and not visit.form("seen")):
+        problem = visit.t("broken_first" if said["broken"] else "see_first")
+        return await _table(visit, base, file, before, text, problem=problem, status=422)
+    try:
+        event = await push(visit, base, {file: text})
+    except CannotAsk as error:
+        return await _table(visit, base, file, before, text, problem=str(error), status=409)
+    if event["proposed"]:
+        return visit.go("/proposal", visit.t("proposed"))
+    return visit.go("/tables", visit.t("in_force_now", revision=event["in_force"][:8]))
+
+
+@page.get("change")
+@page.get("propose")
+async def again(visit: Visit) -> Response:
+    """Whoever comes back to the address of a form, or only changes the language."""
+    return visit.go("/tables")
+
+
+# -- what all of them need
+
+
+class _CannotMake(Exception):
+    """The change cannot be made; the text says why."""
+
+
+def _known(file: str, tables: dict[str, str | None]) -> str:
+    text = tables.get(file)
+    if text is None:
+        raise HTTPException(404)
+    return text
+
+
+async def _before(visit: Visit, base: str, file: str) -> str:
+    """As it stands in the set that the draft is made of."""
+    return _known(file, await visit.asking.workshop.tables(base))
+
+
+def _at(visit: Visit) -> int:
+    said = visit.form("at")
+    return int(said) if said.isdecimal() and len(said) < 9 else -1
+
+
+async def _made(visit: Visit, file: str, text: str, before: str) -> str:
+    do, sheet = visit.form("do"), table_rows.read(file, text)
+    if do == "undo":
+        return before
+    if do == "upload":
+        return await _brought(visit)
+    cells = [visit.form(f"cell_{number}") for number in range(len(sheet.columns))]
+    if do == "add":
+        if not any(cells):
+            raise _CannotMake(visit.t("empty_row"))
+        return table_rows.added(file, text, cells)
+    meant = sheet.row(_at(visit))
+    if meant is None:
+        raise _CannotMake(visit.t("no_such_row"))
+    if do == "remove":
+        return table_rows.without(file, text, meant)
+    if do == "end" and table_rows.ENDS in sheet.columns:
+        cells = list(meant.cells)
+        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(visit.house.wall())[:10]
+    if not any(cells):
+        raise _CannotMake(visit.t("empty_row"))
+    return table_rows.changed(file, text, meant, cells)
+
+
+async def _brought(visit: Visit) -> str:
+    upload = visit.upload("csv")
+    data = await upload.read() if upload is not None else b""
+    for coding in CODINGS:
+        try:
+            text = data.decode(coding).replace("\r\n", "\n").replace("\r", "\n")
+        except UnicodeDecodeError:
+            continue
+        if text.strip():
+            return text if text.endswith("\n") else text + "\n"
+    raise _CannotMake(visit.t("no_text"))
+
+
+def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
+    sheet = table_rows.read(file, text)
+    words = asked.strip().lower()
+    fits = [one for one in sheet.rows if words in "\n".join(one.cells).lower()]
+    return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": asked.strip()}
+
+
+async def _table(
+    visit: Visit,
+    base: str,
+    file: str,
+    before: str,
+    text: str | None = None,
+    problem: str = "",
+    asked: str = "",
+    status: int = 200,
+) -> Response:
+    """``text``: the draft, where there is one."""
+    text = before if text is None else text
+    lines = list(difference(before.encode(), text.encode())) if text != before else []
+    now = await visit.ask("rules")
+    return visit.render(
+        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=visit.form("why"), row=None,
+        opened=False, wrong="",
+        **FORM, **_seen(file, text, asked),
+        files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
+    )  # fmt: skip

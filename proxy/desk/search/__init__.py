@@ -1,0 +1,1 @@
+"""Finds messages in the journal at rest."""

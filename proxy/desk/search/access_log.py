@@ -1,0 +1,45 @@
+"""Looks: somebody looks at people in the gate's files, beside the gate: it is written down before anything is shown.
+
+In: by which command, at whom or for what, whether at whole numbers, why. Out: a record that is synced. Never: what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config.yaml_file import unknown
+from proxy.journal.records import messages, operator_actions
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.gate import Gate
+from proxy.operations.person import recipient
+
+COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
+"""Those that read by themselves and say so here."""
+TAKES_OUT = ("evidence pack", "rules export")
+"""Those that write files for others."""
+UNMASKED = " --unmasked"
+WORDS_MAX = 2000
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    async def look(call: Call) -> Mapping[str, Any]:
+        """``to``: the person; or ``details``: the question, in words."""
+        args = call.args
+        what, unmasked = args.text("what"), args.flag("unmasked")
+        if what not in COMMANDS:
+            raise Refused(unknown("look", what, COMMANDS))
+        whom = args.text("details", "", most=WORDS_MAX) or str(recipient(args))
+        if unmasked:
+            call.demand(Permission.WHOLE, UNMASKED)
+        if what in TAKES_OUT or (what == "complaint sweep" and unmasked):
+            call.demand(Permission.TAKE_OUT, f" {what}")
+        why = args.why() if unmasked else args.text("why", "")
+        args.done()
+        said = operator_actions.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)
+        sequence = gate.write(messages.OPERATED, said)
+        await gate.safe(sequence)
+        return {"sequence": sequence}
+
+    return {"look": look}

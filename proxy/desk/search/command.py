@@ -1,0 +1,313 @@
+"""find: ``gate106 find``: messages in the journal at rest, with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.model.redact import numbers_masked
+from proxy.operations.access_report import write_down
+from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, note_unknown, say, seconds, when
+from proxy.runtime import hardening
+
+if TYPE_CHECKING:
+    from proxy.archive.coverage import Covered
+    from proxy.archive.keys import Keys
+    from proxy.archive.pending_segments import AtHand
+    from proxy.archive.query import Question
+    from proxy.archive.search import Fate, Found, Hit
+    from proxy.config import RestPlaces
+    from proxy.i18n.text import Said
+
+COMMAND = "find"
+DAY_S = 86_400.0
+Names = Mapping[str, "Said"]
+"""States of events that say a signature's hash → the same with its name."""
+NO_NAMES: Names = {}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("find", epilog="Example: gate106 find --to 13800210500 --at '2026-11-11 10:05' --from 1069")(find)
+
+
+def find(
+    to: Annotated[str | None, typer.Option("--to", help="The person's number, in any spelling.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="About when it came (Beijing time).")] = None,
+    within: Annotated[str, typer.Option("--within", help="How far from --at.")] = "10m",
+    since: Annotated[str | None, typer.Option("--since", help="From when on, instead of --at.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="And up to when.")] = None,
+    sender: Annotated[str, typer.Option("--from", help="Some digits of the port it came from.")] = "",
+    signature: Annotated[str, typer.Option("--signature", help="What stands in 【】, or a part of it.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Some words of it.")] = "",
+    provider: Annotated[str, typer.Option("--provider", help="Who sent it.")] = "",
+    verdict: Annotated[str, typer.Option("--verdict", help="allow, defer or reject.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why it was refused.")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="So many messages, the newest.")] = 50,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show whole numbers. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Read every file the answer stands on and compare it with what was written.")
+    ] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Find messages, with their parts, answers and receipts; with nothing found, what was looked through. Exit 1 if nothing fits.
+
+    The journal keeps who looked for a person, or saw whole numbers.
+    """
+    import time
+
+    from proxy.archive.query import NotAQuestion, Question
+    from proxy.model.number import NotARecipient, recipient_of
+
+    hardening.close_files()
+    if unmasked and not why.strip():
+        fail("find: --unmasked needs --why (the journal keeps it)")
+    try:
+        begin, end = _span(at, within, since, until)
+        person = recipient_of(to) if to is not None else 0
+        question = Question(person, begin, end, sender, signature, text, provider, verdict, reason, limit).checked()
+    except NotARecipient as fault:
+        fail(f"--to: {fault}")
+    except NotAQuestion as fault:
+        fail(f"find: {fault} (see --help)")
+    note_unknown(config, provider)
+    places = places_of(config)
+    keys = keys_of(places)
+    if person or unmasked:
+        write_down(
+            control or places.control,
+            places.archive.folder,
+            places.sealing,
+            COMMAND,
+            why=why or None,
+            details=question.words(),
+            unmasked=unmasked,
+        )
+    found = look_through(places, keys, question, time.time(), thorough=prove)
+    proved = _proved(found.covered) if prove else None
+    numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
+    names = _named(found, person, config)
+    if json:
+        as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
+    else:
+        _tell(found, numbers, proved, limit, whole=unmasked, names=names)
+        if text:
+            say("long messages were searched part by part: words that run over from one part into the next are not found")
+    raise typer.Exit(0 if found.hits or found.events else 1)
+
+
+def _span(at: str | None, within: str, since: str | None, until: str | None) -> tuple[float, float]:
+    """From when to when; 0 is open."""
+    from proxy.policy import time_windows
+
+    def moment(text: str, flag: str) -> tuple[float, bool]:
+        try:
+            return time_windows.moment(text)
+        except ValueError as error:
+            fail(f"{flag}: {error}")
+
+    if at is not None:
+        if since is not None or until is not None:
+            fail("find: --at, or --since and --until, not both")
+        (middle, timed), around = moment(at, "--at"), seconds(within, "--within") or 0.0
+        return middle - around, middle + (0.0 if timed else DAY_S) + around
+    begin = moment(since, "--since")[0] if since else 0.0
+    end, timed = moment(until, "--until") if until else (0.0, True)
+    return begin, end if timed else end + DAY_S
+
+
+def places_of(config: Path) -> RestPlaces:
+    """Of a gate of several workers those of all, where nobody says whose are meant."""
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        return rest_places(config, every=True)
+    except SettingsError as error:
+        fail(error)
+
+
+def keys_of(places: RestPlaces) -> Keys:
+    from proxy.archive.keys import Keys, KeysError, are_made_now
+
+    try:
+        return Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
+    except KeysError as error:
+        fail(error)
+
+
+def journals_of(places: RestPlaces) -> list[AtHand]:
+    """With what this process has read of them before."""
+    from proxy.archive.pending_segments import AtHand
+    from proxy.archive.segment_index import held
+
+    disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
+    return [AtHand(disk, node, held(disk)) for disk, node in disks]
+
+
+def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:
+    import duckdb
+
+    from proxy.archive import search
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.tail import TailError
+    from proxy.journal.write_ahead_log import JournalError
+
+    try:
+        return search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
+    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+
+
+def _proved(covered: Covered) -> list[str]:
+    """What is wrong with the files that were looked through."""
+    from proxy.archive import verification
+
+    try:
+        return verification.altered((one.path, one.file) for one in covered.files)
+    except OSError as error:
+        fail(error)
+
+
+def _named(found: Found, person: int, config: Path) -> Names:
+    from proxy.desk.optouts.trace import registry_of
+    from proxy.desk.suppression.signature_search import InJournal, names_of
+    from proxy.policy.explanation import naming
+
+    states = {one.state for one in found.events if naming.has_hash(one.state)}
+    if not states:
+        return {}
+    in_messages = naming.by_names(names_of(found.hits), InJournal(person, config))
+    look_up = naming.by_registry(registry_of(config), in_messages)
+    return {one: naming.in_state(one, look_up) for one in states}
+
+
+# -- told
+
+
+def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
+    from proxy.model.number import mask
+
+    number = question.to or keys.unseal(hit.sealed)
+    if not number:
+        return "(no number)"
+    return str(number) if unmasked else mask(number)
+
+
+def _shown(text: str, *, whole: bool) -> str:
+    """What somebody wrote: others' numbers are in it, too."""
+    return text if whole else numbers_masked(text)
+
+
+def _tell(
+    found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
+) -> None:
+    for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
+        why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
+        long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
+        say(f"{when(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
+        say(f"    {_shown(hit.text, whole=whole)}")
+        for fate in hit.fates:
+            say(f"    {when(fate.at)}  {_fate(fate)}")
+    for fate in found.events:
+        text = _shown(fate.text, whole=whole)
+        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip())
+    if found.more:
+        say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+    if not found.hits:
+        say("no message fits")
+    _tell_covered(found, proved)
+
+
+def _fate(fate: Fate) -> str:
+    said = f"{fate.what} {fate.state}"
+    if fate.status:
+        said += f" 0x{fate.status:02X}"
+    return f"{said}  id {fate.message_id}" if fate.message_id else said
+
+
+def _tell_covered(found: Found, proved: list[str] | None) -> None:
+    covered = found.covered
+    for span in covered.spans:
+        end = "what is written now" if span.live else when(span.until)
+        gone = f"; what came up to {when(span.gone_to)} has gone by retention" if span.gone_to else ""
+        say(f"node {span.node}: records {span.first} to {span.last}, {when(span.since)} to {end}{gone}")
+    if not covered.spans:
+        say("nothing is there to look through: no table, no journal")
+    for fault in (*covered.faults, *covered.missing):
+        say(f"NOT COMPLETE: {fault}")
+    for said in covered.unreached:
+        say(f"BEYOND WHAT IS THERE: {said}")
+    if covered.spans and not covered.faults and not covered.missing:
+        say(f"the chain holds over all of it; {_files(found, proved)}")
+    for fault in proved or ():
+        say(f"ALTERED: {fault}")
+
+
+def _files(found: Found, proved: list[str] | None) -> str:
+    count = len(found.covered.files)
+    if proved is None:
+        passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
+        return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
+    return (
+        f"{count} files can matter, all were read: {len(proved)} are not as they were written"
+        if proved
+        else f"{count} files can matter, and are as they were written"
+    )
+
+
+def as_dict(
+    found: Found, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
+) -> dict[str, Any]:
+    """``whole``: with the numbers that stand in texts."""
+    return {
+        "messages": [_hit(hit, number, whole=whole) for hit, number in zip(found.hits, numbers, strict=True)],
+        "more": found.more,
+        "events": [_event(fate, names, whole=whole) for fate in found.events],
+        "covered": {
+            "nodes": [span._asdict() for span in found.covered.spans],
+            "files": len(found.covered.files),
+            "passed_over": found.passed_over,
+            "chain_holds": not (found.covered.faults or found.covered.missing or proved),
+            "faults": [*found.covered.faults, *found.covered.missing],
+            "unreached": list(found.covered.unreached),
+            "altered": proved,
+        },
+    }
+
+
+def _fated(fate: Fate, *, whole: bool) -> dict[str, Any]:
+    return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
+
+
+def _event(fate: Fate, names: Names, *, whole: bool) -> dict[str, Any]:
+    """``about``: its state with names."""
+    about = names.get(fate.state)
+    return _fated(fate, whole=whole) | ({} if about is None else {"about": str(about), "about_zh": about.zh})
+
+
+def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:
+    return {
+        "id": hit.name,
+        "at": hit.at,
+        "to": number,
+        "provider": hit.provider,
+        "account": hit.account,
+        "from": hit.port,
+        "category": hit.category,
+        "signature": hit.signature,
+        "text": _shown(hit.text, whole=whole),
+        "verdict": hit.verdict,
+        "reason": hit.reason,
+        "status": hit.status,
+        "rules": hit.rules.split(),
+        "revision": hit.revision,
+        "parts": hit.parts,
+        "records": hit.sequences,
+        "became": [_fated(fate, whole=whole) for fate in hit.fates],
+    }

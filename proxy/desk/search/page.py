@@ -1,0 +1,164 @@
+"""Find: which message it was, why it passed or was refused, and what can be done about it.
+
+In: a number, a time, words. Out: messages with what became of them; of one, the verdict explained, and the desk's next steps: leave the person
+alone, open a case, make a pack of evidence. Never: a whole number on the page unless somebody says why; a look that the journal does not keep.
+
+The reading is that of ``gate106 find`` and ``gate106 explain --message``: programs of low priority beside the gate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from proxy.console.gate_client import Ran
+from proxy.console.page import Page, Visit
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.roles import Permission
+from proxy.operations.client import Conversation
+from proxy.policy import time_windows
+
+page = Page("find", "/find", wants=Permission.LOOK, place=20)
+
+FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason")
+WITHIN = ("10m", "1h", "6h", "1d", "30d")
+LIMIT = 50
+PACK_S = 28.0
+OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
+"""What a rule says that had a part in it."""
+UNTIL = ("30d", "180d", "")
+"""Of a suppression; none: for good."""
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    return visit.render(asked=asked(visit.query), wanted=any(visit.query.get(name) for name in FIELDS if name != "within"))
+
+
+@page.get("found")
+async def found(visit: Visit) -> Response:
+    given = asked(visit.query)
+    if given["to"]:
+        try:
+            recipient_of(given["to"])
+        except NotARecipient:
+            return visit.part("problem", "problem.html", 400, why=visit.t("bad_number"))
+    argv = [f"--{name}={value}" for name, value in given.items() if value and (name != "within" or given["at"])]
+    ran = await visit.run("find", *argv, f"--limit={LIMIT}", "--json")
+    return visit.part("found", limit=LIMIT, **ran.json)
+
+
+@page.get("message/{name}")
+async def message(visit: Visit) -> Response:
+    return visit.render("find_message.html", name=visit.path("name"))
+
+
+@page.get("message/{name}/told")
+async def told(visit: Visit) -> Response:
+    return await _told(visit)
+
+
+@page.post("message/{name}/whole", wants=Permission.WHOLE)
+async def whole(visit: Visit) -> Response:
+    """The same with the whole number: the journal keeps who saw it, and why."""
+    return await _told(visit, "--unmasked", f"--why={visit.form('why')}")
+
+
+async def _told(visit: Visit, *more: str) -> Response:
+    ran = await _explained(visit, *more)
+    said = ran.json
+    parts = (said["then"] or {}).get("rules", [])
+    return visit.part(
+        "told", "find_message.html", name=visit.path("name"), one=said, whole=bool(more),
+        had_a_part=[part for part in parts if part["says"] in OBJECTS],
+        others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
+        scopes=_scopes(said), untils=UNTIL,
+    )  # fmt: skip
+
+
+@page.post("message/{name}/suppress", wants=Permission.ENTER)
+async def suppress(visit: Visit) -> Response:
+    scope, _, value = visit.form("scope").partition(":")
+    until, why = visit.form("until"), visit.form("why")
+    number = await _number(visit, why)
+    for_s = float(time_windows.duration(until)) if until in UNTIL and until else None
+    await visit.ask("suppress.add", to=number, scope=scope, value=value or None, for_s=for_s, why=why)
+    return visit.go(f"/find/message/{visit.path('name')}", visit.t("suppressed"))
+
+
+@page.post("message/{name}/case", wants=Permission.ENTER)
+async def case(visit: Visit) -> Response:
+    """A complaint of whom the message went to, matched to it at once."""
+    name, why = visit.path("name"), visit.form("why")
+    said = (await _explained(visit, "--unmasked", f"--why={why}")).json
+    row = {"number": said["to"], "sender": said["from"], "text": said["text"] or "", "reference": visit.form("reference")}
+    row = {key: value for key, value in row.items() if value} | {
+        "at": time_windows.moment(said["at"][:19].replace("T", " "))[0]
+    }
+
+    def file(talk: Conversation) -> Any:
+        talk.hear()  # go
+        talk.say({"rows": [row]})
+        talk.say({"end": True, "rows": 1})
+        return talk.answer()["cases"]
+
+    batch = hashlib.sha256(f"{name} {visit.form('reference')}".encode()).hexdigest()[:16]
+    cases = await visit.talk("complaint.import", file, source=visit.form("source") or "12321", batch=batch, why=why)
+    if not cases:
+        return visit.go(f"/find/message/{name}", visit.t("case_known"), "note")
+    await visit.run("complaint", "match", str(cases[0]), f"--message={name}", f"--why={why}", "--json")
+    path = f"/complaints/case/{cases[0]}" if visit.leads_to("complaints") else f"/find/message/{name}"
+    return visit.go(path, visit.t("case_filed", number=cases[0]))
+
+
+@page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
+async def evidence(visit: Visit) -> Response:
+    """One ZIP, signed; the journal keeps who made it."""
+    name = visit.path("name")
+    unmasked = ["--unmasked"] if visit.form("unmasked") else []
+    with tempfile.TemporaryDirectory(prefix="gate106-pack-") as folder:
+        out = Path(folder) / "pack.zip"
+        await visit.run(
+            "evidence",
+            "pack",
+            f"--message={name}",
+            f"--out={out}",
+            f"--why={visit.form('why')}",
+            *unmasked,
+            within_s=PACK_S,
+            fine=(0,),
+        )
+        data = out.read_bytes()
+    headers = {"Content-Disposition": f'attachment; filename="evidence-{name.replace(":", "-")}.zip"'}
+    return Response(data, media_type="application/zip", headers=headers)
+
+
+# -- what all of them need
+
+
+def asked(query: QueryParams) -> dict[str, str]:
+    """The form's fields, trimmed; a time of ``datetime-local`` as the command spells it."""
+    found = {name: query.get(name, "").strip() for name in FIELDS}
+    found["at"] = found["at"].replace("T", " ")
+    found["within"] = found["within"] if found["within"] in WITHIN else WITHIN[0]
+    return found
+
+
+async def _explained(visit: Visit, *more: str) -> Ran:
+    return await visit.run("explain", f"--message={visit.path('name')}", "--json", *more, fine=(0,))
+
+
+async def _number(visit: Visit, why: str) -> str:
+    """The whole number behind a message: it stays in this process, and the journal keeps that it was looked up."""
+    return str((await _explained(visit, "--unmasked", f"--why={why}")).json["to"])
+
+
+def _scopes(said: dict[str, Any]) -> list[tuple[str, str]]:
+    """(for the form, kind) of what the person can be left alone with, the narrowest first."""
+    found = [(f"signature:{said['then']['signature']}", "signature")] if said["then"] and said["then"]["signature"] else []
+    return [*found, (f"provider:{said['provider']}", "provider"), ("all:", "all")]

@@ -1,0 +1,206 @@
+"""subject: ``gate106 subject show | export | erase | recycled``: a person's rights, and numbers that are somebody else's since."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.desk.consents.command import lines_about
+from proxy.model.redact import plain
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
+
+app = typer.Typer(
+    help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
+MESSAGES_A_LOOK = 1_000
+"""Of the journal at rest."""
+HALF_A_MS = 0.0005
+"""A moment in milliseconds may be a little less as a fraction of seconds."""
+NUMBERS_A_LINE = 5_000
+HEADS = ("number", "date")
+
+
+@app.command("show", epilog="Example: gate106 subject show --to 13800210500")
+def show(
+    to: To,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
+    from proxy.desk.suppression.signature_search import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
+    tell(told, json, _lines(told))
+
+
+def _lines(told: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+    """``chinese``: whom they refused once more, for the person who reads it."""
+    to = told["to"]
+    yield f"{to}: {told['region']}"
+    for one in told["received"]:
+        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+    for one in told["refusals"]:
+        over = "" if one["in_force"] else ", over"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        if chinese:
+            yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+    yield from lines_about(told)
+    for one in told["asked_for_consent"]:
+        yield f"{to}: asked for consent by {one['about']}"
+    for one in told["texts_of_whom_they_refused"]:
+        yield f"{to}: refused {one['about']}, who said: {one['text']}"
+    for one in told["doubtful_replies"]:
+        yield f"{to}: answered {one['port']} on {when(one['at'])}, which may be a refusal: {one['text']}"
+    for one in told["complaints"]:
+        about = f"of {one['provider']} " if one["provider"] else ""
+        yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+    if told["forgotten"]:
+        yield f"{to}: was forgotten, and gets no marketing"
+    yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"
+
+
+@app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
+def export(
+    to: To,
+    out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
+    why: Why,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the whole number.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
+    from proxy.desk.suppression.signature_search import with_names
+
+    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
+    told["messages"], told["missing"] = _messages(to, told["to"], config, whole=unmasked)
+    if told["messages"] is None:
+        warn(
+            "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
+        )
+    from proxy.operations.files.bundle import carry
+
+    files = {"person.json": jsonlib.dumps(told, ensure_ascii=False, indent=2), "person.html": _page(told)}
+    try:
+        carry(out, {name: text.encode() for name, text in files.items()})
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    said = {"folder": str(out), "messages": len(told["messages"] or ()), "missing": told["missing"]}
+    lines = [f"{out}: person.json, person.html; {said['messages']} messages"]
+    tell(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in told["missing"])])
+
+
+def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
+    """All of them, of the journal at rest and what is written now, the newest first, and what is missing; None where there are no tables yet.
+    Digits of codes are masked as always."""
+    import time
+
+    from proxy.archive.query import Question
+    from proxy.desk.search import command as find
+    from proxy.model.number import recipient_of
+
+    places = find.places_of(config)
+    if not places.archive.keys.exists():
+        return None, []
+    keys, question = find.keys_of(places), Question(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
+    messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
+    while True:
+        found = find.look_through(places, keys, question, time.time())
+        told = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
+        messages |= {one["id"]: one for one in told["messages"] if one["id"] not in messages}
+        missing |= dict.fromkeys(told["covered"]["faults"])
+        if found.more and found.reaches_to == reached:
+            missing[f"of {when(reached)} and before there is more than can be told"] = None
+        if not found.more or found.reaches_to == reached:
+            return list(messages.values()), list(missing)
+        reached = found.reaches_to
+        question = question._replace(until=reached + HALF_A_MS)  # what came in that very millisecond, too
+
+
+def _page(told: Mapping[str, Any]) -> str:
+    """A page that opens offline and runs nothing: what strangers wrote is escaped."""
+    from proxy.console.offline_charts import document
+
+    parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
+    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(told, chinese=True)]
+    parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
+    parts.append("</ul>")
+    if told["messages"]:
+        heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
+        parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
+        for one in told["messages"]:
+            cells = [when(one["at"]), *(plain(str(one[head]), " ") for head in heads[1:])]
+            parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+        parts.append("</table>")
+    return document(told["to"], "".join(parts), "en")
+
+
+@app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
+def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Forget a person as far as the law lets us, for good. A keyed hash stays, so that they get no marketing; what else stays is said."""
+    told = ask(config, control, "subject.erase", to=to, why=why)
+    if json:
+        as_json(told)
+        return
+    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in told["gone"].items())
+    say(f"{told['to']}: forgotten ({gone})")
+    for one in told["stays"]:
+        until = f"until {when(one['until'])}" if one["until"] else "for good"
+        say(f"    stays {until}: {one['what']} ({one['why']})")
+
+
+@app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
+def recycled(
+    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it is somebody else's.")],
+    why: Why,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """End history, consents and refusals of numbers that are somebody else's since a day. All rows are read before anything is done."""
+    from proxy.operations.client import Conversation
+    from proxy.operations.files.number_list import read_people
+    from proxy.operations.files.upload import handing, read_all
+    from proxy.state.lists.listed import CHUNK_BITS
+
+    with handing(file) as progress:
+        people = read_all(file, progress, lambda heard: read_people(file, 0, heard, HEADS, _date), "done")
+        if 0 in people.by:
+            fail(f"{file}: columns number and date are needed: nothing was done")
+        sending = progress.add_task("sending", total=people.numbers)
+        args = {"file": file.name[:255], "why": why}
+        with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
+            conversation.hear()  # go
+            for date in people.by:
+                for chunk, lows in people.chunks(date):
+                    numbers = [[(chunk << CHUNK_BITS) + low, date] for low in lows]
+                    for start in range(0, len(numbers), NUMBERS_A_LINE):
+                        conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
+                    progress.advance(sending, len(numbers))
+            conversation.say({"end": True, "numbers": people.numbers})
+            told = dict(conversation.answer())
+    tell(told, json, [f"{file.name}: {told['numbers']} numbers; {told['gone']} consents and listings of before ended"])
+
+
+def _date(said: Mapping[str, str], default: int) -> int:
+    from proxy.policy import time_windows
+
+    date = said.get("date", "")
+    if not date:
+        raise ValueError("date: is empty")
+    try:
+        return int(time_windows.moment(date)[0])
+    except ValueError as error:
+        raise ValueError(f"date: {error}") from None

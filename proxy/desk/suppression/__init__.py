@@ -1,0 +1,1 @@
+"""Recipients who get no marketing, singly and by list."""

@@ -1,0 +1,126 @@
+"""Finds signatures in one person's messages of the journal, by their hash.
+
+In: a person, the settings that say where the journal is. Out: names for what a gate has told of the person under a hash. Never: a command that
+fails because the journal cannot be read: the hash stays, with the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxy.i18n.phrases import Said
+from proxy.model.recipient import OptOut
+from proxy.policy.explanation import naming
+from proxy.policy.explanation.naming import GONE, UNREADABLE, Known, LookUp, nameless
+
+if TYPE_CHECKING:
+    from proxy.archive.search import Found, Hit
+
+MESSAGES_A_LOOK, LOOKS_MAX, SEARCH_S_MAX = 1_000, 5, 5.0
+"""Of one person: some years of messages, and no longer than somebody waits for a page."""
+HALF_A_MS = 0.0005
+"""A moment in milliseconds may be a little less as a fraction of seconds."""
+NOT_AMONG = Said(
+    f"its message is not among the newest {MESSAGES_A_LOOK * LOOKS_MAX:,} of this person",
+    f"不在此人最近 {MESSAGES_A_LOOK * LOOKS_MAX:,} 条短信中",
+)
+REFUSALS = ("refusals", "removed")
+SENDERS = ("received", "asked_for_consent", "texts_of_whom_they_refused")
+"""Lists in what a gate tells, of refusals and of senders."""
+
+
+class InJournal:
+    """A look-up that reads the journal, the newest messages first, when it is first asked for a name, and no further than to that."""
+
+    def __init__(self, person: int, config: Path) -> None:
+        self._person, self._config = person, config
+        self._names: dict[int, str] = {}
+        self._until, self._looks, self._ends = 0.0, 0, 0.0
+        self._why: Said | None = None if person else GONE
+        """Why no more names will be found; None while there is more to read."""
+
+    def __call__(self, number: int) -> Known:
+        while number not in self._names and self._why is None:
+            self._read_on()
+        return Known(signature=self._names[number]) if number in self._names else Known(why=self._why or GONE)
+
+    def _read_on(self) -> None:
+        self._ends = self._ends or time.monotonic() + SEARCH_S_MAX
+        if self._looks >= LOOKS_MAX or time.monotonic() > self._ends:
+            self._why = NOT_AMONG
+            return
+        found = self._found()
+        if found is None:
+            self._why = UNREADABLE
+            return
+        self._looks += 1
+        self._names = names_of(found.hits) | self._names
+        if not found.more:
+            self._why = GONE
+        elif found.reaches_to == self._until:  # more in one millisecond than a look tells
+            self._why = NOT_AMONG
+        self._until = found.reaches_to
+
+    def _found(self) -> Found | None:
+        """One look; None where the journal cannot be read."""
+        import struct
+
+        import duckdb
+
+        from proxy.archive import search
+        from proxy.archive.keys import Keys, KeysError, are_made_now
+        from proxy.archive.manifest import ManifestError
+        from proxy.archive.pending_segments import AtHand
+        from proxy.archive.query import Question
+        from proxy.archive.segment_index import held
+        from proxy.archive.tail import TailError
+        from proxy.config import SettingsError, rest_places
+        from proxy.journal.disk import OsDisk
+        from proxy.journal.sealing import Ring, SealingError
+        from proxy.journal.write_ahead_log import JournalError
+
+        until = self._until + HALF_A_MS if self._until else 0.0
+        try:
+            places = rest_places(self._config, every=True)
+            ring = Ring.of_files(places.sealing.keys)
+            keys = Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
+            disks = [(OsDisk(folder, ring), node) for folder, node in places.journals]
+            journals = [AtHand(disk, node, held(disk)) for disk, node in disks]
+            question = Question(to=self._person, until=until, limit=MESSAGES_A_LOOK)
+            return search.find(places.archive.folder, journals, keys, question, time.time())
+        except (
+            SettingsError, SealingError, KeysError, TailError, ManifestError, JournalError, OSError, ValueError, struct.error, duckdb.Error,
+        ):  # fmt: skip
+            return None
+
+
+def names_of(hits: Iterable[Hit]) -> dict[int, str]:
+    """Signatures by their hash, as these messages had them."""
+    from proxy.model.message import hash48
+
+    return {hash48(hit.signature): naming.signature_written(hit.signature, hit.text) for hit in hits if hit.signature}
+
+
+def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
+    """What a command of ``suppress`` or ``subject`` told of a person, with names where the gate knew only a hash."""
+    from proxy.model.number import recipient_of
+
+    look_up = InJournal(recipient_of(to), config)
+    senders = {name: [_sender(one, look_up) for one in told[name]] for name in SENDERS if name in told}
+    refusals = {name: [_refusal(one, look_up) for one in told[name]] for name in REFUSALS if name in told}
+    return {**told, **senders, **refusals}
+
+
+def _refusal(told: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
+    return {**told, **naming.fields(OptOut(told["scope"], told["value"], 0, "", 0), look_up)} if nameless(told) else told
+
+
+def _sender(told: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
+    if not nameless(told):
+        return told
+    number = int(told["advertiser"], 16)
+    said = naming.whom(number, look_up)
+    return {**told, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}

@@ -1,0 +1,260 @@
+"""phrasebook: what the gate says in English, said in Chinese: refusals, faults, mistakes in rules and settings, rows that are not taken.
+
+In: a sentence as the command line, the control socket and JSON have it. Out: the same in Chinese, or as it stands where no book has it.
+Never: a sentence changed where it is raised (logs, the journal and programs keep the English one); a stranger's text taken for one of ours.
+
+A sentence is its own name. The books are files named ``sentences.yaml``, each in the room that says what stands in it: THE FILE NAME IS THE
+REGISTRATION. One line has both wordings:
+
+    "there is no batch {number} (gate106 consent lists them)": "没有批次 {number}（请在同意批次中核对）"
+
+    {number}        whatever stands there: it is left as it is
+    {fault:said}    a sentence or a noun of the books
+    {all:each}      such, with a semicolon between each and the next
+    {which:names}   names, "or" or "and" between them
+    {state:case}    a word of a closed list: CLOSED
+    {found:any}     one of the books where they have it, else left as it is
+    {where:key}     a place in a file: limit, carriers[0].window
+    {name:field}    what a command is told, as forms call it, too: FIELDS
+    {line:line}     a number: a line's, a case's
+    {what:about}    what an order or a refusal is about: ``signature 甲店 and category marketing``; values without blanks: no sentence is one
+
+Whoever changes a sentence changes its line in the book; a test reads every sentence out of the source, and finds it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import re2
+import yaml
+
+from proxy.i18n import labels
+from proxy.i18n.phrases import LANGUAGES, WORDS
+
+BOOK = "sentences.yaml"
+SENTENCE_CHARACTERS_MAX = 2000
+"""A longer line is no sentence of the gate's, and is not looked up."""
+DEPTH_MAX = 8
+"""Sentences in sentences: a file's line, keys, what is wrong, what was meant."""
+LOOKS_MAX = 1000
+"""Sentences that a line is compared with; a test knows that this is enough for all of them."""
+
+SENTENCES_KEPT = 500
+"""As they were said lately: pages are read again and again."""
+
+ROLES: Mapping[str, str] = {
+    "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
+    "nobody": "无角色",
+}  # fmt: skip
+FIELDS: Mapping[str, str] = {
+    "why": "原因", "to": "号码", "for": "期限", "for_s": "期限", "until": "截止", "scope": "范围", "value": "对象",
+    "source": "来源", "id": "编号", "provider": "通道商", "account": "账号", "province": "省份", "category": "类别",
+    "subcategory": "细分类别", "signature": "签名", "advertiser": "广告主", "group": "集团", "port": "端口", "step": "处罚措施",
+    "basis": "依据", "state": "状态", "message": "短信", "of": "重复案件", "text": "文案", "file": "文件", "batches": "批次",
+    "proof": "凭证", "given": "同意时间", "revision": "版本", "on": "所改的版本",
+}  # fmt: skip
+"""What commands are told, as it is called on pages."""
+DIMENSIONS: Mapping[str, str] = {
+    name: FIELDS[name] for name in ("province", "provider", "account", "port", "signature", "advertiser", "group", "category", "subcategory")
+} | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
+"""What orders and refusals are about."""
+CLOSED: Mapping[str, Mapping[str, str]] = {
+    "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "reason": labels.REASONS,
+    "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
+}  # fmt: skip
+"""Lists of the gate's own words, as they stand on wording."""
+
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
+_SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_QUOTES = "'\""
+_BETWEEN = re.compile("( or | and )")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character: what has one is no text of ours, and no pattern takes it."""
+_CHINESE = re.compile("[\u4e00-\u9fff“”]")
+_BARE = r"[^\s:'\"]+"
+_ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
+FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ONE}(?: and {_ONE})*"}
+"""What a slot of this kind takes; of any other, any text."""
+
+
+def _about(dimension: str, values: str) -> str:
+    words = WORDS if dimension in ("category", "subcategory") else {}
+    return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
+
+
+class Slot(NamedTuple):
+    """A place of a sentence that is filled in."""
+
+    name: str
+    kind: str
+    """Empty: what stands there is left as it is."""
+
+
+class Phrase:
+    """One sentence in both languages."""
+
+    def __init__(self, english: str, chinese: str) -> None:
+        self.english, self.chinese = english, chinese
+        self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
+        literal = _SLOT.sub("\0", english).split("\0")
+        self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
+        self.known = len(_SLOT.sub("", english))
+        """Characters that do not depend on what is filled in: the more, the surer it is this one."""
+        self.opens = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
+        """Whether it begins with any text: then what stands before a sentence, its place, could be taken for a part of it."""
+        self.tells = bool(_CHINESE.search(chinese))
+        """Whether it says something by itself, and does not only put others together."""
+        self._patterns: list[Any] = []
+
+    def may_be(self, text: str) -> bool:
+        """At a glance."""
+        return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
+
+    def values(self, text: str) -> Iterator[tuple[str, ...]]:
+        """What may stand in the slots of a text that ``may_be`` this: with the first as short as can be, then as long; nothing where it is
+        another sentence."""
+        if not self.slots:
+            yield ()
+            return
+        if not self._patterns:
+            self._patterns = [_compiled("".join(_pieces(self.english, some))) for some in (".+?", ".+")]
+        found = [match.groups() for pattern in self._patterns if (match := pattern.fullmatch(text))]
+        yield from dict.fromkeys(tuple(one for one in groups if one is not None) for groups in found)
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """In Chinese, no blank between what is Chinese on both sides."""
+        said, at = "", 0
+        for slot in _SLOT.finditer(self.chinese):
+            said = _met(said, self.chinese[at : slot.start()])
+            said, at = _met(said, values[slot[1]]), slot.end()
+        return _met(said, self.chinese[at:])
+
+
+def _met(before: str, after: str) -> str:
+    blank = before.endswith(" ") and _CHINESE.match(before[-2:-1]) and _CHINESE.match(after[:1])
+    other = after.startswith(" ") and _CHINESE.match(before[-1:]) and _CHINESE.match(after[1:2])
+    return before[: -1 if blank else None] + after[1 if other else 0 :]
+
+
+def _pieces(english: str, some: str) -> Iterator[str]:
+    """What is quoted may stand in quotes of either kind, or be cut before its end: it is a stranger's text as Python shows it."""
+    at = 0
+    for slot in _SLOT.finditer(english):
+        before = english[at : slot.start()]
+        quoted = before.endswith("'") and english[slot.end() : slot.end() + 1] == "'"
+        yield re2.escape(before.removesuffix("'") if quoted else before)
+        yield f"[{_QUOTES}](?:({some})[{_QUOTES}]|([^{_QUOTES}]+))" if quoted else f"({FITS.get(slot[2] or '', some)})"
+        at = slot.end() + quoted
+    yield re2.escape(english[at:])
+
+
+def _compiled(pattern: str) -> Any:
+    """In a time that grows with the text only: who can type a name into a sentence cannot hold up the console by it."""
+    options = re2.Options()
+    options.dot_nl = True
+    return re2.compile(pattern, options)
+
+
+class Phrasebook:
+    def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
+        self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.opens, -one.known))
+        self.closed = closed
+
+    def chinese(self, text: str) -> str:
+        """Line by line; a line that no book has stays as it is."""
+        return "\n".join(Reading(self).line(line)[0] for line in text.split("\n"))
+
+    def has(self, text: str) -> bool:
+        """Whether all of it, and what stands in it, is in the books."""
+        return all(Reading(self).line(line)[1] for line in text.split("\n"))
+
+
+class Reading:
+    """One line that is looked up, with the sentences in it."""
+
+    def __init__(self, book: Phrasebook) -> None:
+        self._book = book
+        self._read: dict[tuple[str, int], tuple[str, bool]] = {}
+        self.left = LOOKS_MAX
+        """Sentences that it may still be compared with."""
+
+    def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
+        """Its Chinese; whether nothing of it was missing."""
+        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _HALF.search(text):
+            return text, not text
+        found = self._read.get((text, depth))
+        if found is None:
+            found = self._read[text, depth] = self._looked_up(text, depth)
+        return found
+
+    def _looked_up(self, text: str, depth: int) -> tuple[str, bool]:
+        best = ""
+        for phrase in self._book.phrases:
+            if not phrase.may_be(text):
+                continue
+            self.left -= 1
+            if self.left < 0:
+                break
+            for values in phrase.values(text):
+                filled, whole, tells = {}, True, phrase.tells
+                for slot, value in zip(phrase.slots, values, strict=True):
+                    filled[slot.name], known = self.value(slot.kind, value, depth)
+                    whole &= known
+                    tells |= filled[slot.name] != value
+                if whole:
+                    return phrase.filled(filled), True
+                if tells and not best:
+                    best = phrase.filled(filled)
+        return best or text, False
+
+    def value(self, kind: str, value: str, depth: int) -> tuple[str, bool]:
+        """What stands in a slot."""
+        if kind == SAID:
+            return self.line(value, depth + 1)
+        if kind == ANY:
+            return self.line(value, depth + 1)[0], True
+        if kind == FIELD:
+            return (f"{FIELDS[value]}（{value}）" if value in FIELDS else value), True
+        if kind == EACH:
+            found = [self.line(one, depth + 1) for one in value.split("; ")]
+            return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
+        if kind == ABOUT:
+            return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
+        if kind == NAMES or kind in self._book.closed:
+            words = _BETWEEN.split(value)  # of closed lists, too, there may be several
+            known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}
+            return "".join(known.get(word, word) for word in words), kind == NAMES or all(word in known for word in words)
+        return value, True
+
+
+def books() -> Iterator[Path]:
+    """One in each room that says something."""
+    yield from sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
+
+
+def read(path: Path) -> dict[str, str]:
+    """English → Chinese."""
+    found = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    assert isinstance(found, dict), path
+    return found
+
+
+@lru_cache(maxsize=1)
+def all_books() -> Phrasebook:
+    return Phrasebook({english: chinese for path in books() for english, chinese in read(path).items()})
+
+
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _chinese(text: str) -> str:
+    return all_books().chinese(text)
+
+
+def in_language(text: str, language: str) -> str:
+    """A sentence of the gate's as whoever asked reads it: ``zh`` or ``en``."""
+    assert language in LANGUAGES, language
+    return _chinese(text) if language == LANGUAGES[0] else text

@@ -1,0 +1,70 @@
+"""Wording: the words of closed lists in two languages, Chinese first, ours beside it: as paper, pages and refusals have them.
+
+In: a word of ours. Out: both, or the word alone where it is a name. Never: a stranger's text (whatever it looks like, it is no word of ours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.i18n.phrases import WORDS
+
+CASES: Mapping[str, str] = {
+    "open": "待认定", "valid": "有效", "invalid": "无效", "duplicate": "重复", "withdrawn": "已撤回", "not-ours": "非本网",
+}  # fmt: skip
+STEPS: Mapping[str, str] = {
+    "warn": "警告", "throttle": "限速", "suspend-marketing": "暂停营销类短信", "suspend-all": "暂停全部短信",
+}  # fmt: skip
+PENALTIES: Mapping[str, str] = {
+    "proposed": "待批准", "in-force": "生效", "over": "已到期", "lifted": "已解除", "rejected": "未通过", "raised": "已加重",
+    "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
+}  # fmt: skip
+ANSWERS: Mapping[str, str] = {
+    "accepted": "运营商已接收", "taken-back": "运营商拒绝, 不计数", "unknown": "无应答, 计数", "late-accepted": "运营商迟到接收",
+    "late-taken-back": "运营商迟到拒绝, 不计数", "still-unknown": "拒绝, 先前可能已送达: 计数",
+    "late-still-unknown": "迟到拒绝, 先前可能已送达: 计数", "part-refused": "其中一段被拒", "late-part": "其中一段迟到应答",
+}  # fmt: skip
+RECEIPTS: Mapping[str, str] = {
+    "ENROUTE": "在途", "DELIVRD": "已送达", "EXPIRED": "已过期", "DELETED": "已删除", "UNDELIV": "未送达",
+    "ACCEPTD": "已受理", "UNKNOWN": "未知", "REJECTD": "被拒收",
+}  # fmt: skip
+"""SMPP 3.4 §5.2.28 and appendix B."""
+CONSENTS: Mapping[str, str] = {
+    "granted": "已同意", "absent": "没有同意", "expired": "已过期", "revoked": "已撤回", "unreviewed": "证明未审核",
+    "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
+}  # fmt: skip
+ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}
+"""What ends a consent."""
+SCOPES: Mapping[str, str] = {
+    "all": "全部营销", "advertiser": "广告主", "signature": "签名", "provider": "通道商", "port": "端口", "category": "类别",
+}  # fmt: skip
+REASONS: Mapping[str, str] = {
+    "region-ban": "该省号码不得接收", "region-unknown": "归属地查不到", "port-scope": "端口不得发往那里或不得发这类",
+    "recipient-cap": "这个号码收够了", "advertiser-cap": "这个广告主发够了", "category-cap": "这一类发够了", "otp-cap": "验证码太多",
+    "same-content": "相同内容重复", "campaign-cap": "活动期间封顶", "suppressed": "号码退订了",
+    "renamed-sender": "被退订的一家换名义再发", "complaint": "号码投诉过", "protected": "受保护的号码", "consent-missing": "没有同意",
+    "consent-repeat": "已经征求过同意", "notice-missing": "没有退订方式或位置不对", "signature-missing": "没有签名或多个签名",
+    "signature-unregistered": "签名没报备", "signature-misuse": "签名报备给了别家", "template-mismatch": "与报备模板不符",
+    "reply-path": "端口的退订通路不通",
+    "keyword": "禁发词", "link-unregistered": "链接没登记", "port-misuse": "端口用途不符", "text-unreadable": "文本读不出",
+    "in-review": "等人工审核", "quiet-hours": "这个时段不发", "holiday-hours": "这一天不发", "provider-quota": "通道商额度用完",
+    "probation": "通道商新入网或被观察", "suspended": "通道商或签名被暂停", "stopped": "这类被紧急停发",
+    "malformed": "PDU 不合 SMPP 3.4", "port-not-owned": "主叫号码不是该通道商的", "bad-recipient": "不是大陆手机号",
+    "first-part-missing": "长短信的后段第三次早于第一段到达", "part-differs": "同一参考号下内容或段数不同",
+    "message-torn": "该参考号下有未发全的长短信, 请换参考号", "part-early": "长短信的后段早于第一段到达", "part-again": "同一段重复提交",
+    "parts-full": "该通道商未发全的长短信过多",
+    "too-long": "超过 20 段的长短信", "late-breach": "晚到的一段让整条违规", "not-replaceable": "要替换的短信已不认识, 或只是其中一部分",
+    "window-full": "未应答的超过窗口", "rate-exceeded": "超过通道商速率或限速规则", "draining": "网关正在停",
+    "no-route": "没有到运营商的链路", "queue-full": "这一类排队太多, 或限速用完", "store-conflict": "号码记录一直在变",
+    "store-down": "存储读写不了", "outcome-unknown": "同一条已发两次, 运营商还没应答",
+    "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
+}  # fmt: skip
+"""As rules/README.md has them: rules', then the gate's own."""
+
+
+def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:
+    """``有效 valid``; a word that is not in the list stands alone."""
+    if not word:
+        return ""
+    chinese = of.get(word)
+    return f"{chinese} {word}" if chinese else word

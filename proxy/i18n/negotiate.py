@@ -1,0 +1,34 @@
+"""Tongues: the language that whoever asks over HTTP reads, as the request says it. Pure.
+
+In: a header. Out: one of LANGUAGES. Never: a language guessed from what is asked.
+"""
+
+from __future__ import annotations
+
+from proxy.i18n.phrases import LANGUAGES
+
+TO_PROGRAMS = "en"
+"""Where they ask for no language that is spoken here."""
+ASKED_MAX = 20
+"""Languages of one request that are looked at."""
+
+
+def preferred(asked: str) -> str:
+    """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the dearest that is spoken here (RFC 9110 §12.5.4), the first among equals."""
+    best, dearest = TO_PROGRAMS, 0.0
+    for one in asked.split(",")[:ASKED_MAX]:
+        name, _, quality = one.partition(";")
+        language = name.strip().lower().partition("-")[0]
+        if language in LANGUAGES and (dear := _quality(quality.strip())) > dearest:
+            best, dearest = language, dear
+    return best
+
+
+def _quality(said: str) -> float:
+    """``q=0.8``; 0: not wanted, or said in a way nobody understands."""
+    name, _, number = said.partition("=")
+    try:
+        found = 1.0 if not said else float(number) if name.strip().lower() == "q" else 0.0
+    except ValueError:
+        return 0.0
+    return found if 0.0 < found <= 1.0 else 0.0

@@ -1,0 +1,88 @@
+"""Spoken: words for people in English and in Chinese, side by side where they are made.
+
+In: both wordings. Out: ``Said``: a str in English, which journal and JSON keep, that knows its Chinese. Never: a language chosen (whoever
+prints does that), a translation made by pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.i18n.text import Said
+
+__all__ = [
+    "AND",
+    "COMMA",
+    "FIELDS",
+    "LANGUAGES",
+    "NOTHING",
+    "OF_LIKELY",
+    "OR",
+    "THEN",
+    "WORDS",
+    "Said",
+]
+
+LANGUAGES = ("zh", "en")
+
+
+NOTHING = Said("", "")
+
+
+def in_language(words: str, language: str) -> str:
+    """Words that know no other language stay as they are: ids, numbers, what people wrote."""
+    return words.zh if language == "zh" and isinstance(words, Said) else str(words)
+
+
+def both(words: str) -> Said:
+    return words if isinstance(words, Said) else Said(words, words)
+
+
+def joined(between: Said, words: Iterable[str]) -> Said:
+    """Several, those left out that are empty."""
+    found = [both(one) for one in words if one]
+    return Said(between.join(found), between.zh.join(one.zh for one in found))
+
+
+OR, AND, THEN, COMMA = Said(" or ", "或"), Said(" and ", "且"), Said("; ", "; "), Said(", ", "、")
+
+OF_LIKELY = Said("of what is likely marketing", "内容很可能是营销的")
+"""Of a refusal that is asked for outside marketing, too: crosscheck knows it by these words."""
+
+FIELDS = {
+    "category": "类别", "declared": "申报类别", "classified": "内容判定的类别", "marketing": "内容像营销的程度", "subcategory": "细分类别",
+    "province": "号码归属省份", "city": "号码归属城市", "provider": "通道商", "account": "账号", "signature": "签名",
+    "signature_state": "签名报备状态", "advertiser": "广告主", "group": "集团", "template": "模板", "text_state": "文本状态",
+}  # fmt: skip
+"""Fields of the facts that ``when`` asks."""
+WORDS = {
+    "otp": "验证码", "notice": "通知", "marketing": "营销", "surely": "肯定", "likely": "很可能", "hardly": "几乎不像",
+    "loan": "贷款", "estate": "房产", "medical": "医美", "gambling": "博彩", "securities": "荐股", "recruiting": "招聘", "debt": "催收",
+    "consent-request": "征求同意", "alcohol": "烟酒", "game": "游戏", "filed": "已提交待审", "approved": "已报备", "expired": "已过期",
+    "revoked": "已撤销", "unregistered": "未报备", "misused": "报备给了别的通道商或端口", "none": "无", "unknown": "未知",
+    "matched": "与报备一致", "mismatched": "与报备不符", "readable": "可读", "unreadable": "读不出", "binary": "二进制",
+    "compressed": "压缩", "wap-push": "WAP推送", "empty": "空", "global": "全部", "advertiser": "广告主", "signature": "签名",
+    "provider": "通道商", "category": "类别", "port": "端口", "reply": "回复退订",
+    "hotline": "热线或应用退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
+    "import": "名单导入", "platform": "平台", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
+    "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
+    "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
+    "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",
+    "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五", "sat": "周六", "sun": "周日", "weekdays": "工作日(周一至周五)",
+    "weekend": "周末", "holiday": "节假日", "workday": "上班日", "makeup": "调休上班的周末", "rest": "休息日",
+}  # fmt: skip
+"""Words of closed lists."""
+
+
+def term(name: str) -> Said:
+    """One word of a closed list, or a name that is the same in both languages."""
+    return Said(name, WORDS.get(name, name))
+
+
+def any_of(names: Iterable[str]) -> Said:
+    return joined(OR, map(term, names))
+
+
+def as_written(names: Iterable[str]) -> Said:
+    """Names of people and companies, numbers: whatever they look like, they are no words of ours."""
+    return joined(OR, names)

@@ -1,0 +1,56 @@
+"""Body: the values a journal body is made of, as bytes and back. Numbers are big-endian, words UTF-8 behind a 16-bit length.
+
+In: words, refusals. Out: bytes; a ``Reader`` that takes them off in order. Never: what a record means (journal/records/messages.py, journal/records/mailbox.py, journal/records/operator_actions.py).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from proxy.model.recipient import OptOut
+
+U16 = struct.Struct(">H")
+_REFUSAL = struct.Struct(">QQ")
+
+
+def word(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")[:0xFFFF]
+    return U16.pack(len(data)) + data
+
+
+def refusal(one: OptOut) -> bytes:
+    scope, value, time, source, expiry = one
+    return _REFUSAL.pack(time, expiry) + word(scope) + word(value) + word(source)
+
+
+class Reader:
+    """Takes values off a body in order; ValueError or struct.error when it ends early."""
+
+    def __init__(self, body: bytes, at: int = 0) -> None:
+        self.body = body
+        self.at = at
+
+    def take(self, form: struct.Struct) -> tuple[Any, ...]:
+        values = form.unpack_from(self.body, self.at)
+        self.at += form.size
+        return values
+
+    def raw(self, size: int) -> bytes:
+        data = self.body[self.at : self.at + size]
+        if len(data) != size:
+            raise ValueError(f"a journal body of {len(self.body)} bytes ends before {self.at + size}")
+        self.at += size
+        return data
+
+    def word(self) -> str:
+        return self.raw(self.take(U16)[0]).decode("utf-8", "surrogatepass")
+
+    def rest(self) -> bytes:
+        return self.body[self.at :]
+
+
+def refusal_of(reader: Reader) -> OptOut:
+    time, expiry = reader.take(_REFUSAL)
+    scope, value, source = reader.word(), reader.word(), reader.word()
+    return OptOut(scope, value, time, source, expiry)

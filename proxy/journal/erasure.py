@@ -1,0 +1,222 @@
+"""Erasing: what is about a person is taken out of closed segments, and the record that it was (kinds 38, 39).
+
+In: a segment's bytes, the keys, a person. Out: the segment's bytes without them, and which groups changed; ERASURE bodies and back; what was
+redacted with nobody to say so. Never: a file; what a person refused, agreed to or was told of it: without those records a gate that is
+built anew from its journal would send to them again.
+
+A chain forbids to write records anew, and a key for each person would be a cipher for each message. So the chain goes on over what once
+stood there: a group keeps the digest it was written with, and beside it stands the digest of what is there now (segment.py). Everything
+else of the group is as it was, record for record: in the place of one that is about the person stands an ERASED record with nothing in it.
+What rests on a verdict that was erased, and has its text, goes with it. An ERASURE record, written and synced before the segment is put in
+the place of the old one, names each such group by both digests and is signed with the key of the daily heads. So who alters a group and
+calls that an erasure needs that key, and leaves a record of it.
+
+    erase → put beside, sync → append pack_erasure() → sync → put in the place of the old segment
+
+Killed before the end the record stands and the old segment does, too; the next time it is done again, with other digests.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from proxy.journal.encoding import Reader, word
+from proxy.journal.records import answers, delivers, messages, unread_submits
+from proxy.journal.records.doubtful_replies import id_of, pack_decision, unpack_decision
+from proxy.journal.records.replicated import pack_heard, unpack_heard
+from proxy.journal.sealing import Ring, Sealer
+from proxy.journal.segment import (
+    GROUP_BYTES,
+    HEADER_BYTES,
+    REDACTED,
+    Group,
+    Record,
+    groups,
+    pack_header,
+    pack_record,
+    redacted,
+    seal_group,
+    unpack_header,
+)
+from proxy.model.number import NotARecipient, about_people, recipient_of
+
+STAYS = frozenset({
+    messages.OPTOUT, messages.RESTORED, messages.SAID, messages.SUPPRESSED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
+    messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.PERSON, messages.TOLD, messages.CASED, messages.OPERATED,
+    messages.CONSENT_REPLY,
+})  # fmt: skip
+"""What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
+themselves."""
+_RESTS = frozenset((messages.EVIDENCE, messages.REVIEW))
+"""What rests on a verdict and names it by its sequence alone."""
+_A_VERDICT = bytes([messages.VERDICT])
+CHANGES_MAX = 200
+"""Of one record: some 14 KB."""
+
+_U64 = struct.Struct(">Q")
+_ERASURE = struct.Struct(">QQQH64s")  # time in ms, person, first record of the segment, changes, signature
+_CHANGE = struct.Struct(">Q32s32s")
+_SIGNED = b"gate106 erasure\n"
+
+
+class Change(NamedTuple):
+    """A group that was redacted."""
+
+    last: int  # its last record
+    before: bytes  # digests: of what stood there, in the chain
+    now: bytes  # of what stands there
+
+
+@about_people
+class Erased(NamedTuple):
+    """A segment without a person."""
+
+    data: bytes
+    changes: tuple[Change, ...]
+    records: int  # that were taken out, or a part of them
+
+
+class Erasure(NamedTuple):
+    time: float
+    person: int  # the keyed hash (archive/keys.py): no number
+    first: int  # record of the segment
+    changes: tuple[Change, ...]
+    signature: bytes
+    who: str
+    why: str
+
+
+def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> Erased | None:
+    """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
+    it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
+    header = unpack_header(data)
+    sealer = ring.sealer(header.identity) if header.sealed else None
+    about = _About(person, set() if gone is None else gone)
+    pieces, changes, taken = (
+        [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
+        list[Change](),
+        0,
+    )
+    end, chain = HEADER_BYTES, header.previous
+    for group in groups(data, header, ring):
+        left = [about.without(record) for record in group.records]
+        count = sum(one is not record for one, record in zip(left, group.records, strict=True))
+        if count:
+            closing = data[group.end - GROUP_BYTES : group.end]
+            content = _content(left, group, chain, sealer)
+            mark, now = redacted(group, content, closing, quartered=header.quartered)
+            pieces += (content, mark, closing)
+            changes.append(Change(group.last, group.digest, now))
+        else:
+            pieces.append(data[group.start : group.end])
+        taken, end, chain = taken + count, group.end, group.digest
+    if not changes:
+        return None
+    return Erased(b"".join([*pieces, data[end:]]), tuple(changes), taken)
+
+
+def _content(records: Sequence[Record], group: Group, chain: bytes, sealer: Sealer | None) -> bytes:
+    packed = b"".join([pack_record(*record) for record in records])
+    return packed if sealer is None else seal_group(sealer, chain, packed, group.last, group.held, group.synced, group.time_ms)
+
+
+class _About:
+    """What a record is without a person."""
+
+    def __init__(self, person: int, gone: set[int]) -> None:
+        self._person, self._verdicts = person, gone
+        self._number, self._digits = _U64.pack(person), str(person).encode()
+
+    def without(self, record: Record) -> Record:
+        """The record itself where it is not about them."""
+        kind, body = record.kind, record.body
+        if kind == messages.VERDICT:
+            return self._verdict(record)
+        if kind in _RESTS:  # what somebody was sent, word for word, goes with the verdict on it
+            return self._gone(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
+        if kind == messages.ERASED and body == _A_VERDICT:
+            self._verdicts.add(record.sequence)
+        if kind == messages.HEARD:  # another gate's record, whole
+            told = unpack_heard(body)
+            kind, body = told.kind, told.body
+        if kind == messages.DOUBTFUL and body[8:16] == self._number:
+            self._verdicts.add(id_of(body))
+        if kind == messages.DECISION:
+            return self._decision(record, body)
+        if kind in STAYS or (self._number not in body and self._digits not in body):
+            return record
+        if kind == messages.ACCEPTED:  # of a whole turn
+            left = answers.accepted_without(body, self._person)
+            return record if left is body else record._replace(body=left) if left else self._gone(record)
+        return self._gone(record) if self._concerns(kind, body) else record
+
+    def _verdict(self, record: Record) -> Record:
+        body = record.body
+        if self._number not in body and not unread_submits.unread(body):
+            return record
+        if self._person not in unread_submits.persons(body):
+            return record
+        self._verdicts.add(record.sequence)
+        return self._gone(record)
+
+    def _decision(self, record: Record, body: bytes) -> Record:
+        """Without words that nobody but the person wrote."""
+        said = unpack_decision(body)
+        if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
+            return record
+        without = pack_decision(said._replace(words=""))
+        if record.kind == messages.HEARD:
+            without = pack_heard(unpack_heard(record.body)._replace(body=without))
+        return record._replace(body=without)
+
+    def _concerns(self, kind: int, body: bytes) -> bool:
+        """Texts of others may name them; that is not about them."""
+        if kind == messages.DELIVER:
+            try:
+                return recipient_of(delivers.unpack_deliver(body).source) == self._person
+            except NotARecipient:
+                return False
+        return self._number in body or kind == messages.ASKED
+
+    @staticmethod
+    def _gone(record: Record) -> Record:
+        return record._replace(kind=messages.ERASED, body=bytes([record.kind]))
+
+
+# -- the record
+
+
+def signed(identity: bytes, first: int, changes: Iterable[Change]) -> bytes:
+    """What is signed of an erasure."""
+    return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
+
+
+def in_pieces(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """So many as one record takes."""
+    for at in range(0, len(changes), CHANGES_MAX):
+        yield changes[at : at + CHANGES_MAX]
+
+
+def pack_erasure(one: Erasure) -> bytes:
+    fixed = _ERASURE.pack(int(one.time * 1000), one.person, one.first, len(one.changes), one.signature)
+    return fixed + b"".join([_CHANGE.pack(*change) for change in one.changes]) + word(one.who) + word(one.why)
+
+
+def unpack_erasure(body: bytes) -> Erasure:
+    reader = Reader(body)
+    time_ms, person, first, count, signature = reader.take(_ERASURE)
+    changes = tuple(Change(*reader.take(_CHANGE)) for _ in range(count))
+    return Erasure(time_ms / 1000, person, first, changes, signature, reader.word(), reader.word())
+
+
+def unaccounted(
+    redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
+) -> str:
+    """The first redaction that no ERASURE record with a good signature names, in words; empty where there is none."""
+    known = {change for one in erasures if is_signed(one) for change in one.changes}
+    for last, before, now in redactions:
+        if Change(last, before, now) not in known:
+            return f"the group that ends with record {last} was altered: it says that something was erased, and no record of that does"
+    return ""

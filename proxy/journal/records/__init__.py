@@ -1,0 +1,1 @@
+"""Every journal record as bytes and back."""

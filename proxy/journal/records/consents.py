@@ -1,0 +1,171 @@
+"""Consents: who agreed to what, and what became of it, as journal records and back: kinds 41 to 44 and 56. Each says who, when and why.
+
+In: batches, numbers in chunks, decisions. Out: bodies and values. Never: files, a clock. A kind's layout never changes.
+
+A file comes as CONSENT_FILE (its batches and their proof), CONSENTS (a chunk of numbers, as often as needed), and the event ``whole``.
+Without the last nothing of it happened. What befell one person comes alone: PERSON; so does a consent by reply: CONSENT_REPLY.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from proxy.journal.encoding import Reader
+from proxy.model.number import about_people
+
+_TIME = struct.Struct(">Q")
+_CHUNK = struct.Struct(">QHI")  # the file's sequence, which batch of it, which chunk
+_PERSON = struct.Struct(">QQ")  # now, recipient
+EVENTS = ("whole", "reviewed", "proof")
+PERSON_EVENTS = ("withdrawn", "recycled", "erased")
+
+
+class Terms(NamedTuple):
+    """What one batch of a file says."""
+
+    advertiser: str
+    category: str
+    given: int
+    until: int
+    version: str
+
+
+class ConsentFile(NamedTuple):
+    """A file of consents begins."""
+
+    time: float
+    batches: tuple[Terms, ...]
+    source: str
+    provider: str
+    proof: str  # SHA-256 in hex, empty if it is missing
+    file: str
+    due: int  # until when a missing proof must come
+    who: str
+    why: str
+
+
+@about_people
+class Chunk(NamedTuple):
+    """Some of its numbers."""
+
+    file: int  # the sequence of the CONSENT_FILE record
+    batch: int  # which of its batches
+    chunk: int
+    numbers: bytes  # a bitmap (state/lists/consented.py)
+
+
+class Event(NamedTuple):
+    """What became of batches."""
+
+    time: float
+    event: str  # of EVENTS
+    batches: tuple[int, ...]  # their numbers; of ``whole`` those they get
+    who: str
+    why: str
+    said: str  # of ``reviewed`` the state, of ``proof`` its SHA-256, of ``whole`` the digest of all CONSENTS bodies
+    file: int = 0  # of ``whole``: the sequence of the CONSENT_FILE record
+    chunks: int = 0
+
+
+@about_people
+class Person(NamedTuple):
+    """What befell one person."""
+
+    time: float
+    recipient: int
+    event: str  # of PERSON_EVENTS
+    who: str
+    why: str
+    advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's
+    category: str = ""
+    before: int = (
+        0  # of ``recycled``: what is older is somebody else's; of ``erased``: the mark of the key (state/lists/erased.py)
+    )
+    name: int = 0  # of ``erased``: the number under the key of the house (archive.keys)
+
+
+@about_people
+class ConsentReply(NamedTuple):
+    """A person answered a registered consent request with a word that it declares: the consent, and what proves it."""
+
+    time: float  # of the reply
+    recipient: int
+    batch: int  # the number of its batch, which this record makes where it is not known
+    terms: Terms  # the batch's; ``version``: the name of the request's template
+    wording: str  # the registered text of the request
+    provider: str
+    port: str
+    signature: int  # hash48, of the request
+    request: int  # the request's entry id
+    requested: int  # when it was sent
+    text: str  # of the reply
+    word: str  # as it was understood
+    reviewer: str  # the setting that accepts it at once; empty: it waits for a review
+
+
+def pack_file(one: ConsentFile) -> bytes:
+    return _packed(one.time, one[1:])
+
+
+def unpack_file(body: bytes) -> ConsentFile:
+    time, (batches, *rest) = _unpacked(body)
+    return ConsentFile(time, tuple(Terms(*terms) for terms in batches), *rest)
+
+
+def pack_chunk(file: int, batch: int, chunk: int, numbers: bytes) -> bytes:
+    return _CHUNK.pack(file, batch, chunk) + numbers
+
+
+def unpack_chunk(body: bytes) -> Chunk:
+    reader = Reader(body)
+    file, batch, chunk = reader.take(_CHUNK)
+    return Chunk(file, batch, chunk, reader.rest())
+
+
+def pack_event(one: Event) -> bytes:
+    return _packed(one.time, one[1:])
+
+
+def unpack_event(body: bytes) -> Event:
+    time, (event, batches, *rest) = _unpacked(body)
+    return Event(time, event, tuple(batches), *rest)
+
+
+def pack_person(one: Person) -> bytes:
+    return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
+
+
+def unpack_person(body: bytes) -> Person:
+    time_ms, recipient = _PERSON.unpack_from(body)
+    return Person(time_ms / 1000, recipient, *_words(body[_PERSON.size :]))
+
+
+def pack_reply(one: ConsentReply) -> bytes:
+    return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
+
+
+def unpack_reply(body: bytes) -> ConsentReply:
+    time_ms, recipient = _PERSON.unpack_from(body)
+    batch, terms, *rest = _words(body[_PERSON.size :])
+    return ConsentReply(time_ms / 1000, recipient, batch, Terms(*terms), *rest)
+
+
+def _packed(time: float, values: Sequence[Any]) -> bytes:
+    return _TIME.pack(int(time * 1000)) + _json(values)
+
+
+def _unpacked(body: bytes) -> tuple[float, list[Any]]:
+    (time_ms,) = _TIME.unpack_from(body)
+    return time_ms / 1000, _words(body[_TIME.size :])
+
+
+def _json(values: Sequence[Any]) -> bytes:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _words(data: bytes) -> list[Any]:
+    found: list[Any] = json.loads(data.decode("utf-8", "surrogatepass"))
+    return found

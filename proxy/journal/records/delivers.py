@@ -1,0 +1,168 @@
+"""Returned: what came back, as journal records and back: receipts and replies, what people refuse by them, what the gate says to that.
+
+In: what was heard. Out: bodies of the kinds DELIVER, OPTOUT, RESTORED and SAID (messages.py), and typed values. Never: files, a clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from proxy.journal import encoding as values
+from proxy.journal.encoding import Reader, refusal_of, word
+from proxy.model.number import about_people
+from proxy.model.recipient import OptOut
+from proxy.native.loader import compiled
+
+_TIME = struct.Struct(">Q")
+_pack_time = _TIME.pack
+
+
+@about_people
+class Deliver(NamedTuple):
+    time: float
+    kind: str  # receipt, reply, optout, restore, review
+    source: str
+    port: str
+    provider: str  # who owns the port, empty if nobody
+    data: bytes  # the PDU as the provider gets it
+
+
+def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
+    return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
+
+
+class Returned(Protocol):
+    @property
+    def said(self) -> bytes:
+        """The port it came to, and its owner (``port_words``)."""
+
+
+class Relayed(Protocol):
+    @property
+    def data(self) -> bytes:
+        """The PDU as the provider gets it."""
+
+
+@compiled("pack_receipts")
+def pack_receipts(
+    now: float, people: Sequence[bytes], routes: Sequence[Returned], items: Sequence[Relayed]
+) -> Iterable[list[bytes]]:
+    """``pack_deliver`` of receipts, of each the person it is about (as ``word`` has one), whence and what; in pieces behind an empty one
+    (``Journal.extend``)."""
+    head = receipt_head(now)
+    return [[b"", head, person, route.said, item.data] for person, route, item in zip(people, routes, items, strict=True)]
+
+
+def receipt_head(now: float) -> bytes:
+    return _pack_time(int(now * 1000)) + _known("receipt")
+
+
+def port_words(port: str, provider: str) -> bytes:
+    return _known(port) + _known(provider)
+
+
+_known = lru_cache(maxsize=16_384)(word)
+"""Ports and names are few; a person's number is new each time."""
+
+
+def unpack_deliver(body: bytes) -> Deliver:
+    reader = Reader(body)
+    (time_ms,) = reader.take(_TIME)
+    return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+
+
+@about_people
+class OptedOut(NamedTuple):
+    time: float
+    recipient: int
+    opt_out: OptOut
+    port: str  # which the reply was sent to, empty if it was no reply
+    provider: str
+    keyword: str
+
+
+_OPTOUT = struct.Struct(">QQQQ")
+
+
+def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", provider: str = "", keyword: str = "") -> bytes:
+    scope, value, time, source, expiry = opt_out
+    words = (scope, value, source, port, provider, keyword)
+    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(word, words))
+
+
+def unpack_optout(body: bytes) -> OptedOut:
+    reader = Reader(body)
+    time_ms, recipient, time, expiry = reader.take(_OPTOUT)
+    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
+    return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
+
+
+@about_people
+class Restored(NamedTuple):
+    """A person asked a port to go on: these refusals ended."""
+
+    time: float
+    recipient: int
+    port: str
+    provider: str
+    keyword: str
+    lifted: tuple[OptOut, ...]
+
+
+@about_people
+class Said(NamedTuple):
+    """The gate confirmed a refusal to the person, in its own words."""
+
+    time: float
+    recipient: int
+    refusal: OptOut
+    port: str  # which it was sent from
+    provider: str
+    text: str
+
+
+_RESTORED = struct.Struct(">QQB")
+
+
+def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
+    fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
+    return b"".join((fixed, word(port), word(provider), word(keyword), *map(values.refusal, lifted)))
+
+
+def unpack_restored(body: bytes) -> Restored:
+    reader = Reader(body)
+    time_ms, recipient, count = reader.take(_RESTORED)
+    port, provider, keyword = reader.word(), reader.word(), reader.word()
+    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(refusal_of(reader) for _ in range(count)))
+
+
+class OneReply:
+    """Tells which refusals one reply made: their records stand together, one for each advertiser, and behind them that of all marketing."""
+
+    def __init__(self) -> None:
+        self._reply: tuple[int, str, float] | None = None
+        self._scopes: set[tuple[str, str]] = set()
+
+    def begins(self, said: OptedOut) -> bool:
+        """Whether this is the first record of its reply."""
+        reply, scope = (said.recipient, said.port, said.time), said.opt_out[:2]
+        if reply != self._reply or scope in self._scopes:
+            self._reply, self._scopes = reply, set()
+        self._scopes.add(scope)
+        return len(self._scopes) == 1
+
+
+_SAID = struct.Struct(">QQ")
+
+
+def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
+    return _SAID.pack(int(now * 1000), recipient) + values.refusal(refusal) + word(port) + word(provider) + word(text)
+
+
+def unpack_said(body: bytes) -> Said:
+    reader = Reader(body)
+    time_ms, recipient = reader.take(_SAID)
+    return Said(time_ms / 1000, recipient, refusal_of(reader), reader.word(), reader.word(), reader.word())

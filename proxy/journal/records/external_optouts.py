@@ -1,0 +1,33 @@
+"""Told: what people said elsewhere (a hotline, an app) and somebody passed on, as a journal record and back: kind 45. The refusals themselves
+are records of their own before it (operated.SUPPRESSED); this one says that the request was dealt with, and must not be again.
+
+In: digests, counts, who passed it on. Out: a body, a value. Never: a number, a clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from proxy.journal.encoding import Reader, word
+
+_TOLD = struct.Struct(">Q16s16sI")  # now, digest of the key, digest of the request, refusals
+
+
+class Told(NamedTuple):
+    time: float
+    key: bytes  # 16 bytes of who asked and their Idempotency-Key
+    request: bytes  # 16 bytes of what was asked
+    refusals: int
+    who: str
+    channel: str
+
+
+def pack_told(one: Told) -> bytes:
+    return _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + word(one.who) + word(one.channel)
+
+
+def unpack_told(body: bytes) -> Told:
+    reader = Reader(body)
+    time_ms, key, request, count = reader.take(_TOLD)
+    return Told(time_ms / 1000, key, request, count, reader.word(), reader.word())

@@ -1,0 +1,344 @@
+"""Entries: the kinds of journal records, and those that most messages begin with, as bytes and back: verdicts; torn messages, the clock.
+
+In: what was decided. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
+Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.journal.encoding import Reader as _Reader
+from proxy.journal.encoding import word as _word
+from proxy.journal.settlement import Decided
+from proxy.model.message import Category, Outcome, Sender, Take
+from proxy.model.number import about_people
+from proxy.model.recipient import ENTRY, Entry
+from proxy.native.loader import compiled
+
+VERDICT, ANSWER, CLOCK, ACCEPTED = 1, 2, 8, 24
+DELIVER, OPTOUT, RESTORED, SAID = 3, 4, 15, 16  # delivers.py
+REPEATED, ASKED, UNREPLACED = 18, 19, 20  # requests.py
+RULES, START, STOP, IDS = 5, 6, 7, 22  # gate_events.py
+DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mailbox.py
+ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25, 32)  # operator_actions.py
+EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # evidence.py
+REMOVED = 36  # journal/retention.py
+REVISED = 35  # revisions.py
+SHARE = 37  # aggregate_shares.py
+ERASED, ERASURE = 38, 39  # journal/erasure.py
+CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
+TOLD = 45  # external_optouts.py
+CASED = 46  # complaints.py
+PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
+HEARD = 50  # replicated.py
+NAMED = 51  # names.py
+DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
+REPLY_PATH = 54  # relay/effects/reply_paths.py
+PROBE = 55  # probes.py
+CONSENT_REPLY = 56  # consents.py
+TORN = 57
+KINDS = {
+    VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
+    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
+    RESTORED: "restored", SAID: "said",
+    DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
+    REVISED: "revised",
+    EVIDENCE: "evidence", REVIEW: "review", REFUSED_SAID: "refused-said",
+    REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
+    ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
+    LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
+    REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
+    CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
+    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
+    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path", PROBE: "probe",
+    DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
+}  # fmt: skip
+KEEP_S = 30 * 86_400
+"""How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
+
+TIME = struct.Struct(">Q")
+_pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
+
+
+def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
+    """48 bits equal for identical submits: provider, source, and all bytes after the destination (``digest``)."""
+    hashed = blake2b(f"{provider}\0{port}\0".encode() + digest, digest_size=6)
+    return int.from_bytes(hashed.digest(), "big")
+
+
+# ---------------------------------------------------------------------------------------------------------------- verdict
+
+
+@about_people
+class Verdict(NamedTuple):
+    """What was decided of one submit, with what decided it."""
+
+    time: float
+    provider: str
+    account: str
+    port: str
+    recipient: int  # 0 when the submit could not be read
+    outcome: Outcome
+    reason: str  # empty when allowed
+    status: int
+    category: Category
+    revision: str  # of the rules in force, empty if none were asked
+    breaches: tuple[tuple[int, Outcome, bool], ...]  # number of the rule in that revision, what it wants, shadow
+    takes: tuple[Take, ...]  # what it took from aggregates, if it was allowed
+    entry: Entry | None  # what it added to the person's record
+    adopts: int  # id of the unknown entry it stands in for
+    keep_s: int  # what the record was pruned by when the entry was added
+    digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
+    data: bytes  # the PDU as the provider sent it
+    late: bool = False  # a part that came when the others of its group were judged already: it was not read with them
+
+    @property
+    def fingerprint(self) -> int:
+        return fingerprint_of(self.provider, self.port, self.digest)
+
+
+_FIXED = struct.Struct(">QQQ8sIIBBBBBB")
+"""time in ms, recipient, adopts, revision, status, keep_s, outcome | category << 2 | has entry << 4, category of the message,
+breaches, takes, digest bytes, reason bytes"""
+DIGEST_BYTES = 16
+"""Of Content.digest."""
+_BREACH = struct.Struct(">HB")
+TAKE = struct.Struct(">QII")
+_WHOS_MAX = 65_536
+"""Providers choose what stands behind their prefixes, so the memo is dropped when it is full."""
+
+_verdict: Callable[[tuple[object, ...]], Verdict] = partial(tuple.__new__, Verdict)
+"""A Verdict of all its fields, at a third of what its own ``__new__`` costs."""
+_OUTCOMES, _CATEGORIES = tuple(Outcome), tuple(Category)
+_named: dict[bytes, str] = {}
+_whos: dict[bytes, tuple[str, str, str]] = {}
+_reasons: dict[str, bytes] = {}
+_revisions: dict[str, bytes] = {}
+_pack_fixed = _FIXED.pack
+_TEMPORARY = frozenset((0x14, 0x58))
+_LATE = 32
+"""Among the flags of a verdict; 16 says that it has an entry, the lowest two are its outcome."""
+
+
+def _sender(sender: Sender) -> bytes:
+    """As a verdict names it; remembered with it."""
+    data = _word(sender.provider) + _word(sender.account) + _word(sender.port)
+    object.__setattr__(sender, "written", data)
+    return data
+
+
+def _memo(table: dict[str, bytes], key: str, value: bytes) -> bytes:
+    if len(table) >= 256:
+        table.clear()
+    table[key] = value
+    return value
+
+
+def _revision(revision: str) -> bytes:
+    return _memo(_revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8))
+
+
+def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP_S) -> bytes:
+    """The body for one submit; ``revision``: up to 16 hex digits."""
+    message, verdict, packed, reason = transit.message, transit.verdict, transit.packed, transit.reason
+    if message is None:
+        access = transit.bind.access
+        recipient, digest = 0, b""
+        sender = _word(access.provider.name) + _word(access.account.system_id) + b"\0\0"
+    else:
+        recipient, digest = message.recipient, message.content.digest
+        sender = message.sender.written or _sender(message.sender)
+    said = _reasons.get(reason) or _memo(_reasons, reason, reason.encode())
+    breaches = takes = b""
+    breach_count = take_count = flags = 0
+    category = Category.MARKETING
+    if verdict is not None:
+        category = verdict.facts.category
+        if verdict.breaches:
+            breach_count = min(len(verdict.breaches), 255)
+            breaches = b"".join([_BREACH.pack(one[1], one[2] | one[4] << 7) for one in verdict.breaches[:255]])
+    if packed:
+        flags = 16
+        if transit.takes:
+            take_count = len(transit.takes)
+            takes = b"".join([TAKE.pack(*take) for take in transit.takes])
+    elif verdict is not None and verdict.reason is not None:
+        flags = verdict.outcome
+    else:
+        flags = Outcome.DEFER if transit.status in _TEMPORARY else Outcome.REJECT
+    if transit.late:
+        flags |= _LATE
+    fixed = _pack_fixed(
+        int(now * 1000), recipient, transit.adopts, _revisions.get(revision) or _revision(revision), transit.status, keep_s,
+        flags, category, breach_count, take_count, len(digest), len(said),
+    )  # fmt: skip
+    return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
+
+
+@compiled("verdict_pieces")
+def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[list[bytes]]:
+    """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
+    entry and text only."""
+    time_ms = int(now * 1000)
+    plain = _plain(revision, keep_s)
+    for transit in transits:
+        message, verdict = transit.message, transit.verdict
+        if (
+            message is None
+            or verdict is None
+            or verdict.breaches
+            or not transit.packed
+            or transit.takes
+            or transit.adopts
+            or transit.late
+        ):
+            yield [b"", pack_verdict(now, transit, revision, keep_s)]
+        else:
+            sender, content = message.sender, message.content
+            yield [
+                b"", _pack_who(time_ms, message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
+                sender.written or _sender(sender), transit.data,
+            ]  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
+    """What follows the recipient in the fixed part of an allowed submit, by category."""
+    return tuple(
+        _pack_fixed(0, 0, 0, _revision(revision), 0, keep_s, 16, category, 0, 0, DIGEST_BYTES, 0)[16:] for category in Category
+    )
+
+
+def unpack_verdict(body: bytes) -> Verdict:
+    """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
+    (
+        time_ms,
+        recipient,
+        adopts,
+        revision,
+        status,
+        keep_s,
+        flags,
+        category,
+        breach_count,
+        take_count,
+        digest_len,
+        reason_len,
+    ) = _FIXED.unpack_from(body)
+    at = _FIXED.size + reason_len
+    reason = body[_FIXED.size : at].decode()
+    digest = body[at : at + digest_len]
+    at += digest_len
+    entry = None
+    if flags & 16:
+        entry = Entry.unpack(body, at)
+        at += ENTRY.size
+    try:
+        who, at = _who(body, at)
+        outcome, of = _OUTCOMES[flags & 3], _CATEGORIES[category]
+    except IndexError:
+        raise ValueError(f"a journal body of {len(body)} bytes is no verdict") from None
+    breaches: tuple[tuple[int, Outcome, bool], ...] = ()
+    if breach_count:
+        breaches = tuple(_breach(*_BREACH.unpack_from(body, at + place * _BREACH.size)) for place in range(breach_count))
+        at += breach_count * _BREACH.size
+    takes: tuple[Take, ...] = ()
+    if take_count:
+        takes = tuple(Take(*TAKE.unpack_from(body, at + place * TAKE.size)) for place in range(take_count))
+        at += take_count * TAKE.size
+    if at > len(body):
+        raise ValueError(f"a journal body of {len(body)} bytes ends before {at}")
+    provider, account, port = who
+    return _verdict((
+        time_ms / 1000, provider, account, port, recipient, outcome, reason, status, of,
+        _named.get(revision) or _name(revision), breaches, takes, entry, adopts, keep_s, digest, body[at:],
+        flags & _LATE != 0,
+    ))  # fmt: skip
+
+
+def _name(revision: bytes) -> str:
+    """As hex digits, empty where no rules were asked."""
+    if len(_named) >= 256:
+        _named.clear()
+    _named[revision] = said = revision.hex() if any(revision) else ""
+    return said
+
+
+def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
+    """Provider, account and port, which few messages have to themselves, and where they end."""
+    end = at
+    for _ in range(3):
+        end += 2 + (body[end] << 8 | body[end + 1])
+    raw = body[at:end]
+    found = _whos.get(raw)
+    if found is None:
+        if len(_whos) >= _WHOS_MAX:
+            _whos.clear()
+        reader = _Reader(raw)
+        found = _whos[raw] = reader.word(), reader.word(), reader.word()
+    return found, end
+
+
+def revision_of(body: bytes) -> str:
+    """The revision that a verdict names, without unpacking the rest."""
+    revision = body[24:32]
+    return revision.hex() if any(revision) else ""
+
+
+def takes_of(body: bytes) -> int:
+    """How many aggregates a verdict took from, likewise."""
+    return body[43]
+
+
+def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
+    return number, Outcome(said & 3), bool(said >> 7)
+
+
+# ------------------------------------------------------------------------------------------------------------------- torn
+
+
+@about_people
+class Torn(NamedTuple):
+    """A long message of which a person has some parts and not all, or that is whole by now."""
+
+    time: float
+    recipient: int
+    key: int  # state/record/torn.py
+    since: int  # seconds; 0: it is whole, or nothing of it is out
+
+
+_TORN = struct.Struct(">QQQI")
+
+
+def pack_torn(now: float, recipient: int, key: int, since: int) -> bytes:
+    return _TORN.pack(int(now * 1000), recipient, key, since)
+
+
+def unpack_torn(body: bytes) -> Torn:
+    time_ms, recipient, key, since = _TORN.unpack(body)
+    return Torn(time_ms / 1000, recipient, key, since)
+
+
+# ------------------------------------------------------------------------------------------------------------------ clock
+
+
+class Clock(NamedTuple):
+    time: float
+    step_s: float  # by how much the wall clock jumped
+
+
+_CLOCK = struct.Struct(">Qd")
+
+
+def pack_clock(now: float, step_s: float) -> bytes:
+    return _CLOCK.pack(int(now * 1000), step_s)
+
+
+def unpack_clock(body: bytes) -> Clock:
+    time_ms, step_s = _CLOCK.unpack(body)
+    return Clock(time_ms / 1000, step_s)

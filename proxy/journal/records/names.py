@@ -1,0 +1,38 @@
+"""Words behind the hashes of records, as journal records and back.
+
+In: ports and signatures that a gate met for the first time. Out: bodies of the kind NAMED (messages.py), and typed values. Never: files, a
+clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from proxy.journal.encoding import Reader, word
+
+Name = tuple[int, str]
+"""Number (state/lists/dictionary.py) and word."""
+_HEAD = struct.Struct(">QI")
+_NUMBER = struct.Struct(">Q")
+NAMES_A_RECORD_MAX = 10_000
+"""A record holds some 300 KB at most."""
+
+
+class Named(NamedTuple):
+    time: float
+    names: tuple[Name, ...]
+
+
+def pack_named(now: float, names: Sequence[Name]) -> bytes:
+    """At most ``NAMES_A_RECORD_MAX`` of them."""
+    head = _HEAD.pack(int(now * 1000), len(names))
+    return head + b"".join([_NUMBER.pack(number) + word(name) for number, name in names])
+
+
+def unpack_named(body: bytes) -> Named:
+    """ValueError or struct.error when the body is no such thing."""
+    reader = Reader(body)
+    time_ms, count = reader.take(_HEAD)
+    return Named(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.word()) for _ in range(count)))

@@ -1,0 +1,250 @@
+"""Probes of reply paths, and their journal records (kind 55). Pure.
+
+In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
+Never: a socket, a clock, a person's record: the reply to a probe is no opt-out, whatever it says.
+
+    waiting ──a reply──▶ proven           failed: a carrier took a test message, and no reply came in time
+            ──time──▶ failed, not-sent    not-sent: no carrier took one, which says nothing of the way back
+            ──the gate ended──▶ ended
+
+A reply that comes within LATE_S proves the path, whatever the probe had become. The gate keeps the last probe of each registered prefix.
+Each record says all of its probe; where two gates wrote of the same one, ``merged`` has what both know.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from proxy.journal.encoding import Reader, word
+from proxy.journal.records import messages
+from proxy.model.message import hash48
+from proxy.relay.effects.reply_paths import Bodies
+
+WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
+"""A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
+LATE_S = 86_400.0
+"""So long after a probe began a reply to it is none to anything else: carriers may hold replies for hours."""
+NUMBERS_MAX = 20
+"""Test numbers of one probe."""
+PROBES_MAX = 10_000
+"""Kept, some 400 octets each: one for each prefix."""
+DIGITS_LEAST = 5
+"""Of the shorter of two ports that are the same but for their length."""
+_COUNTRY = re.compile(r"(?:\+|00)?86(?=\d{5})")
+
+
+class Try(NamedTuple):
+    """One test message."""
+
+    number: int
+    note: str  # which telephone that is
+    sent_at: float = 0.0
+    accepted_at: float = 0.0
+    answered_at: float = 0.0
+    problem: str = ""
+    said: str = ""  # the reply
+
+    @property
+    def accepted_ms(self) -> int | None:
+        return _ms(self.sent_at, self.accepted_at)
+
+    @property
+    def answered_ms(self) -> int | None:
+        """End to end: from the gate and back."""
+        return _ms(self.sent_at, self.answered_at)
+
+
+class Probe(NamedTuple):
+    prefix: str
+    port: str
+    keyword: str  # with which the test number answers
+    who: str
+    why: str
+    node: int  # of the gate that sends
+    begun_at: float
+    within_s: float  # a reply must come
+    state: str
+    ended_at: float
+    tries: tuple[Try, ...]
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether nothing more is waited for: each test message is answered, or was not sent."""
+        return all(one.answered_at or (one.problem and not one.accepted_at) for one in self.tries)
+
+    def with_try(self, place: int, **known: object) -> Probe:
+        one = self.tries[place]._replace(**known)  # type: ignore[arg-type]
+        return self._replace(tries=(*self.tries[:place], one, *self.tries[place + 1 :]))
+
+
+class Busy(Exception):
+    """A probe of this prefix waits for its reply."""
+
+
+Write = Callable[[Sequence[tuple[int, bytes]]], int]
+
+
+class Probes:
+    """The last probe of each prefix. Its callers are one thread."""
+
+    def __init__(self, bodies: Bodies, write: Write) -> None:
+        """``write``: into the journal, now, and other gates hear of it; the record's sequence. Where it raises, nothing is changed."""
+        self._bodies, self._write = bodies, write
+        self.written = 0
+        """The last record of this gate's."""
+        self._held: dict[str, Probe] = {}
+        self._numbers: dict[int, set[str]] = {}
+        """Test number → prefixes with a probe of it."""
+        for body in bodies.held.values():
+            self._enter(body)
+        bodies.news()
+
+    def reread(self) -> list[str]:
+        """Other gates wrote of probes: of which prefixes."""
+        return [self._enter(body) for _, body in self._bodies.news()]
+
+    def knows(self, number: int) -> bool:
+        """Whether it is a test number of some probe."""
+        return number in self._numbers
+
+    def find(self, prefix: str) -> Probe | None:
+        return self._held.get(prefix)
+
+    def all(self) -> list[Probe]:
+        """The newest first."""
+        return sorted(self._held.values(), key=lambda one: -one.begun_at)
+
+    def begin(self, probe: Probe) -> int:
+        """Busy where one of this prefix waits."""
+        before = self._held.get(probe.prefix)
+        if before is not None and before.state == WAITING and probe.begun_at < before.begun_at + before.within_s:
+            raise Busy
+        sequence = self.put(probe)
+        while len(self._held) > PROBES_MAX:
+            oldest = min(self._held.values(), key=lambda one: one.begun_at)
+            self._forget(oldest)
+            self._bodies.drop(number_of(oldest.prefix))
+        return sequence
+
+    def put(self, probe: Probe) -> int:
+        """What is known of it now."""
+        body = pack_probe(probe)
+        sequence = self.written = self._write([(messages.PROBE, body)])
+        self._hold(probe)
+        self._bodies.put(number_of(probe.prefix), body)
+        return sequence
+
+    def answered(self, number: int, port: str, said: Callable[[], Collection[str]], now: float) -> tuple[Probe, int] | None:
+        """Which probe a reply answers, and which of its test messages; None: none. The port may be shorter or longer. ``said``: keywords
+        that the reply may mean, asked where the number and the port are a probe's."""
+        words: Collection[str] | None = None
+        best: tuple[int, Probe, int] | None = None
+        for probe in [self._held[prefix] for prefix in sorted(self._numbers.get(number, ()))]:
+            if not 0 <= now - probe.begun_at < LATE_S or not (alike := likeness(probe.port, port)):
+                continue
+            for place, one in enumerate(probe.tries):
+                if one.number != number:
+                    continue
+                words = said() if words is None else words
+                if probe.keyword in words and (best is None or alike > best[0]):
+                    best = alike, probe, place
+        return None if best is None else (best[1], best[2])
+
+    def _enter(self, body: bytes) -> str:
+        probe = unpack_probe(body)
+        self._hold(probe)
+        return probe.prefix
+
+    def _hold(self, probe: Probe) -> None:
+        if (before := self._held.get(probe.prefix)) is not None:
+            self._forget(before)
+        self._held[probe.prefix] = probe
+        for one in probe.tries:
+            self._numbers.setdefault(one.number, set()).add(probe.prefix)
+
+    def _forget(self, probe: Probe) -> None:
+        del self._held[probe.prefix]
+        for one in probe.tries:
+            of = self._numbers.get(one.number, set())
+            of.discard(probe.prefix)
+            if not of:
+                self._numbers.pop(one.number, None)
+
+
+def ended(probe: Probe, now: float) -> Probe:
+    """Its time is over, or all have answered."""
+    taken = FAILED if any(one.accepted_at for one in probe.tries) else NOT_SENT
+    return probe._replace(state=PROVEN if any(one.answered_at for one in probe.tries) else taken, ended_at=now)
+
+
+def likeness(one: str, other: str) -> int:
+    """How many digits two ports have in common where one is the other but for its length, and perhaps China's 86; 0: they are not."""
+    one, other = (_COUNTRY.sub("", port, count=1) if _COUNTRY.match(port) else port for port in (one, other))
+    short, long = sorted((one, other), key=len)
+    if short == long:
+        return 2 * len(short)
+    return len(short) if len(short) >= DIGITS_LEAST and short.isdigit() and long.startswith(short) else 0
+
+
+def _ms(since: float, until: float) -> int | None:
+    return round((until - since) * 1000) if since and until else None
+
+
+# -- as octets
+
+_PROBE = struct.Struct(">QQQqBB")  # begun, ended (ms), within (ms), node, state, tries
+_TRY = struct.Struct(">QQQQ")  # number, sent, accepted, answered (ms)
+
+
+def number_of(prefix: str) -> int:
+    """Under which it is kept."""
+    return hash48(prefix)
+
+
+def keep(bodies: Bodies, body: bytes) -> None:
+    """A record of the journal is read again, or another gate told it."""
+    probe = unpack_probe(body)
+    held = bodies.held.get(number_of(probe.prefix))
+    bodies.hear(number_of(probe.prefix), body if held is None else pack_probe(merged(unpack_probe(held), probe)))
+
+
+def merged(one: Probe, other: Probe) -> Probe:
+    """What two records say of a prefix: of two probes the later; of one probe all that either knows."""
+    if (one.begun_at, one.node) != (other.begun_at, other.node):
+        return max(one, other, key=lambda probe: (probe.begun_at, probe.node))
+    tries = tuple(
+        Try(
+            mine.number, mine.note, mine.sent_at or theirs.sent_at, mine.accepted_at or theirs.accepted_at,
+            min(filter(None, (mine.answered_at, theirs.answered_at)), default=0.0), mine.problem or theirs.problem, mine.said or theirs.said,
+        )
+        for mine, theirs in zip(one.tries, other.tries, strict=True)
+    )  # fmt: skip
+    later = max(one, other, key=lambda probe: STATES.index(probe.state))
+    return later._replace(tries=tries, ended_at=max(one.ended_at, other.ended_at))
+
+
+def pack_probe(one: Probe) -> bytes:
+    times = (round(at * 1000) for at in (one.begun_at, one.ended_at, one.within_s))
+    parts = [
+        _PROBE.pack(*times, one.node, STATES.index(one.state), len(one.tries)),
+        *map(word, (one.prefix, one.port, one.keyword, one.who, one.why)),
+    ]
+    for each in one.tries:
+        parts.append(_TRY.pack(each.number, *(round(at * 1000) for at in (each.sent_at, each.accepted_at, each.answered_at))))
+        parts += map(word, (each.note, each.problem, each.said))
+    return b"".join(parts)
+
+
+def unpack_probe(body: bytes) -> Probe:
+    reader = Reader(body)
+    begun, over, within, node, state, count = reader.take(_PROBE)
+    prefix, port, keyword, who, why = (reader.word() for _ in range(5))
+    tries = []
+    for _ in range(count):
+        number, sent, accepted, answered = reader.take(_TRY)
+        note, problem, said = (reader.word() for _ in range(3))
+        tries.append(Try(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
+    return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))

@@ -1,0 +1,55 @@
+"""Revised: what became of a set of rules, as a journal record and back: kind 35. Each says who, when, why, what changed, and what holds now.
+
+In: words. Out: a body, a value. Never: files, a clock, what may become of a set (proxy/desk/revisions/rule_revisions.py).
+A body is a time in ms and JSON: these are few, and people read them. The last record says all that a restart must know.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import NamedTuple
+
+_TIME = struct.Struct(">Q")
+EVENTS = ("accepted", "proposed", "vouched", "approved", "rejected", "rolled-back", "withdrawn", "kept-out")
+
+
+class Revised(NamedTuple):
+    """One event in the life of the rules."""
+
+    time: float
+    event: str
+    """``accepted``: in force. ``proposed``: waits for a second person. ``vouched``: a person has put the name to a proposal whose files
+    belong to nobody known. ``approved``: in force, a second person agreed. ``rejected``: a proposal is turned down. ``rolled-back``: an
+    earlier set is in force again. ``withdrawn``: the folder holds what is in force again. ``kept-out``: the folder of a gate that shares a
+    store holds what the gates have not agreed on."""
+    revision: str  # which it is about
+    who: str
+    how: str  # what brought it: first start, start, files, reload, command
+    why: str
+    changes: tuple[str, ...]  # against what was in force, or is
+    in_force: str  # revision, from here on
+    proposed: str  # revision that waits, empty if none does
+    author: str  # of what waits
+    kept_out: str  # revision of the folder that is not taken though it is there, empty if none is
+    beside: str = ""
+    """Where what waits was pushed: what the folder holds meanwhile, which has no say in it. Empty: what waits is the folder's own."""
+    serial: int = 0
+    """Of the decisions that gates on one store have agreed on, the last one; 0 where there are no others."""
+    node: int = -1
+    """The gate at which that was decided; -1: this one, which is alone."""
+
+
+_ALONE = 2
+"""Fields at the end that a gate without others does not write."""
+
+
+def pack_revised(one: Revised) -> bytes:
+    said = json.dumps(one[1:] if one.serial else one[1:-_ALONE], ensure_ascii=False, separators=(",", ":"))
+    return _TIME.pack(int(one.time * 1000)) + said.encode("utf-8", "surrogatepass")
+
+
+def unpack_revised(body: bytes) -> Revised:
+    (time_ms,) = _TIME.unpack_from(body)
+    event, revision, who, how, why, changes, *rest = json.loads(body[_TIME.size :].decode("utf-8", "surrogatepass"))
+    return Revised(time_ms / 1000, event, revision, who, how, why, tuple(changes), *rest)

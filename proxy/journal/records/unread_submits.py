@@ -1,0 +1,71 @@
+"""Addressed: to whom a submit was sent that the gate turned away unread, or could not read: its verdict names nobody, its PDU may.
+
+In: the body of a verdict, or a PDU. Out: numbers. Never: Malformed: what cannot be read is searched for anything that is a number; what the
+rest of the PDU says (wire/ reads that).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+
+from proxy.journal.records import messages
+from proxy.model.number import NotARecipient, recipient_of
+
+_SUBMIT_SM, _SUBMIT_MULTI, _DATA_SM = 0x04, 0x21, 0x103
+_HEADER_BYTES = 16
+_NOBODY = bytes(8)
+_U64 = struct.Struct(">Q")
+_SPELT = re.compile(rb"\+?[0-9]{11,15}")
+
+
+def unread(body: bytes) -> bool:
+    """Whether a verdict names nobody."""
+    return body[8:16] == _NOBODY
+
+
+def persons(body: bytes) -> Sequence[int]:
+    """Whom a verdict is about: whom it names, else those its PDU was sent to; none where that says nothing. ValueError, struct.error."""
+    if not unread(body):
+        return _U64.unpack_from(body, 8)
+    return addressed(messages.unpack_verdict(body).data)
+
+
+def addressed(data: bytes) -> Sequence[int]:
+    """The persons a PDU was sent to, in its order, each once."""
+    try:
+        found = _spellings(data)
+    except (ValueError, IndexError):  # it ends too early
+        found = [b""]
+    if not all(one.isascii() and one.decode().isprintable() and one for one in found):
+        found = _SPELT.findall(data)
+    return tuple(dict.fromkeys(_numbers(found)))
+
+
+def _numbers(spellings: Iterable[bytes]) -> Iterator[int]:
+    for one in spellings:
+        try:
+            yield recipient_of(one)
+        except NotARecipient:
+            continue
+
+
+def _spellings(data: bytes) -> list[bytes]:
+    """SMPP 3.4 §4.4.1, §4.5.1, §4.7.1: service_type, source, destination or destinations. ValueError, IndexError."""
+    command = int.from_bytes(data[4:8], "big")
+    if command not in (_SUBMIT_SM, _SUBMIT_MULTI, _DATA_SM):
+        return []
+    at = data.index(0, _HEADER_BYTES) + 1
+    at = data.index(0, at + 2) + 1
+    if command != _SUBMIT_MULTI:
+        return [data[at + 2 : data.index(0, at + 2)]]
+    found, count = list[bytes](), data[at]
+    at += 1
+    for _ in range(count):
+        start = at + 3 if data[at] == 1 else at + 1  # else the name of a list
+        end = data.index(0, start)
+        if data[at] == 1:
+            found.append(data[start:end])
+        at = end + 1
+    return found

@@ -1,0 +1,169 @@
+"""Retention: which segments at a journal's beginning have served their time, and the record that they went (kind 36).
+
+In: a disk, the time, how long records are kept, from where a restart reads. Out: a ``Plan``; REMOVED bodies and back; segments gone, the
+oldest first; what is missing with nobody to say why. Never: a clock; a hole (the chain over what stays must hold, so a segment that
+must stay keeps all that come after it); a segment that a restart reads, or the newest header proves safe.
+
+    plan → append pack_removed() → sync → remove()
+
+Killed before the end, the record stands and so do some segments: the next plan has them again. A table per hour (Parquet) that is made
+of segments later only needs to be on disk before ``plan`` is asked: ``open_from`` is the place for that, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from proxy.config import Hold, Retention
+from proxy.journal.disk import Disk
+from proxy.journal.encoding import Reader, word
+from proxy.journal.scan import Hole, Scan
+from proxy.journal.segment import HEADER_BYTES, Fault, Header, unpack_header
+
+DAY_S = 86_400
+NEWEST_STAY = 2
+"""However old they are: an idle gate's last records, and the segment that proves them."""
+
+_REMOVED = struct.Struct(">QIQQQQQ32s")  # now, segments, first, last, bytes, since, until (ms), digest
+
+
+class Segment(NamedTuple):
+    name: str
+    first: int
+    last: int  # sequences
+    since: float
+    until: float  # when it was begun, and the one after it
+    octets: int
+    digest: bytes  # of its last group, as the header after it says
+
+
+class Plan(NamedTuple):
+    """What may go now, and how it is with the rest."""
+
+    goes: tuple[Segment, ...]
+    stays_for: str  # why the first that stays does
+    segments: int
+    octets: int  # of all that lie there, those that go included
+    since: float  # when the oldest was begun; 0 if there is none
+
+
+class Removed(NamedTuple):
+    """Segments went: their records, how long they had been written, and the digest the rest follows."""
+
+    time: float
+    segments: int
+    first: int
+    last: int
+    octets: int
+    since: float
+    until: float
+    digest: bytes
+    who: str
+    why: str
+
+
+def plan(
+    disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None
+) -> Plan:  # fmt: skip
+    """Reads headers only. ``least_s``: what the rules look back, which is kept whatever ``keep`` says; ``open_from``: as the last
+    checkpoint says, 0 where there is none; ``most``: segments that go at once; ``end``: what is written ends in this segment, at this
+    offset: room behind it, and what comes meanwhile, is not counted (None: nobody writes)."""
+    names = disk.list()
+    sizes = [disk.size(name) for name in names]
+    if end is not None:
+        sizes = [end[1] if name == end[0] else size if name < end[0] else 0 for name, size in zip(names, sizes, strict=True)]
+    kept_s = max(keep.days * DAY_S, least_s)
+    needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
+    goes: list[Segment] = []
+    stays_for = "a restart needs it"
+    try:
+        header = _header(disk, names[0]) if names else None
+        since = header.created_ms / 1000 if header else 0.0
+        for name, size, after in zip(names[:needed], sizes, names[1:], strict=False):
+            following = _header(disk, after)
+            assert header is not None
+            segment = Segment(
+                name, header.first, following.first - 1, header.created_ms / 1000, following.created_ms / 1000, size, following.previous
+            )  # fmt: skip
+            why = _stays(segment, keep.holds, now - kept_s, f"it is younger than {kept_s / DAY_S:g} days")
+            why = why or (f"{most} segments go at once" if len(goes) >= most else "")
+            if why:
+                stays_for = why
+                break
+            goes.append(segment)
+            header = following
+    except Fault as fault:
+        stays_for, since = f"its header is damaged ({fault}): gate106 journal verify", 0.0
+    return Plan(tuple(goes), stays_for, len(names), sum(sizes), since)
+
+
+def _header(disk: Disk, name: str) -> Header:
+    return unpack_header(disk.read(name, HEADER_BYTES))
+
+
+def _stays(segment: Segment, holds: Sequence[Hold], before: float, young: str) -> str:
+    """Why the segment must stay; empty when it may go."""
+    if segment.until > before:
+        return young
+    for hold in holds:
+        if segment.since < hold.end and segment.until > hold.begin:
+            return f"it is held: {hold.why}"
+    return ""
+
+
+def remove(disk: Disk, goes: Iterable[Segment]) -> None:
+    """Takes them off the disk, the oldest first, each durably. The record that says so is synced. May run in another thread."""
+    for segment in goes:
+        with contextlib.suppress(FileNotFoundError):  # somebody has moved it away meanwhile
+            disk.remove(segment.name)
+
+
+# -- the record
+
+
+def pack_removed(now: float, goes: Sequence[Segment], who: str, why: str) -> bytes:
+    first, last = goes[0], goes[-1]
+    times = [int(moment * 1000) for moment in (now, first.since, last.until)]
+    octets = sum(segment.octets for segment in goes)
+    fixed = _REMOVED.pack(times[0], len(goes), first.first, last.last, octets, times[1], times[2], last.digest)
+    return fixed + word(who) + word(why)
+
+
+def unpack_removed(body: bytes) -> Removed:
+    reader = Reader(body)
+    now, segments, first, last, octets, since, until, digest = reader.take(_REMOVED)
+    return Removed(now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.word(), reader.word())
+
+
+def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
+    """What is wrong with a journal that begins at ``first`` after a group of digest ``previous``, empty when nothing is: it begins at
+    the beginning, or the records before it went by a REMOVED record (all of them, or so far as a removal had come)."""
+    before = first - 1
+    if before <= 0:
+        return ""
+    for one in removed:
+        if one.last == before and one.digest == previous:
+            return ""
+        if one.first <= before < one.last:
+            return ""
+    return f"records 1 to {before} are not here, and none of the others says that they were removed"
+
+
+def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
+    """What is wrong with a hole in a copy, empty when nothing is: REMOVED records say of all that is missing that it went, and the one that
+    took the last of it names the digest that the rest follows (unless it had not come to its end)."""
+    at = hole.first
+    for one in sorted(removed, key=lambda one: one.first):
+        if one.first <= at <= one.last and (one.last != hole.last or one.digest.hex() == hole.previous):
+            at = one.last + 1
+    if at > hole.last:
+        return ""
+    return f"records {at} to {hole.last} are not here, and none of the others says that they were removed"
+
+
+def explained(hole: Hole, removed: Iterable[Removed]) -> list[Removed]:
+    """What was removed of a hole."""
+    return [one for one in removed if one.first <= hole.last and one.last >= hole.first]

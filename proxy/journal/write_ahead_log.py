@@ -1,0 +1,301 @@
+"""Journal: the write-ahead log. What is in it happened; what is not in it was never acknowledged.
+
+In: (kind, body) of records, the wall clock as an argument. Out: their sequence numbers; later the same records in order, verified.
+Never: what a body means (journal/records/messages.py), a clock, an event loop.
+
+    append()        gives a sequence number and buffers
+    write(now)      one write of one commit group: what it holds survives the death of the process
+    sync()          one fdatasync, in another thread: what was written before it began survives a power loss
+    note_synced()   back on the loop: from now on ``synced`` says so
+
+A write that fails leaves the file as it was and drops the group: its sequence numbers are given again, and whoever appended must
+undo or append anew (``JournalDown.dropped`` holds what was in it). Errors:
+
+    JournalError            JournalDown      the disk is full, read-only or does not sync: temporary, nothing was acknowledged unsafely
+                            JournalDamaged   bytes that were safe once are not what was written: segment, offset, why
+                            JournalNewer     … or are what a later gate wrote, of a format or kind that means nothing here
+                            JournalSealed    … or are sealed with a key that is not at hand
+
+What is a torn tail and what is damage: scan.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable
+from zlib import crc32
+
+from proxy.journal.disk import Disk, MemoryDisk, OsDisk
+from proxy.journal.scan import (
+    Cut,
+    JournalDamaged,
+    JournalError,
+    JournalNewer,
+    JournalSealed,
+    Report,
+    Scan,
+    read,
+    segment_name,
+    verify,
+)
+from proxy.journal.segment import (
+    HEADER_BYTES,
+    PLAIN,
+    SEQUENCE_KIND_BYTES,
+    UNDER_SEAL,
+    Header,
+    Record,
+    apart,
+    close_group,
+    pack_header,
+    pack_length_crc,
+    pack_record,
+    pack_sequence_kind,
+    seal_group,
+)
+from proxy.native.loader import compiled
+
+__all__ = [
+    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "Record", "Report", "read", "verify",
+]  # fmt: skip
+
+SEGMENT_BYTES = 64 << 20
+"""A segment is read whole, so this bounds memory when reading; an hour of quiet traffic fits."""
+UNSYNCED_BYTES_MAX = 64 << 20
+"""So much may wait for the medium; then writes are refused, for a disk that never syncs must not fill memory with answers."""
+HOUR_MS = 3_600_000
+
+
+class JournalDown(JournalError):
+    """The journal cannot be written now. The file is as before; ``dropped`` are the (kind, body) that were not written."""
+
+    def __init__(self, why: str, dropped: list[tuple[int, bytes]] | None = None) -> None:
+        super().__init__(why)
+        self.dropped = dropped or []
+
+
+class Journal:
+    """The journal of one node, open for writing. Opening cuts a torn tail (see ``cut``) and syncs what is left."""
+
+    def __init__(self, disk: Disk, node: int = 0, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Raises JournalDamaged, JournalSealed, JournalDown (when the tail cannot be cut or synced)."""
+        self.disk = disk
+        self.node = node
+        self.segment_bytes = segment_bytes
+        scan = Scan(disk, None)
+        for _ in scan:
+            pass
+        self.cut = scan.cut
+        """The torn tail that was cut at the start, or None."""
+        self._segment = scan.segment
+        self._size = scan.end
+        self.written_bytes = 0
+        """Since it was opened: how fast the disk fills."""
+        self._hour = scan.header.created_ms // HOUR_MS if scan.header else 0
+        self._first = scan.header.first if scan.header else 0  # of the segment
+        self.chain = scan.chain
+        self.written = scan.last
+        self._claim = scan.safe
+        self._buffer: list[bytes] = []  # packed records, one or more in each
+        self._next = self.written
+        self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
+        self._unsynced_bytes = 0
+        self._suspect = False  # a sync failed: what it should have kept must be written again
+        self._outdated = scan.header is not None and scan.header.form != self._form
+        """Whether the segment is of another format than what is written now: the next record begins a new one."""
+        try:
+            self._mend(scan)
+            if self._outdated and self.written < self._first:
+                self._begin_anew(scan)
+            self.identity = self._identify(scan)
+        except OSError as error:
+            raise JournalDown(f"journal {disk}: {error.strerror or error}") from error
+        self._sealer = disk.ring.sealer(self.identity)
+        self.synced = self.written
+
+    @property
+    def end(self) -> tuple[str, int]:
+        """Where what is written ends: the segment and the offset in it; empty and 0 before the first record."""
+        return self._segment, self._size
+
+    @property
+    def _form(self) -> int:
+        return UNDER_SEAL if self.disk.ring else PLAIN
+
+    def _begin_anew(self, scan: Scan) -> None:
+        """The segment holds no record, so that the next would have its name: it goes, and what it said of the ones before is said again, of
+        what was just synced."""
+        assert scan.header is not None
+        self.disk.remove(self._segment)
+        self.chain, self._segment, self._claim = scan.header.previous, "", 0
+
+    def _mend(self, scan: Scan) -> None:
+        """Cuts the torn tail; then writes again and syncs what nothing claims as synced: a process that was killed may have written without
+        syncing, and after a sync that failed the system holds as clean what never reached the medium."""
+        if self.cut is not None:
+            for name in self.cut.after:
+                self.disk.remove(name)
+            if self._segment:
+                self.disk.truncate(self._segment, self._size)
+        left = set(self.disk.list())
+        for name in scan.names[scan.at :]:  # what no header claims as synced
+            if name in left:
+                self.disk.rewrite(name, 0, self.disk.read(name))
+                self.disk.sync(name)
+                if name != self._segment:
+                    self.disk.release(name)
+
+    def _identify(self, scan: Scan) -> bytes:
+        identity = scan.header.identity.hex() if scan.header else self.disk.identity() or os.urandom(16).hex()
+        if self.disk.identity() != identity:
+            self.disk.identify(identity)
+        return bytes.fromhex(identity)
+
+    # -- the hot path
+
+    def append(self, kind: int, body: bytes) -> int:
+        """Buffers one record for the next ``write``; returns its sequence."""
+        self._next = sequence = self._next + 1
+        self._buffer.append(pack_record(sequence, kind, body))
+        return sequence
+
+    @compiled("journal_extend")
+    def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
+        """``append`` for many, each body in pieces, of which the first is empty; returns the sequence of the first, the others follow
+        it."""
+        first = sequence = self._next + 1
+        buffer = self._buffer
+        for pieces in bodies:
+            pieces[0] = pack_sequence_kind(sequence, kind)
+            said = b"".join(pieces)  # pack_record, spelt out: this runs for each message
+            buffer.append(pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)) + said)
+            sequence += 1
+        self._next = sequence - 1
+        return first
+
+    def write(self, now: float) -> None:
+        """Writes what was appended as one commit group; raises JournalDown and drops it where that is not possible."""
+        if self._buffer:
+            self._write(now)
+
+    def mark(self, now: float) -> None:
+        """Writes an empty group when there is something new to claim as synced: after it, damage to that cannot pass as torn."""
+        if self.synced > self._claim and not self._buffer:
+            self._write(now)
+
+    def _write(self, now: float) -> None:
+        time_ms = int(now * 1000)
+        last, count = self._next, self._next - self.written
+        try:
+            if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
+                raise OSError(0, "the disk does not sync")
+            if not self._segment or self._full(time_ms):
+                self._roll(time_ms)
+            records = b"".join(self._buffer)
+            if self._sealer is not None and records:
+                records = seal_group(self._sealer, self.chain, records, last, count, self.synced, time_ms)
+            closing, chain = close_group(self.chain, records, last, count, self.synced, time_ms)
+            data = records + closing
+            self.disk.append(self._segment, self._size, data)
+        except OSError as error:
+            dropped = apart(b"".join(self._buffer))
+            self._buffer.clear()
+            self._next = self.written
+            raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
+        self._kept(last, self._size, data, now)
+        self._size += len(data)
+        self.written_bytes += len(data)
+        self.chain, self.written, self._claim = chain, last, self.synced
+        self._buffer.clear()
+
+    def _full(self, time_ms: int) -> bool:
+        if self.written < self._first:  # a mark alone stands in it: the next segment would have its name
+            return False
+        aged = time_ms // HOUR_MS > self._hour and self._size > HEADER_BYTES
+        return aged or self._size >= self.segment_bytes or self._outdated
+
+    def _kept(self, last: int, offset: int, data: bytes, now: float) -> None:
+        self._unsynced.append((last, self._segment, offset, data, now))
+        self._unsynced_bytes += len(data)
+
+    def _roll(self, time_ms: int) -> None:
+        """Begins a new segment. The old one may still have unsynced groups: they stay in ``_unsynced`` with its name."""
+        if self._segment and not self.synced:  # or after a power loss the second might be there without the first
+            self.disk.sync(self._segment)
+        header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain, self._form)
+        name, data = segment_name(self.written + 1), pack_header(header)
+        self.disk.append(name, 0, data)
+        self._sealer, self._outdated = self.disk.ring.sealer(self.identity), False
+        before, self._segment = self._segment, name
+        self._size, self._hour, self._first = len(data), time_ms // HOUR_MS, header.first
+        if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it
+            self.disk.release(before)
+        self.written_bytes += len(data)
+        self._kept(self.written + 1, 0, data, time_ms / 1000)
+
+    # -- durability
+
+    def sync_wanted(self) -> bool:
+        """Whether anything waits for the medium: records, or the mark that says what had reached it."""
+        return bool(self._unsynced)
+
+    def sync(self) -> int:
+        """Blocks until all that was written before the call is on the medium; returns the last sequence of it.
+
+        Made for another thread: it reads what the loop appends to, and alters nothing but the flag that a sync has failed.
+        """
+        sequence = self.written
+        waiting = list(self._unsynced)
+        try:
+            if self._suspect:
+                for _, name, offset, data, _ in waiting:
+                    self.disk.rewrite(name, offset, data)
+            for name in dict.fromkeys(item[1] for item in waiting):
+                self.disk.sync(name)
+        except OSError as error:
+            self._suspect = True
+            raise JournalDown(f"journal {self.disk}: sync: {error.strerror or error}") from error
+        self._suspect = False
+        return sequence
+
+    def plain_sync(self) -> tuple[int, int] | None:
+        """What ``sync`` would return, and the one open file that would be synced for it; None where there is more to do than that."""
+        unsynced = self._unsynced
+        if self._suspect or not unsynced or unsynced[0][1] != unsynced[-1][1]:
+            return None
+        file = self.disk.opened(unsynced[0][1])
+        return None if file is None else (self.written, file)
+
+    def sync_failed(self) -> None:
+        """A sync that somebody did for ``plain_sync`` has failed."""
+        self._suspect = True
+
+    def note_synced(self, sequence: int) -> None:
+        """On the loop, with what ``sync`` returned."""
+        if sequence < self.synced:
+            return
+        self.synced = sequence
+        unsynced = self._unsynced
+        while unsynced and unsynced[0][0] <= sequence:
+            _, name, _, data, _ = unsynced.popleft()
+            self._unsynced_bytes -= len(data)
+            if name != self._segment and (not unsynced or unsynced[0][1] != name):
+                self.disk.release(name)
+
+    def lag(self, now: float) -> float:
+        """Seconds since the oldest write that is not on the medium yet; 0 if there is none."""
+        return max(0.0, now - self._unsynced[0][4]) if self._unsynced else 0.0
+
+    def close(self, now: float | None = None) -> None:
+        """Writes and syncs what is left (with ``now``: also the claim that it is synced), then lets go of the files."""
+        try:
+            if now is not None:
+                self.write(now)
+            self.note_synced(self.sync())
+            if now is not None:
+                self.mark(now)
+                self.sync()
+        finally:
+            self.disk.close()

@@ -1,0 +1,89 @@
+"""Approvals: something proposed by one person waits until another agrees. One way of it for rules, penalties and complaints. Pure.
+
+In: what waits, who says what, the time. Out: what follows, or Impossible. Never: what is proposed, a token, the clock, a journal: whoever
+keeps proposals journals what follows, under kinds of its own.
+
+    proposed ─▶ (vouched ─▶) approved     a second person agrees, by a personal token; never the author
+            ├─▶ rejected                  a second person, or the author's superior, says no, and why
+            ├─▶ withdrawn                 the author takes it back
+            └─▶ lapsed                    nobody agreed in time
+
+An author without a token is an account and nobody: then the first person who agrees only vouches, is the author from there on, and a
+second one is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+from typing import NamedTuple
+
+from proxy.model.roles import Asker, Permission, demand
+
+
+class Impossible(ValueError):
+    """It cannot be done: the text says why, and what can."""
+
+
+class Follows(Enum):
+    VOUCHED = "vouched"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+
+
+class Waiting(NamedTuple):
+    """Something that was proposed and is not decided."""
+
+    what: str
+    """As people call it: a revision, ``penalty-7``."""
+    author: str
+    since: float
+    until: float = 0.0
+    """When it lapses; 0: never."""
+
+
+def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -> Follows:
+    """``known``: the names of all who have a token. VOUCHED: ``asker`` is the author from here on, and it waits for a second person."""
+    _still(waiting, at)
+    demand(asker, Permission.APPROVE, waiting.what)
+    if not asker.by_token:
+        raise Impossible(
+            f"{waiting.what}: who agrees says so with a personal token (--token-file or GATE106_TOKEN_FILE; "
+            "`gate106 token` makes one, for `people` of the settings)"
+        )
+    if waiting.author == asker.name:
+        raise Impossible(f"{asker.name} is the author of {waiting.what}: somebody else must approve it")
+    return Follows.APPROVED if waiting.author in known else Follows.VOUCHED
+
+
+def reject(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
+    _still(waiting, at)
+    demand(asker, Permission.APPROVE, waiting.what)
+    _reason(waiting, why)
+    return Follows.REJECTED
+
+
+def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
+    """Only the author."""
+    _still(waiting, at)
+    if asker.name != waiting.author:
+        raise Impossible(f"{waiting.what} is {waiting.author}'s, and only they take it back (others reject it)")
+    _reason(waiting, why)
+    return Follows.WITHDRAWN
+
+
+def lapsed(waiting: Waiting, at: float) -> bool:
+    """Whether it is too late to decide it."""
+    return 0.0 < waiting.until <= at
+
+
+def _still(waiting: Waiting, at: float) -> None:
+    if lapsed(waiting, at):
+        raise Impossible(f"{waiting.what} was not decided in time and has lapsed: it must be proposed again")
+
+
+def _reason(waiting: Waiting, why: str) -> None:
+    if not why.strip():
+        raise Impossible(f"{waiting.what}: say why (--why): the journal keeps it")

@@ -1,0 +1,115 @@
+"""Plain integers that rooms add to and ``/metrics`` shows: counting costs one dict operation, no lock, no label object.
+
+In: increments. Out: dicts keyed by label values, in the order the metric's labels stand in DESIGN §11. Never: a recipient as label.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+
+from proxy.model.counters_by_signature import Apart
+from proxy.native.loader import compiled
+
+SECONDS_BUCKETS: tuple[float, ...] = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+
+
+class Histogram:
+    """Counts per bucket (not cumulative) and the sum; the last place is +Inf."""
+
+    __slots__ = ("buckets", "sum")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(SECONDS_BUCKETS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+    def observe_all(self, seconds: array[float]) -> None:
+        """Many at once: a turn brings a hundred, nearly in order."""
+        self.sum += _count_in(self.buckets, seconds)
+
+
+@compiled("tally_count_in")
+def _count_in(buckets: list[int], seconds: array[float]) -> float:
+    """Counts each in its bucket; the sum of all."""
+    ordered, below = sorted(seconds), 0
+    for place, bound in enumerate(SECONDS_BUCKETS):
+        upto = bisect_right(ordered, bound, below)
+        buckets[place] += upto - below
+        below = upto
+        if below == len(ordered):
+            break
+    buckets[-1] += len(ordered) - below
+    return sum(seconds)
+
+
+STATUSES_MAX = 32
+"""Statuses of a carrier beyond those of SMPP 3.4 that have a label of their own."""
+OTHER_STATUS = "other"
+"""The label of all others."""
+
+
+def _ints() -> defaultdict[tuple[str, ...], int]:
+    return defaultdict(int)
+
+
+class Tally:
+    """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
+
+    def __init__(self) -> None:
+        self.submits = _ints()  # provider, category, verdict, reason
+        self.shadow = _ints()  # rule, verdict
+        self.rule_hits = _ints()  # rule, province
+        self.segments = _ints()  # provider
+        self.carrier_responses = _ints()  # carrier, status
+        self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
+        self.delivers = _ints()  # provider, kind
+        self.delivers_returned = _ints()  # provider
+        self.mailbox_dropped = _ints()  # provider, reason
+        self.optouts = _ints()  # source, scope, provider
+        self.restores = _ints()  # provider
+        self.consent_replies = _ints()  # provider, state
+        self.complaints = _ints()  # provider, validity
+        self.confirmations = _ints()  # provider, result
+        self.unknown_region = _ints()  # provider
+        self.entries = _ints()  # event
+        self.long_messages = _ints()  # outcome
+        self.rules_reload = _ints()  # result
+        self.settings_reload = _ints()  # result
+        self.judge_errors = _ints()  # ()
+        self.store_conflicts = _ints()  # result
+        self.bad_pdus = _ints()  # side, kind, peer
+        self.bind_failures = _ints()  # cause, provider
+        self.disturbances = _ints()  # side, cause, peer
+        self.apart = Apart()
+        self.sent_against_record = 0
+        """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
+        self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
+        self.sent_after_optout = 0
+        """Marketing that went out after a reply had asked to stop it: the audit's reading of the journal (server/audit_process.py)."""
+        self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
+        self.gate_seconds = Histogram()
+        self.optout_effect_seconds = Histogram()
+
+    def count_response(self, carrier: str, status: int, name: str | None) -> None:
+        """An answer of a carrier to a submit; ``name``: of the status, None where SMPP 3.4 has none. Of those, and there may be 2^32, the
+        first ``STATUSES_MAX`` of a carrier are counted each for itself."""
+        if name is None:
+            own = self._own_statuses.setdefault(carrier, set())
+            if len(own) < STATUSES_MAX:
+                own.add(status)
+            name = f"0x{status:08x}" if status in own else OTHER_STATUS
+        self.carrier_responses[carrier, name] += 1
+
+    def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
+        """From now on they are counted anew."""
+        counted, self.advertised = self.advertised, defaultdict(int)
+        return counted

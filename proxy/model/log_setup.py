@@ -1,0 +1,137 @@
+"""Logs: how the gate's lines look, and what never stands in them: the text of a message, a number, what a terminal obeys.
+
+In: what structlog, asyncio, libraries and Python itself have to say. Out: lines on standard output. Never: the values of variables in a
+traceback, or the words of an exception that may quote what it could not read: a fault inside the gate happens while somebody's message is
+in its hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import MutableMapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, ExcInfo
+
+from proxy.model.rate import Rate
+from proxy.model.redact import plain
+
+CHINA = timezone(timedelta(hours=8))
+FAULT = "a fault of gate106, please report it"
+FRAMES_MAX = 30
+"""Of one exception, the innermost: a recursion has thousands."""
+CHAIN_MAX = 5
+QUOTES_NOTHING = frozenset(
+    (
+        AttributeError,
+        IndexError,
+        MemoryError,
+        NameError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        UnboundLocalError,
+        ZeroDivisionError,
+    )
+)
+"""Python itself words these, by names and types only. A KeyError or a ValueError says which."""
+
+
+def use() -> None:
+    """From now on the process logs so."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _when,
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=tell_fault),
+        ]
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+    sys.excepthook = lambda kind, error, trace: _fault("", error)
+    sys.unraisablehook = lambda said: _fault("", said.exc_value)
+    threading.excepthook = lambda said: _fault(said.thread.name if said.thread is not None else "", said.exc_value)
+
+
+def _when(logger: object, method: str, said: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """In China's time, as everything is told, wherever the machine stands; with its distance from UTC, so that nobody must guess."""
+    said["timestamp"] = datetime.now(CHINA).strftime("%Y-%m-%d %H:%M:%S%z")
+    return said
+
+
+class Seldom:
+    """A line that strangers can bring about: so many a second at most, and then how many there were more."""
+
+    def __init__(self, per_s: float, at_once: float) -> None:
+        self._rate = Rate(per_s, at_once)
+        self._left_out = 0
+
+    def info(self, now: float, event: str, **values: object) -> None:
+        """``now``: monotonic."""
+        self._say("info", now, event, values)
+
+    def warning(self, now: float, event: str, **values: object) -> None:
+        """``now``: monotonic."""
+        self._say("warning", now, event, values)
+
+    def _say(self, level: str, now: float, event: str, values: dict[str, object]) -> None:
+        if not self._rate.allow(now):
+            self._left_out += 1
+            return
+        more = {"left_out": self._left_out} if self._left_out else {}
+        self._left_out = 0
+        getattr(structlog.get_logger(), level)(event, **values, **more)
+
+
+def _coloured() -> bool:
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+
+
+def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's exception handler: what nobody caught."""
+    _fault(str(context.get("message", "")), context.get("exception"))
+
+
+def _fault(where: str, error: BaseException | None) -> None:
+    structlog.get_logger().error(FAULT, where=where, exc_info=error or False)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, by where it was logged: their words may quote what they were given."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        where = f"{record.name}, {record.filename}:{record.lineno}"
+        structlog.get_logger().log(record.levelno, str(record.msg), where=where, exc_info=error or False)
+
+
+def tell_fault(out: TextIO, exc_info: ExcInfo) -> None:
+    """An exception and what it came of: types and places, the outermost last."""
+    error: BaseException | None = exc_info[1]
+    for _ in range(CHAIN_MAX):
+        if error is None:
+            return
+        kind = type(error)
+        words = f": {plain(str(error))}" if kind in QUOTES_NOTHING else ""
+        out.write(f"{kind.__module__}.{kind.__qualname__}{words}\n")
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+        out.writelines(f"  {frame.filename}:{frame.lineno} in {frame.name}\n" for frame in frames)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if error is not None:
+            out.write("which came of\n")
+
+
+def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
+    """Strangers have a say in some values: their names, their reasons, their files."""
+    return {key: plain(value) if isinstance(value, str) else _each(value) for key, value in event.items()}
+
+
+def _each(value: Any) -> Any:
+    return [plain(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value

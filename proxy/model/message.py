@@ -1,0 +1,299 @@
+"""The shared nouns: a Message, who sent it, and what may be said of it (Verdict); recipient.py has what is known of the person.
+
+In: nothing. Out: values that every room may hold. Never: protocol field names (a second protocol is coming),
+input or output, the clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import InitVar, dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from proxy.model.reasons import IN_REVIEW, Reason
+
+
+class Category(enum.IntEnum):
+    """What a message is for, from lenient to strict: the stricter of two is ``max`` of them."""
+
+    OTP = 0
+    NOTICE = 1
+    MARKETING = 2
+
+    @property
+    def word(self) -> str:
+        """The word rules, settings and metrics use: ``otp``, ``notice``, ``marketing``."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Category:
+        """The category a word names; ValueError when it names none."""
+        try:
+            return cls[word.upper()]
+        except KeyError:
+            raise ValueError(f"unknown category {word!r} (one of otp, notice, marketing)") from None
+
+
+CATEGORY_WORDS = tuple(category.word for category in Category)
+"""By number: a property of an enum is too slow to be asked for every message."""
+
+
+class Outcome(enum.IntEnum):
+    """What becomes of a message, from lenient to strict: of several the strictest is reported."""
+
+    ALLOW = 0
+    DEFER = 1
+    REJECT = 2
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+OUTCOME_WORDS = tuple(outcome.word for outcome in Outcome)
+"""Likewise."""
+
+
+UNSIGNED = 0xFFFFFF << 24
+"""No word has a 48-bit name from here on: in the place of a signature stands there what limits count a message by that has none."""
+
+
+def hash48(text: str) -> int:
+    """The 48-bit name under which a word (signature, template) stands in a record: the same on every node."""
+    found = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+    return found if found < UNSIGNED else found ^ 1 << 47
+
+
+def hash_unsigned(text: str) -> int:
+    """The name of a port prefix or provider in the place of a signature."""
+    return UNSIGNED | int.from_bytes(hashlib.blake2b(text.encode(), digest_size=3).digest(), "big")
+
+
+def hash32(text: str) -> int:
+    """The 32-bit name of a provider or port in a record."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def hash16(text: str) -> int:
+    """The 16-bit name of a declared opt-out keyword in a record; 0 is "none declared"."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=2).digest(), "big") or 1
+
+
+class Part(NamedTuple):
+    """Where one part stands in a long message."""
+
+    reference: int
+    """The number that all parts share: its low octet, for a handset may get no more of it."""
+    total: int
+    index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
+
+
+class Content:
+    """What a person would read, shared by all messages made of the same bytes and never changed: compared by identity."""
+
+    __slots__ = (
+        "text", "state", "digest", "part", "scheduled", "extra", "octets", "complete", "read_by", "reading",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        text: str,
+        state: str,
+        digest: bytes,
+        part: Part | None = None,
+        scheduled: float | None = None,
+        extra: tuple[tuple[int, bytes], ...] = (),
+        octets: tuple[int, bytes] | None = None,
+        complete: bool = True,
+    ) -> None:
+        self.text = text  # decoded; empty where ``state`` says it cannot be read
+        self.state = state  # readable | unreadable | binary | compressed | wap-push | empty
+        self.digest = digest  # 16 bytes over everything after the destination: the same again is the same submit again
+        self.part = part
+        self.scheduled = scheduled  # when the carrier is asked to deliver, if that is not now
+        self.extra = extra  # optional parameters as (tag, value): a setting may say that one of them declares the category
+        # of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header
+        self.octets = octets
+        self.complete = complete  # False: parts of the text are missing, and what rules ask of it is undecided
+        # policy's own: what was read in it, and by which rules' reader; it is read once however often it comes
+        self.read_by: object = None
+        self.reading: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sender:
+    """Who sends, from which port: made once per (account, source) and reused (compared by identity)."""
+
+    provider: str
+    account: str
+    port: str
+    """The source address as the provider spelt it (digits, or letters for an alphanumeric sender)."""
+    prefix: str
+    """The longest registered port prefix that owns ``port``; empty if nobody owns it."""
+    category: Category | None = None
+    """The provider's default category from the settings, if any."""
+    since: float | None = None
+    """When this provider was taken on, if the settings say so."""
+    provider_hash: int = 0
+    port_hash: int = 0
+    written: bytes = field(default=b"", init=False)
+    """The journal's own: as it writes provider, account and port, once it has."""
+
+    @classmethod
+    def of(
+        cls, provider: str, account: str, port: str, prefix: str, category: Category | None = None, since: float | None = None
+    ) -> Sender:
+        return cls(provider, account, port, prefix, category, since, hash32(provider), hash32(port))
+
+
+class Message:
+    """One submit, whatever protocol brought it."""
+
+    __slots__ = ("sender", "recipient", "content")
+
+    def __init__(self, sender: Sender, recipient: int, content: Content) -> None:
+        self.sender = sender
+        self.recipient = recipient  # see number.py: the 11 national digits as an integer
+        self.content = content
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """All that rules can read of a message save the person, where they live, and the template."""
+
+    sender: Sender
+    """The sender, or another one whom the rules of this revision cannot tell from it: of the same provider."""
+    declared: Category
+    classified: Category
+    category: Category  # effective: the stricter of the two
+    subcategory: str = ""
+    signature: str = ""
+    signature_hash: int = 0
+    keyword: str = ""
+    """The opt-out keyword this text declares (拒收请回复R → R); empty if none."""
+    keyword_hash: int = 0
+    subcategory_code: int = 0
+    """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
+    owners: frozenset[tuple[str, str]] = frozenset()
+    """Advertisers for whom a ``domain`` or ``phone`` in the text is registered, where a rule asks."""
+    textless: bool = False
+    """Whether there is no text that could be read."""
+    asking: InitVar[bool] = False
+    """Whether the text asks for an answer that is no refusal: ``asks`` says so later."""
+    packed: int = field(init=False)
+    """Signature (``counted_by``), whether it asks, sub-category and category as an open Entry holds them."""
+
+    def __post_init__(self, asking: bool) -> None:
+        counted_by = self.signature_hash or hash_unsigned(self.whose)
+        flags = counted_by << 16 | asking << 10 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
+        object.__setattr__(self, "packed", flags)
+
+    @property
+    def whose(self) -> str:
+        """By what limits on signatures and advertisers count a text without a signature: the registered prefix of its port, which is the
+        same for all extensions of it; else the provider."""
+        return self.sender.prefix or self.sender.provider
+
+    @property
+    def counted_by(self) -> int:
+        """The signature's hash, or that of ``whose``: what such limits find in a record."""
+        return self.packed >> 16
+
+    @property
+    def asks(self) -> bool:
+        """Whether the text asks for an answer that is no refusal (确认请回1)."""
+        return self.packed >> 10 & 1 == 1
+
+
+class Order(NamedTuple):
+    """What an operator, or the desk, has ordered for a while: a fact beside the rules, dated like everything that judges."""
+
+    id: int  # from 1, never given twice
+    kind: str  # stop | suspension | shadow | drain | throttle
+    scope: tuple[tuple[str, tuple[str, ...]], ...]
+    """What it is about: of each dimension named any of the values; all dimensions must hold. Empty: everything."""
+    since: float
+    until: float
+    who: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """What verdicts, explain, metrics and people call it: ``stop-17``."""
+        return f"{self.kind}-{self.id}"
+
+    def in_force(self, now: float) -> bool:
+        return self.since <= now < self.until
+
+
+ORDER_KINDS = ("stop", "suspension", "shadow", "drain", "throttle")
+"""An order's kind is its place here in the journal, for ever."""
+ORDER_NUMBERS_FROM = 0x8000
+"""In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""
+
+
+class Counters(Protocol):
+    """Counts that are about no single person (limits whose key lacks ``recipient``)."""
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        """How much was taken under this 64-bit key later than ``after``. ``most``: what the caller compares it with, 0 where it only wants to
+        know: counters over several nodes hand out what is left of it."""
+
+
+class Take(NamedTuple):
+    """What a message takes from an aggregate, if it goes out."""
+
+    key: int  # 64 bit: rule, key values
+    width_s: int  # grain at which counts may be summed up
+    keep_s: int  # after this long a count no longer matters
+
+
+class Breach(NamedTuple):
+    """One rule that objects."""
+
+    rule: str  # its id
+    number: int  # its place in the rule set of this revision
+    outcome: Outcome
+    reason: Reason
+    shadow: bool = False  # judged and counted, never enforced
+    not_before: float | None = None  # when to try again, if that is known
+    spread_s: int = 0  # over so long behind it people are spread out (错峰)
+    evidence: str = ""  # what it rests on where the facts of the message do not say it (a renamed sender)
+
+    @property
+    def wants_a_word(self) -> bool:
+        """Whether more is to be said of it than which rule it was: what it rests on, or a text that somebody should see."""
+        return bool(self.evidence) or self.reason.name == IN_REVIEW
+
+    def again(self, recipient: int) -> float | None:
+        """When to try again for one person: the same moment however often it is asked."""
+        if self.not_before is None or not self.spread_s:
+            return self.not_before
+        return self.not_before + (recipient * 0x9E3779B97F4A7C15 >> 20 & 0xFFFFFFFF) % self.spread_s
+
+
+class Verdict:
+    """What was decided and what evidence it rests on. Shared freely: nothing in it is per message but what is said so."""
+
+    __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "province", "template", "takes")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: Reason | None,
+        rule: str,
+        breaches: tuple[Breach, ...],
+        facts: Facts,
+        province: str,
+        template: int,
+        takes: tuple[Take, ...],
+    ) -> None:
+        self.outcome = outcome
+        self.reason = reason  # None when allowed
+        self.rule = rule  # id of the rule reported, empty when allowed
+        self.breaches = breaches  # every rule that objects, shadow ones too, strictest first
+        self.facts = facts
+        self.province = province  # of the person's number, "unknown" is a value
+        self.template = template  # 32-bit fingerprint of the text with digits masked
+        self.takes = takes  # aggregates to take from when it goes out

@@ -1,0 +1,49 @@
+"""Rate: how many messages a second somebody may send (GCRA: one number, no timer, no queue).
+
+In: the time. Out: yes or no. Never: a clock, a delay.
+"""
+
+from __future__ import annotations
+
+
+class Rate:
+    """``tps`` a second in the long run, ``burst`` at once. One number is remembered: when the bucket will be full again."""
+
+    __slots__ = (
+        "tps",
+        "burst",
+        "_interval_s",
+        "_slack_s",
+        "_full_at",
+    )  # at fixed places, which the compiled twin reads (native/accelerated.pyx)
+
+    def __init__(self, tps: float, burst: float) -> None:
+        """ValueError when ``tps`` is not positive or ``burst`` is below 1."""
+        if not tps > 0 or not burst >= 1:
+            raise ValueError(f"a rate needs tps > 0 and burst >= 1, not {tps} and {burst}")
+        self.tps = tps
+        self.burst = burst
+        self._interval_s = 1.0 / tps
+        self._slack_s = (burst - 1.0) / tps + 1e-9  # a float's rounding must not cost the last one of a burst
+        self._full_at = float("-inf")
+
+    def allow(self, now: float, n: int = 1) -> bool:
+        """Whether ``n`` more may go now; if so they are counted. ``n`` above the burst is allowed only to somebody fully rested.
+
+        ``now`` should be monotonic. If it goes back further than a burst takes, the debt is forgotten rather than served for hours.
+        """
+        full_at = self._full_at
+        if full_at <= now:
+            self._full_at = now + n * self._interval_s
+            return True
+        if full_at - now > self._slack_s - (n - 1) * self._interval_s:
+            if full_at - now > 2.0 * (self._slack_s + self._interval_s) + 60.0:  # a clock set back
+                self._full_at = now + n * self._interval_s
+                return True
+            return False
+        self._full_at = full_at + n * self._interval_s
+        return True
+
+    def owe(self, now: float) -> None:
+        """Counts one more that goes whether or not there is room for it: the following wait the longer."""
+        self._full_at = max(self._full_at, now) + self._interval_s

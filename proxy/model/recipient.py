@@ -1,0 +1,174 @@
+"""What is known of one person: the messages they got (Entry), what they refused, what they agreed to; and what rules may ask (Recipient).
+
+In: nothing. Out: values that every room may hold, an entry's 32 bytes. Never: how a record is kept (state/record/record.py), input or output, the
+clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from proxy.model.message import UNSIGNED, Category, Facts, Sender
+from proxy.model.number import about_people
+
+
+class Entry(NamedTuple):
+    """One message in a person's record."""
+
+    id: int  # 48 bit, never reused
+    time: int  # seconds
+    signature: int  # hash48, 0 = none
+    provider: int  # hash32
+    port: int  # hash32
+    category: Category
+    subcategory: int  # code, 0 = none
+    template: int  # 32 bit
+    keyword: int  # hash16, 0 = none
+    state: int  # EntryState
+    consent: int = 0  # the code of the words a consent request declares (policy/replies/consent.py), 0 = none
+    asks: bool = False  # whether the message asked for an answer that is no refusal (确认请回1)
+    unsigned: int = 0  # without a signature: what limits count it by (message.Facts.whose), 0 in older entries
+
+    def pack(self) -> bytes:
+        """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
+        number, time, signature, provider, port, category, subcategory, template, keyword, state, consent, asks, unsigned = self
+        flags = (signature or unsigned) << 16 | consent << 11 | asks << 10 | subcategory << 4 | category << 2 | state
+        return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
+
+    @classmethod
+    def unpack(cls, data: bytes, offset: int = 0) -> Entry:
+        """The entry packed at ``offset``; struct.error when fewer than 32 bytes are left."""
+        return cls.of_row(ENTRY.unpack_from(data, offset))
+
+    @classmethod
+    def of_row(cls, row: tuple[int, int, int, int, int, int]) -> Entry:
+        """The entry of one row as ``ENTRY`` unpacks it."""
+        first, second, time, provider, port, template = row
+        category = CATEGORIES[second >> 2 & 3]
+        counted_by = second >> 16
+        signature, unsigned = (counted_by, 0) if counted_by < UNSIGNED else (0, counted_by)
+        return tuple.__new__(  # at a third of what its own costs: every record that is read has some
+            cls,
+            (
+                first >> 16, time, signature, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
+                second >> 11 & 31, second >> 10 & 1 == 1, unsigned,
+            ),
+        )  # fmt: skip
+
+
+ENTRY = struct.Struct(">QQIIII")
+"""One packed entry: id 48 + keyword 16, signature (or ``unsigned``) 48 + (consent 5, asks 1, subcategory 6, category 2, state 2), time,
+provider, port, template."""
+_pack_entry = ENTRY.pack
+
+
+def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int, consent: int = 0) -> bytes:
+    """The packed Entry of a message that goes out, in state OPEN: without the Entry, for every message needs one."""
+    flags = facts.packed | consent << 11
+    return _pack_entry(number << 16 | facts.keyword_hash, flags, time, sender.provider_hash, sender.port_hash, template)
+
+
+CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
+
+
+class EntryState(enum.IntEnum):
+    OPEN = 0
+    ACCEPTED = 1
+    UNKNOWN = 2  # an identical submit may be sent in its stead, once
+    SENT_TWICE = 3  # it was sent in the stead of an unknown one, and the carrier has not said what became of it
+
+
+def in_state(packed: bytes, state: EntryState) -> bytes:
+    """A packed entry in that state."""
+    return packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
+
+
+IN_DOUBT = frozenset((EntryState.UNKNOWN, EntryState.SENT_TWICE))
+"""States of an entry whose fingerprint is noted beside it."""
+
+
+class Pick(NamedTuple):
+    """Which entries a cap counts; None means any. Numbers are as stored in an Entry, in the place of a signature also ``unsigned``."""
+
+    categories: frozenset[int] | None = None
+    subcategories: frozenset[int] | None = None
+    signatures: frozenset[int] | None = None
+    providers: frozenset[int] | None = None
+    ports: frozenset[int] | None = None
+    template: int | None = None
+
+
+class OptOut(NamedTuple):
+    """A person's refusal, kept beside the entries."""
+
+    scope: str  # all | advertiser | signature | provider | port | category
+    value: str  # empty for all; "port" is a prefix
+    time: int
+    source: str  # reply | complaint | officer | import | hotline (or an app: the person's own word all the same) | doubtful
+    expiry: int  # 0 = never
+
+
+HOLD_S = 7 * 86_400
+"""A refusal of source ``doubtful`` waits so long for a person to decide. Then it ends (``expiry``), or is a refusal like any other."""
+
+
+@about_people
+class RefusedText(NamedTuple):
+    """What somebody refused said, kept beside the refusal: whoever says it again under another name is known by it."""
+
+    signature: int  # hash48 of whose it was
+    template: int  # its 32-bit fingerprint
+    text: str  # its beginning; empty where it is not known any more
+
+
+CONSENT_REQUEST = 8
+"""The code of the sub-category of messages that ask for consent: the record remembers for good who has asked."""
+
+
+class Consent(NamedTuple):
+    """A person's word on some advertiser's messages, beside what the registries' files say."""
+
+    state: str  # granted | revoked
+    time: float
+    until: float
+    reviewed_by: str  # who looked at the proof and found it good, empty = nobody yet
+
+
+class Recipient(Protocol):
+    """What policy may ask of a person's record (state.record implements it on packed bytes)."""
+
+    @property
+    def held(self) -> int:
+        """How many entries there are."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether entries are all there is, as with nearly everybody: no refusal, no unknown outcome."""
+
+    def count(self, after: int, pick: Pick, enough: int) -> int:
+        """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
+
+    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
+        """Whether so many entries may have one of these marks, fields as they are packed in an Entry. Asked before ``count``, at a tenth of
+        its cost: False is certain, True is not."""
+
+    def newest(self) -> int:
+        """Time of the newest entry, 0 if none."""
+
+    def times(self) -> Sequence[int]:
+        """Times of all entries, oldest first."""
+
+    def opt_outs(self) -> Sequence[OptOut]:
+        """Refusals on file, oldest first, expired ones included."""
+
+    def asked(self) -> Sequence[int]:
+        """Signatures (hash48) under which the person was asked for consent, ever."""
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        """What those said whom the person refused."""
+
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        """What is known of the person's consent to such messages: the newest given, and what was taken back."""

@@ -1,0 +1,87 @@
+"""Shown: what may be put before a person's eyes, whoever wrote it: without what a terminal obeys, what a spreadsheet runs, whose number it is.
+
+In: texts of strangers, numbers. Out: the same, harmless. Never: a decision about who may see more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+from proxy.model.number import mask
+
+_OBEYED = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: escape sequences begin with one of these
+    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # turn the reading direction, or are not seen at all
+    "\u2028\u2029\U000e0000-\U000e007f\ud800-\udfff]"  # begin a line, hide a text in a text, cannot be written
+)
+_ANY_DIGIT = re.compile("[\\d²³¹⁰⁴-⁹₀-₉①-⒛⓪-⓿❶-➓]")
+"""Whatever reads as a digit or two: circled ones are read off a screen like any other."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four: in Chinese and Japanese editions
+"""What a spreadsheet runs that begins so."""
+
+
+class _Skeleton(dict[int, str]):
+    """A translate table that learns a character when it first sees one: digits of all scripts are digits, what may stand between those of a
+    number is a space, all else is a letter. A text keeps its length."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        digit = unicodedata.digit(character, None)
+        unseen = unicodedata.category(character) in _UNSEEN or _OBEYED.match(character)
+        filling = unseen or character.isspace() or character in _FILLING
+        self[code] = found = " " if digit is None and filling else "x" if digit is None else str(digit)
+        return found
+
+
+_UNSEEN = ("Cc", "Cf", "Mn", "Me", "Pd")  # and dashes
+_FILLING = frozenset(".·_()（）/")
+_SKELETON = _Skeleton()
+_NUMBER = re.compile(r"(?<![0-9])(?:(?:00)?86 {0,6}|0)?(1 {0,6}[3-9](?: {0,6}[0-9]){9})(?![0-9])")
+"""In a skeleton: with the country before it, or a 0, and some signs between its digits."""
+
+
+def numbers_masked(text: str, of: int = 0) -> str:
+    """A text without the whole number of anybody, however it is spelt (``138****0500``); ``of``: of this person only."""
+    skeleton = text.translate(_SKELETON)
+    pieces, end = list[str](), 0
+    for match in _NUMBER.finditer(skeleton):
+        number = int(match[1].replace(" ", ""))
+        if of in (0, number):
+            start = match.start(1)
+            pieces += (text[end:start], mask(number))
+            end = match.end()
+    return "".join((*pieces, text[end:])) if pieces else text
+
+
+def plain(text: str, instead: str = "") -> str:
+    """One line of a terminal or a log: ``instead`` of whatever a terminal would obey, or would not show."""
+    return _OBEYED.sub(instead, text)
+
+
+def without_digits(text: str) -> str:
+    """A code's text: with a star for each digit, in whatever script."""
+    return _ANY_DIGIT.sub("*", text)
+
+
+def as_json(told: Any, indent: int | None = 2) -> str:
+    """JSON of which a terminal obeys nothing, and that any file can hold; the same to whoever reads it. Without ``indent`` it is one line."""
+    separators = (",", ":") if indent is None else None
+    return _OBEYED.sub(_escaped, json.dumps(told, ensure_ascii=False, indent=indent, separators=separators))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Line feeds stand between values only: in a text json.dumps has escaped them."""
+    return match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1]
+
+
+def cell(text: str) -> str:
+    """A cell of a CSV file: what a spreadsheet would run stands behind an apostrophe. ``cell_of`` takes that away again."""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
+
+
+def cell_of(written: str) -> str:
+    """What ``cell`` was given."""
+    return written[1:] if written.startswith("'") and written.lstrip("'").startswith(FORMULA) else written

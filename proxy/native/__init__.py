@@ -1,0 +1,1 @@
+"""Compiled code, and the loader that puts it in place."""

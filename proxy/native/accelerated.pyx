@@ -1,0 +1,85 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=True
+"""Hot: the functions that take most of a message's time, in C: a plain submit is led all the way by them. Each has a pure twin in its own
+room, which says what it does and why, and which takes over wherever this has not been built (compiled.py): what they do is the same, to the octet,
+and the tests run over both.
+
+In, Out, Never: those of the twins. What is rare is handed to the twin.
+
+One module, for its parts call each other in C; in the order in which they are needed. Each part names the rooms of its twins.
+"""
+
+from cpython.array cimport array, clone as _clone
+from cpython.dict cimport PyDict_Next
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.list cimport PyList_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_AsUnsignedLongLongMask
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
+from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_FromKindAndData, PyUnicode_KIND
+from libc.math cimport INFINITY
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
+
+from proxy.native.loader import PURE
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
+
+cdef extern from *:
+    """
+    #ifndef GATE106_SOURCE
+    #define GATE106_SOURCE ""
+    #endif
+    """
+    const char *GATE106_SOURCE
+
+SOURCE = (<bytes>GATE106_SOURCE).decode()
+"""Digest of the text that this was compiled from."""
+
+include "model/octets.pxi"
+include "runtime/arenas.pxi"
+include "model/blake2.pxi"
+include "model/namer.pxi"
+include "state/table.pxi"
+include "state/sieve.pxi"
+include "journal/journal.pxi"
+include "policy/text.pxi"
+include "model/numbered.pxi"
+include "wire/wire.pxi"
+include "journal/entries.pxi"
+include "journal/making.pxi"
+include "relay/fields.pxi"
+include "model/twice.pxi"
+include "policy/knowing.pxi"
+include "policy/scanner.pxi"
+include "policy/links.pxi"
+include "policy/calls.pxi"
+include "policy/owned.pxi"
+include "relay/told.pxi"
+include "policy/page.pxi"
+include "relay/apart.pxi"
+include "policy/reading.pxi"
+include "policy/masks.pxi"
+include "wire/submit.pxi"
+include "relay/refusals.pxi"
+include "state/rate.pxi"
+include "relay/met.pxi"
+include "relay/relay.pxi"
+include "relay/handover.pxi"
+include "net/routes.pxi"
+include "policy/counted.pxi"
+include "policy/concerning.pxi"
+include "policy/foreseen.pxi"
+include "policy/judge.pxi"
+include "policy/proposal.pxi"
+include "relay/judging.pxi"
+include "relay/long.pxi"
+include "relay/chains.pxi"
+include "relay/transit.pxi"
+include "state/mailbox.pxi"
+include "relay/arrivals.pxi"
+include "wire/receipted.pxi"
+include "state/shared.pxi"
+include "net/syncer.pxi"

@@ -1,0 +1,247 @@
+# desk/entries.py
+
+
+cdef inline octet *_put(octet *to, bytes piece):
+    memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+    return to + PyBytes_GET_SIZE(piece)
+
+
+cdef octet *_put_breaches(octet *to, tuple breaches) except NULL:
+    cdef tuple breach
+    cdef unsigned int number
+    for one in breaches:
+        breach = <tuple>one  # a named one
+        number = breach[1]
+        to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
+        to += 3
+    return to
+
+
+cdef enum:
+    TAKE_SIZE = 16
+
+
+cdef octet *_put_takes(octet *to, tuple takes) except NULL:
+    cdef tuple take
+    for one in takes:
+        take = <tuple>one  # a named one
+        _put_u64(to, take[0])
+        _put_u32(to + 8, take[1])
+        _put_u32(to + 12, take[2])
+        to += TAKE_SIZE
+    return to
+
+
+cdef class Verdicts:
+    """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
+
+    cdef object now, revision, keep_s, transits
+    cdef u64 time_ms
+    cdef tuple plain
+    cdef dict reasons
+    cdef PyObject *sender  # of the one before, …
+    cdef bytes who  # … and how he is written
+
+    def __iter__(self):
+        for transit in self.transits:
+            _records.held = 0
+            size = self.put_plain(transit)
+            yield [b"", _records.at[HEAD:size] if size else self.packed(transit)]
+
+    cdef bytes written(self, sender):
+        from proxy.journal import entries
+
+        return entries._sender(sender)
+
+    cdef bytes packed(self, transit):
+        from proxy.journal import entries
+
+        return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
+
+    cdef Py_ssize_t put_plain(self, object one) except -1:
+        """Room for a head, and the body of an allowed submit, or of one that a rule refused: how many octets that is; 0 for any other."""
+        cdef TransitFields *transit = <TransitFields *>one
+        cdef MessageFields *message
+        cdef VerdictFields *verdict
+        cdef ContentFields *content
+        cdef bytes digest, data, fixed, who
+        cdef octet *to
+        cdef Py_ssize_t many, takes, size
+        if (
+            Py_TYPE(one) is not _transit_type
+            or _type_of(transit.message) is not _message_type
+            or _type_of(transit.verdict) is not _verdict_type
+        ):
+            return 0
+        message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
+        content = <ContentFields *>message.content
+        if (
+            transit.late is _true
+            or transit.adopted is not <PyObject *>None
+            or _type_of(message.content) is not _content_type
+            or _type_of(verdict.facts) is not _facts_type
+        ):
+            return 0
+        if message.sender is not self.sender:  # one after another is of the same
+            if _type_of(message.sender) is not _sender_type:
+                return 0
+            who = <bytes><object>(<SenderFields *>message.sender).written
+            if not PyBytes_GET_SIZE(who):
+                who = self.written(<object>message.sender)
+            self.sender, self.who = message.sender, who
+        who = self.who
+        fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
+        digest, data = <bytes>content.digest, <bytes>transit.data
+        if not PyBytes_GET_SIZE(<bytes>transit.packed):
+            return self.put_refused(transit, message, verdict, fixed, digest, who, data)
+        many, takes = len(<tuple>verdict.breaches), len(<tuple>transit.takes)
+        if many > 255 or takes > 255:
+            return 0
+        size = (
+            HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
+            + PyBytes_GET_SIZE(who) + 3 * many + TAKE_SIZE * takes + PyBytes_GET_SIZE(data)
+        )
+        to = _room(size) + HEAD
+        _put_u64(to, self.time_ms)
+        _put_u64(to + 8, <u64><object>message.recipient)
+        _put(to + 16, fixed)
+        to[42], to[43] = <octet>many, <octet>takes
+        to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>transit.packed), who)
+        if many:
+            to = _put_breaches(to, <tuple>verdict.breaches)
+        if takes:
+            to = _put_takes(to, <tuple>transit.takes)
+        _put(to, data)
+        return size
+
+    cdef Py_ssize_t put_refused(
+        self, TransitFields *transit, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes who, bytes data
+    ) except -1:
+        """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
+        cdef tuple breaches = <tuple>verdict.breaches
+        cdef bytes said
+        cdef octet *to
+        cdef Py_ssize_t size, whole, many = len(breaches)
+        reason = _get(self.reasons, <object>transit.reason)
+        if reason is None or verdict.reason is <PyObject *>None or many > 255 or PyBytes_GET_SIZE(digest) != 16:
+            return 0
+        said = <bytes>reason
+        size = 16 + PyBytes_GET_SIZE(fixed)
+        whole = HEAD + size + PyBytes_GET_SIZE(said) + 16 + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data)
+        to = _room(whole) + HEAD
+        _put_u64(to, self.time_ms)
+        _put_u64(to + 8, <u64><object>message.recipient)
+        _put(to + 16, fixed)
+        _put_u32(to + 32, <unsigned int><object>transit.status)
+        to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(said)
+        to = _put(_put(_put(to + size, said), digest), who)
+        _put(_put_breaches(to, breaches), data)
+        return whole
+
+
+def verdict_pieces(now, transits, revision, keep_s):
+    from proxy.journal import entries
+
+    cdef Verdicts made = Verdicts()
+    if _transit_type is NULL:
+        _learn_fields()
+    made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
+    made.time_ms = <u64>(<double>now * 1000)
+    made.plain, made.reasons = entries._plain(revision, keep_s), entries._reasons
+    return made
+
+
+cdef enum:
+    TAKEN = 26  # octets of one submit that the carrier took, before the carrier's own id
+
+
+def pack_accepted(now, list accepted):
+    from proxy.journal.records.answers import ACCEPTED_BYTES_MAX
+
+    cdef list bodies = []
+    cdef Py_ssize_t first = 0, end, size, most = ACCEPTED_BYTES_MAX
+    if _transit_type is NULL:
+        _learn_fields()
+    while first < len(accepted):
+        size, end = 0, first
+        while end < len(accepted) and size <= most:
+            size += TAKEN + _size_of_body((<tuple>accepted[end])[1])
+            end += 1
+        bodies.append([b"", _accepted_body(<u64>(<double>now * 1000), accepted, first, end, size)])
+        first = end
+    return bodies
+
+
+cdef inline Py_ssize_t _size_of_body(object answer) except -1:
+    if Py_TYPE(answer) is _frame_type:
+        return max(0, PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>answer).data) - 16)
+    return len(answer.body)
+
+
+cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize_t end, Py_ssize_t size):
+    cdef bytes body = PyBytes_FromStringAndSize(NULL, 8 + size)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(body)
+    cdef tuple one
+    cdef Py_ssize_t place, length
+    _put_u64(to, time_ms)
+    to += 8
+    for place in range(first, end):
+        one = <tuple>accepted[place]
+        transit, answer = one[0], one[1]
+        length = _size_of_body(answer)
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
+            _put_u64(to, <object>(<TransitFields *>transit).entry_id)
+            _put_u64(to + 8, <object>(<MessageFields *>(<TransitFields *>transit).message).recipient)
+            _put_u64(to + 16, <object>(<TransitFields *>transit).recorded)
+        else:
+            _put_u64(to, transit.entry_id)
+            _put_u64(to + 8, transit.message.recipient)
+            _put_u64(to + 16, transit.recorded)
+        if length > 0xFFFF:
+            raise ValueError("a carrier's id is too long")
+        to[24], to[25] = length >> 8, length & 0xFF
+        to += TAKEN
+        if Py_TYPE(answer) is _frame_type:
+            memcpy(to, PyBytes_AS_STRING(<bytes><object>(<FrameFields *>answer).data) + 16, length)
+            to += length
+        else:
+            to = _put(to, answer.body)
+    return body
+
+
+# state/record.py
+
+
+cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
+    """A record with one entry more, where that is newer than all others; None where it is not so simple."""
+    cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
+    cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), end
+    cdef int count = old[6] if size > 6 else 0
+    cdef bytes whole
+    cdef octet *to
+    end = 7 + count * 32  # of the entries
+    if (
+        size < end
+        or PyBytes_GET_SIZE(packed) != 32
+        or count >= most
+        or new[15] >= 128
+        or (count and memcmp(new + 16, old + end - 16, 4) < 0)
+    ):
+        return None
+    whole = PyBytes_FromStringAndSize(NULL, size + 32)
+    to = <octet *>PyBytes_AS_STRING(whole)
+    memcpy(to, old, end)
+    to[6] = count + 1
+    memcpy(to + end, new, 32)
+    memcpy(to + end + 32, old + end, size - end)
+    if not count or <long long>_u32_at(to + 23) > now - keep_s:
+        return whole
+    from proxy.state.record.record import prune
+
+    return prune(whole, now, keep_s, most)
+
+
+def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fresh = False):
+    cdef bytes whole = _with_entry(data, packed, now, keep_s, most) if fresh else None
+    return PURE["add_packed"](data, packed, now, keep_s, most, fresh=fresh) if whole is None else whole

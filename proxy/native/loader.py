@@ -1,0 +1,52 @@
+"""Compiled: hot functions have twins in C (accelerated.pyx, twins/). Where those have been built they do the work, else the functions themselves.
+
+In: a function. Out: its twin, or the function. Never: a difference that anybody could see but in time: the tests run over both.
+
+Nobody needs a compiler: what is installed without one is slower (README, performance) and does the same. ``GATE106_PURE=1`` in the
+environment does without the twins for once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+PURE: dict[str, Callable[..., Any]] = {}
+"""The functions themselves, by the names of their twins."""
+
+
+def _built() -> ModuleType | None:
+    if os.environ.get("GATE106_PURE"):
+        return None
+    try:
+        hot = import_module("proxy.native.accelerated")
+    except ImportError:
+        return None
+    here = Path(__file__).parent
+    with suppress(OSError):
+        texts = (here / "accelerated.pyx", *sorted(here.glob("*/*.pxi")))
+        if blake2b(b"".join(one.read_bytes() for one in texts), digest_size=8).hexdigest() != hot.SOURCE:
+            return None  # compiled from another text than the one that lies here: somebody has changed it since
+    return hot
+
+
+def compiled(name: str) -> Callable[[Function], Function]:
+    """Puts the twin of this name in a function's place, if there is one."""
+
+    def choose(function: Function) -> Function:
+        PURE[name] = function
+        return cast("Function", getattr(_HOT, name, function))
+
+    return choose
+
+
+_HOT = _built()
+BUILT = _HOT is not None
+"""Whether the twins are at work."""

@@ -1,0 +1,265 @@
+# wire/deliver.py
+
+cdef enum:
+    TAGS = 0x1500  # the parameters of SMPP 3.4 lie below it
+    TLVS_MAX = 16  # of a receipt that is dealt with here
+
+cdef Py_ssize_t[TAGS] _tlv_least, _tlv_most
+cdef bint _tlvs_known = False
+
+
+cdef int _learn_tlvs() except -1:
+    """How long the value of a parameter may be."""
+    global _tlvs_known
+    from proxy.wire.tables import TLVS
+    for tag in range(TAGS):
+        _tlv_least[tag], _tlv_most[tag] = 0, 0xFFFF
+    for tag, tlv in TLVS.items():
+        _tlv_least[tag], _tlv_most[tag] = tlv.least, tlv.most
+    _tlvs_known = True
+    return 0
+
+
+cdef inline Py_ssize_t _u16_at(const octet *at) noexcept:
+    return <Py_ssize_t>at[0] << 8 | at[1]
+
+
+cdef bint _are_tlvs(const octet *at, Py_ssize_t position, Py_ssize_t size, bint beside_text) noexcept:
+    """Whether optional parameters reach to the end, each once and of a length that it may have; a payload not beside a text."""
+    cdef Py_ssize_t[TLVS_MAX] seen
+    cdef Py_ssize_t number = 0, other, tag, length
+    while position < size:
+        if position + 4 > size or number == TLVS_MAX:
+            return False
+        tag, length = _u16_at(at + position), _u16_at(at + position + 2)
+        position += 4 + length
+        if position > size or tag >= TAGS or not _tlv_least[tag] <= length <= _tlv_most[tag] or (tag == 0x0424 and beside_text):
+            return False
+        for other in range(number):
+            if seen[other] == tag:
+                return False
+        seen[number] = tag
+        number += 1
+    return True
+
+
+cdef bint _receipt_at(bytes data, Py_ssize_t *service, Py_ssize_t *source, Py_ssize_t *end) noexcept:
+    """Whether it is a receipt that can be read, and where its first fields end; False where that is not so simple, too."""
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), stop
+    service[0] = _zero_at(at, size, 16, 22)
+    if service[0] < 0:
+        return False
+    source[0] = _zero_at(at, size, service[0] + 3, service[0] + 24)
+    if source[0] < 0:
+        return False
+    end[0] = _zero_at(at, size, source[0] + 3, source[0] + 24)
+    if end[0] < 0 or size < end[0] + 11:
+        return False
+    at += end[0] + 1
+    size -= end[0] + 1
+    if (at[0] & 0x3C) not in (0x04, 0x20) or at[3] or at[4] or at[9] > 254:
+        return False
+    stop = 10 + at[9]
+    return stop == size or (stop < size and _are_tlvs(at, stop, size, at[9] > 0))
+
+
+def receipt_addresses(frame):
+    cdef Py_ssize_t service, source, end
+    cdef bytes data
+    if _transit_type is NULL:
+        _learn_fields()
+    if not _tlvs_known:
+        _learn_tlvs()
+    data = <bytes?>frame.data
+    if not _receipt_at(data, &service, &source, &end):
+        return PURE["receipt_addresses"](frame)
+    return data[service + 3 : source], data[source + 3 : end]
+
+
+# way_back.py
+
+
+cdef bytes _word_at(const octet *at, Py_ssize_t size):
+    """A word of a journal body (desk/body.py), of octets that are Latin-1."""
+    cdef Py_ssize_t place
+    cdef bytes said
+    cdef octet *to
+    for place in range(size):
+        if at[place] & 0x80:
+            from proxy.journal.encoding import word
+
+            return word((<bytes>at[:size]).decode("latin-1"))
+    said = PyBytes_FromStringAndSize(NULL, 2 + size)
+    to = <octet *>PyBytes_AS_STRING(said)
+    to[0], to[1] = size >> 8, size & 0xFF
+    memcpy(to + 2, at, size)
+    return said
+
+
+cdef enum:
+    PORTS_LATELY = 16  # ports of one read
+
+
+cdef struct Led:
+    const octet *port  # in a frame of this read
+    Py_ssize_t size
+    PyObject *route  # which a receipt of this read holds
+
+
+cdef object _allowed_receipt = None  # ids.py
+
+
+cdef inline bint _names_plainly(const octet *tail) noexcept:
+    """Whether the text of a receipt begins with an id that is not too long; ``tail``: what is behind the port of one that can be read."""
+    cdef const octet *text = tail + 10
+    cdef Py_ssize_t size = tail[9]
+    if size < 5 or text[0] != c"i" or text[1] != c"d" or text[2] != c":" or text[3] == c" ":
+        return False
+    return memchr(text + 4, c" ", min(size - 4, 64)) is not NULL
+
+
+def way_back_deliver_all(self, link, frames, now):
+    cdef Py_ssize_t service, source, end, size
+    cdef const octet *at
+    cdef const octet *port
+    cdef bytes data
+    cdef dict routes
+    cdef Led[PORTS_LATELY] lately
+    cdef Led *known
+    cdef list items = None, ways, people, sequences
+    global _allowed_receipt
+    if _transit_type is NULL:
+        _learn_fields()
+    if not _tlvs_known:
+        _learn_tlvs()
+    if _allowed_receipt is None:
+        from proxy.relay.message_ids import allowed_receipt
+        _allowed_receipt = allowed_receipt
+    routes, ids = self.routes(link), self._ids.get(link.carrier)
+    memset(lately, 0, sizeof(lately))
+    for frame in frames:
+        if Py_TYPE(frame) is not _frame_type or not _receipt_at(<bytes>(<FrameFields *>frame).data, &service, &source, &end):
+            self.deliver(link, frame, now)
+            items = None
+            continue
+        data = <bytes>(<FrameFields *>frame).data
+        at = <const octet *>PyBytes_AS_STRING(data)
+        port, size = at + source + 3, end - source - 3
+        known = lately + ((size ^ at[end - 1]) & (PORTS_LATELY - 1))
+        if known.route is not NULL and known.size == size and memcmp(known.port, port, size) == 0:
+            route = <object>known.route
+        else:
+            destination = PyBytes_FromStringAndSize(<const char *>port, size)
+            route = _get(routes, destination)
+            if route is None:
+                route = self.route(link, destination, routes)
+            known.port, known.size, known.route = port, size, <PyObject *>route
+        if items is None:
+            brought = self.brought(link)
+            items, ways, people, sequences = brought.items, brought.routes, brought.people, brought.sequences
+        if ids is not None:
+            data = ids.receipt(data)
+        elif not _names_plainly(at + end + 1):
+            data = _allowed_receipt(data)
+        item = gate106_make(ITEM)
+        _fill(&(<ItemFields *>item).at, now)
+        _fill(&(<ItemFields *>item).box, <object>(<RouteFields *>route).box)
+        _fill(&(<ItemFields *>item).data, data)
+        _fill(&(<ItemFields *>item).kind, _receipt_kind)
+        _fill(&(<ItemFields *>item).number, _zero)
+        _fill(&(<ItemFields *>item).state, <object>_unsafe_state)
+        _fill(&(<ItemFields *>item).stored, False)
+        _fill(&(<ItemFields *>item).tries, _zero)
+        items.append(item)
+        ways.append(route)
+        people.append(_word_at(at + service + 3, source - service - 3))
+        sequences.append(<object>(<FrameFields *>frame).sequence_number)
+
+
+def way_back_answered(self, answers, now):
+    cdef list taken = []
+    cdef slot box = NULL
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    due = self.due
+    for one in answers:
+        pair = <tuple>one
+        item, frame = pair[0], pair[1]
+        if (
+            Py_TYPE(item) is not _item_type
+            or Py_TYPE(frame) is not _frame_type
+            or (<FrameFields *>frame).command_status is not _naught
+        ):
+            PURE["way_back_answered"](self, (pair,), now)
+            continue
+        if (<ItemFields *>item).box is not box:
+            box = (<ItemFields *>item).box
+            due.add((<object>box).provider)
+        taken.append(item)
+    self.delivered_all(taken)
+
+
+# arrivals.py
+
+
+def acknowledged(list sequences):
+    cdef list said = []
+    cdef bytes answer
+    cdef octet *to
+    for sequence in sequences:
+        answer = PyBytes_FromStringAndSize(NULL, 17)
+        to = <octet *>PyBytes_AS_STRING(answer)
+        _put_u32(to, 17)
+        _put_u32(to + 4, 0x80000005)
+        _put_u32(to + 8, 0)
+        _put_u32(to + 12, <unsigned int>sequence)
+        to[16] = 0
+        said.append(answer)
+    return said
+
+
+# desk/returned.py
+
+
+cdef class Receipts:
+    """What ``pack_receipts`` says; ``journal_extend`` makes records of it without the pieces."""
+
+    cdef bytes head
+    cdef list people, routes, items
+
+    def __iter__(self):
+        for place in range(len(self.items)):
+            _records.held = 0
+            size = self.put(place)
+            yield [b"", _records.at[HEAD:size]]
+
+    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
+        """Room for a head, and a body: how many octets that is."""
+        cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
+        cdef octet *to
+        cdef Py_ssize_t size
+        route, item = self.routes[place], self.items[place]
+        port = <bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said
+        data = <bytes?>item.data if Py_TYPE(item) is not _item_type else <bytes>(<ItemFields *>item).data
+        size = HEAD + PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(person) + PyBytes_GET_SIZE(port) + PyBytes_GET_SIZE(data)
+        to = _room(size) + HEAD
+        memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
+        to += PyBytes_GET_SIZE(head)
+        memcpy(to, PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
+        to += PyBytes_GET_SIZE(person)
+        memcpy(to, PyBytes_AS_STRING(port), PyBytes_GET_SIZE(port))
+        to += PyBytes_GET_SIZE(port)
+        memcpy(to, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return size
+
+
+def pack_receipts(now, list people, list routes, list items):
+    cdef Receipts said = Receipts.__new__(Receipts)
+    if _transit_type is NULL:
+        _learn_fields()
+    if not len(people) == len(routes) == len(items):
+        raise ValueError("of each receipt its person, its route and its item")
+    said.head, said.people, said.routes, said.items = _receipt_head(now), people, routes, items
+    return said

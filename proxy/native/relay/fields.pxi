@@ -1,0 +1,337 @@
+# slots
+#
+# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which structs name and ``_learn_fields``
+# checks. Reading one there takes an instruction instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+cdef extern from "Python.h":
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef *d_member
+
+    ctypedef object (*allocfunc)(PyTypeObject *, Py_ssize_t)
+
+    ctypedef struct PyTypeObject:
+        allocfunc tp_alloc
+
+    PyTypeObject *Py_TYPE(object)
+    PyTypeObject *_type_of "Py_TYPE"(PyObject *)
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+    PyObject *PyDict_SetDefault(dict, object, object) except NULL
+
+
+ctypedef PyObject *slot
+
+# In the order of the alphabet, in which they lie.
+
+cdef struct TransitFields:
+    PyObject head
+    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, lane, late, long, message, own_s, packed, reason
+    slot recorded, sequence, status, takes, verdict
+
+cdef struct MessageFields:
+    PyObject head
+    slot content, recipient, sender
+
+cdef struct ContentFields:
+    PyObject head
+    slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
+
+cdef struct SenderFields:
+    PyObject head
+    slot account, category, port, port_hash, prefix, provider, provider_hash, since, written
+
+cdef struct FactsFields:
+    PyObject head
+    slot category, classified, declared, keyword, keyword_hash, owners, packed, sender, signature, signature_hash, subcategory
+    slot subcategory_code, textless
+
+cdef struct VerdictFields:
+    PyObject head
+    slot breaches, facts, outcome, province, reason, rule, takes, template
+
+cdef struct ReadingFields:
+    PyObject head
+    slot template, traits
+
+cdef struct PlanFields:
+    PyObject head
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, outline, persons, reason, rule
+    slot sparing, takes, wants_a_word
+
+cdef struct PartFields:
+    PyObject head
+    slot aside, dirty, frozen, leaving, series
+
+cdef struct SeriesFields:
+    PyObject head
+    slot counts, keep_s, starts, sums, width_s
+
+cdef struct HeldFields:
+    PyObject head
+    slot answered, asked_s, exhausted, keep_s, left, limits, need, out, reached, report, room, said_s, sent, since, surplus, taken
+    slot told_limits, told_s, until_s, used, used_s, width_s
+
+cdef struct ReasonFields:
+    PyObject head
+    slot name, public, rank, status
+
+cdef struct RecordFields:
+    PyObject head
+    slot _refused, _rows, bare, data, held
+
+cdef struct FrameFields:
+    PyObject head
+    slot command_id, command_status, data, sequence_number
+
+cdef struct TextsFields:
+    PyObject head
+    slot old, twice, young
+
+cdef struct TwiceFields:
+    PyObject head
+    slot marks
+
+cdef struct MemoFields:
+    PyObject head
+    slot most, old, young
+
+cdef struct PersonFields:
+    PyObject head
+    slot evidence, holds, names, numbers, passing, reads, similar, spares_bare, word, words
+
+cdef struct LaneFields:
+    PyObject head
+    slot _fresh, _most, _queued, _queues, _total, _turn, _wake, apart, bound, came, code, debt, held, name, up
+
+cdef struct JudgingFields:
+    PyObject head
+    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, sent_twice, stale, store, tally
+
+cdef struct NamerFields:
+    PyObject head
+    slot key
+
+cdef struct RateFields:
+    PyObject head
+    slot _full_at, _interval_s, _slack_s, burst, tps
+
+cdef struct RoutesFields:
+    PyObject head
+    slot _longest, _own, _tiers, _ways, only
+
+cdef struct SievesFields:
+    PyObject head
+    slot by_place
+
+cdef struct ItemFields:
+    PyObject head
+    slot at, box, data, kind, number, state, stored, tries
+
+cdef struct BoxFields:
+    PyObject head
+    slot _aside, _open_at, _order, _ready, _row, bytes, count, handed, provider
+
+cdef struct RouteFields:
+    PyObject head
+    slot box, label, said
+
+
+cdef PyTypeObject *_laid(kind, str names, size_t size, int made=-1) except NULL:
+    """A class whose fields lie as a struct of that size has them; TypeError for any other. ``made``: which of those that making.pxi makes."""
+    cdef Py_ssize_t place = sizeof(PyObject)
+    for name in names.split():
+        field = kind.__dict__.get(name)
+        if type(field).__name__ != "member_descriptor" or (<PyMemberDescrObject *>field).d_member.offset != place:
+            raise TypeError(f"{kind.__name__}.{name} is not where it should be")
+        place += sizeof(slot)
+    if place != <Py_ssize_t>size:
+        raise TypeError(f"{kind.__name__} has other fields")
+    if made >= 0:
+        gate106_make_so(made, <PyTypeObject *>kind, len(names.split()))
+    return <PyTypeObject *>kind
+
+
+cdef inline void _set(slot *at, object value) noexcept:
+    """Sets a field, whatever it held."""
+    cdef slot before = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+    Py_XDECREF(before)
+
+
+cdef inline void _fill(slot *at, object value) noexcept:
+    """Sets a field of what was just made."""
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+
+
+cdef inline object _get(dict held, object key):
+    cdef PyObject *found = PyDict_GetItemWithError(held, key)
+    return None if found is NULL else <object>found
+
+
+cdef PyTypeObject *_transit_type = NULL  # until all are known
+cdef PyTypeObject *_message_type
+cdef PyTypeObject *_content_type
+cdef PyTypeObject *_sender_type
+cdef PyTypeObject *_facts_type
+cdef PyTypeObject *_verdict_type
+cdef PyTypeObject *_reading_type
+cdef PyTypeObject *_plan_type
+cdef PyTypeObject *_record_type
+cdef PyTypeObject *_frame_type
+cdef PyTypeObject *_policy_memo_type
+cdef PyTypeObject *_person_type
+cdef PyTypeObject *_lane_type
+cdef PyTypeObject *_judging_type
+cdef PyTypeObject *_reason_type
+cdef PyTypeObject *_kept_type
+cdef PyTypeObject *_any_type
+cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
+cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
+cdef PyTypeObject *_leased_rate_type
+cdef PyTypeObject *_namer_type
+cdef PyTypeObject *_rate_type
+cdef PyTypeObject *_routes_type
+cdef PyTypeObject *_sieves_type
+cdef PyTypeObject *_series_type
+cdef PyTypeObject *_aggregates_type
+cdef PyTypeObject *_shared_counters_type
+cdef PyTypeObject *_held_type
+cdef PyTypeObject *_item_type
+cdef PyTypeObject *_box_type
+cdef PyTypeObject *_route_type
+cdef slot _unsafe_state, _ready_state, _handed_state, _gone_state
+cdef Py_ssize_t _item_bytes, _slack
+cdef object _receipt_kind, _receipt_head
+cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef Py_ssize_t _segment_first
+cdef u64 _marks_most
+cdef object _is = True
+cdef PyObject *_true = <PyObject *>_is
+cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
+
+
+cdef int _learn_fields() except -1:
+    """Where all that lies, once."""
+    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
+    global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+    global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
+    global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
+    global _series_type, _held_type, _aggregates_type, _shared_counters_type
+    global _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
+    from itertools import islice
+
+    from proxy.relay.deliver_batch import RECEIPT, Route
+    from proxy.journal.records.delivers import receipt_head
+    from proxy.relay.admission import ESME_RSUBMITFAIL, Judging
+    from proxy.net.lane import Lane
+    from proxy.net.routes import Routes
+    from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
+    from proxy.relay.effects.record_changes import refused_before
+    from proxy.model.reasons import GATE_REASONS, Reason
+    from proxy.model.pseudonym import Namer
+    from proxy.policy.refusal_match import is_like
+    from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
+    from proxy.policy.counted import part_key
+    from proxy.policy.kinds.limit import COUNT_MAX
+    from proxy.policy.judge import objected
+    from proxy.policy.memo import Memo as PolicyMemo
+    from proxy.policy.plan import Plan
+    from proxy.policy.reading import Reading
+    from proxy.policy.renamed import kept_of
+    from proxy.policy.registries.regions import SEGMENT_FIRST
+    from proxy.state.mailbox import deliver_queue as box
+    from proxy.state.counters.aggregates import Aggregates, _Part, _Series
+    from proxy.state.counters.counting import SharedCounters, _Held
+    from proxy.model.rate import Rate
+    from proxy.state.record.record import Record
+    from proxy.state.counters.shares import LeasedRate
+    from proxy.state.lists.bloom import Sieves
+    from proxy.relay import commit as handover, refusal_cache as refusals
+    from proxy.relay.pending_submit import Transit, detail, part_with
+    from proxy.relay.pending_submit import _say as say
+    from proxy.model.recency_filter import MARKS, Twice
+    from proxy.wire.frame import Frame, Malformed
+    from proxy.wire.submit import Memo
+    from proxy.wire.submit import _unseen as unseen
+
+    _kept_of, _is_like = kept_of, is_like
+    _gate_reasons, _refused_before = GATE_REASONS, refused_before
+    _part_key, _count_max, _take_type = part_key, COUNT_MAX, Take
+    _aggregates_type, _shared_counters_type = <PyTypeObject *>Aggregates, <PyTypeObject *>SharedCounters
+    _held_type = _laid(
+        _Held,
+        "answered asked_s exhausted keep_s left limits need out reached report room said_s sent since surplus taken told_limits told_s"
+        " until_s used used_s width_s",
+        sizeof(HeldFields),
+    )
+    _laid(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
+    _series_type = _laid(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
+    _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
+    _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice
+    _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
+    _kept_type, _any_type = <PyTypeObject *>refusals.Kept, <PyTypeObject *>AnyOf
+    _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
+    _handover, _detail = handover, detail
+    _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
+    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields), MESSAGE)
+    _content_type = _laid(
+        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
+    )
+    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
+    _facts_type = _laid(
+        Facts,
+        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code"
+        " textless",
+        sizeof(FactsFields),
+    )
+    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
+    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields), READING)
+    _plan_type = _laid(
+        Plan,
+        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome outline persons reason rule sparing takes"
+        " wants_a_word",
+        sizeof(PlanFields),
+    )
+    _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))
+    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields), FRAME)
+    _laid(Memo, "old twice young", sizeof(TextsFields))
+    _laid(Twice, "marks", sizeof(TwiceFields))
+    _marks_most = MARKS - 1
+    _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
+    _person_type = _laid(Person, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(PersonFields))
+    _lane_type = _laid(
+        Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)
+    )
+    _judging_type = _laid(
+        Judging,
+        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules sent_twice stale store tally",
+        sizeof(JudgingFields),
+    )
+    _rate_type = _laid(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
+    _leased_rate_type = <PyTypeObject *>LeasedRate
+    _routes_type = _laid(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
+    _namer_type = _laid(Namer, "key", sizeof(NamerFields))
+    _sieves_type = _laid(Sieves, "by_place", sizeof(SievesFields))
+    _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
+    _box_type = _laid(box.Box, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
+    _route_type = _laid(Route, "box label said", sizeof(RouteFields))
+    states = box.UNSAFE, box.READY, box.HANDED, box.GONE  # there is one of each such number, for ever
+    _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
+    _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
+    _item_bytes, _slack = box.ITEM_BYTES, box.SLACK
+    _receipt_kind, _receipt_head = RECEIPT, receipt_head
+    _transit_type = _laid(
+        Transit,
+        "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"
+        " sequence status takes verdict",
+        sizeof(TransitFields), TRANSIT,
+    )
+    return 0

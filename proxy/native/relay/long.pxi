@@ -1,0 +1,318 @@
+# long.py, parts.py: a long message all of whose parts came in one read, one behind the other
+
+cdef struct LongFields:
+    PyObject head
+    slot again, alive, alone, asked, batch, before, contents, doubted, earlier, elsewhere, first_s, held_bytes, holder, instead, judged_at
+    slot key, last
+    slot last_s, leader, posted, revision, settled, shown, takes, theirs, unknown, until_s, waiting
+
+cdef PyTypeObject *_long_type = NULL
+cdef type _Parts, _Assembler, _Board
+cdef object _nobody_holds, _nothing_there, _nowhere, _none_of_them = frozenset()
+cdef dict _rules_own  # reasons of rules, by name
+cdef double _inherit_s
+
+
+cdef int _learn_long() except -1:
+    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _rules_own
+    from proxy.relay.multipart import assembler as room
+    from proxy.relay.multipart.shared import Board
+    from proxy.relay.multipart.handler import Parts
+    from proxy.model.reasons import RULE_REASONS
+
+    _Parts, _Assembler, _Board = Parts, room.Assembler, Board
+    _inherit_s, _rules_own = room.INHERIT_S, dict(RULE_REASONS)
+    _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
+    _long_type = _laid(
+        room.LongMessage,
+        "again alive alone asked batch before contents doubted earlier elsewhere first_s held_bytes holder instead judged_at key last last_s"
+        " leader posted revision settled shown takes theirs unknown until_s waiting",
+        sizeof(LongFields),
+    )
+    return 0
+
+
+cdef inline bint _is_plain(object parts) except -1:
+    """Whether nobody has put something over a method."""
+    if type(parts) is not _Parts:
+        return False
+    board = parts.board
+    return len(parts.__dict__) == 9 if board is None else type(board) is _Board and len(parts.__dict__) == 10
+
+
+cdef inline object _part(object transit):
+    """Of a message that _plain_submit made."""
+    return <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part
+
+
+cdef bint _is_next(list first, object transit) except -1:
+    """Whether a part is the one behind those, of the same message."""
+    cdef MessageFields *one = <MessageFields *>(<TransitFields *>first[0]).message
+    cdef MessageFields *other = <MessageFields *>(<TransitFields *>transit).message
+    cdef tuple part = <tuple>_part(first[0]), another = <tuple>_part(transit)
+    cdef Py_ssize_t index
+    if one.sender is not other.sender:
+        return False
+    index = another[2]
+    return (
+        index == len(first) + 1
+        and <u64><object>one.recipient == <u64><object>other.recipient
+        and part[0] == another[0]
+        and part[1] == another[1]
+    )
+
+
+cdef class _Wholes:
+    """Where messages go of which one read brings all parts."""
+
+    cdef object parts, sights, chains
+    cdef dict open, turned_away, held_bytes
+    cdef Py_ssize_t bytes_max
+    cdef bint plain
+
+    def __cinit__(self, relay):
+        if _long_type is NULL:
+            _learn_long()
+        self.parts, self.chains = relay.parts, relay.chains
+        assembler = self.parts._assembler
+        self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 8
+        if self.plain:
+            self.open, self.turned_away, self.held_bytes = assembler._open, assembler._turned_away, assembler.held_bytes
+            self.bytes_max = assembler.bytes_max
+            self.sights = None if self.parts.board is None else self.parts.board.sights
+
+
+cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
+    """Takes a message of which all is here, and no part waits or is remembered; False, and nothing is done, where it is not so simple."""
+    cdef TransitFields *leader = <TransitFields *>together[0]
+    cdef MessageFields *own = <MessageFields *>leader.message
+    cdef SenderFields *sender = <SenderFields *>own.sender
+    cdef LongFields *fields
+    cdef tuple part = <tuple>_part(together[0]), key
+    cdef list contents = []
+    cdef dict by_place = {}, last = {}, people
+    cdef set alive = set()
+    if not wholes.plain or wholes.turned_away:
+        return False
+    key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
+    held = _get(wholes.open, <object>sender.provider)
+    if held is not None and (
+        key[:4] in <dict>held or <Py_ssize_t>wholes.held_bytes[<object>sender.provider] >= wholes.bytes_max
+    ):
+        return False
+    for place, transit in enumerate(together, 1):
+        content = <object>(<MessageFields *>(<TransitFields *>transit).message).content
+        contents.append(content)
+        by_place[place], last[place] = content, transit
+        alive.add(transit)
+    message = gate106_make(MESSAGE)
+    _fill(&(<MessageFields *>message).sender, <object>own.sender)
+    _fill(&(<MessageFields *>message).recipient, <object>own.recipient)
+    _fill(&(<MessageFields *>message).content, joined(contents))
+    long = _long_type.tp_alloc(_long_type, 0)
+    fields = <LongFields *>long
+    _fill(&fields.key, key)
+    _fill(&fields.contents, by_place)
+    _fill(&fields.last, last)
+    _fill(&fields.waiting, False)
+    _fill(&fields.first_s, now_s)
+    _fill(&fields.last_s, now_s)
+    _fill(&fields.until_s, <double>now_s + _inherit_s)
+    _fill(&fields.batch, list(together))
+    _fill(&fields.leader, together[0])
+    _fill(&fields.alive, alive)
+    _fill(&fields.unknown, _none_of_them)
+    _fill(&fields.doubted, _none_of_them)
+    _fill(&fields.instead, {})
+    _fill(&fields.before, {})
+    _fill(&fields.earlier, {})
+    _fill(&fields.takes, _nothing)
+    _fill(&fields.judged_at, _zero_s)
+    _fill(&fields.revision, _no_text)
+    _fill(&fields.settled, False)
+    _fill(&fields.again, _nothing_there)
+    _fill(&fields.theirs, _nothing_there)
+    _fill(&fields.shown, _none_of_them)
+    _fill(&fields.held_bytes, _zero)
+    _fill(&fields.holder, _nobody_holds)
+    _fill(&fields.posted, None)
+    _fill(&fields.asked, False)
+    _fill(&fields.alone, False)
+    _fill(&fields.elsewhere, _nowhere)
+    for transit in together:
+        _set(&(<TransitFields *>transit).message, message)
+        _set(&(<TransitFields *>transit).long, long)
+    wholes.parts.undecided += len(together)
+    if wholes.sights is not None:  # it is whole, and need not be put up there
+        people = wholes.sights.people
+        person = key[2]
+        people[person] = people.get(person, 0) + len(together)
+    (<list>wholes.chains.submits).extend(together)
+    return True
+
+
+cdef int _take_each(object relay, list together, object now_s) except -1:
+    """What turned out to be no whole message, part by part."""
+    for transit in together:
+        reason = relay.parts.take(transit, now_s)
+        if reason:
+            relay._turned_away(transit, reason)
+    return 0
+
+
+cdef inline bint _goes_whole(LongFields *long) except -1:
+    """Whether all parts of a message are judged together, and others hold none."""
+    cdef dict last = <dict>long.last
+    return len(last) == <Py_ssize_t>(<tuple>long.key)[4] and len(<list>long.batch) == len(last)
+
+
+cdef bytes _judged_part(_Court court, object parts, object one, bytes data, object now):
+    """parts.py, judge: a part judged together with all others; None, and nothing is done, for any other."""
+    cdef TransitFields *transit = <TransitFields *>one
+    cdef TransitFields *leader
+    cdef LongFields *long
+    cdef bytes after
+    cdef Py_ssize_t more, place
+    if _long_type is NULL:
+        _learn_long()
+    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+        return None
+    if court.parts < 0:
+        court.parts = _is_plain(parts)
+    if not court.parts:
+        return None
+    long = <LongFields *>transit.long
+    if _type_of(long.leader) is not _transit_type:
+        return None
+    leader = <TransitFields *>long.leader
+    if (<dict>long.last).get(1) is not <object>long.leader:  # its first part is not here
+        return None
+    if leader is not transit:
+        for other in <list>long.batch:
+            if other is one:
+                break
+        else:
+            return None
+        _set(&transit.verdict, <object>leader.verdict)
+        _set(&transit.category, <object>leader.category)
+        _set(&transit.entry_id, <object>leader.entry_id)
+        _set(&transit.entry_time, <object>leader.entry_time)
+        _set(&transit.lane, <object>leader.lane)
+        _set(&transit.packed, <object>leader.packed)
+        _set(&transit.adopted, <object>leader.adopted)
+        _set(&transit.reason, <object>leader.reason)
+        _set(&transit.status, <object>leader.status)
+        return data
+    if not _goes_whole(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+        return None
+    _set(&long.judged_at, now)
+    _set(&long.revision, (<object>(<JudgingFields *>court.judging).rules).revision)
+    after = court.judged(one, data)
+    if after is None:
+        return None
+    lane, category = <object>transit.lane, <object>transit.category
+    if lane is None:
+        return data
+    more = len(<list>long.batch) - 1
+    for place in range(more):
+        if not court.hold(lane, category):
+            for _ in range(place):
+                lane.release(category)
+            parts._without_room(one)
+            return data
+    if parts._assembler._early:
+        parts._assembler.in_order(<object>transit.long)
+    return after
+
+
+def parts_settle(self, list decided):
+    cdef TransitFields *transit
+    cdef LongFields *long
+    cdef Py_ssize_t complete = 0, incomplete = 0, settled = 0
+    cdef bint whole, others = False
+    if _long_type is NULL:
+        _learn_long()
+    if _transit_type is NULL:
+        _learn_fields()
+    if not _is_plain(self):
+        PURE["parts_settle"](self, decided)
+        return
+    for one in decided:
+        transit = <TransitFields *>one
+        if _has_no_long(one):
+            continue
+        if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or (
+            transit.lane is <PyObject *>None and not _is_refused_whole(<LongFields *>transit.long)
+        ):
+            self._settle(one)
+            others = True
+            continue
+        settled += 1
+        long = <LongFields *>transit.long
+        if transit.lane is <PyObject *>None:
+            (<set>long.alive).discard(one)
+        if len(<dict>long.before):
+            (<dict>long.before).pop(one, None)
+        if long.leader is <PyObject *>one:
+            _set(&long.settled, True)
+            whole = _is_whole(transit.message)
+            complete += whole
+            incomplete += not whole
+        elif not _is_among(<list>long.batch, one):
+            self._count(<object>transit.long, one)
+        if len(<dict>long.earlier):
+            (<dict>long.earlier).pop(one, None)
+        if transit.lane is <PyObject *>None:
+            continue
+        if len(<dict>long.instead):
+            (<dict>long.instead).pop(one, None)
+        if len(<tuple>transit.takes):
+            _set(&long.takes, <tuple>long.takes + <tuple>transit.takes)
+            _set(&transit.takes, _nothing)
+    if settled:
+        self.undecided -= settled
+    outcomes = self._judging.tally.long_messages
+    if complete:
+        outcomes["complete",] += complete
+    if incomplete:
+        outcomes["incomplete",] += incomplete
+    if settled or others:
+        for one in decided:
+            transit = <TransitFields *>one
+            if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+                if not _has_no_long(one):
+                    one.long.batch = []
+            elif len(<list>(<LongFields *>transit.long).batch):
+                _set(&(<LongFields *>transit.long).batch, [])
+
+
+cdef inline bint _is_refused_whole(LongFields *long) except -1:
+    """Whether a rule has refused a message, and of its parts none stands in for another: what comes of it is that none is alive."""
+    cdef TransitFields *leader = <TransitFields *>long.leader
+    return (
+        _type_of(long.leader) is _transit_type
+        and not PyBytes_GET_SIZE(<bytes>leader.packed)
+        and <object>leader.reason in _rules_own
+        and not len(<dict>long.instead)
+    )
+
+
+cdef inline bint _is_whole(slot message) except -1:
+    """Whether all of a message is there."""
+    cdef slot content
+    if _type_of(message) is not _message_type:
+        return (<object>message).content.complete
+    content = (<MessageFields *>message).content
+    return (<object>content).complete if _type_of(content) is not _content_type else (<ContentFields *>content).complete is _true
+
+
+cdef inline bint _has_no_long(object one) except -1:
+    return (<TransitFields *>one).long is <PyObject *>None if Py_TYPE(one) is _transit_type else one.long is None
+
+
+cdef bint _is_among(list some, object one) noexcept:
+    cdef Py_ssize_t place
+    for place in range(len(some)):
+        if <PyObject *>some[place] is <PyObject *>one:
+            return True
+    return False

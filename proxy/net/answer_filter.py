@@ -1,0 +1,110 @@
+"""Passing: what providers may be told of a carrier's answers.
+
+In: answers as they came, with the submits that they belong to. Out: answers that SMPP 3.4 allows, with the ids that providers see; counts of
+what was malformed, and a line in the log once a minute. Never: sockets, what an answer does to a person's record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import structlog
+
+from proxy.model.counters import Tally
+from proxy.relay.message_ids import CarrierIds
+from proxy.relay.message_ids import allowed as allowed_id
+from proxy.relay.pending_submit import Transit
+from proxy.relay.submit import Relay
+from proxy.wire import Frame
+from proxy.wire.carrier_answer import QUERY_SM_RESP, SUBMIT_MULTI_RESP, allowed, says_nothing
+from proxy.wire.tables import DATA_SM_RESP, SUBMIT_SM_RESP, VERSION_34
+
+log = structlog.get_logger()
+
+WITH_ID = frozenset((SUBMIT_SM_RESP, DATA_SM_RESP, SUBMIT_MULTI_RESP, QUERY_SM_RESP))
+"""Responses that begin with a message_id."""
+LOG_EVERY_S = 60.0
+MALFORMED = ("framing", "length", "unknown-command", "bind-state", "field", "tlv")
+"""Kinds of bad PDUs (wire/tables.py) that are a fault of who sent them: an answer that comes late or twice is none."""
+
+
+class MalformedLog:
+    def __init__(self, tally: Tally, carrier: str, account: str) -> None:
+        """``account``: what people call it."""
+        self._tally = tally
+        self._carrier, self._account = carrier, account
+        self._new: Counter[str] = Counter()
+        self._logged_s: float | None = None
+        self._last = ""
+
+    def note(self, kind: str, what: str = "") -> None:
+        """A PDU was malformed; ``what``: how, as far as it is known."""
+        self._tally.bad_pdus["carrier", kind, self._carrier] += 1
+        if kind in MALFORMED:
+            self._new[kind] += 1
+            self._last = what or self._last
+
+    def tick(self, now_s: float) -> None:
+        """A few times a second: one line for all since the last."""
+        if not self._new or (self._logged_s is not None and now_s - self._logged_s < LOG_EVERY_S):
+            return
+        kinds = " ".join(f"{kind}={count}" for kind, count in sorted(self._new.items()))
+        log.warning("carrier sends malformed PDUs", carrier=self._account, kinds=kinds, last=self._last)
+        self._new.clear()
+        self._logged_s, self._last = now_s, ""
+
+
+class Passing:
+    """What one account at a carrier answers, on its way to the providers."""
+
+    relay: Relay
+
+    def __init__(self, malformed: MalformedLog, ids: CarrierIds | None, account: str) -> None:
+        """``ids``: how its message ids become what providers see, None where they pass byte for byte."""
+        self.ids = ids
+        self._malformed = malformed
+        self._account = account
+
+    def told(self, answers: list[tuple[Transit, Frame]], odd: list[int], now_s: float) -> list[tuple[Transit, Frame]]:
+        """``odd``: the places of those that must be looked into (transit.waited). One that says neither yes nor no is as good as none."""
+        if odd:
+            found: list[tuple[Transit, Frame] | None] = list(answers)
+            for place in odd:
+                transit, frame = answers[place]
+                if (fit := self._allowed(transit, frame)) is None:
+                    transit.answered_s = now_s
+                    self.relay.unanswered(transit)
+                found[place] = None if fit is None else (transit, fit)
+            answers = [one for one in found if one is not None]
+        return answers if self.ids is None else self._renamed(answers, self.ids)
+
+    def told_late(self, transit: Transit, frame: Frame) -> Frame | None:
+        """One that had been given up; None where it says nothing."""
+        fit = self._allowed(transit, frame)
+        if fit is None or self.ids is None:
+            return fit
+        return self._renamed([(transit, fit)], self.ids)[0][1]
+
+    def _allowed(self, transit: Transit, frame: Frame) -> Frame | None:
+        if says_nothing(frame):
+            self._malformed.note("field", "a generic_nack whose status is ESME_ROK")
+            return None
+        told, kind, what = allowed(frame, tlvs=transit.bind.peer_version >= VERSION_34)
+        if kind:
+            self._malformed.note(kind, what)
+        if self.ids is None and told.command_id in WITH_ID:
+            own, nul, rest = told.body.partition(b"\0")
+            return told.with_body(allowed_id(own) + nul + rest)
+        return told
+
+    def _renamed(self, answers: list[tuple[Transit, Frame]], ids: CarrierIds) -> list[tuple[Transit, Frame]]:
+        """Answers with the ids that providers see; what they taught goes into the journal with them, and is synced before they are
+        told: else a receipt after a power loss would be spelt in another way."""
+        told = [(transit, frame.with_body(ids.answer(frame.body))) for transit, frame in answers]
+        for learnt in ids.news:
+            self.relay.note_first(learnt)
+        ids.news.clear()
+        if ids.doubt:
+            log.warning("carrier's ids are not as the settings say", carrier=self._account, why=ids.doubt)
+            ids.doubt = ""
+        return told

@@ -1,0 +1,43 @@
+"""looked: who looks for somebody or sees a whole number is written down, and synced, before: by the running gate, or beside the archive
+where none runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.operations.files.sealed_journal import ring_of
+from proxy.operations.terminal import fail
+
+if TYPE_CHECKING:
+    from proxy.config import Sealing
+
+UNMASKED = " --unmasked"
+
+
+def write_down(
+    control: Path, archive: Path, sealing: Sealing, command: str, *, why: str | None, details: str, unmasked: bool
+) -> None:
+    """Returns once it is safe; exit 2 where it cannot be."""
+    import getpass
+    import time
+
+    from proxy.archive import access_records
+    from proxy.journal.write_ahead_log import JournalError
+    from proxy.operations import client
+
+    try:
+        client.ask(control, "look", what=command, why=why, details=details, unmasked=unmasked)
+        return
+    except client.NobodyAnswers:
+        pass
+    except client.CannotAsk as error:
+        fail(error)
+    try:
+        who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
+        access_records.note(
+            archive, ring_of(sealing), time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details
+        )
+    except (access_records.CannotNote, JournalError, OSError, KeyError) as error:
+        fail(f"it cannot be written down who looks, so nothing is shown: {error}")

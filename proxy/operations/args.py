@@ -1,0 +1,143 @@
+"""Args: what a client of the control socket said beside a command's name, taken one by one, each as it must be.
+
+In: a JSON object. Out: texts, numbers, flags, lists. Never: a value that was not looked at, an argument nobody asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from proxy.config.yaml_file import unknown
+from proxy.operations.authorization import Refused
+
+_HALVES = re.compile("[\ud800-\udfff]")
+Row = TypeVar("Row")
+LINES_MAX = 1e12
+WHY_MAX = 500
+"""Characters of a reason."""
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request's body. Refused where it is none, or where a key comes twice: of two values one would be dropped unseen."""
+    try:
+        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError):
+        raise Refused("the body is no JSON") from None
+    if not isinstance(said, dict):
+        raise Refused("the body is no JSON object")
+    return said
+
+
+def _no_constant(name: str) -> float:
+    """NaN and infinities are JavaScript's, not JSON's."""
+    raise ValueError(name)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Refused(f"{key:.100}: comes twice in one object: send it once")
+        found[key] = value
+    return found
+
+
+class Args:
+    """What a client said beside the command's name; Refused with the name where something is not as it must be."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._known: list[str] = []
+
+    def _take(self, name: str) -> Any:
+        self._known.append(name)
+        return self._values.get(name)
+
+    def text(self, name: str, default: str | None = None, most: int = 1000) -> str:
+        """``default`` None: it must be there."""
+        found = self._take(name)
+        if found is None and default is not None:
+            return default
+        if not isinstance(found, str) or not found.strip() or len(found) > most or not _is_whole(found):
+            raise Refused(f"{name}: must be text of 1 to {most} characters")
+        return found
+
+    def why(self) -> str:
+        """Why it is done: whoever reads the journal must be able to tell."""
+        return " ".join(self.text("why", most=WHY_MAX).split())
+
+    def texts(self, name: str, most: int = 100) -> list[str]:
+        found = self._take(name)
+        if found is None:
+            return []
+        if (
+            not isinstance(found, list)
+            or len(found) > most
+            or not all(isinstance(one, str) and one and _is_whole(one) for one in found)
+        ):
+            raise Refused(f"{name}: must be a list of at most {most} texts")
+        return found
+
+    def rows(self, name: str, most: int) -> list[Args]:
+        """A list of mappings."""
+        found = self._take(name)
+        if not isinstance(found, list) or len(found) > most or not all(isinstance(one, dict) for one in found):
+            raise Refused(f"{name}: must be a list of at most {most} mappings")
+        return [Args(one) for one in found]
+
+    def number(self, name: str, default: float | None, least: float, most: float) -> float:
+        found = self._take(name)
+        if found is None and default is not None:
+            return default
+        if isinstance(found, bool) or not isinstance(found, int | float) or not least <= found <= most:
+            raise Refused(f"{name}: must be a number from {least:g} to {most:g}")
+        return float(found)
+
+    def seconds(self, name: str, default: float | None, least: float, most: float) -> float:
+        """A ``number`` that people say with a unit (``for_s``: --for 24h), and are told so."""
+        found = self._values.get(name)
+        try:
+            return self.number(name, default, least, most)
+        except Refused:
+            said = f", not {_spelt(found)}" if isinstance(found, int | float) and not isinstance(found, bool) else ""
+            raise Refused(f"{name.removesuffix('_s')}: must be from {_spelt(least)} to {_spelt(most)}{said}") from None
+
+    def flag(self, name: str) -> bool:
+        found = self._take(name)
+        if not isinstance(found, bool | None):
+            raise Refused(f"{name}: must be true or false")
+        return bool(found)
+
+    def done(self) -> None:
+        """All was asked for: what is left is unknown."""
+        for name in self._values:
+            if name not in self._known:
+                raise Refused(unknown("argument", str(name), self._known))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether any file and table can hold it: JSON may bring half of a pair of surrogates."""
+    return text.isascii() or not _HALVES.search(text)
+
+
+def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
+    """What is read of each; Refused with the first that cannot be, and the ``line`` of the file where it stands, if the client says one."""
+    found = []
+    for row in rows:
+        line = int(row.number("line", 0, 0, LINES_MAX))
+        try:
+            found.append(read(row))
+        except Refused as fault:
+            raise (Refused(f"line {line}: {fault}", fault.cause) if line else fault) from None
+    return found
+
+
+def _spelt(seconds: float) -> str:
+    """``86400`` → ``24h``, ``2678400`` → ``31d``."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,124 @@
+"""Door: who is at the other end of the control socket, and whether they may have what they ask for.
+
+In: the account the kernel names, perhaps a token, what is asked for. Out: an Asker, or Refused. Never: a hash computed on the loop, a token
+in a log or an error.
+
+Tokens that a machine made are told apart at once. A password that a person chose costs 50 ms to compare, so strangers must not have it
+compared with everybody's. Whoever lets them ask (the console, its API) sends ``:TOKEN``, which is nobody's password, or ``:NAME:PASSWORD``,
+which is compared with that person's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from hmac import compare_digest
+
+import structlog
+
+from proxy.config import Person, Token
+from proxy.model.roles import Asker, NotAllowed, Permission, at_account, demand, with_token
+from proxy.operations.http_auth import KIND, hash_token
+
+log = structlog.get_logger()
+
+TOKEN_MAX = 512
+"""Characters, with a name before it."""
+
+CAUSES = ("token", "role", "busy", "fault")
+"""Why a command was not done, where it is not for what was asked: whose token it is, what they may, too much at a time, the gate itself."""
+
+Check = Callable[[str, str, str], "bool | Awaitable[bool] | None"]
+"""(the stored hash, the token, whose) → whether it is theirs, at once or later; None: too many are being looked at."""
+
+
+class Refused(Exception):
+    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: a word of CAUSES, for programs that must tell."""
+
+    def __init__(self, text: object, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class Door:
+    """Of the people the settings list; nobody listed: whoever gets this far is an admin."""
+
+    def __init__(self, people: Sequence[Person] = (), check: Check | None = None, programs: Sequence[Token] = ()) -> None:
+        self._check = check
+        self.use(people, programs)
+
+    def use(self, people: Sequence[Person], programs: Sequence[Token] = ()) -> None:
+        """Others from now on."""
+        self._people, self._programs = tuple(people), tuple(programs)
+
+    @property
+    def strict(self) -> bool:
+        """Whether the settings list people."""
+        return bool(self._people)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of all who have a token."""
+        return frozenset(person.name for person in self._people)
+
+    async def asker(self, account: str, token: str) -> Asker:
+        """``token`` empty: none was given. Refused where it is nobody's."""
+        if not token or not self._people:
+            return at_account(account, self._people)
+        found = await self._whose(token)
+        if found is not None:
+            return found
+        log.warning("a command came with a token that is nobody's", account=account)
+        raise Refused("this token is nobody's (settings: people)", "token")
+
+    async def _whose(self, token: str) -> Asker | None:
+        if token.startswith(":"):
+            return await self._of_stranger(token[1:])
+        if (found := self._at_once(token)) is not None:
+            return found
+        for person in self._chosen:
+            if await self._is_password(person, token):
+                return with_token(person)
+        return None
+
+    @property
+    def _chosen(self) -> list[Person]:
+        """Who has a password instead of what a machine made."""
+        return [person for person in self._people if not person.token.startswith(KIND)]
+
+    def _at_once(self, token: str) -> Asker | None:
+        hashed = hash_token(token)
+        for person in self._people:
+            if compare_digest(person.token, hashed):
+                return with_token(person)
+        for program in self._programs:
+            if compare_digest(program.token, hashed):
+                return Asker(program.name, frozenset({program.role}), program=True)
+        return None
+
+    async def _of_stranger(self, said: str) -> Asker | None:
+        if (found := self._at_once(said)) is not None or ":" not in said:
+            return found
+        person = next((one for one in self._people if said.startswith(f"{one.name}:")), None)
+        if person is None:  # which takes no less
+            for one in self._chosen[:1]:
+                await self._is_password(one, said)
+            return None
+        token = said[len(person.name) + 1 :]
+        if person.token.startswith(KIND):
+            right = compare_digest(person.token, hash_token(token))
+        else:
+            right = await self._is_password(person, token)
+        return with_token(person) if right else None
+
+    async def _is_password(self, person: Person, token: str) -> bool:
+        found = self._check(person.token, token, person.name) if self._check is not None else False
+        if found is None:
+            raise Refused("too many tokens are being looked at: try again", "busy")
+        return found if isinstance(found, bool) else await found
+
+    def demand(self, asker: Asker, wanted: Permission, what: str) -> None:
+        """Refused where ``asker`` may not."""
+        try:
+            demand(asker, wanted, what, self._people)
+        except NotAllowed as fault:
+            raise Refused(str(fault), "role") from None

@@ -1,0 +1,105 @@
+"""Chunks: lines of many numbers between a command and the gate: of one key (what the numbers are in for) and one chunk each.
+
+In: lines somebody sends, bitmaps. Out: bitmaps, lines, records in the journal; Refused where a line is none. Never: what the numbers mean.
+
+``{"key": 0, "chunk": 12875, "numbers": "…"}``: base64 of the lower 20 bits of each, four bytes little-endian.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from pyroaring import BitMap
+
+from proxy.model.number import FIRST, LAST
+from proxy.operations.control import Call, Refused
+from proxy.operations.gate import Gate
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+
+LINE_NUMBERS_MAX = 45_000
+UNSYNCED_NUMBERS_MAX = 4_000_000
+"""So many numbers of a file may be written and not synced: the disk sets the pace, not the client."""
+_CHUNKS = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
+
+
+def numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
+    """(key, chunk, lower bits) of one line; Refused where it is no such thing, whoever sent it."""
+    key, chunk, packed = said.get("key"), said.get("chunk"), said.get("numbers")
+    if not (
+        isinstance(key, int) and 0 <= key < keys and isinstance(chunk, int) and chunk in _CHUNKS and isinstance(packed, str)
+    ):
+        raise Refused("a line of numbers says no key, no chunk or no numbers: nothing was imported")
+    try:
+        octets = base64.b64decode(packed, validate=True)
+        lows = array("I", octets)
+    except (binascii.Error, ValueError):
+        raise Refused("a line of numbers cannot be read: nothing was imported") from None
+    if sys.byteorder == "big":
+        lows.byteswap()
+    if not 0 < len(lows) <= LINE_NUMBERS_MAX or max(lows) > LOW_MASK:
+        raise Refused("a line of numbers holds too many, or one outside its chunk: nothing was imported")
+    return key, chunk, BitMap(lows)
+
+
+class Numbers(Protocol):
+    """A list, or a file of consents, on its way in."""
+
+    numbers: int
+
+    def add(self, body: bytes, numbers: int) -> None:
+        """One record of it, and how many numbers are in it."""
+
+
+async def hear_numbers(
+    gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int, pack: Callable[[int, int, bytes], bytes]
+) -> None:
+    """All of a file into the journal, as it comes, with records of ``kind``; ``pack``: (key, chunk, bitmap) → a body. Refused where it is
+    not what its end says, or holds more than ``most``: then nothing of it is in force."""
+    unsynced = 0
+    while True:
+        said = await call.hear()
+        if said.get("end") is True:
+            if said.get("numbers") != into.numbers:
+                raise Refused(f"{into.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported")
+            return
+        key, chunk, lows = numbers_of(said, keys)
+        body = pack(key, chunk, lows.serialize())
+        sequence = gate.write(kind, body)
+        into.add(body, len(lows))
+        if into.numbers > most:
+            raise Refused(f"more than {most:,} numbers: nothing was imported (split the file)")
+        unsynced += len(lows)
+        if unsynced > UNSYNCED_NUMBERS_MAX:
+            await gate.safe(sequence)
+            unsynced = 0
+        await asyncio.sleep(0)  # a reader that has everything already would never let traffic through
+
+
+async def put_in_force(chunks: Iterator[int]) -> int:
+    """What is written whole, chunk by chunk, while others are served; how many numbers are new. To its end at once where whoever asked goes
+    away meanwhile: half of it would be in force."""
+    new = 0
+    try:
+        for numbers in chunks:
+            new += numbers
+            await asyncio.sleep(0)
+    finally:
+        for numbers in chunks:
+            new += numbers
+    return new
+
+
+def lines_of(key: int, chunk: int, lows: BitMap) -> Iterable[dict[str, Any]]:
+    """The lines that tell these numbers: for the client."""
+    numbers = lows.to_array()
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    for start in range(0, len(numbers), LINE_NUMBERS_MAX):
+        octets = numbers[start : start + LINE_NUMBERS_MAX].tobytes()
+        yield {"key": key, "chunk": chunk, "numbers": base64.b64encode(octets).decode()}

@@ -1,0 +1,160 @@
+"""Control: the socket through which people operate a running gate (setting ``control``). One command a connection, JSON lines.
+
+In: lines of a client on this machine. Out: lines for it: ``{"ok": …}`` at the end, or ``{"error": "…"}``. Never: a command's own logic
+(one file for each group of them), a client without deadline, a line without bound, a socket that others than its owner may open.
+
+    client  {"v": 1, "command": "stop", "args": {"province": ["北京"], "for_s": 86400, "why": "…"}}
+    gate    {"v": 1, "ok": {…}}                 or    {"v": 1, "error": "what is wrong, and what to do", "cause": "role"}
+
+A command that tells much says lines of its own before the last one, a command that is told much hears some; each says so. Who asks is
+what the kernel says (SO_PEERCRED), or whose ``token`` stands beside the command; it is journalled with what was done, and must have the
+role that the command takes (proxy/model/roles.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.config.yaml_file import unknown
+from proxy.model.roles import COMMANDS, Asker, Permission
+from proxy.operations.args import Args
+from proxy.operations.authorization import TOKEN_MAX, Door, Refused
+from proxy.operations.json_lines import (
+    HEAR_S,
+    REQUEST_S,
+    VERSION,
+    ControlError,
+    ControlSocket,
+    Peer,
+    next_line,
+    peer_of,
+    read_line,
+    say,
+)
+
+__all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "Refused"]
+
+log = structlog.get_logger()
+
+SPEAKS_FOR = "for"
+"""Key of a supervisor's request: [account, uid, pid] of whom it speaks for."""
+
+
+class Call:
+    """One command of one client."""
+
+    def __init__(
+        self, name: str, args: Args, asker: Asker, peer: Peer, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:  # fmt: skip
+        self.args = args
+        self.asker = asker
+        self.who = f"{asker.name} (uid {peer.uid}, pid {peer.pid})"
+        """For the journal: ``li (uid 1000, pid 4711)``: a person of the settings, else the account."""
+        self._name, self._door = name, door
+        self._reader, self._writer = reader, writer
+
+    @property
+    def strict(self) -> bool:
+        """Whether people are told apart: else all who get here are one."""
+        return self._door.strict
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of all who have a token."""
+        return self._door.known
+
+    def demand(self, wanted: Permission, more: str = "") -> None:
+        """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
+        self._door.demand(self.asker, wanted, f"{self._name}{more}")
+
+    async def say(self, said: Mapping[str, Any]) -> None:
+        """One more line; Refused where the client does not read it in time."""
+        try:
+            await say(self._writer, said)
+        except TimeoutError:
+            raise Refused("the client does not read") from None
+
+    async def hear(self) -> Mapping[str, Any]:
+        """One more line of the client; Refused where none comes in time, or it is none."""
+        return read_line(await next_line(self._reader, HEAR_S))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has hung up."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
+
+Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
+
+
+class ControlServer:
+    def __init__(
+        self,
+        path: Path,
+        commands: Mapping[str, Handler],
+        door: Door | None = None,
+        wanted: Mapping[str, Permission] = COMMANDS,
+        group: str = "",
+        front: int = 0,
+    ) -> None:
+        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too.
+        ``front``: the process of the gate's supervisor, which says whom it speaks for; 0 where there is none."""
+        self.path = path
+        self._commands = commands
+        self._door, self._wanted = door or Door(), wanted
+        self._front = front
+        self._socket = ControlSocket(path, group, self._answer)
+
+    @property
+    def clients(self) -> int:
+        """Commands that are being served now."""
+        return self._socket.clients
+
+    async def start(self) -> None:
+        """Opens the socket. Raises ControlError."""
+        await self._socket.start()
+
+    async def stop(self) -> None:
+        """Hangs up on everybody, and takes the socket away if it is still ours."""
+        await self._socket.stop()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
+        """What the client is told in the end; None where it said nothing."""
+        name = "?"
+        try:
+            asked = read_line(await next_line(reader, REQUEST_S))
+            if asked.get("v") != VERSION:
+                raise Refused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
+            name, args = str(asked.get("command")), asked.get("args", {})
+            if name not in self._commands:
+                raise Refused(unknown("command", name, self._commands))
+            if not isinstance(args, dict):
+                raise Refused("args: must be a mapping")
+            peer, token = self._peer(writer, asked), Args(asked).text("token", "", most=TOKEN_MAX)
+            asker = await self._door.asker(peer.account, token)
+            self._door.demand(asker, self._wanted[name], name)
+            return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
+        except Refused as refused:
+            return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
+        except (OSError, TimeoutError):
+            return None
+        except Exception as error:  # whatever it is, traffic goes on and the client is told
+            log.error("a command failed: a fault of gate106, please report it", command=name, exc_info=error)
+            said = f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"
+            return {"error": said, "cause": "fault"}
+
+    def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
+        """Who asks. Refused where somebody else than the supervisor says whom they speak for."""
+        peer = peer_of(writer)
+        if SPEAKS_FOR not in asked:
+            return peer
+        if not self._front or (peer.uid, peer.pid) != (os.geteuid(), self._front):
+            raise Refused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
+        account, uid, pid = asked[SPEAKS_FOR]
+        return Peer(str(account), int(uid), int(pid))

@@ -1,0 +1,133 @@
+"""Counters: what the gate has counted since its start, and what it holds now, in a few rows: for pages that look every other second.
+
+In: the tally, binds, houses. Out: sums, the providers and rules with the most; of several gates one such answer. Never: what /metrics has in
+full (a thousand providers are ten thousand rows there); a recipient; the loop held: a thousand rows at a time are added up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from heapq import nlargest
+from secrets import token_hex
+from typing import Any
+
+from proxy.operations.control import Call, Handler
+from proxy.operations.gate import Gate
+
+ROWS_MAX = 50
+"""Providers, and rules: whoever has the most."""
+SLICE = 1000
+"""Rows between two turns of the loop: some 0.5 ms."""
+ORDERS = ("stop", "suspension", "throttle", "shadow", "drain")
+
+Labels = tuple[str, ...]
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    life = token_hex(8)
+
+    async def counters(call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        return await counted(gate, life)
+
+    return {"counters": counters}
+
+
+async def counted(gate: Gate, life: str = "") -> dict[str, Any]:
+    """``life``: a word for this start of the gate, from which on it counts."""
+    tally = gate.relay.tally
+    verdicts, reasons = Counter[tuple[str, str]](), Counter[str]()
+    providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    async for (provider, category, verdict, reason), number in _rows(tally.submits):
+        verdicts[category, verdict] += number
+        providers[provider][verdict] += number
+        if reason:
+            reasons[reason] += number
+    rules, shadow = await _by_first(tally.rule_hits), await _by_first(tally.shadow)
+    binds = Counter(link.access.provider.name for link in gate.binds())
+    return {
+        "at": gate.now(),
+        "lives": [[life, _by_verdict(verdicts)]],
+        "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
+        "reasons": reasons.most_common(ROWS_MAX),
+        "providers": _with_most(providers, binds),
+        "providers_in_all": len(gate.relay.directory.providers),
+        "rules": rules.most_common(ROWS_MAX),
+        "shadow": shadow.most_common(ROWS_MAX),
+        "optouts": sum(tally.optouts.values()),
+        "sent_after_optout": max(tally.sent_after_optout, tally.sent_against_record),
+        "judge_errors": sum(tally.judge_errors.values()),
+        "binds": binds.total(),
+        "links": [
+            [
+                house.name,
+                sum(link.session.bound for link in house.links),
+                house.slots,
+                sum(link.in_flight for link in house.links),
+            ]
+            for house in gate.houses
+        ],
+        "orders": len(gate.book.of_kind(*ORDERS)),
+    }
+
+
+def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several gates that are one have counted, as one of them would tell it. Whoever is not among the most of one of them is not counted
+    there."""
+    verdicts: Counter[tuple[str, str]] = Counter()
+    providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    binds, links = Counter[str](), dict[str, tuple[int, int, int]]()
+    for one in told:
+        for category, verdict, number in one["verdicts"]:
+            verdicts[category, verdict] += number
+        for name, counts, bound in one["providers"]:
+            providers[name].update(counts)
+            binds[name] += bound
+        for name, up, slots, in_flight in one["links"]:  # each knows of all slots, and has some of them
+            before = links.get(name, (0, 0, 0))
+            links[name] = (before[0] + up, max(before[1], slots), before[2] + in_flight)
+    return {
+        **told[0],
+        "at": max(one["at"] for one in told),
+        "lives": [life for one in told for life in one.get("lives", ())],
+        "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
+        "providers": _with_most(providers, binds),
+        **{name: _sum(one[name] for one in told).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},
+        **{name: sum(one[name] for one in told) for name in ("optouts", "sent_after_optout", "judge_errors", "binds")},
+        "links": [[name, *counts] for name, counts in links.items()],
+    }
+
+
+def _with_most(providers: Mapping[str, Counter[str]], binds: Mapping[str, int]) -> list[list[Any]]:
+    names = nlargest(ROWS_MAX, providers, key=lambda name: providers[name].total())
+    return [[name, dict(providers[name]), binds[name]] for name in names]
+
+
+def _by_verdict(verdicts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    return _sum([[(verdict, number) for (_, verdict), number in verdicts.items()]])
+
+
+def _sum(rows: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:
+    found = Counter[str]()
+    for some in rows:
+        for word, number in some:
+            found[word] += number
+    return found
+
+
+async def _by_first(counted: Mapping[Labels, int]) -> Counter[str]:
+    """By the first label alone."""
+    found = Counter[str]()
+    async for (first, *_), number in _rows(counted):
+        found[first] += number
+    return found
+
+
+async def _rows(counted: Mapping[Labels, int]) -> AsyncIterator[tuple[Labels, int]]:
+    """What stands there now, with turns of the loop between slices."""
+    for place, row in enumerate(list(counted.items()), 1):
+        yield row
+        if place % SLICE == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""Files of rows that commands read and write."""

@@ -1,0 +1,319 @@
+"""People: a CSV file of numbers, read whole before anybody is told of it; and the file that an export writes.
+
+In: a file of any size, in UTF-8, GBK (GB 18030) or, with its mark, UTF-16; what its numbers refuse unless a row says otherwise. Out: numbers as
+bitmaps by what they refuse, or every bad row with its line. Never: a socket, half a file.
+
+One number a line, in any spelling: such a file is read in blocks. Or CSV: the first column is the number; where the first row is a
+header, columns named ``scope``, ``value``, ``source`` and ``until`` say so for each row (what ``gate106 suppress export`` writes); other
+columns are ignored. Rows that are empty or begin with # are nothing. The same as the first sheet of an XLSX (up to 200,000 rows).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import errno
+import io
+import itertools
+import stat
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pyroaring import BitMap
+
+from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
+from proxy.model.redact import cell, cell_of
+from proxy.policy import time_windows
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+
+BLOCK_BYTES = 1 << 20
+BATCH = 500_000
+"""Rows after which numbers go into their bitmaps, and somebody is told how far it is."""
+BAD_SHOWN = 20
+COLUMNS = ("number", "scope", "value", "source", "since", "until")
+_HALF = 1 << 32
+K = TypeVar("K", bound=Hashable)
+NUMBER_DIGITS = 11
+"""So many a line: zeros before a number would get lost unseen."""
+FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
+"""Numbers that model/number.py refuses among those between its first and last."""
+
+
+class Refusal(NamedTuple):
+    """What a number refuses."""
+
+    scope: str
+    value: str
+    source: str
+    until: float  # 0 = never over
+
+    def as_args(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"scope": self.scope, "source": self.source}
+        return said | ({"value": self.value} if self.value else {}) | ({"until": self.until} if self.until else {})
+
+
+@dataclass
+class People:
+    name: str
+    rows: int = 0
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+    """The first of the bad rows, as ``file:line: what is wrong``."""
+    by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
+    """Numbers by what they refuse (or agree to: cli/consents.py): their lower 32 bits, by the bits above."""
+
+    first: dict[Any, int] = field(default_factory=dict)
+    """Where somebody says so first, by what they refuse: the line."""
+
+    @property
+    def numbers(self) -> int:
+        """How many different ones."""
+        return sum(len(half) for halves in self.by.values() for half in halves.values())
+
+    def note(self, line: int, what: str) -> None:
+        self.bad += 1
+        if len(self.problems) < BAD_SHOWN:
+            self.problems.append(f"{self.name}:{line}: {what}")
+
+    def add(self, key: Hashable, numbers: Sequence[int]) -> None:
+        halves = self.by.setdefault(key, {})
+        for upper in {min(numbers) >> 32, max(numbers) >> 32}:  # people's numbers lie on both sides of 2**34
+            first = upper * _HALF
+            found = BitMap(array("I", sorted([number - first for number in numbers if first <= number < first + _HALF])))
+            half = halves.setdefault(upper, BitMap())
+            half |= found
+
+    def chunks(self, key: Hashable) -> Iterator[tuple[int, BitMap]]:
+        """(chunk, lower bits) of all numbers that are in for this."""
+        for upper, half in sorted(self.by[key].items()):
+            at = 0
+            while at < len(half):
+                base = half[at] & ~LOW_MASK
+                found = half & BitMap(range(base, base + LOW_MASK + 1))
+                yield (upper * _HALF + base) >> CHUNK_BITS, found.shift(-base)
+                at += len(found)
+
+
+def read_people(
+    path: Path,
+    default: K,
+    tell: Callable[[int], None] = lambda _: None,
+    columns: Sequence[str] = COLUMNS,
+    key_of: Callable[[Mapping[str, str], K], K] | None = None,
+) -> People:
+    """All of a file. ``tell`` hears how many bytes were read. ``columns``: those that mean something where the first row is a header;
+    ``key_of``: what the cells under them say of a number, or ValueError. OSError where it cannot be read."""
+    is_regular(path)
+    people = People(path.name)
+    read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
+    if _is_sheet(path):
+        _read_rows(people, _sheet_rows(people, path), default, columns, read_key, lambda: None)
+        tell(path.stat().st_size)
+        return people
+    encoding = encoding_of(path)
+    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
+        first = text.readline()
+        lines = itertools.chain((first,), text)
+        if _plain(first):
+            _read_lines(people, lines, default, lambda: tell(raw.tell()))
+        else:
+            _read_rows(people, _csv_rows(people, lines), default, columns, read_key, lambda: tell(raw.tell()))
+    tell(path.stat().st_size)
+    return people
+
+
+def is_regular(path: Path) -> None:
+    """OSError unless it is a file whose end is known: a device or a pipe may never end, and is read twice here."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = next((word for is_one, word in _NO_FILES if is_one(mode)), "no file")
+        raise OSError(errno.EINVAL, f"{what}, not a file: save what it gives into a file, and name that", str(path))
+
+
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "a device"),
+)
+
+
+def encoding_of(path: Path) -> str:
+    """UTF-8 if it is that, UTF-16 where a mark says so, else GBK (GB 18030), as Windows saves. OSError where a line has no end."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        start = file.read(2)
+        encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        file.seek(0)
+        while block := file.read(BLOCK_BYTES):
+            if len(block) == BLOCK_BYTES and b"\n" not in block and b"\r" not in block:
+                raise OSError(errno.EINVAL, f"a line of more than {BLOCK_BYTES:,} bytes: this is no list", str(path))
+            if encoding == "utf-8-sig":
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    encoding = "gb18030"
+        if encoding == "utf-8-sig":
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                encoding = "gb18030"
+    return encoding
+
+
+def _plain(first: str) -> bool:
+    """Whether a file that begins so has one number a line."""
+    return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
+
+
+def _read_lines(people: People, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
+    """Nearly all lines are 11 digits: a block of them is read at once, one in which anything is odd line by line."""
+    before = 0
+    while block := list(itertools.islice(lines, BATCH)):
+        numbers = _at_once(block)
+        if numbers is None:
+            numbers = []
+            for line, spelling in enumerate(block, before + 1):
+                cell = spelling.strip()
+                if not cell or cell[0] == "#":
+                    continue
+                try:
+                    numbers.append(recipient_of(cell))
+                except NotARecipient as fault:
+                    people.note(line, f"no recipient: {fault.why}")
+        if numbers:
+            people.rows += len(numbers)
+            people.add(default, numbers)
+        before += len(block)
+        tell()
+
+
+def _at_once(block: list[str]) -> list[int] | None:
+    """The numbers of a block of plain lines; None where any might be read otherwise, or refused, one by one."""
+    joined = "".join(block).replace("\n", "").replace("\r", "")
+    if len(joined) != NUMBER_DIGITS * len(block) or not (joined.isascii() and joined.isdigit()):
+        return None
+    try:
+        numbers = list(map(int, block))
+    except ValueError:  # an empty line
+        return None
+    if min(numbers) < FIRST or max(numbers) > LAST or any(FIRST_MACHINE <= number <= LAST_MACHINE for number in numbers):
+        return None
+    return numbers
+
+
+def _is_sheet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _sheet_rows(people: People, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of an XLSX."""
+    from proxy.operations.files.tables import NotATable, rows_of
+
+    try:
+        yield from rows_of(path)
+    except NotATable as fault:
+        people.bad += 1
+        people.problems.append(str(fault))
+
+
+def _csv_rows(people: People, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells)."""
+    reader, line = csv.reader(_without_nul(text)), 0
+    try:
+        for row in reader:
+            line = reader.line_num
+            yield line, row
+    except csv.Error as error:
+        people.note(line + 1, f"no CSV: {error}")
+
+
+def _read_rows(
+    people: People,
+    rows: Iterator[tuple[int, list[str]]],
+    default: K,
+    columns: Sequence[str],
+    key_of: Callable[[Mapping[str, str], K], K],
+    tell: Callable[[], None],
+) -> None:
+    heads: Mapping[str, int] = {}
+    waiting: dict[K, list[int]] = {}
+    count = 0
+    numbers = waiting.setdefault(default, [])
+    append = numbers.append
+    for line, row in rows:
+        if not any(map(str.strip, row)) or row[0].startswith("#"):
+            continue
+        cell = row[0].strip()
+        if not count and not people.bad and not any(character.isdigit() for character in cell):
+            heads = _heads(row, columns)
+            count += 1
+            continue
+        count += 1
+        try:
+            if heads:
+                number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
+                said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
+                key = key_of(said, default)
+                if key not in waiting:
+                    waiting[key], people.first[key] = [], line
+                waiting[key].append(number)
+            else:
+                append(recipient_of(cell))
+            people.rows += 1
+        except NotARecipient as fault:
+            people.note(line, f"no recipient: {fault.why}")
+        except ValueError as fault:
+            people.note(line, str(fault))
+        if count % BATCH == 0:
+            _empty(people, waiting)
+            tell()
+    _empty(people, waiting)
+
+
+def _without_nul(text: Iterator[str]) -> Iterator[str]:
+    for line in text:
+        yield line.replace("\0", "?") if "\0" in line else line
+
+
+def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
+    """Column → place; the number is in the first column where none is called so."""
+    heads = {name.strip().lower(): place for place, name in reversed(list(enumerate(row)))}
+    return {"number": 0} | {name: heads[name] for name in columns if name in heads}
+
+
+def _refusal(said: Mapping[str, str], default: Refusal) -> Refusal:
+    scope, value = said.get("scope", ""), said.get("value", "")
+    value = cell_of(value)
+    if not scope:
+        scope, value = default.scope, value or default.value
+    source = said.get("source", "") or default.source
+    if source == "reply":
+        source = "import"  # a person's own word, told by somebody else
+    if not said.get("until"):
+        return Refusal(scope, value, source, default.until)
+    until, timed = time_windows.moment(said["until"])
+    return Refusal(scope, value, source, until if timed else until + time_windows.DAY_S)  # a day is meant to its end
+
+
+def _empty(people: People, waiting: Mapping[K, list[int]]) -> None:
+    for key, numbers in waiting.items():
+        if numbers:
+            people.add(key, numbers)
+            numbers.clear()
+
+
+def write_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
+    """One row of an export, in the order of COLUMNS."""
+    return [
+        number,
+        refusal["scope"],
+        cell(str(refusal["value"])),
+        refusal["source"],
+        time_windows.local(refusal["since"]),
+        time_windows.local(refusal["until"]) if refusal["until"] else "",
+    ]

@@ -1,0 +1,109 @@
+"""Tables: a file that somebody sends, as rows by line: CSV in UTF-8, GBK (GB 18030) or UTF-16 with its mark, or XLSX. Bounded both ways.
+
+In: a file. Out: rows of texts with their line; NotATable where it is none. Never: a formula's code, a picture, a macro; more than fits
+into memory, however small the file was.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from proxy.model.redact import cell_of, plain
+from proxy.operations.files.number_list import encoding_of, is_regular
+from proxy.operations.files.xlsx import COLUMNS_MAX, ROWS_MAX, NotASheet, rows_in_child
+
+FILE_BYTES_MAX = 64 << 20
+CELL_CHARS_MAX = 4_000
+
+
+class NotATable(Exception):
+    """The file cannot be read as a table: the text says why."""
+
+
+Row = tuple[int, list[str]]
+_OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """(line, cells) of each row that is not empty. NotATable, OSError."""
+    is_regular(path)
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise NotATable(f"{path.name}: larger than {FILE_BYTES_MAX >> 20} MB: split it")
+    with path.open("rb") as file:
+        begins = file.read(len(_OLD))
+    if begins == _OLD:
+        raise NotATable(f"{path.name}: an .xls as spreadsheets wrote it before 2007: save it as .xlsx or CSV")
+    packed = begins.startswith(b"PK\x03\x04")
+    count = 0
+    for line, cells in _sheet(path) if packed else _csv(path):
+        if len(cells) > COLUMNS_MAX or any(len(cell) > CELL_CHARS_MAX for cell in cells):
+            raise NotATable(f"{path.name}:{line}: more than {COLUMNS_MAX} columns, or {CELL_CHARS_MAX} characters in one cell")
+        if any(cells):
+            count += 1
+            if count > ROWS_MAX:
+                raise NotATable(f"{path.name}: more than {ROWS_MAX:,} rows: split it")
+            yield line, cells
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding_of(path), "replace", newline="") as text:
+        first = text.readline()
+        text.seek(0)
+        separator = max(",;\t", key=first.count)
+        reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator)
+        try:
+            for cells in reader:
+                yield reader.line_num, [cell_of(cell.strip()) for cell in cells]
+        except csv.Error as error:
+            raise NotATable(f"{path.name}:{reader.line_num + 1}: no CSV: {error}") from None
+
+
+def _sheet(path: Path) -> Iterator[Row]:
+    try:
+        yield from rows_in_child(path)
+    except NotASheet as fault:
+        separator = ":" if re.match(r"\d+: ", str(fault)) else ": "
+        raise NotATable(f"{path.name}{separator}{fault}") from None
+
+
+def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """An XLSX of one sheet; every text stays a text, whatever it begins with. OSError."""
+    import openpyxl
+    from openpyxl.cell import WriteOnlyCell
+
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("gate106")
+
+    def cell(value: object) -> Any:
+        made = WriteOnlyCell(sheet, value=plain(str(value)))
+        made.data_type = "s"
+        return made
+
+    sheet.append([cell(head) for head in heads])
+    for row in rows:
+        sheet.append([cell(value) for value in row])
+    book.save(out)
+
+
+def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
+    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. A new file that only its owner may read. OSError."""
+    from proxy.runtime import hardening
+
+    if file.suffix.lower() not in (".csv", ".xlsx"):
+        raise OSError(errno.EINVAL, "name it .csv or .xlsx: no other kind is written")
+
+    hardening.close_files()  # a spreadsheet's parts lie in files for a moment, too
+    with hardening.new_file(file) as out:
+        if file.suffix.lower() == ".xlsx":
+            write_sheet(out, heads, rows)
+            return
+        with io.TextIOWrapper(out, "utf-8-sig", newline="") as text:
+            written = csv.writer(text)
+            written.writerow(heads)
+            written.writerows(rows)

@@ -1,0 +1,84 @@
+"""Handing in: a file of people on its way to the gate: read whole, its bad rows told, then sent in chunks. All of it or nothing.
+
+In: what reads a file, a command of the gate that takes numbers by key (operations/chunks.py). Out: what the gate says of it, or the end of the
+command. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxy.operations.terminal import fail, warn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from proxy.operations.files.number_list import People
+
+Read = Callable[[Callable[[int], None]], "People"]
+"""(what hears how many octets are read) → the people of the file."""
+
+
+def hand_in(
+    file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[People], str] = lambda _: ""
+) -> dict[str, Any]:  # fmt: skip
+    """``path``: where the gate listens; ``keys``: what its command calls what the numbers are in for. ``unfit``: what else is wrong with a
+    file whose rows are good."""
+    with handing(file) as progress:
+        people = read_all(file, progress, read, "imported")
+        if fault := unfit(people):
+            fail(f"{file}: {fault}: nothing was imported")
+        sending = progress.add_task("sending", total=people.numbers)
+        said = [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
+        told = _send(path, command, people, {keys: said, **args}, lambda n: progress.advance(sending, n))
+    return {"file": file.name, "rows": people.rows, **told}
+
+
+def read_all(file: Path, progress: Progress, read: Read, done: str) -> People:
+    """All rows, or the end with each bad one; ``done``: what was not done then."""
+    reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
+    people = read(lambda octets: progress.update(reading, completed=octets))
+    if not people.bad and not people.rows:
+        fail(f"{file}: holds no numbers: nothing was {done}")
+    if people.bad:
+        progress.stop()
+        for problem in people.problems:
+            warn(problem)
+        fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was {done}")
+    return people
+
+
+@contextmanager
+def handing(file: Path) -> Iterator[Progress]:
+    """A bar on stderr, where that is a terminal; a file or a gate that is not there ends the command."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from proxy.operations.client import CannotAsk
+
+    console = Console(stderr=True)
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            yield progress
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    except CannotAsk as error:
+        fail(error)
+
+
+def _send(path: Path, command: str, people: People, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:
+    from proxy.operations.chunks import lines_of
+    from proxy.operations.client import Conversation
+
+    with Conversation(path, command, args) as conversation:
+        conversation.hear()  # go
+        for place, key in enumerate(people.by):
+            for chunk, lows in people.chunks(key):
+                for line in lines_of(place, chunk, lows):
+                    conversation.say(line)
+                tell(len(lows))
+        conversation.say({"end": True, "numbers": people.numbers})
+        return dict(conversation.answer())

@@ -1,0 +1,142 @@
+"""Gate: what commands ask of the running gate. Whoever wires it (server/control_plane.py) is one; so is a test's.
+
+In: nothing. Out: protocols. Never: a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from proxy.desk.complaints.book import CaseBook
+from proxy.desk.optouts.inbox import Inbox
+from proxy.desk.orders.book import OrderBook
+from proxy.desk.penalties.book import PenaltyBook
+from proxy.desk.revisions.rule_revisions import Revisions
+from proxy.journal.records.revisions import Revised
+from proxy.model.roles import Asker
+from proxy.relay.access import Access
+from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.consents import Incoming
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.submit import Relay
+from proxy.state import EmbeddedStore
+
+
+class BindLink(Protocol):
+    """A provider's bind, as operators see it."""
+
+    access: Access
+    number: int
+    kind: str
+    peer: str
+    since: float
+    unanswered: int
+    window: int
+    tps: float
+
+    @property
+    def unread_bytes(self) -> int: ...
+    def kick(self) -> None: ...
+
+
+class LinkSession(Protocol):
+    window: int
+
+    @property
+    def bound(self) -> bool: ...
+
+
+class CarrierLink(Protocol):
+    """One connection to a carrier."""
+
+    slot: int
+    since: float
+
+    @property
+    def session(self) -> LinkSession: ...
+    @property
+    def in_flight(self) -> int: ...
+
+
+class CarrierHouse(Protocol):
+    """One account at a carrier."""
+
+    drained: frozenset[int]
+    held: frozenset[int]
+    """Slots that are this process's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def links(self) -> Sequence[CarrierLink]: ...
+    def kind_of(self, slot: int) -> str: ...
+
+
+class Revising(Protocol):
+    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
+
+    @property
+    def revisions(self) -> Revisions: ...
+    async def approve(self, revision: str, asker: Asker) -> Revised: ...
+    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
+    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
+    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised: ...
+    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
+    async def take(self, who: str, why: str) -> Revised: ...
+
+
+class Gate(Protocol):
+    listing: Listing | Incoming | None
+    """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
+
+    def listing_ends(self) -> None:
+        """It is in force, or given up."""
+
+    @property
+    def in_pieces(self) -> InPieces: ...
+
+    @property
+    def away(self) -> str:
+        """Why nothing large may be brought in; empty if it may."""
+
+    @property
+    def relay(self) -> Relay: ...
+    @property
+    def book(self) -> OrderBook: ...
+    @property
+    def cases(self) -> CaseBook: ...
+    @property
+    def penalties(self) -> PenaltyBook: ...
+    @property
+    def inbox(self) -> Inbox: ...
+    @property
+    def store(self) -> EmbeddedStore: ...
+    @property
+    def houses(self) -> Sequence[CarrierHouse]: ...
+
+    def binds(self) -> Iterable[BindLink]:
+        """All binds, the oldest first."""
+
+    def now(self) -> float:
+        """The wall clock."""
+
+    def write(self, kind: int, body: bytes) -> int:
+        """A record into the journal, now; its sequence, or Refused: then nothing may be done."""
+
+    def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
+        """Several, all of them or none; the sequence of the last, or Refused: then nothing may be done."""
+
+    async def safe(self, sequence: int) -> None:
+        """Returns when the journal is synced up to there; Refused when it does not come about."""
+
+    async def reload(self, who: str) -> list[str]:
+        """What SIGHUP does, by somebody's command; what is wrong with the files, empty when they are in force."""
+
+    def rules_told(self) -> dict[str, Any]:
+        """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""
+
+    @property
+    def revising(self) -> Revising: ...

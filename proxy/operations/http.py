@@ -1,0 +1,227 @@
+"""HTTP: /healthz, /readyz and /metrics, in the gate's own loop.
+
+In: callables for metrics and readiness, who may read more than those two open paths. Out: answers. Never: a forwarded address believed, a
+path for which nobody has decided who may read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.i18n.catalog import in_language
+from proxy.i18n.negotiate import TO_PROGRAMS, preferred
+from proxy.i18n.phrases import LANGUAGES
+from proxy.model.log_setup import Seldom
+from proxy.model.rate import Rate
+from proxy.model.redact import as_json
+from proxy.model.roles import PATHS, Asker, Permission, Role
+from proxy.operations.http_auth import Guard
+from proxy.operations.http_listener import Listener
+from proxy.operations.metrics import CONTENT_TYPE
+
+REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
+"""So many refusals a second are in the log, after so many at once."""
+SPOKEN_S, SPOKEN_AT_ONCE = 0.5, 20.0
+"""So many refusals a second are said in another language than theirs, after so many at once: of a new one a thread looks some 20 ms for its
+words, and traffic takes turns with it."""
+PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept", "accept-language"))
+"""Headers that an endpoint of ours may want to see."""
+
+Metrics = Callable[[], bytes | Iterable[bytes]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Way(NamedTuple):
+    """What may be asked for under a path."""
+
+    method: str
+    endpoint: Endpoint
+
+
+class HttpServer:
+    def __init__(
+        self,
+        metrics: Metrics,
+        not_ready: Callable[[], list[str]],
+        guard: Guard,
+        notes: Callable[[], list[str]] = list,
+        more: Mapping[str, Way] | None = None,
+    ) -> None:
+        """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
+        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service. ``more``:
+        paths of other files."""
+        self._guard = guard
+        self._metrics = metrics
+        self._not_ready = not_ready
+        self._notes = notes
+        self._more = dict(more or {})
+        self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
+        self._spoken = Rate(SPOKEN_S, SPOKEN_AT_ONCE)
+        self.listener = Listener(self.app(), "http")
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port (a free one for 0). OSError says what is in the way."""
+        return await self.listener.start(host, port)
+
+    async def stop(self) -> None:
+        """Close the listener and idle connections; answers under way get a second."""
+        await self.listener.stop()
+
+    def app(self) -> Starlette:
+        found = Starlette(
+            routes=[Route(path, way.endpoint, methods=[way.method]) for path, way in self.paths().items()],
+            middleware=[Middleware(_Watched, self._asks, self.spoken)],
+        )
+        found.router.redirect_slashes = False
+        return found
+
+    def paths(self) -> dict[str, Way]:
+        """All there are; proxy/model/roles.py says who may ask for each."""
+        own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
+        ways = {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
+        return {path: way._replace(endpoint=self._in_tongue(way.endpoint)) for path, way in ways.items()}
+
+    def _in_tongue(self, endpoint: Endpoint) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            return await self.spoken(request, await endpoint(request))
+
+        return answer
+
+    async def spoken(self, request: Request, answer: Response) -> Response:
+        """A refusal in the language that was asked for (``?lang=zh``, else Accept-Language); anything else as it is."""
+        language = request.query_params.get("lang", "")
+        language = language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+        refused = answer.status_code >= 400 and not isinstance(answer, StreamingResponse)
+        if language == TO_PROGRAMS or not refused or not self._spoken.allow(asyncio.get_running_loop().time()):
+            return answer
+        said = await asyncio.to_thread(_said_in, language, answer)
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return Response(said, answer.status_code, headers | {"Content-Language": language})
+
+    async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``as_asked`` makes
+        it, ``as_heard`` reads the answer."""
+        way = self.paths().get(asked["path"])
+        if way is None or way.method != asked["method"]:
+            return _as_told(PlainTextResponse("Not Found", 404))
+        body = base64.b64decode(asked["body"])
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked["headers"]]
+        asker = Asker(asked["asker"], frozenset(Role(role) for role in asked["roles"]), by_token=True)
+        scope = {"type": "http", "method": way.method, "path": asked["path"], "headers": headers, "asker": asker}
+        scope["query_string"] = asked["query"].encode("latin-1")
+        return _as_told(await way.endpoint(Request(scope, receive)))
+
+    def _asks(self, request: Request) -> Asker | Response:
+        """Who asks for more than is open, or what they are told who may not."""
+        now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
+        wanted = PATHS.get(path) or Permission.SEE
+        asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now, request.headers.get("host", ""))
+        if isinstance(asker, Asker):
+            return asker
+        self._refusals.warning(now, "http refused", cause=asker.cause, peer=host)
+        return PlainTextResponse(f"{asker.why}\n", asker.status, dict(asker.headers))
+
+    async def _readyz(self, _: Request) -> Response:
+        why = self._not_ready()
+        told = as_json({"ready": not why, "why": why, "notes": self._notes()}, None)
+        return Response(told, 503 if why else 200, media_type="application/json")
+
+    async def _show_metrics(self, _: Request) -> Response:
+        found = self._metrics()
+        if isinstance(found, bytes):
+            return Response(found, media_type=CONTENT_TYPE)
+        return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
+
+
+def _said_in(language: str, answer: Response) -> bytes:
+    """What a refusal tells: a line, or JSON with ``error`` and ``problems``."""
+    body = bytes(answer.body)
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        return (in_language(body.decode().rstrip("\n"), language) + "\n").encode()
+    told = json.loads(body)
+    if "error" in told:
+        told["error"] = in_language(told["error"], language)
+    if "problems" in told:
+        told["problems"] = [in_language(one, language) for one in told["problems"]]
+    return as_json(told, None).encode()
+
+
+async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
+    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise ValueError(f"the body has more than {most} bytes")
+    asker: Asker = request.scope["asker"]
+    return {
+        "method": request.method,
+        "path": request.url.path,
+        "query": request.url.query,
+        "headers": [(name, value) for name, value in request.headers.items() if name in PASSED_ON],
+        "body": base64.b64encode(body).decode(),
+        "asker": asker.name,
+        "roles": [role.value for role in asker.roles],
+    }
+
+
+def as_heard(told: Mapping[str, Any]) -> Response:
+    """What ``HttpServer.answer`` told, as a response."""
+    return Response(base64.b64decode(told["body"]), told["status"], dict(told["headers"]))
+
+
+def _as_told(response: Response) -> Mapping[str, Any]:
+    headers = [(name, value) for name, value in response.headers.items() if name != "content-length"]
+    return {"status": response.status_code, "headers": headers, "body": base64.b64encode(response.body).decode()}
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, with a turn of the loop for traffic after each."""
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
+
+
+class _Watched:
+    """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        asks: Callable[[Request], Asker | Response],
+        spoken: Callable[[Request, Response], Awaitable[Response]],
+    ) -> None:
+        self._app, self._asks, self._spoken = app, asks, spoken
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if PATHS.get(scope.get("path", ""), Permission.SEE) is None:
+            await self._app(scope, receive, send)
+            return
+        asker = self._asks(Request(scope))
+        if isinstance(asker, Response):
+            refused = await self._spoken(Request(scope), asker)
+            await refused(scope, receive, send)
+            return
+        scope["asker"] = asker
+        with contextlib.suppress(ClientDisconnect):  # amid its own request: there is nobody to answer
+            await self._app(scope, receive, send)

@@ -1,0 +1,154 @@
+"""Guard: who may ask over HTTP for more than whether the gate is alive: an address of a list, or whoever has a token. Pure.
+
+In: an address, what stands under Authorization, what is asked for, the time. Out: an Asker, or a Refusal with its status. Never: a token, or
+anything of one, in what is told or logged.
+
+An address of the list sees what a viewer sees. A token has the role of its program (``http.tokens``) or its person (``people``, where a
+machine made theirs, too).
+
+A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256: a slow hash makes guessing a
+person's password dear, but nobody guesses this one, and a slow one would let strangers burn the gate's time. It is compared in constant
+time with every one there is. Who tries many wrong ones is told to wait; a right one gets in at any time, so that nobody behind the same
+address translation can keep Prometheus out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from hmac import compare_digest
+from typing import NamedTuple
+
+from proxy.config import Person, Provider, Token
+from proxy.config.fields import Network, within
+from proxy.model.lockout import HELD_OFF_S, HeldOff
+from proxy.model.roles import Asker, NotAllowed, Permission, Role, demand, with_token
+
+KIND = "sha256$"
+TOKEN_BYTES = 32
+TOKEN_MAX = 256
+"""Characters of what may be a token: more is none."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::[0-9]{1,5})?")
+_DOT = re.compile(r"\..")
+_ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
+
+
+class Refusal(NamedTuple):
+    cause: str
+    """For the log."""
+    status: int
+    why: str
+    headers: Mapping[str, str] = {}
+
+
+NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
+FOREIGN = Refusal("host name", 421, "this host name is not the gate's (http.hosts in the settings)")
+NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens, people and providers[].token in the settings)", _ASKS)
+WRONG = Refusal("token", 401, "this token is nobody's (http.tokens, people and providers[].token in the settings)", _ASKS)
+TOO_MANY = Refusal(
+    "held-off", 429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}", "Connection": "close"}
+)
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_token(token: str) -> str:
+    """``sha256$digest`` in hex, for the settings."""
+    return KIND + hashlib.sha256(token.encode()).hexdigest()
+
+
+class Guard:
+    def __init__(
+        self,
+        addresses: Sequence[Network],
+        tokens: Sequence[Token] = (),
+        people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (),
+        names: Sequence[str] = (),
+    ) -> None:
+        self._held = HeldOff()
+        self.use(addresses, tokens, people, providers, names)
+
+    def use(
+        self,
+        addresses: Sequence[Network],
+        tokens: Sequence[Token],
+        people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (),
+        names: Sequence[str] = (),
+    ) -> None:
+        """Others from now on; who was held off stays so. ``names``: of this gate, for those who ask without a token."""
+        self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
+        self._addresses = tuple(addresses)
+        self._people = tuple(people)
+        self._stored = [(one.token, Asker(one.name, frozenset({one.role}), by_token=True)) for one in tokens]
+        self._stored += [(one.token, with_token(one)) for one in people if one.token.startswith(KIND)]
+        own = frozenset({Role.PROVIDER})
+        self._stored += [(one.token, Asker(one.name, own, by_token=True)) for one in providers if one.token]
+
+    def asks(
+        self, host: str, authorization: str | None, wanted: Permission, path: str, now: float, name: str = ""
+    ) -> Asker | Refusal:
+        """``host``: the peer's address; ``authorization`` and ``name``: the values of ``Authorization`` and ``Host``, empty without one."""
+        foreign = bool(name) and not self._is_ours(name)
+        listed = within(host, self._addresses) and not foreign
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        given = scheme.lower() == "bearer"
+        if listed and wanted in Role.VIEWER.may and not (given and self._is_provider(token.strip())):
+            return Asker(host, frozenset({Role.VIEWER}))
+        if foreign and not given and within(host, self._addresses):
+            return FOREIGN
+        if not self._stored and not listed:
+            return NOT_LISTED
+        if not given:
+            return NO_TOKEN
+        asker = self._with_token(token.strip(), host, now)
+        if isinstance(asker, Refusal):
+            return asker
+        try:
+            demand(asker, wanted, path, self._people)
+        except NotAllowed as fault:
+            return Refusal("role", 403, str(fault))
+        return asker
+
+    def _with_token(self, token: str, host: str, now: float) -> Asker | Refusal:
+        if (asker := self._whose(token)) is not None:
+            self._held.passed("", host)
+            return asker
+        if self._held.held_off("", host, now):
+            return TOO_MANY
+        self._held.failed("", host, now)
+        return WRONG
+
+    def _is_provider(self, token: str) -> bool:
+        """A provider that comes by way of a machine of ours (which puts TLS before the gate) is still a provider."""
+        asker = self._whose(token)
+        return asker is not None and Role.PROVIDER in asker.roles
+
+    def _whose(self, given: str) -> Asker | None:
+        hashed = hash_token(given[: TOKEN_MAX + 1])
+        right = [asker for stored, asker in self._stored if compare_digest(stored, hashed)]
+        return right[0] if right else None
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a ``Host`` names this gate: an address, a name without a dot, this machine's own, or one of the settings.
+
+        A page in a browser on a listed machine can ask under a name of its own that leads here. It cannot own one of these.
+        """
+        match = _HOST.fullmatch(name.lower())
+        said = match[1] if match else None
+        return said is not None and (not _DOT.search(said) or _is_address(said.strip("[]")) or said.rstrip(".") in self._names)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

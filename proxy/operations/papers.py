@@ -1,0 +1,31 @@
+"""Papers: what commands about the desk's papers have in common: a number that names one, a book that says it cannot be done.
+
+In: what somebody says. Out: numbers, what a book answers; Refused. Never: a case or a penalty itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from proxy.model.approvals import Impossible
+from proxy.model.roles import NotAllowed
+from proxy.operations.control import Call, Refused
+
+T = TypeVar("T")
+
+
+def asked_of(what: Callable[[], T]) -> T:
+    """What a book answers; Refused, in its words, where it cannot be done."""
+    try:
+        return what()
+    except (Impossible, NotAllowed) as error:
+        raise Refused(str(error)) from None
+
+
+def number_in(call: Call, kind: str, command: str) -> int:
+    """``17`` or ``case-17``. ``command``: its list names them."""
+    said = call.args.text("id", most=40).removeprefix(f"{kind}-")
+    if not (said.isascii() and said.isdigit() and len(said) < 18):
+        raise Refused(f"id: {said!r:.40} is no {kind}'s number (`gate106 {command} list` lists them)")
+    return int(said)

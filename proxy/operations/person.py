@@ -1,0 +1,17 @@
+"""People: the person a command is about.
+
+In: arguments of a command. Out: a recipient. Never: what is known of them.
+"""
+
+from __future__ import annotations
+
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.operations.control import Args, Refused
+
+
+def recipient(args: Args) -> int:
+    """The argument ``to``, in any spelling; Refused where it is nobody."""
+    try:
+        return recipient_of(args.text("to", most=100))
+    except NotARecipient as fault:
+        raise Refused(f"to: {fault}") from None

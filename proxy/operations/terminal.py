@@ -1,0 +1,203 @@
+"""cli: commands that speak to a running gate through its control socket, and some beside them. One file for each group; __main__ has the
+others.
+
+In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
+unmasked that the gate did not send so.
+
+    desk/connections/binds_command.py  desk/connections/links_command.py  desk/orders/command.py (and shadow)  desk/suppression/command.py  desk/connections/trace_command.py  desk/revisions/command.py  desk/archiving/command.py  cli/settings.py (asks no gate)
+    desk/reply_paths/probe_command.py (of optout)                          proof that replies to a port come back
+    desk/optouts/command.py  desk/explain/command.py  desk/precheck/command.py (with desk/precheck/campaign_file.py)    one message, a campaign; with the gate's orders where there is one
+    desk/backtest/command.py  desk/explain/message_command.py (of explain)          what was sent, judged again from the journal; one message of it
+    cli/console.py                                    the pages of the desk
+    desk/reports/command.py  access_report.py                          the sheet of a day; who saw a whole number
+    desk/suppression/signature_search.py                                 names of whom a person refused, out of the journal
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from proxy.model import redact
+from proxy.model.redact import plain
+
+Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
+Control = Annotated[
+    Path | None, typer.Option("--control", envvar="GATE106_CONTROL", help="The gate's control socket, instead of the settings.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
+CONFIG = Path("gate106.yaml")
+TOKEN_BYTES_MAX = 4096
+
+
+def group() -> typer.Typer:
+    """A command that has commands below it, and does something without one, too."""
+    return typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+
+def fail(text: object) -> NoReturn:
+    """One line on stderr, exit 2."""
+    warn(f"gate106: {text}")
+    raise typer.Exit(2)
+
+
+def note(text: object) -> None:
+    """One line on stderr, and go on."""
+    warn(f"gate106: note: {text}")
+
+
+def note_unknown(config: Path, provider: str | None) -> None:
+    """A name that no provider of the settings has is noted: it is a slip, or of earlier."""
+    from proxy.config import SettingsError, provider_names
+    from proxy.config.yaml_file import unknown
+
+    if not provider:
+        return
+    try:
+        names = provider_names(config)
+    except SettingsError:
+        return
+    if names and provider not in names:
+        note(f"{unknown('provider of the settings', provider, names)}; told is what there is of one that was called so")
+
+
+def warn(line: object) -> None:
+    """This line on stderr, as it is but for what a terminal would obey."""
+    typer.echo(plain(str(line), " "), err=True)
+
+
+def speaks(language: str | None) -> str:
+    """The language to answer in: what was said, else what the locale says, else Chinese."""
+    from proxy.config.yaml_file import unknown
+    from proxy.policy import LANGUAGES
+
+    if language is None:
+        said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+        return said[:2] if said[:2] in LANGUAGES else LANGUAGES[0]
+    if language not in LANGUAGES:
+        fail(f"--lang: {unknown('language', language, LANGUAGES)}")
+    return language
+
+
+def speak_for(token_file: Path) -> None:
+    """Commands of this process come from whoever has this token; exit 2 where the file cannot be read."""
+    from proxy.operations.client import TOKEN
+
+    try:
+        with token_file.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                fail(
+                    f"{token_file}: everybody on this machine may read it, so it says nothing of who you are (chmod 600 {token_file})"
+                )
+            os.environ[TOKEN] = file.read(TOKEN_BYTES_MAX).decode().strip()
+    except (OSError, ValueError) as error:
+        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
+
+
+def socket_of(config: Path, control: Path | None) -> Path:
+    """Where the gate takes commands."""
+    from proxy.config import SettingsError, control_path
+
+    if control is not None:
+        return control
+    try:
+        return control_path(config)
+    except SettingsError as error:
+        fail(f"{error} (or name the socket: --control)")
+
+
+def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mapping[str, Any]:
+    """One command's answer; arguments that are None are left out."""
+    from proxy.operations import client
+
+    try:
+        return client.ask(socket_of(config, control), command, **args)
+    except client.CannotAsk as error:
+        fail(error)
+
+
+def seconds(text: str | None, flag: str = "--for") -> float | None:
+    """``30m`` → 1800."""
+    from proxy.policy import time_windows
+
+    if text is None:
+        return None
+    try:
+        return float(time_windows.duration(text))
+    except ValueError as error:
+        fail(f"{flag}: {error}")
+
+
+def as_json(told: Any) -> None:
+    typer.echo(redact.as_json(told))
+
+
+def say(text: str) -> None:
+    """One line, without what a terminal would obey."""
+    typer.echo(plain(text))
+
+
+def tell(told: Any, json: bool, lines: Iterable[str]) -> None:
+    """What a gate told: as JSON, or in these lines."""
+    if json:
+        as_json(told)
+        return
+    for line in lines:
+        say(line)
+
+
+def tell_lifted(told: Mapping[str, Any], json: bool) -> None:
+    """Orders that are over."""
+    tell(told, json, (f"lifted: {one['name']}, {about(one)}" for one in told["lifted"]))
+
+
+def when(at: float) -> str:
+    """A moment as people in China read it; a dash for none."""
+    from proxy.policy import time_windows
+
+    return time_windows.local(at) if at else "-"
+
+
+def last_day(until: float) -> str:
+    """The last day of a term that is over at ``until``, a midnight: what is due by the end of the 3rd is not due on the 4th."""
+    return when(until - 1)[:10]
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
+    """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
+    lines = [[plain(str(cell)) for cell in row] for row in rows]
+    if not lines:
+        say(nothing)
+        return
+    widths = [max(_width(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
+    for line in [list(heads), *lines]:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _width(text: str) -> int:
+    """On a terminal: Chinese characters are two wide."""
+    import unicodedata
+
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def orders(told: Iterable[Mapping[str, Any]], nothing: str) -> None:
+    """Orders, one a line."""
+    table(
+        ("id", "about", "until", "hits", "who", "why"),
+        ((one["name"], about(one), when(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in told),
+        nothing,
+    )
+
+
+def about(order: Mapping[str, Any]) -> str:
+    """What an order is about, in words."""
+    if order["kind"] == "shadow":
+        return "all rules" if order["everything"] else "all rules but those that protect people"
+    return str(order["about"]) + (" (trial)" if order["trial"] else "")

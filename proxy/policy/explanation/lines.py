@@ -1,0 +1,93 @@
+"""Telling: an explanation as lines for a terminal, in Chinese or in English.
+
+In: an Explanation. Out: text of which control characters are stripped. Never: a word that explain.py did not say, a number unmasked.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from proxy.i18n.phrases import WORDS, Said, in_language
+from proxy.model.redact import plain
+from proxy.policy.explanation.explain import Explanation, Part
+from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
+from proxy.policy.text.codes import MOST
+from proxy.policy.text.evidence import Feature
+
+FEATURES = {
+    "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",
+    "consent": "征求同意", "none": "中性词", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法",
+    "beside-code": "验证码之外的内容", "code": "验证码常用词",
+}  # fmt: skip
+"""Kinds of features in Chinese."""
+LABEL_WIDE = 14
+
+
+def as_text(told: Explanation, language: str = "en") -> str:
+    """``language``: one of spoken.LANGUAGES."""
+    lines = _chinese(told) if language == "zh" else _english(told)
+    return "\n".join(plain(line) for line in (*lines, *_parts(told, language)))
+
+
+def _english(told: Explanation) -> Iterator[str]:
+    found, classified = told.as_dict(), told.evidence.classified
+    head = found["verdict"] + (f" ({found['reason']}, by rule {found['rule']})" if found["reason"] else "")
+    yield f"{told.recipient}: {head}" + (f", not before {found['not_before']}" if found["not_before"] else "")
+    yield f"  region    {told.province} {told.city}"
+    yield f"  category  {found['category']} (declared {found['declared']}, the text says {found['classified']})"
+    of = f" of {told.advertiser}" if told.advertiser else ""
+    yield f"  text      signature {found['signature'] or 'none'}{of}, opt-out keyword {found['keyword'] or 'none'}"
+    yield f"  marketing {band_of(classified.band)} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
+    if classified.band.endswith(PADDED):
+        yield f"  code      says more than codes do: declared one, it counts as marketing (at most {MOST} points)"
+    yield from (f"  found     {feature}" for feature in told.evidence.features)
+
+
+def _chinese(told: Explanation) -> Iterator[str]:
+    found, classified = told.as_dict(), told.evidence.classified
+    head = _zh(found["verdict"]) + (f"({found['reason']}, 规则 {found['rule']})" if found["reason"] else "")
+    yield f"{told.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
+    yield f"  归属地    {_zh(told.province)} {_zh(told.city)}"
+    yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
+    of = f"(广告主 {told.advertiser})" if told.advertiser else ""
+    yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
+    yield f"  营销判定  {_zh(band_of(classified.band))}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
+    if classified.band.endswith(PADDED):
+        yield f"  验证码    夹带了别的内容: 申报为验证码的, 按营销处理(最多 {MOST} 分)"
+    yield from (f"  依据      {_feature(feature)}" for feature in told.evidence.features)
+
+
+def _feature(feature: Feature) -> str:
+    of = f"({_zh(feature.subcategory)})" if feature.subcategory else ""
+    what = feature.what.removesuffix(" is hidden") if feature.kind == "evasion" else feature.what
+    place = f", 第 {feature.at + 1} 字" if feature.at >= 0 else ""
+    written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in feature.written)
+    shown = f", 写作 {written}" if written not in ("", feature.what) else ""
+    return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}: {what}{place}{shown}"
+
+
+def _parts(told: Explanation, language: str) -> Iterator[str]:
+    """Rules that object first."""
+    for part in sorted(told.parts, key=lambda part: not part.change):
+        yield f"  {_padded(in_language(part.says, language))} {part.rule}: {_why(part, language)}"
+        if part.change:
+            yield f"  {' ' * LABEL_WIDE} {in_language(PASSES, language)}{in_language(part.change, language)}"
+
+
+def _why(part: Part, language: str) -> str:
+    """With what the rule is for, where it objects and the reader is one of its authors."""
+    why = in_language(part.why, language)
+    return f"{part.say} | {why}" if part.change and part.say and language == "zh" else why
+
+
+PASSES = Said("to pass: ", "要通过: ")
+
+
+def _zh(word: str) -> str:
+    return WORDS.get(word, word)
+
+
+def _padded(label: str) -> str:
+    wide = sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in label)
+    return label + " " * max(0, LABEL_WIDE - wide)

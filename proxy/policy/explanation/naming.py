@@ -1,0 +1,177 @@
+"""Says in English and Chinese whom a refusal is about, by name.
+
+In: a refusal, a look-up of what is known of a signature's hash. Out: words for people, fields for programs. Never: a journal, a file; a hash
+where a name is known.
+
+| known of the signature | shown |
+|---|---|
+| its row in the registry | ``甲公司【甲店】`` |
+| how a message had it | ``【甲店】 (not registered)`` |
+| nothing | ``signature unknown (696592fe4ca2): its message is no longer in the journal`` |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from proxy.i18n.phrases import Said, term
+from proxy.model.message import hash48
+from proxy.model.recipient import OptOut
+from proxy.model.redact import numbers_masked, plain
+from proxy.policy.registries.registry import HASH, Registry
+from proxy.policy.text.folding import normal_signature
+
+GONE = Said("its message is no longer in the journal", "该短信已不在保存的日志里")
+NOT_ASKED = Said("the journal was not searched", "没有查找日志")
+UNREADABLE = Said("the journal cannot be read here", "这里读不了日志")
+NAMED_SCOPES = ("advertiser", "signature")
+"""Scopes whose value may be a hash."""
+WRITTEN_MAX = 64
+"""Characters of a signature that are shown: blanks in it do not count as its length."""
+_WRITTEN = re.compile(r"【([^【】]{1,200})】")
+_IN_STATE = re.compile(r"\b(advertiser|signature) ([0-9a-f]{12})\b")
+
+
+class Known(NamedTuple):
+    """What is known of a signature."""
+
+    advertiser: str = ""  # as registered
+    signature: str = ""  # as written
+    why: Said = GONE
+    """Why neither is known."""
+
+
+LookUp = Callable[[int], Known]
+"""By a signature's hash48."""
+
+
+def nothing(why: Said) -> LookUp:
+    """Knows no signature."""
+    return lambda _: Known(why=why)
+
+
+def by_registry(registry: Registry, otherwise: LookUp) -> LookUp:
+    """The registry first."""
+
+    def known(number: int) -> Known:
+        row = registry.row_of(number)
+        return otherwise(number) if row is None else Known(row.advertiser, row.signature)
+
+    return known
+
+
+def by_names(names: Mapping[int, str], otherwise: LookUp) -> LookUp:
+    """Signatures as messages had them, by hash."""
+
+    def known(number: int) -> Known:
+        return Known(signature=names[number]) if number in names else otherwise(number)
+
+    return known
+
+
+def names_in(refusals: Iterable[OptOut]) -> dict[int, str]:
+    """Signatures that refusals name themselves: as an imported list or an officer wrote them."""
+    named = (one.value for one in refusals if one.scope in NAMED_SCOPES and not HASH.fullmatch(one.value))
+    return {hash48(normal_signature(name)): name for name in named}
+
+
+def signature_written(name: str, text: str) -> str:
+    """The signature of a text as it stands there; ``name``, as it is looked up, where the text does not have it (digits of a code are
+    masked, too)."""
+    found = next((one for one in _WRITTEN.findall(text) if normal_signature(one) == name), name)
+    return numbers_masked(plain(found)).strip()[:WRITTEN_MAX]
+
+
+def whom(number: int, look_up: LookUp) -> Said:
+    """The sender behind a signature."""
+    known = look_up(number)
+    if known.advertiser:
+        return _same(_full(known))
+    if known.signature:
+        return Said(f"【{known.signature}】 (not registered)", f"【{known.signature}】(未报备)")
+    return _unknown(number, known)
+
+
+def about(refusal: OptOut, look_up: LookUp) -> Said:
+    """What a refusal covers."""
+    scope, value = refusal.scope, refusal.value
+    if scope in ("all", "global"):
+        return Said("all marketing", "全部营销")
+    if scope == "category":
+        return Said(f"all {value}", f"全部{term(value).zh}")
+    kind = term(scope).zh
+    if scope not in NAMED_SCOPES:
+        return Said(f"{scope} {value}", f"{kind} {value}")
+    known = _known(refusal, look_up)
+    if not known.advertiser and not known.signature:
+        unknown = _unknown(int(value, 16), known)
+        return Said(f"{scope}, {unknown}", f"{kind}, {unknown.zh}")
+    if scope == "signature":
+        of = Said(f" of {known.advertiser}", f"({known.advertiser})") if known.advertiser else Said("", "")
+        return Said(f"signature 【{known.signature}】{of}", f"签名【{known.signature}】{of.zh}")
+    if known.advertiser:
+        return Said(f"advertiser {_full(known)}", f"广告主 {_full(known)}")
+    shown = whom(int(value, 16), lambda _: known)
+    return Said(f"advertiser {shown}", f"广告主{shown.zh}")
+
+
+def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
+    """The same for programs, beside ``value``: empty strings where nothing is known."""
+    known = _known(refusal, look_up) if refusal.scope in NAMED_SCOPES else Known()
+    said = about(refusal, look_up)
+    return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
+
+
+def names(refusal: OptOut, name: str, registry: Registry) -> bool:
+    """Whether somebody means this refusal by a name: its value as it is, or of a hash the signature, or the registered advertiser."""
+    if refusal.value == name:
+        return True
+    if refusal.scope not in NAMED_SCOPES or not HASH.fullmatch(refusal.value):
+        return False
+    number = int(refusal.value, 16)
+    return number == hash48(normal_signature(name.strip("【】"))) or registry.advertiser_of(number) == name
+
+
+def nameless(row: Mapping[str, str]) -> bool:
+    """Whether a row with such fields (of a refusal, or of a sender) says no more than a hash."""
+    number = row.get("value", row["advertiser"])
+    if row.get("scope", "advertiser") not in NAMED_SCOPES or row["signature"] or row["advertiser"] not in ("", number):
+        return False
+    return HASH.fullmatch(number) is not None
+
+
+def has_hash(state: str) -> bool:
+    """Whether ``in_state`` would look a signature up."""
+    return _IN_STATE.search(state) is not None
+
+
+def in_state(state: str, look_up: LookUp) -> Said:
+    """The state of a row of the archive (``+advertiser 696592fe4ca2; -port 1069``), with names."""
+
+    def words(match: re.Match[str]) -> Said:
+        return about(OptOut(match[1], match[2], 0, "", 0), look_up)
+
+    return Said(_IN_STATE.sub(lambda one: str(words(one)), state), _IN_STATE.sub(lambda one: words(one).zh, state))
+
+
+def _known(refusal: OptOut, look_up: LookUp) -> Known:
+    value = refusal.value
+    if HASH.fullmatch(value):
+        return look_up(int(value, 16))
+    if refusal.scope == "advertiser":
+        return Known(value)
+    return Known(look_up(hash48(normal_signature(value))).advertiser, value)
+
+
+def _full(known: Known) -> str:
+    return known.advertiser + (f"【{known.signature}】" if known.signature else "")
+
+
+def _unknown(number: int, known: Known) -> Said:
+    return Said(f"signature unknown ({number:012x}): {known.why}", f"签名未知({number:012x}): {known.why.zh}")
+
+
+def _same(words: str) -> Said:
+    return Said(words, words)

@@ -1,0 +1,116 @@
+"""Standing: how one message stands to the conditions and limits of rules, asked one by one: for whoever explains a verdict.
+
+In: what judge takes, and its verdict. Out: whether a condition holds, on what that rests, how much of a limit is used, and when there is
+room again. Never: a decision, words for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from proxy.model.message import Counters, Facts, Message, Verdict
+from proxy.model.recipient import Recipient
+from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, ask_person
+from proxy.policy.counted import counter_key, counter_of
+from proxy.policy.judge import cap_used
+from proxy.policy.kinds.limit import BURST_WINDOWS, Limit
+from proxy.policy.plan import Rule, cap_of
+from proxy.policy.ruleset import RuleSet
+
+
+class Standing:
+    """``now``: seconds since 1970."""
+
+    def __init__(
+        self, message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, verdict: Verdict
+    ) -> None:
+        self.message, self.recipient, self.rules, self.now, self.counters = message, recipient, rules, now, counters
+        self.facts: Facts = verdict.facts
+        self.breached = {breach.rule: breach for breach in verdict.breaches}
+        """What each rule objects, by its id."""
+        scheduled = message.content.scheduled
+        at = max(now, scheduled) if scheduled is not None else now
+        traits = rules.reader.read(message.content).traits
+        self.state = traits.state
+        """Whether the text can be read, in every order in which it is shown."""
+        self.at = at
+        """The moment that conditions on time look at: of delivery, if that is later."""
+        self.held = rules.held(message.sender, message.recipient, traits, at) | rules.orders_at(now)
+        self.template = verdict.template
+        self.province = verdict.province
+
+    # --- conditions
+
+    def holds(self, tree: Tree) -> bool:
+        if isinstance(tree, (OneOf, Test)):
+            return bool(self.held & self.rules.bits.of(tree))
+        if isinstance(tree, Person):
+            return ask_person(tree, self.message, self.recipient, self.facts, self.now)
+        if isinstance(tree, Not):
+            return not self.holds(tree.part)
+        found = [self.holds(part) for part in tree.parts]
+        return any(found) if isinstance(tree, AnyOf) else all(found)
+
+    def rests_on(self, tree: Tree) -> Iterator[tuple[Leaf, bool]]:
+        """Leaves on which it rests that a condition holds, and whether it is by not holding."""
+        if isinstance(tree, (All, AnyOf)):
+            for part in tree.parts:
+                if self.holds(part):
+                    yield from self.rests_on(part)
+        elif isinstance(tree, Not):
+            yield from ((leaf, not negated) for leaf, negated in self._under(tree.part))
+        else:
+            yield tree, False
+
+    def _under(self, tree: Tree) -> Iterator[tuple[Leaf, bool]]:
+        """All leaves of what must not hold; what stands under another ``not`` holds."""
+        if isinstance(tree, (All, AnyOf)):
+            for part in tree.parts:
+                yield from self._under(part)
+        elif isinstance(tree, Not):
+            yield from ((leaf, not negated) for leaf, negated in self.rests_on(tree.part))
+        else:
+            yield tree, False
+
+    # --- limits
+
+    def used(self, rule: Rule, place: int) -> int:
+        """How much of a rule's limit is used now."""
+        limit, key = rule.limits[place], self._key(rule, place)
+        return self._cap_used(rule, place, self.now) if key is None else self.counters.count(key, limit.window.after(self.now))
+
+    def whole(self, rule: Rule, place: int) -> int:
+        """What a share is a part of, now."""
+        limit = rule.limits[place]
+        return self.counters.count(self._named(f"{rule.id}\0of", place, limit), limit.window.after(self.now))
+
+    def room_at(self, rule: Rule, place: int) -> int | None:
+        """From when on a limit that is reached has room again, if nothing else is sent; None where it is not reached. Not for shares."""
+        limit, reached = rule.limits[place], self._reached(rule, place)
+        if not reached(self.now):
+            return None
+        first = int(self.now)
+        last = first + limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) + 1
+        while last - first > 1:  # windows only move on: what has left one does not come back
+            middle = (first + last) // 2
+            first, last = (middle, last) if reached(middle) else (first, middle)
+        return last
+
+    def _reached(self, rule: Rule, place: int) -> Callable[[float], bool]:
+        limit, key = rule.limits[place], self._key(rule, place)
+        if key is None:
+            return lambda at: self._cap_used(rule, place, at) >= limit.most
+        return lambda at: limit.reached(lambda one, after, _: self.counters.count(one, after), key, 0, at)
+
+    def _key(self, rule: Rule, place: int) -> int | None:
+        """The counter of a limit; None for one that the person's record answers."""
+        limit = rule.limits[place]
+        return None if "recipient" in limit.keys else self._named(rule.id, place, limit)
+
+    def _named(self, name: str, place: int, limit: Limit) -> int:
+        base = counter_key(name, place, limit, self.facts, self.rules.registry)
+        return counter_of(base, limit, self.message, self.province, self.template)
+
+    def _cap_used(self, rule: Rule, place: int, at: float) -> int:
+        cap = cap_of(rule.limits[place], rule, self.facts, self.rules.registry, None, None, rule.limit_breaches[place])
+        return cap_used(cap, self.message, self.recipient, self.template, at)

@@ -1,0 +1,79 @@
+"""Contents: what a set of rules is made of, each piece as a digest, so that two sets can be compared when one of them is gone.
+
+In: the rules' Nodes, the files' bytes. Out: Contents, and in words what one has that the other has not. Never: a text as it stood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.policy.loading.source import Node
+from proxy.runtime.yield_point import Rest, in_pieces, no_rest, resting
+
+SHOWN_MAX = 20
+"""Of one sort of change: who changes more reads the folder's history."""
+NAME_MAX = 80
+"""Characters of a rule's id or a file's name in a change."""
+
+
+class Contents(NamedTuple):
+    rules: Mapping[str, bytes]
+    """Digest of each rule as it is written, by id."""
+    files: Mapping[str, tuple[bytes, int]]
+    """Digest and number of lines of each file, by its name in the folder."""
+
+
+NOTHING = Contents({}, {})
+
+
+def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], rest: Rest = no_rest) -> Contents:
+    return Contents(
+        {name: _digest(json.dumps(_plain(node, rest), sort_keys=True, ensure_ascii=False).encode()) for name, node in rules},
+        {name: (_digest(data, rest), data.count(b"\n")) for name, data in files.items()},
+    )
+
+
+def changes(before: Contents, after: Contents) -> tuple[str, ...]:
+    """What changed, a line each: ``rule daily-cap: added``, ``lists/banned.txt: changed, 100 → 120 lines``; bounded."""
+    found = [*_listed("rule ", before.rules, after.rules, lambda name: "changed")]
+    found += _listed(
+        "", before.files, after.files, lambda name: f"changed, {before.files[name][1]:,} → {after.files[name][1]:,} lines"
+    )
+    return tuple(found)
+
+
+def changed_files(before: Contents, after: Contents) -> list[str]:
+    """Names of files that are new or other than they were."""
+    return [name for name, said in after.files.items() if before.files.get(name) != said]
+
+
+def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object], how: Callable[[str], str]) -> Iterator[str]:
+    sorts = (
+        (sorted(after.keys() - before.keys()), lambda name: "added"),
+        (sorted(before.keys() - after.keys()), lambda name: "removed"),
+        (sorted(name for name in after.keys() & before.keys() if after[name] != before[name]), how),
+    )
+    for names, said in sorts:
+        for name in names[:SHOWN_MAX]:
+            yield f"{what}{name[:NAME_MAX]}: {said(name)}"
+        if len(names) > SHOWN_MAX:
+            yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {said(names[0]).partition(',')[0]}"
+
+
+def _digest(data: bytes, rest: Rest = no_rest) -> bytes:
+    digest = blake2b(digest_size=8)
+    for piece in in_pieces(data, rest):
+        digest.update(piece)
+    return digest.digest()
+
+
+def _plain(node: Node, rest: Rest) -> object:
+    if isinstance(node.value, list):
+        return [_plain(item, rest) for item in resting(node.value, rest)]
+    if isinstance(node.value, dict):
+        rest()
+        return {key: _plain(item, rest) for key, item in node.value.items()}
+    return node.value

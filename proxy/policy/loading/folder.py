@@ -1,0 +1,253 @@
+"""Folder: the files of the rules folder, read once, with a hash over all that was read.
+
+In: a path, perhaps what is to stand instead of some of its files: a draft. Out: bytes, rows, lists of words and of people; Problems with
+file and line.
+Never: a file outside the folder, whatever a rule names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from pyroaring import BitMap64
+
+from proxy.config.yaml_file import YamlError, decoded
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.policy.loading.problem import Problem, RuleFault, RulesError
+from proxy.policy.loading.source import Node, read
+from proxy.policy.registries.regions import Regions
+from proxy.policy.registries.registry import Registry
+from proxy.policy.registries.tables import read_registries, read_signatures
+from proxy.policy.text.codes import FILE as CODES
+from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
+from proxy.policy.text.wordlist import groups_of, read_words
+from proxy.runtime.shipped_files import shipped
+from proxy.runtime.yield_point import Rest, in_pieces, no_rest, resting
+
+SMALL_LIST = 10_000
+"""Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
+WORDS_MAX = 200_000
+BAD_ROWS_SHOWN = 20
+FILE_BYTES_MAX = 256 * 1024 * 1024
+"""A list of twenty million numbers; who has more imports them (``gate106 suppress import``)."""
+PIECE_CHARACTERS = 8_192
+"""Of a file that is read line by line."""
+
+
+NOTHING: Mapping[str, bytes] = {}
+_BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
+
+
+WORDS = re.compile(r"lists/[^/]+")
+"""A draft of these is a list of words, and no file of rules."""
+
+
+class Beginnings:
+    """Numbers, and all that begin in one of some ways."""
+
+    def __init__(self, numbers: Container[int], begins: list[str]) -> None:
+        self._numbers = numbers
+        self._divisors = {10 ** (11 - len(digits)) for digits in begins}
+        self._begins = frozenset(int(digits) for digits in begins)
+
+    def __contains__(self, number: object) -> bool:
+        assert isinstance(number, int)
+        return number in self._numbers or any(number // divisor in self._begins for divisor in self._divisors)
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """``splitlines``, piece by piece: two megabytes at once would keep the interpreter to themselves."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE_CHARACTERS) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
+
+
+def _bitmap(numbers: list[int], rest: Rest) -> BitMap64:
+    """Piece by piece: a million numbers at once would keep the interpreter to themselves."""
+    found = BitMap64()
+    for start in range(0, len(numbers), SMALL_LIST):
+        found.update(numbers[start : start + SMALL_LIST])
+        rest()
+    return found
+
+
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def shipped_words(name: str = MAIN) -> tuple[str, bytes]:
+    """The words that ship (or another file of the lexicon): how the file is named in errors, and its bytes."""
+    return f"shipped lexicon/{name}", (shipped("rules") / "lexicon" / name).read_bytes()
+
+
+class Folder:
+    def __init__(self, path: Path, rest: Rest = no_rest, instead: Mapping[str, bytes] = NOTHING) -> None:
+        """``instead``: files (by name) as they are not written yet; they may be new ones."""
+        self.path = path
+        self.rest = rest
+        self._instead = instead
+        self.root = path.resolve()
+        self.problems: list[Problem] = []
+        self.files: dict[str, bytes] = {}
+        """What was read, by its name inside the folder."""
+
+    def label(self, relative: str) -> str:
+        """How a file is named in errors: ``rules/x.yaml``."""
+        return f"{self.root.name}/{relative}"
+
+    def yaml_files(self) -> list[str]:
+        """Names of all rules files, in order, also of a folder or a pipe that is named so, which ``read`` refuses.
+
+        Drafts of them wherever they say that they lie: ``read`` refuses those that lead out."""
+        try:
+            found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.exists()}
+            return sorted(
+                found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and not WORDS.fullmatch(name)}
+            )
+        except OSError as fault:
+            raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
+
+    def read(self, relative: str) -> bytes:
+        """A file inside the folder; OSError when there is none, RulesError when its path leads outside or it is nothing to be read whole."""
+        if not self._inside(relative):
+            raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
+        said = self._instead.get(relative)
+        data = self.files[relative] = self._whole(relative) if said is None else said
+        return data
+
+    def _whole(self, relative: str) -> bytes:
+        path = (self.root / relative).resolve()
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep whoever reads it for ever
+            raise RulesError([Problem(self.label(relative), 1, f"is {_kind(found.st_mode)}, no plain file: rename or move it")])
+        if found.st_size > FILE_BYTES_MAX:
+            raise RulesError([Problem(self.label(relative), 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")])
+        return path.read_bytes()
+
+    def _inside(self, relative: str) -> bool:
+        """Whether a file lies in the folder, and would in a copy of it."""
+        spelt = Path(relative)
+        try:
+            found = (self.root / spelt).resolve()
+        except (OSError, RuntimeError, ValueError):  # links that lead in a circle, a NUL
+            return False
+        return not spelt.is_absolute() and ".." not in spelt.parts and found.is_relative_to(self.root)
+
+    def revision(self) -> str:
+        """16 hex digits over names and contents of all files read."""
+        digest = hashlib.blake2b(digest_size=8)
+        for name, data in sorted(self.files.items()):
+            digest.update(f"{name}\0{len(data)}\0".encode())
+            for piece in in_pieces(data, self.rest):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    def named(self, node: Node, what: str) -> tuple[str, bytes]:
+        """The file a rule names, and its bytes."""
+        relative = node.text(what)
+        if not self._inside(relative):
+            raise RuleFault(node.line, f"{what}: '{relative}' leads out of the rules folder")
+        try:
+            return relative, self.read(relative)
+        except OSError as fault:
+            raise RuleFault(node.line, f"{what}: '{relative}' cannot be read: {fault.strerror}") from None
+
+    def word_file(self, node: Node, what: str, groups: Node | None = None) -> list[str]:
+        """Words, one a line, # starts a comment line; or a word list in YAML (policy/text/wordlist.py), of which ``groups`` may name a part."""
+        relative, data = self.named(node, what)
+        if relative.endswith((".yaml", ".yml")):
+            words = self._word_groups(relative, data, groups)
+        elif groups is not None:
+            raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
+        else:
+            stripped = (line.strip() for line in resting(lines_of(self.text(relative, data)), self.rest))
+            words = [word for word in stripped if word and not word.startswith("#")]
+        if not words or len(words) > WORDS_MAX:
+            raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
+        return words
+
+    def _word_groups(self, relative: str, data: bytes, groups: Node | None) -> list[str]:
+        label = self.label(relative)
+        found = read(data, label, self.rest)
+        known = groups_of(found)
+        wanted = groups.words("text: groups", known, "group") if groups is not None else None
+        try:
+            return read_words(found, wanted, "words")
+        except RuleFault as fault:
+            raise RulesError([Problem(label, fault.line, fault.text)]) from None
+
+    def people(self, node: Node, what: str) -> Container[int]:
+        """Numbers from the first column of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段); a word before the first
+        number is a header."""
+        relative, data = self.named(node, what)
+        numbers: list[int] = []
+        begins: list[str] = []
+        bad = 0
+        for line, row in enumerate(resting(lines_of(self.text(relative, data)), self.rest), 1):
+            cell = row.partition(",")[0].strip().strip('"')
+            if not cell or cell.startswith("#"):
+                continue
+            if _BEGINNING.fullmatch(cell):
+                begins.append(cell[:-1])
+                continue
+            try:
+                numbers.append(recipient_of(cell))
+            except NotARecipient as refused:
+                if not numbers and not bad and cell.isalpha():
+                    continue
+                bad += 1
+                if bad <= BAD_ROWS_SHOWN:
+                    self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
+        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", _bitmap(numbers, self.rest))
+        return Beginnings(listed, begins) if begins else listed
+
+    def regions(self) -> Regions:
+        """The segment table with the folder's own ``registries/segments.csv`` over it, if there is one."""
+        base = Regions.load()
+        try:
+            data = self.read("registries/segments.csv")
+        except FileNotFoundError:
+            return base
+        try:
+            return base.overlaid(data, self.label("registries/segments.csv"))
+        except RulesError as error:
+            self.problems += error.problems
+            return base
+
+    def registry(self) -> Registry:
+        """All of ``registries/``; each file may be absent."""
+        return Registry(read_registries(self))
+
+    def signatures(self) -> Registry:
+        """Of that only the signatures and their advertisers; what is wrong with the files goes to ``problems``."""
+        return Registry(read_signatures(self))
+
+    def lexicon(self) -> Lexicon:
+        """The words of ``lexicon/*.csv``; where ``words.csv`` or ``codes.csv`` is missing, the one that ships takes its place."""
+        folder = self.root / "lexicon"
+        drafts = {name.removeprefix("lexicon/") for name in self._instead if name.startswith("lexicon/")}
+        names = sorted(drafts | {one.name for one in folder.glob("*.csv") if one.is_file()})
+        files = [(self.label(f"lexicon/{name}"), self.read(f"lexicon/{name}")) for name in names if name != MAIN]
+        if MAIN in names:
+            main = (self.label(f"lexicon/{MAIN}"), self.read(f"lexicon/{MAIN}"))
+        else:
+            main = shipped_words()
+            self.files[f"lexicon/{MAIN}"] = main[1]  # other words are another revision, the same in a file of one's own are not
+        if CODES not in names:
+            files.append(shipped_words(CODES))
+        lexicon, problems = read_lexicon((main, *files))
+        self.problems += problems
+        return lexicon
+
+    def text(self, relative: str, data: bytes) -> str:
+        try:
+            return decoded(data, self.label(relative))
+        except YamlError as fault:
+            raise RulesError([Problem(fault.name, fault.line, fault.text)]) from None

@@ -1,0 +1,152 @@
+"""Kept: the files of sets of rules that were in force or wait, in a folder of the gate's own, so that it can go back to them.
+
+In: files by name. Out: a folder that ``policy.load`` reads, one for each revision. Never: a half-written set under its name, a file that
+others than the owner may read.
+
+    revisions/0123456789abcdef/rules/daily.yaml
+
+Whoever saves writes into a folder of their own, which gets the revision's name when it is whole: threads and worker processes may save the
+same at the same time. A file that is the same as in the youngest set is not written again: it gets one more name. Each sync of a new file
+is a commit of the file system, which the journal's syncs wait for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from proxy.runtime import durable_folders
+
+RULES = "rules"
+"""The folder's name inside, so that errors name files as people know them."""
+RULES_FILE = re.compile(r"(?:lists/)?[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
+"""Rules, and lists of words with groups and look-alike characters: whatever is written as YAML."""
+REGISTRIES = ("signatures", "advertisers", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed")
+"""Those that are about nobody: people (consents, preferences, lists of numbers) are entered and imported, and stand on no page."""
+_ONE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}"
+TABLE_FILE = re.compile(rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{_ONE}\.csv|lists/{_ONE}\.txt")
+
+
+def may_be_pushed(name: str) -> bool:
+    """Whether it is the name of a file of rules, a registry or a list of words: none of another folder, none that hides, none about people."""
+    return bool(RULES_FILE.fullmatch(name) or TABLE_FILE.fullmatch(name))
+
+
+PIECE_BYTES, REST_S = 64 * 1024, 0.002
+"""Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
+HALF_S = 3600.0
+"""Saving takes seconds: what has been half written for so long was left by a kill."""
+_NAME, _HALF = re.compile("[0-9a-f]{16}"), ".half"
+
+
+class Kept:
+    def __init__(self, folder: Path, most: int) -> None:
+        self.folder = folder
+        self.most = most
+        """Sets kept beside those that are needed."""
+
+    def path(self, revision: str) -> Path:
+        return self.folder / revision / RULES
+
+    def has(self, revision: str) -> bool:
+        return bool(revision) and self.path(revision).is_dir()
+
+    def all(self) -> list[str]:
+        """Every revision there is, the oldest first."""
+        try:
+            found = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name)]
+        except FileNotFoundError:
+            return []
+        return [one.name for one in sorted(found, key=_age)]
+
+    def files(self, revision: str) -> dict[str, bytes]:
+        """What ``save`` was given; OSError where it cannot be read."""
+        root = self.path(revision)
+        found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "holds no files", str(root))
+        return found
+
+    def save(self, revision: str, files: Mapping[str, bytes]) -> None:
+        """Safe on disk when it returns; OSError where that is not to be had."""
+        if self.has(revision):
+            os.utime(self.folder / revision)  # it is young again
+        else:
+            durable_folders.make(self.folder)
+            self._sweep()
+            half = Path(tempfile.mkdtemp(_HALF, f".{revision}.", self.folder))
+            try:
+                self._fill(half, files)
+                self._name(half, revision)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+        durable_folders.sync(self.folder)
+
+    def _fill(self, half: Path, files: Mapping[str, bytes]) -> None:
+        root = half / RULES
+        paths = {root / name: data for name, data in files.items()}
+        inside = {root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
+        for one in sorted(inside):
+            one.mkdir(mode=0o700)
+        youngest = self.path(self.all()[-1]) if self.all() else None
+        for path, data in paths.items():
+            if youngest is None or not _linked(youngest / path.relative_to(root), path, data):
+                _write(path, data)
+        for one in (*inside, half):
+            durable_folders.sync(one)
+
+    def _name(self, half: Path, revision: str) -> None:
+        try:
+            half.rename(self.folder / revision)
+        except OSError:
+            if not self.has(revision):  # else another was faster, with the same files: the name is made of them
+                raise
+
+    def _sweep(self) -> None:
+        """What kills left half written goes."""
+        for half in self.folder.glob(f".*{_HALF}"):
+            with contextlib.suppress(FileNotFoundError):  # who wrote it is done
+                if half.stat().st_mtime < time.time() - HALF_S:
+                    shutil.rmtree(half, ignore_errors=True)
+
+    def forget(self, needed: Collection[str]) -> None:
+        """Removes what is oldest of what is too many; what is needed stays."""
+        with contextlib.suppress(OSError):
+            found = [one for one in self.all() if one not in needed]
+            for one in found[: max(0, len(found) - self.most)]:
+                self.remove(one)
+
+    def remove(self, revision: str) -> None:
+        shutil.rmtree(self.folder / revision, ignore_errors=True)
+
+
+def _age(folder: Path) -> float:
+    return folder.stat().st_mtime
+
+
+def _linked(there: Path, path: Path, data: bytes) -> bool:
+    """Whether ``there`` holds the same, and now has this name, too."""
+    try:
+        if there.stat().st_size != len(data) or there.read_bytes() != data:
+            return False
+        path.hardlink_to(there)
+    except OSError:  # it is not there, or this file system has no second names: then it is written
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as out:
+        for start in range(0, max(len(data), 1), PIECE_BYTES):
+            out.write(data[start : start + PIECE_BYTES])
+            out.flush()
+            os.fsync(out.fileno())
+            time.sleep(REST_S)

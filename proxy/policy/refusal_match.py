@@ -1,0 +1,99 @@
+"""Concerning: whether anything that a person refused could be about a message, whichever way a rule would find it.
+
+In: the registry, refusals, what refused senders said, an advertisement. Out: False where no rule on refusals can hold; True says nothing.
+Never: a decision, a refusal's age or source: rules ask for these.
+
+Most who have refused somebody hear from others. What a refusal means by the registry (renamed.py) is found once, as a set of names of the
+refused one; none of them is one of the sender's, and that is all there is to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+from proxy.model.message import Facts, Message, hash48
+from proxy.model.recipient import OptOut, RefusedText
+from proxy.policy.registries.registry import Registry
+from proxy.policy.renamed import alike, kept_of, refused_by, same_contacts
+from proxy.policy.text.folding import normal_signature
+
+NAMES_MAX = 65_536
+"""Refused ones, and senders, of which the names are remembered."""
+_Names = frozenset[tuple[str, str | int]]
+_Key = TypeVar("_Key")
+
+
+class Concerning:
+    def __init__(self, registry: Registry, similarity: float) -> None:
+        """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
+        self._registry = registry
+        self.similarity = similarity
+        self.refused: dict[bytes, _Names] = {}
+        """Names of refused ones, by a refusal's scope and value as octets; and of senders, by their signature."""
+        self.senders: dict[int, _Names] = {}
+
+    def any(self, message: Message, opt_outs: Iterable[OptOut], texts: Sequence[RefusedText], facts: Facts) -> bool:
+        sender = message.sender
+        mine = self.senders.get(facts.signature_hash)
+        if mine is None:
+            mine = self.sent_by(facts.signature_hash)
+        for scope, value, _, _, _ in opt_outs:
+            if scope == "provider":
+                if value == sender.provider:
+                    return True
+            elif scope == "port":
+                if sender.port.startswith(value):
+                    return True
+            elif scope in ("advertiser", "signature"):
+                theirs = self.refused.get(f"{scope} {value}".encode()) or self.meant(scope, value)
+                if facts.owners or not mine.isdisjoint(theirs):
+                    return True
+            else:
+                return True
+        return self.said_before(message, texts)
+
+    def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+        """Whether a refused one has said the like."""
+        if not texts or not self.similarity:
+            return False
+        mine = kept_of(message.content.text)
+        return any(is_like(one.text, mine, self.similarity) for one in texts)
+
+    def sent_by(self, signature: int) -> _Names:
+        names: _Names = frozenset()
+        if signature:
+            owner = self._registry.refused_as(signature)
+            names = self._names(signature, owner, self._registry.group_of(signature))
+            if platform := self._registry.platforms.stopped_with(owner):  # not the other way: a shop's refusal is no platform's
+                names |= {("advertiser", platform)}
+        return _remember(self.senders, signature, names)
+
+    def meant(self, scope: str, value: str) -> _Names:
+        one = refused_by(OptOut(scope, value, 0, "", 0), self._registry)
+        names = self._names(one.signature, one.advertiser, self._registry.group_named(one.advertiser))
+        return _remember(
+            self.refused,
+            f"{scope} {value}".encode(),
+            names | {("advertiser", value), ("signature", hash48(normal_signature(value)))},
+        )
+
+    def _names(self, signature: int, advertiser: str, group: str) -> _Names:
+        names: set[tuple[str, str | int]] = {("signature", signature), ("advertiser", advertiser), ("group", group)}
+        if licence := self._registry.licence_of(advertiser):
+            names.add(("licence", licence))
+        return frozenset(names)
+
+
+@lru_cache(maxsize=16_384)
+def is_like(theirs: str, mine: str, similarity: float) -> bool:
+    """Whether one text says what another said, of what is kept of both."""
+    return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
+
+
+def _remember(known: dict[_Key, _Names], key: _Key, names: _Names) -> _Names:
+    if len(known) >= NAMES_MAX:
+        known.clear()
+    known[key] = names
+    return names

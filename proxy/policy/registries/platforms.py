@@ -1,0 +1,82 @@
+"""Platforms: which advertiser is a shop of which, and what a refusal of one means for the other.
+
+In: rows of ``registries/advertisers.csv``. Out: whether a refusal of one advertiser is one of another; mistakes in these columns with their
+line. Never: files, signatures, a person.
+
+    refused        a sender is       is refused, too
+    a platform     its shop          unless the platform's row says ``shops: apart``
+    a shop         its platform      no
+    a shop         another shop      no
+
+A platform and its shops share words, links and hotlines, so between them only these columns decide, not what a text looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from proxy.config.yaml_file import unknown
+from proxy.policy.loading.problem import Problem
+
+WITH_PLATFORM, APART = SHOPS = ("with-platform", "apart")
+"""What becomes of the shops of a platform that somebody refuses."""
+
+
+class AdvertiserRow(NamedTuple):
+    advertiser: str
+    licence: str
+    group: str
+    domains: tuple[str, ...]
+    phones: tuple[str, ...]
+    platform: str = ""  # whose shop it is, empty = nobody's
+    shops: str = ""  # of a platform: one of SHOPS, empty = WITH_PLATFORM
+    line: int = 0
+
+
+class Platforms:
+    def __init__(self, rows: Iterable[AdvertiserRow] = ()) -> None:
+        self._platforms: dict[str, str] = {}
+        self._apart: set[str] = set()
+        for row in rows:
+            if row.platform:
+                self._platforms[row.advertiser] = row.platform
+            if row.shops == APART:
+                self._apart.add(row.advertiser)
+
+    def of(self, advertiser: str) -> str:
+        """The platform of a shop; empty for any other advertiser."""
+        return self._platforms.get(advertiser, "")
+
+    def stopped_with(self, advertiser: str) -> str:
+        """The platform whose refusal is one of this shop, too; empty if there is none."""
+        platform = self.of(advertiser)
+        return "" if platform in self._apart else platform
+
+    def keep_apart(self, refused: str, sender: str) -> bool:
+        """Whether both belong to one platform, and who refuses the one has not refused the other."""
+        together = (self.of(refused) or refused) == (self.of(sender) or sender)
+        return together and refused != sender and self.stopped_with(sender) != refused
+
+
+def mistakes(rows: Iterable[AdvertiserRow], label: str) -> Iterator[Problem]:
+    """A row whose platform cannot be one, or that says of its shops what it cannot. ``label``: how errors name the file."""
+    known = {row.advertiser: row for row in rows}
+    for row in known.values():
+        name, platform = row.platform, known.get(row.platform)
+        if not name:
+            continue
+        if platform is None:
+            told = unknown("platform", name, known)
+            yield Problem(label, row.line, f"platform: {told}; registries/advertisers.csv does not name it")
+        elif platform is row:
+            yield Problem(label, row.line, f"platform: {name} is its own platform (leave the cell empty)")
+        elif platform.platform == row.advertiser:
+            said = f"platform: {row.advertiser} and {name} (line {platform.line}) are each other's platform"
+            yield Problem(label, row.line, said)
+        elif platform.platform:
+            said = f"platform: {name} is a shop of {platform.platform} (line {platform.line}), and no platform of others"
+            yield Problem(label, row.line, said)
+        elif row.shops:
+            said = f"shops: {row.advertiser} is a shop itself (write it in line {platform.line}, of {name})"
+            yield Problem(label, row.line, said)

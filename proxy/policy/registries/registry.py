@@ -1,0 +1,276 @@
+"""Registry: who stands behind a signature, what a port may be used for, whose links and telephone numbers are whose.
+
+In: rows of the files in ``registries/`` (tables.py reads them), the time. Out: advertiser, group, licence, platform, state of a signature;
+province and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.model.message import Category, Sender, hash48
+from proxy.policy.registries.holidays import Holidays
+from proxy.policy.registries.people import Consents, Preferences
+from proxy.policy.registries.platforms import AdvertiserRow, Platforms
+from proxy.policy.registries.reviewed import Reviewed
+from proxy.policy.registries.templates import Templates
+from proxy.policy.text.folding import normal_signature
+from proxy.policy.time_windows import NEVER
+
+HASH = re.compile(r"[0-9a-f]{12}")
+STATES = ("filed", "approved", "expired", "revoked")
+"""The life of a signature in the registry."""
+STATE_WORDS = (*STATES, "unregistered", "misused", "none")
+"""What ``signature_state`` may say: beside the four, not in the registry, sent by another provider or port, no signature at all."""
+
+
+BINARY = "binary"
+"""Beside the categories that a port may send: data that no person reads."""
+
+
+class SignatureRow(NamedTuple):
+    signature: str
+    advertiser: str
+    group: str
+    provider: str
+    port: str  # prefix, empty = any
+    state: str
+    since: float = -NEVER  # before it an approved one is filed only …
+    until: float = NEVER  # … and from here on it is expired
+    line: int = 0
+
+    def state_at(self, at: float) -> str:
+        if self.state != "approved" or self.since <= at < self.until:
+            return self.state
+        return "filed" if at < self.since else "expired"
+
+
+class PortRow(NamedTuple):
+    prefix: str
+    province: str  # empty = national
+    categories: frozenset[Category]  # empty = not said
+    line: int = 0
+    binary: bool = False
+
+
+class ContactRow(NamedTuple):
+    contact: str  # a domain, or a telephone number without dashes
+    advertiser: str  # empty = not one advertiser's
+    provider: str  # empty = not one provider's
+    line: int = 0
+
+
+class TelephoneRow(NamedTuple):
+    """A telephone of the operator's own, which answers probes of reply paths."""
+
+    number: int
+    carrier: str
+    note: str  # whose it is, where it lies
+    agent: str  # URL that makes it reply; empty: somebody answers by hand
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Registries:
+    """All rows, as they were read."""
+
+    signatures: tuple[SignatureRow, ...] = ()
+    ports: tuple[PortRow, ...] = ()
+    advertisers: tuple[AdvertiserRow, ...] = ()
+    contacts: tuple[ContactRow, ...] = ()
+    templates: Templates = field(default_factory=Templates)
+    holidays: Holidays = field(default_factory=Holidays)
+    campaigns: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    reviewed: Reviewed = field(default_factory=Reviewed)
+    consents: Consents = field(default_factory=Consents)
+    preferences: Preferences = field(default_factory=Preferences)
+    test_numbers: tuple[TelephoneRow, ...] = ()
+
+
+class Owners(NamedTuple):
+    """Whose a link or a number is."""
+
+    advertisers: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    everybody: bool = False
+
+
+class Registry:
+    """Immutable. An unregistered signature is its own advertiser, named by its hash in hex."""
+
+    def __init__(self, rows: Registries | None = None) -> None:
+        self.rows = rows = rows or Registries()
+        self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
+        self.reviewed, self.preferences = rows.reviewed, rows.preferences
+        self._advertisers = {row.advertiser: row for row in rows.advertisers}
+        self._by_own_name = {hash48(normal_signature(name)): name for name in self._advertisers}
+        self.platforms = Platforms(rows.advertisers)
+        self._by_signature: dict[str, list[SignatureRow]] = {}
+        self._by_hash: dict[int, SignatureRow] = {}
+        self._signatures_of: dict[tuple[str, str], set[int]] = {}
+        for row in map(self._with_group, rows.signatures):
+            name = normal_signature(row.signature)
+            number = hash48(name)
+            self._by_signature.setdefault(name, []).append(row)
+            self._by_hash.setdefault(number, row)
+            for kind, owner in (("advertiser", row.advertiser), ("group", row.group)):
+                self._signatures_of.setdefault((kind, owner), set()).add(number)
+        self._named = frozenset(row.port for row in rows.signatures if row.port)
+        self._named_lengths = sorted({len(port) for port in self._named}, reverse=True)
+        self._ports = {row.prefix: row for row in rows.ports}
+        self._lengths = sorted({len(prefix) for prefix in self._ports if prefix}, reverse=True)
+        self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
+        self.consents = rows.consents.spelt(self._spelt)
+        self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
+        edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
+        self._edges = sorted(edges)
+        self._owners = _owners(rows)
+
+    def _with_group(self, row: SignatureRow) -> SignatureRow:
+        if row.group:
+            return row
+        known = self._advertisers.get(row.advertiser)
+        return row._replace(group=(known.group if known else "") or row.advertiser)
+
+    def _spelt(self, name: str) -> str:
+        """As messages name whom they come from: an advertiser by its name, a signature as it is looked up, or by its hash."""
+        return name if name in self.advertisers or HASH.fullmatch(name) else normal_signature(name)
+
+    # --- signatures
+
+    def row_of(self, signature_hash: int) -> SignatureRow | None:
+        """The first row of a signature; None where it is not registered."""
+        return self._by_hash.get(signature_hash)
+
+    def advertiser_of(self, signature_hash: int) -> str:
+        """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
+        row = self._by_hash.get(signature_hash)
+        if row is not None:
+            return row.advertiser
+        return f"{signature_hash:012x}" if signature_hash else ""
+
+    def refused_as(self, signature_hash: int) -> str:
+        """The advertiser whom a refusal of this signature means: also the one of the very same name, where the signature is not registered."""
+        owner = self._by_own_name.get(signature_hash) if signature_hash not in self._by_hash else None
+        return owner or self.advertiser_of(signature_hash)
+
+    def group_of(self, signature_hash: int) -> str:
+        row = self._by_hash.get(signature_hash)
+        return row.group if row is not None else self.advertiser_of(signature_hash)
+
+    def licence_of(self, advertiser: str) -> str:
+        """The number of an advertiser's business licence, empty if it is not registered."""
+        row = self._advertisers.get(advertiser)
+        return row.licence if row is not None else ""
+
+    def advertiser_named(self, name: str) -> str:
+        """The advertiser that a word of a rule or a refusal means: its name, the name of a signature, or the hash of one."""
+        if name in self.advertisers:
+            return name
+        return self.refused_as(int(name, 16) if HASH.fullmatch(name) else hash48(normal_signature(name)))
+
+    def group_named(self, advertiser: str) -> str:
+        """The group of an advertiser by name; its own where nothing is registered."""
+        for number in self._signatures_of.get(("advertiser", advertiser), ()):
+            return self.group_of(number)
+        row = self._advertisers.get(advertiser)
+        return (row.group if row is not None else "") or advertiser
+
+    def signatures_by(self, kind: str, owner: str) -> frozenset[int]:
+        """All registered signatures (hashes) of an advertiser or group by name."""
+        return frozenset(self._signatures_of.get((kind, owner), ()))
+
+    def signatures_of(self, kind: str, signature_hash: int) -> frozenset[int]:
+        """All signatures (hashes) of the same advertiser or group, this one included."""
+        owner = self.advertiser_of(signature_hash) if kind == "advertiser" else self.group_of(signature_hash)
+        return frozenset(self._signatures_of.get((kind, owner), ())) | {signature_hash}
+
+    def same_advertiser(self, value: str, signature_hash: int) -> bool:
+        """Whether an opt-out's advertiser is this message's, or the platform whose refusal stops it, too. The value is a name, or the
+        hash of the signature that was refused, which the registry of today (not that of the day of refusal) leads to its advertiser."""
+        if not signature_hash:
+            return False
+        mine = self.refused_as(signature_hash)
+        return self.advertiser_named(value) in (mine, self.platforms.stopped_with(mine))
+
+    def state_of(self, signature: str, sender: Sender, at: float) -> str:
+        """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""
+        if not signature:
+            return "none"
+        rows = self._by_signature.get(signature)
+        if not rows:
+            return "unregistered"
+        fitting = [
+            row.state_at(at) for row in rows if row.provider in ("", sender.provider) and sender.port.startswith(row.port)
+        ]
+        if not fitting:
+            return "misused"
+        return "approved" if "approved" in fitting else fitting[0]
+
+    def next_edge(self, at: float) -> float:
+        """When the state of some signature changes next."""
+        return next((edge for edge in self._edges if edge > at), NEVER)
+
+    # --- ports
+
+    def port(self, port: str) -> PortRow | None:
+        """The longest registered prefix of a port."""
+        for length in self._lengths:
+            if row := self._ports.get(port[:length]):
+                return row
+        return None
+
+    def sends_binary(self, sender: Sender) -> bool:
+        """Whether a port is registered for data that no person reads."""
+        row = self.port(sender.port)
+        return row is not None and row.binary
+
+    def named_port(self, port: str) -> str:
+        """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""
+        for length in self._named_lengths:
+            if port[:length] in self._named:
+                return port[:length]
+        return ""
+
+    # --- links and telephone numbers
+
+    def owners(self, contact: str) -> Owners | None:
+        """Whose a link's domain (or one above it) or a telephone number is; None if it is not registered."""
+        found = self._owners.get(contact)
+        while found is None and "." in contact:
+            contact = contact.partition(".")[2]
+            found = self._owners.get(contact)
+        return found
+
+    @property
+    def contacts(self) -> Iterable[str]:
+        """Links and telephone numbers that are registered for somebody."""
+        return self._owners
+
+    @property
+    def providers_with_contacts(self) -> frozenset[str]:
+        """Providers for whom links or numbers are registered."""
+        return frozenset(row.provider for row in self.rows.contacts if row.provider)
+
+
+def _owners(rows: Registries) -> dict[str, Owners]:
+    found: dict[str, Owners] = {}
+
+    def add(contact: str, advertiser: str, provider: str) -> None:
+        advertisers, providers, everybody = found.get(contact, Owners())
+        everybody = everybody or not (advertiser or provider)
+        found[contact] = Owners(advertisers | _set(advertiser), providers | _set(provider), everybody)
+
+    for row in rows.advertisers:
+        for contact in (*row.domains, *row.phones):
+            add(contact, row.advertiser, "")
+    for one in rows.contacts:
+        add(one.contact, one.advertiser, one.provider)
+    return found
+
+
+def _set(word: str) -> frozenset[str]:
+    return frozenset((word,)) if word else frozenset()

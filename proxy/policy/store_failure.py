@@ -1,0 +1,44 @@
+"""Cut off: what becomes of a rule while the store that nodes share is out of reach (``on_store_failure``).
+
+In: a rule. Out: the rule as it is judged by then. Never: whether the store is out of reach, which whoever judges knows.
+
+    local    counts what this node knows: its own messages, and what it knew of the others'
+    allow    objects to nothing
+    defer    asks to come again later, whatever was counted
+
+Only limits on a person's messages need the store: bans, suppression and all else are judged as ever, from what every node has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.model.message import Breach, Outcome
+from proxy.model.reasons import GATE_REASONS
+from proxy.policy.kinds.limit import Limit
+from proxy.policy.loading.problem import RuleFault
+from proxy.policy.loading.source import Node
+from proxy.policy.plan import Rule
+
+WORDS = ("local", "allow", "defer")
+
+
+def read_cut_off(node: Node, limits: tuple[Limit, ...]) -> str:
+    """What a rule with these limits says. RuleFault."""
+    word = node.word("on_store_failure", WORDS)
+    if not limits or any("recipient" not in limit.keys for limit in limits):
+        raise RuleFault(
+            node.line,
+            "on_store_failure: is for limits on a person's messages (recipient in the key): no other rule needs the store",
+        )
+    return word
+
+
+def cut_off(rule: Rule) -> Rule:
+    """The rule while the store is out of reach; the very same where that changes nothing."""
+    if rule.on_store_failure == "local" or rule.mode == "off":
+        return rule
+    if rule.on_store_failure == "allow":
+        return replace(rule, mode="off")
+    breach = Breach(rule.id, rule.number, Outcome.DEFER, GATE_REASONS["store-down"], rule.mode == "shadow")
+    return replace(rule, then="defer", limits=(), limit_breaches=(), shares=(), breach=breach)

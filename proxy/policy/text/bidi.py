@@ -1,0 +1,152 @@
+"""Drawn: a text in the order in which handsets show it (UAX #9).
+
+In: decoded text. Out: its readings beside the written order, whether controls change the order, whether all handsets agree. Never: what
+the words mean (policy/reading.py), a text without right-to-left letters, marks or controls: that is shown as it is written.
+
+A handset lays out each line from the left, or in the direction of its first letter: both are readings. Right-to-left letters are read from
+the right, so they come out in the order of the alphabet; what is left of a difference is the place of everything else among them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from bidi import get_display
+
+TURNS = re.compile(
+    "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+"""Without one of them a text is shown as it is written (Unicode keeps these ranges for right-to-left letters)."""
+CHARACTERS_MAX = (
+    1_340  # of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls
+)
+LINES_MAX = 100  # with such a character, 5 µs each
+CONTROLS_MAX = 200  # in a text: what people paste has a pair for each name and number
+NESTED_MAX = 30  # each control adds two levels at most, and older handsets end at level 61
+LINE_SHOWN = 20
+"""Characters that every handset shows on one line: where a longer one is broken, the order begins anew."""
+
+_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_OPENS = frozenset("\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
+_CLOSES = frozenset("\u202c\u2069")
+_OVERRIDDEN = re.compile(f"\u202e.{{{LINE_SHOWN + 1}}}", re.DOTALL)
+_BLOCKS = ((0x590, 0x900), (0xFB1D, 0xFEFD))
+_RARE = "\U00010800-\U00010fff\U0001e800-\U0001efff"  # old scripts, and some of today that no handset in China has
+
+
+def _of(*kinds: str) -> str:
+    """Characters of these bidirectional classes, as the inside of a character class."""
+    return "".join(chr(code) for block in _BLOCKS for code in range(*block) if unicodedata.bidirectional(chr(code)) in kinds)
+
+
+_LETTERS, _MARKS = _of("R", "AL") + _RARE, _of("NSM") + "\u0300-\u036f"
+_LETTER = re.compile(f"[{_LETTERS}]")
+_RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
+_ENDS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
+"""What ends a paragraph of UAX #9, and with it the effect of every control."""
+_TAB, _OVERRIDE, _MARK_RIGHT = re.compile("[\t\x1f]"), re.compile("[\u202d\u202e]"), re.compile("[\u061c\u200f]")
+_BREAKS = re.compile("[\x0b\x0c\u2028]")  # a new line on some handsets, which goes on with what the one before began
+_PAIRS = "()[]{}<>«»‹›〈〉《》「」『』【】〔〕〖〗（）［］｛｝＜＞"
+_MIRRORED = {one: _PAIRS[place ^ 1] for place, one in enumerate(_PAIRS)}
+_BRACKET = re.compile(f"[{re.escape(_PAIRS)}]")
+_MARK = "\ufe0e"
+"""Set behind each bracket: it takes the bracket's direction, so that it stands before a bracket that is shown mirrored."""
+_MARKED = re.compile(f"{_MARK}([{re.escape(_PAIRS)}])|([{re.escape(_PAIRS)}]){_MARK}")
+
+
+class Drawn(NamedTuple):
+    texts: tuple[str, ...]
+    """Readings beside the written order, without controls."""
+    controlled: bool
+    """Whether controls or invisible marks change the order, not the letters alone."""
+    resolved: bool
+    """False: handsets do not agree on the order, or nobody can say."""
+
+
+def drawn(text: str) -> Drawn | None:
+    """None where the text is shown as it is written."""
+    if TURNS.search(text) is None:
+        return None
+    text = text.replace(_MARK, "").encode("utf-8", "replace").decode()  # halves of surrogate pairs are no characters
+    controls = len(_CONTROL.findall(text))
+    pieces = _ENDS.split(text)
+    turning = {place: line for place, line in enumerate(pieces) if TURNS.search(line)}
+    most = CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX
+    bounded = sum(map(len, turning.values())) <= most and len(turning) <= LINES_MAX and controls <= CONTROLS_MAX
+    if not bounded or any(_is_deep(line) or _is_tabbed(line) for line in turning.values()):
+        return Drawn((), controls > 0, False)
+    by_first = [_CONTROL.sub("", line) for line in pieces]
+    from_left = [*by_first]
+    resolved = True
+    for place, line in turning.items():
+        by_first[place], from_left[place] = _shown(line)
+        resolved = resolved and not (controls and _is_broken(line, by_first[place], from_left[place]))
+    written = "".join(_CONTROL.sub("", line) for line in pieces)
+    found = tuple(dict.fromkeys(whole for whole in ("".join(by_first), "".join(from_left)) if whole != written))
+    if not found:
+        return None
+    without = drawn(written) if controls else None
+    if without is not None and without.texts == found:  # the letters alone do it
+        return without
+    return Drawn(found, controls > 0, resolved)
+
+
+def as_shown(text: str) -> str:
+    """The text in the order in which most handsets show it where controls change that, else as it is written."""
+    others = drawn(text)
+    return others.texts[0] if others is not None and others.controlled and others.texts else text
+
+
+def _shown(line: str) -> tuple[str, str]:
+    """A line laid out in the direction of its first letter, and from the left."""
+    marked = _BRACKET.sub(rf"\g<0>{_MARK}", line)
+    by_first, from_left = str(get_display(marked)), str(get_display(marked, base_dir="L"))
+    one = _as_read(by_first)
+    return one, one if from_left == by_first else _as_read(from_left)
+
+
+def _as_read(shown: str) -> str:
+    """What stands from left to right, with brackets as they are shown and right-to-left letters as they are read."""
+    shown = _CONTROL.sub("", shown)
+    if _MARK in shown:
+        shown = _MARKED.sub(_bracket, shown)
+    return _RIGHT_TO_LEFT.sub(_from_the_right, shown)
+
+
+def _bracket(found: re.Match[str]) -> str:
+    return _MIRRORED[found[1]] if found[1] else found[2]
+
+
+def _from_the_right(found: re.Match[str]) -> str:
+    return found[0][::-1]
+
+
+def _is_deep(line: str) -> bool:
+    """Whether controls are nested deeper than all handsets follow them."""
+    depth = 0
+    for one in _CONTROL.findall(line):
+        if one in _OPENS:
+            depth += 1
+            if depth > NESTED_MAX:
+                return True
+        elif one in _CLOSES and depth:
+            depth -= 1
+    return False
+
+
+def _is_tabbed(line: str) -> bool:
+    """Whether an override reaches over a tab beside right-to-left letters, where implementations of UAX #9 differ (rule L1)."""
+    return bool(_TAB.search(line) and _OVERRIDE.search(line) and (_LETTER.search(line) or _MARK_RIGHT.search(line)))
+
+
+def _is_broken(line: str, *shown: str) -> bool:
+    """Whether a line whose order controls change is longer than all handsets show in one: the rest of it would be read first on some."""
+    if _OVERRIDDEN.search(line):
+        return True
+    plain = _CONTROL.sub("", line)
+    if _BREAKS.search(line) and any(one != plain for one in shown):
+        return True
+    return len(plain) > LINE_SHOWN and any(one != plain for one in shown) and _LETTER.search(plain) is None

@@ -1,0 +1,226 @@
+"""Disguised: telephone numbers and domains that a person reads in a text and contacts.py does not.
+
+In: a text as folded (folding.py). Out: what they may be, to be looked up among known ones. Never: a contact that nobody has registered or
+forbidden: in ordinary texts much looks like one.
+
+    一三九, 壹叁玖, 幺, ❶, ٣, 〣, I39OOI38OOO     digits of other scripts, and letters that look like digits
+    1.3.9 0013/8000, one digit a line            marks between digits, whichever and however many
+    qinghe。example, qinghe点example             other dots           q i n g h e . example   spaces        %71inghe.example   encoded
+
+A number of 10 to 12 digits may stand amid others, but begins and ends inside no group of plain digits; one of 5 to 8 stands alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+LONGEST, DIGITS_LEAST = 12, 5
+MANY_DIGITS = 64
+"""Of one run; three numbers have fewer."""
+DOMAIN_LONGEST = 64
+CHUNKS_MOST = 1_024
+"""Pieces of Latin letters of one text that a domain may begin at."""
+_ALIKE = {"o": 0, "i": 1, "l": 1, "z": 2, "s": 5, "b": 8, "g": 9, "○": 0, "◯": 0} | {
+    "洞": 0, "么": 1, "两": 2, "俩": 2, "参": 3, "拐": 7, "勾": 9
+}  # fmt: skip
+_LETTER, _MARK = "x", " "
+
+
+class _Read(dict[int, str]):
+    """A translate table to digits, letters and marks that learns a character when it first sees one: at most as long as Unicode."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        number = _ALIKE.get(character, unicodedata.numeric(character, -1))
+        if 0 <= number <= 9 and number == int(number):
+            read = str(int(number))
+        else:
+            read = _LETTER if "a" <= character <= "z" or "\u3400" <= character <= "\u9fff" else _MARK
+        self[code] = read
+        return read
+
+
+READ = _Read()
+NUMERALS = frozenset(
+    one for one in map(chr, range(0x80, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
+)
+"""What READ has as digits beside plain ones and letters."""
+MESSENGERS = frozenset("q扣叩球丘鹅讯群")
+"""Characters of which one stands where a number of QQ does."""
+_DIGIT = f"0-9oilzsbg{''.join(sorted(NUMERALS))}"
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_RUN = re.compile(f"[{_DIGIT}](?:[^0-9a-z\u3400-\u9fff{''.join(sorted(NUMERALS))}]*[{_DIGIT}]){{{DIGITS_LEAST - 1},}}")
+_PLAIN = frozenset("0123456789")
+_LONG = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
+_MAY_BE_LONG = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
+_SHORT, _MAY_BE_SHORT = re.compile("9[56][0-9]{3,6}"), re.compile("[9_][56_][0-9_]{3,6}")
+_MESSENGER = re.compile("(?:(?<![0-9a-z])q|扣(?![款费减除分缴税])|[叩球丘鹅群]|腾讯)[^0-9]{0,6}\\Z")
+_MESSENGER_BEHIND = re.compile("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
+"""Beside a number of any shape they say that it is one of QQ."""
+_OF_CODE = re.compile("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")
+"""Right before a short number it says that it is a code."""
+Span = tuple[int, int]
+
+
+class Candidate(NamedTuple):
+    """What may be a telephone number, now or with other plain digits."""
+
+    digits: str
+    span: Span
+    is_number: bool  # as it stands
+
+
+def candidates(folded: str) -> tuple[Candidate, ...]:
+    """Without such as stand in one group of plain digits: contacts.py reads them."""
+    found: list[Candidate] = []
+    for match in _RUN.finditer(folded):
+        run = match[0]
+        first, end = match.span()
+        if not (run.isascii() and run.isdecimal()) or end - first <= LONGEST:
+            found += _in_run(folded, run, first, end)
+    return tuple(found)
+
+
+def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[Candidate]:
+    read = run.translate(READ)
+    places = [first + place for place, one in enumerate(read) if one != _MARK]
+    digits = read.replace(_MARK, "")
+    if len(digits) <= LONGEST and (span := _of_messenger(folded, first, end)):
+        yield Candidate(digits, span, True)
+    if len(digits) == end - first and run.isascii() and run.isdecimal():
+        return
+    wild = "".join("_" if one in _PLAIN else new for one, new in zip(run, read, strict=True) if new != _MARK)
+    if len(digits) > MANY_DIGITS:  # too many numbers would be there with other digits: whether one is there, the whole run says
+        yield Candidate(digits, (first, end), False)
+        yield from _long(folded, digits, digits, places)
+    elif len(digits) >= 10:
+        yield from _long(folded, digits, wild, places)
+    elif len(digits) < 9 and _MAY_BE_SHORT.fullmatch(wild) and _LETTERS.isdisjoint(run):
+        groups = 1 + sum(after - before > 1 for before, after in pairwise(places))
+        if groups in (1, len(places)) and not _OF_CODE.search(folded, max(0, first - 5), first):
+            yield Candidate(digits, (first, end), _SHORT.fullmatch(digits) is not None)
+
+
+def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterator[Candidate]:
+    for first in range(len(digits) - 9):
+        if wild[first] not in "1048_" or not (_is_edge(folded, places[first]) or _is_behind_china(folded, places[first])):
+            continue
+        for end in range(first + 10, min(first + LONGEST, len(digits)) + 1):
+            span = places[first], places[end - 1] + 1
+            if (
+                _is_edge(folded, span[1])
+                and _MAY_BE_LONG.fullmatch(wild, first, end)
+                and not _PLAIN.issuperset(folded[slice(*span)])
+            ):
+                yield Candidate(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
+
+
+def _of_messenger(folded: str, first: int, end: int) -> Span | None:
+    """From where to where a number of QQ stands, with what says that it is one."""
+    if before := _MESSENGER.search(folded, max(0, first - 10), first):
+        return before.start(), end
+    behind = _MESSENGER_BEHIND.match(folded, end)
+    return (first, behind.end()) if behind else None
+
+
+def _is_edge(folded: str, place: int) -> bool:
+    """Whether no group of plain digits goes on there."""
+    return not (0 < place < len(folded) and folded[place - 1] in _PLAIN and folded[place] in _PLAIN)
+
+
+def _is_behind_china(folded: str, place: int) -> bool:
+    """Whether 86 alone stands before it, as in +86139."""
+    return folded[max(0, place - 2) : place] == "86" and (
+        _is_edge(folded, place - 2) or folded[max(0, place - 4) : place] == "0086"
+    )
+
+
+# --- domains
+
+_ENCODED = re.compile("%([2-7][0-9a-f])")
+_CODED = re.compile("&#([0-9]{2,3});?")
+_DOT_WORD = re.compile(
+    "(?<=[0-9a-z])([^0-9a-z\u3400-\u9fff]*)(?:小?点|句号|(?<![0-9a-z])dot(?![0-9a-z]))(?=[^0-9a-z\u3400-\u9fff]*[a-z])"
+)
+_MAY_BE_CODED = re.compile("(?:%|&#)[0-9]")
+_DOT_AHEAD = re.compile("(?:点|句号|dot)[^0-9a-z\u3400-\u9fff]*[a-z]")
+_SPELT = re.compile("(?:[0-9a-z]-){3}")
+_DOTS = frozenset(".。·•・‧∙⋅,、●○◦⚫⚪🔴")
+_PIECE = re.compile("[0-9a-z-]+")
+_GAP = re.compile("(?!://)[^0-9a-z\u3400-\u9fff-]*")
+_LINKED = re.compile("(?<=[0-9a-z-])([^0-9a-z\u3400-\u9fff-]+)(?=[0-9-]|([a-z]))")
+_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]*[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
+
+
+def domains(folded: str) -> tuple[str, ...]:
+    """What may be a domain where marks, other dots, or percent signs stand in it."""
+    text = _plainer(folded)
+    if text is folded and not _may_be_odd(folded):
+        return ()
+    pieces = [match.span() for match in _PIECE.finditer(text)][:CHUNKS_MOST]
+    gaps = [text[one[1] : other[0]] for one, other in pairwise(pieces)]
+    joints = [_joint(gap) for gap in gaps]
+    if text is folded and not _is_odd(text, pieces, gaps, joints):
+        return ()
+    found: dict[str, None] = {}
+    for first, (start, end) in enumerate(pieces):
+        name = text[start:end]
+        for place in range(first, len(joints)):
+            joint = joints[place]
+            if joint is None:
+                break
+            name += joint + text[slice(*pieces[place + 1])]
+            if len(name) > DOMAIN_LONGEST:
+                break
+            if 1 < len(name) - name.rfind(".") - 1 < len(name) and _NAME.fullmatch(name):
+                found[name] = None
+    return tuple(found)
+
+
+def has_codes(folded: str) -> bool:
+    """Whether, with other digits in the same places, there may be encoded characters."""
+    return ("%" in folded or "&#" in folded) and _MAY_BE_CODED.search(folded) is not None
+
+
+def _may_be_odd(text: str) -> bool:
+    """Gate of ``_is_odd``, which sees what parts the pieces."""
+    behind = False
+    for gap, letter in _LINKED.findall(text):
+        if letter and (behind or gap != ".") and not _DOTS.isdisjoint(gap):
+            return True
+        behind |= gap != "."
+    return False
+
+
+def _joint(gap: str) -> str | None:
+    """What stands for a gap between two pieces: a dot or nothing; None: other letters part them, or it is ://."""
+    if gap == ".":
+        return gap
+    if not _GAP.fullmatch(gap):
+        return None
+    return "" if _DOTS.isdisjoint(gap) else "."
+
+
+def _is_odd(text: str, pieces: Sequence[Span], gaps: Sequence[str], joints: Sequence[str | None]) -> bool:
+    """Whether a dot before a letter is written otherwise, or stands behind a gap that is none."""
+    behind = False
+    for (start, _), gap, joint in zip(pieces[1:], gaps, joints, strict=True):
+        if joint == "." and "a" <= text[start] <= "z" and (gap != "." or behind):
+            return True
+        behind = joint is not None and (behind or gap != ".")
+    return False
+
+
+def _plainer(text: str) -> str:
+    """With what stands for other characters as these: %71, &#46;, 点, dot; the text itself where nothing does."""
+    for _ in range(2 if "%" in text else 0):  # what was encoded may have been encoded again (%2571)
+        text = _ENCODED.sub(lambda code: chr(int(code[1], 16)), text).lower()
+    if "&#" in text:
+        text = _CODED.sub(lambda code: chr(int(code[1])), text).lower()
+    if ("点" in text or "dot" in text or "句号" in text) and _DOT_AHEAD.search(text):
+        text = _DOT_WORD.sub(r"\1.", text)
+    return text.replace("-", " ") if text.count("-") > 2 and _SPELT.search(text) else text

@@ -1,0 +1,113 @@
+"""Scanner: every word of the lexicon and of the rules, looked for in one pass over a text.
+
+In: a Lexicon, the rules' words; then a text as UTF-8, normalised, every number one 0. Out: which words were found, which of the lexicon's
+count, and the sum of what those say. Never: what a word means to a rule (policy/reading.py knows).
+
+A word inside a longer word of the lexicon does not count beside it: 优惠 in 优惠券 says nothing more. Inside a word that speaks for
+nothing (优惠政策) it does not count there, but does elsewhere. A Latin word is found only where no letter goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from proxy.native.loader import compiled
+from proxy.policy.chunked_dict import Spread
+from proxy.policy.memo import dropped
+from proxy.policy.text.keyword_prefilter import Match, Shards
+from proxy.policy.text.lexicon import Lexicon
+from proxy.runtime.yield_point import Rest, no_rest, resting
+
+
+class Scanner:
+    """Words have places: those of the lexicon first, in its order, then the rules'."""
+
+    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "trie", "_inside", "_exact")
+
+    def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_rest) -> None:
+        """``before``, ``rest``: see keyword_prefilter.py; they are for a set that is loaded beside traffic."""
+        self.lexicon = lexicon
+        self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
+        self.places: Spread[bytes, int] = Spread()
+        for place, pattern in enumerate(self.patterns):
+            self.places[pattern] = place
+        for word in resting(words, rest):
+            pattern = word.encode("utf-8", "surrogatepass")
+            if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
+                self.patterns.append(pattern)
+        self.shards: Shards = Shards(self.places, before.shards if before is not None else None, rest)
+        self.matches: Callable[[bytes], list[Match]] = self.shards.matches
+        """Every word wherever it stands, by the end, the longest first."""
+        self.trie = trie_of(self.places, rest)
+        """The words as the twin looks for them."""
+        self._inside: dict[int, list[int]] = {}
+        """place of a word → places of the shorter ones in it"""
+        exact: list[int] = []
+        for place, row in enumerate(lexicon.words):
+            rest()  # beside traffic there may be fifty automata to ask
+            pattern = self.patterns[place]
+            inner = [one for one, _, _ in self.matches(pattern) if one != place and one < len(lexicon.words)]
+            if inner and row.purpose != "none":
+                self._inside[place] = inner
+            if pattern.isascii() or (inner and row.purpose == "none"):
+                exact.append(place)
+        self._exact = frozenset(exact)
+        """Words of which it matters where they stand."""
+
+    def forget(self, rest: Rest) -> None:
+        """Lets go of the words, piece by piece; nobody may ask afterwards."""
+        self.places.forget(rest)
+        dropped(self.patterns, rest)
+        self.shards.forget(rest)
+
+    def is_exact(self, found: frozenset[int]) -> bool:
+        """Whether what counts depends on where the words stand, not only on which there are."""
+        return not self._exact.isdisjoint(found)
+
+    def counted(self, found: frozenset[int], data: bytes, matches: Iterable[Match]) -> set[int]:
+        """Places of the words of the lexicon that count, each once."""
+        if self.is_exact(found):
+            counted = {place for place, _, _ in self.standing(data, matches)}
+        else:
+            own = len(self.lexicon.words)
+            counted = {place for place in found if place < own}
+        for place in [*counted]:
+            counted.difference_update(self._inside.get(place, ()))
+        return counted
+
+    @compiled("scanner_standing")
+    def standing(self, data: bytes, matches: Iterable[Match]) -> list[Match]:
+        """Where words of the lexicon stand that are inside of no longer one, in order."""
+        own = len(self.lexicon.words)
+        kept: list[Match] = []
+        for match in matches:
+            place, start, end = match
+            if place >= own or (place in self._exact and _is_inside_word(data, start, end)):
+                continue
+            while kept and kept[-1][1] >= start:
+                kept.pop()
+            if not kept or kept[-1][2] < end:
+                kept.append(match)
+        return kept
+
+    def total(self, counted: Iterable[int]) -> int:
+        """What these words of the lexicon say, added up."""
+        return sum(map(self.lexicon.values.__getitem__, counted))
+
+
+@compiled("trie_of")
+def trie_of(places: Mapping[bytes, int], rest: Rest) -> object | None:
+    """The words in a form that their places are found by in C; None: in none, and ``matches`` is asked. It says which words there are,
+    not where they stand."""
+    return None
+
+
+def _is_letter(byte: int) -> bool:
+    return 97 <= byte <= 122  # a-z: the text is in lower case
+
+
+def _is_inside_word(data: bytes, start: int, end: int) -> bool:
+    """Whether a Latin word goes on before or after."""
+    return (start > 0 and _is_letter(data[start - 1]) and _is_letter(data[start])) or (
+        end < len(data) and _is_letter(data[end]) and _is_letter(data[end - 1])
+    )

@@ -1,0 +1,55 @@
+"""Proposal: a set of rules that waits for approval, asked about every message beside the set in force, and never obeyed.
+
+In: what was judged, and by what it was judged. Out: counts of what would be otherwise. Never: a verdict that anybody is told, a change of
+a record or a counter.
+"""
+
+from __future__ import annotations
+
+from proxy.model.counters import Tally
+from proxy.model.message import Counters, Message, Order, Outcome, Verdict
+from proxy.model.recipient import Recipient
+from proxy.policy import RuleSet, judge
+from proxy.policy.reply_paths import Paths
+
+
+class Proposal:
+    def __init__(self, rules: RuleSet, tally: Tally) -> None:
+        self.rules = self.base = rules
+        self._tally = tally
+        self.judged = 0
+        """Since it was proposed, or the gate was started."""
+        self.stricter = 0
+        """Of these: what it would not let through, and passes now."""
+        self.milder = 0
+        """... and the reverse."""
+        self.errors = 0
+
+    def obey(self, orders: tuple[Order, ...], paths: Paths | None = None) -> None:
+        """What is ordered stands beside this set, too: a stop makes no difference between the two."""
+        self.rules = self.base.with_orders(orders, paths) if orders or paths is not None else self.base
+
+    def look(self, message: Message, person: Recipient, verdict: Verdict, at: float, counters: Counters) -> None:
+        """One message that was judged just now."""
+        content = message.content
+        read = content.read_by, content.reading  # by the set in force, whose it stays
+        try:
+            other = judge(message, person, self.rules, at, counters)
+        except Exception:  # noqa: BLE001 # whatever it is: nobody may suffer from a set that is not in force
+            self.errors += 1
+            return
+        finally:
+            content.read_by, content.reading = read
+        self.compare(verdict, other)
+
+    def compare(self, verdict: Verdict, other: Verdict) -> None:
+        """What the set in force says of a message, and what this one says of it."""
+        self.judged += 1
+        if other.outcome is not verdict.outcome:
+            self.stricter += verdict.outcome is Outcome.ALLOW
+            self.milder += other.outcome is Outcome.ALLOW
+        if other.breaches:
+            objected = {breach.rule for breach in verdict.breaches}
+            for breach in other.breaches:
+                if breach.rule not in objected:
+                    self._tally.shadow[breach.rule, breach.outcome.word] += 1

@@ -1,0 +1,278 @@
+"""Commands: what a provider may send besides submit_sm: data_sm, submit_multi, query_sm, cancel_sm, replace_sm.
+
+In: their frames, the time. Out: submits for the relay, questions for the carrier that has the message, answers. Never: sockets, a
+clock, a verdict.
+
+    data_sm        judged like a submit_sm, and forwarded as it is                    submit_multi.py   submit_multi
+    query_sm       asked of the carrier that has the message; not judged              replace_sm.py   replace_sm
+    cancel_sm      likewise. A cancelled message keeps its entry in the person's record: whether it was read before it was
+                   cancelled nobody knows, and an allowance that comes back by cancelling would be a way around every cap
+
+Whose a message is: ``source_addr`` must be the asker's, also beside an id; an id that is known (message_index.py) must have been sent from
+that very source. Which carrier has it: the one its id names (``message_ids: coded``), else the one that is known to have taken it,
+else the only one. The answer passes back byte for byte but for sequence number and message id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from proxy.journal.records import messages, requests
+from proxy.model.message import Category, Content, Message, Sender
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.reasons import GATE_REASONS
+from proxy.relay.message_index import SentIndex
+from proxy.relay.pending_submit import Apart, Bind, Lane, Transit
+from proxy.relay.replace_sm import Replacing
+from proxy.relay.submit import Relay
+from proxy.relay.submit_multi import submit_multi
+from proxy.wire import Frame, Malformed, data_sm_resp, response
+from proxy.wire.data_sm import read_data
+from proxy.wire.message_queries import Asking, answer_body, read_asking, renamed, replacement
+from proxy.wire.tables import (
+    CANCEL_SM,
+    DATA_SM,
+    ESME_RCANCELFAIL,
+    ESME_RINVDSTADR,
+    ESME_RINVSRCADR,
+    ESME_RQUERYFAIL,
+    ESME_RREPLACEFAIL,
+    ESME_RSYSERR,
+    QUERY_SM,
+    REPLACE_SM,
+    SUBMIT_MULTI,
+)
+
+FAILED = {QUERY_SM: ESME_RQUERYFAIL, CANCEL_SM: ESME_RCANCELFAIL, REPLACE_SM: ESME_RREPLACEFAIL}
+OVERDUE = {QUERY_SM: ESME_RQUERYFAIL, CANCEL_SM: ESME_RSYSERR}
+"""A cancel that nobody answered may have happened."""
+_NO_CONTENT = Content("", "empty", b"")
+
+CarrierOf = Callable[[bytes], tuple[str, bytes] | None]
+"""(carrier, the id as it gave it) of an id as providers know it; None where the id does not say."""
+Way = Callable[[str, str], Lane | None]
+"""The lane that a provider's messages to a carrier take; the carrier empty where it is not known; None where it cannot be told."""
+
+
+def ways(common: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> Way:
+    """``common``: by carrier. ``own``: by provider, where it has its own account at a carrier: its messages went out there."""
+    accounts = own or {}
+
+    def way(provider: str, carrier: str) -> Lane | None:
+        account = accounts.get(provider)
+        if account is not None and carrier in ("", account.name):
+            return account
+        if carrier or len(common) != 1:
+            return common.get(carrier)
+        return next(iter(common.values()))
+
+    return way
+
+
+class Data(Transit):
+    """A data_sm: as a submit_sm in all but its layout."""
+
+    read = staticmethod(read_data)
+    respond = staticmethod(data_sm_resp)
+
+
+class Question(Apart):
+    """A query_sm or cancel_sm on its way to the carrier and back."""
+
+    def __init__(
+        self, relay: Relay, bind: Bind, frame: Frame, arrived_s: float, tell: Callable[[Question, str, int, bytes], None]
+    ) -> None:
+        super().__init__(bind, frame.sequence_number, frame.data, arrived_s)
+        self.frame = frame
+        self._relay = relay
+        self.category = Category.NOTICE  # it goes before advertisements and after codes
+        self.asking: Asking | None = None
+        self.theirs = b""
+        """The id as the carrier knows it."""
+        self.tell = tell
+
+    def settled(self) -> None:
+        super().settled()
+        self._relay.questions -= 1
+
+    def answered(self, frame: Frame) -> None:
+        self.settled()
+        asked = self.asking.message_id if self.asking else b""
+        body = answer_body(frame, self.theirs, asked) if self.frame.command_id == frame.command_id & 0x7FFF_FFFF else b""
+        self.tell(self, "", frame.command_status, body)
+
+    def answered_late(self, frame: Frame) -> bool:
+        return True  # the provider has been told that it failed
+
+    def unanswered(self) -> bool:
+        self.settled()
+        self.tell(self, "no-answer", OVERDUE[self.frame.command_id], b"")
+        return True
+
+    def unsent(self, reason: str) -> bool:
+        self.settled()
+        self.tell(self, reason, FAILED[self.frame.command_id], b"")
+        return True
+
+
+class Told:
+    """A question that is settled (a Change that alters no record): the provider hears of it once that is written."""
+
+    recipient = 0
+
+    def __init__(self, body: Callable[[float], bytes], then: Callable[[], None]) -> None:
+        self._body, self._then = body, then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return messages.ASKED, self._body(now)
+
+    def done(self, recorded: int) -> None:
+        self._then()
+
+    def unwritten(self) -> bool:
+        """It alters nothing that must be safe, and the provider should not wait for the disk."""
+        self._then()
+        return False
+
+
+class Commands:
+    def __init__(
+        self, relay: Relay, index: SentIndex, way: Way, carrier_of: CarrierOf, coded: bool, clock: Callable[[], float]
+    ) -> None:
+        """``coded``: every id of ours says whose it is, so that one that does not is nobody's."""
+        self.index = index
+        self._relay = relay
+        self._way = way
+        self._carrier_of, self._coded = carrier_of, coded
+        if any(access.replaces for access in relay.directory.accesses.values()):
+            self._keep_index(clock)
+        self._clock = clock
+
+    def use(self) -> None:
+        """Other accounts after a reload."""
+        if self._relay.handover.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
+            self._keep_index(self._clock)
+
+    def _keep_index(self, clock: Callable[[], float]) -> None:
+        self._relay.handover.on_accepted = lambda accepted: self.index.note(accepted, clock())
+
+    def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
+        """A request of a provider that is no submit_sm; False where it is none of these."""
+        command = frame.command_id
+        if command == DATA_SM:
+            self._relay.submit(bind, frame, now, arrived_s, Data)
+        elif command == SUBMIT_MULTI:
+            submit_multi(self._relay, bind, frame, now, arrived_s)
+        elif command in FAILED:
+            self._ask(bind, frame, now, arrived_s)
+        else:
+            return False
+        return True
+
+    # -- query, cancel, replace
+
+    def _ask(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
+        question = Question(self._relay, bind, frame, arrived_s, self._tell)
+        reason = self._relay.admit(bind, arrived_s)
+        bind.unanswered += 1
+        if reason:
+            self._tell(question, reason, GATE_REASONS[reason].status, b"")
+            return
+        try:
+            question.asking = asking = read_asking(frame)
+            if asking.fault is not None and bind.access.refuses_reserved:
+                raise asking.fault.malformed()
+        except Malformed as fault:
+            self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
+            self._tell(question, "malformed", fault.status, b"")
+            return
+        sender = bind.access.sender(asking.head)
+        question.message = Message(sender, 0, _NO_CONTENT)
+        if not sender.prefix:
+            self._tell(question, "port-not-owned", ESME_RINVSRCADR, b"")
+            return
+        reason = self._send(question, asking, sender, now)
+        if reason:
+            status = ESME_RINVDSTADR if reason == "bad-recipient" else FAILED[frame.command_id]
+            self._tell(question, reason, status, b"")
+
+    def _send(self, question: Question, asking: Asking, sender: Sender, now: float) -> str:
+        """Sends a question to the carrier that has the message; or why not."""
+        frame = question.frame
+        sent = self.index.find(asking.message_id) if asking.message_id else None
+        if sent is not None and sent.port != sender.port_hash:
+            return "not-yours"
+        named = self._carrier_of(asking.message_id) if asking.message_id else None
+        carrier, theirs = named if named is not None else (sent.carrier if sent is not None else "", asking.message_id)
+        nobodys = self._coded and named is None and bool(asking.message_id)
+        lane = None if nobodys else self._way(sender.provider, carrier)
+        if lane is None:
+            return "carrier-unknown"
+        data = frame.data if theirs == asking.message_id else renamed(frame, theirs)
+        if frame.command_id == REPLACE_SM:
+            return self._replace(question, lane, data, asking, sender, now)
+        recipient = sent.recipient if sent is not None else 0
+        if frame.command_id == CANCEL_SM and not asking.message_id:
+            try:
+                recipient = recipient_of(asking.destination)
+            except NotARecipient:
+                return "bad-recipient"
+        question.message = Message(sender, recipient, _NO_CONTENT)
+        if not lane.up:
+            return "no-route"
+        if not lane.hold(question.category):
+            return "queue-full"
+        question.theirs, question.data = theirs, data
+        self._relay.questions += 1
+        question.go(lane)
+        return ""
+
+    def _replace(self, question: Question, lane: Lane, data: bytes, asking: Asking, sender: Sender, now: float) -> str:
+        sent = self.index.find(asking.message_id)
+        if sent is None or not sent.replaceable:
+            return "not-replaceable"
+        if asking.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
+            self._tell(question, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
+            return ""
+        try:
+            content = replacement(question.frame, sent.data_coding, now, sent.scheduled)
+        except Malformed as fault:
+            self._relay.tally.bad_pdus["provider", fault.kind, question.bind.access.provider.name] += 1
+            self._tell(question, "malformed", fault.status, b"")
+            return ""
+        message = Message(sender, sent.recipient, content)
+        bind, frame = question.bind, question.frame
+        self._relay.change(
+            Replacing(
+                self._relay, self.index, lane, bind, frame, data, asking.message_id, sent, message, question.arrived_s,
+            )
+        )  # fmt: skip
+        return ""
+
+    # -- answers
+
+    def _tell(self, question: Question, reason: str, status: int, body: bytes) -> None:
+        """What became of a question: journalled, then answered."""
+        access, lane = question.bind.access, question.lane
+        said = partial(
+            requests.pack_asked,
+            provider=access.provider.name,
+            account=access.account.system_id,
+            port=question.asking.source if question.asking else "",
+            carrier=lane.name if lane is not None else "",
+            reason=reason,
+            status=status,
+            data=question.frame.data,
+            body=body,
+        )
+        self._relay.note(Told(said, partial(self._relay.when_synced, 0, partial(_say, question, status, body))))
+
+
+def _say(question: Question, status: int, body: bytes) -> None:
+    frame, bind = question.frame, question.bind
+    bind.unanswered -= 1
+    bind.answer_all([response(frame.command_id, status, frame.sequence_number, body)])

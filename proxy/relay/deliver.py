@@ -1,0 +1,356 @@
+"""The way back: leads one deliver from the carrier to the provider that owns the port.
+
+In: deliver_sm frames of the carrier, providers' answers to them. Out: opt-outs recorded, the carrier acknowledged, the provider
+handed what is its own. Never: sockets, the clock.
+
+A deliver's story is ``deliver_all`` → the journal (deliver_batch.py) → the mailbox → synced → ``Arrival.safe``, ``Brought.safe``: the carrier is
+acknowledged, and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
+
+    what a reply stops or restores is synced   before the carrier is acknowledged, whoever owns the port, there or not (optout_reply.py)
+    the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
+    what the provider acknowledged is written  after it did: what it gets twice is what a crash kept us from writing down
+
+A deliver read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. What cannot be made
+safe within a second is left with the carrier (ESME_RX_T_APPN): a carrier's window must never wait for our disk, nor for a provider.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from proxy.journal.encoding import word
+from proxy.journal.records import mailbox as mail
+from proxy.journal.records import messages
+from proxy.model.counters import Tally
+from proxy.native.loader import compiled
+from proxy.relay.deliver_batch import ESME_ROK, ESME_RX_T_APPN, RECEIPT, Arrival, Brought, Route
+from proxy.relay.message_ids import CarrierIds, allowed_receipt
+from proxy.relay.optout_reply import Hearing
+from proxy.relay.pending_submit import Link
+from proxy.relay.submit import Relay
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.mailbox.mailbox import UNOWNED, Bounds, Mailbox
+from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
+
+SAFE_WITHIN_S = 0.85
+"""With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
+ESME_RMSGQFUL, ESME_RTHROTTLED = 0x14, 0x58
+LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
+"""A provider that answers so is asked again; any other refusal is for good."""
+NEWS_MAX = 10_000
+"""So much one record tells: a tenth of what a record may hold."""
+PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
+    messages.DELIVERED: mail.pack_delivered,
+    messages.DROPPED: mail.pack_dropped,
+    messages.DISOWNED: mail.pack_disowned,
+}
+HAND_MAX = 500
+"""Items handed to one provider in one loop turn: about a millisecond."""
+RUN = 16
+"""So many go to one bind before the next gets some: a few items are one write, and one read of their answers."""
+ROUTES_MAX = 65_536
+"""Ports remembered for each of a carrier's accounts: extensions are the providers' to choose."""
+
+
+class Receiver(Protocol):
+    """Who can be handed delivers: a bind, or another gate."""
+
+    @property
+    def room(self) -> int: ...
+    def hand_all(self, items: Sequence[Item]) -> None: ...
+
+
+class _Said:
+    """What became of delivers in the mailbox: one record of what a turn brought. It changes nobody's record."""
+
+    __slots__ = ("recipient", "news", "_kind", "_open")
+
+    def __init__(self, kind: int, still_open: dict[int, _Said]) -> None:
+        """``still_open``: by kind, the one that takes more news until it is written."""
+        self.recipient = 0
+        self.news: list[Any] = []
+        self._kind = kind
+        self._open = still_open
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return self._kind, PACKED[self._kind](now, self.news)
+
+    def done(self, recorded: int) -> None:
+        if self._open.get(self._kind) is self:
+            del self._open[self._kind]
+
+    def unwritten(self) -> bool:
+        return True
+
+
+class WayBack:
+    def __init__(
+        self,
+        relay: Relay,
+        hearing: Hearing,
+        tally: Tally,
+        mailbox: Mailbox,
+        receivers: Callable[[str], Iterable[Receiver]],
+        strip: dict[str, str],
+        by_text: frozenset[str],
+        clock: Callable[[], float],
+        ids: Mapping[str, CarrierIds] | None = None,
+    ) -> None:
+        """``receivers``: binds of a provider that can take a deliver, another one first each time. ``strip``: carrier → what it puts
+        before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class. ``ids``: carriers whose
+        receipts must be made to name what providers saw."""
+        self.relay = relay
+        self.hearing = hearing
+        self.tally = tally
+        self.mailbox = mailbox
+        self.due: set[str] = set()
+        """Providers for whom something may be handed over in this turn."""
+        self.on_reply: Callable[[str, str, float], None] = _to_nobody
+        """Who wants to know of replies: (port prefix, what it says in one word, time)."""
+        self.on_probe: Callable[[Deliver, str, float], int | None] = _no_probe
+        """Whether a reply is one to a test message of the gate (Prober.answered): (reply, port, time) → see there."""
+        self.closing = False
+        """At the end of a drain: what is in the mailbox stays there."""
+        self._receivers = receivers
+        self._strip = strip
+        self._by_text = by_text
+        self._clock = clock
+        self._ids = ids or {}
+        self._arrivals: deque[Arrival | Brought] = deque()  # for which the carrier may be waiting, oldest first
+        self._brought: Brought | None = None
+        """Which takes more receipts, for the journal has none of them yet."""
+        self._routes: dict[tuple[str, str], dict[bytes, Route]] = {}
+        """Of links of a carrier and an owner: by the port as it is spelt."""
+        self._routed_by: object = None  # the directory whose ports these are
+        self._said: dict[int, _Said] = {}  # by kind: news for the journal that are not written yet
+
+    # ------------------------------------------------------------------ from the carrier
+
+    @compiled("way_back_deliver_all")
+    def deliver_all(self, link: Link, frames: Sequence[Frame], now: float) -> None:
+        """``deliver`` for all that one read brought."""
+        for frame in frames:
+            self.deliver(link, frame, now)
+
+    def deliver(self, link: Link, frame: Frame, now: float) -> None:
+        """A deliver_sm was read from a carrier."""
+        plain = receipt_addresses(frame)
+        if plain is not None:
+            self._receipt(link, frame, *plain, now)
+            return
+        try:
+            deliver = read_deliver(frame)
+        except Malformed as fault:
+            link.count_bad([fault.kind])
+            link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
+            return
+        if link.carrier in self._by_text and deliver.looks_like_receipt:
+            self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
+            return
+        port = self._port(link, deliver.destination)
+        if (recorded := self.on_probe(deliver, port, now)) is not None:
+            self._answer_probe(link, frame.sequence_number, recorded)
+            return
+        prefix, owner = self._owner(link, port)
+        heard = self.hearing.hear(deliver, port, prefix, owner, now)
+        if prefix:
+            self.on_reply(prefix, heard.keyword, now)
+        arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.hearing.monotonic(), heard)
+        self._arrivals.append(arrival)
+        self._brought = None  # what comes behind it stays there
+        if arrival.recipient:
+            self.relay.change(arrival)  # behind what the reply changes, into the same commit group
+        else:
+            self.relay.note(arrival)
+
+    def _answer_probe(self, link: Link, sequence: int, recorded: int) -> None:
+        """A reply to the gate's own test message: it changes nobody's record, and no provider gets it."""
+        if recorded < 0:
+            link.answer(deliver_sm_resp(sequence, ESME_RX_T_APPN))
+        else:
+            self.relay.when_synced(recorded, partial(link.answer, deliver_sm_resp(sequence, ESME_ROK)))
+
+    def _receipt(self, link: Link, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
+        routes = self.routes(link)
+        route = routes.get(destination) or self.route(link, destination, routes)
+        ids, brought = self._ids.get(link.carrier), self.brought(link)
+        data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
+        brought.items.append(Item(0, now, RECEIPT, data, route.box))
+        brought.routes.append(route)
+        brought.people.append(word(source.decode("latin-1")))
+        brought.sequences.append(frame.sequence_number)
+
+    def brought(self, link: Link) -> Brought:
+        """What this link has brought in this turn."""
+        found = self._brought
+        if found is None or found.link is not link:
+            found = self._brought = Brought(self, link, self.hearing.monotonic())
+            self._arrivals.append(found)
+            self.relay.note(found)
+        return found
+
+    def ends(self, brought: Brought) -> None:
+        """No more receipts are to join these."""
+        if self._brought is brought:
+            self._brought = None
+
+    def routes(self, link: Link) -> dict[bytes, Route]:
+        """Where what this link brings goes, by the port, as far as that is known."""
+        if self._routed_by is not self.relay.directory:
+            self._routes.clear()
+            self._routed_by = self.relay.directory
+        return self._routes.setdefault((link.carrier, link.owner), {})
+
+    def route(self, link: Link, destination: bytes, routes: dict[bytes, Route]) -> Route:
+        """One more of them."""
+        if len(routes) >= ROUTES_MAX:
+            routes.clear()
+        port = self._port(link, destination.decode("latin-1"))
+        owner = self._owner(link, port)[1]
+        route = routes[destination] = Route(port, owner, self.mailbox.box(owner))
+        return route
+
+    def _port(self, link: Link, destination: str) -> str:
+        """The port that something came to, as its owner has it."""
+        return self.relay.directory.ports.national(destination.removeprefix(self._strip.get(link.carrier, "")))
+
+    def _owner(self, link: Link, port: str) -> tuple[str, str]:
+        """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
+        prefix, owner = self.relay.directory.ports.longest(port)
+        if not link.owner or link.owner == owner or link.owner not in self.relay.directory.providers:
+            return prefix, owner
+        return "", link.owner
+
+    # ------------------------------------------------------------------ to the providers
+
+    def turn(self, now: float) -> None:
+        """The end of a loop turn: hands over what became ready in it, after all answers of that turn."""
+        if self.due:
+            due, self.due = self.due, set()
+            for provider in sorted(
+                due
+            ):  # of a set the order would differ from run to run, and no simulated world would come again
+                self._hand_over(provider, now)
+        if self.mailbox.fallen:
+            self._note_fallen()
+
+    def _hand_over(self, provider: str, now: float) -> None:
+        """Hands a provider's next items to its binds in turn, as many as they have room for."""
+        if self.closing or provider == UNOWNED or not self.mailbox.has_ready(provider):
+            return  # nothing waits: a provider of a thousand binds need not be asked for its room
+        if self.relay.half_told[provider]:
+            self.due.add(provider)
+            return
+        rooms = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
+        if not rooms:
+            return
+        items = self.mailbox.take(provider, min(sum([room for _, room in rooms]), HAND_MAX), now)
+        if len(items) == HAND_MAX:
+            self.due.add(provider)  # the rest in another turn: others wait, too
+        run = max(RUN, -(-len(items) // len(rooms)))
+        while items:
+            left = []
+            for bind, room in rooms:
+                some = items[: min(run, room)]
+                if some:
+                    del items[: len(some)]
+                    bind.hand_all(some)
+                    if room > len(some):
+                        left.append((bind, room - len(some)))
+            rooms = left
+
+    def bound(self, provider: str) -> None:
+        """A bind that receives is there."""
+        self.mailbox.bound(provider)
+        self.due.add(provider)
+
+    @compiled("way_back_answered")
+    def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
+        """A provider answered what it was handed."""
+        mailbox, due = self.mailbox, self.due
+        taken: list[Item] = []
+        for item, frame in answers:
+            status = frame.command_status
+            due.add(item.box.provider)
+            if status == ESME_ROK:
+                taken.append(item)
+            elif status in LATER:
+                mailbox.refused(item, now)
+            else:
+                mailbox.drop(item, "refused")
+        self.delivered_all(taken)
+
+    def delivered(self, item: Item) -> None:
+        """The provider has it, whether it said so in time or not."""
+        self.delivered_all([item])
+
+    def delivered_all(self, items: Sequence[Item]) -> None:
+        """``delivered`` for many."""
+        self._say(messages.DELIVERED, self.mailbox.delivered_all(items))
+
+    def unanswered(self, items: Iterable[Item]) -> None:
+        """No answer came in time: they are tried again."""
+        now = self._clock()
+        for item in items:
+            self.mailbox.refused(item, now)
+            self.due.add(item.box.provider)
+
+    def lost(self, items: Collection[Item]) -> None:
+        """A bind is gone; these it had not answered."""
+        self.mailbox.back(items)
+        self.due.update(item.box.provider for item in items)
+
+    # ------------------------------------------------------------------ time, settings
+
+    def open(self, bounds: Bounds, providers: Collection[str]) -> None:
+        """The start: what the last life left is there, and waits for binds."""
+        self._disowned(self.mailbox.open(bounds, providers))
+
+    def disown(self, providers: Collection[str]) -> None:
+        """These are the providers from now on: what waits for any other belongs to nobody."""
+        self._disowned(self.mailbox.disown(providers))
+
+    def _disowned(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._say(messages.DISOWNED, [name])
+
+    def tick(self, now: float, *, drops: bool = True) -> None:
+        """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second. ``drops``: whether what is
+        too old by the clock may go."""
+        self.due.update(self.mailbox.tick(now, drops=drops))
+        arrivals = self._arrivals
+        now_s = self.hearing.monotonic()  # the wall clock may be set meanwhile
+        while arrivals and not (arrivals[0].open and now_s - arrivals[0].read_s < SAFE_WITHIN_S):
+            arrivals.popleft().give_up()
+
+    # ------------------------------------------------------------------ what the journal is told
+
+    def _note_fallen(self) -> None:
+        for number, provider, why in self.mailbox.take_fallen():
+            if why != "returned":
+                self.tally.mailbox_dropped[provider or "unowned", why] += 1
+            self._say(messages.DROPPED, [(number, why)])
+
+    def _say(self, kind: int, news: Sequence[object]) -> None:
+        while news:
+            said = self._said.get(kind)
+            if said is None or len(said.news) >= NEWS_MAX:
+                said = self._said[kind] = _Said(kind, self._said)
+                self.relay.note(said)
+            fits = NEWS_MAX - len(said.news)
+            said.news += news if len(news) <= fits else news[:fits]
+            news = news[fits:]
+
+
+def _no_probe(deliver: Deliver, port: str, now: float) -> int | None:
+    return None
+
+
+def _to_nobody(prefix: str, keyword: str, now: float) -> None:
+    return None

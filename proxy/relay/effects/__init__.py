@@ -1,0 +1,1 @@
+"""What alters a recipient's record, live and replayed."""

@@ -1,0 +1,293 @@
+"""Consents: files of them on their way in, and what becomes of them and of persons, live and replayed alike.
+
+In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, CONSENT_REPLY, in order. Out: batches with their numbers once all of a
+file is there and is what was sent; persons put into batches by their reply, and taken out of them. Never: half a file; the journal, the clock.
+
+**Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
+Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:
+what was taken back or refused on the same day stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b, sha256
+
+from pyroaring import BitMap
+
+from proxy.journal.records import consents, doubtful_replies, messages
+from proxy.journal.records.consents import ConsentFile, ConsentReply, Event, Person, Terms
+from proxy.model.message import Category
+from proxy.model.recipient import Entry
+from proxy.policy import RuleSet, consent_answer, declared_words
+from proxy.policy.text.folding import normal_signature
+from proxy.policy.time_windows import DAY_S, OFFSET_S
+from proxy.relay.effects.optouts import Heard, from_port
+from proxy.state import EmbeddedStore
+from proxy.state.lists.consented import BY_REPLY, Batch, Consented, TooManyBatches
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.record import record
+from proxy.state.record.consent_given import ConsentGiven, give_consent
+from proxy.state.record.withdrawn import Withdrawal, withdraw
+
+
+class NotWhole(ValueError):
+    """What is there is not what the end of the file says: the journal, or the gate that wrote it, is at fault."""
+
+
+class Incoming:
+    """One file."""
+
+    def __init__(self, sequence: int, said: ConsentFile) -> None:
+        """``sequence``: of the CONSENT_FILE record, which is its name."""
+        self.sequence = sequence
+        self.said = said
+        self.numbers = 0
+        self._chunks: list[consents.Chunk] = []
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, body: bytes, numbers: int) -> None:
+        """One CONSENTS record, and how many numbers are in it."""
+        self._digest.update(len(body).to_bytes(4, "big"))
+        self._digest.update(body)
+        self._chunks.append(consents.unpack_chunk(body))
+        self.numbers += numbers
+
+    def whole(self, now: float, consented: Consented) -> Event:
+        """The end of it; its batches get the next numbers."""
+        said = self.said
+        numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
+        return Event(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
+
+    def apply(self, event: Event, consented: Consented) -> Iterator[int]:
+        """Puts it into force chunk by chunk; how many consents each brought. NotWhole, before anything is changed."""
+        if (len(self._chunks), self._digest.hexdigest()) != (event.chunks, event.said):
+            raise NotWhole(f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal")
+        said = self.said
+        for number, terms in zip(event.batches, said.batches, strict=True):
+            consented.put(
+                Batch(
+                    number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
+                )
+            )  # fmt: skip
+        with consented.filling.under_way():
+            for one in self._chunks:
+                yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
+
+
+class Incomings:
+    """Files that have begun and are not whole, while the journal is read."""
+
+    def __init__(self, consented: Consented) -> None:
+        self._consented = consented
+        self._begun: dict[int, Incoming] = {}
+
+    @property
+    def amid(self) -> bool:
+        """Whether any has begun."""
+        return bool(self._begun)
+
+    def read(self, sequence: int, kind: int, body: bytes) -> bool:
+        """One record; whether it is of consents."""
+        if kind == messages.CONSENT_FILE:
+            self._begun[sequence] = Incoming(sequence, consents.unpack_file(body))
+        elif kind == messages.CONSENTS:
+            incoming = self._begun.get(consents.unpack_chunk(body).file)
+            if incoming is not None:  # else it belongs to one that was whole before what is read
+                incoming.add(body, 0)
+        elif kind == messages.CONSENT_EVENT:
+            for _ in self.happening(consents.unpack_event(body)):
+                pass
+        else:
+            return False
+        return True
+
+    def happening(self, event: Event) -> Iterator[int]:
+        """What became of batches, or the end of a file chunk by chunk; how many consents each brought."""
+        if event.event != "whole":
+            apply_event(self._consented, event)
+        elif (incoming := self._begun.get(event.file)) is not None:
+            yield from incoming.apply(event, self._consented)
+            del self._begun[event.file]
+
+    def abandon(self) -> None:
+        """The gate was started anew: what was not whole by then never will be."""
+        self._begun.clear()
+
+
+def apply_event(consented: Consented, event: Event) -> None:
+    """What became of batches."""
+    for number in event.batches:
+        batch = consented.find(number)
+        if batch is None:
+            continue  # its time was over and it is forgotten
+        if event.event == "reviewed":
+            batch = batch._replace(state=event.said, reviewed=int(event.time), reviewer=event.who, reason=event.why)
+        elif event.event == "proof":
+            batch = batch._replace(proof=event.said, proof_by=event.who)
+        consented.put(batch)
+
+
+# --------------------------------------------------------------------------------------------------------------- one person
+
+
+def person_changed(data: bytes, said: Person) -> bytes:
+    """The person's record after it."""
+    if said.event == "withdrawn":
+        return withdraw(data, Withdrawal(said.advertiser, said.category, int(said.time)))
+    if said.event == "recycled":
+        return record.without_past(data, said.before)
+    return record.only_entries(data)
+
+
+def beside_changed(store: EmbeddedStore, said: Person) -> int:
+    """What is known of the person beside the record; how much of it went."""
+    if said.event == "recycled":
+        return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
+    if said.event == "erased":
+        _forget_replies(store, said.recipient)
+        store.erased.add(said.name, said.recipient, said.before)
+        return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
+    return 0
+
+
+def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
+    """Takes a person's doubtful replies off the list, and their words out of what was decided about them."""
+    replies = store.doubtful.held
+    gone = doubtful_replies.replies_of(replies, recipient)
+    for number, body in doubtful_replies.without_words(store.decisions.held, replies, gone).items() if gone else ():
+        store.decisions.hear(number, body)
+    for number in gone:
+        store.doubtful.drop(number)
+
+
+class PersonSays:
+    """One change of what is known of one person (a Change)."""
+
+    __slots__ = ("recipient", "said", "gone", "_store", "_then")
+
+    def __init__(self, said: Person, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
+        """``then`` hears where it is recorded."""
+        self.recipient = said.recipient
+        self.said = said
+        self.gone = 0
+        self._store = store
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.said = self.said._replace(time=now)
+        return person_changed(data, self.said)
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return messages.PERSON, consents.pack_person(self.said)
+
+    def done(self, recorded: int) -> None:
+        self.gone = beside_changed(self._store, self.said)
+        self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+# --------------------------------------------------------------------------------------------------------------- by reply
+
+WORDS_MAX = 1_000
+"""Characters of a request's registered text that are kept."""
+BY_SETTING = "consent_by_reply: accept"
+"""Who has reviewed what is accepted at once."""
+
+
+def newest_from(data: bytes, port: str, now: float) -> Entry | None:
+    """The newest message from a port that a reply may refer to; None where two of one second are."""
+    there = from_port(data, port, now)
+    newest = there[-1] if there else None
+    return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
+
+
+class ConsentByReply:
+    """Comes right behind a reply: the consent that it is (a Change)."""
+
+    __slots__ = ("recipient", "said", "_heard", "_rules", "_consented", "_accepts", "_then")
+
+    def __init__(
+        self, heard: Heard, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
+    ) -> None:
+        """``accepts``: it counts at once, else once it is reviewed."""
+        self.recipient = heard.recipient
+        self.said: ConsentReply | None = None
+        self._heard, self._rules, self._consented, self._accepts, self._then = heard, rules, consented, accepts, then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.said, heard = None, self._heard
+        request = newest_from(data, heard.port, now) if heard.kind == "reply" else None
+        word = consent_answer(heard.text, request)
+        if request is None or not word or any(one.request == request.id for one in record.consents_given(data)):
+            return data
+        self.said = self._consent(request, word, now)
+        return data if self.said is None else consented_record(data, self.said)
+
+    def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
+        """None where the request is registered no more, or there is no room for its batch."""
+        heard, registry, consented = self._heard, self._rules.registry, self._consented
+        known = registry.templates.requests_of(request.signature, heard.provider)
+        rows = [one for one in known if declared_words(one.text) == request.consent] or known
+        if not rows:
+            return None
+        advertiser = registry.advertiser_of(request.signature)
+        if advertiser == f"{request.signature:012x}":
+            advertiser = normal_signature(rows[0].signature)
+        terms = Terms(advertiser, Category.MARKETING.word, _day_of(now), 0, ", ".join(one.name for one in rows)[:WORDS_MAX])
+        wording, reviewer = " / ".join(one.text for one in rows)[:WORDS_MAX], BY_SETTING if self._accepts else ""
+        batch = consented.of_replies(terms, heard.provider, wording, reviewer)
+        try:
+            consented.make_room(batch is None)
+        except TooManyBatches:
+            return None
+        number = batch.number if batch is not None else consented.numbered.behind(consented.highest)[0]
+        said = ConsentReply(
+            now, self.recipient, number, terms, wording, heard.provider, heard.port, request.signature, request.id, request.time,
+            heard.text, word, reviewer,
+        )  # fmt: skip
+        if batch is None:  # empty until this is written: the next reply finds it
+            consented.put(batch_of(said))
+        return said
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return (messages.CONSENT_REPLY, consents.pack_reply(self.said)) if self.said is not None else None
+
+    def done(self, recorded: int) -> None:
+        if self.said is not None:
+            consented_beside(self._consented, self.said)
+            self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.said is not None
+
+
+def _day_of(now: float) -> int:
+    """When the local day began."""
+    return int(now) - (int(now) + OFFSET_S) % DAY_S
+
+
+def consented_record(data: bytes, said: ConsentReply) -> bytes:
+    """The person's record after it."""
+    return give_consent(
+        data,
+        ConsentGiven(int(said.time), said.requested, said.request, said.signature, said.batch, said.port, said.text),
+    )
+
+
+def consented_beside(consented: Consented, said: ConsentReply) -> None:
+    """Puts the person into the batch of the reply."""
+    if consented.find(said.batch) is None:
+        consented.put(batch_of(said))
+    consented.add(said.batch, said.recipient >> CHUNK_BITS, BitMap((said.recipient & LOW_MASK,)))
+
+
+def batch_of(said: ConsentReply) -> Batch:
+    """The batch that a first reply makes; its proof is the registered text of the request."""
+    at, accepted = int(said.time), bool(said.reviewer)
+    return Batch(
+        said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",
+        "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, said.reviewer, wording=said.wording,
+    )  # fmt: skip

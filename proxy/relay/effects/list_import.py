@@ -1,0 +1,131 @@
+"""Listing: a list of people on its way in, from its first record in the journal to its being in force. Live and replayed alike.
+
+In: records of kinds LISTING, LISTED, LISTING_DONE, in order. Out: chunks put on lists or taken off, one at a time, once all of them
+are there and are what was sent. Never: half a list.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from pyroaring import BitMap
+
+from proxy.journal.records import operator_actions
+from proxy.model.recipient import OptOut
+from proxy.relay.effects.consents import Incomings
+from proxy.state.lists.listed import Key, Listed
+
+
+class NotWhole(ValueError):
+    """What is there is not what LISTING_DONE says: the journal, or the gate that wrote it, is at fault."""
+
+
+class Listing:
+    def __init__(self, sequence: int, said: operator_actions.Listing) -> None:
+        """``sequence``: of the LISTING record, which is its name."""
+        self.sequence = sequence
+        self.said = said
+        self.numbers = 0
+        self._chunks: list[operator_actions.Listed] = []
+        self._by_key = [0] * len(said.refusals)
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, body: bytes, numbers: int) -> None:
+        """One LISTED record, and how many numbers are in it."""
+        self._digest.update(len(body).to_bytes(4, "big"))
+        self._digest.update(body)
+        chunk = operator_actions.unpack_listed(body)
+        self._chunks.append(chunk)
+        self._by_key[chunk.key] += numbers
+        self.numbers += numbers
+
+    def numbers_of(self, refusal: OptOut) -> int:
+        """How many numbers came under one of its refusals."""
+        return self._by_key[self.said.refusals.index(refusal)]
+
+    def keys(self) -> set[Key]:
+        """The lists its numbers are put on: none if they are taken off."""
+        return set() if self.said.takes_off else {key_of(one) for one in self.said.refusals}
+
+    def done(self, now: float) -> bytes:
+        """The body of LISTING_DONE."""
+        return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
+
+    def check(self, done: operator_actions.ListingDone) -> None:
+        """Raises NotWhole."""
+        if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
+            raise NotWhole(f"the list that record {self.sequence} of the journal begins is not whole; restore the journal")
+
+    def apply(self, listed: Listed) -> Iterator[int]:
+        """Puts it into force chunk by chunk; how many numbers each changed. TooManyLists, before anything is changed."""
+        refusals = self.said.refusals
+        listed.make_room(self.keys())
+        with contextlib.nullcontext() if self.said.takes_off else listed.filling.under_way():
+            for one in self._chunks:
+                refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
+                if self.said.takes_off:
+                    yield listed.remove(refusal.scope, refusal.value, one.chunk, lows)
+                else:
+                    yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
+
+
+class Listings:
+    """Lists that have begun and are not whole, while the journal is read."""
+
+    def __init__(self, listed: Listed) -> None:
+        self._listed = listed
+        self._begun: dict[int, Listing] = {}
+        self._others: dict[int, Listings] = {}
+        self.consents = Incomings(listed.consented)
+        """Files of consents, likewise."""
+
+    def of(self, node: int) -> Listings:
+        """Those of another gate, which it names by its own journal."""
+        return self._others.setdefault(node, Listings(self._listed))
+
+    @property
+    def others_amid(self) -> bool:
+        """... of another gate."""
+        return any(one.amid for one in self._others.values())
+
+    def forget_others(self) -> None:
+        """What other gates had begun will not be whole."""
+        self._others.clear()
+
+    @property
+    def amid(self) -> bool:
+        """Whether any has begun, of whomever."""
+        return bool(self._begun) or self.consents.amid or self.others_amid
+
+    def begin(self, sequence: int, body: bytes) -> None:
+        self._begun[sequence] = Listing(sequence, operator_actions.unpack_listing(body))
+
+    def add(self, body: bytes) -> None:
+        """Chunks of a list whose beginning is not in what is read belong to one that was whole before."""
+        listing = self._begun.get(operator_actions.unpack_listed(body).listing)
+        if listing is not None:
+            listing.add(body, 0)
+
+    def done(self, body: bytes) -> None:
+        for _ in self.finishing(body):
+            pass
+
+    def finishing(self, body: bytes) -> Iterator[int]:
+        """... chunk by chunk, for who has other things to do meanwhile; how many numbers each changed."""
+        said = operator_actions.unpack_listing_done(body)
+        listing = self._begun.get(said.listing)
+        if listing is not None:
+            listing.check(said)
+            yield from listing.apply(self._listed)
+            del self._begun[said.listing]
+
+    def abandon(self) -> None:
+        """The gate was started anew: what was not whole by then never will be."""
+        self._begun.clear()
+        self.consents.abandon()
+
+
+def key_of(refusal: OptOut) -> Key:
+    return Key(refusal.scope, refusal.value, refusal.source, refusal.expiry)

@@ -1,0 +1,525 @@
+"""Replies: what a person's answer to a port does to their record. Pure.
+
+In: the text, the port, the record's bytes, the time. Out: the record with refusals more or fewer, and the journal records that say so.
+Never: sockets, the clock, who is told (relay/optout_reply.py), what words mean (policy.optout), whose messages may be meant (state/record/candidates.py).
+
+    opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
+    ... of everything       all marketing; likewise at a port that nobody owns, where no candidate is known
+    doubtful                every candidate is held (source ``doubtful``) until a person has decided
+    restore                 ends what replies to that port stopped or held; what an officer, a complaint or an import stopped stays so
+    ... of everything       ends all that replies stopped or held
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from proxy.journal.records import delivers, evidence, messages
+from proxy.journal.records import names as named
+from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Context, Doubtful, id_of, pack_doubtful
+from proxy.model.message import Category, hash16, hash32
+from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
+from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
+from proxy.state import EmbeddedStore
+from proxy.state.record import asked, record, replied
+from proxy.state.record.candidates import KEPT_S, Port, Reach, meant, reach
+from proxy.state.record.facts import SOURCES
+from proxy.wire import Deliver
+
+DAY_S = 86_400
+REFUSED_SAID_MAX = 3
+"""The newest texts of a refused advertiser that are kept: what it says under another name is what it said last."""
+HASH = re.compile(r"[0-9a-f]{12}")
+ALL_MARKETING = ("category", Category.MARKETING.word)
+"""Scope and value of a refusal of all marketing."""
+MENU_WORDS = frozenset("N R QX 0000 END CANCEL QUIT".split())
+"""At a port that nobody owns, such as 10086, these are commands of the carrier's own menus, too."""
+BY_REPLY = frozenset(("reply", "doubtful"))
+"""Sources that a reply can end again."""
+KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "reply"}
+"""What a reply is called in the journal and in metrics, by what it means."""
+
+
+def understood(deliver: Deliver) -> tuple[str, Reply]:
+    """What a person wrote, and what that says. Where it cannot be read as declared, or hardly, another reading counts that refuses, or speaks
+    of it; where none is a text, somebody should look: an opt-out is not lost for a coding that a bridge got wrong."""
+    said = read_reply(deliver.text)
+    if said.kind != "none":
+        return deliver.text, said
+    others = [(text, read_reply(text)) for text in deliver.other_readings]
+    for text, other in others:
+        if other.kind in ("optout", "review") or (other.depends and not said.depends):
+            return text, other
+        if other.kind == "restore":  # what was not read for certain brings nothing back
+            return text, Reply("review", "")
+    if others and deliver.state != "readable" and not said.depends:
+        return others[0]
+    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed", "binary") else said
+
+
+def from_port(data: bytes, port: str, now: float) -> list[Entry]:
+    """Messages of the last 30 days from this port, oldest first."""
+    wanted, since = hash32(port), now - KEPT_S
+    return [entry for entry in record.entries(data) if entry.port == wanted and entry.time >= since]
+
+
+def declared(there: Sequence[Entry]) -> Declared:
+    """What these messages asked to be answered with. A code asks for no answer: what came before it is still the last message."""
+    keywords = frozenset(entry.keyword for entry in there if entry.keyword)
+    last = next((entry for entry in reversed(there) if entry.category != Category.OTP), None)
+    if last is None:
+        return Declared(0, keywords)
+    return Declared(last.keyword, keywords, last.category == Category.NOTICE and last.asks)
+
+
+def refusals(
+    meant_ones: Sequence[Entry],
+    to: ReplyTo,
+    source: str,
+    now: float,
+    expiry: int = 0,
+    word_of: Callable[[int], str | None] = lambda hashed: None,
+) -> tuple[OptOut, ...]:
+    """What refuses all of these, the newest first. An advertiser stands as its signature's hash, so that policy can look it up after a
+    change of the register, too; whoever sends without a signature, or is not known, as the port, and as the one it sent from."""
+    scopes: dict[tuple[str, str], None] = {}
+    for one in meant_ones:
+        scopes[("advertiser", f"{one.signature:012x}") if one.signature else to.whole] = None
+        sent_from = "" if one.signature else word_of(one.port) or ""
+        if sent_from and not (to.whole[0] == "port" and sent_from.startswith(to.whole[1])) and to.whole != ALL_MARKETING:
+            scopes["port", sent_from] = None
+    return tuple(OptOut(scope, value, int(now), source, expiry) for scope, value in scopes or {to.whole: None})
+
+
+def widened(
+    opt_outs: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
+) -> OptOut | None:
+    """A refusal of all marketing, where a person has refused ``after`` advertisers by as many replies within ``days``; None otherwise, and
+    where all of it is refused for ever already: what ends stands for no refusal of their own."""
+    if any(((one.scope, one.value) == ALL_MARKETING or one.scope == "all") and not one.expiry for one in opt_outs):
+        return None
+    since = now - days * DAY_S
+    by_reply = [one for one in opt_outs if one.source == "reply" and one.time > since]
+    replies = {one.time for one in by_reply}  # what one reply stopped counts once
+    refused = {(one.scope, advertiser_of(int(one.value, 16)) if one.scope == "advertiser" else one.value) for one in by_reply}
+    return OptOut(*ALL_MARKETING, int(now), "reply", 0) if min(len(refused), len(replies)) >= after else None
+
+
+def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
+    """The refusals that end when a person asks this port to go on: those that replies to it made, and to no other port. Of one whose port is
+    not known any more, those of who sent from here."""
+    port = to.port.number
+    hashed = hash32(port)
+    joined, elsewhere = replied.joined(data), replied.joined(data, but=hashed)
+    sent_here = replied.refused_at(data, hashed) - elsewhere
+    heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
+    return tuple(
+        one
+        for one in record.opt_outs(data)
+        if one.source in BY_REPLY
+        and (
+            (name := replied.name_of(one)) in sent_here
+            or (
+                name not in joined
+                and (
+                    (one.scope == "advertiser" and one.value in heard_from)
+                    or (one.scope == "port" and port.startswith(one.value))
+                    or (one.scope == "provider" and one.value == to.port.owner and bool(to.prefix))
+                )
+            )
+        )
+    )
+
+
+class ReplyTo(NamedTuple):
+    """The port that a reply came to."""
+
+    port: Port
+    prefix: str
+    """Of the provider that owns it, empty if nobody does."""
+
+    @property
+    def whole(self) -> tuple[str, str]:
+        """Scope and value of a refusal of everybody behind the port, who is yet to come included."""
+        number, owner, _ = self.port
+        if not owner:
+            return ALL_MARKETING
+        if (
+            self.prefix and not self.prefix.isdigit()
+        ):  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
+            return "provider", owner
+        return "port", self.prefix or number
+
+
+class Doubts(NamedTuple):
+    """What becomes of replies that may be a refusal."""
+
+    holds: bool  # until somebody decides
+    ends: bool  # what nobody has decided about for HOLD_S
+    standing: Callable[[str, Context, str], bool | None]  # text, context, port → what a standing decision says of it
+    text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
+
+
+class Heard:
+    """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
+
+    __slots__ = (
+        "recipient", "source", "text", "to", "kind", "keyword", "everything", "opt_outs", "lifted", "at", "recorded", "review", "doubtful",
+        "_word_of", "_doubts", "_then",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        source: str,
+        text: str,
+        to: ReplyTo,
+        word_of: Callable[[int], str | None],
+        then: Callable[[Heard], None],
+        kind: str = "reply",
+        doubts: Doubts | None = None,
+    ) -> None:
+        """``word_of``: the port with a hash32, None where it is not known."""
+        self.recipient = 0
+        """Whose record settles it; 0 where ``kind`` is settled already and no record is asked."""
+        self.source = source  # the person's number as the carrier spells it
+        self.text = text
+        self.to = to
+        self.kind = kind  # optout | restore | review | reply
+        self.keyword = ""
+        self.everything = False
+        """Whether it stops, or brings back, the marketing of all senders."""
+        self.opt_outs: tuple[OptOut, ...] = ()  # what it stops, the newest advertiser first
+        self.lifted: tuple[OptOut, ...] = ()  # what it lets come again
+        self.at = 0.0  # when it was applied: replay must do the same
+        self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
+        self._word_of = word_of
+        self.review = False  # somebody must look, whatever the record says of it
+        self.doubtful: Doubtful | None = None  # what somebody must decide about
+        self._doubts = doubts
+        self._then = then
+
+    @property
+    def port(self) -> str:
+        return self.to.port.number
+
+    @property
+    def provider(self) -> str:
+        return self.to.port.owner
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        there = from_port(data, self.port, now)
+        found = reach(record.entries(data), self.to.port, self._word_of, now)
+        said = read_reply(self.text, declared([*found.entries, *there]))
+        self.kind, self.keyword, self.everything = KINDS[said.kind], said.keyword, said.everything
+        if self.review and self.kind != "optout":
+            self.kind = "review"
+        self.opt_outs, self.lifted, self.at, self.doubtful = (), (), now, None
+        if self.kind == "optout" and self.keyword in MENU_WORDS and not (found.entries or self.provider):
+            self.kind = "review"
+        if self.kind == "review" and self._doubts is not None:
+            doubtful = self._doubt(found, there, self._doubts, now)
+            if doubtful is not None:
+                self.doubtful = doubtful
+                return hold(data, doubtful)
+        if self.kind == "optout":
+            self.opt_outs = self._refused(data, found, said, now)
+        elif self.kind == "restore":
+            self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
+            return go_on(data, self.lifted, self.port, int(now))
+        return refuse(data, self.opt_outs, self.port)
+
+    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        meant_ones = self._meant(found, said, now)
+        word = _narrowing(said)
+        narrowed = bool(word) and all(one.keyword == word for one in meant_ones)
+        if said.everything or not (found.entries or self.provider) or (found.crowded and not narrowed):
+            self.everything = True
+            return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
+        fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
+        return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
+
+    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+        return meant(found, _narrowing(said), now)
+
+    def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
+        """Refusals of others that are meant, too: they were sent to other ports, and from now on end only when this one has heard START."""
+        scopes = {one[:2] for one in all_of_them} - {one[:2] for one in fresh}
+        here = replied.refused_at(data, hash32(self.port))
+        return [
+            one
+            for one in record.opt_outs(data)
+            if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
+        ]
+
+    def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
+        """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
+        newest = next(reversed([*found.entries, *there]), None)
+        context = Context(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
+        decided = doubts.standing(self.text, context, self.port)
+        if decided is not None:
+            self.kind = "optout" if decided else "reply"
+            return None
+        held: tuple[OptOut, ...] = ()
+        if doubts.holds and self.text.strip():
+            held = self._held(found, now, int(now) + HOLD_S if doubts.ends else 0)
+        answered = doubts.text_of(newest.template) if newest is not None else ""
+        return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
+
+    def _held(self, found: Reach, now: float, expiry: int) -> tuple[OptOut, ...]:
+        """What is refused until somebody decides: nothing where nobody may be meant, or a command of the carrier's own menus."""
+        nobodys = not (found.entries or self.provider)
+        if found.crowded or (nobodys and self.keyword not in MENU_WORDS):
+            return (OptOut(*ALL_MARKETING, int(now), "doubtful", expiry),)
+        return refusals(meant(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
+
+    def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
+        if self.doubtful is not None:
+            return messages.DOUBTFUL, pack_doubtful(self.doubtful)
+        if self.opt_outs:
+            return messages.OPTOUT, tuple(
+                delivers.pack_optout(now, self.recipient, one, self.port, self.provider, self.keyword) for one in self.opt_outs
+            )
+        if self.kind == "restore":
+            return messages.RESTORED, delivers.pack_restored(
+                self.at, self.recipient, self.port, self.provider, self.keyword, self.lifted
+            )
+        return None
+
+    def done(self, recorded: int) -> None:
+        self.recorded = recorded
+        self._then(self)
+
+    def unwritten(self) -> bool:
+        return (
+            self.kind in ("optout", "restore") or self.doubtful is not None
+        )  # it is in force, whatever becomes of the deliver
+
+
+def _narrowing(said: Reply) -> int:
+    """The hash16 of a word that few declare; 0 where a reply has none."""
+    return hash16(said.keyword) if said.keyword and not is_common(said.keyword) else 0
+
+
+def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
+    """Those whose sender was not refused by reply since they came; all where there are no such."""
+    since = {one.value: one.time for one in record.opt_outs(data) if (one.scope, one.source) == ("advertiser", "reply")}
+    return [one for one in meant_ones if since.get(f"{one.signature:012x}", 0) < one.time] or meant_ones
+
+
+def refuse(data: bytes, opt_outs: Sequence[OptOut], port: str) -> bytes:
+    """The record with these refusals, which a reply to this port made."""
+    for one in opt_outs:
+        data = replied.replied(record.opt_out(data, one), one, hash32(port))
+    return data
+
+
+def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
+    """All refusals that replies made."""
+    return tuple(one for one in record.opt_outs(data) if one.source in BY_REPLY)
+
+
+class RefusedSaid:
+    """Comes right behind a reply: what the refused advertiser's messages said, so that it is known again under another name."""
+
+    __slots__ = ("recipient", "texts", "_heard", "_text_of")
+
+    def __init__(self, heard: Heard, text_of: Callable[[int], str]) -> None:
+        """``text_of``: the text with a fingerprint, empty if it is not known any more."""
+        self.recipient = heard.recipient
+        self.texts: list[RefusedText] = []
+        self._heard = heard
+        self._text_of = text_of
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.texts = []
+        for refusal in self._heard.opt_outs:
+            if refusal.scope != "advertiser":
+                continue
+            signature = int(refusal.value, 16)
+            said = [
+                one.template
+                for one in reversed(record.entries(data))
+                if one.signature == signature and one.category == Category.MARKETING
+            ]
+            for template in list(dict.fromkeys(said))[:REFUSED_SAID_MAX]:
+                if text := self._text_of(template):
+                    self.texts.append(refused_text(signature, template, text))
+        return keep_texts(data, self.texts)
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return (messages.REFUSED_SAID, evidence.pack_said(now, self.recipient, self.texts)) if self.texts else None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return bool(self.texts)
+
+
+def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
+    """The record with what refused ones said."""
+    for one in texts:
+        data = asked.refused_text(data, one)
+    return data
+
+
+class Widening:
+    """Comes right behind a reply: a refusal of all marketing, if it was one advertiser too many."""
+
+    __slots__ = ("recipient", "opt_out", "_heard", "_widen", "_then")
+
+    def __init__(
+        self, heard: Heard, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
+    ) -> None:
+        self.recipient = heard.recipient
+        self.opt_out: OptOut | None = None
+        self._heard = heard
+        self._widen = widen
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        heard = self._heard
+        self.opt_out = self._widen(record.opt_outs(data), now) if heard.opt_outs else None
+        if self.opt_out is None:
+            return data
+        heard.everything = True
+        return refuse(data, (self.opt_out,), heard.port)
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if self.opt_out is None:
+            return None
+        heard = self._heard
+        return messages.OPTOUT, delivers.pack_optout(
+            now, self.recipient, self.opt_out, heard.port, heard.provider, heard.keyword
+        )
+
+    def done(self, recorded: int) -> None:
+        if self.opt_out is not None:
+            self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.opt_out is not None
+
+
+def hold(data: bytes, reply: Doubtful) -> bytes:
+    """The record with what a doubtful reply holds."""
+    for one in reply.held:
+        data = replied.replied(record.opt_out(data, one), one, hash32(reply.port))
+    return data
+
+
+def refused_by(
+    data: bytes, reply: Doubtful, to: ReplyTo, word_of: Callable[[int], str | None], now: float
+) -> tuple[OptOut, ...]:
+    """What a doubtful reply refuses that held nothing, as an opt-out of its time. Its newest message counts, also where the record has a later
+    one of that sender in its place."""
+    found = reach([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
+    newest: tuple[OptOut, ...] = ()
+    if reply.context.signature and reply.context.category == Category.MARKETING:
+        newest = (OptOut("advertiser", f"{reply.context.signature:012x}", int(now), "reply", 0),)
+    if newest and not found.entries:
+        return newest
+    return tuple(dict.fromkeys((*newest, *refusals(meant(found, 0, reply.time), to, "reply", now))))
+
+
+def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
+    """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
+    number = id_of(body)
+    if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:
+        return False
+    store.doubtful.hear(number, body)
+    return True
+
+
+def go_on(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
+    """The record after START came to this port and ended these refusals: what was sent to another port as well stands for that one."""
+    return replied.left(lift(data, lifted, now), hash32(port), now)
+
+
+def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
+    """The record without these refusals; of one that was renewed since, the newer stays."""
+    for one in refusals:
+        data = record.restore(data, one)
+        if one.source in BY_REPLY and not _is_refused(data, one, BY_REPLY):
+            data = replied.forgotten(data, one, now)
+        if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
+            data = asked.without_texts(data, int(one.value, 16))
+    return data
+
+
+def _is_refused(data: bytes, lifted: OptOut, sources: Collection[str] = SOURCES) -> bool:
+    """Whether one of these said the same, or said it again."""
+    return any(
+        (one.scope, one.value) == (lifted.scope, lifted.value) and one.source in sources for one in record.opt_outs(data)
+    )
+
+
+def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
+    """The record that knows that a confirmation of this refusal, and of what the same reply to this port stopped, went out at ``at``."""
+    together = replied.refused_at(data, hash32(port))
+    for one in record.opt_outs(data):
+        if (one.source, one.time) == ("reply", refusal.time) and replied.name_of(one) in together:
+            data = replied.with_confirmed(data, one, at)
+    return replied.with_confirmed(data, refusal, at)
+
+
+class Confirmation:
+    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day of all it stopped."""
+
+    __slots__ = ("recipient", "heard", "text", "due", "at", "_refusal", "_then")
+
+    def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation, int], None]) -> None:
+        """``then``: it is written, and where; it may leave once that is synced."""
+        self.recipient = heard.recipient
+        self.heard = heard
+        self.text = text
+        self.due = False
+        self.at = 0.0
+        self._refusal = heard.opt_outs[0]
+        """The first that was not confirmed within a day."""
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        unsaid = [one for one in self.heard.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
+        self.at, self.due = now, bool(unsaid)
+        if not unsaid:
+            return data
+        self._refusal = unsaid[0]
+        return confirm(data, unsaid[0], self.heard.port, int(now))
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        heard = self.heard
+        if not self.due:
+            return None
+        return messages.SAID, delivers.pack_said(self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text)
+
+    def done(self, recorded: int) -> None:
+        if self.due:
+            self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return self.due
+
+
+class Naming:
+    """Ports and signatures that the gate met for the first time: the journal is told."""
+
+    __slots__ = ("recipient", "_names")
+
+    def __init__(self, names: Sequence[named.Name]) -> None:
+        self.recipient = 0
+        self._names = names
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return messages.NAMED, named.pack_named(now, self._names)
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return True

@@ -1,0 +1,293 @@
+"""Changes: what alters a person's record besides a new message — an answer, a missing answer, an undo (optouts.py has refusals).
+
+In: the record's bytes. Out: the record's bytes after the change, and the journal record that says so. Never: sockets, the clock.
+Each change is idempotent by the entry's id, because replay applies the journal again over a checkpoint that may be newer.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from proxy.journal.records import answers, messages
+from proxy.model.message import Category, Message, Verdict
+from proxy.model.recipient import Entry, EntryState, OptOut
+from proxy.relay.pending_submit import Transit
+from proxy.state.record import record, torn
+
+
+class Change(Protocol):
+    recipient: int
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        """The record with the change made."""
+
+    def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
+        """(kind, body) for the journal, or the bodies of several records as a tuple; None for what the journal need not know. Else bodies of
+        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_said``)."""
+
+    def done(self, recorded: int) -> None:
+        """Called once the journal record is written (``recorded`` is its sequence; of pieces the first one's, of a tuple the last one's; 0 if
+        there is none)."""
+
+    def unwritten(self) -> bool:
+        """The journal refuses: whether this must be written later (it happened), or is given up here and now."""
+
+
+class Effect(enum.IntEnum):
+    """What the carrier's answer (or its absence) did to an entry."""
+
+    ACCEPTED = 0  # nothing: the entry was made for a message that goes out. One write per message, not two
+    TAKEN_BACK = 1
+    UNKNOWN = 2
+    LATE_ACCEPTED = 3  # the provider has been told "unknown" already: journalled, not forwarded
+    LATE_TAKEN_BACK = 4
+    STILL_UNKNOWN = 5  # refused, but the attempt that it stands in for may have arrived: stays counted
+    LATE_STILL_UNKNOWN = 6
+    PART_REFUSED = 7  # of a long message: other parts of it stand, so its entry does
+    LATE_PART = 8  # a late answer that leaves the entry of a long message as it is
+
+    @classmethod
+    def of(cls, status: int, *, late: bool, adopts: bool) -> Effect:
+        """What an answer with this status does; ``adopts``: to an entry that stands in for an unknown one."""
+        if status == 0:
+            return cls.LATE_ACCEPTED if late else cls.ACCEPTED
+        if adopts:
+            return cls.LATE_STILL_UNKNOWN if late else cls.STILL_UNKNOWN
+        return cls.LATE_TAKEN_BACK if late else cls.TAKEN_BACK
+
+    @property
+    def takes_back(self) -> bool:
+        return self in (Effect.TAKEN_BACK, Effect.LATE_TAKEN_BACK)
+
+    @property
+    def unknown(self) -> bool:
+        return self in (Effect.UNKNOWN, Effect.STILL_UNKNOWN, Effect.LATE_STILL_UNKNOWN)
+
+    @property
+    def late(self) -> bool:
+        return self in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK, Effect.LATE_STILL_UNKNOWN, Effect.LATE_PART)
+
+
+def fingerprint(message: Message) -> int:
+    """48 bits that are equal for identical submits."""
+    return messages.fingerprint_of(message.sender.provider, message.sender.port, message.content.digest)
+
+
+def refused_before(
+    opt_outs: Sequence[OptOut], message: Message, verdict: Verdict, now: float, same_advertiser: Callable[[str, int], bool]
+) -> bool:
+    """Whether a person has said no to what a marketing message is: asked of the bare words of the record, no rule involved.
+    ``same_advertiser``: the registry's, for refusals that name one."""
+    sender, facts = message.sender, verdict.facts
+    names = (f"{facts.signature_hash:012x}", facts.signature) if facts.signature else ()
+    return any(
+        (scope in ("all", "global"))
+        or (scope == "category" and value in (Category.MARKETING.word, facts.subcategory))
+        or (scope == "port" and sender.port.startswith(value))
+        or (scope == "provider" and sender.provider == value)
+        or (scope in ("advertiser", "signature") and value in names)
+        or (scope == "advertiser" and same_advertiser(value, facts.signature_hash))
+        for scope, value, _, _, expiry in opt_outs
+        if not 0 < expiry <= now
+    )
+
+
+class Answer:
+    """The fate of one entry, told by the carrier or by the lack of an answer."""
+
+    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
+
+    def __init__(
+        self,
+        transit: Transit,
+        effect: Effect | Callable[[], Effect],
+        status: int,
+        carrier_id: bytes,
+        then: Callable[[Answer, int], None],
+    ) -> None:
+        """``effect``: or who knows it once the record is here."""
+        assert transit.message is not None
+        self.transit = transit
+        self._told = effect
+        self.effect = Effect.PART_REFUSED if callable(effect) else effect
+        self.status = status
+        self.carrier_id = carrier_id
+        self.recipient = transit.message.recipient
+        self._then = then
+        self.long = transit.long  # it is answered, and forgets its message, before this is written
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        entry_id, message = self.transit.entry_id, self.transit.message
+        assert message is not None
+        self.effect = self._told() if callable(self._told) else self._told
+        if self.effect.takes_back:
+            without = record.remove(data, entry_id)
+            if without is data and (self.effect.late or self.long is not None):
+                # an identical submit stands in for it, and what it took with it
+                self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
+            return without
+        if self.effect.unknown:
+            return doubted(data, self.effect, entry_id, fingerprint(message), sent_twice=was_sent_twice(self.transit.packed))
+        if self.effect in (Effect.PART_REFUSED, Effect.LATE_PART):
+            return data
+        return record.settle(data, entry_id, EntryState.ACCEPTED)
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        transit = self.transit
+        message = transit.message
+        assert message is not None
+        same = fingerprint(message) if self.effect.unknown else 0
+        gives_back = transit.takes if self.effect.takes_back else ()
+        return messages.ANSWER, answers.pack_answer(
+            now,
+            transit.entry_id,
+            self.recipient,
+            self.effect,
+            self.status,
+            self.carrier_id,
+            transit.recorded,
+            same,
+            transit.entry_time,
+            gives_back,
+        )
+
+    def done(self, recorded: int) -> None:
+        self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True
+
+
+def doubted(data: bytes, effect: Effect, entry_id: int, same: int, *, sent_twice: bool) -> bytes:
+    """The record once an answer, or the lack of one, left the outcome unknown. ``same``: the submit's fingerprint,
+    ``sent_twice``: it went out in the stead of an unknown one. Without an answer that is not sent again; where it was refused it may be."""
+    if effect is not Effect.UNKNOWN:
+        return record.mark_adoptable(data, entry_id, same)
+    if sent_twice:
+        return record.mark_sent_twice(data, entry_id, same)
+    return record.mark_unknown(data, entry_id, same)
+
+
+def was_sent_twice(packed: bytes) -> bool:
+    """Whether a packed entry was made for what went out in the stead of an unknown one."""
+    return bool(packed) and packed[15] & 3 == EntryState.SENT_TWICE
+
+
+class Arrived:
+    """The carrier took what was sent in the stead of an unknown one: that ends the doubt. The journal knows it by the answer."""
+
+    __slots__ = ("recipient", "_id")
+
+    def __init__(self, recipient: int, entry_id: int) -> None:
+        self.recipient = recipient
+        self._id = entry_id
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return record.settle(data, self._id, EntryState.ACCEPTED, EntryState.SENT_TWICE)
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False
+
+
+class Tearing:
+    """Whether a long message is torn, as its person's record has it: after an answer of the carrier, or an undone verdict."""
+
+    __slots__ = ("recipient", "_provider", "_key", "_since", "_is_torn", "_count", "_known", "_changed")
+
+    def __init__(
+        self,
+        message: Message,
+        key: int,
+        since: int,
+        is_torn: Callable[[], bool],
+        count: Callable[[str, float, int], None],
+        *,
+        known: bool = False,
+    ) -> None:
+        """``is_torn``: asked once the record is here; ``count``: is told whose key is new (1) or gone (-1). ``known``: the journal has it so,
+        for what had changed it was never written."""
+        self.recipient, self._provider = message.recipient, message.sender.provider
+        self._key, self._since, self._is_torn, self._count = key, max(since, 1), is_torn, count
+        self._known, self._changed = known, 0
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        is_torn = self._is_torn()
+        after = torn.tear(data, self._key, self._since) if is_torn else torn.mend(data, self._key)
+        self._changed = 0 if after is data else 1 if is_torn else -1
+        return after
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        """As it is by now: a part that was judged behind this has said so already."""
+        if self._known or not self._changed:
+            return None
+        return messages.TORN, messages.pack_torn(now, self.recipient, self._key, self._since if self._is_torn() else 0)
+
+    def done(self, recorded: int) -> None:
+        if self._changed:
+            self._count(self._provider, self._since, self._changed)
+
+    def unwritten(self) -> bool:
+        return self._changed != 0 and not self._known
+
+
+class Undo:
+    """An entry whose verdict could not be written: as if it had never been, and what it stood in for is there again."""
+
+    __slots__ = ("recipient", "_id", "_adopted", "_fingerprint")
+
+    def __init__(self, message: Message, entry_id: int, adopted: Entry | None) -> None:
+        self.recipient = message.recipient
+        self._id = entry_id
+        self._adopted = adopted
+        self._fingerprint = fingerprint(message) if adopted else 0
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        data = record.remove(data, self._id)
+        if self._adopted is None:
+            return data
+        back = record.add(data, self._adopted, self._adopted.time, messages.KEEP_S)
+        return record.mark_unknown(back, self._adopted.id, self._fingerprint)
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False
+
+
+class Amended:
+    """What a late part had made of its message's entry, made undone: its verdict could not be written."""
+
+    __slots__ = ("recipient", "_packed", "_fingerprint")
+
+    def __init__(self, recipient: int, packed: bytes, fingerprint: int | None) -> None:
+        """``packed``: the entry as it was; ``fingerprint``: of the message, if its outcome was unknown."""
+        self.recipient = recipient
+        self._packed = packed
+        self._fingerprint = fingerprint
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        data = record.amend(data, self._packed)
+        if self._fingerprint is None:
+            return data
+        return record.mark_unknown(data, int.from_bytes(self._packed[:6], "big"), self._fingerprint)
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False

@@ -1,0 +1,452 @@
+"""Replay: brings the store to where the journal left it. It applies recorded effects and never judges again.
+
+In: the journal from a position, the store as its checkpoint has it. Out: the store, the entries nobody answered for, the highest id.
+Never: rules. Effects on records are idempotent by entry id, so the checkpoint may be newer than the position; aggregates and the
+mailbox are exact at ``counted_from`` and only what is written later is applied to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.journal.records import (
+    aggregate_shares,
+    complaints,
+    consents,
+    delivers,
+    doubtful_replies,
+    evidence,
+    gate_events,
+    mailbox,
+    messages,
+    names,
+    operator_actions,
+    penalties,
+    probes,
+    requests,
+)
+from proxy.journal.records import external_optouts as told_of
+from proxy.journal.records import replicated as heard
+from proxy.journal.records.answers import Answer, unpack_answers
+from proxy.journal.write_ahead_log import JournalNewer, Record
+from proxy.model.message import hash32
+from proxy.model.recipient import EntryState
+from proxy.relay.effects import consents as consents_of
+from proxy.relay.effects import list_import, reply_paths
+from proxy.relay.effects.consents import beside_changed, consented_beside, consented_record, person_changed
+from proxy.relay.effects.list_import import Listings
+from proxy.relay.effects.optouts import confirm, go_on, hold, keep_texts, put_on_list
+from proxy.relay.effects.record_changes import Arrived, Effect, doubted
+from proxy.relay.effects.suppression import officer_changed, take_off
+from proxy.state import EmbeddedStore
+from proxy.state.lists.papers import hour_of_node
+from proxy.state.record import record, replied, torn
+from proxy.state.record.merging import NODE_SHIFT
+
+ID_GAP = 1 << 16
+"""Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
+them must never settle another message. More than are given out between two syncs."""
+
+SHARED = frozenset({
+    messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.ORDERED, messages.LIFTED, messages.LISTING,
+    messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.TOLD, messages.START,
+    messages.REFUSED_SAID, messages.CASED, messages.PENALIZED, messages.COUNTED,
+    messages.COUNTED_APART, messages.NAMED, messages.DOUBTFUL, messages.DECISION, messages.CONSENT_REPLY, messages.REPLY_PATH, messages.PROBE,
+})  # fmt: skip
+"""What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
+counted of providers and reply paths; probes."""
+PERSONAL = frozenset({
+    messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.REFUSED_SAID, messages.DOUBTFUL,
+    messages.DECISION, messages.CONSENT_REPLY,
+})  # fmt: skip
+"""What is about one person, and changes their record; and what is decided about such records."""
+
+
+class NotUnderstood(ValueError):
+    """Another gate, of a newer version, told something that this one has no word for."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay found."""
+
+    records: int = 0
+    highest_id: int = 0
+    last_sequence: int = 0
+    open: dict[int, messages.Verdict] = field(default_factory=dict)
+    """Allowed, sent or about to be, and never answered: by the verdict's place in the journal, because the parts of a long message
+    share one entry. ``settle_open`` makes it unknown."""
+    learnt: list[gate_events.Ids] = field(default_factory=list)
+    """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
+    touched: dict[int, tuple[float, int]] = field(default_factory=dict)
+    """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
+    heard: tuple[int, int] = (0, 0)
+    """How far the shared log was read."""
+    told: list[Record] = field(default_factory=list)
+    """Records that other gates must hear of, and perhaps have."""
+    listings: Listings | None = None
+    """Lists that had begun and were not whole, for whoever reads on."""
+
+
+class Others(Protocol):
+    """What other gates told several that are replayed side by side (desk/backtest/merged_journals.py)."""
+
+    listings: Listings
+
+    def is_new(self, said: heard.Heard) -> bool: ...
+
+
+class Ids(Protocol):
+    """Who wants to know which message an id names (sent.Restoring)."""
+
+    def allowed(self, said: messages.Verdict) -> None:
+        """It stands in for another, perhaps as its new text."""
+
+    def accepted(self, said: messages.Verdict, told: Answer) -> None:
+        """The carrier took it."""
+
+    def unreplaced(self, told: requests.Unreplaced) -> None:
+        """The carrier refused the new text."""
+
+
+def replay(
+    store: EmbeddedStore,
+    journal: Iterable[Record],
+    counted_from: int,
+    ids: Ids | None = None,
+    keep_least_s: int = 0,
+    by_lives: bool = False,
+    tells: bool = False,
+) -> Replayed:
+    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``ids`` hears of what carriers
+    took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
+    ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
+    end. ``tells``: what other gates must hear is wanted. Raises JournalNewer at a kind of record that a later gate brought."""
+    replaying = Replaying(store, counted_from, ids, keep_least_s, by_lives, tells)
+    for item in journal:
+        replaying.take(item)
+    return replaying.end()
+
+
+class Replaying:
+    """A replay, record by record."""
+
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        counted_from: int,
+        ids: Ids | None = None,
+        keep_least_s: int = 0,
+        by_lives: bool = False,
+        tells: bool = False,
+        others: Others | None = None,
+    ) -> None:
+        """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
+        self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
+        self._by_lives, self._tells, self._others = by_lives, tells, others
+        self.done = Replayed()
+        self.done.listings = Listings(store.listed)
+
+    def take(self, item: Record) -> None:
+        store, done, ids, kind = self._store, self.done, self._ids, item.kind
+        done.records += 1
+        done.last_sequence = item.sequence
+        counts = item.sequence > self._counted_from
+        if self._tells and kind in SHARED:
+            done.told.append(item)
+        if kind == messages.VERDICT:
+            said = messages.unpack_verdict(item.body)
+            said = said if said.keep_s >= self._keep_least_s else said._replace(keep_s=self._keep_least_s)
+            _verdict(store, said, item.sequence, counts, done, ids)
+        elif kind in (messages.ANSWER, messages.ACCEPTED):
+            _answers(store, item, counts, done, ids)
+        elif kind == messages.START:
+            _started(store, item, done, self._by_lives)
+        elif kind == messages.UNREPLACED:
+            _unreplaced(store, requests.unpack_unreplaced(item.body), counts, done, ids)
+        elif kind == messages.TORN:
+            apply_torn(store, messages.unpack_torn(item.body))
+        elif kind == messages.SHARE:
+            apply_share(store, aggregate_shares.unpack_share(item.body), counts, done)
+        elif kind not in messages.KINDS:  # whatever it did, this gate would forget
+            raise JournalNewer(f"record {item.sequence}", f"its kind {kind} is newer than this gate knows")
+        elif not _learnt(store, item, done, self._others) and counts:
+            _mail(store, item)
+
+    def end(self) -> Replayed:
+        """All was taken."""
+        for person, (time, keep_s) in self.done.touched.items():
+            self._store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
+        return self.done
+
+
+def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool) -> None:
+    done.highest_id = max(done.highest_id, gate_events.unpack_start(item.body).first_id)
+    assert done.listings is not None
+    done.listings.abandon()
+    if by_lives:
+        settle_open(store, done)
+        done.open.clear()
+
+
+def _learnt(store: EmbeddedStore, item: Record, done: Replayed, others: Others | None) -> bool:
+    """What is applied whenever it was written; whether the record is of such a kind."""
+    assert done.listings is not None
+    if item.kind == messages.IDS:
+        done.learnt.append(gate_events.unpack_ids(item.body))
+    elif item.kind == messages.HEARD:
+        told = heard.unpack_heard(item.body)
+        done.heard = told.place
+        if others is not None and not others.is_new(told):
+            return True
+        with contextlib.suppress(NotUnderstood):  # as it was when it came
+            apply_heard(store, told, done.listings if others is None else others.listings)
+    else:
+        return apply_person(store, item) or apply_operated(store, item, done.listings)
+    return True
+
+
+def apply_person(store: EmbeddedStore, item: Record) -> bool:
+    """What people said, and what was kept of it; whether the record is of such a kind."""
+    if item.kind == messages.OPTOUT:
+        _refused(store, delivers.unpack_optout(item.body))
+    elif item.kind == messages.RESTORED:
+        back = delivers.unpack_restored(item.body)
+        store.say(back.recipient, lambda data: go_on(data, back.lifted, back.port, int(back.time)))
+    elif item.kind == messages.SAID:
+        said = delivers.unpack_said(item.body)
+        store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
+    elif item.kind == messages.PERSON:
+        befell = consents.unpack_person(item.body)
+        store.say(befell.recipient, lambda data: person_changed(data, befell))
+        beside_changed(store, befell)
+    elif item.kind == messages.CONSENT_REPLY:
+        agreed = consents.unpack_reply(item.body)
+        store.say(agreed.recipient, lambda data: consented_record(data, agreed))
+        consented_beside(store.consented, agreed)
+    elif item.kind == messages.SUPPRESSED:
+        ordered = operator_actions.unpack_suppressed(item.body)
+        store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))
+        take_off(store.listed, ordered.recipient, ordered.lifted)
+    elif item.kind == messages.REFUSED_SAID:
+        kept = evidence.unpack_said(item.body)
+        store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
+    elif item.kind == messages.DOUBTFUL:
+        reply = doubtful_replies.unpack_doubtful(item.body)
+        put_on_list(store, item.body)
+        store.say(reply.recipient, lambda data: hold(data, reply))
+    elif item.kind == messages.DECISION:
+        store.decisions.hear(doubtful_replies.id_of(item.body), item.body)
+    else:
+        return False
+    return True
+
+
+def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> None:
+    """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
+    inner, theirs = Record(said.sequence, said.kind, said.body), listings.of(said.node)
+    if said.kind == messages.START:
+        theirs.abandon()
+    elif said.kind not in SHARED:
+        raise NotUnderstood(f"kind {said.kind}")
+    else:
+        try:
+            if said.kind == messages.COUNTED:
+                store.hours.hear(hour_of_node(said.node, penalties.unpack_hour(said.body)[0]), said.body)
+                return
+            if said.kind == messages.COUNTED_APART:
+                store.hours_apart.hear(hour_of_node(said.node, penalties.unpack_hour_apart(said.body)[0]), said.body)
+                return
+            if said.kind == messages.REPLY_PATH:
+                reply_paths.keep(store.reply_paths, said.body, said.node)
+                return
+            with contextlib.suppress(
+                list_import.NotWhole, consents_of.NotWhole
+            ):  # it was told so when it came, and went on without it
+                _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
+        except (LookupError, TypeError, struct.error, UnicodeError) as error:
+            raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
+
+
+def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
+    """What people did to the gate; False for any other record."""
+    body = item.body
+    if item.kind == messages.ORDERED:
+        store.orders.put(operator_actions.unpack_order(body).id, body)
+    elif item.kind == messages.REVISED:
+        store.history.put(item.sequence, body)
+    elif item.kind == messages.LIFTED:
+        store.orders.drop(operator_actions.unpack_lifted(body).order)
+    elif item.kind == messages.LISTING:
+        listings.begin(item.sequence, body)
+    elif item.kind == messages.LISTED:
+        listings.add(body)
+    elif item.kind == messages.LISTING_DONE:
+        listings.done(body)
+    elif item.kind == messages.NAMED:
+        for number, name in names.unpack_named(body).names:
+            store.dictionary.learn(number, name)
+    elif item.kind == messages.TOLD:
+        store.told.put(told_of.unpack_told(body).key, body)
+    elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
+        return item.kind == messages.OPERATED
+    return True
+
+
+def _papers(store: EmbeddedStore, item: Record) -> bool:
+    """What the desk keeps of complaints, penalties and providers."""
+    body = item.body
+    if item.kind == messages.CASED:
+        store.cases.hear(complaints.unpack_case(body).id, body)
+    elif item.kind == messages.PENALIZED:
+        store.penalties.hear(penalties.unpack_penalty(body).id, body)
+    elif item.kind == messages.COUNTED:
+        store.hours.put(penalties.unpack_hour(body)[0] // 3600, body)
+    elif item.kind == messages.COUNTED_APART:
+        store.hours_apart.put(penalties.unpack_hour_apart(body)[0] // 3600, body)
+    elif item.kind == messages.REPLY_PATH:
+        reply_paths.keep(store.reply_paths, body)
+    elif item.kind == messages.PROBE:
+        probes.keep(store.probes, body)
+    else:
+        return False
+    return True
+
+
+def _mail(store: EmbeddedStore, item: Record) -> None:
+    """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
+    box, body = store.mailbox, item.body
+    if item.kind == messages.DELIVER:
+        came = delivers.unpack_deliver(body)
+        box.put(item.sequence, came.provider, came.time, came.kind, came.data)
+    elif item.kind == messages.DELIVERED:
+        box.settle(mailbox.unpack_delivered(body).numbers)
+    elif item.kind == messages.DROPPED:
+        box.settle(mailbox.unpack_dropped(body).numbers)
+    elif item.kind == messages.DISOWNED:
+        for provider in mailbox.unpack_disowned(body).providers:
+            box.move(provider)
+
+
+def _verdict(
+    store: EmbeddedStore, said: messages.Verdict, sequence: int, counts: bool, done: Replayed, ids: Ids | None
+) -> None:
+    apply_verdict(store, said, sequence, counts, done)
+    if ids is not None and said.adopts:
+        ids.allowed(said)
+
+
+def apply_verdict(store: EmbeddedStore, said: messages.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
+    entry = said.entry
+    if entry is None:
+        return
+    if (
+        not store.shared or entry.id >> NODE_SHIFT == store.node
+    ):  # another node may have given it, to a part of the same long message
+        done.highest_id = max(done.highest_id, entry.id)
+    done.open[sequence] = said
+    done.touched[said.recipient] = said.time, said.keep_s
+
+    def put(data: bytes) -> bytes:
+        without = record.remove(data, said.adopts) if said.adopts else data
+        if record.has(without, entry.id):  # the checkpoint has it, or another part of the same long message, which may amend it
+            after = record.amend(without, entry.pack())
+        else:
+            after = record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
+        return record.mark_sent_twice(after, entry.id, said.fingerprint) if entry.state == EntryState.SENT_TWICE else after
+
+    store.update(said.recipient, put)
+    if counts:
+        store.counters.now = said.time
+        for take in said.takes:
+            store.counters.take(take, entry.time)
+
+
+def apply_torn(store: EmbeddedStore, said: messages.Torn) -> None:
+    if said.since:
+        store.update(said.recipient, lambda data: torn.tear(data, said.key, said.since))
+    else:
+        store.update(said.recipient, lambda data: torn.mend(data, said.key))
+
+
+def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
+    def put(data: bytes) -> bytes:
+        refused = record.opt_out(data, said.opt_out)
+        return replied.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
+
+    store.say(said.recipient, put)
+
+
+def _answers(
+    store: EmbeddedStore,
+    item: Record,
+    counts: bool,
+    done: Replayed,
+    ids: Ids | None,
+) -> None:
+    for answer in unpack_answers(item):
+        said = done.open.get(answer.verdict_sequence)
+        apply_answer(store, answer, counts, done)
+        if ids is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
+            ids.accepted(said, answer)
+
+
+def apply_answer(store: EmbeddedStore, told: Answer, counts: bool, done: Replayed) -> None:
+    effect = Effect(told.effect)
+    said = done.open.pop(told.verdict_sequence, None)
+    sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
+    if effect.takes_back:
+        store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
+        if counts:
+            for take in told.gives_back:
+                store.counters.give_back(take, told.entry_time)
+    elif effect.unknown:
+        store.update(told.recipient, lambda data: doubted(data, effect, told.entry_id, told.fingerprint, sent_twice=sent_twice))
+    elif effect is Effect.LATE_ACCEPTED:
+        store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
+    elif effect is Effect.ACCEPTED and sent_twice:
+        arrived = Arrived(told.recipient, told.entry_id)
+        store.update(told.recipient, lambda data: arrived.apply(data, told.time))
+
+
+def _unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:
+    apply_unreplaced(store, told, counts, done)
+    if ids is not None:
+        ids.unreplaced(told)
+
+
+def apply_unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed) -> None:
+    said = done.open.pop(told.verdict_sequence, None)
+    stood = False
+
+    def back(data: bytes) -> bytes:
+        nonlocal stood
+        without = record.remove(data, told.entry_id)
+        stood = without is not data
+        return record.add(without, told.entry, int(told.time), messages.KEEP_S, record.REPLAY_MAX) if stood else data
+
+    store.update(told.recipient, back)
+    if counts and stood and said is not None:
+        for take in said.takes:
+            store.counters.give_back(take, told.entry.time)
+
+
+def apply_share(store: EmbeddedStore, told: aggregate_shares.Share, counts: bool, done: Replayed) -> None:
+    """What a verdict took is told of by itself: here by whom it is had now, or that it went back."""
+    said = done.open.get(told.verdict_sequence)
+    if told.given_back:
+        for take in told.takes if counts else ():
+            store.counters.give_back(take, told.entry_time)
+    elif said is not None:
+        done.open[told.verdict_sequence] = said._replace(takes=told.takes)
+
+
+def settle_open(store: EmbeddedStore, done: Replayed) -> None:
+    """The gate was stopped before these were answered: nobody knows their outcome, so they stay counted as unknown."""
+    for said in done.open.values():
+        assert said.entry is not None
+        store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

@@ -1,0 +1,356 @@
+"""Reply paths: per port prefix, whether replies of people reach the gate (退订通路).
+
+In: advertisements that carriers took, replies, probes, the time. Out: a PathState per prefix, journal records of kind REPLY_PATH. Never: a
+clock, a settings file, a rule (policy), work for one message.
+
+An advertisement is a message that is marketing or says how to refuse. Any reply to a port under the prefix proves the path, whatever it says.
+
+    unproven ──reply, good probe──▶ proven       no reply yet: ``advertisements_since_proof`` counts from the first use of the prefix
+    proven, unproven ──silence that chance does not explain (reply_silence.py)──▶ silent ──reply, good probe──▶ proven
+    any ──failed probe──▶ dead ──reply, good probe──▶ proven
+
+Advertisements count as unanswered once they are ``answer_s`` old: people take their time. Each gate keeps a row of its own for each prefix;
+gates on one store tell each other their rows, and a state is made of all of them. A row says how many advertisements its gate counted since
+the last proof that it knows of. Where another gate knows of a later one, it counts as none until it has heard of that.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from proxy.journal.encoding import Reader, word
+from proxy.journal.records import messages
+from proxy.model.message import hash48
+from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
+
+PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
+ANSWER_S = 3 * 3600.0
+"""Most people who answer an advertisement do so within this time."""
+PREFIXES_MAX = 10_000
+"""Rows of each gate, some 500 octets each: more prefixes than an operator registers."""
+KEYWORDS_MAX = 12
+"""Keywords counted for one prefix, by themselves; providers choose them."""
+OTHER_KEYWORDS = "…"
+"""Under it all further ones are counted."""
+WRITE_S, TELL_S = 60.0, 300.0
+"""A row that changed is written at the latest after the first time, and told to other gates after the second. A row that grew by GROWN is
+written and told at once: a state after a kill, or at another gate, lacks at most that share."""
+GROWN = 0.125
+ROWS_MAX = 200
+"""Rows of one record, some 40 KB; and written at one tick, which takes 2 ms. The others are written at the next ones."""
+RATE_S = 10.0
+"""How long a low rate is used before it is computed again."""
+
+Keywords = Mapping[str, tuple[int, int]]
+"""Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
+
+
+class Row(NamedTuple):
+    """What one gate counted of one prefix."""
+
+    prefix: str
+    advertisements: int = 0
+    replies: int = 0
+    probes: int = 0  # that were answered
+    since: int = 0  # advertisements since the last proof
+    proven_at: float = 0.0  # 0: never
+    probed_at: float = 0.0
+    failed: bool = False  # the last probe was not answered
+    first_at: float = 0.0  # the first advertisement
+    last_at: float = 0.0  # the last one
+    marked_at: float = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
+    marked: int = 0  # … what it was then, …
+    unanswered: int = 0  # … and at the mark before
+    keywords: Mapping[str, tuple[int, int]] = {}
+
+    def due(self, now: float, answer_s: float) -> int:
+        """Advertisements since the last proof that are old enough to have been answered."""
+        if now - self.last_at >= answer_s:
+            return self.since
+        return self.marked if now - self.marked_at >= answer_s else self.unanswered
+
+    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> Row:
+        count = sum(keywords.values())
+        row = self
+        if not 0 <= now - row.marked_at < answer_s:
+            row = row._replace(marked_at=now, marked=row.since, unanswered=row.due(now, answer_s))
+        return row._replace(
+            advertisements=row.advertisements + count,
+            since=row.since + count,
+            first_at=row.first_at or now,
+            last_at=now,
+            keywords=_added(row.keywords, ((one, (more, 0)) for one, more in keywords.items())),
+        )
+
+    def proven(self, at: float) -> Row:
+        """Somebody's reply, or an answered probe, came to this gate or another one."""
+        at = max(at, self.proven_at)
+        return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
+
+
+class PathState(NamedTuple):
+    """What all gates together know of one prefix."""
+
+    state: str  # one of STATES
+    proven_at: float  # the last proof, 0: there was none
+    advertisements: int
+    replies: int
+    expected: float  # replies to the advertisements since the last proof; 0 while no rate is known
+    advertisements_since_proof: int = 0
+    chance: float = 1.0  # that such a silence comes about on a live port
+    probed_at: float = 0.0
+    keywords: Mapping[str, tuple[int, int]] = {}
+
+
+class Bodies(Protocol):
+    """Where rows are kept over restarts, by number (state.papers.Papers)."""
+
+    held: dict[int, bytes]
+
+    def put(self, number: int, body: bytes) -> None: ...
+    def hear(self, number: int, body: bytes) -> None: ...
+    def drop(self, number: int) -> None: ...
+    def news(self) -> list[tuple[int, bytes]]: ...
+
+
+Write = Callable[[Sequence[tuple[int, bytes]]], int]
+
+
+class ReplyPaths:
+    """The book of all prefixes. Its callers are one thread."""
+
+    def __init__(
+        self, bodies: Bodies, write: Write, tell: Write | None = None, node: int = -1, answer_s: float = ANSWER_S
+    ) -> None:
+        """``write``: records into the journal, now; where it raises, they are still to be written. ``tell``: writes, and has the other gates
+        hear of it; None: there are none. ``node``: this gate's number among them."""
+        self.answer_s = answer_s
+        self._bodies, self._write, self._tell, self._node = bodies, write, tell, node
+        self._rows: dict[str, Row] = {}
+        self._others: dict[str, dict[int, Row]] = {}
+        self._changed: dict[str, None] = {}
+        """Prefixes whose row is not written; likewise not told:"""
+        self._untold: dict[str, None] = {}
+        self._written: dict[str, tuple[float, int]] = {}
+        """When, and with how many advertisements; likewise:"""
+        self._told: dict[str, tuple[float, int]] = {}
+        self._bounds: dict[str, float] = {}
+        """Of the reply rates of prefixes that have one."""
+        self._rate, self._rate_at = 0.0, -math.inf
+        for number, body in sorted(bodies.held.items()):
+            self._enter(number, body)
+        bodies.news()
+
+    # -- what happens
+
+    def advertised(self, counted: Mapping[tuple[str, str], int], now: float) -> None:
+        """Carriers took so many advertisements, by prefix and declared keyword."""
+        by_prefix: dict[str, dict[str, int]] = {}
+        for (prefix, keyword), count in counted.items():
+            by_prefix.setdefault(prefix, {})[keyword] = count
+        for prefix, keywords in by_prefix.items():
+            self._put(self._row(prefix).advertised(keywords, round(now, 3), self.answer_s))
+
+    def replied(self, prefix: str, keyword: str, now: float) -> None:
+        """A person's reply came to a port under this prefix. It is written at once where the path was not proven."""
+        now, before = round(now, 3), self.state_of(prefix, now)
+        row = self._row(prefix)
+        said = keyword if keyword in before.keywords else OTHER_KEYWORDS
+        counted = _added(row.keywords, [(said, (0, 1))]) if keyword else row.keywords
+        self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
+        self._bound(prefix)
+        if before.state != PROVEN:
+            self._say([prefix], now, told=True)
+
+    def probed(self, prefix: str, at: float, ok: bool) -> None:
+        """A test message was answered, or was not: then the path is dead until a reply or an answered probe proves it."""
+        at, row = round(at, 3), self._row(prefix)
+        row = row._replace(probes=row.probes + 1).proven(at) if ok else row
+        self._put(row._replace(probed_at=at, failed=not ok))
+        self._bound(prefix)
+        self._say([prefix], at, told=True)
+
+    def tick(self, now: float) -> None:
+        """About once a second: writes what is due."""
+        told = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
+        self._say(told[:ROWS_MAX], now, told=True)
+        written = [one for one in self._changed if self._is_due(self._written, WRITE_S, one, now)]
+        self._say(written[:ROWS_MAX], now, told=False)
+
+    def put_away(self, now: float) -> None:
+        """The gate is about to stop: nothing that was counted is lost."""
+        self._say(list(self._untold), now, told=True)
+        self._say(list(self._changed), now, told=False)
+
+    def reread(self) -> None:
+        """Other gates told their rows."""
+        for number, body in self._bodies.news():
+            self._enter(number, body)
+
+    # -- what is known
+
+    def state_of(self, prefix: str, now: float) -> PathState:
+        rows = list(self._of(prefix))
+        if not rows:
+            return PathState(UNPROVEN, 0.0, 0, 0, 0.0)
+        newest = max(row.proven_at for row in rows)
+        current = [row for row in rows if row.proven_at == newest]
+        expected = self.rate(now) * sum(row.due(now, self.answer_s) for row in current)
+        replies = sum(row.replies for row in rows)
+        likely = chance(expected, 1 + replies + sum(row.probes for row in rows))
+        probe = max(rows, key=lambda row: row.probed_at)
+        keywords: Mapping[str, tuple[int, int]] = {}
+        for row in rows:
+            keywords = _added(keywords, row.keywords.items())
+        if probe.failed and probe.probed_at > newest:
+            state = DEAD
+        elif likely < CHANCE_MAX:
+            state = SILENT
+        else:
+            state = PROVEN if newest else UNPROVEN
+        since = sum(row.since for row in current)
+        advertisements = sum(row.advertisements for row in rows)
+        return PathState(state, newest, advertisements, replies, expected, since, likely, probe.probed_at, keywords)
+
+    def prefixes(self) -> list[str]:
+        """Those of which anything is known."""
+        return sorted(self._rows.keys() | self._others.keys())
+
+    def rate(self, now: float) -> float:
+        """The reply rate that 95 % of the proven prefixes exceed; 0: too few are proven to say."""
+        if not 0 <= now - self._rate_at < RATE_S:
+            self._rate_at = now
+            self._rate = low_rate(self._bounds.values())
+        return self._rate
+
+    def _bound(self, prefix: str) -> None:
+        """A proof changes what is known of a prefix's rate."""
+        rows = list(self._of(prefix))
+        newest = max((row.proven_at for row in rows), default=0.0)
+        silence = sum(row.since for row in rows if row.proven_at == newest)
+        replies = sum(row.replies for row in rows)
+        self._bounds[prefix] = lower_bound(replies, sum(row.advertisements for row in rows) - silence)
+
+    def _of(self, prefix: str) -> Iterator[Row]:
+        """The rows of all gates."""
+        if (row := self._rows.get(prefix)) is not None:
+            yield row
+        if self._others:
+            yield from self._others.get(prefix, {}).values()
+
+    # -- rows
+
+    def _row(self, prefix: str) -> Row:
+        """This gate's, which knows of the last proof."""
+        row = self._rows.get(prefix) or Row(prefix)
+        newest = max((one.proven_at for one in self._others.get(prefix, {}).values()), default=0.0) if self._others else 0.0
+        return row.proven(newest) if newest > row.proven_at else row
+
+    def _put(self, row: Row) -> None:
+        if row.prefix not in self._rows and len(self._rows) >= PREFIXES_MAX:
+            self._forget(min(self._rows.values(), key=lambda one: max(one.last_at, one.proven_at, one.probed_at)).prefix)
+        self._rows[row.prefix] = row
+        self._changed[row.prefix] = None
+        if self._tell is not None:
+            self._untold[row.prefix] = None
+
+    def _forget(self, prefix: str) -> None:
+        known: tuple[dict[str, Any], ...] = self._rows, self._changed, self._untold, self._written, self._told, self._bounds
+        for one in known:
+            one.pop(prefix, None)
+        self._bodies.drop(number_of(prefix))
+
+    def _is_due(self, said: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
+        """Whether a row that changed is to be written, or told."""
+        at, advertisements = said.get(prefix, (-math.inf, 0))
+        return not 0 <= now - at < after_s or self._rows[prefix].advertisements >= advertisements * (1 + GROWN) + 1
+
+    def _say(self, prefixes: Sequence[str], now: float, *, told: bool) -> None:
+        """Into the journal; ``told``: the other gates, if there are any, hear of it."""
+        write = self._tell if told and self._tell is not None else self._write
+        for start in range(0, len(prefixes), ROWS_MAX):
+            rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
+            write([(messages.REPLY_PATH, pack_rows(rows))])
+            for row in rows:
+                self._bodies.put(number_of(row.prefix), pack_rows([row]))
+                self._changed.pop(row.prefix, None)
+                self._written[row.prefix] = now, row.advertisements
+                if told:
+                    self._untold.pop(row.prefix, None)
+                    self._told[row.prefix] = now, row.advertisements
+
+    def _enter(self, number: int, body: bytes) -> None:
+        node, (row,) = node_of(number), unpack_rows(body)
+        if node < 0:
+            self._rows[row.prefix] = row
+        elif node == self._node:  # it came back, and stands there as this gate's own
+            self._bodies.drop(number)
+        else:
+            self._others.setdefault(row.prefix, {})[node] = row
+        self._bound(row.prefix)
+
+
+def _added(one: Keywords, more: Iterable[tuple[str, tuple[int, int]]]) -> Keywords:
+    found = dict(one)
+    for keyword, (advertisements, replies) in more:
+        if keyword not in found and len(found) >= KEYWORDS_MAX:
+            keyword = OTHER_KEYWORDS
+        before = found.get(keyword, (0, 0))
+        found[keyword] = before[0] + advertisements, before[1] + replies
+    return found
+
+
+# -- as octets
+
+_NODE_SHIFT = 48
+_COUNT = struct.Struct(">H")
+_ROW = struct.Struct(">QQQQQQQQQQQBB")
+_KEYWORD = struct.Struct(">QQ")
+
+
+def number_of(prefix: str, node: int = -1) -> int:
+    """Under which a row is kept; ``node``: another gate's."""
+    return (node + 1) << _NODE_SHIFT | hash48(prefix)
+
+
+def node_of(number: int) -> int:
+    """Whose row it is; -1: this gate's."""
+    return (number >> _NODE_SHIFT) - 1
+
+
+def keep(bodies: Bodies, body: bytes, node: int = -1) -> None:
+    """A journal record is read again, or another gate (``node``) told it."""
+    for row in unpack_rows(body):
+        bodies.hear(number_of(row.prefix, node), pack_rows([row]))
+
+
+def pack_rows(rows: Sequence[Row]) -> bytes:
+    """The body of a journal record. Each row says all that its gate counted until then."""
+    parts = [_COUNT.pack(len(rows))]
+    for row in rows:
+        times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
+        counts = (row.advertisements, row.replies, row.probes, row.since, row.marked, row.unanswered)
+        parts += [word(row.prefix), _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords))]
+        for keyword, both in row.keywords.items():
+            parts += [word(keyword), _KEYWORD.pack(*both)]
+    return b"".join(parts)
+
+
+def unpack_rows(body: bytes) -> list[Row]:
+    reader = Reader(body)
+    return [_unpack(reader) for _ in range(reader.take(_COUNT)[0])]
+
+
+def _unpack(reader: Reader) -> Row:
+    prefix = reader.word()
+    proven, probed, first, last, at, advertisements, replies, probes, since, marked, unanswered, failed, count = reader.take(
+        _ROW
+    )
+    keywords = {reader.word(): reader.take(_KEYWORD) for _ in range(count)}
+    return Row(
+        prefix, advertisements, replies, probes, since, proven / 1000, probed / 1000, bool(failed), first / 1000, last / 1000, at / 1000,
+        marked, unanswered, keywords,
+    )  # fmt: skip

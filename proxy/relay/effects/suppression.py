@@ -1,0 +1,157 @@
+"""Officer: refusals that an officer enters for a person, or takes back: a change of the record like a person's own reply. Pure.
+
+In: refusals, who and why, the record's bytes, the time. Out: the record after it, and the journal record that says so. Never: sockets,
+the clock, many people at once (list_import.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pyroaring import BitMap
+
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.records.doubtful_replies import Doubtful
+from proxy.model.recipient import OptOut
+from proxy.relay.effects.optouts import lift
+from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK, Listed
+from proxy.state.record import record, replied
+
+Wanted = Callable[[OptOut], bool]
+Stops = Callable[[bytes, float], Sequence[OptOut]]
+"""The record, the time → what is refused."""
+
+
+class OfficerSays:
+    """One change of one person's refusals (a Change)."""
+
+    __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
+
+    def __init__(
+        self,
+        recipient: int,
+        added: Sequence[OptOut],
+        wanted: Wanted | None,
+        listed: Listed,
+        who: str,
+        why: str,
+        then: Callable[[OfficerSays, int], None],
+    ) -> None:
+        """``wanted``: which of the refusals on record, or on lists, are taken back; ``then`` hears where it is recorded, 0 if nothing
+        changed."""
+        self.recipient = recipient
+        self.added = self._asked = tuple(added)
+        """Entered: as was asked for, but none until an earlier end than the same source had said already."""
+        self.lifted: tuple[OptOut, ...] = ()
+        self._wanted = wanted
+        self._listed = listed
+        self._who, self._why = who, why
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        held = record.opt_outs(data) if self._asked else []
+        self.added = tuple(_not_shorter(one, held) for one in self._asked)
+        if self._wanted is not None:
+            there = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
+            self.lifted = tuple(dict.fromkeys(one for one in there if self._wanted(one)))
+        return officer_changed(data, self.added, self.lifted, int(now))
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if not self.added and not self.lifted:
+            return None
+        return messages.SUPPRESSED, operator_actions.pack_suppressed(
+            now, self.recipient, self.added, self.lifted, self._who, self._why
+        )
+
+    def done(self, recorded: int) -> None:
+        take_off(self._listed, self.recipient, self.lifted)
+        self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+class DoubtSettled(OfficerSays):
+    """What an officer's decision about a doubtful reply does to the person's record (a Change): what it held becomes a refusal by reply
+    (yes), or is lifted (no). What has been lifted meanwhile, by START or by an officer, stays so."""
+
+    __slots__ = ("_reply", "_refused", "_kept")
+
+    def __init__(
+        self,
+        reply: Doubtful,
+        refused: Stops | None,
+        kept: frozenset[tuple[str, str]],
+        listed: Listed,
+        who: str,
+        why: str,
+        then: Callable[[OfficerSays, int], None],
+    ) -> None:
+        """``refused``: what it stops where it holds nothing; None: it did not ask to stop. ``kept``: scopes and values that other replies of
+        the person hold, which nobody has decided about."""
+        super().__init__(reply.recipient, (), None, listed, who, why, then)
+        self._reply, self._refused, self._kept = reply, refused, kept
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        held = {(one.scope, one.value) for one in self._reply.held}
+        there = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
+        if self._refused is None:
+            self.added, self.lifted = (), tuple(one for one in there if (one.scope, one.value) not in self._kept)
+        else:
+            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there]
+            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(there)
+        return officer_changed(data, self.added, self.lifted, int(now))
+
+
+class Beside:
+    """A record of something decided in the same step as a person's refusals (a Change that alters nobody's record). Handed in right behind
+    them it is written in their group of the journal: after a kill there is both, or neither."""
+
+    __slots__ = ("recipient", "recorded", "_said", "_then")
+
+    def __init__(self, recipient: int, kind: int, body: bytes, then: Callable[[], None]) -> None:
+        """``recipient``: whose refusals, so that it goes their way; ``then`` hears that it is recorded."""
+        self.recipient = recipient
+        self.recorded = 0
+        self._said = kind, body
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return self._said
+
+    def done(self, recorded: int) -> None:
+        self.recorded = recorded
+        self._then()
+
+    def unwritten(self) -> bool:
+        return True  # as the refusals are
+
+
+def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
+    """Who enters a refusal once more for a while does not take back what was to last longer: for that there is taking back."""
+    for one in held:
+        if (one.scope, one.value, one.source) == (new.scope, new.value, new.source):
+            return new._replace(expiry=max(one.expiry, new.expiry) if one.expiry and new.expiry else 0)
+    return new
+
+
+def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
+    """The record with these refusals more, and those fewer. A refusal that a doubtful reply turned out to be ends by START at the same port."""
+    ports = {one[:2]: replied.ports_of(data, one) for one in lifted if one.source == "doubtful"}
+    data = lift(data, lifted, now)
+    for one in added:
+        data = record.opt_out(data, one)
+        for port in ports.get(one[:2], ()) if one.source == "reply" else ():
+            data = replied.replied(data, one, port)
+    return data
+
+
+def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
+    """Takes a person off the lists that say what was lifted."""
+    if ERASED in lifted:  # and not some other refusal of everything
+        listed.erased.discard(recipient)
+    for one in lifted:
+        listed.remove(one.scope, one.value, recipient >> CHUNK_BITS, BitMap((recipient & LOW_MASK,)), one.source)

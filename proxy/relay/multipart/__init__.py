@@ -1,0 +1,1 @@
+"""Long messages whose parts come one by one."""

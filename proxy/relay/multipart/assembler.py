@@ -1,0 +1,457 @@
+"""Long: long messages whose parts come one by one, over any binds of one provider, in any order, twice, late or never.
+
+In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as; why a part
+cannot be taken. Never: a clock, a verdict (handler.py), bytes; what is known of a message after its minute (state/record/torn.py).
+
+    waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
+
+Parts that wait hold up nothing: a client whose window is one part gets its first part judged alone after 300 ms, and later parts inherit.
+A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again.
+
+    a part number comes again                      same text            other text
+    while it waits or is being judged              part-again           part-differs
+    all of its message was refused, or all is out  a new message        a new message
+    it is out, and others are not                  part-again           part-differs
+    it was refused, or its outcome is unknown      taken: sent again    part-differs
+
+A message has one reference, whatever number of parts it announces: another number of parts is another text.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import count
+from typing import Any, Generic, Protocol, TypeVar
+
+from proxy.model.message import Content, Message, Take
+from proxy.state.shared.multipart_record import SENT, Holder, Posted
+from proxy.wire import joined
+
+WAIT_S = 0.3
+"""After the last part that came: clients send parts within milliseconds, over two binds within a round trip."""
+WAIT_MAX_S = 2.0
+"""From the first part: a client waits some seconds for an answer before it gives a message up."""
+BEHIND_S = 0.1
+"""So much longer wait parts whose first part waits at another gate, which judges all of them."""
+INHERIT_S = 60.0
+"""So long do later parts inherit a verdict: a window of one part and a slow carrier need a few seconds a part."""
+PARTS_MAX = 20
+"""3,060 characters of GSM-7, 1,340 of UCS-2: advertisements have two to five parts. More is refused (see ``Assembler.arrive``)."""
+HELD_BYTES = 16 << 20
+"""What open messages of one provider may hold, if nothing else is set."""
+OPEN_BYTES, PART_BYTES = 1_500, 800
+"""What an open message costs beside its parts, and a part beside its octets: no less than measured (tests/relay/multipart/test_torn.py)."""
+TURNED_AWAY_MAX = 1_000
+"""Messages whose first part a rate refused within the last 300 ms; those beyond are not known to be so."""
+EARLY_MOST = 3
+"""So often a part that comes before its first part is refused for a while only."""
+EARLY_MAX = 10_000
+"""Parts that came early and are remembered; of the oldest it is forgotten how often they came, and they are asked to come again."""
+NOBODY: Holder = (0, 0)
+_NONE: Mapping[Any, Any] = {}
+_NOWHERE: frozenset[int] = frozenset()
+_NO_SENT: frozenset[Any] = frozenset()
+"""One for all: an empty one of its own takes 216 octets."""
+Place = tuple[str, str, int, int]
+"""Provider, source, recipient, reference: of two messages with the same a handset would make one."""
+Key = tuple[str, str, int, int, int]
+"""A place, and how many parts there are."""
+
+
+class Attempt(Protocol):
+    """One part as it was sent (transit.Transit)."""
+
+    message: Message | None
+    """The part's own; once it is judged, the joined one."""
+    packed: bytes
+    """Its entry, empty unless it was allowed."""
+
+
+Sent = TypeVar("Sent", bound=Attempt)
+
+
+class LongMessage(Generic[Sent]):
+    """One long message: what came of it, and what became of each part."""
+
+    __slots__ = (
+        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
+        "instead", "before", "earlier", "takes", "judged_at", "revision", "settled",
+        "again", "theirs", "holder", "posted", "shown", "asked", "alone", "elsewhere", "held_bytes",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, now_s: float) -> None:
+        self.key = key
+        self.contents: dict[int, Content] = {}  # by part number, from 1
+        self.last: dict[int, Sent] = {}  # the last attempt of each part
+        self.waiting = True
+        self.first_s = self.last_s = now_s
+        self.until_s = now_s  # when it is forgotten, once it is judged
+        self.batch: list[Sent] = []  # the parts that are judged together; emptied once that is written
+        self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
+        self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
+        # both replaced, never changed, for hardly any message has one of either:
+        self.unknown: frozenset[Sent] = _NO_SENT  # those of them of which nobody knows
+        self.doubted: frozenset[Sent] = _NO_SENT  # whose provider was told so, even if the carrier said yes later
+        self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
+        # attempts not decided yet, and the entry as it was without them
+        self.before: dict[Sent, tuple[bytes, int | None]] = {}
+        # attempts not decided yet, and what was known of their parts before them, where something was
+        self.earlier: dict[Sent, Content] = {}
+        self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
+        self.judged_at = 0.0  # wall clock
+        self.revision = ""  # of the rules that judged it
+        self.settled = False  # that is written
+        self.held_bytes = 0  # what it counts for while it is remembered
+        # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
+        self.again: Mapping[int, tuple[Sent, ...]] = (
+            _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
+        )
+        self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
+        self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
+        self.holder: Holder = NOBODY  # as whom this gate puts up its parts
+        self.posted: Posted | None = None  # what was on the board when it was last looked at
+        self.asked = False  # whether a part that comes must be put up before anything is done with it
+        self.alone = False  # whether this gate goes by its own parts, come what may
+        self.elsewhere: frozenset[int] = _NOWHERE  # parts of which it knows all the same that they went out at another
+
+    @property
+    def total(self) -> int:
+        return self.key[4]
+
+    @property
+    def due_s(self) -> float:
+        wait_s = WAIT_S if 1 in self.contents or 1 not in self.theirs else WAIT_S + BEHIND_S
+        return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
+
+    def forget_text(self, transit: Sent) -> None:
+        """A part was answered: of its content only what ``joined`` needs is kept."""
+        index = self.index_of(transit)
+        content = self.contents.get(index)
+        if content is not None and content.octets is not None:
+            self.contents[index] = Content(
+                "", content.state, content.digest, None, content.scheduled, content.extra, content.octets
+            )
+
+    @property
+    def place(self) -> Place:
+        return self.key[:4]
+
+    def index_of(self, transit: Sent) -> int:
+        """Which part an attempt is; 0: another has come since."""
+        return next((index for index, last in self.last.items() if last is transit), 0)
+
+    @property
+    def has_first(self) -> bool:
+        """Whether the first part is out, or goes together with others."""
+        return self._is_out(1)
+
+    @property
+    def all_out(self) -> bool:
+        """Whether every part is out, as far as anybody knows."""
+        return all(map(self._is_out, range(1, self.total + 1)))
+
+    @property
+    def torn(self) -> bool:
+        """Whether the person has, or may get, some parts and not all."""
+        return any(map(self._is_out, range(1, self.total + 1))) and not self.all_out
+
+    def _is_out(self, index: int) -> bool:
+        """Whether a part was allowed, here or elsewhere, and not refused by the carrier, or is judged together with others now."""
+        last = self.last.get(index)
+        if last is not None and last in self.alive and (last.packed or last in self.batch):
+            return True
+        if index in self.again and not self.alive.isdisjoint(self.again[index]):  # an earlier attempt may have arrived
+            return True
+        return index in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, index, SENT))
+
+    def objection(self, index: int, total: int, content: Content) -> str:
+        """Why a part that comes now can be no part of this message, nor begin a new one; an empty string if it can."""
+        undecided = self.waiting or bool(self.batch)
+        if not undecided and (self.leader is None or not self.leader.packed or not (self.torn or self.doubted)):
+            return ""
+        known = self.content(index)
+        if total != self.total or (known is not None and not _reads_alike(known, content)):
+            return "part-differs"
+        if not undecided and not self.torn:  # all is out, and nobody knows of some: it may be sent again
+            return ""
+        last = self.last.get(index)
+        if last is None:
+            return "part-again" if index in self.elsewhere else ""
+        return "" if last in self.doubted or last not in self.alive else "part-again"
+
+    def takes_part(self, index: int) -> bool:
+        """Whether a part of this number belongs here, or starts a new message."""
+        last = self.last.get(index)
+        if last is None:
+            return index not in self.elsewhere
+        if self.waiting or self.leader is None or not self.leader.packed:  # what was refused as a whole is judged anew
+            return False
+        return last not in self.alive or last in self.doubted
+
+    def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
+        before = self.last.get(index)
+        if before is not None:
+            if before in self.alive:
+                self.again = {**self.again, index: (*self.again.get(index, ()), before)}
+            if before in self.unknown:  # this attempt stands in for it: the same part to the same person
+                self.unknown -= {before}
+                self.instead[transit] = before
+        if index in self.contents:
+            self.earlier[transit] = self.contents[index]
+        self.contents[index] = content
+        self.last[index] = transit
+        self.alive.add(transit)
+        self.last_s = now_s
+
+    def take_out(self, transit: Sent) -> None:
+        """As if this attempt, which is not decided, had never come: nobody may be refused for what it says."""
+        index = next((index for index, last in self.last.items() if last is transit), None)
+        if index is None:  # another has come since
+            return
+        earlier = self.earlier.get(transit)
+        if earlier is None:
+            del self.contents[index]
+        else:
+            self.contents[index] = earlier
+
+    def content(self, index: int) -> Content | None:
+        """A part, if it is here or at another gate."""
+        return self.contents.get(index) or self.theirs.get(index)
+
+    @property
+    def whole(self) -> bool:
+        if not self.theirs:
+            return len(self.contents) == self.total
+        return all(self.content(index) is not None for index in range(1, self.total + 1))
+
+    def message(self, of: Message) -> Message:
+        """The joined message, as far as it is here, or known to be at other gates."""
+        here = self.content if self.theirs else self.contents.get
+        return Message(of.sender, of.recipient, joined([here(index) for index in range(1, self.total + 1)]))
+
+
+class Assembler(Generic[Sent]):
+    """All long messages that are not whole, or of which a part failed."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
+        self._due: list[
+            tuple[float, int, LongMessage[Sent]]
+        ] = []  # a heap; later parts move a message's own time, not its place here
+        self._turned_away: dict[Place, float] = {}
+        self._numbers = count()
+        self.waiting = 0
+        """Parts that wait."""
+        self.held_bytes: dict[str, int] = {}
+        """What the open messages of each provider hold."""
+        self.bytes_max = HELD_BYTES
+        self._early: OrderedDict[tuple[Place, int], int] = OrderedDict()
+        """How often parts came before their first part."""
+
+    # -- arrival
+
+    def find(self, transit: Sent, now_s: float) -> LongMessage[Sent] | None:
+        """The message that is remembered at the place of this part."""
+        return self._find(_place(_key(transit)), now_s)
+
+    def objection(self, transit: Sent, long: LongMessage[Sent] | None) -> str:
+        """Why a part cannot be taken, by the name of a reason; empty if it can. ``long``: what was found for it."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
+            return "parts-full"
+        return long.objection(part.index, part.total, message.content) if long is not None else ""
+
+    def is_full(self, provider: str) -> bool:
+        """Whether its open messages hold all that they may."""
+        return self.held_bytes.get(provider, 0) >= self.bytes_max
+
+    def came_early(self, long: LongMessage[Sent], index: int) -> bool:
+        """A part came before its first part; whether that was the last time it is asked to come again."""
+        key = long.place, index
+        times = self._early.pop(key, 0) + 1
+        if len(self._early) >= EARLY_MAX:
+            self._early.popitem(last=False)
+        self._early[key] = times
+        return times >= EARLY_MOST
+
+    def in_order(self, long: LongMessage[Sent]) -> None:
+        """Its first part is out: others that came before it may come again as often as they like."""
+        for index in long.last if self._early else ():
+            self._early.pop((long.place, index), None)
+
+    def turn_away(self, transit: Sent, now_s: float) -> None:
+        """The provider's rate refused the first part of a message: the others must not go without it."""
+        if len(self._turned_away) < TURNED_AWAY_MAX:
+            self._turned_away[_place(_key(transit))] = now_s + WAIT_S
+
+    def is_turned_away(self, transit: Sent, now_s: float) -> bool:
+        """Whether the rate refused another part of this message just now."""
+        return bool(self._turned_away) and self._turned_away.get(_place(_key(transit)), 0.0) > now_s
+
+    def arrive(self, transit: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
+        """A part was read, and nothing speaks against it (``objection``); returns its message and the parts to be judged now, which may be
+        another message's too. The caller has refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        key = _key(transit)
+        ready: list[Sent] = []
+        long = self._find(_place(key), now_s)
+        if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
+            self._drop(long)
+            if long.waiting:
+                ready = self._judge(long, now_s)
+            long = None
+        if long is None:
+            long = LongMessage(key, now_s)
+            self._keep(long)
+        long.add(transit, part.index, message.content, now_s)
+        if long.held_bytes:
+            self._holds(long, PART_BYTES + len(message.content.octets[1] if message.content.octets else b""))
+        if not long.waiting:
+            transit.message = long.message(message)
+            return long, [*ready, transit]
+        self.waiting += 1
+        if long.whole and 1 in long.contents:  # else the gate of the first part judges it
+            return long, ready + self._judge(long, now_s)
+        if len(long.contents) == 1:
+            heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
+        return long, ready
+
+    def beside(self, transit: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+        """A part that begins a new message beside the one that is remembered in its place, and that is not."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        long: LongMessage[Sent] = LongMessage(_key(transit), now_s)
+        long.add(transit, part.index, message.content, now_s)
+        self.waiting += 1
+        return long, self._judge(long, now_s)
+
+    # -- time
+
+    @property
+    def next_s(self) -> float | None:
+        """When ``due`` should be asked next, None while nothing waits. It may be early, never late."""
+        while self._due and not self._due[0][2].waiting:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def due(self, now_s: float) -> list[Sent]:
+        """Parts that have waited long enough; forgets what is over."""
+        for held in list(self._open.values()):
+            while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
+                self._drop(oldest)
+        if self._turned_away:
+            self._turned_away = {key: until_s for key, until_s in self._turned_away.items() if until_s > now_s}
+        ready: list[Sent] = []
+        while (next_s := self.next_s) is not None and next_s <= now_s:
+            _, _, long = heapq.heappop(self._due)
+            if long.due_s <= now_s:
+                ready += self._judge(long, now_s)
+            else:  # another part came meanwhile
+                heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
+        return ready
+
+    def drain(self, now_s: float) -> list[Sent]:
+        """All parts that wait: the gate is about to go."""
+        waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
+        return [transit for long in waiting for transit in self._judge(long, now_s)]
+
+    # -- what became of parts
+
+    def failed(self, long: LongMessage[Sent]) -> None:
+        """A part was refused or is unknown: it may be sent again, so the message is remembered even though it was whole. Another that has
+        begun in its place meanwhile is not remembered any more: a handset would make one of the two."""
+        other = self._open.get(long.key[0], {}).get(long.place)
+        if other is long:
+            return
+        if other is not None:
+            self._drop(other)
+        if not self.is_full(long.key[0]):
+            self._keep(long)
+            self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
+
+    def close(self, long: LongMessage[Sent]) -> None:
+        """Nothing of it stands any more: what comes is a new message."""
+        self._drop(long)
+
+    def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+        """The parts of a message that waits no longer, because of what is at other gates; none if it did not."""
+        return self._judge(long, now_s) if long.waiting else []
+
+    # -- inside
+
+    def _find(self, place: Place, now_s: float) -> LongMessage[Sent] | None:
+        held = self._open.get(place[0])
+        long = held.get(place) if held else None
+        if long is not None and not long.waiting and long.until_s <= now_s:
+            self._drop(long)
+            return None
+        return long
+
+    def _keep(self, long: LongMessage[Sent]) -> None:
+        """Remembers a message."""
+        self._open.setdefault(long.key[0], {})[long.place] = long
+        self._holds(long, OPEN_BYTES)
+
+    def _holds(self, long: LongMessage[Sent], more: int) -> None:
+        provider = long.key[0]
+        long.held_bytes += more
+        self.held_bytes[provider] = self.held_bytes.get(provider, 0) + more
+
+    def _drop(self, long: LongMessage[Sent]) -> None:
+        provider = long.key[0]
+        held = self._open.get(provider)
+        if held is not None and held.get(long.place) is long:
+            del held[long.place]
+            self.held_bytes[provider] -= long.held_bytes
+            long.held_bytes = 0
+            if not held:
+                del self._open[provider], self.held_bytes[provider]
+
+    def _judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+        """The parts of a message, in order, each with the joined message."""
+        batch = [long.last[index] for index in sorted(long.last)]
+        of = batch[0].message
+        assert of is not None
+        message = long.message(of)
+        for transit in batch:
+            transit.message = message
+        long.batch, long.leader, long.waiting = batch, batch[0], False
+        long.until_s = now_s + INHERIT_S
+        self.waiting -= len(batch)
+        if message.content.complete:
+            self._drop(long)
+        return list(batch)
+
+    @property
+    def remembered(self) -> int:
+        """Messages that are remembered, waiting or judged."""
+        return sum(map(len, self._open.values()))
+
+
+def _place(key: Key) -> Place:
+    return key[:4]
+
+
+def _reads_alike(one: Content, other: Content) -> bool:
+    """Whether two contents are the same to the person: the same octets behind whatever header, in the same alphabet."""
+    if one.octets is None or other.octets is None:
+        return one.digest == other.digest
+    return one.octets == other.octets
+
+
+def _key(transit: Attempt) -> Key:
+    message = transit.message
+    assert message is not None
+    part = message.content.part
+    assert part is not None
+    return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total

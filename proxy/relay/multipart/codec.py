@@ -1,0 +1,113 @@
+"""Posting: what one gate puts up of a long message, and what it makes of what is up. Pure.
+
+In: a long message, what is on the board of it, parts that are judged. Out: its rows; which messages have to be looked at; the message with
+what others hold, or by itself. Never: a store, a clock, when it is put up (shared.py), a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from proxy.model.message import Content
+from proxy.relay.effects.record_changes import Change
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.pending_submit import Transit
+from proxy.state.shared.multipart_record import (
+    AGAIN,
+    LATE,
+    REFUSED,
+    THERE,
+    TWICE,
+    UNKNOWN,
+    WAITING,
+    Key,
+    Posted,
+    Row,
+    Sheet,
+    find,
+)
+
+
+def key_of(long: LongMessage[Transit]) -> Key:
+    provider, port, person, reference, total = long.key
+    return person, f"{provider}\0{port}\0{reference}\0{total}".encode()
+
+
+def look(long: LongMessage[Transit], posted: Posted) -> None:
+    long.posted, long.theirs = posted, posted.theirs(long.holder)
+
+
+def alone(long: LongMessage[Transit]) -> None:
+    """From now on a message is what is here, but for what is known to have gone out elsewhere: sent again, that is another message."""
+    if long.posted is not None:
+        long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
+    long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
+
+
+def displaced(long: LongMessage[Transit], sheet: Sheet) -> Posted | None:
+    """What was last seen of a message that was up and decided, closed, if newer ones under its key have taken its place on the sheet:
+    what comes now is not of it, and what others hold of it is not known any better."""
+    posted = long.posted
+    if posted is None or not (long.asked and sheet) or find(sheet, long.holder) is not None:
+        return None
+    return posted._replace(closed=True) if long.settled or posted.decision is not None else None
+
+
+def rows_of(long: LongMessage[Transit], judged: Sequence[Transit] = ()) -> list[Row]:
+    """What this gate puts up of a message; ``judged``: parts that are, with this very swap."""
+    return [
+        Row(long.holder, index, _state(long, index, transit, judged), long.contents[index])
+        for index, transit in sorted(long.last.items())
+        if index in long.contents
+    ]
+
+
+def rows_beside(long: LongMessage[Transit], posted: Posted, judged: Sequence[Transit] = ()) -> list[Row]:
+    """... beside those that are up and of which this gate has not heard yet that they are."""
+    rows = {row.index: row for row in rows_of(long, judged)}
+    for row in posted.rows:
+        if row.holder == long.holder and row.state == WAITING:
+            mine = rows.get(row.index)
+            if mine is None or (mine.state in AGAIN and long.last[row.index] not in judged):
+                rows[row.index] = row
+    return list(rows.values())
+
+
+def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Sequence[Transit]) -> int:
+    refused = transit not in long.alive
+    if transit in judged:
+        refused = transit.lane is None
+    elif not (transit.recorded or transit in long.shown):
+        return WAITING
+    earlier = [one for one in long.again.get(index, ()) if one in long.alive]
+    if len(earlier) + (not refused and transit in long.doubted) > 1:
+        return TWICE
+    if not refused:
+        return UNKNOWN if transit in long.unknown else LATE if transit in long.doubted else THERE
+    if transit in long.instead or any(one in long.unknown for one in earlier):
+        return UNKNOWN
+    return LATE if earlier else REFUSED
+
+
+def shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+    """Messages that are up, or have to be: all but those that are whole here and have not failed."""
+    found: dict[LongMessage[Transit], None] = {}
+    last = None
+    for long in longs_of(changes, submits):
+        if long is not last:  # parts of one message come one after the other
+            last = long
+            if not long.alone and (long.asked or long.settled or not long.whole):
+                found[long] = None
+    return list(found)
+
+
+def longs_of(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+    """Of each that is of a long message."""
+    longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
+    return longs + [transit.long for transit in submits if transit.long is not None]
+
+
+def part_of(transit: Transit) -> tuple[int, Content]:
+    assert transit.message is not None
+    assert transit.message.content.part is not None
+    return transit.message.content.part.index, transit.message.content

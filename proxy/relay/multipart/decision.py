@@ -1,0 +1,89 @@
+"""Decided: what one gate decided of a long message, said so that others can inherit it, and heard again.
+
+In: the part by which a gate judged; a Decision of another gate with what is known of the text here. Out: a Decision; the part to inherit from.
+Never: a verdict of its own, a store, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.model.message import Breach, Category, Message, Outcome, Verdict
+from proxy.model.reasons import GATE_REASONS, REASONS, Reason
+from proxy.model.recipient import Entry
+from proxy.policy import RuleSet, facts
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.pending_submit import Transit
+from proxy.state.shared.multipart_record import Decision, Objection
+from proxy.wire import joined
+
+
+class Led(Transit):
+    """The part by which another gate judged: what those that are here inherit from. Nobody answers it, and it has no lane."""
+
+
+def decision_of(long: LongMessage[Transit]) -> Decision | None:
+    """What was decided of a message here; None where rules were not asked, for it could not be sent as it came."""
+    leader = long.leader
+    assert leader is not None
+    verdict = leader.verdict
+    if verdict is None:
+        return None
+    return Decision(
+        judged_at=long.judged_at,
+        revision=long.revision,
+        parts=tuple(sorted({*long.contents, *long.theirs})),
+        outcome=verdict.outcome,
+        reason=leader.reason,
+        rule=verdict.rule,
+        province=verdict.province,
+        template=verdict.template,
+        category=leader.category,
+        entry=leader.packed,
+        adopts=leader.adopted is not None,
+        takes=leader.takes or long.takes,
+        objections=tuple(
+            Objection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
+            for one in verdict.breaches
+        ),
+    )
+
+
+def passing(decision: Decision) -> bool:
+    """Whether it was refused for what is soon over: parts that come later are judged anew."""
+    return not decision.entry and decision.reason in GATE_REASONS
+
+
+def led(
+    decision: Decision, long: LongMessage[Transit], by: Transit, rules: RuleSet, refuse: Callable[[Transit, Reason], None]
+) -> Led:
+    """The part that another gate judged by, as its heirs need to know it; ``by``: one of them."""
+    message = by.message
+    assert message is not None
+    known = [long.content(index) if index in decision.parts else None for index in range(1, long.total + 1)]
+    content = joined(known) if any(known) else message.content
+    found = Led(by.bind, 0, b"", by.arrived_s)
+    found.message = Message(message.sender, message.recipient, content)
+    found.category = Category(decision.category)
+    if decision.entry:
+        entry = Entry.unpack(decision.entry)
+        found.packed, found.entry_id, found.entry_time = decision.entry, entry.id, entry.time
+        found.adopted = entry if decision.adopts else None
+    reason = REASONS.get(decision.reason)
+    found.verdict = Verdict(
+        decision.outcome,
+        reason if decision.outcome is not Outcome.ALLOW else None,
+        decision.rule,
+        tuple(
+            Breach(one.rule, one.number, Outcome(one.outcome), REASONS[one.reason], one.shadow, one.not_before, one.spread_s)
+            for one in decision.objections
+            if one.reason in REASONS
+        ),
+        facts(found.message, rules, decision.judged_at),
+        decision.province,
+        decision.template,
+        (),
+    )
+    if reason is not None:
+        refuse(found, reason)
+    return found

@@ -1,0 +1,254 @@
+"""Refusals: what was refused a few minutes ago, so that its repeats cost no verdict and no evidence of their own.
+
+In: submits that a rule refused, with where that stands in the journal; the same submits again. Out: the same answer, and one journal
+record per turn with how often each was asked again. Never: a verdict; sockets, the clock.
+
+Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
+reasons; nothing that a rolling window, an aggregate or a person's wishes decided (when they let go is not known beforehand), no part of a
+long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that
+was reached, with a reload of the rules, where the clock is put back, and with any change of the person's record but a new message (which
+only adds reasons).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.journal.records import messages, requests
+from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
+from proxy.model.reasons import GATE_REASONS, Reason
+from proxy.policy import Rule, RuleSet
+from proxy.relay.pending_submit import Transit
+
+REPEAT_S = 600.0
+"""A repeat this soon is answered from here (DESIGN §4): clients that retry do so within minutes."""
+REFUSALS_MAX = 65_536
+"""About 500 bytes each: 32 MB at worst, which a provider that varies its texts may fill and nobody else notices."""
+
+MARKS = 1 << 16
+"""Octets: of as many as may be kept one bit in eight."""
+SWEPT = 2_000
+"""Dropped in one go on the loop, of what no longer stands: a millisecond at most. All at once takes 30 ms."""
+
+Key = tuple[Sender, bytes]
+"""Account and source, digest of all after the destination: a rule may speak of one account of a provider only."""
+
+
+class Kept(NamedTuple):
+    """One refusal: all of it in one place, for it is far from all else by the time it ends."""
+
+    until: float
+    person: int
+    sender: Sender
+    digest: bytes
+    sequence: int
+    """Of the verdict in the journal."""
+    verdict: Verdict
+
+    @property
+    def key(self) -> Key:
+        return self.sender, self.digest
+
+
+Of = Kept | dict[Key, Kept]
+"""What is kept of one person: nearly always one refusal."""
+
+
+class Refusals:
+    def __init__(
+        self, refuse: Callable[[Transit, Reason], None], note: Callable[[Repeats], None], tell: Callable[[Transit], None]
+    ) -> None:
+        """What the relay does for it: set reason and status; write a record in the coming turn; count and answer."""
+        self._refuse, self._note, self._tell = refuse, note, tell
+        self._repeats: Repeats | None = None
+        self.people: dict[int, Of] = {}
+        """By person: one look-up for everybody who was refused nothing."""
+        self.alone = True
+        """Whether no other gate changes records; else nothing is kept, for nobody would say that it may be allowed now."""
+        self._rules: RuleSet | None = None
+        self._stand: dict[int, bool] = {}
+        """By the number of a rule in force: whether what it refuses stands."""
+        self._order: deque[Kept] = deque()
+        self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
+        """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
+        seen without a look into far memory that they are not there."""
+        self._marked_s, self.marked = 0.0, 0
+        """Since when in ``marks``, and how many."""
+        self._gone: list[tuple[dict[int, Of], deque[Kept]]] = []
+        """What stood under other rules, until it is swept away."""
+
+    def again(self, transit: Transit, rules: RuleSet, now: float) -> bool:
+        """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
+        message = transit.message
+        assert message is not None
+        kept = self.find(message, rules, now) if transit.long is None else None
+        if kept is None:
+            return False
+        assert kept.verdict.reason is not None
+        transit.verdict, transit.category = kept.verdict, kept.verdict.facts.category
+        self._refuse(transit, kept.verdict.reason)
+        if self._repeats is None or not self._repeats.open:
+            self._repeats = Repeats(self._told)
+            self._note(self._repeats)
+        self._repeats.add(transit, kept)
+        return True
+
+    def _told(self, transit: Transit, written: bool) -> None:
+        if not written:
+            transit.verdict = None
+            self._refuse(transit, GATE_REASONS["journal-down"])
+        self._tell(transit)
+
+    def find(self, message: Message, rules: RuleSet, now: float) -> Kept | None:
+        """The refusal this is a repeat of, if it still stands."""
+        known = self.people.get(message.recipient)
+        if known is None:
+            return None
+        if rules is not self._rules:
+            self.clear()
+            return None
+        key = _key(message)
+        kept = known.get(key) if isinstance(known, dict) else known if known.key == key else None
+        return kept if kept is not None and now < kept.until else None
+
+    def keep(self, transit: Transit, rules: RuleSet, now: float) -> None:
+        """Notes a refusal that was written, if it is of the kind that stands."""
+        message, verdict = transit.message, transit.verdict
+        if (
+            not self.alone
+            or message is None
+            or transit.long is not None
+            or verdict is None
+            or verdict.outcome is not Outcome.REJECT
+            or message.content.part is not None
+            or message.content.scheduled is not None
+        ):
+            return
+        if rules is not self._rules:
+            self.clear()
+            self._rules = rules
+        until = now + REPEAT_S if verdict.breaches else now
+        until = min(until, rules.until)
+        stand = self._stand
+        for breach in verdict.breaches:
+            number, end = breach.number, breach.not_before
+            if not (stand[number] if number in stand else self._stands(number)):
+                return
+            if end is not None and end < until:
+                until = end
+        if until <= now:
+            return
+        person = message.recipient
+        self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
+        self.marked += 1
+        kept = Kept(until, person, *_key(message), transit.recorded, verdict)
+        self._put(kept)
+        self._order.append(kept)
+        while self._order and (self._order[0].until <= now or len(self._order) > REFUSALS_MAX):
+            self._drop(self._order.popleft())
+
+    def _put(self, kept: Kept) -> None:
+        known = self.people.get(kept.person)
+        if isinstance(known, dict):
+            known[kept.key] = kept
+        elif known is None or known.key == kept.key:
+            self.people[kept.person] = kept
+        else:
+            self.people[kept.person] = {known.key: known, kept.key: kept}
+
+    def marks_at(self, now: float) -> bytearray:
+        """Where people are marked who are put into ``people`` now. Whoever is marked there has left ``people`` before these marks go: nobody is
+        kept for longer than REPEAT_S, nor behind REFUSALS_MAX others."""
+        if now >= self._marked_s + REPEAT_S or self.marked >= REFUSALS_MAX:
+            self.marks, self.marks_before, self._marked_s, self.marked = bytearray(MARKS), self.marks, now, 0
+        return self.marks
+
+    def _stands(self, number: int) -> bool:
+        """Whether what the rule refuses it would refuse again, whatever happens to others."""
+        assert self._rules is not None
+        # an order has no limits, and its end is among the rules' moments
+        found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
+        return found
+
+    def _drop(self, kept: Kept) -> None:
+        """It is over, if it is still what is known."""
+        known = self.people.get(kept.person)
+        if known is kept:
+            del self.people[kept.person]
+        elif isinstance(known, dict) and known.get(kept.key) is kept:
+            del known[kept.key]
+            if not known:
+                del self.people[kept.person]
+
+    def forget(self, person: int) -> None:
+        """The person's record was changed: what was refused may be allowed now."""
+        self.people.pop(person, None)
+
+    def clear(self) -> None:
+        """Nothing stands any more: other rules are in force, or it is earlier than it was when it was refused."""
+        if self._order:
+            self._gone.append((self.people.copy(), self._order))
+            self.people.clear()  # which frees nothing yet; the relay looks into this very dict
+            self._order = deque()
+        self._rules = None
+        self._stand.clear()
+
+    def sweep(self) -> None:
+        """A few times a second: gives back some of the memory of what no longer stands."""
+        left = SWEPT
+        while self._gone and left:
+            people, order = self._gone[-1]
+            while order and left:
+                order.pop()
+                left -= 1
+            while people and left:
+                people.popitem()
+                left -= 1
+            if not people and not order:
+                self._gone.pop()
+
+
+def _key(message: Message) -> Key:
+    return message.sender, message.content.digest
+
+
+def _is_steady(rule: Rule) -> bool:
+    return not rule.passing and all("recipient" in one.keys and one.window.unit != "rolling" for one in rule.limits)
+
+
+class Repeats:
+    """The repeats of one turn on their way into the journal (a Change that alters no record): answered once they are written."""
+
+    recipient = 0
+
+    def __init__(self, then: Callable[[Transit, bool], None]) -> None:
+        """``then``: tells the provider of each, and whether it was written."""
+        self.open = True
+        """Whether more may be added: not any more once it was packed."""
+        self._again: list[Transit] = []
+        self._counts: dict[int, int] = {}
+        self._then = then
+
+    def add(self, transit: Transit, kept: Kept) -> None:
+        self._again.append(transit)
+        self._counts[kept.sequence] = self._counts.get(kept.sequence, 0) + 1
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        self.open = False
+        return messages.REPEATED, requests.pack_repeated(now, self._counts)
+
+    def done(self, recorded: int) -> None:
+        for transit in self._again:
+            self._then(transit, True)
+
+    def unwritten(self) -> bool:
+        """The provider is asked to come again."""
+        self.open = False
+        for transit in self._again:
+            self._then(transit, False)
+        return False

@@ -1,0 +1,257 @@
+"""Multi: one submit_multi, judged person by person, forwarded to those who may get it, answered as a whole.
+
+In: a submit_multi of a provider; what the relay decides of each address. Out: at most one submit_multi per carrier, one answer.
+Never: sockets, the clock.
+
+The addresses are taken apart: each is judged, written and counted as the submit_sm it would be (a Member), on a bind of its own
+making, the Group, which collects what each is told. Those that are allowed wait until all are judged and leave in one PDU per
+carrier; what the carrier says of each address comes back to its Member, which settles, takes back or marks its own entry.
+
+The provider hears one message_id (SMPP 3.4 §4.5.2 has room for one): that of the carrier that got the first allowed address. A
+group leaves on the link of its first person, so that another person's single messages may pass it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+from proxy.model.number import NotARecipient, recipient_of
+from proxy.relay.access import Access
+from proxy.relay.pending_submit import Apart, Bind, Lane, Transit
+from proxy.relay.submit import Relay
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.wire import Frame, Malformed, response, submit_sm_resp
+from proxy.wire.frame import read_tlvs
+from proxy.wire.multi import ADDRESSES_MAX, Multi, read_multi, read_multi_resp, submit_multi_resp
+from proxy.wire.tables import ADDITIONAL_STATUS_INFO_TEXT, ESME_RSUBMITFAIL, SUBMIT_MULTI
+
+
+def respond_multi(sequence: int, status: int, message_id: bytes = b"") -> bytes:
+    """The answer to a submit_multi that was refused before its addresses were looked at; ``message_id``: empty, or with parameters
+    behind it."""
+    return response(SUBMIT_MULTI, status, sequence, b"\0\0" + message_id[1:] if message_id else b"")
+
+
+class Whole(Transit):
+    """A submit_multi that the gate refuses as it stands."""
+
+    respond = staticmethod(respond_multi)
+
+
+class Member(Transit):
+    """One address, as the submit_sm to it. Its lane hands it to the group instead of to a link."""
+
+    _lane: Any = None
+
+    @property
+    def lane(self) -> Lane | None:
+        return cast("Lane | None", self._lane)
+
+    @lane.setter
+    def lane(self, lane: Lane | None) -> None:
+        real = lane.real if isinstance(lane, _Gathering) else lane
+        self._lane = None if real is None else _Gathering(real, self.bind)
+
+
+class _Gathering:
+    """A lane, but for what is put into it: that waits for the others of its group."""
+
+    def __init__(self, lane: Lane, group: Bind) -> None:
+        self.real = lane
+        self._group = group
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def put(self, member: Transit) -> None:
+        if isinstance(self._group, Group) and member.bind is self._group:
+            self._group.may_go(member, self.real)
+        else:  # it keeps to the lane of one of ours, as a part of the same long message
+            self.real.put(member)
+
+    def put_all(self, members: list[Transit]) -> None:
+        for member in members:
+            self.put(member)
+
+
+class Fate(NamedTuple):
+    status: int
+    body: bytes
+
+
+class Group:
+    """The bind that a submit_multi's members are on: where they are told, and where they gather."""
+
+    def __init__(self, relay: Relay, bind: Bind, sequence: int, multi: Multi, arrived_s: float) -> None:
+        self.access: Access = bind.access
+        self.unanswered = self.noise = 0
+        self.window = ADDRESSES_MAX + 1
+        self.peer_version = bind.peer_version
+        self._relay = relay
+        self._bind = bind
+        self._sequence = sequence
+        self._multi = multi
+        self._arrived_s = arrived_s
+        self._fates: dict[int, Fate] = {}
+        self._ready: dict[Lane, list[Transit]] = {}
+        self._waiting = len(multi.addresses)
+        """Addresses not judged yet."""
+        self._half_told = False
+
+    # -- as a Bind
+
+    room = 0
+
+    def hand_all(self, items: Sequence[Item]) -> None:
+        raise NotImplementedError("it has no room for a deliver")
+
+    def answer_all(self, answers: list[bytes]) -> None:
+        """Members are told: refused at once, or whatever the carrier said."""
+        for data in answers:
+            self._told(data)
+
+    def _told(self, data: bytes) -> None:
+        place = int.from_bytes(data[12:16], "big") - 1
+        self._fates[place] = Fate(int.from_bytes(data[8:12], "big"), data[16:])
+        if self._waiting:
+            self._judged()
+        if len(self._fates) == len(self._multi.addresses):
+            self._tell()
+
+    # -- gathering
+
+    def may_go(self, member: Transit, lane: Lane) -> None:
+        """A member is allowed, and its entry is written."""
+        self._ready.setdefault(lane, []).append(member)
+        self._judged()
+
+    def _judged(self) -> None:
+        self._waiting -= 1
+        if self._waiting:
+            return
+        for lane, members in self._ready.items():
+            members.sort(key=lambda member: member.sequence)
+            if not lane.up:  # it went while the last of them were judged
+                for member in members:
+                    lane.release(member.category)
+                    self._relay.unsent(member, "no-route")
+                continue
+            together = Together(self._relay, self, self._bind, self._sequence, self._multi, members, self._arrived_s)
+            for member in members[1:]:  # one PDU takes one place
+                lane.release(member.category)
+            together.go(lane, len(members))
+        self._ready.clear()
+
+    # -- the answer
+
+    def half_told(self) -> None:
+        """A carrier has answered: from here the provider's delivers wait for our answer."""
+        if not self._half_told:
+            self._half_told = True
+            self._relay.half_told[self.access.provider.name] += 1
+
+    def _tell(self) -> None:
+        if self._half_told:
+            self._relay.half_told[self.access.provider.name] -= 1
+        fates = [self._fates[place] for place in range(len(self._multi.addresses))]
+        refused = [(address, fate.status) for address, fate in zip(self._multi.addresses, fates, strict=True) if fate.status]
+        taken = next((fate.body for fate in fates if not fate.status), None)
+        status, text = 0, ""
+        if taken is None:  # nobody gets it
+            statuses = {fate.status for fate in fates}
+            status = statuses.pop() if len(statuses) == 1 else ESME_RSUBMITFAIL
+            text = ", ".join(dict.fromkeys(filter(None, (_why(fate.body) for fate in fates))))
+        message_id = (taken or b"").partition(b"\0")[0]
+        self._bind.unanswered -= 1
+        self._bind.answer_all([submit_multi_resp(self._sequence, status, message_id, refused, text)])
+
+
+def _why(body: bytes) -> str:
+    """What a refusal says in additional_status_info_text."""
+    try:
+        return dict(read_tlvs(body, 1)).get(ADDITIONAL_STATUS_INFO_TEXT, b"").rstrip(b"\0").decode("ascii")
+    except Malformed:
+        return ""
+
+
+class Together(Apart):
+    """The submit_multi that goes to one carrier."""
+
+    def __init__(
+        self, relay: Relay, group: Group, bind: Bind, sequence: int, multi: Multi, members: list[Transit], arrived_s: float
+    ) -> None:
+        places = [member.sequence - 1 for member in members]
+        super().__init__(bind, sequence, multi.only(places), arrived_s)
+        self.message = members[0].message
+        self.category = members[0].category
+        self._relay, self._group = relay, group
+        self.members = members
+        self._addresses = [multi.addresses[place][2:-1] for place in places]
+
+    def answered(self, frame: Frame) -> None:
+        self.settled()
+        self._group.half_told()
+        self._share(frame, self._relay.answered)
+
+    def answered_late(self, frame: Frame) -> bool:
+        self._share(frame, self._relay.answered_late)
+        return True
+
+    def _share(self, frame: Frame, then: Callable[[Transit, Frame], None]) -> None:
+        """Each member hears what the carrier said of its address: the whole answer's status, or that of its unsuccess_sme."""
+        message_id, refused = read_multi_resp(frame)
+        statuses = [frame.command_status] * len(self.members)
+        if not frame.command_status:
+            for address, status in refused:
+                place = self._place(address, statuses)
+                if place is not None:
+                    statuses[place] = status or ESME_RSUBMITFAIL
+        for member, status in zip(self.members, statuses, strict=True):
+            member.answered_s = self.answered_s
+            then(member, Frame.of(submit_sm_resp(member.sequence, status, b"" if status else message_id)))
+
+    def _place(self, address: bytes, statuses: list[int]) -> int | None:
+        """Whom the carrier means: by the spelling, else by the number; of two alike the next."""
+        free = [place for place, status in enumerate(statuses) if not status]
+        spelt = [place for place in free if self._addresses[place] == address]
+        if spelt:
+            return spelt[0]
+        try:
+            person = recipient_of(address)
+        except NotARecipient:
+            return None
+        return next((place for place in free if self.members[place].message.recipient == person), None)  # type: ignore[union-attr]
+
+    def unanswered(self) -> bool:
+        self.settled()
+        for member in self.members:
+            member.answered_s = self.answered_s
+            self._relay.unanswered(member)
+        return True
+
+    def unsent(self, reason: str) -> bool:
+        self.settled()
+        for member in self.members:
+            self._relay.unsent(member, reason)
+        return True
+
+
+def submit_multi(relay: Relay, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
+    """A submit_multi was read from a provider. Each address counts against its rate; those over it are refused, the others go."""
+    whole = Whole(bind, frame.sequence_number, frame.data, arrived_s)
+    reason = relay.closed(bind)
+    if not reason:
+        try:
+            multi = read_multi(frame)
+        except Malformed as fault:
+            whole.status = fault.status
+            relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
+            reason = "malformed"
+        else:
+            bind.unanswered += 1
+            group = Group(relay, bind, frame.sequence_number, multi, arrived_s)
+            for place in range(len(multi.addresses)):
+                relay.submit(group, Frame.of(multi.submit(place)), now, arrived_s, Member)
+            return
+    relay.refuse(whole, reason)

@@ -1,0 +1,1 @@
+"""How the process uses CPU, memory and time."""

@@ -1,0 +1,122 @@
+"""Gently: long work in slices between the turns of the loop, so that messages notice as little of it as can be.
+
+In: work that calls a rest between pieces of some milliseconds. Out: what it returns. Never: two such works at once (whoever asks waits).
+
+Two threads that both compute take turns at the interpreter as the system pleases: the loop asks for it anew at every socket and at every
+search in a text, and each time waited for the other thread, which may have been put aside by the system just then. So the work has a
+thread of its own only to keep its place in: the loop hands it the interpreter, stands still for one slice, and takes it back. What no rest
+interrupts (building an automaton, sorting) must be small. A slice that waits for something else (a slow disk) is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from proxy.runtime.cpu_affinity import go_anywhere
+
+Result = TypeVar("Result")
+
+SLICE_S = 0.001
+"""Processor time after which a rest is due, ..."""
+REST = 2
+"""... and so many times as long the loop has for itself."""
+STANDS_S = 0.010
+"""The loop stands still for one slice no longer: what takes longer is waiting for a disk."""
+
+
+class Unwanted(BaseException):
+    """The work is ended from within: nobody waits for it any more."""
+
+
+class Gently:
+    """One piece of long work at a time."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    @property
+    def at_work(self) -> bool:
+        return self._one.locked()
+
+    async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
+        """``work`` is given the rest to call; where whoever waits is cancelled, the next rest ends it."""
+        async with self._one:
+            sliced = _Sliced(work)
+            try:
+                while not sliced.over:
+                    await asyncio.sleep(REST * sliced.worked_s)
+                    sliced.go_on()
+                    if not sliced.is_back(STANDS_S):
+                        await asyncio.to_thread(sliced.is_back)
+                return sliced.result()
+            finally:
+                sliced.end()
+                gc.freeze()  # what was loaded stays, as at the start
+
+
+class _Sliced(Generic[Result]):
+    """Work in a thread that goes on only when it is told to."""
+
+    def __init__(self, work: Callable[[Callable[[], None]], Result]) -> None:
+        self._work = work
+        self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        self._said: list[Result] = []
+        self._fault: BaseException | None = None
+        self._since_s = 0.0
+        self._unwanted = False
+        self.worked_s = 0.0
+        """Processor time of the last slice."""
+        self.over = False
+        threading.Thread(target=self._run, name="gently", daemon=True).start()
+
+    # -- the loop
+
+    def go_on(self) -> None:
+        self._go.release()
+
+    def is_back(self, wait_s: float | None = None) -> bool:
+        """Waits for the end of the slice; whether it came within this time."""
+        return self._back.acquire(timeout=wait_s)
+
+    def result(self) -> Result:
+        """What the work returned, or raises what it raised."""
+        if self._fault is not None:
+            raise self._fault
+        return self._said[0]
+
+    def end(self) -> None:
+        """Nobody waits for it any more; nothing where it is over."""
+        self._unwanted = True
+        self._go.release()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        go_anywhere()
+        try:
+            self._wait()
+            self._said.append(self._work(self._rest))
+        except BaseException as fault:  # noqa: BLE001  # it is raised where the work is waited for
+            self._fault = fault
+        self.over = True
+        self._back.release()
+
+    def _rest(self) -> None:
+        if self._unwanted:
+            raise Unwanted
+        worked_s = time.thread_time() - self._since_s
+        if worked_s >= SLICE_S:
+            self.worked_s = worked_s
+            self._back.release()
+            self._wait()
+
+    def _wait(self) -> None:
+        self._go.acquire()
+        if self._unwanted:
+            raise Unwanted
+        self._since_s = time.thread_time()

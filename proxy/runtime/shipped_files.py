@@ -1,0 +1,16 @@
+"""Shipped: where files that travel with the package lie, in a checkout and in an installation.
+
+In: the name of a top-level folder. Out: its path. Never: a look at the working directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped(name: str) -> Path:
+    """The folder ``name`` (``rules``): beside the package in a checkout, inside it where a wheel put it (see pyproject.toml)."""
+    installed = _PACKAGE / "_shipped" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

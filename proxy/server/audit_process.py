@@ -1,0 +1,122 @@
+"""Auditor: keeps the audit of opt-outs up beside the gate, in a process of its own (``gate106 optout audit --follow``).
+
+In: the settings' path; what that process writes, a line of JSON a second. Out: the count that /metrics shows as sent_after_optout, how far the
+audit is behind, a log line for each finding; a note for /readyz while the process does not stay up. Never: the audit itself, a whole number.
+
+Its standard input is a pipe of ours: it ends when the gate is gone, however that came about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from proxy.model.counters import Tally
+from proxy.runtime import child_process
+
+log = structlog.get_logger()
+
+AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
+"""Started again after so long, twice as long each time, unless it was up for so long:"""
+WELL_S = 30.0
+FIRST_S = 2.0
+"""A gate that has just started has other things to do."""
+STOP_S = 2.0
+NICE = 19
+LINE_BYTES_MAX = 1 << 24
+"""Of what it found in a second: some 80,000 messages."""
+
+
+class Auditor:
+    """Of the running gate."""
+
+    def __init__(self, config: Path, tally: Tally, worker_variable: str) -> None:
+        """``worker_variable``: of the environment; the audit is of all workers' journals."""
+        self.failed = ""
+        """What the last process said when it ended; empty when all is well."""
+        self._tally, self._began = tally, time.time()
+        self._caught_up_s = time.monotonic()
+        self._command = [
+            sys.executable, "-m", "proxy", "optout", "audit", "--follow", "--since", f"{self._began:.3f}", "--config", str(config),
+        ]  # fmt: skip
+        self._hidden = worker_variable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def lag_s(self) -> float:
+        """Since when the audit has not read the journal to its end."""
+        return time.monotonic() - self._caught_up_s
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        wait_s = AGAIN_S
+        try:
+            await asyncio.sleep(FIRST_S)
+            while True:
+                began = time.monotonic()
+                await self._once()
+                wait_s = AGAIN_S if time.monotonic() - began >= WELL_S or not self.failed else min(wait_s * 2, AGAIN_MOST_S)
+                if self.failed:
+                    log.error("the audit of opt-outs ended, and is started again", why=self.failed, after_s=wait_s)
+                await asyncio.sleep(wait_s)
+        finally:
+            await asyncio.to_thread(self._end)
+
+    async def _once(self) -> None:
+        """One process, to its end."""
+        try:
+            process = self._process = await asyncio.to_thread(self._begin)
+        except OSError as error:
+            self.failed = str(error)
+            return
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = asyncio.StreamReader(LINE_BYTES_MAX)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), process.stdout
+        )
+        try:
+            while line := await lines.readline():
+                self._heard(line)
+        finally:
+            transport.close()
+        said = (await asyncio.to_thread(process.stderr.read)).decode("utf-8", "replace").strip().splitlines()
+        code = await asyncio.to_thread(process.wait)
+        self.failed = (said[-1].removeprefix("gate106: ") if said else f"it ended with {code}") if code else ""
+        self._process = None
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        hidden = self._hidden
+        bare = {name: value for name, value in os.environ.items() if name != hidden and not name.startswith("GATE106_TOKEN")}
+        process = subprocess.Popen(  # noqa: S603 # our own program
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare
+        )
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        return process
+
+    def _heard(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+            found, behind = told["found"], told["behind"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if not behind:
+            self._caught_up_s = time.monotonic()
+            self.failed = ""
+        for one in found:
+            self._tally.sent_after_optout += 1
+            log.error("marketing was sent after an opt-out: gate106 optout trace tells how", **one)
+
+    def _end(self) -> None:
+        child_process.end(self._process, STOP_S)
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return [f"audit of opt-outs: it does not stay up: {self.failed}"] if self.failed and self._process is None else []

@@ -1,0 +1,366 @@
+"""Backup: a copy of what a gate must not forget, made while it runs, proved, and put back.
+
+In: where a gate keeps its things, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
+changed; half a copy that looks like a whole one (the manifest is written last).
+
+    COPY/state.db         the store as of a checkpoint        first the state, then the journal: a journal may be newer than the
+    COPY/journal/         segments, the last one torn          state (a start replays the difference), never older
+    COPY/revisions/       kept sets of rules                   a set is kept before the journal speaks of it: so these come last
+    COPY/manifest.json    what there is, with SHA-256
+
+``update`` brings journal and sets of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm
+standby that loses at most that minute. Where the gate removed records before they were copied, and says so, the copy goes on behind them with
+a state of its own time (cluster/truncated_copy.py); the manifest names them, and ``restore`` puts back what is behind.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.cluster.truncated_copy import NO_KEY, Overtaken, overtaken, proved, segments, told, unexplained
+from proxy.config import Places
+from proxy.journal.retention import Removed
+from proxy.journal.scan import Report, segment_name
+from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.policy.loading.revision_store import Kept
+
+MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
+FORM = 1
+PIECE = 4 << 20
+TRIES = 3
+"""The gate removes its oldest segment amid a copy hardly twice in a row: it looks once an hour."""
+
+
+class BackupError(Exception):
+    """It cannot be done; the text says why and what to do."""
+
+
+class Copied(NamedTuple):
+    """What a copy holds."""
+
+    time: float  # when the journal was read
+    segments: int
+    bytes: int  # of all files
+    first: int  # sequences of the journal
+    last: int
+    counted: int  # the state's place in it
+    holes: list[dict[str, Any]]  # records that the gate removed before they were copied: first, last, who and why
+
+
+_NEEDED = Copied._fields[:-1]
+"""What each manifest says; of holes only those that know of any."""
+
+
+# --- making
+
+
+def make(places: Places, copy: Path) -> Copied:
+    """Copies all there is into a folder that is new or empty. BackupError, OSError."""
+    there = copy.exists()
+    if there and any(copy.iterdir()):
+        raise BackupError(f"{copy}: is not empty; name a new folder, or --update to bring that copy up to now")
+    try:
+        (copy / JOURNAL).mkdir(parents=True, mode=0o700, exist_ok=True)
+        copy.chmod(0o700)
+        _state(places.store, copy / STATE)
+        _segments(places.journal, copy / JOURNAL)
+        _sets(places.revisions, copy / REVISIONS)
+        return _noted(copy, *_whole(copy, _ring(places)))
+    except BaseException:
+        for path in copy.iterdir() if there else (copy,):  # a folder that was there stays, empty
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
+
+
+def update(places: Places, copy: Path) -> Copied:
+    """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError: then the copy is what it was, or the next
+    update goes on with it."""
+    journal = places.journal
+    begun = copy / f"{MANIFEST}.old"
+    if not begun.exists():  # an update that was not finished goes on
+        _manifest(copy)
+    mine, theirs = (_identity(folder) for folder in (journal, copy / JOURNAL))
+    if mine != theirs:
+        raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
+    gone = _gone(journal, copy, _ring(places))
+    if (copy / MANIFEST).exists():
+        (copy / MANIFEST).rename(begun)  # until it is proved again it is no copy
+    if gone is not None:
+        gone.cut()
+    made = _brought(places, copy)
+    begun.unlink()
+    return made
+
+
+def _gone(journal: Path, copy: Path, ring: Ring) -> Overtaken | None:
+    """What was removed before it was copied; BackupError where nobody says so."""
+    try:
+        found = overtaken(journal, copy / JOURNAL)
+        why = unexplained([found.hole], proved(journal, ring)[1]) if found is not None else ""
+    except FileNotFoundError as error:
+        raise BackupError(f"{error.filename}: is gone while the journal is read (run it again)") from None
+    if why:
+        raise BackupError(
+            f"{copy}: cannot be brought up to now: of the journal in {journal}, {why}. Find out who took them away, and make a new "
+            "copy; this one is as it was, and may be the only place where the records before them are"
+        )
+    return found
+
+
+def _brought(places: Places, copy: Path) -> Copied:
+    """Copies what is new. A state from before what is here is taken anew, and then what has been written since."""
+    left = TRIES
+    while True:
+        left -= 1
+        _segments(places.journal, copy / JOURNAL)
+        _sets(places.revisions, copy / REVISIONS)
+        report, removed = _whole(copy, _ring(places))
+        begins = report.holes[-1].last + 1 if report.holes else report.first
+        if begins <= 1 or _position(copy / STATE).open_from > begins:
+            return _noted(copy, report, removed)
+        if not left:
+            raise BackupError(
+                f"{places.store}: no gate starts from it, for records before {begins} are not in the journal any more"
+            )
+        anew = copy / f"{STATE}.new"
+        anew.unlink(missing_ok=True)
+        _state(places.store, anew)
+        anew.rename(copy / STATE)
+        _sync(copy)
+
+
+def _identity(journal: Path) -> str:
+    try:
+        return (journal / IDENTITY).read_text().strip()
+    except OSError as error:
+        raise BackupError(f"{journal / IDENTITY}: {error.strerror or error}; is this a gate's journal?") from error
+
+
+def _state(store: Path, target: Path) -> None:
+    if not store.is_file():
+        raise BackupError(f"{store}: no such file; is this the gate's store?")
+    try:
+        with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            db.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise BackupError(f"{store}: {error}") from error
+    target.chmod(0o600)
+    _sync(target)
+
+
+def _segments(journal: Path, target: Path) -> None:
+    """What is not there yet, or has grown."""
+    left = TRIES
+    while True:
+        left -= 1
+        try:
+            names = segments(journal)
+            for name in names:  # named before the first is copied: what begins meanwhile is of the next copy
+                _grown(journal / name, target / name)
+            break
+        except FileNotFoundError as error:
+            if not left or not journal.is_dir():
+                raise BackupError(f"{error.filename}: no such file; is this the gate's journal?") from error
+    shutil.copyfile(journal / IDENTITY, target / IDENTITY)
+    _sync(target / IDENTITY)
+    _sync(target)
+
+
+def _sets(revisions: Path, target: Path) -> None:
+    """The sets that are kept now: one is never changed, but the oldest go."""
+    kept, copied = Kept(revisions, 0), Kept(target, 0)
+    wanted = kept.all()
+    for revision in wanted:
+        with suppress(FileNotFoundError):  # it went meanwhile
+            copied.save(revision, kept.files(revision))
+    for revision in set(copied.all()) - set(wanted):
+        copied.remove(revision)
+
+
+def _grown(source: Path, target: Path) -> None:
+    """Segments are only ever appended to, within room that is kept free behind them (far less than a PIECE): the copy's own octets are right
+    as far as they go, but for that and a tail that was cut; one of which a person was erased is another."""
+    if target.exists() and _is_redacted(source) and not filecmp.cmp(source, target, shallow=False):
+        target.unlink()
+    with source.open("rb") as old, target.open("r+b" if target.exists() else "w+b") as new:
+        whole = os.fstat(old.fileno()).st_size
+        at = min(whole, os.fstat(new.fileno()).st_size)
+        while at and not _alike(old, new, at):
+            at = max(0, at - PIECE)
+        old.seek(at)
+        new.seek(at)
+        left = whole - at
+        while left > 0 and (piece := old.read(min(PIECE, left))):
+            new.write(piece)
+            left -= len(piece)
+        new.truncate()
+        new.flush()
+        os.fsync(new.fileno())
+    target.chmod(0o600)
+
+
+def _is_redacted(segment: Path) -> bool:
+    with segment.open("rb") as file, suppress(Fault):
+        return unpack_header(file.read(HEADER_BYTES)).redacted
+    return False
+
+
+def _alike(old: Any, new: Any, end: int) -> bool:
+    """Whether the last piece before an offset is the same in both."""
+    start = max(0, end - PIECE)
+    old.seek(start)
+    new.seek(start)
+    return bool(old.read(end - start) == new.read(end - start))
+
+
+def _noted(copy: Path, report: Report, removed: list[Removed]) -> Copied:
+    """Writes the manifest. BackupError where it is no gate's."""
+    counted = _position(copy / STATE).counted
+    if report.last < counted:
+        raise BackupError(f"{copy}: the journal ends at {report.last}, before the state's {counted}: make the copy again")
+    files = {str(path.relative_to(copy)): _described(path) for path in _files(copy)}
+    made = Copied(
+        time.time(), report.segments, sum(one["bytes"] for one in files.values()), report.first, report.last, counted,
+        [told(hole, removed) for hole in report.holes],
+    )  # fmt: skip
+    said = {"form": FORM, **made._asdict(), "chain": report.chain, "files": files}
+    partly = copy / f"{MANIFEST}.new"
+    partly.write_text(json.dumps(said, indent=1) + "\n")
+    partly.chmod(0o600)
+    _sync(partly)
+    partly.rename(copy / MANIFEST)
+    _sync(copy)
+    return made
+
+
+def _ring(places: Places) -> Ring:
+    """A copy needs no key; with it more can be said of what is missing."""
+    try:
+        return Ring.of_files(places.sealing.keys)
+    except SealingError:
+        return Ring()
+
+
+def _whole(copy: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+    """Reads the copy as a start would, and what it lacks. Without the key of a sealed one its chain is proved all the same."""
+    report, removed = proved(copy / JOURNAL, ring)
+    wrong = report.damage or unexplained(report.holes, removed)
+    if wrong:
+        raise BackupError(f"{copy}: {wrong}{NO_KEY if report.closed and report.sealed and not report.damage else ''}")
+    return report, removed
+
+
+class _Position(NamedTuple):
+    """Where the state stands in the journal."""
+
+    counted: int
+    open_from: int
+
+
+def _position(state: Path) -> _Position:
+    try:
+        with closing(sqlite3.connect(f"{state.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('counted', 'open_from')"))
+            return _Position(int(meta.get("counted", 0)), int(meta.get("open_from", 0)))
+    except (sqlite3.Error, ValueError) as error:
+        raise BackupError(f"{state}: {error}; this is no store of a gate") from error
+
+
+def _files(copy: Path) -> Iterator[Path]:
+    yield copy / STATE
+    yield from sorted((copy / JOURNAL).iterdir())
+    yield from sorted(path for path in (copy / REVISIONS).rglob("*") if path.is_file())
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+# --- proving and putting back
+
+
+def check(copy: Path) -> Copied:
+    """Proves that a copy is as it was made. BackupError names the first file that is not."""
+    said = _manifest(copy)
+    present = {str(path.relative_to(copy)) for path in _files(copy) if path.exists()}
+    for name, described in said["files"].items():
+        if name not in present:
+            raise BackupError(f"{copy / name}: is missing; this copy is not whole")
+        if _described(copy / name) != described:
+            raise BackupError(f"{copy / name}: is not what was copied; use another copy")
+    if extra := present - set(said["files"]):
+        raise BackupError(f"{copy / min(extra)}: is not of this copy")
+    report, removed = proved(copy / JOURNAL, Ring())
+    wrong = report.damage or ("" if report.sealed else unexplained(report.holes, removed))  # of a sealed one the manifest tells
+    if wrong:
+        raise BackupError(f"{copy}: {wrong}")
+    return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
+
+
+def restore(copy: Path, places: Places) -> Copied:
+    """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
+    found, store, journal, revisions = check(copy), places.store, places.journal, places.revisions
+    for path in (store, Path(f"{store}-wal")):
+        if path.exists():
+            raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")
+    for folder in (journal, revisions):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
+    journal.mkdir(parents=True, mode=0o700, exist_ok=True)
+    store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    behind = segment_name(found.holes[-1]["last"] + 1) if found.holes else ""
+    for path in sorted((copy / JOURNAL).iterdir()):
+        if path.name == IDENTITY or path.name >= behind:  # what is before a hole the gate had no more either
+            _copied(path, journal / path.name)
+    _sync(journal)
+    _sets(copy / REVISIONS, revisions)
+    _copied(copy / STATE, store)  # last: without it no start believes that it has all
+    _sync(store.parent)
+    return found
+
+
+def _copied(source: Path, target: Path) -> None:
+    partly = target.with_name(f"{target.name}.partly")
+    shutil.copyfile(source, partly)
+    partly.chmod(0o600)
+    _sync(partly)
+    partly.rename(target)
+
+
+def _manifest(copy: Path) -> dict[str, Any]:
+    try:
+        said: Any = json.loads((copy / MANIFEST).read_text())
+    except FileNotFoundError:
+        raise BackupError(f"{copy}: has no {MANIFEST}: it is no copy, or one that was not finished") from None
+    except ValueError as error:
+        raise BackupError(f"{copy / MANIFEST}: {error}") from error
+    fields = {"form", "files", *_NEEDED}
+    if (
+        not isinstance(said, dict)
+        or said.get("form") != FORM
+        or not fields <= said.keys()
+        or not isinstance(said["files"], dict)
+    ):
+        raise BackupError(f"{copy / MANIFEST}: is not what a gate of this version wrote")
+    return said
+
+
+def _sync(path: Path) -> None:
+    with suppress(PermissionError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

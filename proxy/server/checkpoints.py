@@ -1,0 +1,107 @@
+"""Checkpoints: what changed goes into the store's file, with the place in the journal from which a restart goes on. Wiring beside wiring.py.
+
+In: the store, the journal, the relay; who still needs older records. Out: a store that a restart can begin with. Never: a record in the
+store that the journal does not hold, a loop that stands still for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from proxy.journal.write_ahead_log import Journal
+from proxy.relay.effects.chunked import InPieces
+from proxy.relay.message_ids import MessageIds
+from proxy.relay.submit import Relay
+from proxy.state import EmbeddedStore, StateError
+
+log = structlog.get_logger()
+
+CHECKPOINT_S = 30.0
+"""A restart replays at most about so much of the journal."""
+STILL_S = 1.0
+"""New submits wait at most so long for a checkpoint's moment; then it is tried the next time."""
+
+
+class Holding(Protocol):
+    @property
+    def open_from(self) -> int | None:
+        """The record from which on the journal must be read again; None if none need be."""
+
+
+class Checkpoints:
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        journal: Journal,
+        relay: Relay,
+        ids: MessageIds,
+        synced: Callable[[int], Awaitable[None]],
+        holding: Sequence[Holding],
+        in_pieces: InPieces,
+    ) -> None:
+        """``synced``: returns when the journal is synced up to a record."""
+        self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
+        self._synced = synced
+        self._holding, self._in_pieces = holding, in_pieces
+        self._writing = False
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            await self.attempt()
+
+    async def attempt(self, *, hurry: bool = False) -> None:
+        """``write``, whatever comes of it: what failed is logged, and tried again the next time."""
+        try:
+            await self.write(hurry=hurry)
+        except (OSError, StateError) as error:
+            log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
+        except Exception as error:  # whatever it is: the next may succeed
+            log.error("checkpoint failed: a fault of gate106, please report it", exc_info=error)
+
+    async def write(self, *, hurry: bool = False) -> None:
+        """One checkpoint, unless one is under way: in pieces with rests between them, so that the journal hardly waits for the disk, or in
+        a hurry. OSError, StateError."""
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            if not await self._still():
+                return
+            needed = [transit.recorded for transit in self._relay.in_flight.values()]
+            needed += [one.open_from for one in self._holding if one.open_from is not None]
+            written = self._journal.written
+            if not self._ids.carry(self._journal, time.time()):
+                return
+            await self._store.checkpoint(
+                counted=written,
+                open_from=self._in_pieces.outside(min(needed, default=written + 1)),
+                highest_id=self._relay.highest_id,
+                synced=self._all_synced,
+                hurry=hurry,
+                begun=self._relay.go_on,
+            )
+        finally:
+            self._relay.go_on()
+            self._writing = False
+
+    async def _still(self) -> bool:
+        """Whether records hold nothing now that the journal does not. A store that waits nearly always has something under way, so nothing
+        new is begun until that has come back: some milliseconds, at most a call's deadline."""
+        if not self._store.waits:
+            return not self._relay.amid
+        self._relay.hold_on()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STILL_S
+        while self._relay.amid and loop.time() < deadline:  # noqa: ASYNC110 # what it waits for has many ends
+            await asyncio.sleep(0.001)
+        return not self._relay.amid
+
+    async def _all_synced(self, _: int) -> None:
+        """Records are collected while messages pass: what they hold by now must be in the journal before it is in the store."""
+        await self._synced(self._journal.written)

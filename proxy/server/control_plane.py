@@ -1,0 +1,404 @@
+"""Operating: the running gate as its operators' commands see it, and what stands by their orders. Wiring beside wiring.py.
+
+In: parts of the gate. Out: the control socket open; rules with the orders in force, links drained by them; notes and gauges that say so.
+Never: a decision about a message, a command's own logic (ops has one file for each group).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.archive.pseudonym_key import Names
+from proxy.cluster.replication import Sharing
+from proxy.config import Person, Retention
+from proxy.desk.archiving import erase_operations
+from proxy.desk.archiving import operations as retention
+from proxy.desk.archiving.roller import Roller
+from proxy.desk.complaints import operations as complaints
+from proxy.desk.complaints.book import CaseBook
+from proxy.desk.connections import binds, links, trace
+from proxy.desk.consents import operations as consent
+from proxy.desk.explain import operations as explain
+from proxy.desk.optouts import doubtful_operations
+from proxy.desk.optouts import operations as optouts
+from proxy.desk.optouts.inbox import Inbox
+from proxy.desk.orders import operations as orders
+from proxy.desk.orders.book import OrderBook
+from proxy.desk.penalties import operations as penalties
+from proxy.desk.penalties.book import PenaltyBook, shares
+from proxy.desk.penalties.hourly_counts import Hours, HoursApart
+from proxy.desk.providers import operations as providers_told
+from proxy.desk.providers import own_operations as provider
+from proxy.desk.reply_paths import operations as reply_paths
+from proxy.desk.reply_paths import probes, states
+from proxy.desk.revisions import operations as ops_rules
+from proxy.desk.revisions.rule_deployment import Revising
+from proxy.desk.search import access_log
+from proxy.desk.subjects import operations as subject
+from proxy.desk.suppression import operations as suppress
+from proxy.journal.records import messages
+from proxy.journal.records.probes import Probes
+from proxy.journal.write_ahead_log import Journal, JournalDown
+from proxy.net.authenticator import Doorkeeper
+from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier_link import CarrierLink
+from proxy.net.link import Link
+from proxy.net.provider import Providers
+from proxy.net.provider_link import ProviderLink
+from proxy.net.tap import Hear, Taps, Wants
+from proxy.operations import counter_rows, whoami
+from proxy.operations.authorization import Door
+from proxy.operations.control import ControlServer, Refused
+from proxy.operations.http import Way
+from proxy.operations.rule_hits import Hits
+from proxy.policy import RuleSet, time_windows
+from proxy.policy.orders import words_of
+from proxy.relay.candidate import Proposal
+from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.consents import Incoming
+from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.reply_paths import ReplyPaths
+from proxy.relay.submit import Relay
+from proxy.server.audit_process import Auditor
+from proxy.server.console_process import Console
+from proxy.state import EmbeddedStore
+
+log = structlog.get_logger()
+
+SAFE_S = 30.0
+"""A disk that does not sync for so long does not work: whoever waits is told so."""
+LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
+JUDGING = ("stop", "suspension", "shadow")
+
+
+class NotWritten(Refused, JournalDown):
+    """Whoever gave a command is refused; what tries again by itself knows that the journal is down."""
+
+    def __init__(self, down: JournalDown) -> None:
+        Refused.__init__(self, f"{down}: nothing was done")
+        self.dropped = down.dropped
+
+
+class Operating:
+    """``ops.gate.Gate``."""
+
+    def __init__(
+        self,
+        control: Path,
+        relay: Relay,
+        store: EmbeddedStore,
+        journal: Journal,
+        kick: Callable[[], None],
+        providers: Providers,
+        houses: Sequence[CarrierHouse],
+        reload: Callable[[str, str], Awaitable[list[str]]],
+        revising: Revising,
+        names: Names,
+        in_pieces: InPieces,
+        people: Sequence[Person] = (),
+        group: str = "",
+        front: int = 0,
+    ) -> None:
+        """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files. ``front``: the process of the
+        supervisor, which asks for others; 0: there is none."""
+        self.relay = relay
+        self.store = store
+        self.houses = houses
+        self.listing: Listing | Incoming | None = None
+        self.in_pieces = in_pieces
+        self.sharing: Sharing | None = None
+        """With the other gates on a shared store."""
+        self.revising = revising
+        self._rules = revising.rules
+        self._rules_since = time.time()
+        self._journal, self._kick = journal, kick
+        self._providers = providers
+        self._reload = reload
+        self.book = OrderBook(store.orders, self.write, self._obey)
+        self.cases = CaseBook(store.cases, self.write_all)
+        self.penalties = PenaltyBook(store.penalties, self.write_all)
+        self.inbox = Inbox(store.doubtful, store.decisions)
+        hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
+        self.warden = penalties.Warden(
+            self,
+            hours,
+            HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+            lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # it is made below
+        )
+        book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
+        self.reply_paths = reply_paths.PathKeeper(self, book)
+        self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
+        self.path_states = states.PathStates(self, book, self._obey)
+        self._taps = Taps(providers.turns)
+        self._lately = ops_rules.Lately(relay.tally)
+        self._hits = Hits(relay.tally, self._rules_since)
+        self._paces = providers_told.Paces(relay.tally)
+        self.keeper = retention.Keeper(self, journal)
+        self._roller: Roller | None = None
+        self._console: Console | None = None
+        self._auditor: Auditor | None = None
+        self._regular: list[asyncio.Task[None]] = []
+        self._doorkeeper = Doorkeeper()
+        self.door = Door(people, self._doorkeeper.check)
+        self._server = ControlServer(
+            control,
+            {
+                **binds.commands(self),
+                **complaints.commands(self, self.warden.soon),
+                **consent.commands(self),
+                **counter_rows.commands(self),
+                **doubtful_operations.commands(self),
+                **explain.commands(self),
+                **links.commands(self),
+                **access_log.commands(self),
+                **orders.commands(self),
+                **subject.commands(self, self.keeper, names),
+                **penalties.commands(self, self.warden),
+                **providers_told.commands(self, self.warden, self._paces),
+                **reply_paths.commands(self, self.reply_paths),
+                **probes.commands(self, self.prober),
+                **suppress.commands(self),
+                **trace.commands(self, self),
+                **ops_rules.commands(self, self._lately, self._hits),
+                **retention.commands(self.keeper),
+                **erase_operations.commands(self, self.keeper),
+                **whoami.commands(),
+            },
+            self.door,
+            group=group,
+            front=front,
+        )
+        self.book.sweep(self.now())
+        self._obey()
+
+    async def start(
+        self, keep: Retention, roller: Roller | None = None, console: Console | None = None, auditor: Auditor | None = None
+    ) -> None:
+        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
+        ``console``: who keeps the console up; ``auditor``: the audit of opt-outs."""
+        await self._server.start()
+        self.warden.count_apart()  # before the first message, and likewise:
+        self._paces.tick(self.now())
+        self.keeper.keep = keep
+        loop = asyncio.get_running_loop()
+        self._regular = [loop.create_task(self.keeper.run())]
+        if roller is not None:
+            self._roller = roller
+            self._regular.append(loop.create_task(roller.run()))
+        if console is not None:
+            self._console = console
+            self._regular.append(loop.create_task(console.run()))
+        if auditor is not None:
+            self._auditor = auditor
+            self._regular.append(loop.create_task(auditor.run()))
+
+    async def stop(self) -> None:
+        self.warden.stop()
+        self.prober.stop()
+        self.warden.put_away(self.now())
+        self.reply_paths.put_away(self.now())
+        await self._server.stop()
+        for task in self._regular:
+            task.cancel()
+        await asyncio.gather(*self._regular, return_exceptions=True)
+        self._doorkeeper.close()
+
+    # -- what stands by the orders
+
+    def use(self, rules: RuleSet, proposal: Proposal | None) -> None:
+        """These rules are in force from now on, beside the same orders, and those wait for approval."""
+        if rules is not self._rules:
+            self._rules, self._rules_since = rules, time.time()
+        self.relay.judging.proposal = proposal
+        self._obey()
+
+    def _obey(self) -> None:
+        given = self.book.of_kind(*JUDGING)
+        proposal = self.relay.judging.proposal
+        paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
+        changed = given or paths is not None
+        self.relay.rules = self._rules.with_orders(given, paths) if changed else self._rules
+        if proposal is not None:
+            proposal.obey(given, paths)
+        drains, now = self.book.of_kind("drain"), self.now()
+        for house in self.houses:
+            house.drain(links.drained(house, drains, now))
+        self.obey_throttles()
+
+    def obey_throttles(self) -> None:
+        """Providers may send what throttles leave them, also by accounts that have just come into force."""
+        self.relay.directory.throttle(shares(self.book.of_kind("throttle")))
+
+    def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
+        """A few times a second; ``now_s``: monotonic; ``before``: what the clock would say had nobody set it since the last time."""
+        for order in self.book.sweep(now, before):
+            log.info("an order is over", order=order.name, about=words_of(order))
+        self._lately.tick(now_s)
+        self._hits.tick(now)
+        self._paces.tick(now)
+        self.warden.tick(now, now_s)
+        self.inbox.sweep(now)
+        self.reply_paths.tick(now, now_s)
+        self.path_states.tick(now, now_s)
+        self.prober.tick(now, now_s)
+
+    def replied(self, prefix: str, keyword: str, now: float) -> None:
+        """A reply came to a port under this prefix."""
+        self.reply_paths.replied(prefix, keyword, now)
+        self.path_states.look(prefix, now)
+
+    def proved(self, prefix: str, at: float, ok: bool) -> None:
+        """A probe was answered, or was not."""
+        self.reply_paths.probed(prefix, at, ok)
+        self.path_states.look(prefix, at)
+
+    @property
+    def open_from(self) -> int | None:
+        """The record from which on the journal must be read for what is on its way in; None if nothing is."""
+        return self.listing.sequence if self.listing is not None else None
+
+    def listing_ends(self) -> None:
+        """It is in force, or given up."""
+        assert self.listing is not None
+        self.in_pieces.ended(self.listing.sequence, self._journal.written)
+        self.listing = None
+
+    # -- what commands ask
+
+    def binds(self) -> Iterable[ProviderLink]:
+        return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
+
+    def watched(self) -> list[ProviderLink | CarrierLink]:
+        """Links a trace may listen to, those that are not bound yet included."""
+        return [*self._providers.links, *(link for house in self.houses for link in house.links)]
+
+    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
+        self._taps.listen(links, hear, wants)
+
+    def now(self) -> float:
+        return time.time()
+
+    def write(self, kind: int, body: bytes) -> int:
+        return self.write_all([(kind, body)])
+
+    def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
+        return self._write(records, told=len(records))
+
+    def write_untold(self, records: Sequence[tuple[int, bytes]]) -> int:
+        """Of which other gates need not hear."""
+        return self._write(records, told=0)
+
+    def write_partly_told(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
+        """In one commit group; other gates hear of the first."""
+        return self._write([*told, *own], told=len(told))
+
+    def _write(self, records: Sequence[tuple[int, bytes]], *, told: int) -> int:
+        """``told``: of so many, from the first on, other gates hear."""
+        try:
+            if self.relay.journal_down:
+                raise JournalDown(self.relay.journal_down)
+            sequence, said = 0, []
+            for kind, body in records:
+                sequence = self._journal.append(kind, body)
+                said.append((sequence, kind, body))
+            self._journal.write(time.time())  # one commit group: torn, all of it is torn
+        except JournalDown as down:
+            raise NotWritten(down) from None
+        self._kick()
+        if told and self.sharing is not None:
+            self.sharing.said(said[:told])
+        return sequence
+
+    async def safe(self, sequence: int) -> None:
+        try:
+            async with asyncio.timeout(SAFE_S):
+                while self._journal.synced < sequence:
+                    if self.relay.journal_down:
+                        raise Refused(f"{self.relay.journal_down}: it is done, but not safe on disk")
+                    self._kick()
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            raise Refused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
+        if self.sharing is not None:
+            await self.sharing.told(sequence)
+
+    @property
+    def away(self) -> str:
+        """Why nothing large may be brought in: other gates would not hear of it. Empty if they do."""
+        return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
+
+    def heard(self, kinds: frozenset[int]) -> None:
+        """Records of these kinds, of other gates, are in force."""
+        if messages.ORDERED in kinds or messages.LIFTED in kinds:
+            self.book.reread()
+        if messages.PENALIZED in kinds:
+            self.penalties.reread()
+        if messages.CASED in kinds:
+            self.cases.reread()
+            self.warden.soon()
+        if messages.PERSON in kinds:
+            self.inbox.forget()
+        elif kinds & LISTED_BY_INBOX:
+            self.inbox.reread()
+        if messages.COUNTED in kinds or messages.COUNTED_APART in kinds:
+            self.warden.reread()
+        if messages.REPLY_PATH in kinds:
+            self.reply_paths.book.reread()
+            self.path_states.soon()
+        if messages.PROBE in kinds:
+            self.prober.reread()
+
+    async def reload(self, who: str) -> list[str]:
+        return await self._reload("command", who)
+
+    def rules_told(self) -> dict[str, Any]:
+        return {"since": self._rules_since, **self.revising.told()}
+
+    def paths(self, config: Path) -> dict[str, Way]:
+        """What may be asked for over HTTP beside metrics and health. ``config``: the settings."""
+        return {"/optouts": Way("POST", optouts.OptOuts(self).take), **provider.ForProviders(self, config).paths()}
+
+    # -- what others should see
+
+    def notes(self) -> list[str]:
+        """Orders in force, and what does not work beside the gate, for /readyz."""
+        return (
+            [
+                f"{order.name}: {words_of(order)}, until {time_windows.local(order.until)} ({order.who}: {order.why})"
+                for order in self.book.of_kind(*JUDGING, "drain", "throttle")
+            ]
+            + (self.sharing.notes() if self.sharing is not None else [])
+            + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
+        )
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``."""
+        suspended: dict[tuple[str, ...], float] = {(name,): 0.0 for name in self.relay.directory.providers}
+        for order in self.book.of_kind("suspension"):
+            for name in dict(order.scope).get("provider", ()):
+                suspended[name,] = suspended.get((name,), 0.0) + 1.0
+        return {
+            "stops": float(len(self.book.of_kind("stop"))),
+            "shadowed": float(bool(self.book.of_kind("shadow"))),
+            "suspended": suspended,
+            "suppressed_numbers": self._suppressed(),
+            "journal_chain_ok": self._roller is None or not self._roller.altered,
+            "journal_head": self._roller.head if self._roller is not None else {},
+            "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
+            **self.keeper.gauges(),
+            **self.warden.gauges(),
+            "doubtful_replies": {(state,): float(count) for state, count in doubtful_operations.counts(self).items()},
+            "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
+            **self.reply_paths.gauges(),
+        }
+
+    def _suppressed(self) -> dict[tuple[str, ...], float]:
+        """By scope and where it is kept."""
+        found: dict[tuple[str, ...], float] = {(scope, "list"): count for (scope,), count in self.store.listed.counts().items()}
+        return found | {(scope, "record"): float(count) for scope, count in self.store.refusals.items()}

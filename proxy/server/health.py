@@ -1,0 +1,123 @@
+"""Standing: how the gate stands, as ``/readyz``, ``/metrics`` and a supervisor are shown it. Wiring beside wiring.py.
+
+In: parts of the gate. Out: why traffic should go elsewhere, what somebody should mend, metrics as of one moment. Never: a change to any of
+them, a person's number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.archive.pseudonym_key import Names
+from proxy.cluster.replication import Sharing
+from proxy.desk.revisions.rule_deployment import Revising
+from proxy.journal.write_ahead_log import Journal
+from proxy.model.counters import Tally
+from proxy.model.message import Category
+from proxy.net.accounts import by_carrier
+from proxy.net.carrier import CarrierHouse
+from proxy.net.provider import Providers
+from proxy.net.tls import Contexts
+from proxy.operations.metrics import Gauges, pieces
+from proxy.relay.submit import Relay
+from proxy.server.control_plane import Operating
+from proxy.server.maintenance import Upkeep
+from proxy.server.reload import Reloading
+from proxy.state import EmbeddedStore
+from proxy.state.mailbox.mailbox import UNOWNED
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    tally: Tally
+    relay: Relay
+    store: EmbeddedStore
+    journal: Journal
+    providers: Providers
+    houses: Sequence[CarrierHouse]
+    contexts: Contexts
+    names: Names
+    revising: Revising
+    operating: Operating
+    reloading: Reloading
+    upkeep: Upkeep
+    sharing: Sharing | None
+
+    def not_ready(self) -> list[str]:
+        """Why traffic should go elsewhere; empty when it should come here."""
+        why = []
+        if not self.providers.accepting:
+            why.append(self.providers.why_not_accepting)
+        if not any(house.lane.up for house in self.houses):
+            why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
+        if self.relay.journal_down:
+            why.append(f"journal: {self.relay.journal_down}")
+        return why
+
+    def notes(self) -> list[str]:
+        """What somebody should mend, though traffic may come."""
+        notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
+        notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
+        return notes + self.reloading.notes() + self.revising.notes() + self.operating.notes() + self.names.notes()
+
+    def _carriers_down(self) -> list[str]:
+        return [
+            f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
+            if house.held
+            else f"carrier {house.account}: other nodes hold all its links (settings: links: {house.carrier.links}, over all nodes)"
+            for house in self.houses
+            if not house.lane.up
+        ]
+
+    def gauges(self) -> Gauges:
+        providers, houses = self.providers, self.houses
+        binds: dict[tuple[str, ...], int] = {}
+        for name, links in providers.bound.items():
+            for link in links:
+                binds[name, link.kind] = binds.get((name, link.kind), 0) + 1
+        now = time.time()
+        boxes = [self.store.mailbox.box(name) for name in (UNOWNED, *self.relay.directory.providers)]
+        return Gauges(
+            binds=binds,
+            carrier_links=by_carrier(houses, CarrierHouse.states),
+            window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
+            window_limit=by_carrier(houses, lambda house: {"": house.window_limit()}),
+            queue_messages=by_carrier(
+                houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
+            ),
+            queue_limit=by_carrier(houses, lambda house: {category.word: house.lane.limit(category) for category in Category}),
+            carrier_tps_limit=by_carrier(houses, lambda house: {"": house.pacer.tps}),
+            mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
+            long_messages_in_use=self.relay.parts.in_use(self.relay.directory.providers, now),
+            mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
+            provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
+            provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
+            store_up=self.store.up,
+            store_owed=float(self.store.owed),
+            **(self.sharing.gauges() if self.sharing is not None else {}),
+            journal_up=not self.relay.journal_down,
+            journal_lag_s=self.journal.lag(now),
+            journal_written_bytes=self.journal.written_bytes,
+            limit_counts=float(len(self.store.counters)),
+            limit_counts_dropped=self.store.counters.dropped,
+            clock_skew_s=self.upkeep.clock_skew_s,
+            certificate_expiry={(name,): ends for name, ends in self.contexts.expiry.items()},
+            time_s=now,
+            **self.operating.gauges(),
+            **self.revising.gauges(),
+        )
+
+    def metrics(self) -> Iterator[bytes]:
+        return pieces(self.tally, self.gauges())
+
+    async def told(self) -> dict[str, Any]:
+        """All of it, as of one moment: ``why``, ``notes``, ``metrics``."""
+        text = []
+        for piece in self.metrics():
+            text.append(piece.decode())
+            await asyncio.sleep(0)  # traffic first
+        return {"why": self.not_ready(), "notes": self.notes(), "metrics": "".join(text)}

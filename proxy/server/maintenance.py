@@ -1,0 +1,153 @@
+"""Upkeep: what the gate does by the clock, whether messages come or not. Wiring beside wiring.py.
+
+In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; the collector called;
+changed files of rules read. Never: a decision about a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+import watchfiles
+
+from proxy.cluster.replication import Sharing
+from proxy.desk.revisions.rule_deployment import Revising
+from proxy.journal.write_ahead_log import Journal, JournalDown
+from proxy.model.counters import Tally
+from proxy.net.carrier import CarrierHouse
+from proxy.net.link import Turns
+from proxy.net.provider import Providers
+from proxy.net.syncer import Syncer
+from proxy.relay.deliver import WayBack
+from proxy.relay.submit import Relay
+from proxy.runtime.background import Gently
+from proxy.runtime.gc_policy import Garbage
+from proxy.runtime.ticker import until_beat
+from proxy.server.control_plane import Operating
+from proxy.state import EmbeddedStore
+
+log = structlog.get_logger()
+
+TICK_S = 0.1
+"""How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
+WATCH_MS = 100
+"""So long after the last change of a file its folder is read; and so often the watching thread looks, for which it asks for the interpreter."""
+RETRY_MS = 5000
+"""A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
+SILENT_S = 60.0
+"""What fails in upkeep is logged so often."""
+JUMP_S, DOUBTED_S = 60.0, 3600.0
+"""A wall clock that jumps forward by more is not believed for so long: set right meanwhile, it has cost nobody a refusal, nor a provider what
+waits for it."""
+CLOCK_STEP_S = 1.0
+"""A wall clock that jumps by more is journalled."""
+
+
+@dataclass
+class Upkeep:
+    relay: Relay
+    store: EmbeddedStore
+    journal: Journal
+    syncer: Syncer
+    providers: Providers
+    houses: Sequence[CarrierHouse]
+    way_back: WayBack
+    operating: Operating
+    sharing: Sharing | None
+    turns: Turns
+    tally: Tally
+    gently: Gently
+    clock_skew_s: float = 0.0
+    """The last step of the wall clock."""
+    garbage: Garbage = field(init=False)
+    doubted_until_s: float = 0.0
+    """So long (the loop's clock) nothing that is over by the wall clock is dropped: rules look at ends themselves."""
+    silent_until_s: float = 0.0
+    """So long nothing is logged of what fails, by the loop's clock."""
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        wall, mono = time.time(), loop.time()
+        self.garbage = Garbage(mono)
+        while True:
+            await asyncio.sleep(until_beat(loop.time(), TICK_S))
+            now, now_s = time.time(), loop.time()
+            self.beat(now, now_s, wall, mono)
+            wall, mono = now, now_s
+
+    def beat(self, now: float, now_s: float, wall: float, mono: float) -> None:
+        """``wall``, ``mono``: what both clocks said at the beat before."""
+        step = (now - wall) - (now_s - mono)
+        if step > JUMP_S:
+            self.doubted_until_s = now_s + DOUBTED_S
+        if abs(step) > CLOCK_STEP_S:
+            self.clock_skew_s = step
+            self.relay.clock_jumped(step)
+            log.warning("the clock jumped", seconds=round(step, 3))
+        self._tick(now, now_s, step)
+
+    def _tick(self, now: float, now_s: float, step: float) -> None:
+        believed = now_s >= self.doubted_until_s
+        parts: Sequence[Callable[[], object]] = (
+            self.providers.tick,
+            *(house.tick for house in self.houses),
+            partial(self.relay.due, now_s),
+            self.way_back.hearing.write_names,
+            partial(self.relay.tick, now),
+            partial(self.way_back.tick, now, drops=believed),
+            partial(self.operating.tick, now, now_s, now - step),
+            partial(self._sweep, now, drops=believed),
+            partial(self._mark, now),
+            self._log_judge_error,
+            partial(self.garbage.look, now_s, self.journal.written, loading=self.gently.at_work),
+        )
+        for part in parts:
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 # whatever it is: all else must go on, and the next beat must come
+                self._complain(error, now_s)
+        self.turns.wake()
+
+    def _sweep(self, now: float, *, drops: bool) -> None:
+        if drops:
+            self.store.sweep(now, self.relay.rules.window_s)
+        self.relay.judging.stale = self.sharing is not None and self.sharing.stale
+
+    def _mark(self, now: float) -> None:
+        if self.relay.idle:
+            with contextlib.suppress(JournalDown):
+                self.journal.mark(now)
+                self.syncer.kick()
+
+    def _complain(self, error: Exception, now_s: float) -> None:
+        """Of what fails at each beat once a minute."""
+        if now_s < self.silent_until_s:
+            return
+        self.silent_until_s = now_s + SILENT_S
+        log.error("upkeep failed: a fault of gate106, please report it", exc_info=error)
+
+    def _log_judge_error(self) -> None:
+        """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
+        error, self.relay.judging.error = self.relay.judging.error, None
+        if error is not None:
+            log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
+
+
+async def watch_rules(folder: Path, revising: Revising) -> None:
+    """Reads the folder again whenever its files have changed."""
+    watch = watchfiles.awatch(
+        folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
+    )
+    async for changed in watch:
+        try:
+            if changed or revising.unsettled:
+                await revising.reload("files")
+        except Exception as error:  # whatever it is: the next change must be seen
+            log.error("rules not loaded: a fault of gate106, please report it", exc_info=error)

@@ -1,0 +1,153 @@
+"""Process: the gate as one process of the system: from the settings' file to an exit code.
+
+In: a path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; what systemd and a supervisor are told.
+Never: a part of the gate (wiring.py has them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from proxy import policy
+from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
+from proxy.journal.sealing import SealingError
+from proxy.journal.write_ahead_log import JournalDamaged, JournalDown
+from proxy.model import log_setup
+from proxy.net.tls import TlsError
+from proxy.operations.control import ControlError
+from proxy.operations.worker_channel import VARIABLE as LIFELINE
+from proxy.operations.worker_channel import WorkerEnd
+from proxy.runtime import cpu_affinity, hardening
+from proxy.runtime.allocator import in_large_pages
+from proxy.runtime.systemd import Manager
+from proxy.server.wiring import Gate
+from proxy.state import StateError
+
+log = structlog.get_logger()
+
+
+_DISK_ADVICE = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space, or raise the quota",
+    errno.EFBIG: "raise the limit on the size of files (LimitFSIZE)",
+    errno.EROFS: "make the file system and the file writable for the gate's user",
+    errno.EACCES: "let the gate's user read and write it",
+    errno.EPERM: "let the gate's user read and write it",
+    errno.EIO: "look into the kernel's log for what is wrong with the disk, and mend that",
+    errno.EBUSY: "end the program that holds it",
+    errno.ENOMEM: "free memory",
+    errno.EMFILE: "raise the limit on open files (LimitNOFILE)",
+    errno.ENFILE: "raise the machine's limit on open files (fs.file-max)",
+}
+"""What to do when a start fails by the system, by ``errno``."""
+
+
+class StartError(Exception):
+    """The gate cannot start; the text says whose fault it is and what to do."""
+
+
+def serve(path: Path, accept_loss: bool = False) -> int:
+    """Runs the gate until SIGTERM or SIGINT; returns the exit code. StartError."""
+    in_large_pages()
+    log_setup.use()
+    early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
+    hardening.close_files()
+    if why := hardening.hold_memory():
+        log.warning(
+            "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
+        )
+    try:
+        worker = worker_of(os.environ)
+        settings = load(path)
+    except SettingsError as error:
+        raise StartError(error) from error
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, path, accept_loss, worker, early))
+
+
+async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None, early: list[int]) -> int:
+    """``early``: a reload was asked for before the gate was open; it may have been about what was read by then."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_setup.heard)
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cpu_affinity.go_anywhere))
+    manager = Manager(os.environ)
+    gate = await _open(settings, path, accept_loss, worker)
+    _warn_of_open_files(settings, path)
+    if worker is not None:
+        cpu_affinity.keep_to_one(worker.number, worker.of)  # not before: threads that have begun by now may go anywhere
+    gc.freeze()  # what was loaded stays: the collector need not walk it again
+    gc.disable()  # Upkeep chooses the moments
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    lifeline = WorkerEnd(int(os.environ[LIFELINE]), gate.answer, stop.set) if LIFELINE in os.environ else None
+    if lifeline is not None:
+        await lifeline.open()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        manager.reloading()
+        problems = await gate.reload()
+        if not stop.is_set():
+            left = [*problems, *gate.reloading.waiting]
+            manager.ready(f"open; not taken over: {left[0]}" if left else "open")
+
+    def hang_up() -> None:
+        task = loop.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if early:
+        hang_up()
+    manager.ready("open")
+    watchdog = loop.create_task(manager.watchdog())
+    await stop.wait()
+    manager.stopping()
+    last_words = await gate.stop()
+    if lifeline is not None:
+        await lifeline.close(last_words)
+    watchdog.cancel()
+    manager.close()
+    return 0
+
+
+async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> Gate:
+    try:
+        gate = Gate(settings, path, asyncio.get_running_loop(), accept_loss, worker)
+        await gate.start()
+    except policy.RulesError as error:
+        raise StartError("\n".join(str(problem) for problem in error.problems)) from error
+    except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
+        raise StartError(_with_advice(error)) from error
+    return gate
+
+
+def _with_advice(error: Exception) -> str:
+    """The error, and what to do where the disk or its file system is at fault. Never anything by which data is lost."""
+    fault = error if isinstance(error, OSError) else error.__cause__
+    advice = _DISK_ADVICE.get(fault.errno or 0) if isinstance(fault, OSError) else None
+    if advice is None:
+        return str(error)
+    what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    return f"{what}: {advice}, and start again; state and journal are as they were: leave them where they are"
+
+
+def _warn_of_open_files(settings: Settings, path: Path) -> None:
+    """Of people's own, and of what an earlier version made: the gate does not change what somebody may have meant."""
+    store = Path(settings.store.removeprefix("sqlite://")) if settings.shared is None else settings.shared.local
+    files = [*secret_files(path), settings.journal, store]
+    files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
+    files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
+    for one in hardening.open_to_others(files):
+        log.warning("everybody on this machine may look into it: chmod o-rwx", file=str(one))

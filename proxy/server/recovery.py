@@ -1,0 +1,113 @@
+"""Resuming: what a gate goes on from: the store's last checkpoint, and what the journal says behind it. Wiring beside wiring.py.
+
+In: the settings. Out: a store that stands as the gate stood when it ended, however that was. Never: a verdict judged again.
+
+Lock the store → load its checkpoint → see that journal and store belong together → replay the journal → settle what was under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive.pseudonym_key import Names
+from proxy.config import Settings, Shared
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import OsDisk, read
+from proxy.relay.effects.replay import ID_GAP, Replayed, replay, settle_open
+from proxy.relay.message_ids import MessageIds
+from proxy.relay.message_index import Restoring, SentIndex
+from proxy.state import EmbeddedStore, StateError, open_store
+from proxy.state.shared.connection import Login
+
+
+class Resumed(NamedTuple):
+    store: EmbeddedStore
+    """Locked: ``abandon`` it where the start fails behind this."""
+    disk: OsDisk
+    """The journal's."""
+    found: Replayed
+    ids: MessageIds
+    sent: SentIndex
+    names: Names
+    first_id: int
+    """Greater than all of earlier lives."""
+
+
+def resume(settings: Settings, accept_loss: bool = False) -> Resumed:
+    """StateError, JournalDamaged, SealingError or OSError; then nothing is locked."""
+    store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **_shared_by(settings))
+    try:
+        return _resume(settings, store, accept_loss)
+    except BaseException:
+        store.abandon()
+        raise
+
+
+def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Resumed:
+    names = Names(settings.archive.keys, store.erased)  # before the journal is read: who comes back must be known again
+    ids = MessageIds(settings.message_ids, settings.carriers)
+    disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
+    store.belongs_to(disk, accept_loss)
+    store.pin("message_ids", settings.message_ids)
+    position = store.position
+    index = SentIndex([carrier.name for carrier in settings.carriers])
+    replacing = {provider.name for provider in settings.providers if provider.replace}
+    restoring = Restoring(index, replacing.__contains__) if replacing else None
+    records = read(disk, position.open_from, position.counted)
+    with uncollected():
+        found = replay(store, records, position.counted, restoring, tells=store.waits)
+    settle_open(store, found)
+    ids.restore(found.learnt)
+    first_id = max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP
+    return Resumed(store, disk, found, ids, index, names, first_id)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's collector: what a replay makes has no circles, and to walk a million persons again and again took a fifth of its
+    time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _shared_by(settings: Settings) -> dict[str, Any]:
+    """What a shared store is opened with; nothing for an embedded one. StateError."""
+    shared = settings.shared
+    if shared is None:
+        return {}
+    context = _context(shared) if settings.store.startswith("valkeys") else None
+    return {
+        "local": shared.local,
+        "secret": shared.secret.encode(),
+        "login": Login(shared.user, shared.password, tls=context),
+        "node": settings.node,
+        "parts": shared.parts,
+        "deadline_s": shared.deadline_s,
+        "reassert_s": shared.reassert_s,
+    }
+
+
+def _context(shared: Shared) -> ssl.SSLContext:
+    """Of connections to the store, whose certificate must be good for its name."""
+    try:
+        context = ssl.create_default_context(cafile=_path(shared.tls_ca))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if shared.tls_cert is not None and shared.tls_key is not None:
+            context.load_cert_chain(shared.tls_cert, shared.tls_key, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise StateError(f"store: certificates (shared.tls_…): {error}") from None
+    return context
+
+
+def _path(file: Path | None) -> str | None:
+    return str(file) if file else None

@@ -1,0 +1,142 @@
+"""Reloading: rules, accounts, people and certificates are read again while messages pass (SIGHUP, or a command). Wiring beside wiring.py.
+
+In: the settings' file; parts of the gate. Out: the parts go by what it says now; what needs a restart is named. Never: half of a file taken
+over: what is wrong with it leaves all of the old in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from proxy.config import Settings, SettingsError, load
+from proxy.config.descriptions import waiting
+from proxy.desk.revisions.rule_deployment import Revising
+from proxy.model.counters import Tally
+from proxy.net.accounts import moved
+from proxy.net.carrier import CarrierHouse
+from proxy.net.link import Turns
+from proxy.net.listeners import Door
+from proxy.net.provider import Providers
+from proxy.net.tls import Contexts, TlsError
+from proxy.operations.http_auth import Guard
+from proxy.relay.access import Directory
+from proxy.relay.deliver import WayBack
+from proxy.relay.multipart.handler import PartBounds
+from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.submit import Relay
+from proxy.server.control_plane import Operating
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Reloading:
+    path: Path
+    begun_with: Settings
+    """Listeners, carriers and paths stay as they were there."""
+    contexts: Contexts
+    tls_door: Door | None
+    houses: Sequence[CarrierHouse]
+    relay: Relay
+    providers: Providers
+    operating: Operating
+    hearing: Hearing
+    revising: Revising
+    way_back: WayBack
+    guard: Guard
+    turns: Turns
+    tally: Tally
+    waiting: list[str] = field(default_factory=list)
+    """What stands in the settings' file and is not in force before a restart."""
+    refused: str = ""
+    """What was not taken over when last read, if so, in the words of the log; not why: whoever asks ``/readyz`` need not be known."""
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What was read first must not come into force last."""
+
+    async def reload(self, how: str, who: str) -> list[str]:
+        """``how``: SIGHUP, or the command of ``who``. What is wrong with the files, empty when all is in force."""
+        async with self._one:
+            return await self._reload(how, who)
+
+    async def _reload(self, how: str, who: str) -> list[str]:
+        problems = await self.revising.reload(how, who)
+        try:
+            settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)
+        except SettingsError as error:
+            return problems + self._refused("settings not loaded, the old ones stay in force", str(error), error.problems)
+        if name := moved(self.begun_with, settings):
+            problem = f"upstream of {name}: a change needs a restart"
+            return problems + self._refused("settings not loaded, the old ones stay in force", problem, [problem])
+        try:
+            self.contexts.reload()
+        except TlsError as error:
+            problem = str(error)
+            return problems + self._refused(
+                "certificates not loaded, nothing of the settings is taken over", problem, [problem]
+            )
+        self.use_contexts()
+        self._use(settings)
+        self.refused = ""
+        self.tally.settings_reload["ok",] += 1
+        return problems
+
+    def _refused(self, what: str, problem: str, problems: list[str]) -> list[str]:
+        self.tally.settings_reload["failed",] += 1
+        self.refused = what
+        log.error(what, problem=problem)
+        return problems
+
+    def notes(self) -> list[str]:
+        """What of the settings is not in force."""
+        refused = [f"{self.refused} (look for that in the log)"] if self.refused else []
+        return refused + [f"settings: {one}" for one in self.waiting]
+
+    def use_contexts(self) -> None:
+        """Connections from now on are made by these."""
+        if self.tls_door is not None:
+            self.tls_door.context = self.contexts.providers
+        for house in self.houses:
+            house.tls = self.contexts.carriers.get(house.carrier.name)
+
+    def _use(self, settings: Settings) -> None:
+        """Accounts, who has tokens, how refusals are taken, how long the journal is kept."""
+        directory = Directory(settings, self.relay.directory)
+        self.relay.directory = directory
+        self.operating.obey_throttles()
+        self.providers.use(directory)
+        self.hearing.manners = manners_of(settings)
+        self.relay.parts.bounds = bounds_of(settings)
+        self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
+        self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
+        self.revising.use(settings)
+        self.guard.use(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
+        self.operating.door.use(settings.people, settings.http.tokens)
+        self.providers.commands.use()
+        self.way_back.disown(directory.providers)
+        self.operating.keeper.keep = settings.retention
+        self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.begun_with, settings)]
+        if self.waiting:
+            log.warning("not all of the settings is in force", why=self.waiting)
+        self.turns.wake()
+        log.info("accounts in force", accounts=len(directory.accesses))
+
+
+def bounds_of(settings: Settings) -> PartBounds:
+    """Of long messages that are not whole."""
+    found = settings.long_messages
+    return PartBounds(found.held_megabytes << 20, found.torn_keys, found.parts_remembered_hours * 3600)
+
+
+def manners_of(settings: Settings) -> Manners:
+    """What a refusal by reply means."""
+    optout = settings.optout
+    confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
+    accepts = settings.consent_by_reply == "accept"
+    return Manners(optout.widen_after, optout.widen_days, confirm, settings.doubtful_replies, settings.doubtful_then, accepts)

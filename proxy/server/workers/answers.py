@@ -1,0 +1,164 @@
+"""Answers: what several workers say to one command, as one answer. Pure.
+
+In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
+
+What is known in one place only (a worker's binds and links, what passes it, what it has counted, by which rules it judges) is asked of all,
+and what they counted is added up. What workers tell each other (orders, lists, consents, cases, penalties), or agree on in the shared store
+(rules), is asked of one: always the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from proxy.desk.providers import operations as providers
+from proxy.desk.revisions.operations import RULES_A_LINE
+from proxy.operations import counter_rows
+
+Said = Mapping[str, Any]
+
+LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
+"""Commands whose answers are lists that belong together, and under which key."""
+GONE = "gone"
+"""In what is noted of a worker that does not answer: it ends, or is not there yet. What others counted is told without it."""
+
+
+def is_for_all(command: str) -> bool:
+    return command in EVERYWHERE
+
+
+def is_trial(asked: Said) -> bool:
+    """Whether a stop is to be tried: the order of one worker is in force at all of them, and each counts what it would have refused."""
+    args = asked.get("args")
+    return asked.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
+
+
+def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
+    """``answers``: (worker, its last line), of at least one. A refusal counts where nobody did what was asked, or where what is asked must be
+    done by all."""
+    done = [(worker, said["ok"]) for worker, said in answers if "ok" in said]
+    failed = [(worker, said) for worker, said in answers if "ok" not in said and not (done and _may_lack(command, said))]
+    refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in failed]
+    key = LISTS.get(command)
+    if not done:
+        causes = {said.get("cause", "") for _, said in failed}
+        return {"error": _together(refused)} | ({"cause": causes.pop()} if len(causes) == 1 and causes != {""} else {})
+    if key is not None:
+        if refused and command != "binds.kick":
+            return {"error": _together(refused)}
+        return {"ok": {**done[0][1], key: _listed(command, [one for _, said in done for one in said[key]])}}
+    if command in ADDED and not refused:
+        return {"ok": {**ADDED[command]([said for _, said in done]), **_differing(command, done)}}
+    if refused:
+        return {"error": f"{', '.join(worker for worker, _ in done)} did it, but {_together(refused)}"}
+    return {"ok": {**done[0][1], **_differing(command, done)}}
+
+
+def _may_lack(command: str, said: Said) -> bool:
+    """Whether what others said stands without this worker: it ends; or does not know yet, or any more, of whom it is asked."""
+    return command == "providers.show" or (command in ADDED and GONE in said)
+
+
+def _listed(command: str, rows: list[Any]) -> list[Any]:
+    if command == "links":
+        return [row for _, row in sorted(enumerate(rows), key=lambda one: (one[1]["carrier"], one[0]))]
+    return sorted(rows, key=lambda row: row["id"])
+
+
+def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
+    """What must be the same everywhere and is not: a note."""
+    if not command.startswith("rules"):
+        return {}
+    by_revision: dict[str, list[str]] = {}
+    for worker, said in done:
+        by_revision.setdefault(str(said.get("revision", said.get("in_force", ""))), []).append(worker)
+    if len(by_revision) < 2:
+        return {}
+    told = "; ".join(f"{', '.join(workers)}: {revision}" for revision, workers in sorted(by_revision.items()))
+    return {"differing": told}
+
+
+def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
+    """What workers said before their last lines, each in its own order, where that is not passed on as it comes."""
+    return LINES[command](lines) if command in LINES else []
+
+
+def _providers(lines: Sequence[Sequence[Said]]) -> list[Said]:
+    """A row for each that any of them knows: settings may be read again while they are asked."""
+    rows: dict[str, list[Said]] = {}
+    for row in (line["provider"] for said in lines for line in said):
+        rows.setdefault(row["name"], []).append(row)
+    return [{"provider": providers.added(some)} for some in rows.values()]
+
+
+def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for row in (row for said in lines for line in said for row in line["rules"]):
+        into = found.setdefault(row["rule"], {"hits": {}, "shadow": {}})
+        for what, counts in into.items():
+            for word, number in row[what].items():
+                counts[word] = counts.get(word, 0) + number
+    rows = [{"rule": name, **found[name]} for name in sorted(found)]
+    return [{"rules": rows[start : start + RULES_A_LINE]} for start in range(0, len(rows), RULES_A_LINE)]
+
+
+def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]], Said]:
+    """One list, in which a count is of all workers."""
+
+    def add(told: Sequence[Said]) -> Said:
+        sums: dict[Any, int] = {}
+        for row in (row for said in told for row in said[list_of]):
+            sums[row[name]] = sums.get(row[name], 0) + row[count]
+        return {**told[0], list_of: [{**row, count: sums[row[name]]} for row in told[0][list_of]]}
+
+    return add
+
+
+def tried(answer: Said, before: Said, after: Said, lines: Sequence[Said]) -> Said:
+    """What one worker says of a trial, with what all of them counted: ``before`` and ``after`` are of ``counters``, ``lines`` of
+    ``rules.hits``."""
+    rows = [row for line in lines for row in line["rules"] if row["rule"] == answer["name"]]
+    was = {life: sum(counts.values()) for life, counts in before["lives"]}
+    of = sum(sum(counts.values()) - was.get(life, 0) for life, counts in after["lives"])
+    return {**answer, "would_refuse": sum(sum(row["shadow"].values()) for row in rows), "of": of}
+
+
+def _rules(told: Sequence[Said]) -> Said:
+    """Hits of the rules in force, and what the set that waits would have said."""
+    found = _added_by("rules", "rule", "hits_last_minute")(told)
+    waits = found.get("proposed")
+    if not waits:
+        return found
+    same = [one["proposed"] for one in told if one["proposed"] and one["proposed"]["revision"] == waits["revision"]]
+    return {**found, "proposed": {**waits, **{name: sum(one[name] for one in same) for name in PROPOSED}}}
+
+
+def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
+    """Of counts whose rows stand in lines: of one that started later they begin later."""
+    return lambda told: {"since": min(said["since"] for said in told), until: max(said[until] for said in told)}
+
+
+ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
+    "counters": counter_rows.added,
+    "providers": _earliest("at"),
+    "providers.show": providers.all_added,
+    "rules": _rules,
+    "rules.hits": _earliest("until"),
+    "stop.list": _added_by("orders", "id", "hits"),
+}
+"""Commands whose answers have counts that are added up."""
+LINES: Mapping[str, Callable[[Sequence[Sequence[Said]]], list[Said]]] = {"providers": _providers, "rules.hits": _hits}
+"""Commands that say their rows before their last line, and what makes one list of several workers' lists."""
+PROPOSED = ("judged", "stricter", "milder", "errors")
+"""What is counted of a set that waits."""
+EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
+"""Commands of which every worker hears. All others go to one."""
+
+
+def _together(refused: Sequence[tuple[str, str]]) -> str:
+    """Each refusal once, with who says it where not all say the same."""
+    said = dict.fromkeys(why for _, why in refused)
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{worker}: {why}" for worker, why in refused)

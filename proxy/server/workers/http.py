@@ -1,0 +1,127 @@
+"""Front: HTTP before all workers: one /metrics, one /readyz; what else there is a worker answers.
+
+In: the crew, what workers said last. Out: text and JSON. Never: SMPP, a right that proxy/model/roles.py does not give.
+
+/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; what is wrong with the others is
+among its notes. /healthz answers while the supervisor does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from proxy.model.redact import as_json
+from proxy.model.roles import PATHS
+from proxy.operations.http import Way, as_asked, as_heard
+from proxy.operations.metrics import CONTENT_TYPE
+from proxy.operations.worker_channel import Gone
+from proxy.server.workers.metrics import Families, Family, Key, merged, read, text_of
+from proxy.server.workers.pool import Crew, Member, together
+
+BODY_BYTES_MAX = 5 << 20
+"""More than any endpoint takes: each says what is too much for it."""
+ANSWER_S = 25.0
+FRESH_S = 5.0
+"""A scrape waits so long for a worker to say how it stands; then what it said last counts."""
+METHODS: Mapping[str, str] = {"/optouts": "POST"}
+"""Of paths that are not asked for with GET."""
+
+
+class Front:
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._process)
+        self.why_not = "workers are being started"
+        """Why nobody should come, whatever workers say; empty where nothing is in the way."""
+
+    def paths(self) -> dict[str, Way]:
+        """What stands instead of, and beside, what HttpServer has of its own."""
+        passed_on = [path for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")]
+        found = {path: Way(METHODS.get(path, "GET"), self._pass_on) for path in passed_on}
+        return found | {"/metrics": Way("GET", self._metrics)}
+
+    # -- health
+
+    def not_ready(self) -> list[str]:
+        if self.why_not:
+            return [self.why_not]
+        if any(self._is_ready(member) for member in self._crew.members):
+            return []
+        return together((member.worker.name, list(member.state["why"])) for member in self._crew.members)
+
+    def notes(self) -> list[str]:
+        members = self._crew.members
+        down = [f"{name}: {why}" for name, why in self._crew.down().items()]
+        ready = [member for member in members if self._is_ready(member)]
+        unready = [
+            f"{member.worker.name}: not ready: {'; '.join(member.state['why'])}"
+            for member in self._crew.up()
+            if ready and member not in ready
+        ]
+        return down + unready + together((member.worker.name, list(member.state["notes"])) for member in self._crew.up())
+
+    @staticmethod
+    def _is_ready(member: Member) -> bool:
+        return member.up and not member.draining and not member.state["why"]
+
+    # -- metrics
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(await self.metrics(), media_type=CONTENT_TYPE)
+
+    async def metrics(self) -> bytes:
+        """Of all workers together, as they stand now."""
+        members = self._crew.members
+        await asyncio.gather(*(self._refresh(member) for member in members if member.up))
+        texts = [str(member.state["metrics"]) for member in members if member.up or member.draining]
+        return await asyncio.to_thread(self._merge, texts, [member.gone for member in members], self.own())
+
+    @staticmethod
+    async def _refresh(member: Member) -> None:
+        try:
+            member.state = await member.ask("state", FRESH_S)
+        except (Gone, TimeoutError, RuntimeError):
+            return  # what it said last counts
+
+    def _merge(self, texts: list[str], gone: list[Families], own: Families) -> bytes:
+        return text_of(merged([own, *(read(text) for text in texts), *gone, read(generate_latest(self._process).decode())]))
+
+    def own(self) -> Families:
+        """What the supervisor itself counts."""
+        members = self._crew.members
+        states = {"up": 0, "draining": 0, "down": 0}
+        for member in members:
+            states["draining" if member.draining else "up" if member.up else "down"] += 1
+        workers = Family("gate106_workers", "Processes of the gate, by state", "gauge")
+        for state, count in states.items():
+            workers.add(Key("gate106_workers", (("state", state),)), count)
+        restarts = Family("gate106_worker_restarts", "Workers that ended by themselves and were begun again", "counter")
+        restarts.add(Key("gate106_worker_restarts_total", ()), sum(member.restarts for member in members))
+        return {workers.name: workers, restarts.name: restarts}
+
+    # -- what a worker answers
+
+    async def _pass_on(self, request: Request) -> Response:
+        up = self._crew.up()
+        if not up:
+            return PlainTextResponse("no worker of this gate can answer now\n", 503)
+        try:
+            asked = await as_asked(request, BODY_BYTES_MAX)
+        except ValueError as error:
+            return _refused(413, str(error))
+        try:
+            return as_heard(await up[0].ask("http", ANSWER_S, **asked))
+        except (Gone, TimeoutError, RuntimeError) as error:
+            return _refused(503, f"{up[0].worker.name} did not answer ({error!r}): whether it was done is not known")
+
+
+def _refused(status: int, why: str) -> Response:
+    return Response(as_json({"error": why, "problems": [why]}, None), status, media_type="application/json")

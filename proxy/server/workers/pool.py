@@ -1,0 +1,305 @@
+"""Crew: the worker processes: begun, asked how they stand, begun again when they end, drained.
+
+In: how a worker is begun, how many. Out: which are up, what each said last, what those that are gone had counted. Never: a signal handler, a
+socket of people's, two processes of one number at a time.
+
+What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains says its last words. A worker reads the
+files when its process begins and may open much later: it is told of a reload that was asked for meanwhile before it counts as up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import structlog
+
+from proxy.config import WORKER_VARIABLE, Worker
+from proxy.net.listeners import VARIABLE as DOORS
+from proxy.operations.worker_channel import VARIABLE, Gone, Said, SupervisorEnd
+from proxy.server.workers.backoff import Backoff
+from proxy.server.workers.metrics import Families, counted, merged, read
+
+log = structlog.get_logger()
+
+ASK_EVERY_S = 1.0
+ANSWER_S = 20.0
+"""A worker that says nothing for so long hangs: it is killed, and begun again."""
+OPEN_S = 600.0
+"""So long a worker may take to open: it may have a journal of hours to replay."""
+RELOAD_S = 120.0
+DRAIN_S = 15.0
+"""A worker drains within 8 s and writes a checkpoint; one that has not ended after so long is killed."""
+NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Of the environment: the service manager speaks to the supervisor."""
+
+
+class WorkerFailed(Exception):
+    """A worker ended before it had opened; ``code`` is its exit code."""
+
+    def __init__(self, worker: Worker, code: int) -> None:
+        super().__init__(f"{worker.name} ended with {code} before it was open (its own line stands before this one)")
+        self.code = code
+
+
+class Member:
+    """One of the crew, over all processes it has had."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        command: Sequence[str],
+        doors: Sequence[socket.socket] = (),
+        reloads: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """``doors``: where it is to listen, as the others do (proxy/net/listeners.py). ``reloads``: how many were asked for by now."""
+        self.worker, self._doors = worker, doors
+        self._reloads = reloads
+        self.pid = 0
+        self.up = False
+        """Whether it is open."""
+        self.draining = False
+        self.restarts = 0
+        self.code: int | None = None
+        """The exit code of its last process, None while one runs."""
+        self.state: Said = {"why": ["it has not opened yet"], "notes": [], "metrics": ""}
+        self.gone: Families = {}
+        """What its processes that are gone had counted."""
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: SupervisorEnd | None = None
+        self._begun_s = 0.0
+        self._knows_of = 0
+        """So many reloads: the files it goes by were read after that."""
+
+    def begin(self) -> None:
+        """Begins a process. OSError."""
+        self._knows_of = self._reloads()
+        mine, theirs = socket.socketpair()
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
+        doors = [door.fileno() for door in self._doors]
+        environment |= {
+            WORKER_VARIABLE: f"{self.worker.number}/{self.worker.of}",
+            VARIABLE: str(theirs.fileno()),
+            DOORS: ",".join(map(str, doors)),
+        }
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 # our own program
+                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno(), *doors]
+                )
+        except OSError:
+            mine.close()
+            raise
+        self.code, self.pid, self._begun_s = None, self._process.pid, time.monotonic()
+        self._line = SupervisorEnd(mine)
+
+    async def opened(self) -> None:
+        """Waits until it is open and knows of every reload; WorkerFailed."""
+        assert self._line is not None
+        await self._line.open()
+        try:
+            self.state = await self._line.ask("state", OPEN_S)
+            while self._knows_of != self._reloads():
+                await self._catch_up()
+        except (Gone, TimeoutError, RuntimeError):
+            self.kill()
+            raise WorkerFailed(self.worker, await self.ended()) from None
+        self.up = True
+        log.info("worker open", worker=self.worker.number, pid=self.pid)
+
+    async def _catch_up(self) -> None:
+        """Has the files read again, which it may have read before they were changed. Gone."""
+        self._knows_of = self._reloads()
+        try:
+            left = (await self.ask("reload", RELOAD_S))["left"]
+        except (TimeoutError, RuntimeError) as error:
+            log.error("a worker that has just begun did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
+            return
+        if left:
+            log.warning("not all is in force", worker=self.worker.number, why=left)
+
+    async def watch(self) -> float:
+        """Asks how it stands until it has ended; how long it had run."""
+        while self._process is not None and self._process.poll() is None:
+            if not await self.look():
+                break
+            await asyncio.sleep(ASK_EVERY_S)
+        await self.ended()
+        return time.monotonic() - self._begun_s
+
+    async def look(self) -> bool:
+        """Whether it said how it stands; one that does not is killed."""
+        try:
+            self.state = await self.ask("state", ANSWER_S)
+        except Gone:
+            return False
+        except (TimeoutError, RuntimeError) as error:
+            log.error("a worker does not answer: it is killed", worker=self.worker.number, pid=self.pid, error=repr(error))
+            self.kill()
+            return False
+        return True
+
+    async def ask(self, what: str, within_s: float, **more: object) -> Said:
+        """Gone, TimeoutError, RuntimeError."""
+        if self._line is None:
+            raise Gone
+        return await self._line.ask(what, within_s, **more)
+
+    async def ended(self) -> int:
+        """Waits for the end of its process; its exit code."""
+        process, line = self._process, self._line
+        assert process is not None
+        code = await asyncio.to_thread(process.wait)
+        if line is None:  # somebody else waited, too
+            return code
+        self._line, self._process, self.up = None, None, False
+        await line.close()
+        last = line.last_words or self.state
+        self.gone = counted(merged([self.gone, read(str(last["metrics"]))]))
+        self.code = code
+        self.state = {"why": [f"it ended with {code}"], "notes": [], "metrics": ""}
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    async def drain(self) -> None:
+        """SIGTERM, to its end."""
+        process = self._process
+        if process is None:
+            return
+        self.draining = True
+        self.signal(signal.SIGTERM)
+        killed = asyncio.get_running_loop().call_later(DRAIN_S, self.kill)
+        try:
+            await asyncio.to_thread(process.wait)
+        finally:
+            killed.cancel()
+
+
+class Crew:
+    def __init__(
+        self,
+        workers: int,
+        command: Sequence[str],
+        changed: Callable[[], None] = lambda: None,
+        doors: Sequence[socket.socket] = (),
+    ) -> None:
+        """``command`` begins a worker, which knows by its environment which it is. ``changed``: one has come or gone. ``doors``: where all of
+        them listen, those that are there when one begins."""
+        self._reloads = 0
+        """So many were asked for."""
+        self.members = [
+            Member(Worker(number, workers), command, doors, lambda: self._reloads) for number in range(1, workers + 1)
+        ]
+        self._stopping = asyncio.Event()
+        self._changed = changed
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """The first alone, for what stops it stops all; then the others together. WorkerFailed, after which none is left."""
+        first, *others = self.members
+        try:
+            for some in ([first], others):
+                for member in some:
+                    member.begin()
+                results = await asyncio.gather(*(member.opened() for member in some), return_exceptions=True)
+                if failed := next((one for one in results if isinstance(one, BaseException)), None):
+                    raise failed
+        except BaseException:
+            await self.stop()
+            raise
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._keep(member)) for member in self.members]
+
+    async def _keep(self, member: Member) -> None:
+        """Watches one, and begins it again whenever it ends."""
+        backoff = Backoff()
+        while True:
+            ran_s = await member.watch()
+            while True:
+                self._changed()
+                if self._stopping.is_set():
+                    return
+                if member.draining:  # it was asked to go, and is to come back
+                    member.draining, wait_s = False, 0.0
+                else:
+                    wait_s = backoff.ended(ran_s)
+                    log.error("a worker ended: it is begun again", worker=member.worker.number, code=member.code, in_s=wait_s)
+                    member.restarts += 1
+                if await self._stops_within(wait_s):
+                    return
+                try:
+                    member.begin()
+                    await member.opened()
+                except (OSError, WorkerFailed) as error:
+                    log.error("a worker did not open", worker=member.worker.number, error=str(error))
+                    ran_s = 0.0
+                    continue
+                break
+            self._changed()
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
+
+    async def stop(self) -> None:
+        """Drains all of them at once."""
+        self._stopping.set()
+        await asyncio.gather(*(member.drain() for member in self.members))
+        for task in self._tasks:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await asyncio.shield(task)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def reload(self, done: Collection[str] = ()) -> list[str]:
+        """Tells all but those (by name) that have done it; what is left that is not in force, each line once, with the worker that says it
+        where not all do; then which are not up yet, and read the files before they are."""
+        self._reloads += 1
+        up = self.up()
+        late = [member for member in self.members if member not in up]
+        asked = [member for member in up if member.worker.name not in done]
+        told = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in asked), return_exceptions=True)
+        left = together(
+            (member.worker.name, list(one["left"]) if not isinstance(one, BaseException) else [f"not reloaded: {one!r}"])
+            for member, one in zip(asked, told, strict=True)
+        )
+        return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
+
+    def up(self) -> list[Member]:
+        """Those that are open and to be spoken to."""
+        return [member for member in self.members if member.up and not member.draining]
+
+    def down(self) -> Mapping[str, str]:
+        """Why each of the others is not."""
+        return {
+            member.worker.name: "it is drained" if member.draining else str(member.state["why"][0])
+            for member in self.members
+            if member.draining or not member.up
+        }
+
+
+def together(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Lines of several, each once: those that all say as they are, the others with who says them."""
+    by_line: dict[str, list[str]] = {}
+    speakers = 0
+    for name, lines in said:
+        speakers += 1
+        for line in lines:
+            by_line.setdefault(line, []).append(name)
+    return [line if len(names) == speakers else f"{', '.join(names)}: {line}" for line, names in by_line.items()]

@@ -1,0 +1,211 @@
+"""Supervisor: wiring. Starts the crew, opens HTTP and the control socket before it, passes signals on, ends when all have ended.
+
+In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it (proxy/operations/worker_channel.py).
+
+Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket → the console beside.
+Stop (SIGTERM): /readyz fails → all drain → exit 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Collection, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from proxy.config import Settings, SettingsError, faults_of_many, load
+from proxy.config.fields import Address
+from proxy.config.worker import control_of
+from proxy.model import log_setup
+from proxy.operations.control import ControlError
+from proxy.operations.http import HttpServer
+from proxy.operations.http_auth import Guard
+from proxy.runtime import hardening
+from proxy.runtime.systemd import Manager
+from proxy.server.console_process import Console
+from proxy.server.workers.control import Counter, Served
+from proxy.server.workers.http import Front
+from proxy.server.workers.pool import Crew, WorkerFailed
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The gate cannot start; the text says whose fault it is and what to do."""
+
+
+class WorkerSaid(Exception):
+    """... and a worker has said why already; ``code`` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Supervisor:
+    def __init__(self, settings: Settings, path: Path, workers: int, command: Sequence[str]) -> None:
+        self.settings, self.path = settings, path
+        self.manager = Manager(os.environ)
+        self._reserved: list[socket.socket] = []
+        self.crew = Crew(workers, command, self._tell, self._reserved)
+        self.front = Front(self.crew)
+        self.guard = Guard(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
+        self.console = Console(path) if settings.console.listen is not None else None
+        self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
+        self.counter = Counter(settings.control, settings.control_group, self._serving, self._reloaded)
+        self.stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _notes(self) -> list[str]:
+        return self.front.notes() + (self.console.notes() if self.console is not None else [])
+
+    def _serving(self) -> list[Served]:
+        return [Served(member.worker.name, control_of(self.settings.control, member.worker)) for member in self.crew.up()]
+
+    async def start(self) -> None:
+        """StartError, WorkerSaid."""
+        settings = self.settings
+        smpp = settings.smpp
+        try:
+            for listen in (smpp.listen, *([smpp.tls.listen] if smpp.tls is not None else [])):
+                self._reserved.append(reserve(listen))
+            await self.http.start(settings.http.listen.host, settings.http.listen.port)
+            await self.counter.start()
+            await self.crew.start()
+        except WorkerFailed as failed:
+            if failed.code == 2:
+                raise WorkerSaid(failed.code) from None
+            raise StartError(failed) from None
+        except (ControlError, OSError) as error:
+            raise StartError(error) from error
+        self.front.why_not = ""
+        log.info("gate open", smpp=smpp.listen.port, http=settings.http.listen.port, workers=len(self.crew.members))
+
+    async def run(self, early: Sequence[int] = ()) -> int:
+        """Until SIGTERM or SIGINT. ``early``: a reload was asked for before this; it may have been about what was read by then."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        if early:
+            self._spawn(self.reload())
+        watchdog = loop.create_task(self.manager.watchdog())
+        starting = loop.create_task(self.start())
+        stopped = loop.create_task(self.stop.wait())
+        try:
+            await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                self._tell()
+                if self.console is not None:
+                    self._spawn(self.console.run())
+                await stopped
+        finally:
+            stopped.cancel()
+            self.front.why_not = "draining"
+            self.manager.stopping()
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self.close()
+            watchdog.cancel()
+            self.manager.close()
+        return 0
+
+    async def close(self) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        for one in self._reserved:
+            with contextlib.suppress(OSError):  # no worker listens there
+                one.shutdown(socket.SHUT_RDWR)  # nobody waits at a door that nobody opens any more
+        await self.crew.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)  # the console's process goes before this one
+        await self.counter.stop()
+        await self.http.stop()
+        for one in self._reserved:
+            one.close()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def reload(self) -> None:
+        """SIGHUP: all workers read rules, accounts and certificates again, and the supervisor who may ask it."""
+        if not self.front.why_not:  # else it is told of the start, or of the end
+            self.manager.reloading()
+        left = [*await self.crew.reload(), *await self._take_over()]
+        if left:
+            log.warning("not all is in force", why=left)
+        if not self.front.why_not:
+            self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
+
+    async def _reloaded(self, done: Collection[str]) -> Sequence[str]:
+        """A command had these workers reload: so do the others and the supervisor. What is wrong with the files they have said."""
+        late = await self.crew.reload(done)
+        await self._take_over()
+        return late
+
+    async def _take_over(self) -> Sequence[str]:
+        """Who may ask the supervisor itself, as the settings say now; what is wrong with them, if anything is."""
+        try:
+            settings = await asyncio.to_thread(load, self.path)
+        except SettingsError as error:
+            return error.problems
+        self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        return ()
+
+    def _tell(self) -> None:
+        """The service manager shows it."""
+        if not self.front.why_not:
+            self.manager.ready(self._status())
+
+    def _status(self) -> str:
+        return f"open; {len(self.crew.up())} of {len(self.crew.members)} workers"
+
+
+def reserve(listen: Address) -> socket.socket:
+    """Keeps the port for the workers, who listen there once they are open; nobody who came first shares it. StartError."""
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        socket.create_server((listen.host, listen.port), family=family).close()  # somebody else's workers would share it, too
+        found = socket.socket(family)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        found.bind((listen.host, listen.port))  # bound and not listening, it is given no connection
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        raise StartError(f"smpp: cannot listen on {listen.host}:{listen.port}: {why}") from error
+    return found
+
+
+def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int:
+    """Runs the gate as so many processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError, WorkerSaid."""
+    log_setup.use()
+    hardening.close_files()
+    hardening.hold_memory()
+    early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
+    try:
+        settings = load(path)
+    except SettingsError as error:
+        raise StartError(error) from error
+    if faults := faults_of_many(settings, workers):
+        raise StartError(f"{path}: {faults[0]}")
+    command = command or (sys.executable, "-m", "proxy", "serve", "--config", str(path))
+
+    async def run() -> int:
+        return await Supervisor(settings, path, workers, command).run(early)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run())

@@ -1,0 +1,1 @@
+"""Counters that belong to no single recipient."""

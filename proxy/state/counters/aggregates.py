@@ -1,0 +1,324 @@
+"""Aggregates: counts that are about no single person, per (rule, key, window), in buckets of time.
+
+In: takes and their times. Out: counts. Never: a clock, what a key means.
+
+A take at 12:00:00.9 counts as of 12:00:00, as an entry in a record does; a bucket that reaches into the window counts whole, so a
+limit may close up to one bucket early and never late. While a checkpoint collects (``freeze``), what a key held at that moment is set
+aside before it changes: the checkpoint is exact at one position in the journal though it is written in slices.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import inf
+
+from proxy.model.message import Take
+
+BUCKETS_MAX = 4096
+"""Per key: a week in steps of three minutes. A finer wish is an error of the rule, not something to be rounded."""
+FEW = 8
+"""So many buckets are summed up anew whenever somebody asks: nearly all keys that senders choose have no more."""
+SUMS_MAX = 2
+"""Of one key: a limit asks for one window, and one that allows bursts for two."""
+KEYS_MAX = 1_000_000
+"""Keys may hold signatures and texts, which senders choose: past this those go that are old and count little. Some 430 bytes each."""
+PARTS, PART_SHIFT = 64, 58
+"""Keys are told apart by their first six bits: dictionaries place what they hold by the last ones."""
+ELDEST, ELDEST_LEAVE = 1024, 16
+"""Looked up in one go where there is no more room, for a dictionary finds its first key by passing by all that were dropped before; of so many
+at least one goes, and whatever counts no more than the heaviest of those. Some thousands of providers' counts may be the eldest."""
+_HEAD = struct.Struct(">II")
+_BUCKET = struct.Struct(">QI")
+_NO_SUMS: dict[float, int] = {}
+"""Nobody's: most keys need none."""
+
+
+class _Series:
+    """The counts under one key: starts of buckets in ascending order and how much was taken in each."""
+
+    __slots__ = ("width_s", "keep_s", "starts", "counts", "sums")
+
+    def __init__(self, width_s: int, keep_s: int) -> None:
+        self.width_s = width_s
+        self.keep_s = keep_s
+        self.starts: list[int] = []
+        self.counts: list[int] = []
+        self.sums: dict[float, int] = _NO_SUMS
+        """What was taken in buckets later than some moments that somebody asked about lately."""
+
+    def later_than(self, latest: float) -> int:
+        """The sum of buckets that start later; a week has more than a hundred, so of many it is remembered."""
+        known = self.sums.get(latest)
+        if known is not None:
+            return known
+        found, place = 0, len(self.starts)
+        while place and self.starts[place - 1] > latest:
+            place -= 1
+            found += self.counts[place]
+        if len(self.starts) - place > FEW:
+            if not 0 < len(self.sums) < SUMS_MAX:
+                self.sums = {}
+            self.sums[latest] = found
+        return found
+
+    def more(self, place: int, n: int) -> None:
+        """``n`` more in one bucket."""
+        self.counts[place] += n
+        for latest in self.sums:
+            if self.starts[place] > latest:
+                self.sums[latest] += n
+
+    def forget(self, now: float) -> None:
+        """Buckets that no longer matter, by the newest, and by the clock where that was ahead when the newest was begun."""
+        starts, limit = self.starts, min(self.starts[-1], now) - self.keep_s - self.width_s
+        gone = 0
+        while starts[gone] <= limit:
+            gone += 1
+        if gone:
+            del starts[:gone], self.counts[:gone]
+            self.sums = _NO_SUMS
+
+    def pack(self) -> bytes:
+        head = _HEAD.pack(self.width_s, self.keep_s)
+        return head + b"".join([_BUCKET.pack(*pair) for pair in zip(self.starts, self.counts, strict=True)])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> _Series:
+        series = cls(*_HEAD.unpack_from(data))
+        for start, count in _BUCKET.iter_unpack(data[_HEAD.size :]):
+            series.starts.append(start)
+            series.counts.append(count)
+        return series
+
+
+class _Part:
+    """Keys that begin alike: of a million some 16,000. A dictionary that grows moves all it holds at once, and a million takes 80 ms."""
+
+    __slots__ = ("series", "dirty", "frozen", "aside", "leaving")  # at fixed places, which the compiled twin reads
+
+    def __init__(self) -> None:
+        self.series: dict[int, _Series] = {}
+        self.dirty: set[int] = set()
+        self.frozen: set[int] = set()  # being checkpointed, not collected yet
+        self.aside: dict[int, bytes] = {}  # what frozen keys held that have changed since
+        self.leaving: list[int] = []
+        """Who gives way next where there is no more room, the next one last."""
+
+    def gives_way(self) -> int:
+        """One of the eldest, and of those that count least: nobody gets rid of a quota's count by texts that each count once."""
+        while True:
+            if not self.leaving:
+                eldest = [(key, sum(self.series[key].counts)) for key in islice(self.series, ELDEST)]
+                light = sorted(count for _, count in eldest)[len(eldest) // ELDEST_LEAVE]
+                for key, count in eldest:
+                    if count > light:
+                        self.series[key] = self.series.pop(key)
+                self.leaving = [key for key, count in reversed(eldest) if count <= light]
+            key = self.leaving.pop()
+            if key in self.series:
+                return key
+
+    def drop(self, key: int) -> None:
+        if key in self.frozen:
+            self.set_aside(key)
+        del self.series[key]
+        self.dirty.add(key)
+
+    def set_aside(self, key: int) -> None:
+        if key not in self.aside:
+            self.aside[key] = self.series[key].pack()
+
+
+class Aggregates:
+    """message.Counters, with the writing side."""
+
+    def __init__(self, keys_max: int = KEYS_MAX) -> None:
+        """``keys_max`` 0: of whoever sees those of others, and holds none."""
+        self.keys_max = keys_max
+        self.now = inf
+        """The clock of the turn in which it is taken, as far as whoever takes says it: what was taken while the clock was ahead must not push
+        out what counts now."""
+        self.dropped = 0
+        """Keys dropped because there were too many."""
+        self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
+        self._many = 0
+        self._swept = 0  # the part that is looked through, …
+        self._walk: list[int] = []  # … and its keys that have not been looked at yet
+
+    def _part(self, key: int) -> _Part:
+        return self.parts[key >> PART_SHIFT & PARTS - 1]
+
+    def __len__(self) -> int:
+        return self._many
+
+    def series(self) -> Iterator[tuple[int, _Series]]:
+        """All keys, each with what it holds."""
+        for part in self.parts:
+            yield from part.series.items()
+
+    short = 0
+    """How often a ``count`` could not tell: here never."""
+
+    @property
+    def as_seen(self) -> Aggregates:
+        """For who only wants to know."""
+        return self
+
+    def without(self, takes: Sequence[Take], at: float) -> Aggregates:
+        """For who only wants to know what was if these had not been taken."""
+        return _Without(self.as_seen, takes, at)
+
+    def held(self, key: int) -> _Series | None:
+        """What a key holds."""
+        return self._part(key).series.get(key)
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        """How much was taken under ``key`` later than ``after``."""
+        series = self.held(key)
+        if series is None:
+            return 0
+        return series.later_than(after + 1 - series.width_s)  # a bucket's last second must be later than ``after``
+
+    def take(self, take: Take, at: float, n: int = 1) -> None:
+        """Counts ``n`` more at ``at``. ValueError when the take asks for more buckets than are kept."""
+        key, width_s, keep_s = take
+        part = self._part(key)
+        series = part.series.get(key)
+        if series is None:
+            series = self._new(part, key, width_s, keep_s)
+        elif part.frozen and key in part.frozen:
+            part.set_aside(key)
+        part.dirty.add(key)
+        second = int(at)
+        start = second - second % series.width_s
+        starts = series.starts
+        if starts and starts[-1] == start:
+            series.more(-1, n)
+            return
+        if not starts or starts[-1] < start:
+            starts.append(start)
+            series.counts.append(0)
+            series.more(-1, n)
+        else:
+            self._insert(series, start, n)
+        series.forget(self.now)
+
+    @staticmethod
+    def _insert(series: _Series, start: int, n: int) -> None:
+        """A take older than the newest: its clock was behind, or it is replayed."""
+        starts = series.starts
+        index = len(starts)
+        while index and starts[index - 1] > start:
+            index -= 1
+        if index and starts[index - 1] == start:
+            index -= 1
+        else:
+            starts.insert(index, start)
+            series.counts.insert(index, 0)
+        series.more(index, n)
+
+    def give_back(self, take: Take, at: float, n: int = 1) -> None:
+        """Undoes a ``take`` of the same time; what is no longer kept needs no undoing."""
+        key, part = take.key, self._part(take.key)
+        series = part.series.get(key)
+        if series is None:
+            return
+        if part.frozen and key in part.frozen:
+            part.set_aside(key)
+        part.dirty.add(key)
+        second = int(at)
+        start = second - second % series.width_s
+        for index in range(len(series.starts) - 1, -1, -1):
+            if series.starts[index] == start:
+                series.more(index, -min(n, series.counts[index]))
+                return
+            if series.starts[index] < start:
+                return
+
+    def _new(self, part: _Part, key: int, width_s: int, keep_s: int) -> _Series:
+        if width_s < 1 or not 0 <= key < 1 << 64 or keep_s // width_s > BUCKETS_MAX:
+            raise ValueError(f"aggregate {key:x}: {keep_s} s in steps of {width_s} s (at most {BUCKETS_MAX} steps are kept)")
+        if self._many >= self.keys_max:
+            full = part if part.series else max(self.parts, key=lambda one: len(one.series))
+            self._drop(full, full.gives_way())
+            self.dropped += 1
+        series = part.series[key] = _Series(width_s, keep_s)
+        self._many += 1
+        if part.frozen and key in part.frozen:  # dropped and made anew while a checkpoint runs
+            part.aside.setdefault(key, b"")
+        return series
+
+    def _drop(self, part: _Part, key: int) -> None:
+        part.drop(key)
+        self._many -= 1
+
+    def sweep(self, now: float, budget: int = 500) -> int:
+        """Drops keys whose counts no longer matter, looking at ``budget`` of them, in turn; returns how many went."""
+        gone = 0
+        for _ in range(PARTS):
+            part = self.parts[self._swept]
+            while self._walk and budget:
+                budget -= 1
+                key = self._walk.pop()
+                series = part.series.get(key)
+                if series and (not any(series.counts) or series.starts[-1] + series.width_s + series.keep_s < now):
+                    self._drop(part, key)
+                    gone += 1
+            if not budget:
+                break
+            self._swept = (self._swept + 1) % PARTS
+            self._walk = list(self.parts[self._swept].series)
+        return gone
+
+    # -- for the engine
+
+    def freeze(self) -> int:
+        """Begins a checkpoint: what changed since the last one is to be written as it is at this moment. Returns how many keys."""
+        for part in self.parts:
+            part.frozen, part.dirty = part.dirty, set()
+        return sum(len(part.frozen) for part in self.parts)
+
+    def collect(self, most: int) -> list[tuple[int, bytes]]:
+        """At most ``most`` (key, packed as it was at ``freeze``, empty if it is gone); an empty list when all were collected."""
+        rows: list[tuple[int, bytes]] = []
+        for part in self.parts:
+            while part.frozen and len(rows) < most:
+                key = part.frozen.pop()
+                packed = part.aside.pop(key, None)
+                if packed is None:
+                    series = part.series.get(key)
+                    packed = series.pack() if series else b""
+                rows.append((key, packed))
+        return rows
+
+    def thaw(self, lost: Iterable[int] = ()) -> None:
+        """Ends a checkpoint; ``lost``: keys collected for one that failed."""
+        for part in self.parts:
+            part.dirty |= part.frozen
+            part.frozen = set()
+            part.aside.clear()
+        for key in lost:
+            self._part(key).dirty.add(key)
+
+    def restore(self, key: int, packed: bytes) -> None:
+        """Puts back what a checkpoint held."""
+        series = self._part(key).series
+        self._many += key not in series
+        series[key] = _Series.unpack(packed)
+
+
+class _Without(Aggregates):
+    """Counts of others, less some takes."""
+
+    def __init__(self, counters: Aggregates, takes: Sequence[Take], at: float) -> None:
+        super().__init__(0)
+        self._counters, self._takes, self._second = counters, takes, int(at)
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        found, second = self._counters.count(key, after, most), self._second
+        for take in self._takes:
+            if take.key == key and second - second % take.width_s > after + 1 - take.width_s:
+                found -= 1
+        return max(0, found)

@@ -1,0 +1,332 @@
+"""Counting: a node's counters about no single person, where several nodes count together: what it takes it takes from portions that it holds.
+
+In: takes, as proxy.state.counters.aggregates has them; what the store told (portions.py). Out: counts; words for the next report. Never: a clock, a
+wait: a counter that holds nothing for a message says that it is ``short``, and the message is judged again once the store has been asked.
+
+A portion is used until the store may think that its holder is silent, and what goes back is not used from the moment that this is said: so
+all that is used stands in the store's book as this node's, whatever becomes of the answers.
+
+What this node itself took is counted here as ever (and kept with its copy). While the store is out of reach a portion in hand is used up; then
+what counts is what this node took, and what it had heard of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from proxy.model.message import Take
+from proxy.state.counters.aggregates import PART_SHIFT, PARTS, Aggregates
+from proxy.state.counters.portions import LEASE_MS, NOBODY, Limit, Report, Told
+from proxy.state.shared.leasing import report_word
+
+COUNT_S = 0.2
+"""So often it is looked which counters are to be reported."""
+REPORT_S = 1.0
+"""What was taken from a portion in hand is reported so often, or when the portion runs low: it counts as taken already."""
+FRESH_S = 0.5
+"""A counter of which the store said that nothing is left is not asked about again for so long."""
+IDLE_S = 1.0
+"""What a node holds and has not used for so long it gives back."""
+FORGET_S = LEASE_MS / 1000 + 1.0
+"""A counter that was not asked for so long, and holds nothing, is forgotten here."""
+LOOKED_AT, REPORTED = 2048, 256
+"""Of a million counters so many are looked at in one go, and so many reported: all else waits a few ms for that at most."""
+SPARE_BEATS = 3
+"""A portion is for so many times what was taken between two looks."""
+LIMITS_MAX = 4
+"""What one counter is compared with at most: a limit and its burst, before and after a reload."""
+ENDLESS = 10**12
+"""What is compared with so much is looked at, not limited (a share of something): it is told at each look."""
+LOST_S = 10.0
+"""A primary that fails has not lost what it was told longer ago than this."""
+
+
+class _Sent(NamedTuple):
+    """Reports that were answered in one second."""
+
+    second: int
+    number: int  # of the last
+    taken: dict[int, int]
+
+
+class _Held:
+    """One counter, as this node knows it."""
+
+    __slots__ = (
+        "width_s", "keep_s", "limits", "told_limits", "taken", "room", "left", "surplus", "need", "used", "since", "out", "asked_s",
+        "used_s", "said_s", "told_s", "until_s", "report", "reached", "exhausted", "answered", "sent",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.width_s, self.keep_s = 0, 0  # until something is taken
+        self.limits: dict[int, float] = {}
+        """What it was compared with since the last report: most → after."""
+        self.told_limits: dict[int, float] = {}
+        """What the store compared with when it told what may be used."""
+        self.taken = self.room = 0
+        """As told: what counts, of others and of this node; what this node might have had."""
+        self.left = self.surplus = 0
+        """Held: to be used, not to be used."""
+        self.need = 0
+        """Messages that wait for an answer."""
+        self.used: dict[int, int] = {}
+        """Taken and in no report, by start of bucket."""
+        self.since = self.out = 0
+        """Since the report that was answered last: taken, less what was given back; what ``left`` lost by that."""
+        self.asked_s = self.used_s = 0.0
+        self.said_s = self.told_s = self.until_s = float("-inf")
+        """``until_s``: what is left may be used before that."""
+        self.report: Report | None = None
+        """On its way to the store, or to be said again."""
+        self.reached = True
+        self.exhausted = False
+        """The store had less than messages needed."""
+        self.answered = 0
+        """The last report that was."""
+        self.sent: list[_Sent] = []
+        """The youngest that were."""
+
+    def in_hand(self, now_s: float) -> int:
+        """How much may be taken without asking."""
+        return self.left if now_s < self.until_s else 0
+
+    def note(self, report: Report, now_s: float) -> None:
+        """Keeps what an answered report said, for a store that loses it."""
+        if not report.taken:
+            return
+        second, sent = int(now_s), self.sent
+        if sent and sent[-1].second == second:
+            for start, n in report.taken.items():
+                sent[-1].taken[start] = sent[-1].taken.get(start, 0) + n
+            sent[-1] = sent[-1]._replace(number=report.number)
+        else:
+            self.sent = [one for one in sent if one.second > now_s - LOST_S]
+            self.sent.append(_Sent(second, report.number, dict(report.taken)))
+
+
+class SharedCounters(Aggregates):
+    """``on`` while any part of the store is in reach; ``now_s`` is monotonic, and set by whoever runs it before anything is judged."""
+
+    def __init__(self, life: int) -> None:
+        """``life``: when this life of the node began, in microseconds since 1970."""
+        super().__init__()
+        self.on = self.reported = False
+        """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
+        self.now_s = 0.0
+        self.short = 0
+        self._held = tuple(dict[int, _Held]() for _ in range(PARTS))
+        """In parts, as what is counted: a dictionary that grows moves all it holds at once."""
+        self._many = 0
+        self._life, self._number = life, 0
+        self._wanted: set[int] = set()
+        self.alone: set[int] = set()
+        """Counters about which the store could not be asked."""
+
+    @property
+    def as_seen(self) -> Aggregates:
+        return _AsSeen(self)
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        own = super().count(key, after)
+        held = self._known(key)
+        if most == 0:
+            return max(own, held.taken + held.since) if held is not None and self.on else own
+        if held is None:
+            if not self.on or self._many >= self.keys_max:
+                return own
+            held = self._meet(key)
+        held.asked_s = self.now_s
+        held.limits[most] = after
+        if own >= most:
+            return own
+        if held.in_hand(self.now_s) > 0 and most in held.told_limits:
+            return max(own, min(most - 1, held.taken + held.since))
+        if not (self.on and held.reached):
+            return max(own, _last_heard(held, after, most))
+        if held.exhausted and self.now_s - held.told_s < FRESH_S and most in held.told_limits:
+            return most
+        held.need += 1
+        self.short += 1
+        self._wanted.add(key)
+        return most
+
+    def take(self, take: Take, at: float, n: int = 1) -> None:
+        super().take(take, at, n)
+        self._use(take, at, n)
+
+    def give_back(self, take: Take, at: float, n: int = 1) -> None:
+        super().give_back(take, at, n)
+        self._use(take, at, -n)
+
+    def _use(self, take: Take, at: float, n: int) -> None:
+        if not self.reported:
+            return
+        held = self._known(take.key)
+        if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
+            if self._many >= self.keys_max:
+                return
+            held = self._meet(take.key)
+        held.width_s, held.keep_s = take.width_s, take.keep_s
+        second = int(at)
+        start = second - second % take.width_s
+        before = held.used.get(start, 0)
+        held.used[start] = before + n
+        held.since += n
+        if n > 0:
+            held.used_s = self.now_s
+        elif before + n < 0:
+            return  # what was reported is there again when the store says so: before that nothing stands for it
+        held.left -= n
+        held.out += n
+
+    def in_hand(self, key: int) -> int:
+        """How much this node may take of a counter without asking."""
+        held = self._known(key)
+        return held.in_hand(self.now_s) if held is not None else 0
+
+    def _known(self, key: int) -> _Held | None:
+        return self._held[key >> PART_SHIFT].get(key)
+
+    def _meet(self, key: int) -> _Held:
+        held = self._held[key >> PART_SHIFT][key] = _Held()
+        held.asked_s = self.now_s
+        self._many += 1
+        return held
+
+    # -- with the store
+
+    @property
+    def wants(self) -> bool:
+        """Whether messages wait for counters to be asked about."""
+        return bool(self._wanted)
+
+    def wanted(self) -> list[int]:
+        """Counters that messages wait for, to be reported now; when their answers are here, there may be more."""
+        keys = [self._wanted.pop() for _ in range(min(REPORTED, len(self._wanted)))]
+        return [key for key in keys if (held := self._known(key)) is not None and held.need]
+
+    def due(self) -> Iterator[list[int]]:
+        """One look at all: those as well of which something was used or is to be given back. Each portion is to be reported before the next is
+        asked for, and may be empty: between two of them others may come first."""
+        while self._wanted:
+            yield self.wanted()
+        found: list[int] = []
+        looked_at = 0
+        for part in self._held:
+            for key in list(part):
+                looked_at += 1
+                held = part.get(key)
+                if held is None:
+                    continue
+                if self._is_due(held):
+                    found.append(key)
+                elif not held.used and held.left <= 0 and held.asked_s < self.now_s - FORGET_S:
+                    del part[key]
+                    self._many -= 1
+                if len(found) >= REPORTED or looked_at >= LOOKED_AT:
+                    yield found
+                    found, looked_at = [], 0
+        yield found
+
+    def _is_due(self, held: _Held) -> bool:
+        if held.report is not None or held.need or held.surplus:
+            return True
+        if not held.used:
+            return held.left > 0 and held.used_s < self.now_s - IDLE_S
+        waits = held.told_s > self.now_s - REPORT_S and held.told_limits and ENDLESS not in held.told_limits
+        return not waits or (held.since > 1 and held.left <= held.since)
+
+    def words(self, keys: Iterable[int]) -> list[str]:
+        """The reports of these; until ``told`` or ``lost`` each is on its way."""
+        return [report_word(self._report(self._held[key >> PART_SHIFT][key])) for key in keys]
+
+    def _report(self, held: _Held) -> Report:
+        if held.report is None:
+            self._number += 1
+            taken, held.used, held.out = {start: n for start, n in held.used.items() if n}, {}, 0
+            back, held.surplus = held.surplus, 0
+            if not held.need and held.used_s < self.now_s - IDLE_S:
+                back += max(0, held.left)
+                held.left = min(0, held.left)
+            limits = tuple(Limit(most, after) for most, after in held.told_limits.items())
+            held.report = Report(self._life, self._number, taken, back, 0, 0, limits)
+        lately = max(0, sum(held.report.taken.values())) * COUNT_S / max(COUNT_S, self.now_s - held.told_s)
+        spare = round(SPARE_BEATS * lately) if held.need or held.used_s >= self.now_s - IDLE_S else 0
+        limits = held.report.limits
+        if held.limits:
+            limits, held.limits = tuple(Limit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]), {}
+        held.said_s = self.now_s
+        held.report = held.report._replace(need=held.need, spare=spare, limits=limits, width_s=held.width_s, keep_s=held.keep_s)
+        return held.report
+
+    def told(self, key: int, told: Told) -> None:
+        held = self._held[key >> PART_SHIFT][key]
+        report, held.report = held.report, None
+        assert report is not None
+        usable = min(told.left, told.room)
+        held.taken, held.room, held.left, held.surplus = told.taken, told.room, usable - held.out, told.left - usable
+        held.since = sum(held.used.values())
+        held.exhausted = usable < report.need
+        held.need = max(0, held.need - report.need)
+        held.told_limits = {limit.most: limit.after_s for limit in report.limits}
+        held.told_s, held.until_s, held.reached = self.now_s, held.said_s + LEASE_MS / 1000, True
+        self.alone.discard(key)
+        if told.had < held.answered or told.had == NOBODY:
+            self._say_again(key, held, report, told)
+        held.answered = report.number
+        held.note(report, self.now_s)
+
+    def _say_again(self, key: int, held: _Held, report: Report, told: Told) -> None:
+        """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
+        lost: dict[int, int] = {}
+        if told.had == NOBODY:
+            series = self.held(key)
+            if series is not None:
+                lost = dict(zip(series.starts, series.counts, strict=True))
+                for start, n in (*report.taken.items(), *held.used.items()):
+                    lost[start] = lost.get(start, 0) - n
+        else:
+            for sent in held.sent:
+                if sent.number > told.had:
+                    for start, n in sent.taken.items():
+                        lost[start] = lost.get(start, 0) + n
+        lost = {start: n for start, n in lost.items() if n > 0}
+        if not lost:
+            return
+        for start, n in lost.items():
+            held.used[start] = held.used.get(start, 0) + n
+        held.left, held.surplus, held.exhausted = -held.out, told.left, False
+
+    def lost(self, key: int) -> None:
+        """No answer came: nobody knows whether the report was taken, so the same goes again."""
+        held = self._held[key >> PART_SHIFT][key]
+        held.need, held.reached = 0, False
+        self.alone.add(key)
+
+    def back(self) -> None:
+        """The store is in reach, for the first time or again: the next message of each counter that had to do without asks it."""
+        self.on = self.reported = True
+        for key in self.alone:
+            self._held[key >> PART_SHIFT][key].reached = True
+        self.alone.clear()
+
+
+def _last_heard(held: _Held, after: float, most: int) -> int:
+    """As if others had had all that was theirs when the store told last, and nothing since; in a window that moves on that passes."""
+    then = held.told_limits.get(most)
+    if then is None:
+        return 0
+    passed = min(1.0, max(0.0, after - then) / max(1, held.keep_s - held.width_s))
+    return round(most - held.room - held.taken * passed) + held.since
+
+
+class _AsSeen(Aggregates):
+    """Counts, and asks for nothing."""
+
+    def __init__(self, counters: SharedCounters) -> None:
+        super().__init__(0)
+        self._counters = counters
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        return self._counters.count(key, after)

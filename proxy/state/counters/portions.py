@@ -1,0 +1,136 @@
+"""Portions: counts that are about no single person, kept over several nodes: the budget that a limit leaves is handed out in portions. Pure.
+
+In: what nodes have taken and how many more they need, the time. Out: portions. Never: a clock, a question for each message; less for a node
+than it holds, unless it gave that back itself.
+
+The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
+is handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message
+(which waits for that, and is judged again), and now and then for the counters it uses. It gets what its messages need, as far as there is
+any, and for those that are yet to come at most the part of what is left that PARTS says. What it does not use it gives back.
+
+    limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for what is yet to come, with two nodes
+
+A node that is silent for LEASE_MS no longer uses what it holds, and that counts as taken from then on, for nobody knows whether it was; with
+the window it passes. If the node was only asleep or cut off, its next word says how much of it was. If it died, whoever comes with
+its number is another life of it, and has none of it.
+
+A store that lost its last writes, or all, is told by the number of the last report that it has (``Told.had``): the node reports those again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LEASE_MS = 3000
+PARTS = 2
+"""Beyond what its messages need a node gets at most one of so many parts of what is left for each node: the first of two nodes a quarter."""
+NOBODY = -1
+"""``Told.had`` where the store knew nothing of the node."""
+
+
+class Limit(NamedTuple):
+    """What a counter is compared with: no more than ``most`` after ``after_s``."""
+
+    most: int
+    after_s: float
+
+
+class Report(NamedTuple):
+    """What a node says of one counter."""
+
+    life: int  # which of its lives speaks
+    number: int  # from 1: no report counts twice
+    taken: Mapping[int, int]  # by start of bucket, since the last report that was answered (negative: given back)
+    back: int  # of what it holds, what it does not use any more
+    need: int  # how many messages wait for this
+    spare: int  # how many are likely to come before it asks again
+    limits: tuple[Limit, ...]
+    width_s: int = 0  # of the counter; both are 0 where the node does not know them
+    keep_s: int = 0
+
+
+class Portion(NamedTuple):
+    """What one node has of a counter."""
+
+    life: int
+    number: int  # of its last report
+    left: int  # handed to it, and not reported as taken yet
+    until_ms: int
+
+
+class Told(NamedTuple):
+    """What a node learns."""
+
+    taken: int  # what counts after the tightest limit's ``after_s``, handed out to others included; not what it holds itself
+    left: int  # what it holds itself
+    room: int  # how much of that it may use: less than ``left`` where limits have become lower
+    had: int  # the number of its last report that was known before this one
+
+
+class Book:
+    """One counter over all nodes."""
+
+    def __init__(self) -> None:
+        self.width_s, self.keep_s = 1, 0
+        """How wide buckets are, and after how long a count no longer matters; 0 until a node has taken something and knows."""
+        self.counts: dict[int, int] = {}
+        """Start of a bucket → what was taken in it."""
+        self.portions: dict[int, Portion] = {}
+
+    def report(self, node: int, said: Report, now_ms: int) -> Told:
+        if said.keep_s:
+            self.width_s, self.keep_s = said.width_s, said.keep_s
+        self._forget(now_ms)
+        held = self.portions.get(node)
+        had, number, left = NOBODY, 0, 0
+        if held is not None:
+            if held.life == said.life:
+                had, number, left = held.number, held.number, held.left
+            else:  # whatever the one before held may have been taken
+                had = 0
+                start = self._start(min(held.until_ms, now_ms))
+                self.counts[start] = self.counts.get(start, 0) + held.left
+        if said.number > number:
+            number = said.number
+            for start, count in said.taken.items():
+                before = self.counts.get(start, 0)
+                self.counts[start] = after = max(0, before + count)
+                left -= after - before
+            left = max(0, left - said.back)
+        nodes = 1 + sum(who != node and one.until_ms > now_ms for who, one in self.portions.items())
+        room, counted = None, 0
+        for limit in said.limits:
+            inside = self.inside(limit.after_s, now_ms, node)
+            if room is None or limit.most - inside < room:
+                room, counted = limit.most - inside, inside
+        if room is None:  # compared with nothing: nothing is to be handed out
+            room, counted = 0, self.inside(float("-inf"), now_ms, node)
+        else:
+            room = max(0, room)
+            if left < said.need:
+                left = max(left, min(room, said.need))
+            if left < said.need + said.spare:
+                left = max(left, min(said.need + said.spare, left + (room - left) // (PARTS * nodes)))
+        self.portions[node] = Portion(said.life, number, left, now_ms + LEASE_MS)
+        return Told(counted, left, room, had)
+
+    def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:
+        """What was taken later than ``after_s`` (as proxy.state.counters.aggregates counts it) or is in the hands of any node ``but`` one."""
+        latest = after_s + 1 - self.width_s
+        found = sum(count for start, count in self.counts.items() if start > latest)
+        for who, one in self.portions.items():
+            if who != but and (one.until_ms > now_ms or self._start(one.until_ms) > latest):
+                found += one.left
+        return found
+
+    def _start(self, at_ms: int) -> int:
+        second = at_ms // 1000
+        return second - second % self.width_s
+
+    def _forget(self, now_ms: int) -> None:
+        if not self.keep_s:
+            return
+        oldest = now_ms // 1000 - self.keep_s - self.width_s
+        self.counts = {start: count for start, count in self.counts.items() if start >= oldest}
+        self.portions = {who: one for who, one in self.portions.items() if one.until_ms // 1000 >= oldest}

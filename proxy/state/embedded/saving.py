@@ -1,0 +1,206 @@
+"""Saving: a checkpoint in pieces, collected on the running loop and written beside it.
+
+In: what memory holds, the file, what is to stand with the position. Out: steps for a thread, and what to wait for between them. Never: the
+journal; a file of its own (checkpoint.py).
+
+A checkpoint is changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are collected in slices
+beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent), aggregates are exactly
+as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. So records go in transactions of
+their own, a megabyte each, with rests between them: written and synced at once, a hundred megabytes kept the journal's syncs waiting
+for 70 ms. A kill amid them leaves records that are newer than the position, as always. Before each commit it waits until all that was
+written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from enum import Enum, auto
+from functools import partial
+from itertools import islice
+
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.embedded.checkpoint import CheckpointFile, Slice
+from proxy.state.embedded.table import Table, marked
+from proxy.state.lists.consented import Consented
+from proxy.state.lists.erased import Erased
+from proxy.state.lists.history import History
+from proxy.state.lists.idempotency import Told
+from proxy.state.lists.listed import Listed
+from proxy.state.lists.orders import Orders
+from proxy.state.lists.papers import Papers
+from proxy.state.mailbox.mailbox import Mailbox
+
+SLICE_ROWS = 400
+"""Aggregates collected in one go on the loop: about half a millisecond."""
+SLICE_GROUPS = 64
+"""Groups of records collected in one go on the loop: some 200 KB, a tenth of a millisecond."""
+PIECE_BYTES = 1 << 20
+"""Of records written and synced at a time: the journal waits for the same disk."""
+REST_S, RESTS_S = 0.05, 15.0
+"""Between two pieces; of all together at most."""
+SLICE_CHUNKS = 16
+"""Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
+
+Step = Callable[[], None]
+
+
+class Wait(Enum):
+    """What a checkpoint waits for between steps."""
+
+    SYNCED = auto()
+    """All that was written to the journal by now."""
+    REST = auto()
+    """The disk is others' for a while."""
+
+
+class Saving:
+    """What of one store has changed since it was last written."""
+
+    def __init__(
+        self,
+        file: CheckpointFile,
+        table: Table,
+        counters: Aggregates,
+        mailbox: Mailbox,
+        chunked: Mapping[str, Listed | Consented],
+        few: Mapping[str, Orders | History | Erased | Told],
+        papers: Mapping[str, Papers],
+        groups: int,
+    ) -> None:
+        """``chunked``, ``few``, ``papers``: by the table of the file they are for; of ``few`` all is written whenever some has changed.
+        ``groups``: how many the file has of records."""
+        self._file, self._table, self._counters, self._mailbox = file, table, counters, mailbox
+        self._chunked, self._few, self._papers, self._groups = chunked, few, papers, groups
+
+    @property
+    def rest_s(self) -> float:
+        """How long the disk is others' between two pieces."""
+        table = self._table
+        return min(REST_S, RESTS_S / max(1, table.size_of(table.changed.count(1)) // PIECE_BYTES))
+
+    def steps(self, said: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
+        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``said``: what is to stand with
+        it, asked for at the end."""
+        counters, mailbox, file, table = self._counters, self._mailbox, self._file, self._table
+        chunked, few, papers = self._chunked, self._few, self._papers
+        regrouped = self._regroup()
+        frozen = table.take_changed()
+        groups = table.groups
+        counters_taken: list[int] = []
+        counters.freeze()
+        mailbox.freeze()
+        for many in (*chunked.values(), *papers.values()):
+            many.freeze()
+        changed = [name for name, one in few.items() if one.changed]
+        for name in changed:
+            few[name].changed = False
+        done = False
+        try:
+            yield file.begin
+            if regrouped and groups < self._groups:
+                yield partial(file.empty, "records")
+            yield from self._record_steps(frozen, whole=regrouped)
+            while rows := counters.collect(SLICE_ROWS):
+                counters_taken += [key for key, _ in rows]
+                yield partial(file.write, Slice("aggregates", rows))
+            while rows := mailbox.collect(SLICE_ROWS):
+                yield partial(file.write, Slice("mailbox", rows))
+            for name, many in chunked.items():
+                while rows := many.collect(SLICE_CHUNKS):
+                    yield partial(file.write, Slice(name, rows))
+            for name in changed:
+                yield partial(file.empty, name)
+                yield partial(file.write, Slice(name, few[name].rows()))
+            yield from self._paper_steps()
+            yield Wait.SYNCED
+            yield partial(file.commit, {**said(), "groups": str(groups)})
+            self._groups = groups
+            done = True
+        finally:
+            counters.thaw([] if done else counters_taken)
+            mailbox.thaw(done)
+            for many in (*chunked.values(), *papers.values()):
+                many.thaw(done)
+            if not done:
+                for name in changed:
+                    few[name].changed = True
+                table.put_back(frozen)
+                file.rollback()
+
+    def _paper_steps(self) -> Iterator[Step]:
+        for name, papers in self._papers.items():
+            for rows in papers.collect(SLICE_ROWS):
+                yield partial(self._file.write, Slice(name, rows))
+
+    def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
+        """``whole``: they are other groups than the file's, which are only understood all together."""
+        file, table, written = self._file, self._table, 0
+        for numbers in _slices(marked(groups)):
+            piece = Slice("records", [(number, table.group(number)) for number in numbers])
+            yield partial(file.write, piece)
+            written += len(piece.data)
+            if written >= PIECE_BYTES and not whole:
+                written = 0
+                yield Wait.SYNCED
+                yield partial(file.commit, {})
+                yield Wait.REST
+                yield file.begin
+
+    def _regroup(self) -> bool:
+        """Whether the file's groups are not the table's any more: then the next checkpoint writes them all."""
+        self._table.regroup(self._groups)
+        return self._table.groups != self._groups
+
+
+async def carry_out(
+    steps: Generator[Step | Wait, None, None],
+    rest_s: float,
+    synced: Callable[[], Awaitable[None]] | None,
+    begun: Callable[[], None] | None,
+) -> None:
+    """Beside the running loop: slices are collected here, written in a thread."""
+    with contextlib.closing(steps):
+        for step in steps:
+            if begun is not None:
+                begun()
+                begun = None
+            if step is Wait.SYNCED:
+                if synced is not None:
+                    await synced()
+            elif step is Wait.REST:
+                await rest(rest_s)
+            else:
+                await in_thread(step)
+
+
+def carry_out_now(steps: Generator[Step | Wait, None, None]) -> None:
+    """The same in one go."""
+    with contextlib.closing(steps):
+        for step in steps:
+            if not isinstance(step, Wait):
+                step()
+
+
+async def rest(seconds: float) -> None:
+    import asyncio  # noqa: PLC0415  # see in_thread
+
+    await asyncio.sleep(seconds)
+
+
+async def in_thread(step: Step) -> None:
+    """Runs the step in a thread. If the caller is cancelled the step still ends first: its transaction must not be pulled from under it."""
+    import asyncio  # noqa: PLC0415  # a simulation drives ``checkpoint_now`` and must run without any loop
+
+    running = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+def _slices(numbers: Iterator[int]) -> Iterator[list[int]]:
+    """In order: neighbours lie on one page of the file, which is then written once."""
+    while some := list(islice(numbers, SLICE_GROUPS)):
+        yield some

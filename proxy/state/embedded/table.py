@@ -1,0 +1,296 @@
+"""Table: records by number, as few large-ish byte strings instead of one object per key and value.
+
+In: numbers below 2**40, records. Out: the same. Never: what a record means, a file.
+
+A linear hash table: bucket = key 5 bytes, length 3 bytes, record; next key …  Against ``dict[int, bytes]`` it saves the integer object,
+the dictionary slot and most of the per-value overhead (about 85 of 218 bytes a person), and it grows by splitting one bucket at a
+time, where a dictionary of millions stops the loop for a second to copy itself.
+
+Whoever saves it saves *groups*: all records whose mixed keys end in the same bits, about a page of a file. Buckets of one group lie
+``groups`` apart, so its bytes are a slice of the list, joined: saving costs nothing per record.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterable, Iterator
+
+from proxy.native.loader import compiled
+from proxy.state.embedded import mixing
+
+_HEAD = struct.Struct(">Q")  # key << 24 | length
+_head = _HEAD.unpack_from
+_pack_head = _HEAD.pack
+_KEY_BITS = 40
+KEY_MAX = (1 << _KEY_BITS) - 1
+LENGTH_MAX = (1 << 24) - 1
+_FIRST_BUCKETS = 1024
+_LOAD = mixing.LOAD
+"""Fewer cost memory, more cost time."""
+_GROUP_BUCKETS = 16
+"""Buckets of a group, at least (a table between two doublings has up to twice as many): 32 to 64 records, 3 to 6 KB."""
+
+
+class Table:
+    """A mapping int → bytes (non-empty; storing ``b""`` removes)."""
+
+    __slots__ = ("_buckets", "_mask", "_split", "_mix", "_count", "_groups", "changed")
+
+    def __init__(self, mix: int = 0) -> None:
+        """``mix``: of the table whose groups were saved, or 0 for a new one."""
+        self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
+        self._mask = _FIRST_BUCKETS - 1
+        self._split = 0  # buckets below it have been split in this round
+        self._mix = mix or mixing.drawn()
+        self._count = 0
+        self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
+        self.changed = bytearray(self._groups)
+        """A mark, 1, for each group that changed since somebody took the marks away: a set of many thousands is twice as slow to fill."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, key: int) -> bytes:
+        """The record under ``key``; ``b""`` if there is none."""
+        mixed = key * self._mix >> 20
+        index = mixed & self._mask
+        if index < self._split:
+            index = mixed & (self._mask << 1 | 1)
+        bucket = self._buckets[index]
+        at, end = 0, len(bucket)
+        while at < end:
+            (head,) = _head(bucket, at)
+            at += 8
+            if head >> 24 == key:
+                return bucket[at : at + (head & 0xFFFFFF)]
+            at += head & 0xFFFFFF
+        return b""
+
+    @compiled("table_get_all")
+    def get_all(self, keys: Iterable[int]) -> list[bytes]:
+        """``get`` for many."""
+        buckets, mask, split, mix = self._buckets, self._mask, self._split, self._mix
+        wide = mask << 1 | 1
+        found = []
+        for key in keys:
+            mixed = key * mix >> 20
+            index = mixed & mask
+            bucket = buckets[index if index >= split else mixed & wide]
+            at, end, record = 0, len(bucket), b""
+            while at < end:
+                (head,) = _head(bucket, at)
+                at += 8
+                if head >> 24 == key:
+                    record = bucket[at : at + (head & 0xFFFFFF)]
+                    break
+                at += head & 0xFFFFFF
+            found.append(record)
+        return found
+
+    def put(self, key: int, record: bytes) -> None:
+        """Stores the record, or removes what was there when it is empty. ValueError where a table cannot hold it."""
+        if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
+            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+        mixed, buckets = key * self._mix >> 20, self._buckets
+        index = mixed & self._mask
+        if index < self._split:
+            index = mixed & (self._mask << 1 | 1)
+        bucket = buckets[index]
+        at, end = 0, len(bucket)
+        while at < end:
+            (head,) = _head(bucket, at)
+            after = at + 8 + (head & 0xFFFFFF)
+            if head >> 24 == key:
+                new = _pack_head(key << 24 | len(record)) + record if record else b""
+                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
+                self._count -= not record
+                break
+            at = after
+        else:
+            if not record:
+                return
+            buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
+            self._count += 1
+            if self._count > len(buckets) * _LOAD:
+                self._grow()
+        self.changed[mixed & self._groups - 1] = 1
+
+    def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
+        """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
+        return self.exchange_all([(key, prefix, record)])[0]
+
+    @compiled("table_exchange_all")
+    def exchange_all(self, items: Iterable[tuple[int, bytes | None, bytes]]) -> list[bool]:
+        """``exchange`` for many, in order; ValueError at the first that a table cannot hold."""
+        buckets, mix, done = self._buckets, self._mix, []
+        changed, group_mask = self.changed, self._groups - 1
+        for key, prefix, record in items:
+            if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
+                raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+            mixed = key * mix >> 20
+            index = mixed & self._mask
+            if index < self._split:
+                index = mixed & (self._mask << 1 | 1)
+            bucket = buckets[index]
+            at, after, end = 0, 0, len(bucket)
+            while at < end:
+                (head,) = _head(bucket, at)
+                after = at + 8 + (head & 0xFFFFFF)
+                if head >> 24 == key:
+                    break
+                at = after
+            else:
+                done.append(not prefix)
+                if record and not prefix:
+                    changed[mixed & group_mask] = 1
+                    buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
+                    self._count += 1
+                    if self._count > len(buckets) * _LOAD:
+                        self._grow()
+                continue
+            taken = prefix is None or (prefix != b"" and bucket.startswith(prefix, at + 8))
+            done.append(taken)
+            if taken:
+                changed[mixed & group_mask] = 1
+                new = _pack_head(key << 24 | len(record)) + record if record else b""
+                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
+                self._count -= not record
+        return done
+
+    @compiled("table_grow")
+    def _grow(self) -> None:
+        """Splits one bucket in two."""
+        wide = self._mask << 1 | 1
+        stay: list[bytes] = []
+        go: list[bytes] = []
+        bucket = self._buckets[self._split]
+        at, end = 0, len(bucket)
+        while at < end:
+            (head,) = _head(bucket, at)
+            after = at + 8 + (head & 0xFFFFFF)
+            (stay if ((head >> 24) * self._mix >> 20) & wide == self._split else go).append(bucket[at:after])
+            at = after
+        self._buckets[self._split] = b"".join(stay)
+        self._buckets.append(b"".join(go))
+        self._split += 1
+        if self._split > self._mask:
+            self._mask, self._split = wide, 0
+
+    @property
+    def mix(self) -> int:
+        """What spreads the keys: a table that is to have the same groups is made with it."""
+        return self._mix
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are, a power of two."""
+        return self._groups
+
+    def regroup(self, least: int = 0) -> bool:
+        """Fits the number of groups to the size, no fewer than ``least``; if that changes it, all groups count as changed."""
+        groups = max(self._mask + 1 >> _GROUP_BUCKETS.bit_length() - 1, min(least, self._mask + 1))
+        if groups == self._groups:
+            return False
+        self._groups, self.changed = groups, bytearray(b"\1") * groups
+        return True
+
+    def take_changed(self) -> bytearray:
+        """The marks; from now on none is set."""
+        taken, self.changed = self.changed, bytearray(self._groups)
+        return taken
+
+    def put_back(self, taken: bytearray) -> None:
+        """Sets those marks again: what they stand for was not saved. Of other groups than there are now: then all are marked already."""
+        if len(taken) == self._groups:
+            for number in marked(taken):
+                self.changed[number] = 1
+
+    def size_of(self, groups: int) -> int:
+        """Bytes of so many groups, about: as much as some of the first have."""
+        looked = range(min(self._groups, 32))
+        return groups * sum(len(bucket) for number in looked for bucket in self._buckets[number :: self._groups]) // len(looked)
+
+    def group(self, number: int) -> bytes:
+        """All records of a group, each behind its key and length; for ``load_group``."""
+        return b"".join(self._buckets[number :: self._groups])
+
+    def make_room(self, groups: int = 0, records: int = 0) -> None:
+        """Before so many groups (a power of two), or records, come into a table that holds nothing: the buckets they need, so that none is
+        split."""
+        buckets = max(groups * _GROUP_BUCKETS, 1 << (records // _LOAD).bit_length() if records else 0)
+        if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
+            self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
+
+    @compiled("table_load_group")
+    def load_group(self, data: bytes) -> None:
+        """Puts back what ``group`` gave, whatever groups there are now. ValueError when it is no such thing.
+
+        Records of one bucket lie beside each other and mostly go into one that is empty: they are put there as they lie.
+        """
+        mix, mask, split = self._mix, self._mask, self._split
+        wide, at, end, last, begun, count = mask << 1 | 1, 0, len(data), -1, 0, 0
+        runs: dict[int, list[bytes]] = {}
+        while at < end:
+            if end - at < 8:
+                raise ValueError("a group of records ends amid a key")
+            (head,) = _head(data, at)
+            mixed = (head >> 24) * mix >> 20
+            index = mixed & mask
+            if index < split:
+                index = mixed & wide
+            if index != last:
+                if at:
+                    runs.setdefault(last, []).append(data[begun:at])
+                last, begun = index, at
+            after = at + 8 + (head & 0xFFFFFF)
+            if after > end or after == at + 8:
+                raise ValueError("a group of records ends amid a record")
+            count += 1
+            at = after
+        if data:
+            runs.setdefault(last, []).append(data[begun:])
+        self._take_runs(runs, count)
+
+    def _take_runs(self, runs: dict[int, list[bytes]], count: int) -> None:
+        """Records by bucket, ``count`` in all."""
+        buckets = self._buckets
+        if len(buckets) * _LOAD * 2 < self._count + count or any(buckets[index] for index in runs):
+            for data in itertools.chain.from_iterable(runs.values()):
+                for key, record in _records(data):
+                    self.put(key, record)
+            return
+        self._count += count
+        for index, lying in runs.items():
+            buckets[index] = lying[0] if len(lying) == 1 else b"".join(lying)
+            self.changed[index & self._groups - 1] = 1
+
+    @property
+    def buckets(self) -> int:
+        return len(self._buckets)
+
+    def bucket(self, index: int) -> Iterator[tuple[int, bytes]]:
+        """(key, record) of one bucket, as it is now: for whoever walks the table in steps."""
+        return _records(self._buckets[index])
+
+    def items(self) -> Iterator[tuple[int, bytes]]:
+        """All (key, record), in no order; the table must not change meanwhile."""
+        for index in range(len(self._buckets)):
+            yield from self.bucket(index)
+
+
+def _records(bucket: bytes) -> Iterator[tuple[int, bytes]]:
+    at, end = 0, len(bucket)
+    while at < end:
+        (head,) = _head(bucket, at)
+        after = at + 8 + (head & 0xFFFFFF)
+        yield head >> 24, bucket[at + 8 : after]
+        at = after
+
+
+def marked(marks: bytearray) -> Iterator[int]:
+    """The numbers that have a mark, in order."""
+    at = marks.find(1)
+    while at >= 0:
+        yield at
+        at = marks.find(1, at + 1)

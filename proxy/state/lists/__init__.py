@@ -1,0 +1,1 @@
+"""Lists and facts kept beside the records."""

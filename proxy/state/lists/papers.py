@@ -1,0 +1,90 @@
+"""Papers: what the desk keeps by number, each as it is now, packed as in the journal: complaint cases, penalties, hours that were counted.
+
+In: numbers and bodies. Out: the same after a restart, and the highest number ever given; what other gates put. Never: what a paper says.
+
+A checkpoint writes those that have changed since the last one: there may be many, and a day touches few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from proxy.state.shared.numbering import Numbering
+
+_HIGHEST = 0
+"""The row that holds the highest number: papers count from 1."""
+
+
+_NODE_SHIFT = 40
+
+
+def hour_of_node(node: int, start: int) -> int:
+    """The number of another gate's hour beside this one's own, which are numbered by hours since 1970; ``start``: in seconds."""
+    return (node + 1) << _NODE_SHIFT | start // 3600
+
+
+def node_of_hour(number: int) -> int:
+    """Whose hour it is; -1: this gate's."""
+    return (number >> _NODE_SHIFT) - 1
+
+
+class Papers:
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+        self.highest = 0
+        self.numbered = Numbering()
+        self._news: dict[int, None] = {}
+        """What was put by somebody else since whoever keeps them looked."""
+        self._changed: set[int] = set()
+        """Since the last checkpoint."""
+        self._taken: set[int] = set()
+        """By the checkpoint that is being written."""
+
+    def put(self, number: int, body: bytes) -> None:
+        self.held[number] = body
+        self.highest = max(self.highest, number)
+        self._changed.add(number)
+
+    def hear(self, number: int, body: bytes) -> None:
+        """Put by somebody who does not keep them: another gate, or a journal that is read again."""
+        self.put(number, body)
+        self._news[number] = None
+
+    def news(self) -> list[tuple[int, bytes]]:
+        """What was heard since the last time, in order, as it is now."""
+        found, self._news = self._news, {}
+        return [(number, self.held[number]) for number in found if number in self.held]
+
+    def following(self, count: int = 1) -> list[int]:
+        """Numbers for so many more."""
+        return self.numbered.behind(self.highest, count)
+
+    def drop(self, number: int) -> None:
+        """It is not kept any longer; nothing happens where it is not known."""
+        if self.held.pop(number, None) is not None:
+            self._changed.add(number)
+
+    # -- checkpoints
+
+    def freeze(self) -> None:
+        self._taken, self._changed = self._changed, set()
+
+    def collect(self, most: int) -> Iterator[list[tuple[int, bytes]]]:
+        """Rows of the checkpoint's table that have changed, so many at a time; an empty body means gone."""
+        taken = sorted(self._taken)
+        for start in range(0, len(taken), most):
+            yield [(number, self.held.get(number, b"")) for number in taken[start : start + most]]
+        if taken:
+            yield [(_HIGHEST, self.highest.to_bytes(8, "big"))]
+
+    def thaw(self, done: bool) -> None:
+        if not done:
+            self._changed |= self._taken
+        self._taken = set()
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        for number, body in rows:
+            if number == _HIGHEST:
+                self.highest = int.from_bytes(body, "big")
+            else:
+                self.held[number] = body

@@ -1,0 +1,1 @@
+"""What providers have not acknowledged yet."""

@@ -1,0 +1,332 @@
+"""Mailbox: all boxes, one for each provider and one for nobody's ports: bounded, durable with the journal, checkpointed.
+
+In: items under the number of their journal record, what became of each, the time. Out: which to hand over next, what fell out, rows
+for a checkpoint. Never: a bind, the journal, files, a clock.
+
+An item is in the journal from before it is acknowledged to the carrier until its provider has acknowledged it. The checkpoint's table
+holds those that are older than its position and were still here then: what came and went in between never touches the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
+from typing import NamedTuple
+
+from proxy.model.sequence_window import numbered
+from proxy.native.loader import compiled
+from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, Box, Item
+
+UNOWNED = ""
+"""The box of ports that belong to nobody; metrics call it ``unowned``."""
+EXPIRED_MAX = 1000
+"""Items dropped for their age in one look: about a millisecond."""
+LOOK_S = 1.0
+"""How often ages are looked at."""
+RENUMBERED = 1 << 62
+"""Items whose journal is lost are numbered from here: no journal ever comes so far, so no number is given twice."""
+
+_ROW = struct.Struct(">QBB")  # time in ms, bytes of the kind, bytes of the provider
+
+
+class Bounds(NamedTuple):
+    """``age_s``, ``messages`` and ``bytes`` of each box (an item counts ITEM_BYTES beside its own); ``total_bytes`` of all."""
+
+    age_s: float = 72 * 3600.0
+    messages: int = 100_000
+    bytes: int = 64 << 20
+    total_bytes: int = 512 << 20
+
+
+class Fallen(NamedTuple):
+    """An item that left undelivered."""
+
+    number: int
+    provider: str
+    why: str  # expired | full | refused | returned
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self.boxes: dict[str, Box] = {}
+        self.bytes = 0
+        self.bounds: Bounds | None = None
+        """None until ``open``: what the journal says is then taken as it is."""
+        self.fallen: list[Fallen] = []
+        """What has left undelivered and was not taken note of (``take_fallen``)."""
+        self._restored: dict[int, Item] = {}  # by number, until ``open``
+        self._waiting: set[str] = set()  # boxes in which time alone may make something ready
+        self._looked = 0.0
+        self._new: MutableMapping[int, Item] = numbered()  # not in the checkpoint's file, or not as they are now
+        self._old: list[int] = []  # gone, and still in the file
+        self._collecting: MutableMapping[int, Item] = numbered()
+        self._removing: list[int] = []
+        self._collected: list[Item] = []
+        self._removed: list[int] = []
+
+    def box(self, provider: str) -> Box:
+        found = self.boxes.get(provider)
+        if found is None:
+            found = self.boxes[provider] = Box(provider)
+        return found
+
+    # -- arrival
+
+    def put(self, number: int, provider: str, at: float, kind: str, data: bytes) -> Item:
+        """A new item; it is not handed over before ``ready`` says that it is safe. Older ones may fall out for it."""
+        box = self.boxes.get(provider) or self.box(provider)
+        item = Item(number, at, kind, data, box)
+        box.add(item)
+        self._new[number] = item
+        self.bytes += len(data) + ITEM_BYTES
+        bounds = self.bounds
+        if bounds is None:
+            self._restored[number] = item
+        elif box.count > bounds.messages or box.bytes > bounds.bytes or self.bytes > bounds.total_bytes:
+            self._make_room(box, bounds)
+        return item
+
+    def put_all(self, number: int, items: Sequence[Item]) -> None:
+        """``put`` for many that were made before, under consecutive numbers from this one on."""
+        boxes, bounds = self._add_all(number, items), self.bounds
+        if bounds is None:
+            self._restored |= {item.number: item for item in items}
+            return
+        for box in boxes:
+            if box.count > bounds.messages or box.bytes > bounds.bytes or self.bytes > bounds.total_bytes:
+                self._make_room(box, bounds)
+
+    @compiled("mailbox_add_all")
+    def _add_all(self, number: int, items: Sequence[Item]) -> list[Box]:
+        """The boxes that they are in, each once."""
+        new, size = self._new, 0
+        for item in items:
+            item.number = number
+            item.box.add(item)
+            new[number] = item
+            size += len(item.data) + ITEM_BYTES
+            number += 1
+        self.bytes += size
+        return list(dict.fromkeys([item.box for item in items]))
+
+    def _make_room(self, box: Box, bounds: Bounds) -> None:
+        while box.count > bounds.messages or box.bytes > bounds.bytes:
+            self._fall(box, "full")
+        if self.bytes > bounds.total_bytes:
+            largest = max(self.boxes.values(), key=lambda one: one.bytes)
+            most = bounds.total_bytes - largest.bytes // 64  # a little more, or every further item would look for the largest
+            while self.bytes > most and largest.count:
+                self._fall(largest, "full")
+
+    def _fall(self, box: Box, why: str) -> None:
+        item = box.least_missed()
+        assert item is not None
+        assert item.state != GONE, "or there would never be room"
+        self.drop(item, why)
+
+    @staticmethod
+    def ready(item: Item) -> None:
+        """The item is safe: it is handed over in its turn."""
+        item.box.ready(item)
+
+    @staticmethod
+    @compiled("mailbox_ready_all")
+    def ready_all(items: Iterable[Item]) -> dict[Box, int]:
+        """``ready`` for many, in this order; how many each box has of them."""
+        boxes: dict[Box, int] = {}
+        for item in items:
+            item.box.ready(item)
+            boxes[item.box] = boxes.get(item.box, 0) + 1
+        return boxes
+
+    # -- handing over
+
+    def has_ready(self, provider: str) -> bool:
+        """Whether anything may be handed to a provider, if it has room."""
+        box = self.boxes.get(provider)
+        return box is not None and box.has_ready
+
+    def take(self, provider: str, most: int, now: float) -> list[Item]:
+        """The next items for a provider whose binds have room for so many, in order."""
+        box = self.boxes.get(provider)
+        return box.take(most, now) if box is not None else []
+
+    def delivered(self, item: Item) -> bool:
+        """The provider has it; False if it is not here any more (an answer that came late, to one of two hand-overs)."""
+        return bool(self.delivered_all([item]))
+
+    @compiled("mailbox_delivered_all")
+    def delivered_all(self, items: Sequence[Item]) -> list[int]:
+        """``delivered`` for many: numbers of those that were still here."""
+        numbers = []
+        for item in items:
+            if item.state != GONE:
+                item.box.taken()
+                self._gone(item)
+                numbers.append(item.number)
+        return numbers
+
+    def refused(self, item: Item, now: float) -> None:
+        """Not now, or no answer in time: it is tried again later."""
+        if item.state == HANDED:
+            item.box.set_aside(item, now)
+            self._waiting.add(item.box.provider)
+
+    def back(self, items: Iterable[Item]) -> None:
+        """The bind is lost: what it had not answered goes again, in order, before all else."""
+        by_box: dict[str, list[Item]] = {}
+        for item in items:
+            by_box.setdefault(item.box.provider, []).append(item)
+        for provider, lost in by_box.items():
+            self.boxes[provider].back(lost)
+
+    def drop(self, item: Item, why: str) -> None:
+        """It will not be delivered; ``fallen`` tells."""
+        if item.state != GONE:
+            self.fallen.append(Fallen(item.number, item.box.provider, why))
+            self._gone(item)
+
+    def _gone(self, item: Item) -> None:
+        number = item.number
+        self.bytes -= len(item.data) + ITEM_BYTES
+        item.box.gone(item)
+        self._new.pop(number, None)
+        self._collecting.pop(number, None)
+        if item.stored:
+            self._old.append(number)
+
+    def take_fallen(self) -> list[Fallen]:
+        """What has left undelivered since the last call."""
+        fallen, self.fallen = self.fallen, []
+        return fallen
+
+    # -- time, binds, settings
+
+    def bound(self, provider: str) -> None:
+        """A new bind: what had been set aside is tried again at once."""
+        box = self.boxes.get(provider)
+        if box is not None:
+            box.wake(0.0, all_of_them=True)
+
+    def tick(self, now: float, *, drops: bool = True) -> list[str]:
+        """Drops what is too old, if it may; names the providers for whom something may be ready again."""
+        awake: list[str] = []
+        for provider in list(self._waiting):
+            box = self.boxes[provider]
+            box.wake(now)
+            if box.has_ready:
+                awake.append(provider)
+            if not box.waits:
+                self._waiting.discard(provider)
+        if drops and self.bounds is not None and not 0 <= now - self._looked < LOOK_S:
+            self._looked = now
+            self._expire(now - self.bounds.age_s)
+        return awake
+
+    def _expire(self, before: float) -> None:
+        left = EXPIRED_MAX
+        for box in self.boxes.values():
+            while left and (item := box.oldest()) is not None and item.at < before and item.state != HANDED:
+                self.drop(item, "expired")
+                left -= 1
+
+    def open(self, bounds: Bounds, providers: Collection[str]) -> list[str]:
+        """The start: what was restored is ready, bounds hold from now on. Names providers that are no more (``disown``)."""
+        for item in sorted(self._restored.values(), key=lambda one: one.number):
+            item.box.ready(item)
+        self._restored.clear()
+        self.bounds = bounds
+        gone = self.disown(providers)
+        for box in list(self.boxes.values()):
+            self._make_room(box, bounds)
+        return gone
+
+    def disown(self, providers: Collection[str]) -> list[str]:
+        """What waits for providers that are no more belongs to nobody; names them."""
+        gone = [name for name, box in self.boxes.items() if box.count and name != UNOWNED and name not in providers]
+        for name in gone:
+            self.move(name)
+        return gone
+
+    def move(self, provider: str) -> None:
+        """All that waits for this provider is nobody's from now on."""
+        box = self.boxes.get(provider)
+        if box is not None and provider != UNOWNED:
+            for item in box.empty_into(self.box(UNOWNED)):
+                self._new[item.number] = item
+
+    @property
+    def handed(self) -> int:
+        """Items that providers have in hand and have not answered."""
+        return sum(box.handed for box in self.boxes.values())
+
+    def items(self) -> Iterator[Item]:
+        """All that is here, in the order in which it came."""
+        for box in self.boxes.values():
+            yield from box.there()
+
+    # -- restart
+
+    def restore(self, number: int, packed: bytes) -> None:
+        """A row of the checkpoint."""
+        time_ms, kind, provider = _ROW.unpack_from(packed)
+        at = _ROW.size + kind
+        words = packed[_ROW.size : at].decode(), packed[at : at + provider].decode()
+        item = self.put(number, words[1], time_ms / 1000, words[0], packed[at + provider :])
+        del self._new[number]
+        item.stored = True
+
+    def settle(self, numbers: Iterable[int]) -> None:
+        """The journal says that these have left."""
+        for number in numbers:
+            item = self._restored.pop(number, None)
+            if item is not None:
+                self._gone(item)
+
+    def renumber(self) -> None:
+        """The journal these items stand in is lost: another one will count from 1 again."""
+        items = sorted(self._restored.values(), key=lambda one: (one.at, one.number))
+        self._old += [item.number for item in items if item.stored]
+        for place, item in enumerate(items):
+            item.number, item.stored = RENUMBERED + place, False
+        self._restored = {item.number: item for item in items}
+        self._new = numbered()
+        self._new.update(self._restored)
+
+    # -- checkpoints
+
+    def freeze(self) -> None:
+        """Begins a checkpoint as of now: what is here and not in the file will be collected, what left it removed."""
+        self._collecting, self._new = self._new, numbered()
+        self._removing, self._old = self._old, []
+
+    def collect(self, most: int) -> list[tuple[int, bytes]]:
+        """The next rows for the file, at most so many; empty bytes: to be removed. None are left when it is empty."""
+        rows: list[tuple[int, bytes]] = []
+        while self._removing and len(rows) < most:
+            number = self._removing.pop()
+            self._removed.append(number)
+            rows.append((number, b""))
+        while self._collecting and len(rows) < most:
+            number, item = self._collecting.popitem()
+            item.stored = True
+            self._collected.append(item)
+            rows.append((number, _packed(item)))
+        rows.sort()  # neighbours lie on one page of the file
+        return rows
+
+    def thaw(self, done: bool) -> None:
+        """The checkpoint is over; what was collected is collected again if it was not committed."""
+        if not done:
+            for item in self._collected:
+                if item.state != GONE:
+                    self._collecting[item.number] = item
+            come, self._new = self._new, self._collecting
+            self._new.update(come)
+            self._old += self._removing + self._removed
+        self._collecting, self._removing, self._collected, self._removed = numbered(), [], [], []
+
+
+def _packed(item: Item) -> bytes:
+    kind, provider = item.kind.encode(), item.box.provider.encode()
+    return b"".join((_ROW.pack(int(item.at * 1000), len(kind), len(provider)), kind, provider, item.data))

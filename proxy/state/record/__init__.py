@@ -1,0 +1,1 @@
+"""One recipient's record as packed bytes."""

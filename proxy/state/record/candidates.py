@@ -1,0 +1,107 @@
+"""Whose advertisements a reply may have meant: the candidates.
+
+In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: what a reply says,
+the clock.
+
+A candidate is the newest entry of a port and a signature that is marketing or carried a way to refuse, at most 30 days old.
+
+    on the port replied to        the newest, and each that came up to 10 minutes before it; the one before, if the newest came less
+                                  than 2 minutes before the reply; each whose outcome is unknown
+    else, of 7 days               all on ports of which one is a prefix of the other; else all of the port's owner
+
+"The newest" may never have arrived where its outcome is unknown: then the newest that surely did counts as the newest, too. A port whose
+digits are not known (state/lists/dictionary.py) is taken for a longer one wherever its provider may own such; where there are only such, all of
+the owner are meant beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from proxy.model.message import Category, hash32
+from proxy.model.recipient import IN_DOUBT, Entry
+from proxy.state.record.record import ENTRIES_MAX
+
+KEPT_S = 30 * 86_400
+ELSEWHERE_S = 7 * 86_400
+TOGETHER_S = 600
+JUST_NOW_S = 120
+
+
+class Port(NamedTuple):
+    """Where a reply was sent to, without the country's code."""
+
+    number: str
+    owner: str
+    """The provider; empty where nobody owns it."""
+    near: frozenset[int]
+    """Providers (hash32) that own ports which begin with it."""
+
+
+class Reach(NamedTuple):
+    """All candidates that a reply reaches."""
+
+    entries: tuple[Entry, ...]  # oldest first
+    at_port: bool
+    """Whether they came from the very port replied to."""
+    crowded: bool = False
+    """Whether there were more than a record keeps: others that are meant may be forgotten."""
+
+
+def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
+    """``entries``: oldest first. ``word_of``: the port with a hash32, None where it is not known."""
+    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and refusable(one)}
+    kept = sorted(newest.values(), key=lambda one: one.time)
+    wanted = hash32(port.number)
+    here = tuple(one for one in kept if one.port == wanted)
+    crowded = len(kept) >= ENTRIES_MAX
+    if here:
+        return Reach(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
+    week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
+    surely = True in week.values()
+    owner = (
+        hash32(port.owner) if port.owner and not surely else 0
+    )  # what only may be related may be not, and then the owner's are meant
+    return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
+
+
+def refusable(entry: Entry) -> bool:
+    """Whether it is marketing, or said how to refuse."""
+    return entry.category == Category.MARKETING or entry.keyword != 0
+
+
+def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> bool | None:
+    """Whether one of the two ports is a prefix of the other; None: it may be, the digits are not known."""
+    word, number = word_of(entry.port), port.number
+    if not number.isdigit():
+        return False
+    if word is not None:
+        return word.isdigit() and (word.startswith(number) or number.startswith(word))
+    if any(hash32(number[:size]) == entry.port for size in range(1, len(number))):
+        return True
+    return None if entry.provider in port.near else False
+
+
+def meant(found: Reach, keyword: int, now: float) -> tuple[Entry, ...]:
+    """Those that may be meant, newest first. ``keyword``: hash16 of a word that narrows them down; 0 where it is one that many declare."""
+    entries = found.entries[::-1]
+    chosen = tuple(one for one in entries if keyword and one.keyword == keyword)
+    if chosen or not found.at_port:
+        return chosen or entries
+    arrived = [one for one in entries if one.state not in IN_DOUBT]
+    picked = {_key(one) for one in entries if one.state in IN_DOUBT} | _latest(entries, now) | _latest(arrived, now)
+    return tuple(one for one in entries if _key(one) in picked)
+
+
+def _latest(entries: Sequence[Entry], now: float) -> set[tuple[int, int]]:
+    """``entries``: newest first."""
+    if not entries:
+        return set()
+    newest = entries[0].time
+    before = entries[1:2] if now - newest < JUST_NOW_S else ()
+    return {_key(one) for one in entries if newest - one.time <= TOGETHER_S} | {_key(one) for one in before}
+
+
+def _key(entry: Entry) -> tuple[int, int]:
+    return entry.port, entry.signature

@@ -1,0 +1,63 @@
+"""Consent given: consents a person gave by reply, with what proves each. Facts of a record.
+
+In: a record's bytes, such a consent. Out: the record's bytes. Never: whether it counts (state/lists/consented.py has its batch), the clock.
+
+    consent   time of the reply 4 bytes, of the request 4, the request's entry id 6, its signature 6, the batch 6;
+             port and the reply's text in UTF-8 with a NUL between them
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from proxy.model.number import about_people
+from proxy.state.record.facts import CONSENT_GIVEN, facts
+
+CONSENT_GIVEN_MAX = 32
+"""Advertisers a person has agreed to by reply: of more the first is only in its batch and in the journal."""
+TEXT_BYTES_MAX = 120
+_CONSENT_GIVEN = struct.Struct(">II6s6s6s")
+_HEAD, _ENTRY_BYTES = 7, 32
+
+
+@about_people
+class ConsentGiven(NamedTuple):
+    time: int  # of the reply
+    requested: int  # when the request was sent
+    request: int  # its entry id
+    signature: int  # hash48
+    batch: int
+    port: str
+    text: str  # of the reply
+
+
+def consents_given(area: bytes) -> list[ConsentGiven]:
+    """All on file, oldest first."""
+    return sorted(one for _, _, one in _found(area))
+
+
+def _found(area: bytes) -> Iterator[tuple[int, int, ConsentGiven]]:
+    for kind, start, end in facts(area):
+        if kind == CONSENT_GIVEN:
+            time, requested, *numbers = _CONSENT_GIVEN.unpack_from(area, start)
+            request, signature, batch = (int.from_bytes(number, "big") for number in numbers)
+            port, _, text = area[start + _CONSENT_GIVEN.size : end].decode("utf-8", "replace").partition("\0")
+            yield start - 2, end, ConsentGiven(time, requested, request, signature, batch, port, text)
+
+
+def give_consent(data: bytes, one: ConsentGiven) -> bytes:
+    """The record that knows of it; a second reply to the same request changes nothing."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    held = list(_found(area))
+    if any(old.request == one.request for _, _, old in held):
+        return data
+    if len(held) >= CONSENT_GIVEN_MAX:
+        start, stop, _ = min(held, key=lambda place: place[2].time)
+        area = area[:start] + area[stop:]
+    numbers = (number.to_bytes(6, "big") for number in (one.request, one.signature, one.batch))
+    text = f"{one.port}\0{one.text}".encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore").encode()
+    body = _CONSENT_GIVEN.pack(one.time, one.requested, *numbers) + text
+    return data[:end] + area + bytes((CONSENT_GIVEN, len(body))) + body

@@ -1,0 +1,78 @@
+"""Merging: what one node alone can vouch for, put back into a record that may have lost it.
+
+In: a record as the shared store has it, this node's copy of it, its number, since when something may be missing. Out: the record with both.
+Never: a clock, a connection, what an entry means.
+
+A node can vouch for its own entries (an entry's id begins with the number of the node that made it) and for what people said. Since the
+moment ``since`` (seconds) its copy decides about those: an entry of its own that the store lacks is added, and so are refusals,
+withdrawals and consents by reply. One of this life of the node (since ``begun``) that the copy lacks goes: its swap was taken, but nobody was
+told, and the message never left. What is older, or another node's, stays as the store has it. Everything is by id, so that it may be done as
+often as one likes. Where nobody knows any more (another node adopted an entry meanwhile, or somebody took a refusal back) the person gets
+less, not more.
+"""
+
+from __future__ import annotations
+
+from proxy.model.recipient import IN_DOUBT, Entry
+from proxy.state.record import record, torn, withdrawn
+from proxy.state.record.asked import refused_text
+from proxy.state.record.consent_given import give_consent
+from proxy.state.record.replied import with_replies_of
+
+NODE_SHIFT = 40
+"""The first 8 of an entry id's 48 bits are the node's number."""
+_ALL = 1 << 40
+
+
+def merged(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
+    """``theirs`` with what this node vouches for since then; the very same object where nothing is missing."""
+    return with_words(_entries(theirs, mine, node, since, begun), mine, since)
+
+
+def with_words(theirs: bytes, mine: bytes, since: int) -> bytes:
+    """``theirs`` with what the person said since then, as this node's copy knows it; entries stay as they are."""
+    told = theirs
+    for refusal in record.opt_outs(mine):
+        if refusal.time >= since:
+            told = record.opt_out(told, refusal)
+    for one in record.withdrawals(mine):
+        if one.time >= since:
+            told = withdrawn.withdraw(told, one)
+    for given in record.consents_given(mine):
+        if given.time >= since:
+            told = give_consent(told, given)
+    for key, time in torn.torn(mine):
+        if time >= since:
+            told = torn.tear(told, key, time)
+    if told is not theirs:
+        told = with_replies_of(told, mine)
+        for said in record.Record(mine).refused_texts():
+            told = refused_text(told, said)
+    return told
+
+
+def newest_of(data: bytes, node: int) -> int:
+    """When this node last had anything to say in this record: 0 for never."""
+    times = [one.time for one in record.entries(data) if one.id >> NODE_SHIFT == node]
+    times += [one.time for one in record.opt_outs(data)] + [one.time for one in record.withdrawals(data)]
+    times += [one.time for one in record.consents_given(data)]
+    return max(times, default=0)
+
+
+def _own(data: bytes, node: int, since: int) -> dict[int, Entry]:
+    return {one.id: one for one in record.entries(data) if one.id >> NODE_SHIFT == node and one.time >= since}
+
+
+def _entries(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
+    here, there, after = _own(mine, node, since), _own(theirs, node, since), theirs
+    for number, entry in here.items():
+        if number not in there:
+            after = record.add(after, entry, entry.time, _ALL)
+        elif entry != there[number]:
+            after = record.amend(after, entry.pack())
+        if entry.state in IN_DOUBT and (noted := record.entry_and_print(mine, number)[1]) is not None:
+            after = record.mark_unknown(after, number, noted)
+    for number in there.keys() - here.keys():
+        if there[number].time >= begun:
+            after = record.remove(after, number)
+    return after

@@ -1,0 +1,407 @@
+"""Record: what is known of one person, as one small packed value.
+
+In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a socket,
+a clock, a file, a log, an event loop.
+
+    version   6 bytes   the store's, kept by the engine; operations here carry it along
+    count     1 byte    number of entries
+    entries   32 bytes each, oldest first (``Entry.pack``)
+    facts     the rest  refusals and fingerprints of unknown outcomes (facts.py)
+
+**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no code, or
+declared a keyword, because replies refer to it; at most 64 in all. Past 64 those go first that matter least: by category (OTP before
+notice before marketing), then those that are not the newest of their port and signature, then the oldest.
+
+**Every operation is idempotent by entry id**, because replay applies the journal again over a checkpoint that may be newer. While
+replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entries from being pushed out by others that come twice.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import cast
+
+from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.native.loader import compiled
+from proxy.state.record import asked, consent_given, facts, torn, withdrawn
+from proxy.state.record.facts import position
+
+EMPTY = bytes(7)
+ENTRIES_MAX = 64
+"""Rules that need more history than this are refused when they load."""
+REPLAY_MAX = 192
+"""While replaying a record may hold more, bounded all the same."""
+REPLY_S = 30 * 86_400
+"""A reply is read as an answer to what came from that port in the last 30 days."""
+VERSION_BYTES = 6
+_HEAD, _ENTRY_BYTES = 7, 32
+_RARE = 8 << 4
+"""From here on the byte that holds state, category and the low bits of the sub-category may be that of a request for consent."""
+_Row = tuple[int, int, int, int, int, int]
+_unpack_row = ENTRY.unpack_from
+_COUNTS = [bytes((count,)) for count in range(256)]
+_TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(256)]
+
+
+class Record:
+    """One person's record as policy sees it (recipient.Recipient), read without unpacking more than is asked for."""
+
+    __slots__ = ("_rows", "_refused", "data", "held", "bare")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.held = held = data[6]
+        self.bare = len(data) == 7 + held * 32
+        self._rows: list[_Row] | None = None
+        self._refused: Sequence[OptOut] | None = None
+
+    def newest(self) -> int:
+        """Time of the newest entry in seconds, 0 if there is none."""
+        data = self.data
+        count = data[6]
+        return int.from_bytes(data[count * 32 - 9 : count * 32 - 5], "big") if count else 0
+
+    def times(self) -> Sequence[int]:
+        """Times of all entries, oldest first: tells whether a cap can be reached at a third of the cost of unpacking."""
+        data = self.data
+        return _TIMES[data[6]](data, 7)
+
+    def count(self, after: int, pick: Pick, enough: int) -> int:
+        """How many entries newer than ``after`` match; stops at ``enough``."""
+        rows = self._rows
+        if rows is None:
+            data = self.data
+            rows = self._rows = cast("list[_Row]", list(ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])))
+            rows.reverse()
+        if not rows or rows[0][2] <= after:
+            return 0
+        categories, subcategories, signatures, providers, ports, template = pick
+        found = 0
+        for row in rows:
+            if row[2] <= after:
+                break
+            if (
+                (categories is None or row[1] >> 2 & 3 in categories)
+                and (signatures is None or row[1] >> 16 in signatures)
+                and (template is None or row[5] == template)
+                and (ports is None or row[4] in ports)
+                and (providers is None or row[3] in providers)
+                and (subcategories is None or row[1] >> 4 & 63 in subcategories)
+            ):
+                found += 1
+                if found >= enough:
+                    break
+        return found
+
+    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
+        """Whether so many entries may have one of these marks: other octets may look alike."""
+        count = self.data.count
+        if len(marks) == 1:
+            return count(marks[0]) >= enough
+        return sum(map(count, marks)) >= enough
+
+    def opt_outs(self) -> Sequence[OptOut]:
+        """Refusals on file, oldest first, expired ones included."""
+        found = self._refused
+        if found is None:  # every rule about that asks
+            data = self.data
+            end = 7 + data[6] * 32
+            found = self._refused = facts.opt_outs(data[end:]) if len(data) > end else ()
+        return found
+
+    def asked(self) -> Sequence[int]:
+        """Signatures (hash48) under which the person was asked for consent, ever."""
+        return asked.asked(_area(self.data))
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        """What those said whom the person refused."""
+        return asked.refused_texts(_area(self.data))
+
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        """What the person took back of such consents (who gave them is known beside the records)."""
+        data = self.data
+        if len(data) == 7 + data[6] * 32:
+            return ()
+        return [
+            Consent("revoked", one.time, math.inf, "")
+            for one in withdrawn.withdrawals(_area(data))
+            if covers(one.advertiser, advertisers) and covers(one.category, categories)
+        ]
+
+    def entries(self) -> list[Entry]:
+        return entries(self.data)
+
+
+def entries(data: bytes) -> list[Entry]:
+    """All entries, oldest first."""
+    return [Entry.of_row(row) for row in ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])]
+
+
+def covers(said: str, asked_for: frozenset[str]) -> bool:
+    """Whether what somebody took back is about any of these; empty: of all."""
+    return not said or said in asked_for
+
+
+def without_past(data: bytes, before: int) -> bytes:
+    """The record without what is older than a moment: since then the number is somebody else's."""
+    for entry in entries(data):
+        if entry.time < before:
+            data = remove(data, entry.id)
+    end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
+    kept = [
+        area[start - 2 : stop]
+        for kind, start, stop in facts.facts(area)
+        if kind == facts.UNKNOWN
+        or (kind == facts.ASKED and facts.holds(data[_HEAD:end], int.from_bytes(area[start : start + 6], "big")))
+        or (kind in (facts.OPT_OUT, facts.WITHDRAWN, facts.CONSENT_GIVEN) and facts.time_of(area, kind, start) >= before)
+    ]
+    return data[:end] + b"".join(kept)
+
+
+def without_withdrawals_since(data: bytes, moment: int) -> bytes:
+    """The record as it was before consents were taken back from a moment on (an older word about the same is not known any more)."""
+    area = _area(data)
+    kept = [
+        area[start - 2 : stop]
+        for kind, start, stop in facts.facts(area)
+        if kind != facts.WITHDRAWN or facts.time_of(area, kind, start) < moment
+    ]
+    after = b"".join(kept)
+    return data if len(after) == len(area) else data[: len(data) - len(area)] + after
+
+
+def only_entries(data: bytes) -> bytes:
+    """The record without anything a person said, or somebody said to them: what caps, late answers and late parts need."""
+    end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
+    kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind in (facts.UNKNOWN, facts.TORN)]
+    return data[:end] + b"".join(kept)
+
+
+def opt_outs(data: bytes) -> list[OptOut]:
+    return facts.opt_outs(_area(data))
+
+
+def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
+    """Consents the person took back, oldest first."""
+    return withdrawn.withdrawals(_area(data))
+
+
+def consents_given(data: bytes) -> list[consent_given.ConsentGiven]:
+    """Consents the person gave by reply, oldest first."""
+    return consent_given.consents_given(_area(data))
+
+
+def _area(data: bytes) -> bytes:
+    return data[_HEAD + data[6] * _ENTRY_BYTES :]
+
+
+def _entry_at(data: bytes, entry_id: int) -> int:
+    return position(data, entry_id, _HEAD, _HEAD + data[6] * _ENTRY_BYTES)
+
+
+# ---------------------------------------------------------------------------------------------------------------- entries
+
+
+def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
+    """The record with one entry more, pruned at ``now``. An id that is there already changes nothing."""
+    return add_packed(data, entry.pack(), now, keep_s, most)
+
+
+@compiled("add_packed")
+def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX, *, fresh: bool = False) -> bytes:
+    """``add`` for an entry that has been packed already (the journal holds the same 32 bytes). ``fresh``: its id is new."""
+    count = data[6]
+    end = 7 + count * 32
+    if (
+        fresh
+        and len(data) == end
+        and count < most
+        and packed[15] < _RARE
+        and (not count or packed[16:20] >= data[end - 16 : end - 12])
+    ):
+        whole = data[:6] + _COUNTS[count + 1] + data[7:] + packed  # what nearly every message needs
+        return whole if not count or int.from_bytes(whole[23:27], "big") > now - keep_s else prune(whole, now, keep_s, most)
+    if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
+        return data
+    if count and packed[16:20] < data[end - 16 : end - 12]:  # older than the newest: an adopted or a replayed one
+        end = _place(data, packed[16:20], end)
+    area = data[7 + count * 32 :]
+    behind = asked.with_asked(area, packed) if packed[15] >= _RARE and asked.asks(packed) else area
+    whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end : 7 + count * 32], behind))
+    if count < most and (not count or int.from_bytes(whole[23:27], "big") > now - keep_s):
+        return whole
+    return prune(whole, now, keep_s, most)
+
+
+def _place(data: bytes, time: bytes, end: int) -> int:
+    """Offset at which an entry of ``time`` belongs, after others of the same second."""
+    while end > _HEAD and data[end - 16 : end - 12] > time:
+        end -= _ENTRY_BYTES
+    return end
+
+
+def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
+    """The record without what need not be kept at ``now`` (see the top of this file)."""
+    count = data[6]
+    rows = [_unpack_row(data, _HEAD + index * _ENTRY_BYTES) for index in range(count)]
+    # row: id and keyword, signature and flags, time, provider, port, template
+    newest = set(
+        {(row[4], row[1] >> 16): index for index, row in enumerate(rows) if row[1] >> 2 & 3 or row[0] & 0xFFFF}.values()
+    )
+    kept = [
+        index
+        for index, row in enumerate(rows)
+        if row[2] > now - keep_s or (index in newest and row[2] > now - REPLY_S)
+    ]  # fmt: skip
+    if len(kept) > most:
+        kept.sort(key=lambda index: (rows[index][1] >> 2 & 3, index in newest, index))
+        kept = sorted(kept[len(kept) - most :])
+    area = _area(data)
+    left = torn.forget(area, now - torn.KEPT_S) if area else area
+    if len(kept) == count:
+        return data if len(left) == len(area) else data[: len(data) - len(area)] + left
+    packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
+    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_prints(left, packed) if left else left)
+
+
+def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
+    """The record without that entry, as if it had never been; ``only``: if it is in that state."""
+    at = _entry_at(data, entry_id)
+    if at < 0 or (only is not None and data[at + 15] & 3 != only):
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    head = data[:6] + bytes((data[6] - 1,)) + data[_HEAD:at] + data[at + _ENTRY_BYTES : end]
+    return head + asked.without_asked(facts.without_print(area, entry_id), data[at : at + 6]) if area else head
+
+
+def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | None = None) -> bytes:
+    """The record with that entry in ``state``; ``only``: if it is in that state now."""
+    at = _entry_at(data, entry_id)
+    if at < 0:
+        return data
+    flags = data[at + 15]
+    if only is not None and flags & 3 != only:
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    if len(data) > end and state not in IN_DOUBT:
+        area = data[end:]
+        left = facts.without_print(area, entry_id)
+        data = data if left is area else data[:end] + left
+    if flags & 3 == state:
+        return data
+    return data[: at + 15] + bytes((flags & 0xFC | state,)) + data[at + 16 :]
+
+
+def has(data: bytes, entry_id: int) -> bool:
+    """Whether that entry is there."""
+    return _entry_at(data, entry_id) >= 0
+
+
+def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
+    """The packed entry, which must be there, and the fingerprint noted for it, if its outcome is unknown."""
+    at = _entry_at(data, entry_id)
+    noted = dict(facts.prints(_area(data))).get(entry_id)
+    return data[at : at + _ENTRY_BYTES], noted
+
+
+def amend(data: bytes, packed: bytes) -> bytes:
+    """The record with the entry of the same id and time replaced: the whole text of a long message said more than a part of it.
+
+    A state that is not in doubt takes the fingerprint of the unknown outcome with it. Without such an entry nothing changes.
+    """
+    at = _entry_at(data, int.from_bytes(packed[:6], "big"))
+    if at < 0 or data[at : at + _ENTRY_BYTES] == packed:
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    if area and packed[15] & 3 not in IN_DOUBT:
+        area = facts.without_print(area, int.from_bytes(packed[:6], "big"))
+    if asked.asks(packed):  # which the whole text said, and a part of it did not
+        area = asked.with_asked(area, packed)
+    return data[:at] + packed + data[at + _ENTRY_BYTES : end] + area
+
+
+# ---------------------------------------------------------------------------------------------------------- unknown outcomes
+
+
+def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """Nobody knows whether the carrier took it: it stays counted. An identical submit may adopt it, unless it was sent twice already."""
+    at = _entry_at(data, entry_id)
+    if at < 0:
+        return data
+    if data[at + 15] & 3 != EntryState.SENT_TWICE:
+        data = settle(data, entry_id, EntryState.UNKNOWN)
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    if (entry_id, digest48) in facts.prints(data[end:]):
+        return data
+    return data[:end] + facts.with_print(data[end:], entry_id, digest48)
+
+
+def mark_sent_twice(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """It goes out in the stead of an unknown one: until the carrier says what became of it, no identical submit goes out."""
+    return mark_unknown(settle(data, entry_id, EntryState.SENT_TWICE), entry_id, digest48)
+
+
+def mark_adoptable(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """What went out in the stead of an unknown one did not arrive: another may."""
+    return mark_unknown(settle(data, entry_id, EntryState.OPEN, EntryState.SENT_TWICE), entry_id, digest48)
+
+
+def has_unknown(data: bytes) -> bool:
+    """Whether any outcome is unknown: one comparison for nearly everybody."""
+    end = 7 + data[6] * 32
+    return len(data) > end and facts.has_print(data[end:])
+
+
+def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
+    """The newest entry of unknown outcome with this fingerprint, made later than ``after``; one that was sent twice if there is no other."""
+    best = None
+    for entry_id, digest in facts.prints(_area(data)):
+        if digest != digest48:
+            continue
+        at = _entry_at(data, entry_id)
+        if at >= 0:
+            entry = Entry.unpack(data, at)
+            if entry.time > after and entry.state in IN_DOUBT and (best is None or _rank(entry) >= _rank(best)):
+                best = entry
+    return best
+
+
+def _rank(entry: Entry) -> tuple[bool, int]:
+    return entry.state == EntryState.UNKNOWN, entry.time
+
+
+# ------------------------------------------------------------------------------------------------------------------ refusals
+
+
+def opt_out(data: bytes, one: OptOut) -> bytes:
+    """The record with a refusal (of two with the same scope, value and source the newer stays). ValueError for words not known here."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    after = facts.with_opt_out(area, one)
+    return data if after is area else data[:end] + after
+
+
+def restore(data: bytes, one: OptOut) -> bytes:
+    """The record without the refusal of exactly this scope, value and source, unless that is newer."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    after = facts.without_opt_out(area, one)
+    return data if after is area else data[:end] + after
+
+
+def is_empty(data: bytes) -> bool:
+    """Whether nothing is known of this person any more."""
+    return len(data) == _HEAD
+
+
+def is_stale(data: bytes, now: int, keep_s: int) -> bool:
+    """Whether time alone has emptied the record: no fact but keys of torn messages, and all of it past all keeping."""
+    count = data[6]
+    end = _HEAD + count * _ENTRY_BYTES
+    if count and int.from_bytes(data[end - 16 : end - 12], "big") > now - max(keep_s, REPLY_S):
+        return False
+    return len(data) == end or not torn.forget(data[end:], now - torn.KEPT_S)

@@ -1,0 +1,129 @@
+"""Replied: to which port a person sent a refusal, and when it was confirmed to them. Facts beside the refusals of a record.
+
+In: a record's bytes, a refusal, a port, the time. Out: the record's bytes. Never: what a reply means, the clock.
+
+    fact   port hash32, name of the refusal 6 bytes, time of its confirmation u32 (0 = none)
+
+A refusal itself does not say where it was sent, but who takes it back says "this port": the fact joins the two. It outlives a refusal
+that was taken back for a day, so that refusing again does not bring a second confirmation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.model.recipient import OptOut
+from proxy.state.record.facts import REPLIED, facts
+
+REPLIED_MAX = 64
+"""As many as there may be refusals; past it the oldest fact goes, and taking that refusal back needs its message in the record."""
+CONFIRM_AGAIN_S = 86_400
+"""One confirmation per person and refusal a day."""
+_FACT = struct.Struct(">I6sI")
+_HEAD = bytes((REPLIED, _FACT.size))
+
+
+class Replied(NamedTuple):
+    start: int  # where the fact begins in the record
+    port: int  # hash32
+    name: bytes
+    confirmed: int  # seconds, 0 = never
+
+
+def name_of(refusal: OptOut) -> bytes:
+    """The 48-bit name of a refusal: its scope and value. What a doubtful reply holds has one of its own: it ends alone."""
+    doubtful = "\0doubtful" if refusal.source == "doubtful" else ""
+    return blake2b(f"{refusal.scope}\0{refusal.value}{doubtful}".encode(), digest_size=6).digest()
+
+
+def _all(data: bytes) -> Iterator[Replied]:
+    end = 7 + data[6] * 32
+    for kind, start, _ in facts(data[end:]) if len(data) > end else ():
+        if kind == REPLIED:
+            yield Replied(end + start - 2, *_FACT.unpack_from(data, end + start))
+
+
+def _put(data: bytes, port: int, name: bytes, confirmed: int) -> bytes:
+    held = list(_all(data))
+    if len(held) >= REPLIED_MAX:
+        data = _cut(data, held[0])
+    return data + _HEAD + _FACT.pack(port, name, confirmed)
+
+
+def _cut(data: bytes, one: Replied) -> bytes:
+    return data[: one.start] + data[one.start + 2 + _FACT.size :]
+
+
+def replied(data: bytes, refusal: OptOut, port: int) -> bytes:
+    """The record that knows that this refusal was sent to this port (hash32)."""
+    name = name_of(refusal)
+    if any(one.port == port and one.name == name for one in _all(data)):
+        return data
+    return _put(data, port, name, 0)
+
+
+def refused_at(data: bytes, port: int) -> frozenset[bytes]:
+    """Names of the refusals that were sent to a port (hash32)."""
+    return frozenset(one.name for one in _all(data) if one.port == port)
+
+
+def ports_of(data: bytes, refusal: OptOut) -> tuple[int, ...]:
+    """Ports (hash32) to which a refusal was sent."""
+    name = name_of(refusal)
+    return tuple(one.port for one in _all(data) if one.port and one.name == name)
+
+
+def joined(data: bytes, but: int = 0) -> frozenset[bytes]:
+    """Names of the refusals of which it is known to which port they were sent; ``but``: to another port than this one (hash32)."""
+    return frozenset(one.name for one in _all(data) if one.port not in (0, but))
+
+
+def confirmed(data: bytes, refusal: OptOut) -> int:
+    """When this refusal was last confirmed to the person, 0 if it never was."""
+    name = name_of(refusal)
+    return max((one.confirmed for one in _all(data) if one.name == name), default=0)
+
+
+def with_confirmed(data: bytes, refusal: OptOut, at: int) -> bytes:
+    """The record that knows that a confirmation went out at ``at``."""
+    name = name_of(refusal)
+    for one in _all(data):
+        if one.name == name:
+            if one.confirmed >= at:
+                return data
+            return data[: one.start] + _HEAD + _FACT.pack(one.port, name, at) + data[one.start + 2 + _FACT.size :]
+    return _put(data, 0, name, at)
+
+
+def forgotten(data: bytes, refusal: OptOut, now: int) -> bytes:
+    """The record after a refusal was taken back: what joined it to ports goes, but for a confirmation of the last day."""
+    name = name_of(refusal)
+    return _parted(data, [one for one in _all(data) if one.name == name], now)
+
+
+def left(data: bytes, port: int, now: int) -> bytes:
+    """The record after a person took back what they had sent to a port (hash32): nothing is joined to it any more."""
+    return _parted(data, [one for one in _all(data) if one.port == port], now)
+
+
+def _parted(data: bytes, facts_: Sequence[Replied], now: int) -> bytes:
+    for one in reversed(facts_):  # from the end: what stands before keeps its place
+        data = _cut(data, one)
+        known = max((other.confirmed for other in _all(data) if other.name == one.name), default=0)
+        if one.confirmed > max(known, now - CONFIRM_AGAIN_S):
+            data = _put(data, 0, one.name, one.confirmed)
+    return data
+
+
+def with_replies_of(data: bytes, other: bytes) -> bytes:
+    """The record that also knows what another copy of it knows: to which ports refusals were sent, the later confirmation of each."""
+    for theirs in _all(other):
+        same = [one for one in _all(data) if (one.port, one.name) == (theirs.port, theirs.name)]
+        if not same:
+            data = _put(data, theirs.port, theirs.name, theirs.confirmed)
+        elif same[0].confirmed < theirs.confirmed:
+            data = _put(_cut(data, same[0]), theirs.port, theirs.name, theirs.confirmed)
+    return data

@@ -1,0 +1,189 @@
+"""Connection: one connection to a Valkey server. Calls go out at once and are answered in order.
+
+In: commands as words. Out: a future for each answer. Never: a second try, a call taken back: an answer that is overdue ends the connection,
+and with it every call that is under way, for nobody knows any more which answer belongs to which.
+
+    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether what was under way was done
+                └─ Moved      another server has these keys: nothing was done
+    StoreRefused              the server understood and said no: a fault of ours, or of its settings
+
+A process that was itself asleep (stopped, or starved of its processor) finds its deadline past and the answer waiting: so one that
+comes to its deadline late asks the socket once more before it gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import hiredis
+
+from proxy.native.loader import compiled
+
+LATE_S = 0.05
+"""A timer that is later than this was not waiting for the server: the process slept."""
+PENDING_MAX = 10_000
+"""Calls under way on one connection: more than a gate has persons being judged at once, so it only ends what has gone wrong."""
+_MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
+"""First words of refusals that say: not here, or not now."""
+
+Word = bytes | str | int
+
+
+class StoreDown(OSError):
+    """The store did not answer: nobody knows whether what was asked was done."""
+
+    def __str__(self) -> str:
+        return self.strerror or ""
+
+
+class Moved(StoreDown):
+    """... because this server does not have the keys, or not yet: nothing was done."""
+
+
+class StoreRefused(Exception):
+    """The server said no."""
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@compiled("resp_command")
+def command(words: tuple[Word, ...]) -> bytes:
+    """A command's octets (RESP: an array of bulk strings)."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
+    return packed
+
+
+class Connection(asyncio.Protocol):
+    """``call`` after ``connect``; ``lost`` is called once, when it ends."""
+
+    def __init__(self, address: Address, deadline_s: float, lost: Callable[[Connection], None]) -> None:
+        self.address = address
+        self.up = True
+        self.why = ""
+        """Why it ended."""
+        self._deadline_s, self._lost = deadline_s, lost
+        self._reader = hiredis.Reader()
+        self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    # -- calls
+
+    def call(self, *words: Word) -> asyncio.Future[Any]:
+        """The answer to one command: bytes, an int, a list, None. Raises StoreDown, StoreRefused (from the future)."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
+            failed(answer, StoreDown(0, f"no connection to {self.address}"))
+            return answer
+        due_s = self._loop.time() + self._deadline_s
+        self._pending.append((answer, due_s))
+        if self._timer is None:
+            self._timer = self._loop.call_at(due_s, self._look, due_s, False)
+        self._transport.write(command(words))
+        return answer
+
+    def _look(self, due_s: float, again: bool) -> None:
+        """Whether the oldest call is overdue. ``again``: the socket has been read since the last look."""
+        self._timer = None
+        if not self._pending:
+            return
+        now_s, oldest_s = self._loop.time(), self._pending[0][1]
+        if oldest_s > now_s:
+            self._timer = self._loop.call_at(oldest_s, self._look, oldest_s, False)
+        elif now_s - due_s > LATE_S and not again:
+            self._timer = self._loop.call_later(LATE_S, self._look, now_s + LATE_S, True)
+        else:
+            self.end(f"{self.address} has not answered for {self._deadline_s:g} s")
+
+    def end(self, why: str) -> None:
+        """Drops the connection and all that is under way on it."""
+        if not self.up:
+            return
+        self.up, self.why = False, why
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        pending, self._pending = self._pending, deque()
+        for answer, _ in pending:
+            if not answer.done():
+                failed(answer, StoreDown(0, why))
+        self._lost(self)
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        try:
+            reader.feed(data)
+            while (said := reader.gets()) is not False:
+                answer, _ = self._pending.popleft()
+                if answer.done():  # whoever asked has gone
+                    continue
+                if isinstance(said, hiredis.ReplyError):
+                    text = str(said)
+                    kind = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
+                    failed(answer, kind)
+                else:
+                    answer.set_result(said)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.end(f"{self.address} does not speak RESP: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))
+
+
+def failed(answer: asyncio.Future[Any], why: Exception) -> None:
+    """That is the answer. Whoever asked may have gone, or have heard enough from another call."""
+    answer.set_exception(why)
+    answer.exception()  # else it is told as a fault that nobody looked
+
+
+class Login(NamedTuple):
+    """How a server is spoken to."""
+
+    user: str = ""
+    password: str = ""
+    database: int = 0
+    tls: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"Login({self.user!r}, database={self.database}, tls={self.tls is not None})"
+
+
+async def connect(address: Address, login: Login, deadline_s: float, lost: Callable[[Connection], None]) -> Connection:
+    """A connection that is logged in. Raises StoreDown where nobody answers in time, StoreRefused where we are not wanted."""
+    loop = asyncio.get_running_loop()
+    made = Connection(address, deadline_s, lost)
+    try:
+        async with asyncio.timeout(max(1.0, 2 * deadline_s)):  # a handshake of TLS is more than a call
+            await loop.create_connection(lambda: made, address.host, address.port, ssl=login.tls)
+    except TimeoutError:
+        made.end("")
+        raise StoreDown(0, f"{address} does not answer") from None
+    except OSError as error:
+        made.end("")
+        raise StoreDown(0, f"{address}: {error.strerror or error}") from None
+    try:
+        if login.password:
+            await made.call("AUTH", login.user or "default", login.password)
+        if login.database:
+            await made.call("SELECT", login.database)
+    except StoreRefused as error:
+        made.end("")
+        raise StoreRefused(f"{address} does not let us in: {error}") from None
+    return made

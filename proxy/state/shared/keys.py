@@ -1,0 +1,46 @@
+"""Keys: what persons' records are called in the shared store, and in which part of it each lies.
+
+In: persons. Out: names, parts. Never: a number in a name: who reads them learns nothing without the secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from proxy.native.loader import compiled
+
+HASH_BYTES = 12
+"""Of the keyed hash in a name: among a billion persons two alike have odds of 1 in 10**11."""
+
+
+class Keys:
+    """The first octet of the hash says the part: its tag stands in front (servers.py)."""
+
+    def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
+        """``key``: of the hash, 32 octets. ``heads``: with what the names of each part begin."""
+        self._key, self._heads = key, list(heads)
+        self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
+
+    @compiled("shared_names")
+    def names(self, persons: Iterable[int]) -> list[bytes]:
+        """The name of each. OverflowError where that is no person."""
+        heads, parts, found = self._heads, len(self._heads), []
+        for person in persons:
+            hashed = self._hash.copy()
+            try:
+                hashed.update(person.to_bytes(6, "big"))
+            except OverflowError:
+                raise OverflowError(f"{person} is no person") from None
+            digest = hashed.digest()
+            found.append(heads[digest[0] % parts] + digest)
+        return found
+
+    def name(self, person: int) -> bytes:
+        return self.names((person,))[0]
+
+    def part(self, person: int) -> int:
+        return self.part_of(self.name(person))
+
+    def part_of(self, name: bytes) -> int:
+        return name[-HASH_BYTES] % len(self._heads)

@@ -1,0 +1,78 @@
+"""Leased: a node's way to ask the store for its part of what nodes share: rates, places, portions.
+
+In: asks, many at once. Out: the answer to each; None where the store is out of reach. Never: a second try, a wait for one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from proxy.state.counters.portions import Told
+from proxy.state.shared.connection import StoreDown, StoreRefused
+from proxy.state.shared.functions import PLACES, PORTIONS, SHARES
+from proxy.state.shared.leases import Ask, Given, Placed
+from proxy.state.shared.leasing import place_told, portion_told, share_told
+from proxy.state.shared.servers import Servers, slot_of
+
+Answer = TypeVar("Answer")
+KEYS_MAX = 128
+"""Of one call."""
+
+
+class Wanted(NamedTuple):
+    name: str
+    most: int
+    held: int
+    more: bool = False
+
+
+class Leases:
+    def __init__(self, servers: Servers, heads: Sequence[bytes], node: int) -> None:
+        self._servers, self._heads, self._node = servers, heads, node
+
+    @property
+    def up(self) -> bool:
+        return self._servers.up
+
+    async def shares(self, asks: Sequence[tuple[str, Ask]]) -> list[Given | None]:
+        """Of each rate, by its name."""
+        names = [b":rate:" + name.encode() for name, _ in asks]
+        return await self._ask(SHARES, names, [tuple(map(repr, said)) for _, said in asks], share_told)
+
+    async def places(self, asks: Sequence[Wanted]) -> list[Placed | None]:
+        names = [b":place:" + ask.name.encode() for ask in asks]
+        return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], place_told)
+
+    async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[Told | None]:
+        names = [b":total:%016x" % key for key in keys]
+        return await self._ask(PORTIONS, names, [(word,) for word in words], portion_told)
+
+    async def _ask(
+        self, function: str, names: Sequence[bytes], args: Sequence[tuple[Any, ...]], read: Callable[[bytes], Answer]
+    ) -> list[Answer | None]:
+        by_part: dict[int, list[int]] = {}
+        parts, cluster = len(self._heads), self._servers.cluster
+        keys = []
+        for place, name in enumerate(names):
+            part = slot_of(name) % parts
+            keys.append(self._heads[part] + name)
+            by_part.setdefault(part if cluster else 0, []).append(place)  # one server takes a call about all of its parts
+        found: list[Answer | None] = [None] * len(names)
+        calls = []
+        for part, places in by_part.items():
+            for start in range(0, len(places), KEYS_MAX):
+                some = places[start : start + KEYS_MAX]
+                said = [word for place in some for word in args[place]]
+                asked = [keys[place] for place in some]
+                calls.append((part, some, self._servers.call(part, "FCALL", function, len(asked), *asked, self._node, *said)))
+        for part, some, call in calls:
+            try:
+                answers = await asyncio.shield(call)
+            except (StoreDown, StoreRefused) as error:
+                self._servers.doubt(part, str(error))
+                continue
+            for place, answer in zip(some, answers, strict=True):
+                found[place] = read(answer)
+        return found

@@ -1,0 +1,159 @@
+"""Sharedlog: what gates tell each other, in one order for all of them: a stream in the shared store.
+
+In: records of this node's journal; a place in the stream. Out: what others told since, opened. Never: what a record means; a record that
+the store could read (each is sealed: AES-GCM under a key made of the secret).
+
+    PREFIX{tag}:log      a stream, one entry a record             PREFIX{tag}:told       by journal, the last of its records in the stream
+    PREFIX{tag}:here:N   who is bound at node N                   PREFIX{tag}:letters:N  a stream of what node N alone is told
+
+A record goes in once: the server compares its sequence with the last one told from the same journal. The stream is bounded: LOG_MAX entries,
+and who was away for longer than they last has missed something, and is told so.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.model.number import about_people
+from proxy.state.shared.connection import StoreRefused, Word
+from proxy.state.shared.functions import TELL
+
+LOG_MAX = 200_000
+"""About a month of a busy desk; some 60 MB. A list that is imported takes one for every 65,536 numbers' worth of a chunk."""
+HEAR_MAX = 500
+"""Of one call: it is applied in one go on the loop, a few milliseconds."""
+LETTERS_MAX = 100_000
+"""To one gate: others stop at 500 each that are not answered, so it only ends what has gone wrong."""
+HERE_MS = 3000
+NODES = 256
+"""As many as an entry's id can tell apart."""
+NONCE_BYTES = 12
+_HEAD = struct.Struct(">BQB")  # node, sequence there, kind
+
+Place = tuple[int, int]
+"""In the stream: milliseconds, number."""
+
+
+class Missed(Exception):
+    """The log does not reach back to where this node stopped reading."""
+
+
+@about_people
+class Told(NamedTuple):
+    place: Place
+    node: int
+    sequence: int
+    kind: int
+    body: bytes
+
+
+@about_people
+class Letter(NamedTuple):
+    place: Place
+    node: int
+    """Whose it is."""
+    body: bytes
+
+
+class SharedLog:
+    """The words of commands, and what their answers mean. Beside the log each gate has a stream of letters to it alone, and says who is bound
+    at it."""
+
+    def __init__(self, head: bytes, node: int, journal: str, key: bytes) -> None:
+        self._head, self._stream, self._told = head, head + b":log", head + b":told"
+        self._node, self._journal = node, journal.encode()
+        self._cipher = AESGCM(key)
+
+    def tell(self, records: Iterable[tuple[int, int, bytes]]) -> list[Word]:
+        """Puts (sequence, kind, body) into the log, those that are not there yet; the answer is the last sequence that is. None only ask."""
+        words: list[Word] = ["FCALL", TELL, 2, self._stream, self._told, self._journal, LOG_MAX]
+        for sequence, kind, body in records:
+            nonce = os.urandom(NONCE_BYTES)
+            sealed = self._cipher.encrypt(nonce, _HEAD.pack(self._node, sequence, kind) + body, self._stream)
+            words += (sequence, nonce + sealed)
+        return words
+
+    def hear(self, after: Place) -> list[Word]:
+        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._stream, spelt(after)]
+
+    def about(self) -> list[Word]:
+        return ["XINFO", "STREAM", self._stream]
+
+    def check(self, about: Sequence[bytes], after: Place) -> None:
+        """``about``: the answer to that question. Missed where entries behind ``after`` are gone."""
+        known = dict(zip(about[::2], about[1::2], strict=True))
+        if _place(known[b"max-deleted-entry-id"]) > after:
+            raise Missed
+
+    def opened(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Told]:
+        """StoreRefused where something was not sealed by a gate with our secret."""
+        found = []
+        for _, entries in answer or ():
+            for place, (_, sealed) in entries:
+                said = self._open(sealed, self._stream, place)
+                node, sequence, kind = _HEAD.unpack_from(said)
+                found.append(Told(_place(place), node, sequence, kind, said[_HEAD.size :]))
+        return found
+
+    # -- letters to one gate, and who is where
+
+    def say_here(self, names: Iterable[str]) -> list[Word]:
+        """For a few seconds these are bound at this gate."""
+        return ["SET", self._here(self._node), "\n".join(names), "PX", HERE_MS]
+
+    def ask_where(self) -> list[Word]:
+        return ["MGET", *(self._here(node) for node in range(NODES))]
+
+    @staticmethod
+    def where(answer: Sequence[bytes | None]) -> dict[str, list[int]]:
+        """Gates by who is bound there."""
+        found: dict[str, list[int]] = {}
+        for node, names in enumerate(answer):
+            for name in names.decode().split("\n") if names else ():
+                found.setdefault(name, []).append(node)
+        return found
+
+    def post(self, node: int, body: bytes) -> list[Word]:
+        letters = self._letters(node)
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, bytes((self._node,)) + body, letters)
+        return ["XADD", letters, "MAXLEN", "~", LETTERS_MAX, "*", "r", nonce + sealed]
+
+    def collect(self, after: Place) -> list[Word]:
+        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._letters(self._node), spelt(after)]
+
+    def clear(self, upto: Place) -> list[Word]:
+        return ["XTRIM", self._letters(self._node), "MINID", spelt((upto[0], upto[1] + 1))]
+
+    def letters(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Letter]:
+        """StoreRefused where something was not sealed by a gate with our secret."""
+        mine = self._letters(self._node)
+        opened = [(place, self._open(sealed, mine, place)) for _, entries in answer or () for place, (_, sealed) in entries]
+        return [Letter(_place(place), said[0], said[1:]) for place, said in opened]
+
+    def _here(self, node: int) -> bytes:
+        return b"%s:here:%d" % (self._head, node)
+
+    def _letters(self, node: int) -> bytes:
+        return b"%s:letters:%d" % (self._head, node)
+
+    def _open(self, sealed: bytes, stream: bytes, place: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], stream)
+        except InvalidTag:
+            raise StoreRefused(f"entry {place.decode()} of {stream!r} was not written by a gate with our secret") from None
+
+
+def spelt(place: Place) -> str:
+    return f"{place[0]}-{place[1]}"
+
+
+def _place(text: bytes) -> Place:
+    milliseconds, _, number = text.partition(b"-")
+    return int(milliseconds), int(number)

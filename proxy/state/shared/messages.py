@@ -1,0 +1,74 @@
+"""Telling: what gates tell all others by way of the shared log, and hand to one of them as letters: the store's part of that.
+
+In: records, letters, names of who is bound. Out: what others told, letters to this gate. Never: what any of it means (cluster/replication.py, cluster/forwarding.py), a
+second try: who asked learns that nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from proxy.state.shared.connection import StoreDown, StoreRefused, Word
+from proxy.state.shared.log import Letter, Place, SharedLog, Told
+from proxy.state.shared.servers import Servers, settled
+
+
+class Telling:
+    """All of it lies in part 0."""
+
+    _servers: Servers
+    _log: SharedLog
+    heard: Place
+    """How far the log was read; with the checkpoint it is kept."""
+    _reaches_back = False
+    """Whether it is known that what lies behind ``heard`` is still there."""
+    _told_before = 0
+    """The last record that was told under another name than the log counts by now."""
+
+    # -- the log
+
+    async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
+        """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
+        return max(self._told_before, int(await self._about_log(self._log.tell(records))))
+
+    async def hear(self) -> list[Told]:
+        """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
+        if not self._reaches_back:
+            try:
+                self._log.check(await self._about_log(self._log.about()), self.heard)
+            except StoreRefused as error:
+                if "no such key" not in str(error):
+                    raise
+            self._reaches_back = True
+        return self._log.opened(await self._about_log(self._log.hear(self.heard)))
+
+    async def _about_log(self, words: list[Word]) -> Any:
+        try:
+            return await self._servers.call(0, *words)
+        except StoreDown as error:
+            self._servers.doubt(0, str(error))
+            raise
+
+    # -- letters to one gate, and who is where (cluster/forwarding.py)
+
+    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """Says who is bound here; who is bound where. StoreDown."""
+        _, found = await asyncio.gather(*map(self._about_log, (self._log.say_here(names), self._log.ask_where())))
+        return self._log.where(found)
+
+    async def post(self, node: int, letters: Sequence[bytes]) -> None:
+        """StoreDown: nobody knows which of them are there."""
+        for answer in await settled([self._servers.call(0, *self._log.post(node, one)) for one in letters]):
+            if isinstance(answer, Exception):
+                self._servers.doubt(0, str(answer))
+                raise answer
+
+    async def collect(self, after: Place) -> list[Letter]:
+        """Letters to this gate behind a place. StoreDown."""
+        return self._log.letters(await self._about_log(self._log.collect(after)))
+
+    async def clear(self, upto: Place) -> None:
+        """These are done with. StoreDown."""
+        await self._about_log(self._log.clear(upto))

@@ -1,0 +1,251 @@
+"""Sheet: what gates on one store know together of a long message whose parts came to several of them. Pure.
+
+In: what one gate holds of such a message, the sheet as it stands. Out: the sheet with it; what the others hold; octets and back.
+Never: a store, a clock (wall seconds are arguments), a verdict.
+
+A sheet has one key (provider, source, person, reference, total) and lists the messages that came under it, oldest first. Each *holder* (the
+parts of one message at one gate) puts up its own rows and only those; one of them puts up what was decided, together with the person's
+record or not at all, and all others inherit it.
+
+    WAITING ──judged──▶ THERE ──nobody answered──▶ UNKNOWN ──a late yes──▶ LATE
+                          └──refused──▶ REFUSED           UNKNOWN, LATE ──sent again, nobody answered──▶ TWICE
+
+A part number that is there already begins a new message, as at one gate, unless that part may be sent again: it was refused, or nobody knows
+of it, or it waits at another gate that did not come for the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from proxy.model.message import Content, Outcome, Take
+
+FORM = 1
+"""Of the octets: a gate that finds another leaves the sheet alone."""
+INHERIT_S = 60.0
+"""As at one gate (relay/multipart/assembler.py)."""
+ABANDONED_S = 5.0
+"""A message that was begun so long ago and not judged belongs to gates that are gone: parts wait 2 s at most."""
+POSTED_MAX = 4
+"""Messages under one key: only who sends the same part again and again has more than two in a minute."""
+BYTES_MAX = 64 << 10
+"""Of one sheet: 20 parts of 1,000 octets. What is longer (``message_payload``) each gate judges by itself."""
+
+WAITING, THERE, UNKNOWN, LATE, REFUSED, TWICE = range(6)
+"""``TWICE``: it was sent again here after nobody had answered, and nobody answered in time again."""
+SENT = (THERE, UNKNOWN, LATE, TWICE)
+AGAIN = (REFUSED, UNKNOWN, LATE, TWICE)
+"""States of a part of a judged message in which it may be sent again."""
+
+Holder = tuple[int, int]
+"""A life of a gate, and which of its messages."""
+
+
+Key = tuple[int, bytes]
+"""Person, and the message: a store makes a name of it that says neither."""
+
+
+class Group(NamedTuple):
+    """What a store keeps together or not at all."""
+
+    record: tuple[int, int, bytes] | None
+    """(person, version, record)"""
+    sheets: tuple[tuple[Key, int, bytes], ...]
+
+
+class TooLong(Exception):
+    """More than may stand on one sheet."""
+
+
+class Row(NamedTuple):
+    """One part as its gate put it up."""
+
+    holder: Holder
+    index: int  # type: ignore[assignment] # the tuple method of this name is never used
+    state: int
+    content: Content
+
+
+class Objection(NamedTuple):
+    """A Breach in words; ``number`` means something under the same rules only."""
+
+    rule: str
+    number: int
+    outcome: int
+    reason: str
+    shadow: bool
+    not_before: float | None
+    spread_s: int
+
+
+class Decision(NamedTuple):
+    """What one gate decided of the message for all."""
+
+    judged_at: float
+    revision: str
+    parts: tuple[int, ...]  # on which it rests
+    outcome: Outcome
+    reason: str  # empty when allowed
+    rule: str
+    province: str
+    template: int
+    category: int  # as which its parts are counted, when it is refused
+    entry: bytes  # 32 octets, empty when refused
+    adopts: bool  # the entry stands in for one of unknown outcome
+    takes: tuple[Take, ...]
+    objections: tuple[Objection, ...]
+
+
+class Posted(NamedTuple):
+    """One message on a sheet."""
+
+    begun: float
+    holders: tuple[Holder, ...] = ()
+    rows: tuple[Row, ...] = ()
+    decision: Decision | None = None
+    closed: bool = False
+    """Nothing of it stands any more, or it was refused for a moment only: what comes now is a new message."""
+
+    def others(self, holder: Holder) -> list[Row]:
+        return [row for row in self.rows if row.holder != holder]
+
+    def theirs(self, holder: Holder) -> dict[int, Content]:
+        """What others hold, by part: of a part that was sent again, the attempt that stands."""
+        rows = sorted(self.others(holder), key=lambda row: row.state == REFUSED, reverse=True)
+        return {row.index: row.content for row in rows}
+
+    def stands(self, holder: Holder) -> bool:
+        """Whether the person has, or may get, a part that another holds."""
+        return any(row.state != REFUSED for row in self.others(holder))
+
+    def unknown(self, holder: Holder) -> bool:
+        """Whether nobody knows of a part that another holds, and that nobody has sent again."""
+        there = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
+        return any(row.state in (UNKNOWN, TWICE) and row.index not in there for row in self.others(holder))
+
+    def went(self, holder: Holder, index: int, states: Sequence[int] = (THERE,)) -> bool:
+        """Whether another has sent this part on."""
+        return any(row.index == index and row.state in states for row in self.others(holder))
+
+    def times_sent(self, holder: Holder, index: int) -> int:
+        """How often others have sent this part on, and it was not refused."""
+        return sum(1 + (row.state == TWICE) for row in self.others(holder) if row.index == index and row.state in SENT)
+
+    def fits(self, holder: Holder, index: int) -> bool:
+        """Whether a part of this number, sent now, belongs here."""
+        held = [row for row in self.others(holder) if row.index == index]
+        if not held:
+            return True
+        if self.decision is None or not self.decision.entry:  # what was refused as a whole is judged anew
+            return False
+        return all(row.state in AGAIN or (row.state == WAITING and row.holder[0] != holder[0]) for row in held)
+
+    def open_to(self, holder: Holder, indexes: Iterable[int], now: float) -> bool:
+        """Whether parts that a holder has and that stand on no sheet yet belong here."""
+        if self.closed:
+            return False
+        if self.decision is not None:
+            if abs(now - self.decision.judged_at) > INHERIT_S:
+                return False
+        elif abs(now - self.begun) > ABANDONED_S:
+            return False
+        return all(self.fits(holder, index) for index in indexes)
+
+    def with_rows(self, holder: Holder, rows: Iterable[Row]) -> Posted:
+        holders = self.holders if holder in self.holders else (*self.holders, holder)
+        ordered = sorted((*self.others(holder), *rows), key=lambda row: row[:2])
+        return self._replace(holders=holders, rows=tuple(ordered))
+
+
+Sheet = tuple[Posted, ...]
+
+
+def find(sheet: Sheet, holder: Holder) -> Posted | None:
+    """The message to which what a holder has put up belongs."""
+    return next((posted for posted in sheet if holder in posted.holders), None)
+
+
+def settle(sheet: Sheet, holder: Holder, indexes: Sequence[int], now: float) -> Posted:
+    """... or would belong: the one that is there, or a new one."""
+    found = find(sheet, holder)
+    if found is not None:
+        return found
+    if sheet and sheet[-1].open_to(holder, indexes, now):
+        return sheet[-1]
+    return Posted(now)
+
+
+def put(sheet: Sheet, before: Posted, after: Posted) -> Sheet:
+    """The sheet with a message as it is now; ``before``: as it was there, or one that is new to it. Without it where it has no part."""
+    others = [posted for posted in sheet if posted is not before]
+    if not after.rows and after.decision is None:
+        return tuple(others)
+    if len(others) < len(sheet):
+        return tuple(after if posted is before else posted for posted in sheet)
+    return tuple(sorted((*sheet[-POSTED_MAX + 1 :], after), key=lambda posted: posted.begun))
+
+
+# ------------------------------------------------------------------------------------------------------------------- octets
+
+
+def pack(sheet: Sheet) -> bytes:
+    """Raises TooLong."""
+    data = json.dumps([FORM, [_posted(one) for one in sheet]], separators=(",", ":")).encode()
+    if len(data) > BYTES_MAX:
+        raise TooLong
+    return data
+
+
+def unpack(data: bytes) -> Sheet:
+    """The reverse; empty octets are an empty sheet. Raises TooLong where a gate of another version wrote it."""
+    if not data:
+        return ()
+    form, rows = json.loads(data)
+    if form != FORM:
+        raise TooLong
+    return tuple(map(_posted_of, rows))
+
+
+def _posted(one: Posted) -> list[Any]:
+    return [one.begun, one.holders, [_row(row) for row in one.rows], _decision(one.decision), one.closed]
+
+
+def _posted_of(said: Sequence[Any]) -> Posted:
+    begun, holders, rows, decision, closed = said
+    return Posted(
+        begun, tuple((life, number) for life, number in holders), tuple(map(_row_of, rows)), _decision_of(decision), closed
+    )
+
+
+def _row(row: Row) -> list[Any]:
+    content = row.content
+    octets = None if content.octets is None else [content.octets[0], content.octets[1].hex()]
+    extra = [[tag, value.hex()] for tag, value in content.extra]
+    return [*row.holder, row.index, row.state, octets, content.state, content.digest.hex(), content.scheduled, extra]
+
+
+def _row_of(row: Sequence[Any]) -> Row:
+    life, number, index, state, octets, readable, digest, scheduled, extra = row
+    pairs = tuple((tag, bytes.fromhex(value)) for tag, value in extra)
+    where = None if octets is None else (octets[0], bytes.fromhex(octets[1]))
+    content = Content("", readable, bytes.fromhex(digest), None, scheduled, pairs, where)
+    return Row((life, number), index, state, content)
+
+
+def _decision(one: Decision | None) -> dict[str, Any] | None:
+    return None if one is None else {**one._asdict(), "entry": one.entry.hex()}
+
+
+def _decision_of(said: Mapping[str, Any] | None) -> Decision | None:
+    if said is None:
+        return None
+    return Decision(**{
+        **said,
+        "parts": tuple(said["parts"]),
+        "outcome": Outcome(said["outcome"]),
+        "entry": bytes.fromhex(said["entry"]),
+        "takes": tuple(Take(*take) for take in said["takes"]),
+        "objections": tuple(Objection(*one) for one in said["objections"]),
+    })  # fmt: skip

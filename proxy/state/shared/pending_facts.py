@@ -1,0 +1,62 @@
+"""Words: what was said of persons and may not stand in the shared store's records of them yet.
+
+In: changes of a person's record, in the order in which they were heard. Out: a record with them. Never: a connection, a clock, entries.
+
+A change is what somebody said: a refusal, its taking back, that a person was forgotten. Merging (state/record/merging.py) puts back what a copy of the
+record holds, and so cannot say that something is *not* there any more; a change can. Each may be done as often as one likes, as long as they
+come in order, so that every node does all it hears, whoever said it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+Change = Callable[[bytes], bytes]
+PERSONS_MAX = 200_000
+"""Some 60 MB; as many as a gate keeps records that wait to be told (cluster/replication.py)."""
+
+
+class Words:
+    def __init__(self) -> None:
+        self._by_person: OrderedDict[int, list[tuple[int, Change]]] = OrderedDict()
+        self._last = 0
+
+    def __len__(self) -> int:
+        """Of so many persons."""
+        return len(self._by_person)
+
+    def __contains__(self, person: int) -> bool:
+        return person in self._by_person
+
+    def __iter__(self) -> Iterator[int]:
+        """The person of whom something has waited the longest first."""
+        return iter(self._by_person)
+
+    def add(self, person: int, change: Change) -> int | None:
+        """One more; the person for whom there was no room any more, if there was one."""
+        over = None
+        if len(self._by_person) >= PERSONS_MAX and person not in self._by_person:
+            over, _ = self._by_person.popitem(last=False)
+        self._last += 1
+        self._by_person.setdefault(person, []).append((self._last, change))
+        return over
+
+    @property
+    def last(self) -> int:
+        """The number of the newest."""
+        return self._last
+
+    def said(self, person: int, data: bytes) -> bytes:
+        """The record with all that was said; the very same object where it says so already."""
+        for _, change in self._by_person.get(person, ()):
+            data = change(data)
+        return data
+
+    def done(self, person: int, last: int) -> None:
+        """What came up to that number stands in the store's record."""
+        left = [one for one in self._by_person.get(person, ()) if one[0] > last]
+        if left:
+            self._by_person[person] = left
+        else:
+            self._by_person.pop(person, None)

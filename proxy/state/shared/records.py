@@ -1,0 +1,125 @@
+"""Records: persons' records in the shared store: many are loaded with one call, and swapped with one.
+
+In: persons, versions, records. Out: the same; of whom the store could not be asked. Never: a second try, a call that is taken back, this
+node's copy (state/stores/valkey.py).
+
+One server takes a call about persons of all parts; in a cluster a call is about one part (servers.py).
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from proxy.native.loader import compiled
+from proxy.state.record.record import EMPTY, REPLY_S
+from proxy.state.shared.connection import StoreDown, StoreRefused
+from proxy.state.shared.functions import SWAP
+from proxy.state.shared.keys import Keys
+from proxy.state.shared.multipart_exchange import Argument
+from proxy.state.shared.servers import Servers
+
+KEYS_MAX = 256
+"""Of one call: more would keep the server from others for half a millisecond."""
+_TAKEN = ord("1")
+_ABSENT = (0, EMPTY)
+
+Item = tuple[int, int, bytes]
+"""(person, version as loaded, record)"""
+
+
+class Records:
+    def __init__(self, servers: Servers, keys: Keys, doubted: Callable[[Iterable[int]], None]) -> None:
+        """``doubted``: of these persons nobody knows whether what was to be stored is."""
+        self._servers, self._keys, self._doubted = servers, keys, doubted
+        self.keep_s = REPLY_S
+        """A record that time alone empties is kept so long after it was last changed."""
+
+    async def load(self, persons: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
+        """What the store has, and whose record it could not be asked for."""
+        servers, found, cut_off = self._servers, dict[int, tuple[int, bytes]](), list[int]()
+        asked: list[tuple[int, Sequence[int], Future[Any]]] = []
+        for part, places, names in self._pieces(persons):
+            some = persons if len(places) == len(persons) else [persons[place] for place in places]
+            if servers.at[part] is None:
+                cut_off += some
+            else:
+                asked.append((part, some, servers.call(part, "MGET", *names)))
+        for part, some, answer in asked:
+            try:
+                rows = await answer
+            except (StoreDown, StoreRefused) as error:
+                servers.doubt(part, str(error))
+                cut_off += some
+                continue
+            found.update(self.read(some, rows))
+        return found, cut_off
+
+    async def swap(self, items: Sequence[Item]) -> list[bool]:
+        """Stores each whose version still stands; says for each whether it did."""
+        asked: list[tuple[int, Sequence[int], Future[Any]]] = []
+        for part, places, names in self._pieces(_persons_of(items)):
+            flags, records = self.words(items if len(places) == len(items) else [items[place] for place in places])
+            call = self._servers.call(part, "FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
+            asked.append((part, places, call))
+        done = [False] * len(items)
+        for part, places, answer in asked:
+            try:
+                said = await answer
+            except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
+                self._servers.doubt(part, str(error))
+                self._doubted([items[place][0] for place in places])
+                continue
+            _note_taken(done, places, said)
+        return done
+
+    @staticmethod
+    @compiled("shared_found")
+    def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
+        """(version, record) of each, as the store has it: nothing, a bare version (functions.py), or a record with its version in front."""
+        number = int.from_bytes
+        return {
+            person: (number(data[:6], "big"), data) if data is not None and len(data) > 7 else _ABSENT
+            for person, data in zip(persons, rows, strict=True)
+        }
+
+    def said(self, item: Item) -> Argument:
+        """A record's words where it is swapped together with others (multipart_exchange.py)."""
+        flags, (data,) = self.words((item,))
+        return Argument(self._keys.name(item[0]), flags.decode(), data)
+
+    @staticmethod
+    @compiled("shared_records")
+    def words(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
+        """What a swap says of each: whether time alone empties it ("1": it has no fact), and the record, the version in front."""
+        records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
+        return b"".join([b"1" if len(data) == 7 + data[6] * 32 else b"0" for data in records]), records
+
+    def _pieces(self, persons: Sequence[int]) -> Iterable[tuple[int, Sequence[int], list[bytes]]]:
+        """Calls that are to be made: (part, whose places among all, names)."""
+        names = self._keys.names(persons)
+        if not self._servers.cluster:
+            for at in range(0, len(names), KEYS_MAX):
+                some = names[at : at + KEYS_MAX]
+                yield 0, range(at, at + len(some)), some
+            return
+        by_part: dict[int, list[int]] = {}
+        for place, name in enumerate(names):
+            by_part.setdefault(self._keys.part_of(name), []).append(place)
+        for part, places in by_part.items():
+            for at in range(0, len(places), KEYS_MAX):
+                piece = places[at : at + KEYS_MAX]
+                yield part, piece, [names[place] for place in piece]
+
+
+@compiled("shared_persons")
+def _persons_of(items: Sequence[Item]) -> list[int]:
+    return [person for person, _, _ in items]
+
+
+@compiled("shared_taken")
+def _note_taken(done: list[bool], places: Sequence[int], said: Sequence[int]) -> None:
+    """What the store says of the items at these places: an octet of each. ValueError where it is not as many."""
+    for place, taken in zip(places, said, strict=True):
+        done[place] = taken == _TAKEN

@@ -1,0 +1,218 @@
+"""Servers: which Valkey server has which part of the records, and the connections to all of them.
+
+In: a URL's hosts; parts and commands. Out: futures of answers; word of parts that are reached or lost. Never: what a command does.
+
+Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a cluster. One
+server has all parts, and then one call takes keys of any; in a cluster each part is where its slot is, and a call is about one part.
+Where a connection is lost, or a server says that keys are elsewhere, the map is asked for again, and until then its parts are out of reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from binascii import crc_hqx
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+
+from proxy.state.shared.connection import Address, Connection, Login, StoreDown, StoreRefused, Word, connect, failed
+
+log = structlog.get_logger()
+
+SLOTS = 16_384
+AGAIN_S = (0.05, 1.0)
+"""Between two tries to reach a server: at first, and at most."""
+
+
+def tag_of(part: int, parts: int) -> bytes:
+    """The hash tag of a part: the first number that falls into its share of the slots, so that parts spread evenly over a cluster."""
+    least, most = part * SLOTS // parts, (part + 1) * SLOTS // parts
+    number = 0
+    while not least <= slot_of(b"%d" % number) < most:
+        number += 1
+    return b"%d" % number
+
+
+def slot_of(tag: bytes) -> int:
+    """Redis Cluster Specification, *Keys distribution model*: CRC16 (XMODEM) of the tag."""
+    return crc_hqx(tag, 0) % SLOTS
+
+
+class Servers:
+    """``reached`` is awaited with the parts of a server before they are used; what it raises keeps them out of reach."""
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        login: Login,
+        *,
+        cluster: bool,
+        parts: int,
+        deadline_s: float,
+        reached: Callable[[Connection, list[int]], Awaitable[None]],
+        lost: Callable[[list[int]], None],
+    ) -> None:
+        self._seeds, self._login, self.cluster = list(addresses), login, cluster
+        self._deadline_s = deadline_s
+        self.tags = [tag_of(part, parts) for part in range(parts)]
+        self._reached, self._lost = reached, lost
+        self._made: dict[Address, Connection] = {}
+        self.at: list[Connection | None] = [None] * parts
+        """Where each part is; None while it is out of reach."""
+        self._looking: asyncio.Task[None] | None = None
+        self._why = ""
+        self.closed = False
+
+    @property
+    def up(self) -> bool:
+        return None not in self.at
+
+    @property
+    def why(self) -> str:
+        """Why some part is out of reach; empty when none is."""
+        return "" if self.up else self._why
+
+    async def open(self) -> None:
+        """Reaches all parts once, or raises StoreDown, StoreRefused, or what ``reached`` raised."""
+        try:
+            await self._map()
+        except BaseException:
+            self._look_again()
+            raise
+
+    def call(self, part: int, *words: Word) -> asyncio.Future[Any]:
+        connection = self.at[part]
+        if connection is None:
+            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            failed(answer, StoreDown(0, self._why or "out of reach"))
+            return answer
+        return connection.call(*words)
+
+    def doubt(self, part: int, why: str) -> None:
+        """A call about this part went wrong: it is out of reach until its server has been asked again."""
+        self._why = why
+        connection = self.at[part]
+        if connection is not None and not self.cluster:
+            connection.end(why)
+        else:
+            self._drop([part])
+
+    def close(self) -> None:
+        self.closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+        for connection in list(self._made.values()):
+            connection.end("closed")
+
+    # -- the map
+
+    def _drop(self, parts: list[int]) -> None:
+        gone = [part for part in parts if self.at[part] is not None]
+        for part in gone:
+            self.at[part] = None
+        if gone:
+            self._lost(gone)
+        self._look_again()
+
+    def _ended(self, connection: Connection) -> None:
+        if self._made.get(connection.address) is connection:
+            del self._made[connection.address]
+        self._why = connection.why
+        self._drop([part for part, at in enumerate(self.at) if at is connection])
+
+    def _look_again(self) -> None:
+        if self._looking is None and not self.closed:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        """Until every part is reached."""
+        pause_s, most_s = AGAIN_S
+        while not self.up:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, most_s)
+            try:
+                await self._map()
+            except (OSError, StoreRefused) as error:
+                if str(error) != self._why:
+                    log.warning("store out of reach", why=str(error))
+                self._why = str(error)
+            except Exception as error:  # whatever it is: the next try must come
+                log.error("store not reached: a fault of gate106, please report it", exc_info=error)
+        self._looking = None
+
+    async def _map(self) -> None:
+        """Finds who has each part, connects where that is not done, and has what is new looked at."""
+        owners = await self._owners() if self.cluster else [self._seeds[0]] * len(self.at)
+        wrong: Exception | None = None
+        for address in dict.fromkeys(owners):
+            parts = [part for part, owner in enumerate(owners) if owner == address]
+            try:
+                connection = await self._connected(address)
+                moved = [part for part in parts if self.at[part] is not connection]
+                if moved:
+                    for part in moved:
+                        self.at[part] = None
+                    await self._reached(connection, moved)
+                    if connection.up:
+                        for part in moved:
+                            self.at[part] = connection
+            except (OSError, StoreRefused) as error:
+                wrong = error
+        if wrong is not None:
+            raise wrong
+        if not self.up:
+            raise StoreDown(0, self._why or "the cluster does not serve all slots")
+
+    async def _connected(self, address: Address) -> Connection:
+        held = self._made.get(address)
+        if held is not None and held.up:
+            return held
+        made = await connect(address, self._login, self._deadline_s, self._ended)
+        self._made[address] = made
+        return made
+
+    async def _owners(self) -> list[Address]:
+        """Who has each part, by whichever server of the cluster answers first."""
+        known = [*self._made, *(one for one in self._seeds if one not in self._made)]
+        wrong: Exception = StoreDown(0, "no server is named")
+        for address in known:
+            try:
+                connection = await self._connected(address)
+                rows = await connection.call("CLUSTER", "SLOTS")
+            except (OSError, StoreRefused) as error:
+                wrong = error
+                continue
+            found = [self._owner(rows, slot_of(tag), address) for tag in self.tags]
+            if None not in found:
+                self._seeds = list(dict.fromkeys([*self._seeds, *_all(rows, address)]))[:64]
+                return [one for one in found if one is not None]
+            wrong = StoreDown(0, f"{address}: the cluster does not serve all slots")
+        raise wrong
+
+    @staticmethod
+    def _owner(rows: list[Any], slot: int, asked: Address) -> Address | None:
+        for row in rows:
+            if row[0] <= slot <= row[1]:
+                return _address(row[2], asked)
+        return None
+
+
+def _all(rows: list[Any], asked: Address) -> list[Address]:
+    return [_address(one, asked) for row in rows for one in row[2:]]
+
+
+def _address(row: list[Any], asked: Address) -> Address:
+    """A row without a host means the one that was asked."""
+    return Address(row[0].decode() if row[0] else asked.host, row[1])
+
+
+async def settled(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """All answers, or what each raised, of calls that are under way already; nothing is taken back when the caller is."""
+    found: list[Any] = []
+    for answer in answers:
+        with contextlib.suppress(OSError, StoreRefused):
+            await asyncio.shield(answer)
+        found.append(answer.exception() or answer.result())
+    return found

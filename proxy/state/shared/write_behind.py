@@ -1,0 +1,207 @@
+"""Owing: what this node knows of persons and their records in the shared store may lack, until it stands there.
+
+In: persons whose records nobody is sure of, what was said of persons, parts that were out of reach; records as the store has them. Out: those
+records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a message, an entry that is not this node's.
+
+A record that is asked for is mended at once (``mend``); all others beside the traffic (``run``), a few at a time: first a walk through the
+copy where a whole part may lack something, then who is owed by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Protocol
+
+import structlog
+
+from proxy.state.record.merging import merged, newest_of, with_words
+from proxy.state.shared.keys import Keys
+from proxy.state.shared.pending_facts import Change, Words
+from proxy.state.shared.records import Records
+from proxy.state.shared.servers import Servers
+
+log = structlog.get_logger()
+
+BATCH = 128
+"""Persons whose records are mended in one go."""
+
+
+class Copy(Protocol):
+    """This node's own records (state/__init__.py)."""
+
+    def held(self, key: int) -> bytes: ...
+    def hold_here(self, key: int, data: bytes) -> None: ...
+    def walk(self) -> Iterator[list[tuple[int, bytes]]]: ...
+
+
+class Owing:
+    def __init__(
+        self,
+        servers: Servers,
+        keys: Keys,
+        records: Records,
+        copy: Copy,
+        *,
+        node: int,
+        begun: int,
+        since: Sequence[int],
+        may: Callable[[], bool],
+        done: Callable[[], None],
+    ) -> None:
+        """``begun``: when this life of the node began, in seconds. ``since`` when its copy decides about its own, by part: all of them
+        may lack something at first. ``may``: whether it may put anything back now; ``done``: it owes nothing any more."""
+        self._servers, self._keys, self._records, self._copy = servers, keys, records, copy
+        self._node, self._begun, self._may, self._done = node, begun, may, done
+        self.people: set[int] = set()
+        """Persons whose records may lack something."""
+        self._pushing: set[int] = set()
+        """... and are getting it at this moment."""
+        self._words = Words()
+        self._worded: dict[int, int] = {}
+        """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
+        self._since = list(since)
+        self._walking = set(range(len(since)))
+        """Parts any of whose records may lack something."""
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Persons and parts."""
+        return len(self.people) + len(self._pushing) + len(self._walking) + len(self._words)
+
+    @property
+    def amid(self) -> bool:
+        """Whether single persons are owed something."""
+        return bool(self.people or self._pushing or self._words)
+
+    # -- what comes
+
+    def owe(self, person: int) -> None:
+        self.people.add(person)
+        self._some.set()
+
+    def doubt(self, people: Iterable[int]) -> None:
+        """Whether these were stored nobody knows: they are looked at when the store is back."""
+        self.people.update(people)
+
+    def say(self, person: int, change: Change) -> None:
+        """This was said of the person."""
+        if (over := self._words.add(person, change)) is not None:
+            self.people.add(over)
+        self._some.set()
+
+    def lost(self, part: int, since: int) -> None:
+        """The part is out of reach, and may lack what came since then."""
+        self._since[part] = min(since, self._since[part]) if part in self._walking else since
+        self._walking.add(part)
+
+    def emptied(self, part: int) -> None:
+        """The part has lost everything."""
+        self._since[part] = 0
+        self._walking.add(part)
+
+    def reached(self) -> None:
+        """Some part is."""
+        self._some.set()
+
+    # -- records on their way
+
+    def mend(self, found: dict[int, tuple[int, bytes]]) -> None:
+        """Puts what this node vouches for into what was loaded."""
+        if not self.amid and not self._walking:
+            return
+        for key, (version, data) in found.items():
+            part = self._keys.part(key)
+            if key in self.people or part in self._walking or key in self._pushing:
+                data = merged(data, self._copy.held(key), self._node, self._since[part], self._begun)
+            if key in self._words:
+                data, self._worded[key] = self._words.said(key, data), self._words.last
+            found[key] = version, data
+
+    def stored(self, key: int, data: bytes) -> bytes:
+        """What the copy is to hold of a record that the store has taken: somebody may have told the copy something meanwhile."""
+        if key in self.people or key in self._pushing:
+            data = with_words(data, self._copy.held(key), self._since[self._keys.part(key)])
+        self._words.done(key, self._worded.pop(key, 0))
+        return self._words.said(key, data)
+
+    # -- beside the traffic
+
+    async def run(self) -> None:
+        """Mends records as soon as there is something to mend and somebody to tell."""
+        while True:
+            await self._some.wait()
+            try:
+                if not self._may():
+                    await asyncio.sleep(0.01)
+                elif any(self._servers.at[part] is not None for part in self._walking):
+                    await self._walk()
+                elif (self.people or self._words) and self._servers.up:
+                    await self._push(self._next())
+                else:
+                    if self._servers.up:
+                        self._done()
+                    if not self._words:
+                        self._worded.clear()
+                    self._some.clear()
+                    continue
+            except Exception as error:  # whatever it is: the others must be told all the same
+                log.error("records not mended: a fault of gate106, please report it", exc_info=error)
+            await asyncio.sleep(0.001 if self._servers.up else 0.05)
+
+    def _next(self) -> list[int]:
+        return list(dict.fromkeys(islice(chain(self.people, self._words), BATCH)))
+
+    async def _push(self, people: list[int]) -> None:
+        """One load and one swap. Also where nothing is missing of what a copy holds: a swap that is still under way somewhere is then too
+        late."""
+        owed = self.people.intersection(people)
+        self.people -= owed
+        self._pushing |= owed
+        try:
+            self.people.update(await self._pushed(people))
+        except BaseException:
+            self.people.update(owed)
+            raise
+        finally:
+            self._pushing.clear()
+
+    async def _pushed(self, people: list[int]) -> list[int]:
+        """Persons who must be looked at again."""
+        copy = self._copy
+        found, away = await self._records.load(people)
+        again = [key for key in away if key in self._pushing]
+        items, mine, last = [], {}, self._words.last
+        for key, (version, data) in found.items():
+            after, mine[key] = data, copy.held(key)
+            if key in self._pushing:
+                after = merged(data, mine[key], self._node, self._since[self._keys.part(key)], self._begun)
+            after = self._words.said(key, after)
+            if after is not data or (version and key in self._pushing):
+                items.append((key, version, after))
+            else:
+                self._words.done(key, last)
+        for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
+            if taken:
+                self._words.done(key, last)
+            if taken and copy.held(key) == mine[key]:
+                copy.hold_here(key, data)
+            elif key in self._pushing:
+                again.append(key)
+        return again
+
+    async def _walk(self) -> None:
+        """Everybody of whom this node has had something to say since the moment in question is owed."""
+        parts = {part: self._since[part] for part in self._walking if self._servers.at[part] is not None}
+        for records in self._copy.walk():
+            for key, data in records:
+                since = parts.get(self._keys.part(key))
+                if since is not None and newest_of(data, self._node) >= since:
+                    self.people.add(key)
+            while self.people:
+                if any(self._servers.at[part] is None for part in parts):
+                    return  # from the beginning when they are back
+                await self._push(self._next())
+            await asyncio.sleep(0)
+        self._walking.difference_update(part for part, since in parts.items() if self._since[part] == since)

@@ -1,0 +1,1 @@
+"""The stores; a file name is its URL scheme."""

@@ -1,0 +1,375 @@
+"""sqlite: the embedded store. Records live in memory, the journal makes them safe, a SQLite file is their checkpoint.
+
+In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; in which pieces
+a checkpoint is written (state/embedded/saving.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.native.loader import compiled
+from proxy.runtime import durable_folders
+from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.embedded.checkpoint import CheckpointFile
+from proxy.state.embedded.saving import Saving, Step, Wait, carry_out, carry_out_now
+from proxy.state.embedded.table import Table
+from proxy.state.lists.consented import Consented
+from proxy.state.lists.dictionary import Dictionary
+from proxy.state.lists.erased import Erased
+from proxy.state.lists.history import History
+from proxy.state.lists.idempotency import Told
+from proxy.state.lists.listed import Listed
+from proxy.state.lists.orders import Orders
+from proxy.state.lists.papers import Papers
+from proxy.state.mailbox.mailbox import Mailbox
+from proxy.state.record.record import EMPTY, Record, is_empty, is_stale
+from proxy.state.record.torn import TornKeys
+
+if TYPE_CHECKING:
+    from proxy.state.shared.leased import Leases
+    from proxy.state.shared.multipart_exchange import Sheets
+    from proxy.state.shared.rules import SharedRules
+
+PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions", "reply_paths", "probes")
+"""Tables of what the desk keeps by number."""
+VERSION_GAP = 1 << 30
+"""Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
+ID_GAP = 1 << 16
+"""Added to the highest id after a start without a clean stop: ids of messages that only memory knew are not given out again."""
+
+_ABSENT = (0, EMPTY)
+
+
+class SqliteStore:
+    """One gate's state. Single-threaded but for the steps of a checkpoint."""
+
+    waits = shared = False
+    up, why, owed = True, "", 0
+    node = -1
+    leases: Leases | None = None
+    rules: SharedRules | None = None
+    sheets: Sheets | None = None
+
+    def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
+        """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
+        self.path = path
+        self.accept_loss = accept_loss
+        self._lock_file = -1
+        self.counters = self._counters()
+        self.mailbox = Mailbox()
+        self.consented = Consented()
+        self.erased, self.told = Erased(), Told()
+        self.listed = Listed(self.consented, self.erased)
+        self.orders = Orders()
+        self.history = History()
+        self._papers = {name: Papers() for name in PAPERS}
+        self.dictionary = Dictionary()
+        (
+            self.cases,
+            self.penalties,
+            self.hours,
+            self.hours_apart,
+            self.doubtful,
+            self.decisions,
+            self.reply_paths,
+            self.probes,
+        ) = self._papers.values()
+        self._table: Table
+        self._swept = -1
+        self.refusals: dict[str, int] = {}
+        self._counting: Counter[str] = Counter()
+        self.torn_keys, self._torn_counting = TornKeys(), TornKeys()
+        self.lock()
+        try:
+            self._file = CheckpointFile(path, connection)
+            self._meta = self._file.meta()
+            self._load()
+        except BaseException:
+            self.unlock()
+            raise
+
+    def _counters(self) -> Aggregates:
+        return Aggregates()
+
+    async def fill(self) -> None:
+        """Counters of one process are never short."""
+
+    def _load(self) -> None:
+        meta = self._meta
+        self._table = table = Table(int(meta.get("mix", "0")))
+        groups = int(meta.get("groups", "0"))
+        table.make_room(groups=groups)
+        try:
+            for _, data in self._file.rows("records"):
+                table.load_group(data)
+        except ValueError as error:
+            raise self._file.unreadable(error) from error
+        table.regroup(groups)
+        table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
+        self._saving = Saving(
+            self._file, table, self.counters, self.mailbox,
+            {"listed": self.listed, "consented": self.consented},
+            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.told},
+            {**self._papers, "dictionary": self.dictionary}, groups,
+        )  # fmt: skip
+        for key, data in self._file.rows("aggregates"):
+            self.counters.restore(key, data)
+        for key, data in self._file.rows("mailbox"):
+            self.mailbox.restore(key, data)
+        self.orders.restore(self._file.rows("orders"))
+        self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
+        self.torn_keys = TornKeys(json.loads(meta.get("torn", "[]")))
+        self.history.restore(self._file.rows("history"))
+        for name, papers in self._papers.items():
+            papers.restore(self._file.rows(name))
+        self.dictionary.restore(self._file.rows("dictionary"))
+        try:
+            self.listed.restore(self._file.rows("listed"))
+            self.consented.restore(self._file.rows("consented"))
+            self.erased.restore(self._file.rows("erased"))
+            self.told.restore(self._file.rows("told"))
+        except (ValueError, TypeError, LookupError, struct.error) as error:
+            raise self._file.unreadable(error) from error
+        clean = meta.get("stopped") == "clean"
+        self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
+        if self.position.highest_id:
+            self.position = self.position._replace(highest_id=self.position.highest_id + (0 if clean else ID_GAP))
+        self._version = int(meta.get("version", "0")) + (0 if clean else VERSION_GAP)
+        self._file.set_meta(
+            {"stopped": "no", "version": str(self._version), "mix": str(table.mix)}
+        )  # so that two hard stops do not begin alike
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def expect(self, people: int) -> None:
+        """So many will come, to a store that knows nobody yet: it need not grow for each."""
+        self._table.make_room(records=people)
+
+    # -- the store
+
+    async def open(self) -> None:
+        """All is here."""
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        return self.load_now(keys)
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        return self.swap_now(items)
+
+    def load_now(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        """``load`` for callers without a coroutine."""
+        keys = tuple(keys)
+        return _with_versions(keys, self._table.get_all(keys))
+
+    def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        """``swap`` for callers without a coroutine."""
+        version = self._version
+        self._version += len(items)
+        return self._table.exchange_all(_versioned(items, version))
+
+    def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """Applies a change to one record whatever its version (replay's way in)."""
+        before = self.held(key)
+        after = change(before)
+        if after is not before:
+            self.hold(key, after)
+
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """There is no other record of this person than this one."""
+        self.update(key, change)
+
+    def held(self, key: int) -> bytes:
+        """A record as it is now, for callers that change it with ``hold`` at once."""
+        return self._table.get(key) or EMPTY
+
+    def hold(self, key: int, data: bytes) -> None:
+        """... whatever its version."""
+        self._version += 1
+        self._table.put(key, b"" if is_empty(data) else self._version.to_bytes(6, "big") + data[6:])
+
+    def hold_all(self, items: list[tuple[int, int, bytes]]) -> None:
+        """``hold`` for many (key, whatever, record)."""
+        version = self._version
+        self._version += len(items)
+        self._table.exchange_all(_versioned(items, version, whatever=True))
+
+    def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
+        """Drops what time alone has emptied, counts refusals and torn messages, looking at so many buckets; regular calls come to all."""
+        self.counters.sweep(now)
+        self.listed.expire(now)
+        self.consented.expire(now)
+        self.told.sweep(now)
+        gone, table = 0, self._table
+        for _ in range(min(buckets, table.buckets)):
+            self._swept += 1
+            if self._swept >= table.buckets:
+                self._swept, self.refusals, self._counting = 0, dict(self._counting), Counter()
+                self.torn_keys, self._torn_counting = self._torn_counting, TornKeys()
+            for key, data in list(table.bucket(self._swept)):
+                if is_stale(data, int(now), keep_s):
+                    table.put(key, b"")
+                    gone += 1
+                else:
+                    self._torn_counting.found(data)
+                    self._counting.update(one.scope for one in Record(data).opt_outs() if not 0 < one.expiry <= now)
+        return gone
+
+    def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
+        """All records, so many buckets at a time. The table may change meanwhile: what is written then may come twice, or as it was."""
+        table, at = self._table, 0
+        while at < table.buckets:
+            yield [pair for index in range(at, min(at + buckets, table.buckets)) for pair in table.bucket(index)]
+            at += buckets
+
+    # -- one gate per store, one journal per store
+
+    def lock(self) -> None:
+        if self.path is None or self._lock_file >= 0:
+            return
+        try:
+            durable_folders.make(self.path.parent)
+            file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(file, 64).decode(errors="replace").strip() or "unknown"
+            os.close(file)
+            raise StoreLocked(f"store {self.path} is in use by process {holder}: one gate per store") from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        self._lock_file = file
+
+    def unlock(self) -> None:
+        if self._lock_file >= 0:
+            os.close(self._lock_file)
+            self._lock_file = -1
+
+    def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
+        """Ties state and journal together at the first start, and refuses to part them later (StateMismatch)."""
+        mine, theirs, written = self._meta.get("journal", ""), journal.identity(), bool(journal.list())
+        accept_loss = accept_loss or self.accept_loss
+        if mine and mine == theirs and (written or not self.position.counted):
+            return
+        if not accept_loss:
+            hint = "put back what belongs together (is its disk mounted?), or start with --accept-loss"
+            if mine and not written:
+                raise StateMismatch(f"store {self.path} was made with a journal that is not in {journal}: {hint}")
+            if mine:
+                raise StateMismatch(f"the journal in {journal} is not the one store {self.path} was made with: {hint}")
+            if written:
+                raise StateMismatch(f"the journal in {journal} has records, but store {self.path} is new: {hint}")
+        if not theirs or theirs == mine:  # of which only the name is left: what begins now is another
+            theirs = os.urandom(16).hex()
+        if journal.identity() != theirs:
+            journal.identify(theirs)
+        self.position = Position(0, 0, self.position.highest_id)
+        self.mailbox.renumber()
+        self._note({"journal": theirs, **_as_meta(self.position)})
+
+    def pin(self, name: str, value: str) -> None:
+        held = self._meta.get(f"pin:{name}")
+        if held is None:
+            self._note({f"pin:{name}": value})
+        elif held != value:
+            raise StateMismatch(
+                f"{name} was fixed as {held!r} when store {self.path} was first used, the settings say {value!r}"
+            )
+
+    def _note(self, values: dict[str, str]) -> None:
+        self._meta.update(values)
+        self._file.set_meta(values)
+
+    # -- checkpoints
+
+    async def checkpoint(
+        self,
+        *,
+        counted: int,
+        open_from: int,
+        highest_id: int,
+        synced: Callable[[int], Awaitable[None]] | None = None,
+        hurry: bool = False,
+        begun: Callable[[], None] | None = None,
+    ) -> None:
+        """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
+        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
+        rest_s = 0.0 if hurry else self._saving.rest_s
+        steps = self._steps(Position(counted, open_from, highest_id))
+        await carry_out(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)
+
+    def checkpoint_now(self, *, counted: int, open_from: int, highest_id: int) -> None:
+        """The same in one go; the caller has synced the journal before."""
+        carry_out_now(self._steps(Position(counted, open_from, highest_id)))
+
+    def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
+        said = {**self._beside(), "version": str(self._version), **_as_meta(position)}
+        yield from self._saving.steps(
+            lambda: {**said, "refusals": json.dumps(self.refusals), "torn": json.dumps(self.torn_keys.rows())}
+        )
+        self.position = position
+
+    def _beside(self) -> dict[str, str]:
+        """What an engine made of this one keeps with the position."""
+        return {}
+
+    def close(self) -> None:
+        """Lets go of the file and the lock. What was not checkpointed is in the journal."""
+        with contextlib.suppress(OSError, StoreUnreadable):
+            self._file.set_meta({"stopped": "clean", "version": str(self._version)})
+        self.abandon()
+
+    def abandon(self) -> None:
+        """``close`` without a word in the file: a start that is refused leaves it as it was, with nothing beside it."""
+        self._file.close()
+        self.unlock()
+
+
+def _as_meta(position: Position) -> dict[str, str]:
+    return {name: str(value) for name, value in position._asdict().items()}
+
+
+@compiled("with_versions")
+def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tuple[int, bytes]]:
+    """By key: (version, record) of what the table holds for each."""
+    number = int.from_bytes
+    return {key: (number(data[:6], "big"), data) if data else _ABSENT for key, data in zip(keys, records, strict=True)}
+
+
+@compiled("versioned")
+def _versioned(
+    items: list[tuple[int, int, bytes]], version: int, *, whatever: bool = False
+) -> list[tuple[int, bytes | None, bytes]]:
+    """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused.
+    ``whatever``: is there now."""
+    given: list[tuple[int, bytes | None, bytes]] = []
+    for key, before, data in items:
+        version += 1
+        held = None if whatever else before.to_bytes(6, "big") if before else b""
+        given.append((key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""))
+    return given
+
+
+def open_url(url: str, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> SqliteStore:
+    """``sqlite:///absolute/path``, ``sqlite:relative/path``, or ``sqlite::memory:``."""
+    rest = url.partition(":")[2]
+    if rest == ":memory:":
+        return SqliteStore(None, accept_loss=accept_loss, connection=connection)
+    path = rest.removeprefix("//")
+    if not path or path.endswith("/") or (rest.startswith("//") and not path.startswith("/")):
+        raise StateError(f"store {url!r}: name a file, as in sqlite:///var/lib/gate106/state.db")
+    return SqliteStore(Path(path), accept_loss=accept_loss, connection=connection)

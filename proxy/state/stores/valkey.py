@@ -1,0 +1,422 @@
+"""valkey: the shared store. Records are in Valkey, where all nodes see them; this node keeps a copy of what it knows for when it cannot ask.
+
+In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a person's
+number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
+
+    PREFIX{tag}<keyed hash>    a record (state/shared/records.py, state/shared/keys.py)        PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}:node:N         who is node N at the moment          PREFIX{tag}:long:…   a long message that is not whole (state/shared/multipart_exchange.py)
+
+Tags: state/shared/servers.py. What Valkey does with all of them: state/shared/functions.py.
+
+The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
+orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it. What was said of a
+person and comes from a journal or from the log (``say``) is done to the copy, and then to Valkey's record, by every node that hears it.
+
+**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with versions below
+0, ``swap`` takes those. What was under way is judged again on the copy. When a part is reached again, what this node has noted since a
+minute before is *owed* to it: put back into records (state/record/merging.py) at once where they are asked for, for all others by a walk through the
+copy beside the traffic. That mends a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+
+The bound that remains: while nodes cannot ask, each counts only what it knows, so that a person may get what a cap allows once from each.
+Likewise with a part of a long message that others know of: what a node lets out that cannot ask, or that could not when the message was
+asked for (for up to 60 s, long.INHERIT_S), the others do not see, nor does it see what they let out since it last asked. Sent to both sides
+such a part goes out twice as the same message: once from each such node, and once from all the others together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.native.loader import compiled
+from proxy.state import StateError
+from proxy.state.counters.aggregates import Aggregates
+from proxy.state.counters.counting import COUNT_S, SharedCounters
+from proxy.state.record.record import REPLY_S
+from proxy.state.shared.connection import Address, Connection, Login, StoreDown, StoreRefused
+from proxy.state.shared.functions import HOLD, SOURCE
+from proxy.state.shared.keys import Keys
+from proxy.state.shared.leased import Leases
+from proxy.state.shared.locating import locate
+from proxy.state.shared.log import NODES, Place, SharedLog, spelt
+from proxy.state.shared.messages import Telling
+from proxy.state.shared.multipart_exchange import Sheets
+from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.records import Records
+from proxy.state.shared.rules import SharedRules
+from proxy.state.shared.servers import Servers, settled
+from proxy.state.shared.write_behind import Owing
+from proxy.state.stores.sqlite import SqliteStore
+
+log = structlog.get_logger()
+
+SECURE = True
+"""``valkeys://`` is this engine, too: over TLS."""
+PREFIX = b"g106:"
+FORM = 1
+"""Of keys and records; a store of another form is refused."""
+HELD_MS, HOLD_S = 10_000, 2.0
+"""A node's number is its own for so long after it was last heard of, and it is heard of so often."""
+START_S = 900.0
+"""A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
+DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
+
+
+class ValkeyStore(Telling, SqliteStore):
+    """One node's view of the shared store, and its copy."""
+
+    waits = shared = True
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        local: Path | None,
+        *,
+        secret: bytes,
+        login: Login = Login(),  # noqa: B008 # a frozen value
+        cluster: bool = False,
+        node: int = 0,
+        parts: int = PARTS,
+        deadline_s: float = DEADLINE_S,
+        reassert_s: float = REASSERT_S,
+        now: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> None:
+        """``secret``: of the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
+        super().__init__(local, **options)
+        self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
+        self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
+        self.node, self._parts, self._reassert_s, self._now = node, parts, reassert_s, now
+        self._identity = self._meta.get("identity") or os.urandom(16).hex()
+        self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
+        self._note({"identity": self._identity})
+        before = self._meta.get("heard", "0-0").split("-")
+        self.heard: Place = (int(before[0]), int(before[1]))
+        """How far the log was read; with the checkpoint it is kept."""
+        self._reaches_back = False
+        self.abreast = True
+        """Whether this node has heard all that others told: until then it puts nothing back that they may have taken back. Says who hears
+        the log for it."""
+        for numbers in (self.orders, self.consented, self.cases, self.penalties):
+            numbers.numbered = Numbering(NODES, node)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers = Servers(
+            addresses,
+            login,
+            cluster=cluster,
+            parts=parts,
+            deadline_s=deadline_s,
+            reached=self._reached,
+            lost=self._lost,
+        )
+        key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
+        self._log_key = key
+        self._exchanging = asyncio.Lock()
+        self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
+        self._keys = Keys(self._secret, self._heads)
+        self._records = Records(self._servers, self._keys, self._doubt)
+        since = int(now() - START_S)
+        if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
+            since = min(int(cut_off), since)
+        self._owing = Owing(
+            self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
+            may=lambda: self.abreast, done=self._nothing_owed,
+        )  # fmt: skip
+        self.leases: Leases = Leases(self._servers, self._heads, node)
+        key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
+        self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
+        self.sheets: Sheets = Sheets(
+            self._servers, secret, part_of=self._keys.part, heads=self._heads, said=self._records.said,
+            keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._doubt,
+        )  # fmt: skip
+
+    # -- its life
+
+    async def open(self) -> None:
+        """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
+        self._tell_as(self._teller())
+        try:
+            await self._servers.open()
+        except StoreRefused as error:
+            self._servers.close()
+            raise StateError(f"store: {error}") from None
+        except StoreDown as error:
+            if not all(self._born):
+                self._servers.close()
+                raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
+            log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._owing.run(), self._count_on())]
+        self._owing.reached()
+
+    def _teller(self) -> str:
+        """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name;
+        and the journal may be another than the one whose records were told under this one."""
+        known, node, journal = self._meta, str(self.node), self._meta.get("journal", "")
+        teller = known.get("teller", "")
+        if not teller and all(self._born):  # it has told things by its journal's name
+            teller = journal or self._identity
+        elif not teller or known.get("teller_node") != node or known.get("teller_journal", journal) != journal:
+            return self._new_teller(0)
+        self._note({"teller": teller, "teller_node": node, "teller_journal": journal})
+        return teller
+
+    def _new_teller(self, told: int) -> str:
+        """``told``: up to this record of the journal everything was told under another."""
+        teller, journal = os.urandom(16).hex(), self._meta.get("journal", "")
+        self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(told)})
+        return teller
+
+    def tell_anew(self, told: int) -> None:
+        """The log has more of this journal than it holds: what it had behind ``told`` is gone, and what comes there now is told, too."""
+        self._tell_as(self._new_teller(told))
+
+    def _tell_as(self, teller: str) -> None:
+        self._log = SharedLog(self._heads[0], self.node, teller, self._log_key)
+        self._told_before = int(self._meta.get("teller_from", "0"))
+
+    # -- counters about no single person
+
+    totals: SharedCounters
+    """``counters``, as what they are here."""
+
+    def _counters(self) -> Aggregates:
+        self.totals = SharedCounters(time.time_ns() // 1000)
+        return self.totals
+
+    async def fill(self) -> None:
+        while self.totals.wants and await self._exchange_counts(self.totals.wanted):
+            pass
+
+    async def _count_on(self) -> None:
+        """Reports what was taken, a few times a second, and notices whether the store is in reach."""
+        while True:
+            portion, more = partial(next, self.totals.due(), None), True
+            while more:
+                more = await self._exchange_counts(portion)
+                await asyncio.sleep(0)  # whoever waits for the lock has it first
+            await asyncio.sleep(COUNT_S)
+
+    async def _exchange_counts(self, portion: Callable[[], list[int] | None]) -> bool:
+        """Whether there may be more: the store is in reach, and there was a portion to be reported."""
+        counters = self.totals
+        async with self._exchanging:
+            counters.now_s = asyncio.get_running_loop().time()
+            if not any(self._servers.at):
+                counters.on = False
+                return False
+            if self._servers.up or not counters.on:
+                counters.back()
+            keys = portion()
+            if keys:
+                await self._report_counts(keys)
+            return keys is not None
+
+    async def _report_counts(self, keys: list[int]) -> None:
+        counters = self.totals
+        for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
+            if told is None:
+                counters.lost(key)
+            else:
+                counters.told(key, told)
+
+    def close(self) -> None:
+        self.halt()
+        super().close()
+
+    def halt(self) -> None:
+        """Lets go of the servers and nothing else: what others see of a process that died."""
+        for task in self._tasks:
+            task.cancel()
+        self._servers.close()
+
+    @property
+    def up(self) -> bool:  # type: ignore[override] # the embedded one is always up
+        """Whether all parts are in reach."""
+        return self._servers.up
+
+    @property
+    def why(self) -> str:  # type: ignore[override]
+        """Why not; empty if they are."""
+        return self._servers.why
+
+    @property
+    def owed(self) -> int:  # type: ignore[override]
+        """Persons, and parts, whose records may lack something that this node knows."""
+        return len(self._owing)
+
+    # -- the store
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        found, cut_off = await self._records.load(tuple(keys))
+        self._owing.mend(found)
+        for key in cut_off:
+            version, data = self.load_now((key,))[key]
+            found[key] = (-1 - version, data)
+        totals = self.totals  # what follows is judged by these
+        totals.now_s = asyncio.get_running_loop().time()
+        if (totals.alone or not totals.on) and self._servers.up:
+            totals.back()
+        return found
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        here = _decided_here(items)
+        done = await (self._swap_apart(items, here) if here else self._records.swap(items))
+        self._took(items, done, bool(here))
+        return done
+
+    async def _swap_apart(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
+        """``swap`` where some are decided by the copy alone."""
+        done = [False] * len(items)
+        for place in here:
+            done[place] = self._swap_here(items[place])
+        there = [place for place, item in enumerate(items) if item[1] >= 0]
+        for place, taken in zip(there, await self._records.swap([items[place] for place in there]), strict=True):
+            done[place] = taken
+        return done
+
+    def _took(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
+        """What was stored stands in the copy, too; ``apart``: of some the copy alone may have decided."""
+        if apart or not all(done):
+            items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
+        if self._owing.amid:
+            items = [(key, version, self._owing.stored(key, data)) for key, version, data in items]
+        self.hold_all(items)
+
+    def _doubt(self, people: Iterable[int]) -> None:
+        self._owing.doubt(people)
+
+    def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
+        key, version, data = item
+        taken = self.swap_now([(key, -1 - version, data)])[0]
+        part = self._keys.part(key) if self._servers.cluster else 0
+        if taken and self._servers.at[part] is not None:  # a walk may have passed it already
+            self._owing.owe(key)
+        return taken
+
+    def hold(self, key: int, data: bytes) -> None:
+        """Changes the copy; what of it this node vouches for reaches the store afterwards."""
+        self.hold_here(key, data)
+        if self._tasks:  # before, all are walked through anyway
+            self._owing.owe(key)
+
+    def hold_here(self, key: int, data: bytes) -> None:
+        """Changes the copy alone."""
+        super().hold(key, data)
+
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """Changes the copy, and the store's record as soon as that can be."""
+        before = self.held(key)
+        after = change(before)
+        if after is not before:
+            self.hold_here(key, after)
+        self._owing.say(key, change)
+
+    def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
+        self._records.keep_s = max(keep_s, REPLY_S)
+        return super().sweep(now, keep_s, buckets)
+
+    # -- lost and reached
+
+    def _lost(self, parts: list[int]) -> None:
+        if self._servers.closed:
+            return
+        since = int(self._now() - self._reassert_s) - 1
+        log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
+        self._reaches_back = False
+        for part in parts:
+            self._owing.lost(part, since)
+        if not self._meta.get("cut_off"):
+            self._note({"cut_off": str(since)})
+
+    async def _reached(self, connection: Connection, parts: list[int]) -> None:
+        """Makes sure that this is our store, and notes what it may lack."""
+        try:
+            await connection.call("FUNCTION", "LOAD", SOURCE)
+        except StoreRefused as error:
+            if "already exists" not in str(error):
+                raise
+        drawn = f"{FORM} {self._parts} {self._check} {os.urandom(8).hex()}"
+        answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
+        for part, said in zip(parts, await settled(answers), strict=True):
+            if isinstance(said, Exception):
+                raise said
+            self._recognise(part, said.decode() if said else drawn)
+        await self._claim(connection, parts[0])
+        self._owing.reached()
+        log.info("store reached", server=str(connection.address), parts=len(parts))
+
+    def _recognise(self, part: int, born: str) -> None:
+        form, count, check, _ = [*born.split(" "), "", "", ""][:4]
+        if (form, count) != (str(FORM), str(self._parts)):
+            raise StoreRefused(
+                f"it was made with {count} parts, form {form}: this node has {self._parts} (shared.parts), form {FORM}"
+            )
+        if check != self._check:
+            raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
+        known = self._born[part]
+        if known and known != born:
+            log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
+        if known != born:
+            self._owing.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
+            self._born[part] = born
+            self._note({f"born:{part}": born})
+
+    async def _claim(self, connection: Connection, part: int) -> None:
+        """The node's number is ours. The first part of each server is asked: two nodes that share a number meet there."""
+        key = self._heads[part] + b":node:%d" % self.node
+        said = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
+        if said.decode() != self._identity:
+            raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
+
+    async def _hold_on(self) -> None:
+        """Keeps the node's number, and notices when the store was emptied."""
+        while True:
+            await asyncio.sleep(HOLD_S)
+            firsts: dict[Connection, int] = {}
+            for part, at in enumerate(self._servers.at):
+                if at is not None:
+                    firsts.setdefault(at, part)
+            for connection, part in firsts.items():
+                try:
+                    await self._claim(connection, part)
+                    born = await connection.call("GET", self._heads[part] + b":born")
+                except StoreDown:
+                    continue  # the connection has ended, and says so itself
+                except StoreRefused as error:
+                    log.error("node number lost", why=str(error))
+                    continue
+                if (born or b"").decode() != self._born[part]:
+                    connection.end(f"{connection.address} was emptied")
+
+    def _beside(self) -> dict[str, str]:
+        return {"heard": spelt(self.heard)}
+
+    def _nothing_owed(self) -> None:
+        if self._meta.get("cut_off"):
+            self._note({"cut_off": ""})
+
+
+def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
+    """The store at this URL (state/shared/locating.py). StateError where that is not what it says."""
+    login: Login = options.pop("login", Login())
+    at = locate(url, encrypted=login.tls is not None)
+    if not secret:
+        raise StateError("store: shared.secret is needed: what keys are hashed with")
+    return ValkeyStore(
+        at.addresses, local, secret=secret, login=login._replace(database=at.database), cluster=at.cluster, **options
+    )
+
+
+@compiled("shared_apart")
+def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
+    """The places of those whose versions are the copy's."""
+    return [place for place, item in enumerate(items) if item[1] < 0]

@@ -1,0 +1,110 @@
+"""Answer: a carrier's response, made into what SMPP 3.4 allows.
+
+In: a response that belongs to a request of ours. Out: the same frame where it may be passed on, else one that may, and what was wrong.
+Never: what an id means; an id that is too long (relay/message_ids.py gives it another).
+
+    what is wrong                                         what is passed on instead
+    a body beside a status that says no                   the status alone
+    a message_id without its NUL, or none                 the same id with its NUL
+    optional parameters cut short, repeated, or too many  the message_id alone
+    addresses of a submit_multi_resp cut short            those that can be read
+    a query_sm_resp that cannot be read                   ESME_RQUERYFAIL
+    a body where none may be (cancel, replace)            none
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.wire.fields import Body, read_fields, read_unsuccessful
+from proxy.wire.frame import Frame, Malformed, read_tlvs
+from proxy.wire.tables import (
+    COMMANDS,
+    DATA_SM_RESP,
+    ESME_RQUERYFAIL,
+    GENERIC_NACK,
+    HEADER_BYTES,
+    MESSAGE_ID_MAX,
+    QUERY_SM,
+    RESPONSE,
+    SUBMIT_MULTI,
+    SUBMIT_SM_RESP,
+)
+
+TLVS_BYTES_MAX = 1024
+"""Of optional parameters in an answer: those of the specification come to some 300 octets."""
+QUERY_SM_RESP, SUBMIT_MULTI_RESP = QUERY_SM | RESPONSE, SUBMIT_MULTI | RESPONSE
+
+
+class Allowed(NamedTuple):
+    """``kind``: what was wrong, one of tables.BAD_KINDS; empty where nothing was."""
+
+    frame: Frame
+    kind: str
+    what: str
+
+
+def is_plain(frame: Frame) -> bool:
+    """Whether a glance tells that it may be passed on: a submit_sm_resp with an id and nothing else, or a status alone. The compiled
+    ``waited`` (relay/pending_submit.py) asks the same."""
+    if frame.command_id != SUBMIT_SM_RESP:
+        return False
+    data = frame.data
+    if frame.command_status:
+        return len(data) == HEADER_BYTES or data[HEADER_BYTES:] == b"\0"
+    return len(data) > HEADER_BYTES and data.find(0, HEADER_BYTES, HEADER_BYTES + MESSAGE_ID_MAX + 1) == len(data) - 1
+
+
+def says_nothing(frame: Frame) -> bool:
+    """A generic_nack that names no fault: neither yes nor no."""
+    return frame.command_id == GENERIC_NACK and not frame.command_status
+
+
+def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
+    """``tlvs``: whether who is told knows optional parameters (§3.1)."""
+    body, kind, what, status = frame.body, "", "", frame.command_status
+    try:
+        read_fields(frame)
+        if len(body) > TLVS_BYTES_MAX and COMMANDS[frame.command_id].tlvs:
+            raise Malformed(0, "tlv", f"an answer of {len(body)} octets")
+    except Malformed as fault:
+        kind, what = fault.kind, fault.what
+        body, status = _instead(frame)
+    if not tlvs and frame.command_id in (SUBMIT_SM_RESP, DATA_SM_RESP):
+        body = body[: body.find(0) + 1]
+    if body == frame.body and status == frame.command_status:
+        return Allowed(frame, kind, what)
+    head = (HEADER_BYTES + len(body)).to_bytes(4, "big") + frame.data[4:8] + status.to_bytes(4, "big") + frame.data[12:16]
+    return Allowed(Frame(frame.command_id, status, frame.sequence_number, head + body), kind, what)
+
+
+def _instead(frame: Frame) -> tuple[bytes, int]:
+    """Body and status of what is passed on instead of an answer that cannot be read."""
+    status, command_id = frame.command_status, frame.command_id
+    if status:
+        return b"", status
+    if command_id == QUERY_SM_RESP:
+        return b"", ESME_RQUERYFAIL
+    if command_id not in (SUBMIT_SM_RESP, DATA_SM_RESP, SUBMIT_MULTI_RESP):
+        return b"", status
+    own, nul, rest = frame.body.partition(b"\0")
+    message_id = own + b"\0"
+    if command_id == SUBMIT_MULTI_RESP:
+        return message_id + _readable_addresses(rest), status
+    try:
+        whole = nul and len(rest) <= TLVS_BYTES_MAX and read_tlvs(rest, 0)
+    except Malformed:
+        whole = False
+    return message_id + rest if whole else message_id, status
+
+
+def _readable_addresses(rest: bytes) -> bytes:
+    """no_unsuccess and unsuccess_sme (§4.5.2), as far as they can be read."""
+    body, end, many = Body(rest, 1), 1, 0
+    while many < (rest[0] if rest else 0):
+        try:
+            read_unsuccessful(body)
+        except Malformed:
+            break
+        end, many = body.position, many + 1
+    return bytes((many,)) + rest[1:end]

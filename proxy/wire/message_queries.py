@@ -1,0 +1,82 @@
+"""Asking: what a provider asks about a message it sent before: query_sm, cancel_sm, replace_sm (SMPP 3.4 §4.8 to §4.10).
+
+In: a Frame. Out: an Asking, its PDU under another message id, the answer under the id that was asked for; or Malformed.
+Never: whose the message is, which carrier has it.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.model.message import Content
+from proxy.model.number import about_people
+from proxy.wire import builders
+from proxy.wire.charset import EMPTY, UNREADABLE
+from proxy.wire.content import content_of
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame, Malformed
+from proxy.wire.reserved import Fault, fields_fault
+from proxy.wire.smpp_time import read_time
+from proxy.wire.tables import CANCEL_SM, ESME_RINVMSGID, ESME_RINVSCHED, HEADER_BYTES, QUERY_SM, REPLACE_SM, RESPONSE
+
+
+@about_people
+class Asking(NamedTuple):
+    command_id: int
+    message_id: bytes
+    """Empty only in a cancel_sm, which then names the messages by source and destination (§4.9.1)."""
+    head: bytes
+    """ton, npi and source, as the head of a submit_sm without a service_type: see submit.source_of."""
+    source: str
+    destination: bytes
+    """Of a cancel_sm, else empty."""
+    fault: Fault | None = None
+    """What a strict SMSC would refuse it for."""
+
+
+def read_asking(frame: Frame) -> Asking:
+    """Raises Malformed."""
+    fields = read_fields(frame)
+    message_id, source = fields["message_id"], fields["source_addr"]
+    if not message_id and frame.command_id != CANCEL_SM:
+        raise Malformed(ESME_RINVMSGID, "field", "message_id is empty")
+    head = bytes((0, fields["source_addr_ton"], fields["source_addr_npi"])) + source + b"\0"
+    return Asking(
+        frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""), fields_fault(fields)
+    )
+
+
+def renamed(frame: Frame, message_id: bytes) -> bytes:
+    """The same PDU about the message as the carrier calls it: byte for byte but for the id and the length."""
+    data = frame.data
+    start = data.index(0, HEADER_BYTES) + 1 if frame.command_id == CANCEL_SM else HEADER_BYTES
+    rest = data[data.index(0, start) :]
+    return builders.pdu(
+        frame.command_id, frame.command_status, frame.sequence_number, data[HEADER_BYTES:start] + message_id + rest
+    )
+
+
+def answer_body(frame: Frame, theirs: bytes, asked: bytes) -> bytes:
+    """The body of a carrier's answer: as it came, but that a query_sm_resp names the message as it was asked for."""
+    body = frame.data[HEADER_BYTES:]
+    if frame.command_id == QUERY_SM | RESPONSE and theirs != asked and body.startswith(theirs + b"\0"):
+        return asked + body[len(theirs) :]
+    return body
+
+
+def replacement(frame: Frame, data_coding: int, now: float, scheduled: float | None = None) -> Content:
+    """What the person would read if the message became this, and when: a replace_sm has no data_coding, that of the message stands, and so does
+    when it is ``scheduled`` where the replace_sm does not say (§4.10.1). Raises Malformed."""
+    assert frame.command_id == REPLACE_SM
+    fields = read_fields(frame)
+    text, state, _, _ = content_of(fields["short_message"], 0, data_coding, [])
+    if state == EMPTY and fields["sm_default_msg_id"]:
+        state = UNREADABLE  # the carrier's own canned text, which we do not know
+    if said := fields["schedule_delivery_time"]:
+        try:
+            scheduled = read_time(said).at(now)
+        except ValueError as error:
+            raise Malformed(ESME_RINVSCHED, "field", f"schedule_delivery_time: {error}") from None
+    digest = blake2b(frame.data[HEADER_BYTES:], digest_size=16, person=b"replace_sm").digest()
+    return Content(text, state, digest, None, scheduled)

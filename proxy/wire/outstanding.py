@@ -1,0 +1,119 @@
+"""Asked: the requests of ours that a peer has not answered yet, by the sequence numbers we gave them.
+
+In: requests with a ticket, responses, the time. Out: whose answer a response is, what is overdue. Never: what a request says.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Protocol
+
+from proxy.model.sequence_window import asked, sent_before
+from proxy.native.loader import compiled
+from proxy.wire.frame import Frame, renumbered
+from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
+
+LATE_MAX = 4096
+"""Requests given up whose answers are still recognised: some seconds of a fast link."""
+
+
+class Request(Protocol):
+    """A ticket that holds the request it stands for: ``data`` is a whole PDU."""
+
+    @property
+    def data(self) -> bytes: ...
+
+
+class Asked:
+    """Numbers run from 1 to SEQUENCE_MAX and begin again, passing by those still in use (§5.1.4)."""
+
+    __slots__ = ("waiting", "_late", "_own", "_last", "_round")
+
+    def __init__(self) -> None:
+        self.waiting = asked()
+        """Sequence number → ticket, when it was sent, the command_id its response must have; oldest first."""
+        self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
+        self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
+        self._last = 0
+        self._round = False  # whether all numbers have been given once
+
+    def number(self, data: bytes) -> tuple[int, bytes]:
+        """The next number, and the request under it."""
+        sequence = self._last + 1
+        while sequence > SEQUENCE_MAX or sequence in self.waiting or sequence in self._own or sequence in self._late:
+            if sequence >= SEQUENCE_MAX:
+                sequence, self._round = 1, True
+            else:
+                sequence += 1
+        self._last = sequence
+        return sequence, renumbered(data, sequence)
+
+    def add(self, data: bytes, ticket: Any, now: float) -> tuple[int, bytes]:
+        """A request somebody waits for with a ticket."""
+        sequence, numbered = self.number(data)
+        self.waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
+        return sequence, numbered
+
+    def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
+        """``add`` for many, each its own ticket: the pieces of their PDUs under consecutive numbers, to be joined."""
+        if self._round or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
+            return [self.add(request.data, request, now)[1] for request in requests]
+        pieces = _pieces(requests, now, self.waiting, self._last)
+        self._last += len(requests)
+        return pieces
+
+    def add_own(self, data: bytes) -> bytes:
+        """A request of the session itself. Of several alike only the newest is remembered."""
+        command_id = int.from_bytes(data[4:8], "big")
+        self._own = {sequence: other for sequence, other in self._own.items() if other != command_id}
+        sequence, numbered = self.number(data)
+        self._own[sequence] = command_id
+        return numbered
+
+    def take_own(self, frame: Frame) -> int | None:
+        """The command of the session itself that this response answers, if it answers one."""
+        own = self._own.get(frame.sequence_number)
+        if own is None or frame.command_id not in (own | RESPONSE, GENERIC_NACK):
+            return None
+        del self._own[frame.sequence_number]
+        return own
+
+    def take_late(self, frame: Frame) -> bool:
+        """Whether this response answers a request that was given up."""
+        late = self._late.get(frame.sequence_number)
+        if late is None or frame.command_id not in (late, GENERIC_NACK):
+            return False
+        del self._late[frame.sequence_number]
+        return True
+
+    def give_up(self, limit: float) -> list[tuple[int, Any]]:
+        """(sequence number, ticket) of what was sent at ``limit`` or before, no longer waited for."""
+        overdue: list[tuple[int, Any]] = []
+        for sequence, (ticket, _, response) in sent_before(self.waiting, limit):
+            overdue.append((sequence, ticket))
+            self._late[sequence] = response
+            del self.waiting[sequence]
+        while len(self._late) > LATE_MAX:
+            self._late.popitem(last=False)
+        return overdue
+
+    def abandon(self) -> list[Any]:
+        """Tickets of all that waits, oldest first; nothing waits any more."""
+        tickets = [ticket for ticket, _, _ in self.waiting.values()]
+        self.waiting.clear()
+        return tickets
+
+
+@compiled("asked_pieces")
+def _pieces(
+    requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
+) -> list[bytes]:
+    """PDUs under the numbers behind ``sequence``, in pieces to be joined; adds them to what waits."""
+    pieces: list[bytes] = []
+    for request in requests:
+        sequence += 1
+        data = request.data
+        waiting[sequence] = (request, now, RESPONSE | data[6] << 8 | data[7])
+        pieces += (data[:12], sequence.to_bytes(4, "big"), data[16:])
+    return pieces

@@ -1,0 +1,57 @@
+"""Any request: schemathesis makes them from the document, good and bad ones, and the answers must be what it says; none is a fault of ours.
+
+Each operation gets a few, found by chance but the same each time; `GATE106_REQUESTS=200` looks further.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from proxy.desk.api.openapi import document
+from proxy.desk.api.table import OPERATIONS, Command, Operation
+from tests.console.world import token_of
+
+REQUESTS = int(os.environ.get("GATE106_REQUESTS", "6"))
+"""For each operation; a program of the command line takes a second, so those get a sixth of it."""
+
+
+ANSWER_S = 60.0
+"""A program that begins on a busy machine takes more than the ten seconds that schemathesis waits by itself."""
+
+
+def _schema() -> Any:
+    return schemathesis.openapi.from_dict(document(), config=SchemathesisConfig.discover())
+
+
+SCHEMA = _schema()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: one.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_any_request_is_answered_as_the_document_says(operation: Operation, mode: GenerationMode, address: str) -> None:
+    most = REQUESTS if isinstance(operation.by, Command) else max(1, REQUESTS // 6)
+    strategy = SCHEMA[operation.path][operation.method].as_strategy(generation_mode=mode)
+
+    @hypothesis.given(case=strategy)
+    @hypothesis.settings(
+        max_examples=most, phases=[Phase.explicit, Phase.generate], derandomize=True, database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    def ask(case: Any) -> None:
+        case.call_and_validate(
+            base_url=address,
+            headers={"Authorization": f"Bearer {token_of('song')}"},
+            excluded_checks=[ignored_auth],
+            timeout=ANSWER_S,
+        )
+
+    ask()

@@ -1,0 +1,94 @@
+"""The table: all that the command line can do at the desk is in it, and what it says of arguments and answers is what the gate says."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, timedelta
+
+import jsonschema
+import pytest
+import typer
+
+from proxy.__main__ import app
+from proxy.desk.api import table
+from proxy.desk.api.openapi import document
+from proxy.desk.api.table import NOT_HERE, OPERATIONS, Command, Program
+from proxy.model.roles import COMMANDS, Permission
+from tests.guide import DOCUMENT, document_page
+
+ELSEWHERE = {
+    "serve", "demo", "bench", "console", "sim carrier", "sim provider",  # they are the gate, and what stands beside it
+    "backup", "restore", "hash-password", "token", "schema", "settings", "check-settings",  # of files where the gate runs
+    "evidence verify", "evidence verifier",  # need no gate
+    "optout audit",  # reads the journal beside the gate, which keeps it running
+    "journal erase", "journal hold", "journal key", "journal looked", "journal person", "journal release", "journal roll", "journal seal",
+    "provider refusals",  # GET /provider/refusals
+}  # fmt: skip
+
+
+def commands() -> set[str]:
+    """Of the command line: ``complaint decide``."""
+    found = set[str]()
+
+    def walk(command: object, words: tuple[str, ...]) -> None:
+        below = getattr(command, "commands", None)
+        if below is None or getattr(command, "invoke_without_command", False):
+            found.add(" ".join(words))
+        for name, one in (below or {}).items():
+            walk(one, (*words, name))
+
+    walk(typer.main.get_command(app), ())
+    return found - {""}
+
+
+def test_every_command_of_the_socket_is_reachable_or_has_a_reason_not_to_be() -> None:
+    reached = {one.by.name for one in OPERATIONS if isinstance(one.by, Command)}
+    assert reached | NOT_HERE.keys() == COMMANDS.keys()
+    assert not reached & NOT_HERE.keys()
+
+
+def test_every_command_of_the_desk_is_reachable_under_its_own_name() -> None:
+    paths = {one.path.removeprefix("/api/").replace("/", " ") for one in OPERATIONS}
+    assert commands() - paths - ELSEWHERE == {"binds suspend", "binds resume"}
+    assert {"suspend", "resume"} <= paths, "which are those"
+
+
+def test_a_command_asks_for_what_the_socket_asks_for() -> None:
+    for one in OPERATIONS:
+        if isinstance(one.by, Command):
+            assert one.wants is COMMANDS[one.by.name]
+        assert one.wants is not Permission.OWN
+
+
+def test_no_person_and_no_reason_stands_in_an_address() -> None:
+    for one in OPERATIONS:
+        names = {arg.name for arg in one.args}
+        takes_file = isinstance(one.by, Program) and one.by.takes
+        if one.reads or takes_file:
+            assert not names & {"to", "number", "text"}, one.path
+        assert one.reads is False or "why" not in names
+
+
+def test_the_document_is_that_of_the_table_and_the_same_as_in_the_guide() -> None:
+    assert json.loads(document_page()) == document()
+    assert DOCUMENT.read_text(encoding="utf-8") == document_page(), "make guide writes it anew"
+
+
+def test_every_shape_is_a_schema() -> None:
+    told = document()
+    for schema in told["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    for path in told["paths"].values():
+        for operation in path.values():
+            for media in operation["responses"]["200"]["content"].values():
+                jsonschema.Draft202012Validator.check_schema(media["schema"])
+
+
+@pytest.mark.parametrize("pattern", [table._DAY, table._MOMENT])
+def test_every_day_of_the_calendar_may_be_said(pattern: str) -> None:
+    day = date(2028, 1, 1)
+    while day.year == 2028:
+        assert re.fullmatch(pattern, day.isoformat()), day
+        day += timedelta(days=1)
+    assert not any(re.fullmatch(pattern, f"2028-{said}") for said in ("00-10", "13-01", "01-00", "01-32", "1-1"))

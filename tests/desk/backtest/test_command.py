@@ -1,0 +1,165 @@
+"""gate106 backtest on the journal of a gate without sockets: what it says, writes and answers to mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from proxy.__main__ import app
+from proxy.journal.records import gate_events, messages
+from proxy.policy.loading.revision_store import Kept
+from tests.house import BEIJING, RULES, SHANGHAI, House
+
+AD = "【测试】<b>双11</b>好礼&满100减50, 电话13912345678 拒收请回复R"
+SETTINGS = """
+store: sqlite:///{folder}/state.db
+journal: {folder}/journal
+rules: {folder}/rules
+carriers: [{{name: bj, code: B1, host: 127.0.0.1, port: 2776, system_id: gate106, password: secret}}]
+providers:
+  - {{name: jia, system_id: jia, password: secret, ports: ["1069001"], category: marketing}}
+  - {{name: yi, system_id: yi, password: secret, ports: ["1069002"], category: marketing}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Settings, rules and a journal: six messages, of which two were refused."""
+    house = House(tmp_path)
+    rules = house.relay.rules
+    house.journal.append(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.write(house.now)
+    for person in (SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI + 1, BEIJING):
+        house.now += 700
+        house.submit("jia", person, AD)
+    (tmp_path / "journal").mkdir()
+    for name in house.disk.list():
+        (tmp_path / "journal" / name).write_bytes(house.disk.read(name))
+    (tmp_path / "gate106.yaml").write_text(SETTINGS.format(folder=tmp_path), encoding="utf-8")
+    return tmp_path
+
+
+def asked(folder: Path, *more: object) -> Result:
+    return CliRunner().invoke(app, ["backtest", "--config", str(folder / "gate106.yaml"), *map(str, more)])
+
+
+def lower_cap(folder: Path) -> Path:
+    (folder / "new").mkdir()
+    (folder / "new" / "rules.yaml").write_text(RULES.replace("count: 3", "count: 2"), encoding="utf-8")
+    return folder / "new"
+
+
+def test_a_rule_that_is_not_active_yet_is_named_for_it_decided_nothing(folder: Path) -> None:
+    ban = "  - {id: ban-sh, when: {province: 上海}, ACTIVE then: reject, reason: region-ban}\n"
+    for active, noted in (("active: {from: 2025-11-11 20:00},", True), ("active: {from: 2025-11-11},", False), ("", False)):
+        new = folder / f"new{len(active)}"
+        new.mkdir()
+        (new / "rules.yaml").write_text(RULES + ban.replace("ACTIVE", active), encoding="utf-8")
+        done = asked(folder, "--rules", new)
+        assert ("note: decided nothing, for they are not active yet: ban-sh" in done.stdout) is noted, done.stdout
+
+
+def test_by_the_rules_in_force_nothing_is_otherwise(folder: Path) -> None:
+    done = asked(folder)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "6 messages judged again" in done.stdout
+    assert "no differences" in done.stdout
+    told = json.loads(asked(folder, "--json").stdout)
+    assert (told["differences"], told["then"], told["now"]) == (0, told["now"], {"allow": 4, "defer": 0, "reject": 2})
+
+
+def test_other_rules_are_told_in_words_and_for_programs(folder: Path) -> None:
+    new = lower_cap(folder)
+    done = asked(folder, "--rules", new)
+    assert done.exit_code == 1
+    assert re.search(
+        r"newly refused: 1\n  by rule: cap 1\n  by provider: jia 1\n  by province: 上海 1\n  by category: marketing 1\n",
+        done.stdout,
+    )
+    assert "138****0000: allow → reject recipient-cap (cap): 【测试】<b>双11</b>好礼&满100减50, 电话139****5678" in done.stdout
+    assert str(SHANGHAI) not in done.stdout
+    told: dict[str, Any] = json.loads(asked(folder, "--rules", new, "--json").stdout)
+    assert told["newly_refused"] == {
+        "total": 1, "by_rule": {"cap": 1}, "by_provider": {"jia": 1}, "by_province": {"上海": 1}, "by_category": {"marketing": 1},
+    }  # fmt: skip
+    (example,) = told["examples"]
+    assert (example["then"]["outcome"], example["now"]["rule"], example["recipient"]) == ("allow", "cap", "138****0000")
+    assert sum(one["newly_refused"] for one in told["hours"]) == 1
+
+
+def test_the_page_opens_offline_and_escapes_what_strangers_wrote(folder: Path) -> None:
+    html = folder / "page.html"
+    assert asked(folder, "--rules", lower_cap(folder), "--html", html, "--lang", "zh").exit_code == 1
+    page = html.read_text(encoding="utf-8")
+    assert "这套规则会带来什么变化" in page
+    assert "&lt;b&gt;双11&lt;/b&gt;好礼&amp;满100" in page
+    assert page.count("<svg") == 5, "the hours, and newly refused by rule, provider, province, category"
+    assert not re.search(r"<script|<link|<img|https?:|url\(|@import|\son\w+=", page), "nothing runs, nothing is fetched"
+    assert str(SHANGHAI) not in page
+    assert "13912345678" not in page
+    assert html.stat().st_mode & 0o077 == 0
+    assert asked(folder, "--html", html, "--lang", "en").exit_code == 0
+    assert "No differences" in html.read_text(encoding="utf-8")
+
+
+def test_a_set_that_was_in_force_is_named_by_its_first_digits(folder: Path) -> None:
+    kept = Kept(folder / "revisions", 10)
+    kept.save("0123456789abcdef", {"rules.yaml": RULES.replace("count: 3", "count: 2").encode()})
+    done = asked(folder, "--rules", "0123")
+    assert (done.exit_code, "newly refused: 1" in done.stdout) == (1, True)
+    kept.save("0123f00000000000", {"rules.yaml": RULES.encode()})
+    done = asked(folder, "--rules", "0123")
+    assert done.stderr == "gate106: --rules: '0123' may be 0123456789abcdef or 0123f00000000000: give more digits\n"
+
+
+def test_only_the_time_that_is_asked_for_is_judged(folder: Path) -> None:
+    told = json.loads(asked(folder, "--since", "20m", "--json").stdout)
+    assert (told["messages"], told["differences"]) == (2, 0)
+    assert json.loads(asked(folder, "--since", "all", "--json").stdout)["messages"] == 6
+
+
+@pytest.mark.parametrize("processes", [2, 0])
+def test_several_processes_say_the_same(folder: Path, processes: int) -> None:
+    new = lower_cap(folder)
+    one, more = (json.loads(asked(folder, "--rules", new, "--json", "--processes", n).stdout) for n in (1, processes))
+    for clock in ("seconds", "processes", "messages_per_second"):
+        del one[clock], more[clock]
+    assert one == more
+
+
+def test_a_provider_that_the_settings_do_not_name_is_told(folder: Path) -> None:
+    settings = folder / "gate106.yaml"
+    settings.write_text(settings.read_text().replace("name: jia, system_id: jia", "name: bing, system_id: bing"))
+    assert "note: the settings do not name jia: their default category is taken to be marketing" in asked(folder).stdout
+
+
+def test_what_cannot_be_done_is_one_line_and_exit_2(folder: Path) -> None:
+    bad, empty = folder / "bad", folder / "empty"
+    bad.mkdir()
+    empty.mkdir()
+    (bad / "rules.yaml").write_text("rules:\n  - {id: x, when: {categroy: otp}, then: reject, reason: otp-cap}\n")
+    torn = next((folder / "journal").glob("*.journal"))
+    for more, said in (
+        (("--rules", bad), "rules.yaml:2: "),
+        (("--rules", "0123"), "--rules: '0123' is neither a folder nor a set that is kept"),
+        (("--rules", "ab"), "--rules: 'ab' is neither a folder"),
+        (("--since", "soon"), "--since: 'soon' is no duration"),
+        (("--journal", folder / "nowhere"), "no such folder"),
+        (("--journal", empty), "the journal is empty"),
+        (("--html", folder / "nowhere" / "page.html"), "No such file or directory"),
+    ):
+        done = asked(folder, *more)
+        assert (done.exit_code, done.stdout) == (2, ""), more
+        assert done.stderr.startswith("gate106: ")
+        assert said in done.stderr
+    data = bytearray(torn.read_bytes())
+    data[200] ^= 1
+    torn.write_bytes(data)
+    done = asked(folder)
+    assert done.exit_code == 2
+    assert "is damaged at offset" in done.stderr

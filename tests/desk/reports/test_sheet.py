@@ -1,0 +1,219 @@
+"""The sheet of a day: what was counted, by whom, and that nobody is in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.archive.signed_heads import Head
+from proxy.desk.backtest.commit_groups import turns_between, turns_of
+from proxy.desk.reports.offline_html import page
+from proxy.desk.reports.paper import paper
+from proxy.desk.reports.sheet import DEFERRED, REFUSED, SENT, Counting, Sheet
+from proxy.desk.reports.sheet_text import View, as_dict, as_text
+from proxy.journal.records import delivers, gate_events, messages, requests
+from proxy.model.message import hash48
+from proxy.model.recipient import OptOut
+from proxy.wire import submit_sm_resp
+from tests.house import BEIJING, RULES, SHANGHAI, House
+
+AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【别家】会员日秒杀, 全场5折 拒收请回复R"
+DAY = 1_762_790_400.0  # 2025-11-11 00:00 in Shanghai
+SHADOW = "  - {id: dark, mode: shadow, when: {text: 秒杀}, then: reject, reason: keyword}\n"
+UNKNOWN = 19900000000
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path, rules=RULES + SHADOW)
+    rules = house.relay.rules
+    house.journal.append(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.write(house.now)
+    return house
+
+
+def sheet_of(house: House, since: float = DAY) -> Sheet:
+    return Counting(since, since + 86_400, house.relay.rules.regions).read(turns_of(house.disk))
+
+
+def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_provider(house: House) -> None:
+    house.submit("jia", SHANGHAI, AD)
+    house.submit("jia", SHANGHAI + 1, OTHER)
+    house.submit("yi", BEIJING, AD)
+    house.submit("yi", BEIJING, AD)  # a repeat is answered, and counted, without a verdict
+    house.route.up = False
+    house.submit("jia", SHANGHAI + 2, AD)
+    house.sends("jia", b"\0\0\0\x12\0\0\0\4\0\0\0\0\0\0\0\1\0\0")  # cannot be read
+    sheet = sheet_of(house)
+    assert {fate: sheet.total(fate) for fate in (SENT, REFUSED, DEFERRED)} == {SENT: 2, REFUSED: 3, DEFERRED: 1}
+    assert {name: one.total() for name, one in sheet.by("reason").items()} == {"region-ban": 2, "malformed": 1, "no-route": 1}
+    assert sheet.by("province")["北京"] == {REFUSED: 2}
+    assert sheet.by("province")["上海"] == {SENT: 2, DEFERRED: 1}
+    assert sheet.by("provider")["yi"] == {REFUSED: 2}
+    assert sheet.by("category")["unread"] == {REFUSED: 1}
+    assert sheet.signatures == {
+        ("测试", SENT): 1,
+        ("别家", SENT): 1,
+        ("测试", REFUSED): 1,
+        ("测试", DEFERRED): 1,
+        ("", REFUSED): 1,
+    }
+    assert sheet.hours == {(12, SENT): 2, (12, REFUSED): 2, (12, DEFERRED): 1}
+
+
+def test_shadow_rules_are_told_by_what_went_out_that_they_would_have_stopped(house: House) -> None:
+    house.submit("jia", SHANGHAI, OTHER)
+    house.submit("jia", BEIJING, OTHER)  # the ban refuses it anyhow
+    sheet = sheet_of(house)
+    assert sheet.shadow == {("dark", "reject"): 1}
+    assert sheet.hits == {"ban": 1}
+
+
+def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider(house: House) -> None:
+    for person in range(200):
+        house.submit("jia", SHANGHAI + person, AD)
+    refusal = OptOut("advertiser", f"{hash48('测试'):012x}", int(house.now), "reply", 0)
+    port = OptOut("port", "1069001", int(house.now), "reply", 0)
+    entered = OptOut("all", "", int(house.now), "officer", 0)
+    for person, one in enumerate([refusal] * 10 + [port] * 2 + [entered]):
+        house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
+    house.journal.write(house.now)
+    view = View(sheet_of(house))
+    assert [(one.name, one.count, one.sent, one.per_10k) for one in view.optouts_by_provider()] == [("jia", 12, 200, 600.0)]
+    assert [(one.name, one.count, one.per_10k) for one in view.optouts_by_signature()] == [("测试", 10, 500.0)]
+
+
+def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(house: House) -> None:
+    for person in range(200):
+        house.submit("jia", SHANGHAI + person, AD)
+    shops = [OptOut("advertiser", f"{hash48(shop):012x}", int(house.now), "reply", 0) for shop in ("测试", "别家")]
+    everything = OptOut("category", "marketing", int(house.now), "reply", 0)
+    for person in range(12):
+        for one in (*shops, everything, *shops) if person == 0 else shops:  # the first replies twice in one turn
+            body = delivers.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R")
+            house.journal.append(messages.OPTOUT, body)
+    house.journal.write(house.now)
+    sheet = sheet_of(house)
+    assert (sheet.optouts, sheet.refused["测试"]) == ({"jia": 13}, 13)
+    assert [(one.name, one.count) for one in View(sheet).optouts_by_provider()] == [("jia", 13)]
+
+
+def test_what_carriers_said_and_people_nobody_can_place_are_counted(house: House) -> None:
+    for person in (SHANGHAI, SHANGHAI + 1, UNKNOWN):
+        house.submit("jia", person, AD)
+    first, second, third = house.at_carrier()
+    house.carrier_says(first, submit_sm_resp(1, 0, b"id\0"))
+    house.carrier_says(second, submit_sm_resp(1, 0x45, b""))
+    house.nobody_answers(third)
+    sheet = sheet_of(house)
+    assert sheet.answers == {"accepted": 1, "taken-back": 1, "unknown": 1}
+    assert sheet.by("province")["unknown"] == {SENT: 1}
+    assert not View(sheet).unknown(), "of so few no share is told"
+    assert View(sheet, 1).unknown() == []
+
+
+def test_only_that_day_is_counted_and_repeats_of_what_was_refused_before_midnight_are(house: House) -> None:
+    house.now = DAY + 86_400 - 60
+    house.submit("jia", SHANGHAI, "六合彩" + AD)
+    house.submit("jia", SHANGHAI + 1, AD)
+    house.journal.append(
+        messages.REPEATED,
+        requests.pack_repeated(
+            house.now + 120, {max(one.sequence for one in house.written() if one.kind == messages.VERDICT) - 1: 3}
+        ),
+    )
+    house.journal.write(house.now + 120)
+    house.now += 180
+    house.submit("jia", SHANGHAI + 2, AD)
+    sheet = sheet_of(house, DAY + 86_400)
+    assert {name: one.total() for name, one in sheet.by("reason").items()} == {"keyword": 3}
+    assert sheet.total(SENT) == 1
+
+
+def test_nobody_is_in_it_and_strangers_words_are_escaped(house: House) -> None:
+    for person in range(40):
+        house.submit("jia", SHANGHAI + person, AD.replace("【测试】", "【<i>&\u202e】"))
+    view = View(sheet_of(house))
+    html, pdf = page(view, "zh"), paper(view, "zh")
+    assert "&lt;I&gt;&amp;" in html
+    assert not re.search(r"<I>|<i>|<script|<link|<img|https?:|url\(|\u202e", html)
+    assert pdf.startswith(b"%PDF-")
+    assert not re.search(rb"/JavaScript|/URI|/Launch|/EmbeddedFile", pdf)
+    whole = html + str(as_dict(view)) + "\n".join(as_text(view)) + pdf.decode("latin-1")
+    assert str(SHANGHAI)[:8] not in whole
+    assert "满100减50" not in whole
+    assert paper(view, "zh") == pdf, "the same sheet is the same file"
+
+
+def test_small_counts_are_not_told(house: House) -> None:
+    for person in range(40):
+        house.submit("jia", SHANGHAI + person, AD)
+    house.submit("yi", BEIJING, AD)
+    told = as_dict(View(sheet_of(house)))
+    assert told["submits"] == {"sent": 40, "refused": 1, "deferred": 0}
+    assert told["by_province"] == {"(others)": {"sent": 40, "refused": "<10", "deferred": 0}}
+    assert told["by_reason"] == {"(others)": "<10"}
+    assert told["rule_hits"] == {"ban": "<10"}
+    assert as_dict(View(sheet_of(house), 1))["by_province"]["北京"] == {"sent": 0, "refused": 1, "deferred": 0}
+
+
+def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absence_is_said(house: House) -> None:
+    house.submit("jia", SHANGHAI, AD)
+    sheet, digest = sheet_of(house), "ab" * 32
+    view, bare = View(sheet, heads=[Head(3, "2025-11-11", 1, 4711, digest, "", ())]), View(sheet)
+    assert as_dict(view)["heads"] == [{"node": 3, "last": 4711, "digest": digest}]
+    assert f"head of the journal, node 3, up to record 4711: {digest}" in list(as_text(view))
+    assert f"<p>node 3, up to record 4711: <code>{digest}</code></p>" in page(view, "en")
+    assert paper(view, "en") != paper(bare, "en")
+    assert "head of the journal: not signed yet (the day after, once it is rolled)" in list(as_text(bare))
+    assert "尚未签名" in page(bare, "zh")
+
+
+# -- a clock that was wrong
+
+
+def sends_at(house: House, *times: float) -> None:
+    for number, house.now in enumerate(times):
+        house.submit("jia", SHANGHAI + number, AD, sequence=number + 1)
+
+
+def sent_on(house: House, day: float) -> int:
+    turns = turns_between(house.disk, day - 900, day + 86_400)
+    return Counting(day, day + 86_400, house.relay.rules.regions).read(turns).total(SENT)
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [[13 * 3600], [14 * 3600, 16 * 3600, 19 * 3600], [10 * 86_400]],
+    ids=["for a moment", "by a time zone, for hours", "by days"],
+)
+def test_a_clock_that_was_ahead_and_was_set_right_hides_nothing_of_the_day(tmp_path: Path, ahead: list[int]) -> None:
+    noon = DAY + 43_200
+    house = House(tmp_path, rules=RULES.partition("rules:")[0] + "rules: []\n")
+    sends_at(
+        house, *(noon + one for one in (0, 1, 2)), *(noon + one for one in ahead), *(noon + 60 + 900 * one for one in range(30))
+    )
+    after = [noon + 86_400 * day for day in range(11, 14)]
+    sends_at(house, *after)
+    assert sent_on(house, DAY) == 33
+    assert sheet_of(house).total(SENT) == 33
+    assert sent_on(house, DAY + 86_400 * 12) == 1
+
+
+def test_what_lies_well_behind_the_day_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path, rules="rules: []\n")
+    sends_at(house, *(DAY + 3600.5 * hour for hour in range(24 * 5)))
+    names = house.disk.list()
+    assert len(names) == 24 * 5
+    seen, read = set[str](), house.disk.read
+
+    def noted(name: str, size: int = -1, at: int = 0) -> bytes:
+        if size < 0:
+            seen.add(name)
+        return read(name, size, at)
+
+    monkeypatch.setattr(house.disk, "read", noted)
+    assert sent_on(house, DAY + 86_400) == 24
+    assert 24 + 12 <= len(seen) <= 24 + 12 + 5

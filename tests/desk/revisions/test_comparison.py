@@ -1,0 +1,62 @@
+"""compared: the past of a rule and of sets, from events as the gate tells them: pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.desk.revisions.comparison import changed, compared, earlier, in_words, new_problems, past
+
+OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
+
+
+def event(
+    time: float, what: str, revision: str, in_force: str, *changes: str, who: str = "chen (uid 0, pid 1)"
+) -> dict[str, Any]:
+    return {"time": time, "event": what, "revision": revision, "who": who, "how": "push", "why": "", "changes": list(changes), "in_force": in_force}  # fmt: skip
+
+
+EVENTS = [
+    event(5, "rolled-back", OLD, OLD, "rule ban: removed", who="lin"),
+    event(4, "approved", NEW, NEW, who="lin"),
+    event(3, "proposed", NEW, OLD, "rule ban: added", "regions.yaml: changed, 45 → 55 lines"),
+    event(2, "rejected", THIRD, OLD, who="lin"),
+    event(1, "proposed", THIRD, OLD, "rule ban: added", "rule ban-2: added"),
+    event(0, "accepted", OLD, OLD, "rule cap: added"),
+]
+
+
+def test_of_a_rule_each_change_is_told_with_what_became_of_it() -> None:
+    told = [(one["time"], one["said"], one["decided"] and one["decided"]["event"]) for one in past(EVENTS, "ban")]
+    assert told == [(5, "removed", None), (3, "added", "approved"), (1, "added", "rejected")]
+    assert [one["said"] for one in past(EVENTS, "ban-2")] == ["added"]
+    assert past(EVENTS, "regions.yaml") == [], "a file is no rule"
+
+
+def test_an_event_is_compared_with_what_was_in_force_before_it() -> None:
+    assert [one["before"] for one in compared(EVENTS)] == [NEW, OLD, OLD, OLD, OLD, ""]
+
+
+def test_sets_to_go_back_to_are_those_that_were_in_force_each_once() -> None:
+    assert [one["in_force"] for one in earlier(EVENTS, OLD)] == [NEW]
+
+
+def test_a_change_is_put_into_words_and_what_is_none_stays_as_it_is() -> None:
+    assert in_words("lists/banned.txt: changed, 1,000 → 1,020 lines") == {
+        "name": "lists/banned.txt", "how": "changed", "lines": "1,000 → 1,020", "rule": "",
+    }  # fmt: skip
+    assert in_words("rule … 7 more added")["how"] == ""
+
+
+def test_rules_are_new_other_or_gone() -> None:
+    def rule(name: str, text: str) -> dict[str, str]:
+        return {"rule": name, "text": text}
+
+    found = changed([rule("a", "1"), rule("b", "1"), rule("c", "1")], [rule("a", "1"), rule("b", "2"), rule("d", "1")])
+    assert [(one["rule"], one["how"]) for one in found] == [("d", "added"), ("b", "changed"), ("c", "removed")]
+
+
+def test_a_problem_that_only_moved_is_not_new() -> None:
+    before = {"problems": [["rules/a.yaml", 7, "x"]]}
+    assert new_problems(before, {"problems": [["rules/a.yaml", 9, "x"], ["rules/a.yaml", 1, "y"]]}) == [
+        ["rules/a.yaml", 1, "y"]
+    ]

@@ -1,0 +1,112 @@
+"""guided: what the form for the commonest rules writes is read by the loader, says what was chosen, and leaves the rest of a file as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.desk.revisions import rule_wizard
+from proxy.policy import check_loaded, load_all
+
+NOW = "2026-11-26 17:40"
+SHIPPED = Path(__file__).parents[3] / "rules"
+FORMS: dict[str, dict[str, str]] = {
+    "ban": {"kind": "ban", "category": "marketing", "since": "2026-11-26T18:00", "basis": "通知: 2026-88 # 号"},
+    "cap": {"kind": "cap", "category": "marketing", "count": "3", "per": "week", "whose": "advertiser"},
+    "quiet": {
+        "kind": "quiet",
+        "category": "marketing",
+        "quiet_from": "20:30",
+        "quiet_to": "09:00",
+        "until": "2027-01-31T00:00",
+    },
+}
+
+
+def made(form: dict[str, str], provinces: list[str], before: str = "") -> str:
+    one = rule_wizard.chosen(form, provinces, rule_wizard.ORDER)
+    name = rule_wizard.named(one, [], NOW)
+    return rule_wizard.placed(before, rule_wizard.rule_of(one, name, NOW), rule_wizard.test_of(one, name, NOW))
+
+
+@pytest.mark.parametrize("trial", ["", "10m", "7d", "shadow"])
+@pytest.mark.parametrize("kind", FORMS)
+def test_what_it_writes_into_an_empty_file_is_read_and_its_test_holds(kind: str, trial: str, tmp_path: Path) -> None:
+    text = made({**FORMS[kind], "trial": trial}, ["北京"])
+    (tmp_path / "desk.yaml").write_text(text)
+    loaded = load_all(tmp_path)
+    assert check_loaded(loaded, tmp_path).problems == []
+    (rule,) = loaded.rules.rules
+    assert rule.mode == ("shadow" if trial == "shadow" else "enforce")
+    assert len(loaded.tests) == (trial != "shadow"), "what is in shadow decides nothing, so there is nothing to test"
+    assert "北京" in rule.say
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_in_a_file_of_others_nothing_else_is_touched(kind: str) -> None:
+    file = rule_wizard.FILES[kind]
+    before = (SHIPPED / file).read_text(encoding="utf-8")
+    after = made(FORMS[kind], ["北京"], before)
+    lines = iter(after.splitlines())
+    assert all(line in lines for line in before.splitlines()), "every line of before, in order"
+    old, new = load_all(SHIPPED), load_all(SHIPPED, instead={file: after.encode()})
+    assert {rule.id for rule in new.rules.rules} - {rule.id for rule in old.rules.rules} == {f"{kind}-20261126"}
+    assert len(new.tests) == len(old.tests) + 1
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "rules:\n",
+        "rules: []\n",
+        "# words\nrules:   # mine\n- {id: x, when: {category: otp}, then: reject, reason: keyword}\n",
+        "tests:\n  - note: n\n    messages: []\nrules:\n    - {id: x, when: {category: otp}, then: reject, reason: keyword}\n",
+        "lists: {a: {file: a.csv}}\nrules:\n  - id: x\n    when: {category: otp}\n    then: reject\n    reason: keyword\n# at the end\n",
+    ],
+)
+def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("13800210500\n")
+    (tmp_path / "desk.yaml").write_text(made(FORMS["ban"], ["北京"], before))
+    assert "ban-20261126" in [rule.id for rule in load_all(tmp_path).rules.rules]
+
+
+@pytest.mark.parametrize(
+    ("form", "provinces", "said"),
+    [
+        ({"kind": "ban"}, [], "no_province"),
+        ({"kind": "ban"}, ["Atlantis"], "unclear_province"),
+        ({"kind": "other"}, ["北京"], "unclear_kind"),
+        ({"kind": "cap", "count": "0"}, [], "no_count"),
+        ({"kind": "cap", "count": "²"}, [], "no_count"),
+        ({"kind": "cap", "count": "3", "per": "eon"}, [], "unclear_kind"),
+        ({"kind": "quiet", "quiet_from": "9"}, [], "no_hours"),
+        ({"kind": "quiet", "quiet_from": "09:00", "quiet_to": "09:00"}, [], "no_hours"),
+        ({"kind": "ban", "since": "soon"}, ["北京"], "no_moment"),
+        ({"kind": "ban", "since": "2026-11-26T18:00", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
+        ({"kind": "ban", "subcategory": "x}"}, ["北京"], "unclear_kind"),
+    ],
+)
+def test_a_form_that_does_not_say_enough_is_told_what_is_missing(form: dict[str, str], provinces: list[str], said: str) -> None:
+    with pytest.raises(rule_wizard.Unclear, match=f"^{said}$"):
+        rule_wizard.chosen(form, provinces, rule_wizard.ORDER)
+
+
+def test_a_name_is_taken_once() -> None:
+    one = rule_wizard.chosen(FORMS["ban"], ["北京"], rule_wizard.ORDER)
+    assert rule_wizard.named(one, [], NOW) == "ban-20261126"
+    assert rule_wizard.named(one, ["ban-20261126", "ban-20261126-2"], NOW) == "ban-20261126-3"
+
+
+@given(basis=st.text(max_size=40), say=st.text(max_size=40))
+def test_whatever_is_typed_stays_one_text_of_one_rule(tmp_path_factory: Any, basis: str, say: str) -> None:
+    folder = tmp_path_factory.mktemp("typed")
+    (folder / "desk.yaml").write_bytes(made({**FORMS["ban"], "basis": basis, "say": say}, ["北京"]).encode())
+    (rule,) = load_all(folder).rules.rules
+    assert rule.id == "ban-20261126"
+    assert (rule.limits, rule.mode, rule.exempt) == ((), "enforce", False)
+    assert rule.say

@@ -1,0 +1,124 @@
+"""Names of refused advertisers out of the journal: what a message had, what nothing has, and a journal that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.desk.suppression import signature_search
+from proxy.desk.suppression.signature_search import InJournal, with_names
+from proxy.journal.sealing import Ring
+from proxy.journal.write_ahead_log import Journal, OsDisk
+from proxy.model.message import hash48
+from proxy.policy.explanation.naming import GONE, UNREADABLE
+from proxy.wire import submit_sm_resp
+from tests.archive.journals import Shelf, synced
+from tests.archive.test_erasure import PERSON, Case
+from tests.house import NOON, SHANGHAI, House
+
+JIA, YI, BING, NOBODY = (hash48(name) for name in ("甲店", "乙店", "丙店", "没有发过"))
+SENT = 12
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A journal of which the first messages are in tables, and the newest in none yet."""
+    house = House(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
+    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    shelf = Shelf(tmp_path)
+    for number in range(SENT):
+        house.now = NOON + number * 1800.0
+        house.submit("jia", SHANGHAI, "【乙 店】上新 拒收请回复R" if number == 0 else f"【甲店】第{number}号上新 拒收请回复R")
+        for transit in house.at_carrier():
+            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % number))
+    synced(house)
+    shelf.roll(house.disk, house.now)
+    house.now += 5
+    house.submit("jia", SHANGHAI, "【丙店】上新 拒收请回复R")
+    house.submit("jia", SHANGHAI + 1, "【没有发过】上新 拒收请回复R")
+    house.turn()
+    synced(house)
+    house.journal.close()
+    path = tmp_path / "gate106.yaml"
+    path.write_text(
+        f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n"
+        f"archive: {{folder: {tmp_path}/archive, keys: {tmp_path}/keys}}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("a_look", [2, 5, 1000])
+def test_a_signature_is_found_as_it_was_written_in_tables_and_in_what_is_in_none(
+    config: Path, monkeypatch: pytest.MonkeyPatch, a_look: int
+) -> None:
+    monkeypatch.setattr(signature_search, "MESSAGES_A_LOOK", a_look)
+    monkeypatch.setattr(signature_search, "LOOKS_MAX", 100)
+    look_up = InJournal(SHANGHAI, config)
+    assert [look_up(one).signature for one in (JIA, YI, BING)] == ["甲店", "乙 店", "丙店"]
+
+
+def test_what_was_sent_to_others_or_to_nobody_is_not_found_and_the_reason_is_said(config: Path) -> None:
+    assert (InJournal(SHANGHAI, config)(NOBODY).signature, InJournal(SHANGHAI, config)(NOBODY).why) == ("", GONE)
+    assert InJournal(SHANGHAI + 7, config)(JIA).why == GONE
+
+
+def test_the_search_is_bounded_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature_search, "MESSAGES_A_LOOK", 2)
+    known = InJournal(SHANGHAI, config)(YI)
+    assert (known.signature, "not among the newest" in known.why, "条短信中" in known.why.zh) == ("", True, True)
+
+
+def test_a_journal_that_cannot_be_read_leaves_the_hash_and_says_so(config: Path, tmp_path: Path) -> None:
+    assert InJournal(SHANGHAI, tmp_path / "none.yaml")(JIA).why == UNREADABLE
+    config.write_text("journal: [")
+    assert InJournal(SHANGHAI, config)(JIA).why == UNREADABLE
+
+
+def test_what_the_gate_knew_by_a_hash_is_told_by_name_and_the_rest_is_left_as_it_is(config: Path) -> None:
+    def refused(scope: str, value: str, **names: str) -> dict[str, Any]:
+        empty = {"advertiser": "", "signature": "", "about": "x", "about_zh": "x"}
+        return {"scope": scope, "value": value, "source": "reply", **(empty | names)}
+
+    told = {
+        "to": "138****0000",
+        "refusals": [
+            refused("advertiser", f"{JIA:012x}"), refused("advertiser", f"{NOBODY:012x}"), refused("all", ""),
+            refused("port", "106900112233"), refused("advertiser", f"{YI:012x}", advertiser="乙公司", signature="乙店", about="advertiser 乙公司"),
+        ],
+        "received": [{"advertiser": f"{YI:012x}", "signature": "", "about": "x", "about_zh": "x"}],
+    }  # fmt: skip
+    named = with_names(told, str(SHANGHAI), config)
+    first, second, *others = named["refusals"]
+    assert (first["value"], first["signature"], first["about"]) == (
+        f"{JIA:012x}",
+        "甲店",
+        "advertiser 【甲店】 (not registered)",
+    )
+    assert second["about_zh"] == f"广告主, 签名未知({NOBODY:012x}): 该短信已不在保存的日志里"
+    assert others == told["refusals"][2:]
+    assert named["received"][0]["about_zh"] == "【乙 店】(未报备)"
+
+
+class Named(Case):
+    """To the person, and to nobody else, something is sent under a name of its own."""
+
+    def unread(self) -> None:
+        self.house.submit("jia", PERSON, "【乙店】上新 拒收请回复R")
+        for transit in self.house.at_carrier():
+            self.house.carrier_says(transit, submit_sm_resp(1, 0, b"B-2"))
+
+
+def test_what_was_erased_is_told_by_no_name_again(tmp_path: Path) -> None:
+    case = Named(tmp_path / "case", Ring())
+    config = tmp_path / "gate106.yaml"
+    config.write_text(
+        f"store: sqlite:///{tmp_path}/state.db\njournal: {case.disk.path}\n"
+        f"archive: {{folder: {case.shelf.folder}, keys: {case.folder}/keys}}\n"
+    )
+    assert InJournal(PERSON, config)(YI).signature == "乙店"
+    case.erase()
+    known = InJournal(PERSON, config)(YI)
+    assert (known.signature, known.why) == ("", GONE)

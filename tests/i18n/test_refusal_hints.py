@@ -1,0 +1,19 @@
+"""What a provider is told to do: of every reason that is told outside, in both languages, and nothing about a person."""
+
+from __future__ import annotations
+
+from proxy.i18n.refusal_hints import HINTS, LANGUAGES, hint, outside
+from proxy.model.reasons import REASONS, RULE_REASONS
+
+
+def test_every_reason_that_is_told_outside_has_a_hint_and_no_other():
+    assert set(HINTS) == {reason.public for reason in REASONS.values()}
+    assert all(hint(reason, language) for reason in HINTS for language in LANGUAGES)
+
+
+def test_what_would_say_something_about_a_person_is_not_permitted_and_so_is_what_nobody_knows():
+    told = {name: outside(name) for name in RULE_REASONS}
+    assert {name for name, public in told.items() if public == "not-permitted"} == {
+        "suppressed", "renamed-sender", "complaint", "protected", "consent-missing", "consent-repeat",
+    }  # fmt: skip
+    assert outside("a reason of a later gate") == "not-permitted"

@@ -1,0 +1,85 @@
+"""What people did to the gate, as journal bodies: each comes back as it was, and half of one is no other."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proxy.journal.records import messages, operator_actions
+from proxy.model.message import Order
+from proxy.model.recipient import OptOut
+
+NOON = 1_762_833_600.125
+REPLY, LIST = OptOut("port", "1069001", 1_762_833_600, "reply", 0), OptOut("all", "", 5, "import", 1_762_900_000)
+ORDER = Order(
+    17,
+    "stop",
+    (("province", ("北京", "上海")), ("category", ("marketing",)), ("trial", ())),
+    NOON,
+    NOON + 60.5,
+    "ops (uid 7)",
+    "电话",
+)
+
+BODIES: dict[str, tuple[bytes, Callable[[bytes], Any], Any]] = {
+    "order": (operator_actions.pack_order(NOON, ORDER), operator_actions.unpack_order, ORDER),
+    "shadow": (
+        operator_actions.pack_order(NOON, ORDER._replace(kind="shadow", scope=())),
+        operator_actions.unpack_order,
+        ORDER._replace(kind="shadow", scope=()),
+    ),
+    "lifted": (
+        operator_actions.pack_lifted(NOON, 17, "ops", "ok"),
+        operator_actions.unpack_lifted,
+        operator_actions.Lifted(NOON, 17, "ops", "ok"),
+    ),
+    "operated": (
+        operator_actions.pack_operated(NOON, "ops", "binds kick", "噪声", "1 jia"),
+        operator_actions.unpack_operated,
+        operator_actions.Operated(NOON, "ops", "binds kick", "噪声", "1 jia"),
+    ),
+    "suppressed": (
+        operator_actions.pack_suppressed(NOON, 13800210500, (LIST,), (REPLY, LIST), "ops", "x"),
+        operator_actions.unpack_suppressed,
+        operator_actions.Suppressed(NOON, 13800210500, (LIST,), (REPLY, LIST), "ops", "x"),
+    ),
+    "listing": (
+        operator_actions.pack_listing(NOON, True, (LIST, REPLY), "ops", "x", "红名单.csv"),
+        operator_actions.unpack_listing,
+        operator_actions.Listing(NOON, True, (LIST, REPLY), "ops", "x", "红名单.csv"),
+    ),
+    "listing done": (
+        operator_actions.pack_listing_done(NOON, 9, 2, 30_000, bytes(range(16))),
+        operator_actions.unpack_listing_done,
+        operator_actions.ListingDone(NOON, 9, 2, 30_000, bytes(range(16))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_it_comes_back_as_it_was(name: str) -> None:
+    body, unpack, value = BODIES[name]
+    assert unpack(body) == value
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_half_of_it_is_no_other(name: str) -> None:
+    body, unpack, _ = BODIES[name]
+    for size in range(len(body)):
+        with pytest.raises((ValueError, struct.error)):
+            unpack(body[:size])
+
+
+def test_a_chunk_comes_back_with_all_its_octets() -> None:
+    assert operator_actions.unpack_listed(operator_actions.pack_listed(9, 1, 12885, b"octets")) == operator_actions.Listed(
+        9, 1, 12885, b"octets"
+    )
+
+
+def test_the_numbers_of_kinds_are_what_they_were() -> None:
+    assert {messages.KINDS[kind]: kind for kind in range(25, 32)} == {
+        "ordered": 25, "lifted": 26, "operated": 27, "suppressed": 28, "listing": 29, "listed": 30, "listing-done": 31,
+    }  # fmt: skip

@@ -1,0 +1,743 @@
+"""The compiled twins do what the pure functions do, to the octet; what they cannot do they hand over.
+
+Each twin is asked beside its function. That the tests of their rooms pass without the twins, too, is a test of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+import weakref
+from array import array
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.journal.records import answers as answered
+from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.model.counters import SECONDS_BUCKETS
+from proxy.model.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
+from proxy.model.number import NotARecipient
+from proxy.model.reasons import RULE_REASONS
+from proxy.model.recipient import ENTRY, OptOut
+from proxy.native import loader
+from proxy.native.loader import PURE
+from proxy.net import lane as _lane  # noqa: F401 # likewise
+from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
+from proxy.policy.text import folding as _text  # noqa: F401 # likewise
+from proxy.relay import submit as _relay  # noqa: F401 # registers its functions
+from proxy.relay.batch_window import UnderWay
+from proxy.relay.pending_submit import Transit
+from proxy.state.embedded.table import KEY_MAX, Table
+from proxy.state.record import record  # likewise
+from proxy.state.shared import connection  # noqa: F401 # likewise
+from proxy.state.shared.keys import Keys
+from proxy.state.shared.records import Records  # noqa: F401 # likewise
+from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
+from proxy.wire import Frame
+from proxy.wire.tables import SEQUENCE_MAX
+from tests.needs import needs
+
+HERE = Path(__file__).resolve().parent
+ROOMS = [
+    "wire/test_session.py",
+    "wire/test_submit.py",
+    "wire/test_vectors.py",
+    "state/test_keys.py",
+    "state/test_listed.py",
+    "state/test_sieve.py",
+    "state/test_table.py",
+    "state/test_record.py",
+    "state/test_sqlite.py",
+    "desk/test_journal.py",
+    "desk/test_entries.py",
+    "policy/test_text.py",
+    "policy/test_contacts.py",
+    "test_namer.py",
+    "test_number.py",
+    "test_relay.py",
+]
+"""Tests of the rooms that have twins, and of what they carry …"""
+ROOMS_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/test_mailbox.py", "test_way_back.py"]
+"""… and of those on the way back."""
+
+
+def twin(name: str) -> Any:
+    return getattr(loader._HOT, name)
+
+
+def said(function: Any, *given: Any, **named: Any) -> Any:
+    """What comes of it, a refusal included."""
+    try:
+        found = function(*given, **named)
+        return list(found) if hasattr(found, "send") else found
+    except Exception as error:  # noqa: BLE001 # whatever it is: the twin must raise the same
+        return type(error), str(error)
+
+
+@needs("gcc")
+def test_every_function_that_wants_a_twin_has_one() -> None:
+    assert loader.BUILT
+    assert [name for name in PURE if not hasattr(loader._HOT, name)] == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- texts
+
+LETTERS = st.text(
+    st.one_of(
+        st.sampled_from("退订回复T券優惠Ａａ０аο贷丨款|·-_. \u3000\u200b\n①𝐀\ud800ﬁ㍿ßİ0019,，【】"),
+        st.characters(),
+    ),
+    max_size=60,
+)
+DIGITS = st.text("0123456789-x 贷", max_size=40)
+
+
+@needs("gcc")
+@given(LETTERS)
+def test_texts_are_folded_alike(text: str) -> None:
+    folded, dressed = PURE["folding"](text)
+    assert twin("folding")(text) == (folded, dressed)
+    assert twin("folding")(text)[0] is text or folded is not text, "what has nothing to fold is the same text"
+
+
+@needs("gcc")
+@given(LETTERS, st.integers(1_900, 2_200))
+def test_texts_of_any_length_are_folded_alike(text: str, length: int) -> None:
+    long = (text * length)[:length]
+    assert twin("folding")(long) == PURE["folding"](long)
+
+
+@needs("gcc")
+def test_every_character_is_folded_alike() -> None:
+    for start in range(0, 0x11000, 7):
+        text = "".join(map(chr, range(start, start + 7)))
+        assert twin("folding")(text) == PURE["folding"](text), f"U+{start:04X}"
+
+
+@needs("gcc")
+@given(LETTERS)
+def test_what_splits_words_is_taken_out_alike(text: str) -> None:
+    assert twin("squeeze")(text) == PURE["squeeze"](text)
+    assert (twin("squeeze")(text) is text) == (PURE["squeeze"](text) is text)
+
+
+@needs("gcc")
+def test_every_mark_between_two_characters_is_taken_out_alike() -> None:
+    for code in range(0x10000):
+        for marks in (chr(code), f"{chr(code)}|.", f"||{chr(code)}|"):
+            text = f"贷{marks}款"
+            assert twin("squeeze")(text) == PURE["squeeze"](text), f"U+{code:04X}"
+
+
+@needs("gcc")
+@given(DIGITS)
+def test_numbers_are_found_alike(text: str) -> None:
+    assert twin("contacts")(text) == PURE["contacts"](text)
+    mask = text.encode()
+    assert twin("without_numbers")(mask) == PURE["without_numbers"](mask)
+
+
+@needs("gcc")
+@given(
+    st.one_of(
+        st.from_regex(r"(\+?86|0086)?1[3-9][0-9]{9}", fullmatch=True),
+        st.text("0123456789 -²", max_size=14),
+        st.from_regex(r"14400[0-9]{6}", fullmatch=True),
+        st.just("8699999999999"),
+    ),
+    st.booleans(),
+)
+def test_people_are_told_apart_alike(spelling: str, as_octets: bool) -> None:
+    spelt = spelling.encode() if as_octets else spelling
+    found, wanted = said(twin("recipient_of"), spelt), said(PURE["recipient_of"], spelt)
+    assert found == wanted
+    assert isinstance(found, int) or found[0] is NotARecipient
+
+
+# ---------------------------------------------------------------------------------------------------------------- records
+
+KEYS = st.one_of(
+    st.integers(0, 40), st.integers(13_000_000_000, 13_000_000_040), st.integers(-3, KEY_MAX + 3), st.just(1 << 70)
+)
+STEPS = st.lists(
+    st.tuples(KEYS, st.sampled_from([None, b"", b"a", b"ab", b"b"]), st.binary(max_size=3).map(b"a".__add__) | st.just(b""))
+)
+
+
+@needs("gcc")
+@given(STEPS, st.integers(1, (1 << 29) - 1))
+def test_tables_hold_the_same(steps: list[tuple[int, bytes | None, bytes]], mix: int) -> None:
+    one, other = Table(mix), Table(mix)
+    for step in steps:
+        assert said(twin("table_exchange_all"), one, [step]) == said(PURE["table_exchange_all"], other, [step])
+    asked = [key for key, _, _ in steps if 0 <= key <= KEY_MAX] + [7]
+    assert twin("table_get_all")(one, asked) == PURE["table_get_all"](other, asked)
+    assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
+
+
+@needs("gcc")
+def test_buckets_are_split_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    for table in (one, other):
+        for number in range(5_000):
+            table.put(13_000_000_000 + 7 * number, b"x" * (1 + number % 5))
+    for _ in range(3_000):
+        twin("table_grow")(one)
+        PURE["table_grow"](other)
+    assert (one._buckets, one._mask, one._split) == (other._buckets, other._mask, other._split)
+
+
+@needs("gcc")
+def test_tables_grow_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    items = [(13_000_000_000 + 7 * number, b"", b"x" * (1 + number % 5)) for number in range(30_000)]
+    twin("table_exchange_all")(one, items)
+    PURE["table_exchange_all"](other, items)
+    assert one._buckets == other._buckets
+    assert twin("table_get_all")(one, [key for key, _, _ in items]) == [data for _, _, data in items]
+
+
+@needs("gcc")
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=5)), max_size=12), max_size=4),
+    st.sampled_from([0, 5, 300, 4_000]),
+    st.integers(1, (1 << 29) - 1),
+    st.sampled_from([b"", b"\0", b"\0\0\0\0\7\0\0\0", b"\0\0\0\0\7\0\0\2x", b"\0\0\0\0\7\xff\xff\xffx"]),
+)
+def test_groups_are_put_back_alike(groups: list[list[tuple[int, bytes]]], there: int, mix: int, torn: bytes) -> None:
+    one, other = Table(mix), Table(mix)
+    for table in (one, other):
+        table.make_room(records=there)
+        table.exchange_all([(100 + number, None, b"x") for number in range(there)])
+    for group in groups:
+        data = b"".join([(key << 24 | len(record)).to_bytes(8, "big") + record for key, record in group])
+        assert said(twin("table_load_group"), one, data) == said(PURE["table_load_group"], other, data)
+    found, wanted = (
+        said(twin("table_load_group"), one, data_of(40) + torn),
+        said(PURE["table_load_group"], other, data_of(40) + torn),
+    )
+    assert found == wanted
+    assert (found is None) == (torn == b"")
+    assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
+
+
+def data_of(people: int) -> bytes:
+    """A group of so many records."""
+    return b"".join([(key << 24 | 3).to_bytes(8, "big") + b"abc" for key in range(5_000_000, 5_000_000 + people)])
+
+
+@needs("gcc")
+def test_a_group_of_more_runs_than_any_has_is_put_back_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    for table, load in ((one, twin("table_load_group")), (other, PURE["table_load_group"])):
+        table.make_room(records=20_000)
+        load(table, data_of(5_000))
+    assert (one._buckets, len(one)) == (other._buckets, 5_000)
+
+
+RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0" * 7), st.binary(min_size=8, max_size=80)))
+
+
+@needs("gcc")
+@given(st.lists(RECORDS), st.integers(0, (1 << 47)))
+def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], version: int) -> None:
+    for whatever in (False, True):
+        assert twin("versioned")(items, version, whatever=whatever) == PURE["versioned"](items, version, whatever=whatever)
+    records = [b"" if number % 3 == 0 else data for number, (_, _, data) in enumerate(items)]
+    keys = tuple(key for key, _, _ in items)
+    assert twin("with_versions")(keys, records) == PURE["with_versions"](keys, records)
+
+
+@needs("gcc")
+@given(st.lists(RECORDS))
+def test_a_swap_says_the_same(items: list[tuple[int, int, bytes]]) -> None:
+    assert twin("shared_records")(items) == PURE["shared_records"](items)
+
+
+PERSONS = st.integers(1, 6)
+
+
+def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], again: set[int]) -> Any:
+    """What becomes of submits to these persons, where others have changes, are under way, or must be judged again."""
+    gate: Any = SimpleNamespace(under_way=UnderWay(), _refused={}, refusals=None, judging=SimpleNamespace(rules=None))
+    gate.under_way.people = busy
+    submits: list[Any] = [
+        SimpleNamespace(message=SimpleNamespace(recipient=person), place=place) for place, person in enumerate(come)
+    ]
+    half = len(submits) // 2
+    chains: dict[int, Any] = {person: ([f"change of {person}"], []) for person in changed - busy}
+    how("chains_add_to")(gate, chains, submits[:half], 0.0)
+    how("chains_add_to")(gate, chains, submits[half:], 0.0)
+
+    def told(some: dict[int, Any]) -> list[Any]:
+        return [(person, changes, [one.place for one in waiting]) for person, (changes, waiting) in some.items()]
+
+    refused = {person: chains[person] for person in again if person in chains}
+    left = [one.place for one in how("chains_submits")(chains)], how("chains_changes")(chains, refused)
+    return told(chains), told(gate.under_way.behind), left
+
+
+@needs("gcc")
+@given(st.lists(PERSONS, max_size=20), st.sets(PERSONS), st.sets(PERSONS), st.sets(PERSONS))
+def test_submits_are_put_behind_what_waits_for_their_persons_alike(
+    come: list[int], changed: set[int], busy: set[int], again: set[int]
+) -> None:
+    assert shared_out(twin, come, changed, busy, again) == shared_out(PURE.__getitem__, come, changed, busy, again)
+
+
+@needs("gcc")
+@given(st.lists(st.tuples(KEYS, st.integers(-9, 9), st.binary(max_size=3))))
+def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]]) -> None:
+    for name in ("shared_persons", "shared_apart"):
+        assert twin(name)(items) == PURE[name](items)
+
+
+@needs("gcc")
+@given(
+    st.lists(st.booleans(), max_size=9),
+    st.one_of(st.binary(max_size=9), st.text("01", max_size=9).map(str.encode)),
+    st.booleans(),
+)
+def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: bytes, everywhere: bool) -> None:
+    places = range(len(done)) if everywhere else list(range(len(done)))[::-1]
+    found, wanted = list(done), list(done)
+    one = said(twin("shared_taken"), found, places, said_of)
+    other = said(PURE["shared_taken"], wanted, places, said_of)
+    assert (type(one), one) == (type(other), other)
+    assert found == wanted
+
+
+@needs("gcc")
+@given(st.lists(st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=80)))))
+def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) -> None:
+    given_rows = [key for key, _ in rows], [data for _, data in rows]
+    assert twin("shared_found")(*given_rows) == PURE["shared_found"](*given_rows)
+
+
+@needs("gcc")
+@given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
+def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
+    keys = Keys(key, [b"g106:{%d}" % part for part in range(parts)])
+    assert said(twin("shared_names"), keys, people) == said(PURE["shared_names"], keys, people)
+
+
+@pytest.fixture(params=[True, False], ids=["by vectors", "by words"])
+def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With and without what the processor has for digests."""
+    if not loader.BUILT:
+        pytest.skip("the compiled functions are not built here")
+    hot: Any = import_module("proxy.native.accelerated")
+    before = hot.digest_by_vectors(request.param)
+    if hot.digest_by_vectors(request.param) is not request.param:
+        pytest.skip("this processor has no AVX2")
+    yield
+    hot.digest_by_vectors(before)
+
+
+@pytest.mark.usefixtures("vectors")
+def test_digests_are_those_of_the_library_whatever_the_processor_has():
+    draw = random.Random(7)
+    keys = Keys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
+    people = [draw.randrange(1 << 48) for _ in range(50)]
+    assert twin("shared_names")(keys, people) == PURE["shared_names"](keys, people)
+    for size in [*range(1100), 8191, 8192, 8193, 100_000]:
+        data, previous, claim = draw.randbytes(size), draw.randbytes(32), draw.randbytes(20)
+        wanted = PURE["segment_digest"](previous, data, claim)
+        assert twin("segment_digest")(previous, data, claim) == wanted
+        assert twin("segment_digest")(previous, memoryview(data), claim) == wanted
+
+
+@needs("gcc")
+@given(st.lists(st.one_of(st.binary(max_size=1200), st.text(st.characters(codec="utf-8")), st.integers()), max_size=120))
+def test_a_command_has_the_same_octets(words: list[bytes | str | int]) -> None:
+    assert twin("resp_command")(tuple(words)) == PURE["resp_command"](tuple(words))
+
+
+@needs("gcc")
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.integers(0, 255)), max_size=70),
+    st.booleans(),
+    st.integers(0, 120),
+    st.booleans(),
+)
+def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: bool, now: int, refuses: bool) -> None:
+    one = other = record.opt_out(record.EMPTY, OptOut("provider", "jia", 9, "reply", 0)) if refuses else record.EMPTY
+    for number, (port, time, sort) in enumerate(entries, 1):
+        packed = ENTRY.pack(number << 16, sort, time, 1, port, 9)
+        one = twin("add_packed")(one, packed, now, 60, fresh=fresh)
+        other = PURE["add_packed"](other, packed, now, 60, fresh=fresh)
+        assert one == other
+
+
+# ---------------------------------------------------------------------------------------------------------------- journal and wire
+
+
+@needs("gcc")
+@given(st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=6)), st.integers(1, 255))
+def test_journals_are_the_same(bodies: list[list[bytes]], kind: int) -> None:
+    one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
+    first = twin("journal_extend")(one, kind, [[b"", *pieces] for pieces in bodies])
+    assert first == PURE["journal_extend"](other, kind, [[b"", *pieces] for pieces in bodies])
+    assert b"".join(one._buffer) == b"".join(other._buffer)
+    assert one._next == other._next
+
+
+def pdu(command_id: int, body: bytes, length: int | None = None) -> bytes:
+    head = (16 + len(body) if length is None else length, command_id, 0, 7)
+    return b"".join(one.to_bytes(4, "big") for one in head) + body
+
+
+PDUS = st.builds(
+    pdu, st.integers(0, (1 << 32) - 1), st.binary(max_size=30), st.one_of(st.none(), st.none(), st.integers(0, 60))
+)
+
+
+@needs("gcc")
+@given(
+    st.lists(PDUS, max_size=5).map(b"".join),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.integers(16, 50),
+    st.frozensets(st.sampled_from([0, 1, 4, 5])),
+    st.dictionaries(st.just(7), st.tuples(st.just("ticket"), st.just(0.0), st.sampled_from([0x80000004, 0x80000005]))),
+)
+def test_octets_are_sorted_into_the_same_frames(
+    data: bytes, position: int, cut: int, most: int, accept: frozenset[int], waiting: dict[int, tuple[Any, float, int]]
+) -> None:
+    data = data[: max(0, len(data) - cut)]
+
+    def told(sort: Any) -> Any:
+        waits, requests, answers = dict(waiting), [], []  # type: ignore[var-annotated]
+        at, aside = sort(data, position, most, accept, waits, requests, answers)
+        frames = [*requests, *(frame for _, frame in answers), *([aside] if aside else [])]
+        return (
+            at,
+            aside is None,
+            waits,
+            len(requests),
+            [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames],
+        )
+
+    assert told(twin("sort_pdus")) == told(PURE["sort_pdus"])
+
+
+@needs("gcc")
+@given(st.lists(st.sampled_from([4, 4, 4, 5, 0x80000004]), max_size=4), st.sampled_from([4, 0x80000004]))
+def test_frames_are_alike_or_not(commands: list[int], command_id: int) -> None:
+    frames = [Frame(command, 0, number, b"") for number, command in enumerate(commands)]
+    assert twin("are_all")(frames, command_id) is PURE["are_all"](frames, command_id)
+
+
+@needs("gcc")
+@given(st.lists(PDUS.filter(lambda data: len(data) >= 16), max_size=5), st.integers(0, SEQUENCE_MAX - 10))
+def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
+    requests = [SimpleNamespace(data=data) for data in pdus]
+    one: dict[int, Any] = {}
+    other: dict[int, Any] = {}
+    assert b"".join(twin("asked_pieces")(requests, 1.5, one, last)) == b"".join(
+        PURE["asked_pieces"](requests, 1.5, other, last)
+    )
+    assert one == other
+
+
+@needs("gcc")
+@pytest.mark.parametrize("size", [0, 6, 15])
+def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(size: int) -> None:
+    waiting: dict[int, Any] = {}
+    requests = [SimpleNamespace(data=bytes(16)), SimpleNamespace(data=bytes(size))]
+    with pytest.raises(ValueError, match=f"a request of {size} octets"):
+        twin("asked_pieces")(requests, 1.5, waiting, 7)
+    assert waiting == {}
+
+
+@needs("gcc")
+@pytest.mark.parametrize("size", range(7))
+def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
+    with pytest.raises(ValueError, match=f"a record of {size} octets"):
+        twin("shared_records")([(13_800_000_000, 5, bytes(size))])
+
+
+# ---------------------------------------------------------------------------------------------------------------- on their way
+
+
+class Other(Transit):
+    """What is no plain submit: the twins ask it as anybody would."""
+
+
+def on_their_way(made: list[tuple[int, int, bool]]) -> list[Transit]:
+    """(person, category, whether it is a plain submit), each twice as old as the one before."""
+    found: list[Transit] = []
+    for number, (person, category, plain) in enumerate(made, 1):
+        one = (Transit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
+        one.message = Message(cast("Any", None), 13_800_210_000 + person, cast("Any", None))
+        one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
+        found.append(one)
+    return found
+
+
+def answer_of(body: bytes) -> Any:
+    """A carrier's, of the wire's own kind or of another."""
+    return Frame.of(pdu(0x80000004, body)) if len(body) % 3 else SimpleNamespace(body=body)
+
+
+MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
+PLAIN = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.just(True)), max_size=12)
+
+
+BREACHES = st.lists(
+    st.builds(
+        Breach, st.just("a-rule"), st.integers(0, 0xFFFF), st.sampled_from(list(Outcome)), st.sampled_from(list(RULE_REASONS.values())),
+        st.booleans(),
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+@needs("gcc")
+@given(MADE, st.lists(BREACHES, min_size=12, max_size=12), st.sampled_from((0, 1)), st.booleans())
+def test_verdicts_are_written_alike(
+    made: list[tuple[int, int, bool]], objections: list[list[Breach]], has_entry: int, late: bool
+) -> None:
+    transits = on_their_way(made)
+    for transit, breaches in zip(transits, objections, strict=False):
+        sender = Sender.of("jia", "a", f"106900{len(breaches)}", "106900")
+        transit.message = Message(sender, 13_800_210_000, Content("", "readable", b"%016d" % transit.sequence))
+        enforced = [one for one in breaches if not one.shadow and one.outcome is not Outcome.ALLOW]
+        reported = enforced[0] if enforced else None
+        facts = Facts(sender, transit.category, transit.category, transit.category)
+        transit.verdict = Verdict(
+            reported.outcome if reported else Outcome.ALLOW,
+            reported.reason if reported else None,
+            "",
+            tuple(breaches),
+            facts,
+            "北京",
+            7,
+            (),
+        )
+        if reported is not None:
+            transit.reason, transit.status = reported.reason.name, reported.reason.status
+        elif has_entry:
+            transit.packed = bytes(range(32))
+        transit.late = late and transit.sequence % 3 == 0
+    wanted = [b"".join(pieces) for pieces in PURE["verdict_pieces"](5.25, transits, "0123456789abcdef", 86_400)]
+    assert [b"".join(pieces) for pieces in twin("verdict_pieces")(5.25, transits, "0123456789abcdef", 86_400)] == wanted
+
+
+@needs("gcc")
+@given(MADE, st.lists(st.binary(max_size=70), min_size=12, max_size=12), st.integers(1, 400))
+def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]], ids: list[bytes], most: int) -> None:
+    accepted = [(one, answer_of(said)) for one, said in zip(on_their_way(made), ids, strict=False)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answered, "ACCEPTED_BYTES_MAX", most)
+        wanted = [b"".join(pieces) for pieces in PURE["pack_accepted"](5.25, accepted)]
+        assert [b"".join(pieces) for pieces in twin("pack_accepted")(5.25, accepted)] == wanted
+
+
+@needs("gcc")
+@given(MADE)
+def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]]) -> None:
+    accepted = [(one, answer_of(b"%d" % one.sequence)) for one in on_their_way(made)]
+    one, other = ({transit.recorded: transit for transit, _ in accepted[::2]} | {1: None} for _ in range(2))
+    assert twin("settled")(accepted, one) == PURE["settled"](accepted, other)
+    assert one == other == {1: None}
+
+
+@needs("gcc")
+@given(MADE, st.integers(1, 4))
+def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, int, bool]], links: int) -> None:
+    transits = on_their_way(made)
+    assert twin("by_person")(transits, links) == PURE["by_person"](transits, links)
+
+
+@needs("gcc")
+@given(st.one_of(MADE, PLAIN), st.booleans())
+def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple[int, int, bool]], sort: bool) -> None:
+    one, other = [20, 20, 20], [20, 20, 20]
+    transits = on_their_way(made)
+    taken = [*transits]
+    assert twin("lane_leave")(taken, one, sort=sort) is taken
+    assert taken == PURE["lane_leave"]([*transits], other, sort=sort)
+    assert one == other
+
+
+@needs("gcc")
+@given(st.one_of(MADE, PLAIN), st.lists(st.integers(0, 1), max_size=3))
+def test_each_is_put_into_its_lane_alike(made: list[tuple[int, int, bool]], others: list[int]) -> None:
+    said: list[list[list[int]]] = []
+    for put_all in (twin("put_all"), PURE["put_all"]):
+        lanes = [Kept(), Kept()]
+        transits = on_their_way(made)
+        for place, transit in enumerate(transits):
+            transit.lane = cast("Any", lanes[others[place] if place < len(others) else 0])
+        put_all(transits)
+        said.append([lane.numbers for lane in lanes])
+    assert said[0] == said[1]
+
+
+class Kept:
+    """A lane that says what came into it, and in which order."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def put(self, transit: Transit) -> None:
+        self.numbers.append(transit.sequence)
+
+    def put_all(self, transits: list[Transit]) -> None:
+        self.numbers += [transit.sequence for transit in transits]
+
+
+@needs("gcc")
+@given(MADE, MADE, st.lists(st.sampled_from([0, 0, 0x58]), min_size=12, max_size=12))
+def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], statuses: list[int]) -> None:
+    one, other = on_their_way(made), on_their_way(made)
+    answered = on_their_way(told)
+    assert twin("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
+    assert [transit.own_s for transit in one] == [transit.own_s for transit in other]
+    answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
+    assert twin("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
+
+
+@needs("gcc")
+def test_records_of_every_length_have_the_checksum_that_zlib_gives_them() -> None:
+    draw, one, other = random.Random(32), Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
+    for sizes in ((*range(520), 70_001), (5 << 20,), (3, 4)):  # for one of them no room is kept
+        bodies = [draw.randbytes(size) for size in sizes]
+        twin("journal_extend")(one, 1, [[b"", body] for body in bodies])
+        PURE["journal_extend"](other, 1, [[b"", body] for body in bodies])
+    assert b"".join(one._buffer) == b"".join(other._buffer)
+
+
+# ---------------------------------------------------------------------------------------------------------------- objects
+
+
+def frames(count: int) -> list[Frame]:
+    """As a read makes them; of such objects the last that were freed are made again."""
+    requests: list[Frame] = []
+    data = b"".join(pdu(4, b"body %d" % number) for number in range(count))
+    twin("sort_pdus")(data, 0, 100, frozenset([4]), {}, requests, [])
+    return requests
+
+
+@needs("gcc")
+def test_what_is_freed_lets_go_of_all_it_held_and_is_made_again_empty() -> None:
+    held = frames(3)
+    data, before = held[1].data, sys.getrefcount(held[1].data)
+    places = {id(one) for one in held}
+    del held
+    assert sys.getrefcount(data) == before - 1
+    again = frames(3)
+    assert {id(one) for one in again} == places
+    assert [one.data[16:] for one in again] == [b"body 0", b"body 1", b"body 2"]
+    assert not any(gc.is_tracked(one) for one in again), "nothing that a frame holds leads back to it"
+    assert sys.getrefcount(data) == before - 1, "nothing of what it was before is left"
+    many = frames(5_000)  # more than are kept
+    assert len({id(one) for one in many}) == 5_000
+    del many
+    assert [one.data[16:] for one in frames(2_000)[::1_999]] == [b"body 0", b"body 1999"]
+
+
+@needs("gcc")
+def test_a_weak_reference_to_what_is_freed_says_so() -> None:
+    frames(1)  # from then on they are made so
+    transit = Transit(cast("Any", None), 1, b"data", 0.0)
+    gone: list[int] = []
+    weak = weakref.ref(transit, lambda _: gone.append(1))
+    assert weak() is transit
+    del transit
+    assert (weak(), gone) == (None, [1])
+    another = Transit(cast("Any", None), 2, b"data", 0.0)
+    assert weakref.getweakrefcount(another) == 0
+
+
+@needs("gcc")
+def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
+    frames(1)
+
+    class Heir(Transit):
+        __slots__ = ("more",)
+        more: bytes
+
+    own, data = bytes(9), b"some data"
+    before = sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)
+    heirs = [Heir(cast("Any", None), number, data, 0.0) for number in range(9)]
+    for heir in heirs:
+        heir.more = own
+        heir.message = cast("Any", [heir])  # and a ring, which the collector finds
+    assert sys.getrefcount(own) == before[0] + 9
+    del heir, heirs
+    gc.collect()
+    assert (sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)) == before
+    one = Transit(cast("Any", None), 1, data, 0.0)
+    one.message = cast("Any", [one])
+    del one
+    assert gc.collect() == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------- lives
+
+
+def lives(*, pure: bool) -> str:
+    env = os.environ | ({"GATE106_PURE": "1"} if pure else {})
+    command = [sys.executable, "-m", "tests.lives", "900", "60", "30"]
+    return subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=True).stdout
+
+
+@needs("gcc")
+def test_worlds_and_loads_leave_the_same_behind_with_the_twins_and_without() -> None:
+    """Journal, records, and what providers were told, to the octet: the twins of the relay do the plain cases by themselves, and lives have
+    all the others beside them."""
+    assert lives(pure=False) == lives(pure=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- without
+
+
+@needs("gcc")
+@given(st.lists(st.one_of(st.floats(-1, 12), st.sampled_from(SECONDS_BUCKETS), st.just(float("inf")))))
+def test_times_are_counted_in_the_same_buckets(seconds: list[float]) -> None:
+    one, other = ([number % 3 for number in range(len(SECONDS_BUCKETS) + 1)] for _ in range(2))
+    whole = twin("tally_count_in")(one, array("d", seconds))
+    assert whole == pytest.approx(PURE["tally_count_in"](other, array("d", seconds)))
+    assert one == other
+
+
+@pytest.mark.parametrize("rooms", [ROOMS, ROOMS_BACK], ids=["there", "back"])
+def test_without_the_twins_their_rooms_tests_pass(rooms: list[str]) -> None:
+    env = os.environ | {"GATE106_PURE": "1"}
+    env.pop("PYTEST_ADDOPTS", None)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        *[str(HERE / room) for room in rooms],
+    ]
+    done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+@needs("gcc")
+def test_twins_of_another_text_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader._HOT, "SOURCE", "0" * 16)
+    assert loader._built() is None
+
+
+def test_whoever_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE106_PURE", "1")
+    assert loader._built() is None

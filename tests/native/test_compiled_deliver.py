@@ -1,0 +1,267 @@
+"""The way back's twins do what its pure functions do, to the octet; a receipt that a carrier usually sends is led by them alone.
+
+Each twin is asked beside its function (test_compiled.py), over what carriers send and over what nobody should.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.journal.encoding import word
+from proxy.journal.records import delivers, messages
+from proxy.journal.records import mailbox as mail
+from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.native.loader import PURE
+from proxy.relay.deliver import WayBack
+from proxy.relay.deliver_batch import Brought, Route
+from proxy.state.mailbox import deliver_queue as boxes
+from proxy.state.mailbox.deliver_queue import Box, Item
+from proxy.state.mailbox.mailbox import Bounds, Mailbox
+from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from tests.native.test_compiled import said, twin
+from tests.needs import needs
+from tests.relay.test_deliver import NOW, ROK, House, Link
+
+TAGS = st.sampled_from([0x001E, 0x0424, 0x0427, 0x0423, 0x0302, 0x0600, 0x1400, 0x2000])
+TLVS = st.lists(st.tuples(TAGS, st.binary(max_size=6)), max_size=4)
+PORTS = st.sampled_from(["", "1069001", "10690015", "10690025", "20690015", "106900299", "777", "abc", "\xe9"])
+PEOPLE = st.sampled_from(["", "8613800210001", "13800210001", "10086", "\xe9t\xe9"])
+DELIVERS = st.builds(
+    lambda person, port, text, esm_class, coding, tlvs, sequence: deliver_sm(
+        person, port, text, esm_class=esm_class, data_coding=coding, tlvs=tlvs, sequence=sequence
+    ),
+    PEOPLE,
+    PORTS,
+    st.one_of(st.just(b"id:7 stat:DELIVRD"), st.just(b"TD"), st.binary(max_size=254)),
+    st.sampled_from([4, 4, 4, 0x20, 0, 0x44, 8, 0x24, 0xFF]),
+    st.sampled_from([0, 8]),
+    TLVS,
+    st.integers(1, 0xFFFF_FFFF),
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """A deliver_sm of which some octet is another, or the end is missing."""
+    data = bytearray(draw(DELIVERS))
+    for _ in range(draw(st.integers(0, 2))):
+        data[draw(st.integers(16, len(data) - 1))] = draw(st.one_of(st.sampled_from([0, 1, 4, 0xFF]), st.integers(0, 255)))
+    del data[draw(st.one_of(st.just(len(data)), st.integers(16, len(data)))) :]
+    return len(data).to_bytes(4, "big") + bytes(data[4:])
+
+
+@needs("gcc")
+@given(spoilt())
+def test_receipts_are_read_alike(data: bytes) -> None:
+    assert twin("receipt_addresses")(Frame.of(data)) == PURE["receipt_addresses"](Frame.of(data))
+
+
+def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> Any:
+    """What one is like after these reads of two links, with this function at work."""
+    house, links = House(Bounds(messages=7)), (Link(), Link())
+    links[1].owner = "yi"
+    bind, told = house.binds_for("jia"), list[Any]()
+    for other, pdus in reads:
+        deliver_all(house.way, links[other], [Frame.of(data) for data in pdus], house.now)
+        told.append(
+            [
+                (one.link is links[other], list(one.sequences), list(one.people))
+                for one in house.way._arrivals
+                if isinstance(one, Brought)
+            ]
+        )
+        house.now += 1
+        house.turn()
+    told.append([(item.number, item.at, item.kind, item.data, item.state, item.stored, item.tries) for item in bind.handed])
+    answers = [(item, Frame.of(deliver_sm_resp(1, status))) for item, status in zip(bind.handed, statuses, strict=False)]
+    house.way.answered(answers, house.now)
+    house.turn()
+    written = [(kind, house.said(kind)) for kind in (messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.OPTOUT)]
+    mailbox = house.store.mailbox
+    there = {name: [(item.number, item.state) for item in one.there()] for name, one in mailbox.boxes.items()}
+    return told, written, there, mailbox.bytes, [link.answers for link in links], house.relay.tally.delivers
+
+
+@needs("gcc")
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(st.one_of(DELIVERS, spoilt()), max_size=5)), max_size=4),
+    st.lists(st.sampled_from([ROK, ROK, 0x14, 0x65]), min_size=20, max_size=20),
+)
+def test_a_gate_does_the_same_with_what_comes_back(reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> None:
+    assert gate(twin("way_back_deliver_all"), reads, statuses) == gate(PURE["way_back_deliver_all"], reads, statuses)
+
+
+USUAL = [
+    deliver_sm("8613800210001", "10690015", b"id:0000000007 stat:DELIVRD", esm_class=4, sequence=7, tlvs=tlvs)
+    for tlvs in ([], [(0x001E, b"0000000007\0"), (0x0427, b"\x02")], [(0x0423, b"\x03\0\0"), (0x1400, b"its own")])
+] + [deliver_sm("8613800210001", "10690015", b"", esm_class=4, sequence=8, tlvs=[(0x0424, b"id:7 stat:DELIVRD")])]
+
+
+@needs("gcc")
+@pytest.mark.parametrize("data", USUAL, ids=["text", "parameters", "a-carriers-own", "payload"])
+def test_a_usual_receipt_is_led_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("receipt_addresses", "way_back_answered", "mailbox_add_all", "mailbox_ready_all", "mailbox_delivered_all"):
+        monkeypatch.setitem(PURE, name, None)
+    monkeypatch.setattr(WayBack, "deliver", None)
+    house = House()
+    bind = house.binds_for("jia")
+    house.come(data, data)
+    house.turn()
+    house.answer(bind, ROK, *bind.handed)
+    assert [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)] == [(1, 2)]
+
+
+# ---------------------------------------------------------------------------------------------------------------- ids
+
+IDS = st.one_of(st.none(), st.binary(max_size=70), st.from_regex(rb"[0-9A-Za-z]{1,64}", fullmatch=True))
+TEXTS = st.builds(
+    lambda begins, own, apart, rest: begins + own + apart + rest,
+    st.sampled_from([b"id:", b"ID:", b"id: ", b"id:  ", b"Id:", b"stat:DELIVRD id:", b" id:", b"idx:", b"id", b""]),
+    st.one_of(st.from_regex(rb"[0-9A-Fa-f]{0,20}", fullmatch=True), st.binary(max_size=12), st.just(b"text:7")),
+    st.sampled_from([b" ", b"", b";", b",", b"\xa0", b"\x85", b"\x1c", b"\t", b"\xe9", b"_text:"]),
+    st.sampled_from([b"sub:001 stat:DELIVRD err:000 text:hi", b"stat:DELIVRD", b"id:8", b"text:", b"x" * 200]),
+)
+NAMED = st.builds(
+    lambda text, coding, esm_class, tlvs, wide: deliver_sm(
+        "8613800210001", "10690015", (b"\0".join(b"%c" % one for one in text) if wide else text)[:254], data_coding=coding,
+        esm_class=esm_class, tlvs=tlvs,
+    ),
+    TEXTS,
+    st.sampled_from([0, 0, 3, 8]),
+    st.sampled_from([4, 4, 4, 0x44]),
+    st.lists(st.tuples(TAGS, st.one_of(st.binary(max_size=6), st.just(b"0000000007\0"))), max_size=3),
+    st.booleans(),
+)  # fmt: skip
+
+
+@needs("gcc")
+@given(NAMED, IDS, IDS)
+def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes | None) -> None:
+    one, other = twin("receipted")(data), PURE["receipted"](data)
+    assert (one.text_id, one.tlv_id) == (other.text_id, other.tlv_id)
+    assert one.naming(text_id, tlv_id) == other.naming(text_id, tlv_id)
+    assert one.naming(other.text_id, other.tlv_id) is data
+
+
+@needs("gcc")
+@pytest.mark.parametrize("data", USUAL[:3], ids=["text", "parameters", "a-carriers-own"])
+def test_a_usual_receipt_is_named_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PURE, "receipted", None)
+    named = twin("receipted")(data)
+    assert named.text_id == b"0000000007"
+    assert named.naming(b"B10000000007", b"B10000000007").count(b"B10000000007") == data.count(b"0000000007")
+
+
+# ---------------------------------------------------------------------------------------------------------------- mailbox
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "ready", "take", "delivered", "refused", "back"]), st.lists(st.integers(0, 30), max_size=6)
+    ),
+    max_size=25,
+)
+
+
+def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
+    """What it holds and says after these steps, with functions of ``how``."""
+    one, items, said_of = Mailbox(), list[Item](), list[Any]()
+    one.open(Bounds(), ["jia", "yi"])
+    for step, chosen in steps:
+        some = [items[place % len(items)] for place in chosen] if items else []
+        if step == "add":
+            fresh = [Item(0, float(place), "receipt", b"x" * place, one.box(("jia", "yi")[place % 2])) for place in chosen]
+            said_of.append([there.provider for there in how("mailbox_add_all")(one, len(items) + 1, fresh)])
+            items += fresh
+        elif step == "ready":
+            said_of.append([(there.provider, count) for there, count in how("mailbox_ready_all")(some).items()])
+        elif step == "take":
+            for there in one.boxes.values():
+                taken = how("box_take_ready")(there._ready, len(chosen))
+                there.handed += len(taken)
+                said_of.append([item.number for item in taken])
+        elif step == "delivered":
+            said_of.append(how("mailbox_delivered_all")(one, some))
+        elif step == "refused":
+            for item in some:
+                one.refused(item, 0.0)
+        else:
+            one.back(some)
+    left = [
+        (
+            there.count,
+            there.bytes,
+            there.handed,
+            there._row,
+            [[item.number for item in line] for line in (there._order, there._ready)],
+        )
+        for there in one.boxes.values()
+    ]
+    return said_of, left, one.bytes, sorted(one._new), one._old, [(item.number, item.state, item.data) for item in items]
+
+
+@needs("gcc")
+@given(STEPS)
+def test_mailboxes_hold_the_same(steps: list[tuple[str, list[int]]]) -> None:
+    assert mailbox(steps, twin) == mailbox(steps, PURE.__getitem__)
+
+
+@needs("gcc")
+def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+    for tidy in (twin("box_tidy"), PURE["box_tidy"]):
+        box = Box("jia")
+        for number in range(2 * boxes.SLACK):
+            box.add(item := Item(number, 0.0, "receipt", b"", box))
+            item.state = boxes.READY if number == 5 else boxes.GONE
+        box.count = 1
+        tidy(box)
+        left.append([item.number for item in box._order])
+    assert left == [[5], [5]]
+
+
+# ---------------------------------------------------------------------------------------------------------------- octets
+
+
+@needs("gcc")
+@given(st.lists(st.integers(0, 0xFFFF_FFFF), max_size=5))
+def test_carriers_are_acknowledged_alike(sequences: list[int]) -> None:
+    assert twin("acknowledged")(sequences) == PURE["acknowledged"](sequences)
+
+
+@needs("gcc")
+@given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40))), st.floats(0, 4e9))
+def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
+    people = [word(person) for person, _, _ in found]
+    routes = [Route(port, "jia", Box("jia")) for _, port, _ in found]
+    items = [Item(0, now, "receipt", data, Box("jia")) for _, _, data in found]
+    one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
+    for extend in (twin("journal_extend"), PURE["journal_extend"]):
+        journal = one if extend is twin("journal_extend") else other
+        pack = twin("pack_receipts") if journal is one else PURE["pack_receipts"]
+        assert extend(journal, 5, pack(now, people, routes, items)) == 1
+    assert b"".join(one._buffer) == b"".join(other._buffer)
+    assert [list(twin("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
+        delivers.pack_deliver(now, "receipt", person, port, "jia", data) for person, port, data in found
+    ]
+
+
+@needs("gcc")
+def test_one_too_few_is_seen_by_both() -> None:
+    for pack in (twin("pack_receipts"), PURE["pack_receipts"]):
+        assert said(lambda pack=pack: list(pack(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
+
+
+@needs("gcc")
+@given(st.lists(DELIVERS, max_size=5))
+def test_items_get_the_same_numbers(pdus: list[bytes]) -> None:
+    items = [Item(0, NOW, "receipt", data, Box("jia")) for data in pdus]
+    one: dict[int, Any] = {}
+    other: dict[int, Any] = {}
+    sent = b"".join(twin("asked_pieces")(cast("Any", items), 1.5, one, 7))
+    assert sent == b"".join(PURE["asked_pieces"](cast("Any", items), 1.5, other, 7))
+    assert one == other

@@ -1,0 +1,268 @@
+"""The compiled reading of texts says what the pure functions say, of whatever is sent; what is rare it hands over."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.model.message import Category, Content
+from proxy.native import loader
+from proxy.native.loader import PURE
+from proxy.policy import load
+from proxy.policy.reading import Reader
+from proxy.runtime.shipped_files import shipped
+from proxy.wire import Memo, joined_text  # noqa: F401 # registers its functions
+from tests.house import SHANGHAI, House
+from tests.needs import needs
+
+PIECES = (
+    "【甲店】", "【青禾商城】", "【", "】", "︻", "您的验证码是", "双11", "优惠券", "優惠券", "贷款", "贷|款", "贷 款", "减/肥", "免费", "会员", "APP", "app",
+    "张三", "欧阳娜娜", "先生", "女士", "您好", "尊敬的", "亲爱的", "验证码", "号码", "码：",
+    "138-0013-8000", "138 0013 8000", "+86", "0086 ", "(010)", "010 6655 4433", "4006-000-106", "400 600 0107", "800-8100-818",
+    "http://淘宝.com/x", "http://www.淘宝.中国", "http://t.cn立即", "t.cn-", "...", "50...t.cn", "xn--fiq228c.xn--fiqs8s", "xn--", "\u3164", "・", "\u2800",
+    "123456", "0", "1", "１３８", "13800138000", "0571-88886666", "4006000106", "400-600-0106", "95588", "9561", "86-10", "12-34-5",
+    "s.example/abc", "qinghe.example", "a.qinghe.example", "https://a.b-c.example/x", "http://192.0.2.1/", "http://[::1]:80/", "://",
+    "a..b.example", "x@y.example", "k.cn-", "k.cn@", "z.abcdefghijklmnopqr", "z.abcdefghijklmnopqrs", ".", ":", "-",
+    "退订", "退阅", "回T退订", "回复TD退订", "拒收请回复R", "取消订阅", "取消", "屏蔽", "回", "编辑", "发送", "reply STOP to opt out", " unsub", "to ", "囘T", "T退", "退T", "TD", "不想接收", "如不需要请回T", "确认请回1", "取消请回2",
+    "退订请点", "请回复", "编辑TD发送至10086退订", "拒收请致电", "#", "@5", "“", "回复QX可取消接收", "预约",
+    "优....惠....券", "免、费", "满、3、0、0", "代x开", "a.p.p", "优★", "惠★", "券★", "免 费 送", "一三九零零一三八零零零", "139.0013.8000", "4.0.0.6.0.0.0.1.0.6", "四零零", "六零零零一零六",
+    "九五五八八", "9 5 5 8 8", "I3", "OO", "❶", "٣", "2026-11-13 14:00", "10,284.17元", "QQ100004030", "扣扣", "（q）", "100004030", "。example", "qinghe。", "q i n g h e", " . e x a m p l e", "qinghe点example",
+    "点", "小点", "dot", "句号", "%71inghe.example", "&#46;", "a-b-c-d", "://", "1920026",
+    " ", "  ", "\n", "\u3000", "|", "·", "||||", "，", "。", "！", "的", "丨", "\u200b", "①", "𝐀", "\ud800", "а", "ﬁ", "ß", "İ", "Ａ",
+    "\u202e", "\u202d", "\u202c", "\u200f", "\u061c", "\u2067", "\u2069", "א", "ئۇيغۇر", "٤٨", "\ufffd", "】店甲【", "票发开代",
+)  # fmt: skip
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
+    st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=2)), max_size=14).map("".join),
+    st.tuples(st.sampled_from(PIECES), st.integers(1_000, 2_100)).map(lambda pair: (pair[0] * pair[1])[: pair[1]]),
+)
+ALPHABET = "ab01贷款退·|"
+WORDS = sorted({one + two + three for one in ALPHABET[:7] for two in ("", *ALPHABET[:7]) for three in ("", "款", "0", "a")})
+
+ASKED = """\
+rules:
+  - {id: digits, when: {text: {patterns: ["[0-9]{3}元"]}}, then: reject, reason: keyword}
+  - {id: links, when: {url: [qinghe.example, 192.0.2.1]}, then: reject, reason: link-unregistered}
+  - {id: numbers, when: {contact: [4006000106, "95588", "100004030", "13900138000"]}, then: reject, reason: keyword}
+  - {id: calls, when: {contact: present}, then: reject, reason: keyword}
+  - {id: words, when: {text: [免费, 满300, 优惠券, 免费送, a10p]}, then: reject, reason: keyword}
+  - {id: end, when: {notice: end}, then: reject, reason: notice-missing}
+  - {id: several, when: {signature: several}, then: reject, reason: signature-missing}
+  - {id: theirs, when: {url: {outside: registered}}, then: reject, reason: link-unregistered}
+  - {id: called, when: {contact: {outside: registered}}, then: review, reason: link-unregistered}
+  - {id: others, when: {url: {outside: [b-c.example]}}, then: reject, reason: link-unregistered}
+"""
+REGISTERED = {
+    "signatures": "甲店,甲店有限公司,,,,approved,,\n青禾商城,青禾有限公司,,,,approved,,\n",
+    "advertisers": "甲店有限公司,,,s.example,0571-88886666\n青禾有限公司,,,qinghe.example,\n",
+    "contacts": "95588,,\nz.abcdefghijklmnopqr,,jia\n4006000106,,jia\n192.0.2.1,甲店有限公司,yi\n",
+    "reviewed": "【甲店】免费4006000106,,released,li,\nqinghe.example/1,jia,released,li,\n您的验证码是,,refused,li,\n",
+}
+
+
+def twin(name: str) -> Any:
+    return getattr(loader._HOT, name)
+
+
+def of_words(folder: Path) -> Reader:
+    """A rule for each word, so that the bits say which were found."""
+    listed = "".join(
+        f"  - {{id: w{place}, when: {{text: '{word}'}}, then: reject, reason: keyword}}\n" for place, word in enumerate(WORDS)
+    )
+    (folder / "rules.yaml").write_text("rules:\n" + listed, encoding="utf-8")
+    return load(folder).reader
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> list[Reader]:
+    """What ships, rules that ask everything a text can be asked, and a rule for each of many words."""
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "rules.yaml").write_text(ASKED, encoding="utf-8")
+    (folder / "registries").mkdir()
+    for name, rows in REGISTERED.items():
+        (folder / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
+    return [load(shipped("rules")).reader, load(folder).reader, of_words(tmp_path_factory.mktemp("words"))]
+
+
+@needs("gcc")
+@given(st.lists(st.sampled_from((*PIECES, "vip", "app2", "xapp", "会员卡", "pos机", "5g", "k")), max_size=12).map("".join))
+def test_of_words_within_words_the_same_ones_stand(readers: list[Reader], text: str) -> None:
+    data = text.lower().encode("utf-8", "surrogatepass")
+    for reader in readers:
+        scanner = reader.scanner
+        matches = scanner.matches(data)
+        assert twin("scanner_standing")(scanner, data, matches) == PURE["scanner_standing"](scanner, data, matches)
+
+
+def told(function: Any, reader: Reader, content: Content) -> tuple[Any, ...]:
+    reading, digits = function(reader, content, PURE["masked"](content.text), None)
+    traits = reading.traits
+    return reading.template, digits, *(getattr(traits, name) for name in traits.__slots__)
+
+
+@needs("gcc")
+@given(TEXTS)
+def test_texts_read_alike(readers: list[Reader], text: str) -> None:
+    assert twin("masked")(text) == PURE["masked"](text)
+    content = Content(text, "readable", b"")
+    for reader in readers:
+        assert told(twin("reader_analyse"), reader, content) == told(PURE["reader_analyse"], reader, content)
+    assert twin("review_key")(content) == PURE["review_key"](content)
+
+
+@needs("gcc")
+@given(st.text(ALPHABET + "元", max_size=30))
+def test_the_same_words_are_found(readers: list[Reader], text: str) -> None:
+    content = Content(text, "readable", b"")
+    assert told(twin("reader_analyse"), readers[2], content) == told(PURE["reader_analyse"], readers[2], content)
+
+
+@needs("gcc")
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.booleans())
+def test_what_is_remembered_reads_alike(readers: list[Reader], texts: list[str], complete: bool) -> None:
+    """A text, the same with other digits, and the text again: what the memories make of them is what a fresh look does."""
+    for reader in readers:
+        for text in (*texts, *(one.translate({49: 50, 51: 57}) for one in texts), *texts):
+            content = Content(text, "readable" if text else "empty", b"", complete=complete)
+            reading = reader.read(content)
+            assert (content.reading, content.read_by) == (reading, reader.mark)
+            wanted = PURE["reader_analyse"](reader, content, PURE["masked"](content.text), None)[0]
+            if not complete and text:
+                wanted = reader._in_part(content.text, wanted)
+            assert (reading.template, reading.traits.key(reading.traits.bits)) == (
+                wanted.template,
+                wanted.traits.key(wanted.traits.bits),
+            )
+
+
+@pytest.mark.parametrize("first", ["00000000000", "12345678901"])
+@pytest.mark.parametrize("pure", [False, True])
+def test_a_telephone_number_is_seen_though_the_text_came_first_with_digits_that_are_none(
+    tmp_path: Path, first: str, pure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pure:
+        for name in ("read", "_fresh", "_analyse"):
+            monkeypatch.setattr(
+                Reader, name, PURE[{"read": "reader_read", "_fresh": "reader_fresh", "_analyse": "reader_analyse"}[name]]
+            )
+    (tmp_path / "rules.yaml").write_text(ASKED, encoding="utf-8")
+    reader = load(tmp_path).reader
+
+    def bits(text: str) -> int:
+        return reader.read(Content(text, "readable", b"")).traits.bits
+
+    plain = bits(f"【甲店】详询{first}")
+    for _ in range(3):
+        bits(f"【甲店】详询{first}")
+    assert bits("【甲店】详询13800138000") != plain
+    assert bits("【甲店】详询13800138001") != plain
+    assert bits(f"【甲店】详询{first[::-1]}") == plain
+
+
+@needs("gcc")
+def test_every_character_reads_alike(readers: list[Reader]) -> None:
+    for start in range(0, 0x10000, 5):
+        content = Content("贷" + "款".join(map(chr, range(start, start + 5))) + "1a", "readable", b"")
+        assert told(twin("reader_analyse"), readers[1], content) == told(PURE["reader_analyse"], readers[1], content), hex(
+            start
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------- octets
+
+UCS = st.text(st.characters(exclude_categories=["Cs"]), max_size=70).map(lambda text: text.encode("utf-16-be"))
+HEADERS = st.one_of(
+    st.just(b""),
+    st.builds(lambda *said: bytes((5, 0, 3, *said)), *[st.integers(0, 4)] * 3),
+    st.builds(lambda *said: bytes((6, 8, 4, *said)), *[st.integers(0, 4)] * 4),
+    st.sampled_from([b"\x05\x00\x03", b"\x06\x05\x04\x0b\x84\x23\xf0", b"\x00", b"\x03\x24\x01\x01"]),
+)
+CODINGS = st.sampled_from([8, 8, 8, 0, 4, 0x18, 0xE0, 0xF5])
+
+
+def tail(header: bytes, octets: bytes, coding: int, schedule: bytes, more: bytes, wrong: int) -> bytes:
+    said = (header + octets)[:254]
+    flags = 0x40 if header else 0
+    return bytes((flags, 0, 0)) + schedule + b"\0\0" + bytes((0, 0, coding, 0, max(0, len(said) + wrong) & 255)) + said + more
+
+
+TAILS = st.one_of(
+    st.builds(
+        tail, HEADERS, st.one_of(UCS, st.binary(max_size=60)), CODINGS, st.sampled_from([b"", b"", b"261101120000032+", b"x"]),
+        st.sampled_from([b"", b"", b"\x02\x0c\x00\x02\x00\x07", b"\0"]), st.sampled_from([0, 0, 0, 0, 1, -1]),
+    ),
+    st.binary(max_size=40),
+)  # fmt: skip
+FIELDS = tuple(name for name in Content.__slots__ if name not in ("read_by", "reading"))
+
+
+def content_or_fault(function: Any, *given: Any) -> Any:
+    try:
+        content = function(*given)
+    except Exception as error:  # noqa: BLE001 # whatever it is: the twin must raise the same
+        return type(error), str(error)
+    return tuple((type(getattr(content, name)), getattr(content, name)) for name in FIELDS), content.read_by, content.reading
+
+
+@needs("gcc")
+@given(TAILS, st.sampled_from([b"", b"d" * 16]))
+def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
+    one, other = Memo(), Memo()
+    for _ in range(2):  # what comes twice is remembered
+        assert content_or_fault(twin("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
+            PURE["submit_unseen"], data, other, 1e9, digest
+        )
+    assert one.young.keys() == other.young.keys()
+    assert all(
+        content_or_fault(lambda one=one, key=key: one.young[key]) == content_or_fault(lambda key=key: other.young[key])
+        for key in one.young
+    )
+
+
+PART_OCTETS = st.one_of(UCS, UCS.map(lambda octets: octets[:-1]), st.binary(max_size=20))
+PARTS = st.builds(
+    lambda octets, coding, scheduled, extra: Content(
+        "", "readable", octets[:1] * 16, None, scheduled, extra, None if coding is None else (coding, octets)
+    ),
+    PART_OCTETS, st.sampled_from([8, 8, 8, 8, 8, 8, 0, 24, None]), st.sampled_from([None, None, None, 5.0]),
+    st.sampled_from([(), (), (), ((1, b"x"),)]),
+)  # fmt: skip
+
+
+@needs("gcc")
+@given(st.lists(st.one_of(PARTS, PARTS, PARTS, st.none()), max_size=22))
+def test_parts_are_joined_alike(parts: list[Content | None]) -> None:
+    assert content_or_fault(twin("joined"), parts) == content_or_fault(PURE["joined"], parts)
+
+
+@needs("gcc")
+@given(st.lists(UCS.filter(len), min_size=2, max_size=5), st.lists(st.integers(0, 9), max_size=3))
+def test_texts_cut_anywhere_are_joined_alike(pieces: list[bytes], cuts: list[int]) -> None:
+    whole = b"".join(pieces)
+    places = sorted({0, len(whole), *(cut * len(whole) // 10 for cut in cuts)})
+    parts = [Content("", "readable", b"%016d" % a, octets=(8, whole[a:b])) for a, b in pairwise(places)]
+    assert content_or_fault(twin("joined"), parts) == content_or_fault(PURE["joined"], parts)
+
+
+# ---------------------------------------------------------------------------------------------------------------- handed over
+
+
+@needs("gcc")
+def test_somebody_who_has_had_some_is_judged_without_the_pure_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is nearly always so must not be handed over: nobody would notice but by the time it takes."""
+    rules = "rules: [{id: cap, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient, signature]}, then: reject, reason: recipient-cap}]"
+    house = House(tmp_path, rules=rules, category=Category.MARKETING)
+    for number, shop in enumerate("甲乙甲"):
+        house.submit("jia", SHANGHAI, f"【{shop}店】双11优惠 拒收请回复R", number + 1)
+    monkeypatch.setitem(PURE, "judging_judge", None)
+    monkeypatch.setitem(PURE, "reader_analyse", None)
+    house.submit("jia", SHANGHAI, "【乙店】双11优惠 王思远 拒收请回复R", 9)
+    assert len(house.at_carrier()) == 4
+    monkeypatch.undo()
+    house.submit("jia", SHANGHAI, "【乙店】双11优惠 王嘉文 拒收请回复R", 10)
+    assert house.at_carrier() == []

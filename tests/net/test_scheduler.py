@@ -1,0 +1,56 @@
+"""The turnstile: everybody is heard to the end, the quiet at once, the noisy a little at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import uvloop
+
+from proxy.net.scheduler import SLICE_S, Turnstile
+
+
+class Speaker:
+    def __init__(
+        self, name: str, pieces: int, heard: list[str], noisy: bool = False, does: Callable[[], object] = lambda: None
+    ):
+        self.name, self.pieces, self.heard, self.noisy, self.does = name, pieces, heard, noisy, does
+
+    def hear(self) -> bool:
+        self.heard.append(self.name)
+        self.does()
+        self.pieces -= 1
+        return self.pieces > 0
+
+
+async def _heard(*speakers: Speaker) -> list[str]:
+    turnstile = Turnstile(asyncio.get_running_loop())
+    for one in speakers:
+        turnstile.add(one)
+    async with asyncio.timeout(10):
+        while any(one.pieces for one in speakers):  # noqa: ASYNC110 # nothing else tells
+            await asyncio.sleep(SLICE_S)
+    return speakers[0].heard
+
+
+def test_who_has_much_to_say_says_a_piece_in_turn_with_others():
+    heard: list[str] = []
+    assert uvloop.run(_heard(Speaker("a", 3, heard), Speaker("b", 2, heard))) == ["a", "b", "a", "b", "a"]
+
+
+def test_the_noisy_are_heard_to_the_end_and_only_after_the_quiet():
+    heard: list[str] = []
+    for _ in range(3):  # a machine that holds the process up amid a turn ends the slice in which the quiet are heard
+        heard = []
+        uvloop.run(_heard(Speaker("noisy", 200, heard, noisy=True), Speaker("quiet", 20, heard)))
+        assert heard.count("noisy") == 200
+        if heard[:20] == ["quiet"] * 20:
+            break
+    assert heard[:20] == ["quiet"] * 20
+
+
+def test_of_many_noisy_ones_who_was_not_heard_in_this_slice_is_first_in_the_next():
+    heard: list[str] = []
+    costly = [Speaker(str(number), 3, heard, noisy=True, does=lambda: sum(range(50_000))) for number in range(5)]
+    uvloop.run(_heard(*costly))
+    assert heard == [str(number) for number in range(5)] * 3, "each costs a whole share: still they take turns"

@@ -1,0 +1,147 @@
+"""Files of people: every encoding officers save in, every bad row with its line, big ones in blocks; and what an export writes comes back."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.operations.files.number_list import BAD_SHOWN, BATCH, COLUMNS, People, Refusal, read_people, write_row
+from proxy.policy import time_windows
+from proxy.state.lists.listed import CHUNK_BITS
+
+ALL, JIA = Refusal("all", "", "import", 0), Refusal("provider", "jia", "import", 0)
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read(content: str | bytes, default: Refusal = ALL) -> People:
+        file = tmp_path / "list.csv"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_people(file, default)
+
+    return read
+
+
+def numbers(people: People, refusal: Refusal = ALL) -> list[int]:
+    if refusal not in people.by:
+        return []
+    return [(chunk << CHUNK_BITS) + low for chunk, lows in people.chunks(refusal) for low in lows]
+
+
+SPELT = "13800210500\n8613800210501\n+8613800210502\n0086 138-0021-0503\n\n# a remark\n１３８００２１０５０４\n 13800210505 \n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+def test_a_number_a_line_in_any_spelling_and_encoding(read, encoding: str) -> None:
+    people = read(SPELT.encode(encoding))
+    assert (numbers(people), people.rows, people.problems) == ([13800210500 + n for n in range(6)], 6, [])
+
+
+@pytest.mark.parametrize("odd", ["0013800138000", "1380013800"])
+def test_a_number_with_zeros_before_it_is_no_number_in_a_plain_list_either(read, odd: str) -> None:
+    people = read(f"13800210500\n{odd}\n")
+    assert (people.bad, people.problems[0].startswith("list.csv:2: no recipient")) == (1, True)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_they_like(read, newline: str) -> None:
+    assert numbers(read(newline.join(["13800210500", "13800210501", ""]))) == [13800210500, 13800210501]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_header_is_passed_over_and_other_columns_do_not_matter(read, encoding: str) -> None:
+    people = read('号码,姓名,备注\n13800210500,"张, 三","say ""no"""\n13800210501\n'.encode(encoding))
+    assert (numbers(people), people.problems) == ([13800210500, 13800210501], [])
+
+
+def test_columns_say_what_each_row_refuses(read) -> None:
+    people = read(
+        "scope,value,number,until,source\n"
+        "provider,jia,13800210500,2026-12-31,complaint\n"
+        ",,13800210501,,\n"
+        "all,,13800210502,,reply\n"
+        "signature,'=京选,13800210503,2027-01-01 10:00:00,\n",
+        JIA,
+    )
+    assert people.problems == []
+    assert {refusal: numbers(people, refusal) for refusal in people.by if numbers(people, refusal)} == {
+        Refusal("provider", "jia", "complaint", time_windows.moment("2027-01-01")[0]): [13800210500],
+        JIA: [13800210501],
+        Refusal("all", "", "import", 0): [13800210502],  # a person's own word, told by another, is an import
+        Refusal("signature", "=京选", "import", time_windows.moment("2027-01-01 10:00")[0]): [13800210503],
+    }
+
+
+BAD = [
+    ("1380021050\n13800210501\n", ["list.csv:1: no recipient: 10 digits instead of 11"]),
+    ("13800210500\n\n14400000000\n", ["list.csv:3: no recipient: a machine's number (IoT), not a person's"]),
+    ("13800210500\n138_0021_0501\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
+    ("13800210500\n20000000000\n", ["list.csv:2: no recipient: starts with 20, mobile numbers start with 13 to 19"]),
+    ("number,until\n13800210500,soon\n", ["list.csv:2: 'soon' is no date (like 2026-11-11, or 2026-11-11 21:00)"]),
+    ('number,x\n13800210500,"two\nlines"\nnobody,\n', ["list.csv:4: no recipient: holds characters that are no digits, spaces or dashes"]),
+    ("13800210500,\x00\nx\x00,\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
+    (b"13800210500\n138\xff\xfe\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "problems"), BAD, ids=range(len(BAD)))
+def test_a_bad_row_is_told_with_its_line(read, content: str | bytes, problems: list[str]) -> None:
+    people = read(content)
+    assert (people.problems, people.bad) == (problems, 1)
+
+
+def test_of_many_bad_rows_the_first_are_told_and_all_are_counted(read) -> None:
+    people = read("1\n" * 1000)
+    assert (people.bad, len(people.problems), people.rows) == (1000, BAD_SHOWN, 0)
+
+
+def test_a_file_of_several_blocks_is_read_like_a_small_one(read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.operations.files.number_list.BATCH", 100)
+    assert BATCH > 100
+    drawn = random.Random(106)
+    wanted = [drawn.randrange(13_000_000_000, 14_400_000_000) for _ in range(300)]
+    wanted += [drawn.randrange(14_401_000_000, 20_000_000_000) for _ in range(301)]
+    people = read("\n".join(map(str, wanted)) + "\n+86 13800210500")
+    assert (numbers(people), people.numbers) == (sorted({*wanted, 13800210500}), len({*wanted, 13800210500}))
+    people = read("\n".join([*map(str, wanted), "x"]))
+    assert people.problems == ["list.csv:602: no recipient: holds characters that are no digits, spaces or dashes"]
+
+
+def test_numbers_on_both_sides_of_2_to_34_and_at_both_ends_come_out_in_order(read) -> None:
+    edges = [13_000_000_000, 2**34 - 1, 2**34, 2**34 + 1, 19_999_999_999]
+    assert numbers(read("\n".join(map(str, edges)))) == edges
+
+
+def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> None:
+    said: list[tuple[int, dict[str, Any]]] = [
+        (13800210500, {"scope": "all", "value": "", "source": "import", "since": 1_762_833_600, "until": 0}),
+        (13800210501, {"scope": "signature", "value": "=1+1", "source": "officer", "since": 0, "until": 1_800_000_000}),
+        (13800210502, {"scope": "port", "value": "1069001", "source": "complaint", "since": 0, "until": 0}),
+    ]
+    with (tmp_path / "out.csv").open("w", newline="") as out:
+        csv.writer(out).writerows([COLUMNS, *(write_row(number, refusal) for number, refusal in said)])
+    assert "'=1+1" in (tmp_path / "out.csv").read_text()
+    people = read((tmp_path / "out.csv").read_bytes())
+    assert people.problems == []
+    for number, refusal in said:
+        key = Refusal(refusal["scope"], refusal["value"], refusal["source"], refusal["until"])
+        assert numbers(people, key) == [number]
+
+
+def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path) -> None:
+    from proxy.operations.files.tables import write_sheet
+
+    file = tmp_path / "list.xlsx"
+    with file.open("wb") as out:
+        write_sheet(out, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
+    people = read_people(file, ALL)
+    assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
+    assert numbers(people, Refusal("provider", "jia", "import", 0)) == [13800210500]
+    file.write_bytes(b"PK\x03\x04 no sheet")
+    broken = read_people(file, ALL)
+    assert (broken.rows, broken.bad) == (0, 1)
+    assert "cannot be read as XLSX" in broken.problems[0]

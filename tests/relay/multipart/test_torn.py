@@ -1,0 +1,450 @@
+"""Attacks on long messages: parts out of order, late, twice with another text, after a crash. A handset would join what the rules never saw."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import tracemalloc
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy import policy
+from proxy.journal.records import messages
+from proxy.journal.write_ahead_log import read
+from proxy.model.message import Category
+from proxy.model.recipient import Entry
+from proxy.relay.effects.replay import replay, settle_open
+from proxy.relay.multipart.assembler import INHERIT_S
+from proxy.relay.multipart.handler import PartBounds
+from proxy.state.record import record, torn
+from proxy.wire import submit_sm
+from tests.relay.multipart.test_handler import CAP, KEYWORD, MSGQFUL, OK, PERSON, SUBMITFAIL, House, Store, parts, written
+
+FIRST_MISSING, DIFFERS, TORN = 0x455, 0x456, 0x457
+BAD = "【青禾】新店开业 代开发票"
+GOOD = "【青禾】新店开业 全场八折"
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def torn_of(store: Store, person: int = PERSON) -> list[int]:
+    return [key for key, _ in torn.torn(store.records.get(person, (0, record.EMPTY))[1])]
+
+
+def told(house: House, *pdus: bytes, wait_s: float = 0.3) -> list[int | None]:
+    """Each is sent once the one before is answered, as by a client whose window is one."""
+    found = []
+    for pdu in pdus:
+        number = house.sends(pdu)
+        house.turns(wait_s)
+        house.carrier_takes_all()
+        found += house.told(number)
+    return found
+
+
+def died(house: House, tmp_path: Path) -> House:
+    """The gate is killed, and another goes on with what the journal has."""
+    again = House(tmp_path)
+    settle_open(cast("Any", again.store), replay(cast("Any", again.store), read(house.disk, 1), 0))
+    again.now_s = house.now_s
+    again.relay.judging.highest_id = house.relay.highest_id + 1_000
+    again.numbers = house.numbers
+    return again
+
+
+# --- the order of parts
+
+
+@pytest.mark.parametrize("how", ["8", "16", "sar"])
+def test_a_lone_second_part_with_the_whole_word_does_not_leave(house: House, how: str):
+    second = written(how, "代开发票", 2, 2)
+    assert told(house, *[second] * 4) == [MSGQFUL, MSGQFUL, FIRST_MISSING, FIRST_MISSING]
+    assert (house.at_carrier, house.known()) == ([], [])
+
+
+def test_each_part_number_has_its_own_three_times(house: House):
+    _, two, three = parts()
+    assert told(house, two, two, three, two) == [MSGQFUL, MSGQFUL, MSGQFUL, FIRST_MISSING]
+
+
+def test_two_parts_together_without_the_first_do_not_leave_and_the_first_a_minute_later_changes_nothing(house: House):
+    one, two, three = parts(BAD)
+    early = [house.sends(two), house.sends(three)]
+    house.turns(0.3)
+    assert house.told(*early) == [MSGQFUL] * 2
+    house.turns(INHERIT_S + 5)
+    assert told(house, one) == [OK]
+    assert told(house, two, three) == [OK, KEYWORD]
+    assert len(house.at_carrier) == 2
+
+
+def test_parts_in_any_order_leave_when_the_first_is_there(house: House):
+    for reference, order in enumerate(itertools.islice(itertools.permutations(parts(GOOD)), 2)):
+        numbers = [house.sends(pdu) for pdu in order]
+        house.turns()
+        house.carrier_takes_all()
+        assert house.told(*numbers) == [OK] * 3, reference
+
+
+def test_once_the_first_is_there_early_parts_begin_to_count_anew(house: House):
+    one, two = parts(GOOD, 2)
+    assert told(house, two, two, one, two) == [MSGQFUL, MSGQFUL, OK, OK]
+    assert told(house, two, two) == [MSGQFUL, MSGQFUL]
+
+
+def test_a_later_part_does_not_leave_after_the_carrier_refused_the_first(house: House):
+    one, two = parts(GOOD, 2)
+    first = house.sends(one)
+    house.turns(0.3)
+    house.carrier_says(SUBMITFAIL)
+    assert told(house, two) == [MSGQFUL]
+    assert house.told(first) == [SUBMITFAIL]
+    assert len(house.at_carrier) == 1
+    assert torn_of(house.store) == []
+
+
+def test_the_first_part_comes_again_after_the_carrier_refused_it_and_the_others_behind_it(house: House):
+    one, two, three = parts(GOOD)
+    numbers = [house.sends(one), house.sends(two)]
+    house.turns(0.3)
+    house.carrier_says(SUBMITFAIL, which=0)
+    house.carrier_says(OK, which=1)
+    assert house.told(*numbers) == [SUBMITFAIL, OK]
+    assert told(house, three) == [MSGQFUL]
+    assert told(house, one, three) == [OK, OK]
+    assert torn_of(house.store) == []
+    house.check_replay()
+
+
+# --- the same number again
+
+
+@pytest.mark.parametrize("waits_s", [0.0, 0.3, 10.0])
+def test_an_innocent_first_part_behind_a_bad_one_is_refused(house: House, waits_s: float):
+    bad, second = parts(BAD, 2)
+    innocent = parts("【青禾】新店" + "".join(GOOD[-5:]), 2)[0]
+    numbers = [house.sends(bad)]
+    house.turns(waits_s)
+    numbers += [house.sends(innocent), house.sends(second)]
+    house.turns(0.3)
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK if waits_s else KEYWORD, DIFFERS, KEYWORD]
+    assert len(house.at_carrier) == (1 if waits_s else 0)
+
+
+def test_a_message_of_another_number_of_parts_does_not_take_the_place_of_one_that_is_torn(house: House):
+    assert told(house, parts(BAD, 3)[0]) == [OK]
+    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
+    house.turns(0.3)
+    assert house.told(*numbers) == [DIFFERS] * 2
+    house.turns(INHERIT_S)
+    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
+    house.turns(0.3)
+    assert house.told(*numbers) == [TORN] * 2
+
+
+def test_the_same_part_again_is_asked_to_wait_while_its_message_is_torn(house: House):
+    one, two = parts(GOOD, 2)
+    assert told(house, one, one, two) == [OK, MSGQFUL, OK]
+    assert len(house.known()) == 1
+    assert len(house.at_carrier) == 2
+
+
+# --- after the minute
+
+
+@pytest.mark.parametrize("text", [BAD, GOOD])
+def test_a_second_part_after_the_minute_is_refused_whatever_it_says(house: House, text: str):
+    one, two = parts(text, 2)
+    assert told(house, one) == [OK]
+    house.turns(INHERIT_S + 5)
+    assert told(house, two, two) == [TORN, TORN]
+    assert len(house.at_carrier) == 1
+    assert house.outcomes()["message-torn"] == 2
+    house.check_replay()
+
+
+def test_nothing_takes_the_reference_of_a_torn_message_for_a_day(house: House):
+    assert told(house, parts(BAD, 2)[0]) == [OK]
+    house.turns(INHERIT_S + 1)
+    for how, reference in (("8", 7), ("16", 0x107), ("sar", 0x3007)):
+        numbers = [house.sends(_part(how, text, 2, index, reference)) for index, text in ((1, "【青禾】八折"), (2, "欢迎光临"))]
+        house.turns()
+        assert house.told(*numbers) == [TORN] * 2, how
+    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2, reference=8)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK] * 2, "under another reference it goes"
+    house.turns(DAY_S)
+    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK] * 2, "its day is over"
+
+
+@pytest.mark.parametrize("source", ["1069001", "861069001", "+861069001"])
+def test_the_source_counts_as_a_handset_sees_it(source: str):
+    assert torn.key_of("jia", source, 0x107) == torn.key_of("jia", "1069001", 7)
+    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", "10690011", 7))
+    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", source, 8))
+
+
+def test_a_port_that_changes_hands_takes_its_keys_along():
+    mine, theirs = torn.key_of("jia", "1069001", 7), torn.key_of("yi", "1069001", 7)
+    assert torn.same(mine, theirs)
+    data = torn.tear(record.EMPTY, mine, 1_000)
+    assert torn.tear(data, theirs, 900) is data
+    assert [*torn.torn(torn.tear(data, theirs, 2_000))] == [(theirs, 2_000)]
+    assert torn.mend(data, theirs) == record.EMPTY
+
+
+def test_what_becomes_whole_leaves_no_key(house: House):
+    one, two, three = parts(GOOD)
+    for pdu, keys in ((one, 1), (two, 1), (three, 0)):
+        assert told(house, pdu) == [OK]
+        assert len(torn_of(house.store)) == keys
+        house.check_replay()
+    assert told(house, *parts(GOOD)) == [OK] * 3, "the reference is free"
+
+
+def test_a_message_that_was_whole_is_torn_when_the_carrier_refuses_a_part_of_it_and_whole_when_that_came_again(house: House):
+    one, two = parts(GOOD, 2)
+    for pdu in (one, two):
+        house.sends(pdu)
+    house.turns()
+    assert torn_of(house.store) == []
+    house.carrier_says(OK, which=0)
+    house.carrier_says(SUBMITFAIL, which=1)
+    assert len(torn_of(house.store)) == 1
+    house.check_replay()
+    assert told(house, two) == [OK]
+    assert torn_of(house.store) == []
+    house.check_replay()
+
+
+def test_a_message_of_which_the_carrier_refused_every_part_leaves_no_key(house: House):
+    for pdu in parts(GOOD, 2):
+        house.sends(pdu)
+    house.turns()
+    for which in (0, 1):
+        house.carrier_says(SUBMITFAIL, which=which)
+    assert torn_of(house.store) == []
+    house.check_replay()
+
+
+def test_a_verdict_that_could_not_be_written_tears_nothing(house: House):
+    one, two = parts(GOOD, 2)
+    house.disk.free_bytes = 0
+    assert told(house, one) == [MSGQFUL]
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    house.turns()
+    assert torn_of(house.store) == []
+    assert told(house, one) == [OK]
+    house.disk.free_bytes = 0
+    assert told(house, two) == [MSGQFUL]
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    house.turns()
+    assert len(torn_of(house.store)) == 1, "it is not whole"
+    house.check_replay()
+
+
+# --- the gate dies
+
+
+@pytest.mark.parametrize("text", [BAD, GOOD])
+def test_after_a_kill_an_open_message_takes_no_part_any_more(house: House, tmp_path: Path, text: str):
+    one, two = parts(text, 2)
+    assert told(house, one) == [OK]
+    again = died(house, tmp_path)
+    assert torn_of(again.store) == torn_of(house.store) != []
+    assert told(again, two) == [TORN]
+    numbers = [again.sends(pdu) for pdu in parts(GOOD, 2)]
+    again.turns()
+    assert again.told(*numbers) == [TORN] * 2
+    assert again.at_carrier == []
+
+
+def test_a_key_is_written_no_later_than_the_part_that_leaves(house: House):
+    house.sends(parts(GOOD, 2)[0])
+    house.turns(0.3)
+    assert len(house.at_carrier) == 1
+    kinds = [one.kind for one in read(house.disk, 1)]
+    assert kinds == [messages.VERDICT, messages.TORN]
+
+
+def test_after_a_kill_a_whole_message_of_unknown_outcome_may_come_again(house: House, tmp_path: Path):
+    for pdu in parts(GOOD, 2):
+        house.sends(pdu)
+    house.turns()
+    again = died(house, tmp_path)
+    numbers = [again.sends(pdu) for pdu in parts(GOOD, 2)]
+    again.turns()
+    again.carrier_takes_all()
+    assert again.told(*numbers) == [OK] * 2
+    assert len(again.known()) == 1
+
+
+# --- many
+
+WORDS = "rules:\n  - {id: words, say: x, when: {text: 代开发票}, then: reject, reason: keyword}\n"
+
+
+@pytest.fixture
+def crowd(house: House, tmp_path: Path) -> House:
+    """No rule but the one on words, and a provider whose window is wide."""
+    (tmp_path / "rules" / "x.yaml").write_text(WORDS)
+    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    house.first.window = 1_000
+    return house
+
+
+def test_a_queue_of_all_first_parts_and_then_all_second_parts_brings_no_word_past_the_rules(crowd: House):
+    house = crowd
+    people = [PERSON + n for n in range(300)]
+    first = [house.sends(parts(BAD, 2, to=person)[0]) for person in people]
+    for _ in range(20):
+        house.turns(0.1)
+        house.carrier_takes_all()
+    assert set(house.told(*first)) == {OK}
+    house.turns(5.0)
+    second = [house.sends(parts(BAD, 2, to=person)[1]) for person in people]
+    for _ in range(20):
+        house.turns(0.1)
+        house.carrier_takes_all()
+    assert set(house.told(*second)) == {KEYWORD}
+    assert len(house.at_carrier) == 300
+
+
+@pytest.mark.parametrize("parts_out", [1, 2])
+def test_an_open_message_costs_no_more_than_it_counts_for(crowd: House, parts_out: int):
+    def out(people: range) -> None:
+        for n in people:
+            text = f"【青禾】第{n}位顾客您好，双11全场好货限时抢购先到先得，满300减40，点击领取优惠券，拒收请回复R" * 2
+            for pdu in parts(text, 3, to=PERSON + n)[:parts_out]:
+                crowd.sends(pdu)
+        crowd.turns(1.0)
+        crowd.carrier_takes_all()
+        crowd.at_carrier.clear()
+        crowd.relay.handed.clear()
+        crowd.relay.told.clear()
+
+    out(range(50))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = crowd.relay.parts.held_bytes["jia"]
+        out(range(50, 350))
+        gc.collect()
+        held = crowd.relay.parts.held_bytes["jia"] - before
+        with_them, _ = tracemalloc.get_traced_memory()
+        crowd.relay.parts.due(crowd.now_s + 2 * INHERIT_S)
+        gc.collect()
+        without, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * held < with_them - without <= held
+
+
+def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_is_forgotten(crowd: House):
+    house = crowd
+    house.relay.parts.bounds = PartBounds(held_bytes=100_000)
+    people = [PERSON + n for n in range(300)]
+    first = [house.sends(parts(BAD, 2, to=person)[0]) for person in people]
+    for _ in range(20):
+        house.turns(0.1)
+        house.carrier_takes_all()
+    answers = dict(zip(people, house.told(*first), strict=True))
+    assert set(answers.values()) == {OK, MSGQFUL}
+    held = house.relay.parts.held_bytes["jia"]
+    assert 100_000 <= held < 105_000
+    second = [house.sends(parts(BAD, 2, to=person)[1]) for person in people]
+    house.turns(2.0)
+    for person, answer in zip(people, house.told(*second), strict=True):
+        assert answer == (KEYWORD if answers[person] == OK else MSGQFUL)
+    assert len(house.at_carrier) == sum(answer == OK for answer in answers.values())
+    house.turns(INHERIT_S)
+    assert house.relay.parts.held_bytes == {}
+    assert told(house, parts(GOOD, 2, reference=9)[0]) == [OK]
+
+
+def test_past_its_bound_of_keys_only_what_is_whole_leaves(house: House):
+    house.relay.parts.bounds = PartBounds(torn=3)
+    people = [PERSON + n for n in range(5)]
+    assert [*itertools.chain(*(told(house, parts(GOOD, 2, to=person)[0]) for person in people))] == [OK] * 3 + [MSGQFUL] * 2
+    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2, to=PERSON + 9)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK] * 2
+    assert told(house, parts(GOOD, 2)[1]) == [OK], "it becomes whole, and leaves room"
+    assert told(house, parts(GOOD, 2, to=people[4])[0]) == [OK]
+    house.turns(DAY_S + 3600)
+    assert told(house, parts(GOOD, 2, reference=9)[0]) == [OK]
+
+
+def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(house: House):
+    house.relay.parts.bounds = PartBounds(torn=3)
+    numbers = [house.sends(parts(GOOD, 2, to=PERSON + n)[0]) for n in range(5)]
+    house.turns(0.3)
+    house.carrier_takes_all()
+    assert sorted(cast("list[int]", house.told(*numbers))) == [OK] * 3 + [MSGQFUL] * 2
+
+
+def test_one_person_has_keys_within_bounds(house: House):
+    house.relay.judging.rules = house.rules
+    answers = told(house, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
+    assert len(torn_of(house.store)) <= torn.TORN_MAX
+    assert set(answers) <= {OK, CAP, MSGQFUL}
+
+
+# --- the facts of a record
+
+
+def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(house: House):
+    data = record.mark_unknown(_with_entry(), 5, 99)
+    one = torn.tear(torn.tear(data, 1, 1_000), 2, 2_000)
+    assert [*torn.torn(one)] == [(1, 1_000), (2, 2_000)]
+    assert torn.tear(one, 2, 1_500) is one
+    assert torn.mend(one, 3) is one
+    assert torn.mend(torn.mend(one, 1), 2) == data
+    assert record.has_unknown(one)
+    assert [*torn.torn(record.prune(one, 1_500 + torn.KEPT_S, 90 * 86_400))] == [(2, 2_000)]
+    assert [*torn.torn(record.only_entries(one))] == [(1, 1_000), (2, 2_000)]
+    assert [*torn.torn(record.without_past(one, 0))] == []
+
+
+def test_a_record_of_which_only_old_keys_are_left_is_stale():
+    one = torn.tear(record.EMPTY, 1, 1_000)
+    assert not record.is_stale(one, 1_000, 0)
+    assert record.is_stale(one, 1_001 + torn.KEPT_S, 0)
+
+
+def test_a_record_holds_the_newest_keys():
+    data, other = torn.tear(record.EMPTY, torn.key_of("yi", "1069002", 7), 1), torn.key_of("yi", "1069002", 7)
+    for n in range(2 * torn.HELD_MAX):
+        data = torn.tear(data, n, 1_000 + n)
+    assert [key for key, _ in torn.torn(data)] == [other, *range(torn.HELD_MAX, 2 * torn.HELD_MAX)], "each its own"
+
+
+def test_the_journal_says_what_is_torn_and_what_is_whole():
+    for since in (0, 1_762_833_600):
+        said = messages.unpack_torn(messages.pack_torn(1_762_833_600.5, PERSON, 77, since))
+        assert said == (1_762_833_600.5, PERSON, 77, since)
+
+
+def _with_entry() -> bytes:
+    return record.add(record.EMPTY, Entry(5, 900, 1, 2, 3, Category.MARKETING, 0, 0, 0, 0), 900, 90 * 86_400)
+
+
+def _part(how: str, text: str, total: int, index: int, reference: int) -> bytes:
+    if how != "16":
+        return written(how, text, total, index, reference)
+    header = bytes((6, 8, 4, *reference.to_bytes(2, "big"), total, index))
+    return submit_sm("1069001", f"86{PERSON}", header + text.encode("utf-16-be"), data_coding=8, esm_class=0x40)

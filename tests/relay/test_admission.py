@@ -1,0 +1,307 @@
+"""A message of unknown outcome is sent once more at most, whatever its provider sends and the carrier leaves unsaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.journal.write_ahead_log import read
+from proxy.model.recipient import EntryState, OptOut
+from proxy.relay.effects.replay import replay, settle_open
+from proxy.relay.pending_submit import Transit
+from proxy.state import open_store
+from proxy.state.record import record
+from proxy.wire import Frame, submit_sm_resp
+from proxy.wire.tables import ESME_RSYSERR
+from tests.house import SHANGHAI, House
+
+TEXT = "【测试】双11券 拒收请回复R"
+RMSGQFUL, RECIPIENT_CAP = 0x14, 0x410
+UNKNOWN, SENT_TWICE, ACCEPTED, OPEN = EntryState.UNKNOWN, EntryState.SENT_TWICE, EntryState.ACCEPTED, EntryState.OPEN
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def sent(house: House, text: str = TEXT) -> Transit | None:
+    """What left for the carrier when the provider sent this."""
+    house.submit("jia", SHANGHAI, text)
+    left = house.at_carrier()
+    return left[0] if left else None
+
+
+def silence(house: House, text: str = TEXT) -> Transit:
+    """It is sent, and the carrier says nothing."""
+    transit = sent(house, text)
+    assert transit is not None
+    house.nobody_answers(transit)
+    assert [one.command_status for one in house.told("jia")] == [ESME_RSYSERR]
+    return transit
+
+
+def answer(status: int) -> bytes:
+    return submit_sm_resp(1, status, b"" if status else b"m1\0")
+
+
+def says_late(house: House, transit: Transit, status: int) -> None:
+    house.relay.answered_late(transit, Frame.of(answer(status)))
+    house.turn()
+
+
+def is_put_off(house: House, text: str = TEXT) -> bool:
+    """Whether the same message is asked to come again, and nothing leaves."""
+    assert sent(house, text) is None
+    return [one.command_status for one in house.told("jia")] == [RMSGQFUL] and house.verdicts()[-1].reason == "outcome-unknown"
+
+
+def states(house: House) -> list[int]:
+    return [state for _, state in house.entries(SHANGHAI)]
+
+
+def test_a_message_of_unknown_outcome_is_sent_once_more_and_then_put_off(house: House) -> None:
+    silence(house)
+    assert states(house) == [UNKNOWN]
+    silence(house)
+    assert states(house) == [SENT_TWICE]
+    for _ in range(20):
+        assert is_put_off(house)
+    assert len(states(house)) == 1, "it counts once"
+    house.at_rest()
+
+
+def test_it_is_put_off_while_the_second_is_on_its_way_too(house: House) -> None:
+    silence(house)
+    second = sent(house)
+    assert second is not None
+    assert is_put_off(house)
+    house.carrier_says(second, answer(0))
+    assert states(house) == [ACCEPTED]
+    house.at_rest()
+
+
+def test_once_the_carrier_has_taken_the_second_the_same_message_is_a_new_one_that_counts(house: House) -> None:
+    silence(house)
+    second = sent(house)
+    assert second is not None
+    house.carrier_says(second, answer(0))
+    assert not house.relay.judging.sent_twice, "nothing is looked for among answers any more"
+    third = sent(house)
+    assert third is not None
+    assert house.verdicts()[-1].adopts == 0
+    assert states(house) == [ACCEPTED, OPEN]
+    house.carrier_says(third, answer(0))
+    house.at_rest()
+
+
+def test_a_late_yes_to_the_second_ends_the_doubt(house: House) -> None:
+    silence(house)
+    says_late(house, silence(house), 0)
+    assert states(house) == [ACCEPTED]
+    third = sent(house)
+    assert third is not None
+    assert house.verdicts()[-1].adopts == 0
+    house.carrier_says(third, answer(0))
+    house.at_rest()
+
+
+@pytest.mark.parametrize("how", ["refused", "refused late", "never sent"])
+def test_a_second_that_did_not_arrive_leaves_the_first_in_doubt_and_one_more_may_go(house: House, how: str) -> None:
+    silence(house)
+    second = sent(house) if how != "refused late" else silence(house)
+    assert second is not None
+    if how == "refused":
+        house.carrier_says(second, answer(RMSGQFUL))
+    elif how == "refused late":
+        says_late(house, second, RMSGQFUL)
+    else:
+        house.relay.unsent(second, "no-route")
+        house.turn()
+    house.told("jia")
+    assert states(house) == [UNKNOWN]
+    silence(house)
+    assert is_put_off(house)
+    house.at_rest()
+
+
+def test_a_late_no_to_the_first_opens_nothing(house: House) -> None:
+    first = silence(house)
+    silence(house)
+    says_late(house, first, RMSGQFUL)
+    assert states(house) == [SENT_TWICE]
+    assert is_put_off(house)
+    house.at_rest()
+
+
+def test_ten_minutes_after_the_first_it_is_a_new_message_that_counts(house: House) -> None:
+    silence(house)
+    house.now += 599
+    silence(house)
+    assert is_put_off(house)
+    house.now += 1
+    third = silence(house)
+    assert (third.adopts, states(house)) == (0, [SENT_TWICE, UNKNOWN])
+    house.at_rest()
+
+
+def test_while_the_carrier_is_silent_a_cap_of_three_lets_six_copies_out_at_most(house: House) -> None:
+    """However often the provider sends again, and however fast: three that count, and one in the stead of each."""
+    copies: list[Transit] = []
+    for second in range(0, 1_800, 10):
+        house.now += 10
+        house.submit("jia", SHANGHAI, TEXT)
+        house.submit("jia", SHANGHAI, TEXT)
+        for transit in house.at_carrier():
+            copies.append(transit)
+            house.nobody_answers(transit)
+        if second < 600:
+            assert len(copies) <= 6
+    assert len(copies) == 6
+    assert {one.command_status for one in house.told("jia")[-9:]} == {RECIPIENT_CAP}, "for good, once ten minutes are over"
+    assert house.entries(SHANGHAI) == house.replayed(SHANGHAI)
+
+
+def test_copies_that_were_on_their_way_together_are_each_sent_once_more(house: House) -> None:
+    for _ in range(4):
+        house.submit("jia", SHANGHAI, TEXT)
+    first = house.at_carrier()
+    assert len(first) == 3
+    for transit in first:
+        house.nobody_answers(transit)
+    house.told("jia")
+    for _ in range(3):
+        silence(house)
+    assert is_put_off(house)
+    assert states(house) == [SENT_TWICE] * 3
+    house.at_rest()
+
+
+def test_what_a_rule_refuses_for_good_is_told_so_and_not_put_off(house: House) -> None:
+    silence(house)
+    silence(house)
+    house.store.say(SHANGHAI, lambda data: record.opt_out(data, OptOut("all", "", int(house.now), "reply", 0)))
+    assert sent(house) is None
+    assert [one.command_status for one in house.told("jia")] == [0x420]
+
+
+def test_another_text_another_person_and_another_provider_are_not_put_off(house: House) -> None:
+    silence(house)
+    silence(house)
+    assert sent(house, TEXT + "!") is not None
+    house.submit("jia", SHANGHAI + 1, TEXT)
+    house.submit("yi", SHANGHAI, TEXT)
+    assert len(house.at_carrier()) == 2
+
+
+def test_two_gates_on_one_store_send_it_twice_and_not_three_times(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = House(tmp_path / "one")
+    two = House(tmp_path / "two", beside=one)
+    silence(one)
+    second = silence(two)
+    assert is_put_off(one)
+    assert is_put_off(two)
+    says_late(two, second, 0)
+    assert sent(one) is not None
+
+
+def test_after_a_kill_it_is_not_sent_a_third_time(house: House) -> None:
+    silence(house)
+    assert [state for _, state in house.replayed(SHANGHAI)] == [UNKNOWN]
+    second = sent(house)
+    assert second is not None
+    assert [state for _, state in house.replayed(SHANGHAI)] == [SENT_TWICE], "killed while it was on its way"
+    fresh = open_store("sqlite::memory:")
+    settle_open(fresh, replay(fresh, read(house.disk, 1), 0))
+    data = _record(fresh)
+    said = house.verdicts()[-1]
+    found = record.find_unknown(data, said.fingerprint, int(house.now) - 600)
+    assert found is not None
+    assert found.state == SENT_TWICE
+
+
+def test_the_journal_full_the_one_in_doubt_stands_as_before(house: House) -> None:
+    silence(house)
+    before = house.entries(SHANGHAI)
+    house.disk.free_bytes = 10
+    assert sent(house) is None
+    assert house.entries(SHANGHAI) == before
+    assert not house.relay.judging.sent_twice
+    house.disk.free_bytes = 1 << 30
+    house.relay.tick(house.now)
+    house.turn()
+    house.told("jia")
+    silence(house)
+    assert is_put_off(house)
+    house.at_rest()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), st.integers(0, 1)),
+        st.tuples(st.sampled_from(("yes", "no", "silent", "unsent", "late yes", "late no")), st.integers(0, 9)),
+        st.tuples(st.just("wait"), st.sampled_from((1, 30, 599, 601))),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_counts(
+    steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The handset's side of it: what was sent and not refused has arrived. Half of it may be told of nowhere, no more."""
+    house = House(tmp_path_factory.mktemp("house"))
+    on_the_way: list[Transit] = []
+    silent: list[Transit] = []
+    handset: list[Transit] = []
+    for what, which in steps:
+        if what == "send":
+            house.submit("jia", SHANGHAI, TEXT + str(which))
+            left = house.at_carrier()
+            on_the_way += left
+            handset += left
+        elif what == "wait":
+            house.now += which
+        elif what.startswith("late"):
+            if silent:
+                transit = silent.pop(which % len(silent))
+                says_late(house, transit, 0 if what == "late yes" else RMSGQFUL)
+                if what == "late no":
+                    handset.remove(transit)
+        elif on_the_way:
+            transit = on_the_way.pop(which % len(on_the_way))
+            if what == "silent":
+                house.nobody_answers(transit)
+                silent.append(transit)
+            elif what == "unsent":
+                handset.remove(transit)
+                house.relay.unsent(transit, "no-route")
+                house.turn()
+            else:
+                if what == "no":
+                    handset.remove(transit)
+                house.carrier_says(transit, answer(0 if what == "yes" else RMSGQFUL))
+        assert len(handset) <= 2 * len(house.entries(SHANGHAI))
+        assert len(house.entries(SHANGHAI)) <= 3
+    for transit in on_the_way:
+        house.carrier_says(transit, answer(0))
+    house.at_rest()
+
+
+def _record(store: Any) -> bytes:
+    found: list[bytes] = []
+
+    def look(data: bytes) -> bytes:
+        found.append(data)
+        return data
+
+    store.update(SHANGHAI, look)
+    return found[0]

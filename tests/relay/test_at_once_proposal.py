@@ -1,0 +1,123 @@
+"""Rules that wait for approval are asked about what is judged at once as one message after the other: the same is counted, nothing else changes."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy import policy
+from proxy.native.loader import PURE
+from proxy.relay.batching import Chains
+from proxy.relay.candidate import Proposal
+from tests.house import BEIJING, NOON, RULES, SHANGHAI, House
+from tests.needs import needs
+from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
+from tests.relay.test_at_once_beside import all_of_it
+from tests.relay.test_at_once_counted import drawn
+
+pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
+
+STRICTER = (
+    RULES
+    + "  - {id: late, when: {category: marketing, text: {words: [点击领取]}}, then: reject, reason: keyword, mode: shadow}\n"
+)
+
+
+def waiting(seed: int) -> str:
+    """Other limits, and of every other seed another word that is refused: some of the texts have it, and none of them the one in force."""
+    rules = drawn(seed + 1000)
+    return rules.replace("六合彩", "请回复R1") if seed % 2 else rules
+
+
+@needs("gcc")
+@pytest.mark.parametrize(
+    "seeds", [range(first, first + 20) for first in range(0, 60, 20)], ids=lambda seeds: f"from {seeds[0]}"
+)
+@pytest.mark.parametrize("shared", [False, True], ids=["at once", "in chains"])
+def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range, shared: bool) -> None:
+    def left(name: str) -> list[Any]:
+        return [lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=20, waiting=waiting(seed)) for seed in seeds]
+
+    if shared:
+        monkeypatch.setattr(Chains, "_at_once", PURE["chains_at_once"])
+    at_once = left("one")
+    without(monkeypatch)
+    assert left("other") == at_once
+    said = [one[9] for one in at_once]
+    assert not any(errors for _, _, _, errors in said)
+    assert sum(judged for judged, _, _, _ in said) > 15 * len(said)
+    assert sum(stricter for _, stricter, _, _ in said) > 20
+    assert sum(milder for _, _, milder, _ in said) > 20
+
+
+@needs("gcc")
+@pytest.mark.parametrize("waiting", [RULES, STRICTER, "rules: []"])
+def test_it_is_asked_about_whoever_lists_and_refusals_say_something_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: str
+) -> None:
+    at_once = carried(tmp_path / "one", beside=all_of_it, waiting=waiting)
+    without(monkeypatch)
+    assert carried(tmp_path / "other", beside=all_of_it, waiting=waiting) == at_once
+
+
+@needs("gcc")
+def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    (tmp_path / "waiting").mkdir()
+    (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
+    house.relay.judging.proposal = proposal = Proposal(policy.load(tmp_path / "waiting"), house.tally)
+    for person in (SHANGHAI, BEIJING):  # the plans are made by these
+        house.submit("jia", person, TEXT)
+
+    def asked(*given: Any) -> None:
+        raise AssertionError("message by message")
+
+    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setattr(policy, "judge", asked)
+    monkeypatch.setattr("proxy.relay.candidate.judge", asked)
+    frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert (proposal.judged, proposal.errors) == (32, 0)
+    assert house.tally.shadow["late", "reject"] == 32
+    assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"
+
+
+EVENING = (
+    RULES + "  - {id: late, when: {category: marketing, time: 21:00-08:00}, then: reject, reason: quiet-hours, mode: shadow}\n"
+)
+NINE = NOON + 9 * 3600
+
+
+def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
+    """The clock was put back from a little past nine to a little before: who has had a message then is judged as of then."""
+    (folder / "waiting").mkdir(parents=True)
+    (folder / "waiting" / "rules.yaml").write_text(EVENING, encoding="utf-8")
+    house = mixed_alike(folder)
+    house.relay.judging.proposal = proposal = Proposal(policy.load(folder / "waiting"), house.tally)
+    jia, number = cast("Any", house.binds["jia"]), 0
+    for now, persons in (
+        (NINE + 5, [LI]),
+        (NINE - 2, [WANG, LI, WANG + 1, WANG + 2, LI, WANG + 3]),
+        (NINE - 1, [WANG + 4, LI]),
+    ):
+        house.now = now
+        frames = [submit(number + place, person, TEXT) for place, person in enumerate(persons, 1)]
+        number += len(frames)
+        house.relay.submit_all(jia, frames, house.now, house.now)
+        house.turn()
+    return proposal.judged, proposal.stricter, dict(house.tally.shadow)
+
+
+@needs("gcc")
+def test_of_what_waits_the_plans_of_the_hour_are_asked_for_each_also_when_the_clock_was_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = asked_around_nine(tmp_path / "one")
+    assert at_once == (9, 0, {("late", "reject"): 4})
+    without(monkeypatch)
+    assert asked_around_nine(tmp_path / "other") == at_once

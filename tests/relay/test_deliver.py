@@ -1,0 +1,503 @@
+"""The way back with no loop, no socket and no clock: what a carrier is answered and when, what a provider is handed, what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from proxy.journal.records import delivers, messages
+from proxy.journal.records import mailbox as mail
+from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.model.counters import Tally
+from proxy.relay import deliver
+from proxy.relay.access import Ports
+from proxy.relay.deliver import NEWS_MAX, RUN, WayBack
+from proxy.relay.deliver_batch import Brought
+from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.submit import Relay
+from proxy.state import open_store
+from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.mailbox.mailbox import Bounds
+from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+
+NOW = 1_762_833_600.0
+ROK, LATER, FULL, NEVER, REJECTED = 0x00, 0x64, 0x14, 0x65, 0x66
+PERSON, PORT = "8613800210001", "10690015"
+
+
+class Link:
+    carrier, owner = "bj", ""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, int]] = []
+        """(sequence number, status), in order."""
+        self.bad: list[str] = []
+
+    def answer(self, data: bytes) -> None:
+        frame = Frame.of(data)
+        self.answers.append((frame.sequence_number, frame.command_status))
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        for data in answers:
+            self.answer(data)
+
+    def count_bad(self, kinds: list[str]) -> None:
+        self.bad += kinds
+
+
+class Bind:
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.handed: list[Item] = []
+
+    def hand_all(self, items: Sequence[Item]) -> None:
+        assert self.room >= len(items)
+        self.room -= len(items)
+        self.handed += items
+
+
+class House:
+    """A gate without its shell: the test says when the disk has synced."""
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.disk = MemoryDisk()
+        self.journal = Journal(self.disk)
+        self.store = open_store("sqlite::memory:")
+        ports = ports_of(jia="1069001", yi="1069002")
+        self.relay = Relay(
+            directory=cast("Any", SimpleNamespace(ports=ports, accesses={}, providers={"jia": 1, "yi": 1})),
+            rules=cast(
+                "Any",
+                SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={})),
+            ),
+            store=self.store,
+            journal=self.journal,
+            routes=cast("Any", None),
+            tally=Tally(),
+            spawn=_at_once,
+            wake=lambda: None,
+            sync=lambda: None,
+        )
+        self.binds: dict[str, list[Bind]] = {"jia": [], "yi": []}
+        self.now = NOW
+        self.monotonic = 0.0
+        self.link = Link()
+        hearing = Hearing(self.relay, self.relay.tally, Manners(widen_after=0), lambda: self.now, lambda: self.monotonic)
+        self.way = WayBack(
+            self.relay,
+            hearing,
+            self.relay.tally,
+            self.store.mailbox,
+            lambda provider: cast("Any", self.binds[provider]),
+            {},
+            frozenset(),
+            lambda: self.now,
+        )
+        self.way.open(bounds or Bounds(), ["jia", "yi"])
+
+    def comes(self, sequence: int, text: bytes = b"hello", port: str = PORT, esm_class: int = 0) -> None:
+        self.come(deliver_sm(PERSON, port, text, esm_class=esm_class, sequence=sequence))
+
+    def come(self, *pdus: bytes, link: Link | None = None) -> None:
+        """One read of the carrier's."""
+        self.way.deliver_all(cast("Any", link or self.link), [Frame.of(data) for data in pdus], self.now)
+
+    def turn(self, synced: bool = True) -> None:
+        self.relay.turn(self.now)
+        if synced:
+            self.journal.note_synced(self.journal.sync())
+            self.relay.turn(self.now)
+        self.way.turn(self.now)
+
+    def tick(self, seconds: float, clock_set_by: float = 0.0) -> None:
+        self.now += seconds + clock_set_by
+        self.monotonic += seconds
+        self.relay.tick(self.now)
+        self.way.tick(self.now)
+        self.turn(synced=False)
+
+    def binds_for(self, provider: str, room: int = 100) -> Bind:
+        bind = Bind(room)
+        self.binds[provider].append(bind)
+        self.way.bound(provider)
+        self.turn()
+        return bind
+
+    def answer(self, bind: Bind, status: int, *items: Item) -> None:
+        bind.room += len(items)
+        self.way.answered([(item, Frame.of(deliver_sm_resp(1, status))) for item in items], self.now)
+        self.turn()
+
+    def said(self, kind: int) -> list[bytes]:
+        return [record.body for record in read(self.disk, 1) if record.kind == kind]
+
+
+def ports_of(**owned: str) -> Ports:
+    return Ports(cast("Any", [SimpleNamespace(name=name, ports=(port,)) for name, port in owned.items()]))
+
+
+def receipt(sequence: int, port: str = PORT, person: str = PERSON, **more: Any) -> bytes:
+    return deliver_sm(person, port, b"id:%d stat:DELIVRD" % sequence, esm_class=4, sequence=sequence, **more)
+
+
+def _at_once(coroutine: Any) -> None:
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_a_deliver_is_acknowledged_when_it_is_synced_and_not_before_though_nobody_is_there(house: House) -> None:
+    house.comes(7)
+    house.turn(synced=False)
+    assert house.said(messages.DELIVER)
+    assert house.link.answers == []
+    house.turn()
+    assert house.link.answers == [(7, ROK)]
+    assert house.relay.tally.delivers == {("jia", "reply"): 1}
+
+
+def test_it_is_handed_to_a_bind_only_once_it_is_synced(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.comes(7)
+    house.turn(synced=False)
+    assert bind.handed == []
+    house.turn()
+    assert len(bind.handed) == 1
+
+
+def test_a_disk_that_does_not_sync_leaves_the_deliver_with_the_carrier_within_a_second(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.comes(7)
+    house.turn(synced=False)
+    for _ in range(10):
+        assert house.now - NOW < 1
+        if house.link.answers:
+            break
+        house.tick(0.1)
+    assert house.link.answers == [(7, LATER)]
+    house.turn()  # it syncs after all
+    house.turn()
+    assert house.link.answers == [(7, LATER)]
+    assert bind.handed == []
+    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("returned",)]
+    assert house.relay.tally.delivers == {}
+    assert house.relay.tally.delivers_returned == {("jia",): 1}
+    assert house.relay.tally.mailbox_dropped == {}
+
+
+def test_a_disk_that_is_full_leaves_it_with_the_carrier_at_once_and_the_next_try_is_taken(house: House) -> None:
+    house.disk.free_bytes = 0
+    house.comes(7)
+    house.turn()
+    assert house.link.answers == [(7, LATER)]
+    house.disk.free_bytes = None
+    house.tick(0.5)
+    house.comes(8)
+    house.turn()
+    assert house.link.answers[-1] == (8, ROK)
+    assert len(house.said(messages.DELIVER)) == 1
+
+
+@pytest.mark.parametrize("clock_set_by", [-3600.0, -0.9, 0.9, 3600.0])
+def test_a_clock_that_is_set_changes_nothing_of_how_long_the_carrier_waits(house: House, clock_set_by: float) -> None:
+    house.comes(7)
+    house.turn(synced=False)
+    house.tick(0.5, clock_set_by)
+    assert house.link.answers == []
+    house.tick(0.5)
+    assert house.link.answers == [(7, LATER)]
+
+
+def test_a_refusal_is_acknowledged_when_both_it_and_the_deliver_are_synced(house: House) -> None:
+    house.comes(7, b"TD")
+    house.turn(synced=False)
+    assert house.link.answers == []
+    assert house.said(messages.OPTOUT)
+    house.turn()
+    assert house.link.answers == [(7, ROK)]
+    assert house.relay.tally.delivers == {("jia", "optout"): 1}
+
+
+def test_all_that_providers_acknowledge_in_one_turn_is_one_record(house: House) -> None:
+    bind = house.binds_for("jia")
+    for sequence in range(1, 51):
+        house.comes(sequence)
+    house.turn()
+    items = list(bind.handed)
+    numbers = tuple(item.number for item in items)
+    assert numbers == tuple(sorted(numbers))
+    house.answer(bind, ROK, *items)
+    assert [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)] == [numbers]
+
+
+def test_no_record_is_longer_than_the_journal_can_hold_however_long_the_disk_was_full(house: House) -> None:
+    house.disk.free_bytes = 0
+    mailbox = house.store.mailbox
+    for number in range(1, 2 * NEWS_MAX + 2):
+        mailbox.ready(mailbox.put(number, "jia", NOW, "receipt", b""))
+    items = mailbox.take("jia", 3 * NEWS_MAX, NOW)
+    for item in items:
+        house.way.delivered(item)
+        house.turn()
+    house.disk.free_bytes = None
+    house.tick(1)
+    house.turn()
+    told = [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)]
+    assert [len(numbers) for numbers in told] == [NEWS_MAX, NEWS_MAX, 1]
+    assert sorted(number for numbers in told for number in numbers) == list(range(1, 2 * NEWS_MAX + 2))
+
+
+@pytest.mark.parametrize("status", [LATER, FULL, 0x58])
+def test_not_now_is_asked_again_after_a_second(house: House, status: int) -> None:
+    bind = house.binds_for("jia")
+    house.comes(7)
+    house.turn()
+    house.answer(bind, status, bind.handed[0])
+    house.tick(0.9)
+    assert len(bind.handed) == 1
+    house.tick(0.2)
+    assert [item.number for item in bind.handed] == [bind.handed[0].number] * 2
+    house.answer(bind, ROK, bind.handed[1])
+    assert house.store.mailbox.boxes["jia"].count == 0
+
+
+@pytest.mark.parametrize("status", [NEVER, REJECTED, 0x08, 0x03])
+def test_any_other_refusal_is_for_good_counted_and_journalled(house: House, status: int) -> None:
+    bind = house.binds_for("jia")
+    house.comes(7)
+    house.turn()
+    house.answer(bind, status, bind.handed[0])
+    house.turn()
+    assert house.relay.tally.mailbox_dropped == {("jia", "refused"): 1}
+    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("refused",)]
+    house.tick(400)
+    assert len(bind.handed) == 1
+
+
+def test_binds_of_one_provider_share_and_none_gets_more_than_it_has_room_for(house: House) -> None:
+    small, large = house.binds_for("jia", 2), house.binds_for("jia", 6)
+    for sequence in range(1, 11):
+        house.comes(sequence)
+    house.turn()
+    assert (len(small.handed), len(large.handed)) == (2, 6)
+    house.answer(small, ROK, small.handed[0])
+    assert len(small.handed) == 3
+
+
+def test_what_a_lost_bind_had_is_handed_to_another_before_all_else(house: House) -> None:
+    first = house.binds_for("jia", 2)
+    for sequence in range(1, 5):
+        house.comes(sequence)
+    house.turn()
+    house.binds["jia"].clear()
+    house.way.lost(first.handed)
+    second = house.binds_for("jia")
+    assert [item.number for item in second.handed] == sorted(item.number for item in second.handed)
+    assert second.handed[:2] == first.handed
+
+
+def test_a_drain_hands_nothing_over_any_more_and_still_takes_what_comes(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.way.closing = True
+    house.comes(7)
+    house.turn()
+    assert house.link.answers == [(7, ROK)]
+    assert bind.handed == []
+
+
+def test_nobodys_port_is_acknowledged_kept_and_handed_to_nobody(house: House) -> None:
+    binds = [house.binds_for("jia"), house.binds_for("yi")]
+    house.comes(7, port="10690777")
+    house.turn()
+    assert house.link.answers == [(7, ROK)]
+    assert house.relay.tally.delivers == {("unowned", "reply"): 1}
+    assert not any(bind.handed for bind in binds)
+    assert house.store.mailbox.boxes[""].count == 1
+
+
+def test_what_cannot_be_read_is_answered_at_once_and_not_kept(house: House) -> None:
+    data = bytearray(deliver_sm(PERSON, PORT, b"hello", sequence=9))
+    data[-6] += 3  # sm_length
+    house.come(bytes(data))
+    ((sequence, status),) = house.link.answers
+    assert sequence == 9
+    assert status not in (ROK, LATER)
+    house.turn()
+    assert house.said(messages.DELIVER) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- receipts
+
+
+def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_before(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.come(receipt(7), receipt(8), receipt(9))
+    house.turn(synced=False)
+    assert len(house.said(messages.DELIVER)) == 3
+    assert (house.link.answers, bind.handed) == ([], [])
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+    assert [item.data for item in bind.handed] == [receipt(7), receipt(8), receipt(9)]
+    assert house.relay.tally.delivers == {("jia", "receipt"): 3}
+
+
+def test_receipts_that_are_safe_are_let_go_of_and_not_kept_until_a_tick(house: House) -> None:
+    def kept() -> list[int]:
+        return [len(one.items) for one in house.way._arrivals if isinstance(one, Brought)]
+
+    house.come(receipt(7), receipt(8))
+    house.turn(synced=False)
+    assert kept() == [2]
+    house.turn()
+    assert (kept(), house.link.answers) == ([0], [(7, ROK), (8, ROK)])
+
+
+@pytest.mark.parametrize("person", [PERSON, "", "10086", "\xe9t\xe9"])
+@pytest.mark.parametrize("port", [PORT, "106900299", "777", ""])
+def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house: House, person: str, port: str) -> None:
+    house.come(receipt(7, port, person))
+    house.turn()
+    (body,) = house.said(messages.DELIVER)
+    owner = {PORT: "jia", "106900299": "yi"}.get(port, "")
+    assert delivers.unpack_deliver(body) == delivers.Deliver(NOW, "receipt", person, port, owner, receipt(7, port, person))
+    assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
+    (item,) = house.store.mailbox.boxes[owner].there()
+    assert (item.kind, item.at, item.data) == ("receipt", NOW, receipt(7, port, person))
+
+
+@pytest.mark.parametrize("code", ["86", "+86", "0086"])
+@pytest.mark.parametrize("strip", ["", "86", "12530"])
+def test_what_comes_to_a_port_with_the_countrys_code_finds_its_owner_receipt_or_reply(
+    house: House, code: str, strip: str
+) -> None:
+    house.way._strip["bj"] = strip
+    bind = house.binds_for("jia")
+    asked = receipt(7, code + PORT), deliver_sm(PERSON, code + PORT, b"hello", sequence=8)
+    house.come(*asked)
+    house.turn()
+    assert [item.data for item in bind.handed] == list(asked)  # as they came
+    assert [delivers.unpack_deliver(body).port for body in house.said(messages.DELIVER)] == [PORT, PORT]
+
+
+def test_receipts_and_replies_stay_in_the_order_in_which_they_came(house: House) -> None:
+    bind = house.binds_for("jia")
+    reply = deliver_sm("10086", PORT, b"hello", sequence=9)
+    house.come(receipt(7), receipt(8), reply, receipt(10))
+    house.come(receipt(11))
+    house.turn()
+    assert [item.data for item in bind.handed] == [receipt(7), receipt(8), reply, receipt(10), receipt(11)]
+    assert [item.number for item in bind.handed] == [1, 2, 3, 4, 5]
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK), (10, ROK), (11, ROK)]
+
+
+def test_receipts_of_a_later_turn_are_a_group_of_their_own(house: House) -> None:
+    house.come(receipt(7))
+    house.turn(synced=False)
+    house.come(receipt(8))
+    house.journal.note_synced(house.journal.sync())
+    house.turn(synced=False)
+    assert house.link.answers == [(7, ROK)]
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK)]
+
+
+def test_each_link_is_told_of_its_own(house: House) -> None:
+    other = Link()
+    house.come(receipt(7), receipt(8))
+    house.come(receipt(7), link=other)
+    house.come(receipt(9))
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+    assert other.answers == [(7, ROK)]
+
+
+def test_what_comes_over_a_providers_own_account_is_that_providers(house: House) -> None:
+    own = Link()
+    own.owner = "yi"
+    house.come(receipt(7), link=own)
+    house.come(receipt(8))
+    house.turn()
+    assert house.relay.tally.delivers == {("yi", "receipt"): 1, ("jia", "receipt"): 1}
+
+
+def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.come(receipt(7), receipt(8))
+    house.turn(synced=False)
+    house.tick(0.5)
+    assert house.link.answers == []
+    house.tick(0.4)
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    house.turn()
+    house.turn()
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    assert bind.handed == []
+    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("returned", "returned")]
+    assert house.relay.tally.delivers_returned == {("jia",): 2}
+    assert house.store.mailbox.bytes == 0
+
+
+def test_receipts_that_a_full_disk_does_not_take_stay_with_the_carrier_at_once(house: House) -> None:
+    house.disk.free_bytes = 0
+    house.come(receipt(7), receipt(8))
+    house.turn()
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    house.disk.free_bytes = None
+    house.tick(0.5)
+    house.come(receipt(9))
+    house.turn()
+    assert house.link.answers[2:] == [(9, ROK)]
+    assert len(house.said(messages.DELIVER)) == 1
+
+
+def test_one_that_cannot_be_read_among_others_is_answered_at_once(house: House) -> None:
+    broken = bytearray(receipt(8))
+    broken[-18] += 1  # sm_length
+    house.come(receipt(7), bytes(broken), receipt(9))
+    ((sequence, status),) = house.link.answers
+    assert (sequence, status) == (8, 0x01)
+    house.turn()
+    assert house.link.answers[1:] == [(7, ROK), (9, ROK)]
+    assert house.link.bad == ["length"]
+
+
+def test_a_port_that_another_owns_after_a_reload_is_that_ones(house: House) -> None:
+    house.come(receipt(7))
+    house.turn()
+    house.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), accesses={}, providers={"yi": 1}))
+    house.come(receipt(8))
+    house.turn()
+    assert house.relay.tally.delivers == {("jia", "receipt"): 1, ("yi", "receipt"): 1}
+
+
+def test_ports_without_end_are_not_remembered_without_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "ROUTES_MAX", 3)
+    house.come(*[receipt(number, f"{PORT}{number}") for number in range(10)])
+    assert len(house.way.routes(cast("Any", house.link))) <= 3
+    house.turn()
+    assert [delivers.unpack_deliver(body).port for body in house.said(messages.DELIVER)] == [f"{PORT}{n}" for n in range(10)]
+
+
+def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -> None:
+    house = House(Bounds(messages=3))
+    house.come(*[receipt(number) for number in range(1, 6)])
+    house.turn()
+    assert [item.data for item in house.store.mailbox.boxes["jia"].there()] == [receipt(3), receipt(4), receipt(5)]
+    assert house.relay.tally.mailbox_dropped == {("jia", "full"): 2}
+
+
+def test_a_few_go_to_one_bind_and_many_are_shared_out(house: House) -> None:
+    binds = [house.binds_for("jia"), house.binds_for("jia")]
+    house.come(*[receipt(number) for number in range(RUN)])
+    house.turn()
+    assert [len(bind.handed) for bind in binds] == [RUN, 0]
+    house.come(*[receipt(number) for number in range(4 * RUN)])
+    house.turn()
+    assert [len(bind.handed) for bind in binds] == [3 * RUN, 2 * RUN]

@@ -1,0 +1,103 @@
+"""A timer wakes the relay for parts that have waited long enough: one at a time, never late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from proxy.server.relay_task import Turning
+
+
+class Loop:
+    """Timers, and who has set them: nothing goes off by itself."""
+
+    def __init__(self) -> None:
+        self.set: list[Timer] = []
+
+    def call_at(self, when: float, do: Callable[[], None]) -> Timer:
+        self.set.append(Timer(when, do))
+        return self.set[-1]
+
+    @property
+    def waiting(self) -> list[float]:
+        return [one.when for one in self.set if not one.over]
+
+
+class Timer:
+    def __init__(self, when: float, do: Callable[[], None]) -> None:
+        self.when, self._do, self.over = when, do, False
+
+    def cancel(self) -> None:
+        self.over = True
+
+    def goes_off(self) -> None:
+        self.over = True
+        self._do()
+
+
+class Relay:
+    """As a turn asks of it: nothing has come but parts, of which the oldest are due at ``next_s``."""
+
+    def __init__(self) -> None:
+        self.parts = SimpleNamespace(next_s=None)
+        self.handed: list[Any] = []
+        self.told: list[Any] = []
+        self.gathers_until = 0.0
+        self.asked = 0
+
+    def turn(self, now: float) -> None:
+        pass
+
+    def due(self, now_s: float) -> None:
+        self.asked += 1
+
+
+@pytest.fixture
+def house() -> tuple[Turning, Relay, Loop]:
+    loop, relay = Loop(), Relay()
+    way_back = SimpleNamespace(turn=lambda now: None)
+    stub = cast("Any", None)
+    return Turning(cast("Any", loop), cast("Any", relay), cast("Any", way_back), stub, lambda: None, lambda: None), relay, loop
+
+
+def test_no_timer_is_set_while_nothing_waits(house: tuple[Turning, Relay, Loop]) -> None:
+    turning, _, loop = house
+    turning.turn()
+    assert loop.set == []
+
+
+def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[Turning, Relay, Loop]) -> None:
+    turning, relay, loop = house
+    for later in range(100):  # each is whole before it has waited long enough, and another is the oldest
+        relay.parts.next_s = 10.0 + later
+        turning.turn()
+    assert loop.waiting == [10.0]
+    loop.set[0].goes_off()
+    assert relay.asked == 1
+    assert loop.waiting == [109.0], "and the next is set for whoever is the oldest now"
+    assert len(loop.set) == 2
+
+
+def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[Turning, Relay, Loop]) -> None:
+    turning, relay, loop = house
+    relay.parts.next_s = 10.0
+    turning.turn()
+    relay.parts.next_s = 4.0
+    turning.turn()
+    assert loop.waiting == [4.0]
+
+
+def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(house: tuple[Turning, Relay, Loop]) -> None:
+    turning, relay, loop = house
+    relay.parts.next_s = 10.0
+    turning.turn()
+    relay.parts.next_s = None
+    loop.set[0].goes_off()
+    assert loop.waiting == []
+    relay.parts.next_s = time.monotonic()
+    turning.turn()
+    assert loop.waiting == [relay.parts.next_s], "and what comes later gets its own"

@@ -1,0 +1,78 @@
+"""When a worker is begun again; what of the settings is a worker's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy import config
+from proxy.config import SettingsError, Worker, worker_of
+from proxy.config.worker import faults_of_many
+from proxy.server.workers.backoff import FIRST_S, MOST_S, STEADY_S, Backoff
+
+EXAMPLE = Path(__file__).parents[2] / "data" / "gate106.example.yaml"
+
+
+def test_waits_double_up_to_a_bound_and_begin_anew_after_a_steady_time():
+    backoff = Backoff()
+    waits = [backoff.ended(1.0) for _ in range(9)]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert (waits[0], waits[-1]) == (FIRST_S, MOST_S)
+    assert backoff.ended(STEADY_S) == FIRST_S
+    assert backoff.ended(1.0) == 2 * FIRST_S
+
+
+@pytest.mark.parametrize(("said", "found"), [("", None), ("2", Worker(2, 0)), ("2/4", Worker(2, 4)), ("64/64", Worker(64, 64))])
+def test_the_environment_says_which_worker_this_is(said, found):
+    assert worker_of({"GATE106_WORKER": said}) == found
+
+
+@pytest.mark.parametrize("said", ["x", "0", "65", "3/2", "0/2", "2/", "/2", "1/65", "-1", "1/x"])
+def test_a_worker_that_cannot_be_is_refused(said):
+    with pytest.raises(SettingsError, match="GATE106_WORKER"):
+        worker_of({"GATE106_WORKER": said})
+
+
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch):
+    for name in re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, "secret")
+
+
+def test_each_worker_is_a_node_with_a_journal_and_a_control_socket_of_its_own(monkeypatch):
+    whole = config.load(EXAMPLE)
+    for number in (1, 2, 3):
+        monkeypatch.setenv("GATE106_WORKER", f"{number}/3")
+        own = config.load(EXAMPLE)
+        assert own.node == whole.node + number - 1
+        assert own.journal == whole.journal / f"node-{own.node}"
+        assert own.control.name == f"control-{number}.sock"
+        assert own.control == config.control_path(EXAMPLE)
+        places = config.rest_places(EXAMPLE)
+        assert (places.node, places.journal, places.control) == (own.node, own.journal, own.control)
+        assert (own.smpp, own.rules, own.store, own.archive) == (whole.smpp, whole.rules, whole.store, whole.archive)
+        assert (own.carriers, own.providers) == (whole.carriers, whole.providers)
+
+
+def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
+    settings = tmp_path / "gate106.yaml"
+    settings.write_text("store: valkey://127.0.0.1:6379/0\njournal: journal\nrules: rules\nnode: 8\n")
+    assert config.rest_places(settings).journal == tmp_path / "journal"
+    (tmp_path / "journal" / "node-8").mkdir(parents=True)
+    (tmp_path / "journal" / "node-9").mkdir()
+    with pytest.raises(SettingsError, match=r"node-8, node-9\): say whose you mean \(gate106 --worker 1"):
+        config.rest_places(settings)
+    every = config.rest_places(settings, every=True)
+    assert every.journals == ((tmp_path / "journal" / "node-8", 8), (tmp_path / "journal" / "node-9", 9))
+    monkeypatch.setenv("GATE106_WORKER", "2")
+    for own in (config.rest_places(settings), config.rest_places(settings, every=True)):
+        assert own.journals == ((tmp_path / "journal" / "node-9", 9),)
+
+
+def test_the_embedded_store_serves_one_process():
+    (fault, *_) = faults_of_many(replace(config.load(EXAMPLE), store="sqlite:///state.db"), 2)
+    assert "embedded store" in fault
+    assert "valkey://host:6379/0" in fault
