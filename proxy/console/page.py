@@ -6,21 +6,19 @@ the session's own mark (CSRF); the gate's own refusal hidden.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proxy.console.gate_client import Asking, Ran
+from proxy.console.sampling import Sampling
 from proxy.console.sessions import Session
 from proxy.console.translations import Speech
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
-
-if TYPE_CHECKING:
-    from proxy.console.app import House
 
 FORM_BYTES_MAX = 256 * 1024
 """A form without files; ``Page.post(body_max=…)`` says otherwise."""
@@ -64,6 +62,18 @@ class Page:
             return handler
 
         return keep
+
+
+class House(Protocol):
+    """What pages ask of the application (app.py)."""
+
+    wall: Callable[[], float]
+    sampling: Sampling
+    asking: Asking
+
+    @property
+    def pages(self) -> Sequence[Page]: ...
+    def render(self, visit: Visit, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response: ...
 
 
 class Visit:

@@ -1,20 +1,13 @@
-"""Gate: what commands ask of the running gate. Whoever wires it (server/control_plane.py) is one; so is a test's.
+"""What operations ask of the running gate; each feature adds what it alone needs.
 
 In: nothing. Out: protocols. Never: a command.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from proxy.desk.complaints.book import CaseBook
-from proxy.desk.optouts.inbox import Inbox
-from proxy.desk.orders.book import OrderBook
-from proxy.desk.penalties.book import PenaltyBook
-from proxy.desk.revisions.rule_revisions import Revisions
-from proxy.journal.records.revisions import Revised
-from proxy.model.roles import Asker
 from proxy.relay.access import Access
 from proxy.relay.effects.chunked import InPieces
 from proxy.relay.effects.consents import Incoming
@@ -75,19 +68,6 @@ class CarrierHouse(Protocol):
     def kind_of(self, slot: int) -> str: ...
 
 
-class Revising(Protocol):
-    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
-
-    @property
-    def revisions(self) -> Revisions: ...
-    async def approve(self, revision: str, asker: Asker) -> Revised: ...
-    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised: ...
-    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
-    async def take(self, who: str, why: str) -> Revised: ...
-
-
 class Gate(Protocol):
     listing: Listing | Incoming | None
     """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
@@ -104,14 +84,6 @@ class Gate(Protocol):
 
     @property
     def relay(self) -> Relay: ...
-    @property
-    def book(self) -> OrderBook: ...
-    @property
-    def cases(self) -> CaseBook: ...
-    @property
-    def penalties(self) -> PenaltyBook: ...
-    @property
-    def inbox(self) -> Inbox: ...
     @property
     def store(self) -> EmbeddedStore: ...
     @property
@@ -137,6 +109,3 @@ class Gate(Protocol):
 
     def rules_told(self) -> dict[str, Any]:
         """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""
-
-    @property
-    def revising(self) -> Revising: ...

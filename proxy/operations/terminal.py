@@ -18,12 +18,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from proxy.model import redact
 from proxy.model.redact import plain
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
 
 Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
 Control = Annotated[
@@ -31,6 +34,7 @@ Control = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
+Language = Annotated[str | None, typer.Option("--lang", help="zh or en; default: of the locale, zh where it is neither.")]
 CONFIG = Path("gate106.yaml")
 TOKEN_BYTES_MAX = 4096
 
@@ -97,6 +101,22 @@ def speak_for(token_file: Path) -> None:
             os.environ[TOKEN] = file.read(TOKEN_BYTES_MAX).decode().strip()
     except (OSError, ValueError) as error:
         fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
+
+
+def settings_of(config: Path | None) -> Settings | None:
+    from proxy.config import SettingsError, load
+
+    try:
+        return load(config) if config is not None else None
+    except SettingsError as error:
+        fail(error)
+
+
+def store_of(settings: Settings) -> Path | None:
+    """The file of the gate's store, None where there is none that can be read."""
+    scheme, _, rest = settings.store.partition(":")
+    path = Path(rest.removeprefix("//"))
+    return path if scheme == "sqlite" and path.is_file() else None
 
 
 def socket_of(config: Path, control: Path | None) -> Path:

@@ -33,13 +33,12 @@ from proxy.i18n.phrases import LANGUAGES
 from proxy.model.message import Category
 from proxy.policy.explanation.explain import Explanation, explain, explain_text
 from proxy.policy.explanation.lines import as_text
-from proxy.policy.judge import facts, judge, takes_of
+from proxy.policy.judge import facts, judge, judge_text, takes_of
 from proxy.policy.loading.check import Report, check, check_loaded, run_test
 from proxy.policy.loading.loader import Loaded, load, load_all
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.loading.schema import schema
 from proxy.policy.orders import NotInScope, asks
-from proxy.policy.partial import judge_text
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.reviewed import review_key

@@ -16,6 +16,7 @@ from proxy.model.message import Breach, Counters, Facts, Message, Outcome, Take,
 from proxy.model.recipient import Recipient
 from proxy.policy.condition import Person, ask_person, evidence_of
 from proxy.policy.counted import counter_of
+from proxy.policy.explanation.history import Past
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.plan import Cap, Objected, Plan, reported, strictness
 from proxy.policy.reading import Reading
@@ -238,3 +239,28 @@ def objected(plan: Plan, which: int, now: float) -> Objected:
         plan.objected.clear()
     plan.objected[which] = found
     return found
+
+
+def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:
+    """What the rules that read the text say of the joined text, or of as much as there is, where parts have come since it was judged;
+    ``now``: when the message was judged, for its time was decided then.
+
+    ``recipient`` is asked only by rules that combine the text with something about the person.
+    """
+    reading = rules.reader.read(message.content)
+    facts, decision = rules.whole_text(message, reading.traits, now)
+    person = Past() if recipient is None else recipient
+    found = [*decision.standing]
+    found += [
+        breach._replace(evidence=evidence_of(ask, message, person, facts, now))
+        for ask, breach in decision.persons
+        if ask_person(ask, message, person, facts, now)
+    ]
+    spared = 0
+    for ask, mask in decision.sparing if found else ():
+        if ask_person(ask, message, person, facts, now):
+            spared |= mask
+    breaches = tuple(sorted((one for one in found if not spared >> one.number & 1), key=strictness))
+    outcome, reason, rule = reported(breaches)
+    province, _ = rules.regions.of(message.recipient)
+    return Verdict(outcome, reason, rule, breaches, facts, province, reading.template, ())

@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from proxy.model.message import Message, Outcome, Verdict
+from proxy.model.message import Outcome
 from proxy.model.reasons import IN_REVIEW
-from proxy.model.recipient import Recipient
 from proxy.policy.condition import (
     All,
     AnyOf,
@@ -33,16 +31,10 @@ from proxy.policy.condition import (
     Person,
     Test,
     Tree,
-    ask_person,
     compile_tree,
-    evidence_of,
     leaves,
 )
-from proxy.policy.explanation.history import Past
-from proxy.policy.plan import Rule, reported, strictness
-
-if TYPE_CHECKING:
-    from proxy.policy.ruleset import RuleSet
+from proxy.policy.plan import Rule
 
 _TEXT = frozenset(
     ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")
@@ -127,28 +119,3 @@ def _is_settled(leaf: Leaf) -> bool:
     if isinstance(leaf, Person) and leaf.numbers is None and _word(leaf) != "recipient_in":
         return False
     return _word(leaf) not in _TEXT | _NAME | _MEANT | {_SCHEDULED}
-
-
-def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:
-    """What the rules that read the text say of the joined text, or of as much as there is, where parts have come since it was judged;
-    ``now``: when the message was judged, for its time was decided then.
-
-    ``recipient`` is asked only by rules that combine the text with something about the person.
-    """
-    reading = rules.reader.read(message.content)
-    facts, decision = rules.whole_text(message, reading.traits, now)
-    person = Past() if recipient is None else recipient
-    found = [*decision.standing]
-    found += [
-        breach._replace(evidence=evidence_of(ask, message, person, facts, now))
-        for ask, breach in decision.persons
-        if ask_person(ask, message, person, facts, now)
-    ]
-    spared = 0
-    for ask, mask in decision.sparing if found else ():
-        if ask_person(ask, message, person, facts, now):
-            spared |= mask
-    breaches = tuple(sorted((one for one in found if not spared >> one.number & 1), key=strictness))
-    outcome, reason, rule = reported(breaches)
-    province, _ = rules.regions.of(message.recipient)
-    return Verdict(outcome, reason, rule, breaches, facts, province, reading.template, ())

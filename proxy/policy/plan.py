@@ -5,7 +5,8 @@ In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that cos
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from proxy.model.recipient import Pick
 from proxy.policy.condition import Compiled, Tree
 from proxy.policy.counted import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.kinds.limit import LATE, Limit
-from proxy.policy.outline import outline
 from proxy.policy.registries.registry import Registry
 from proxy.policy.spans import Again
 from proxy.policy.time_windows import NEVER
@@ -178,7 +178,7 @@ class Plan:
         """Whether more is to be said of a message than which rules object, though neither the person nor a limit does."""
         self.objected = decision.objected
         self.outline = outline
-        """See outline.py."""
+        """See ``outline``."""
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
@@ -276,3 +276,45 @@ def _marks(signatures: frozenset[int] | None) -> tuple[bytes, ...]:
     if signatures is None or type(signatures) is Unsigned or len(signatures) > MARKS_MAX:
         return ()
     return tuple(one.to_bytes(6, "big") for one in sorted(signatures))
+
+
+# --- the outline of a plan: what it asks, as octets in one place, so that compiled code reads it without following objects
+#
+#     u16 the least entries that a cap needs   u8 caps   u8 persons   u8 bare persons   u8 sparing   u8 counters   u8 –   u32 longest window, s
+#     of each cap: u16 most   u8 SIMPLE, TEXTUAL, MARKED   u8 a bit for each category   u32 after   u32 rolling, s   6 octets: mark   2 –
+
+SIMPLE = 1
+"""The outline says all of it: entries of some categories, within a time, with the mark and the template where it asks for them."""
+TEXTUAL = 2
+"""Entries have the message's template."""
+MARKED = 4
+"""Entries have the mark."""
+_OUTLINE = struct.Struct(">HBBBBBxI")
+_CAP_OUTLINE = struct.Struct(">HBBII6sxx")
+_U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFF_FFFF
+
+
+def outline(caps: Sequence[Cap], persons: Sized, bare_persons: Sized, sparing: Sized, counters: Sized) -> bytes:
+    """Of what has more than 255 it says 255: nobody looks at the caps of such a plan here."""
+    many = [min(len(some), _U8) for some in (caps, persons, bare_persons, sparing, counters)]
+    fewest = min((cap.most for cap in caps), default=0)
+    oldest_s = caps[-1].limit.window.seconds if caps else 0
+    return b"".join((_OUTLINE.pack(min(fewest, _U16), *many, min(oldest_s, _U32)), *map(_cap_outline, caps)))
+
+
+def _cap_outline(cap: Cap) -> bytes:
+    pick = cap.pick
+    simple = (
+        cap.ask is None
+        and "port" not in cap.limit.keys
+        and pick.subcategories is None
+        and pick.providers is None
+        and (pick.signatures is None or len(cap.marks) == 1)
+        and (0 < cap.after <= _U32 or (not cap.after and 0 < cap.rolling_s <= _U32))
+    )
+    if not simple:
+        return _CAP_OUTLINE.pack(min(cap.most, _U16), 0, 0, 0, 0, b"")
+    sorts = SIMPLE | (TEXTUAL if cap.textual else 0) | (MARKED if cap.marks else 0)
+    return _CAP_OUTLINE.pack(
+        min(cap.most, _U16), sorts, cap.categories, cap.after, cap.rolling_s, cap.marks[0] if cap.marks else b""
+    )

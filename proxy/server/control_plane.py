@@ -42,6 +42,7 @@ from proxy.desk.revisions.rule_deployment import Revising
 from proxy.desk.search import access_log
 from proxy.desk.subjects import operations as subject
 from proxy.desk.suppression import operations as suppress
+from proxy.desk.today import counter_rows
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
 from proxy.journal.write_ahead_log import Journal, JournalDown
@@ -52,7 +53,7 @@ from proxy.net.link import Link
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.operations import counter_rows, whoami
+from proxy.operations import whoami
 from proxy.operations.authorization import Door
 from proxy.operations.control import ControlServer, Refused
 from proxy.operations.http import Way

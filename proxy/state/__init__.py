@@ -39,6 +39,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.model.message import Counters, Take
+from proxy.state import stores
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.dictionary import Dictionary
 from proxy.state.lists.erased import Erased
@@ -233,11 +234,11 @@ def open_store(url: str, **options: Any) -> Any:
     """The store a URL names; its scheme is the engine's file name (``sqlite:///var/lib/gate106/state.db``). Raises StateError."""
     scheme, found, _ = url.partition(":")
     name = scheme.partition("+")[0]
-    listed = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    listed = sorted(module.name for module in pkgutil.iter_modules(stores.__path__))
     secure = name not in listed and name.endswith("s")
     name = name.removesuffix("s") if secure else name
-    module = importlib.import_module(f"{__name__}.{name}") if found and name in listed else None
+    module = importlib.import_module(f"{stores.__name__}.{name}") if found and name in listed else None
     if module is None or not hasattr(module, "open_url") or (secure and not getattr(module, "SECURE", False)):
-        engines = [one for one in listed if hasattr(importlib.import_module(f"{__name__}.{one}"), "open_url")]
+        engines = [one for one in listed if hasattr(importlib.import_module(f"{stores.__name__}.{one}"), "open_url")]
         raise StateError(f"store {url!r}: unknown engine {scheme!r} (one of {', '.join(engines)})")
     return module.open_url(url, **options)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.explain.command import Language, settings_of
 from proxy.operations.files.sealed_journal import ring_of
-from proxy.operations.terminal import CONFIG, Json, as_json, fail, note, say, seconds, speaks
+from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, note, say, seconds, settings_of, speaks, store_of
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -103,13 +102,6 @@ def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: fl
         node,
         tuple(beside),
     )
-
-
-def store_of(settings: Settings) -> Path | None:
-    """The file of the gate's store, None where there is none that can be read."""
-    scheme, _, rest = settings.store.partition(":")
-    path = Path(rest.removeprefix("//"))
-    return path if scheme == "sqlite" and path.is_file() else None
 
 
 def _folder_of(rules: str, settings: Settings) -> Path:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
 from proxy.desk.complaints.book import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk.orders import operations as orders
+from proxy.desk.orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppress
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, Event
@@ -25,7 +26,6 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import numbers_masked, without_digits
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, Handler, Refused
-from proxy.operations.gate import Gate
 from proxy.operations.papers import asked_of, number_in
 from proxy.policy.orders import words_of
 from proxy.policy.registries.holidays import Holidays
@@ -45,7 +45,14 @@ SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
 
 
-def commands(gate: Gate, decided: Callable[[], None]) -> Mapping[str, Handler]:
+class WithCases(WithOrders, Protocol):
+    """A gate that keeps complaint cases."""
+
+    @property
+    def cases(self) -> CaseBook: ...
+
+
+def commands(gate: WithCases, decided: Callable[[], None]) -> Mapping[str, Handler]:
     """``decided`` hears that a case counts, or does not count any more."""
     asked = _Complaints(gate, decided)
     return {
@@ -81,7 +88,7 @@ def text_of(case: Case, *, whole: bool) -> str:
 
 
 class _Complaints:
-    def __init__(self, gate: Gate, decided: Callable[[], None]) -> None:
+    def __init__(self, gate: WithCases, decided: Callable[[], None]) -> None:
         self._gate = gate
         self._decided = decided
         self._importing = False

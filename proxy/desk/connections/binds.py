@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.desk.orders.operations import WithOrders
 from proxy.journal.records import messages, operator_actions
 from proxy.operations.control import Call, Handler, Refused
-from proxy.operations.gate import BindLink, Gate
+from proxy.operations.gate import BindLink
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
+def commands(gate: WithOrders) -> Mapping[str, Handler]:
     asked = _Binds(gate)
     return {"binds": asked.list, "binds.kick": asked.kick}
 
@@ -36,7 +37,7 @@ def told(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
 
 
 class _Binds:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: WithOrders) -> None:
         self._gate = gate
 
     async def list(self, call: Call) -> Mapping[str, Any]:

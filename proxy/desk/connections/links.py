@@ -11,15 +11,16 @@ from typing import Any
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.orders import operations as orders
+from proxy.desk.orders.operations import WithOrders
 from proxy.model.message import Order
 from proxy.operations.control import Call, Handler, Refused
-from proxy.operations.gate import CarrierHouse, Gate
+from proxy.operations.gate import CarrierHouse
 
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
 """A link that nobody enables comes back after a day, if nothing else is said."""
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
+def commands(gate: WithOrders) -> Mapping[str, Handler]:
     asked = _Links(gate)
     return {"links": asked.list, "links.drain": asked.drain, "links.enable": asked.enable}
 
@@ -46,7 +47,7 @@ def _told(house: CarrierHouse, slot: int) -> dict[str, Any]:
 
 
 class _Links:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: WithOrders) -> None:
         self._gate = gate
 
     async def list(self, call: Call) -> Mapping[str, Any]:

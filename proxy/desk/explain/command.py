@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from proxy.desk.explain.message_command import explain_message
-from proxy.operations.terminal import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks, warn
+from proxy.operations.terminal import (
+    CONFIG,
+    Control,
+    Json,
+    Language,
+    as_json,
+    fail,
+    note,
+    say,
+    settings_of,
+    socket_of,
+    speaks,
+    warn,
+)
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
@@ -22,7 +35,6 @@ Given = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option("--rules", help="The folder with rules; default: of the settings, else rules/.")]
 At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-11-11 10:00"; default now.')]
-Language = Annotated[str | None, typer.Option("--lang", help="zh or en; default: of the locale, zh where it is neither.")]
 
 
 class House(NamedTuple):
@@ -47,15 +59,6 @@ def provider_of(settings: Settings | None, name: str) -> Provider | None:
     if name not in known:
         fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
     return known[name]
-
-
-def settings_of(config: Path | None) -> Settings | None:
-    from proxy.config import SettingsError, load
-
-    try:
-        return load(config) if config is not None else None
-    except SettingsError as error:
-        fail(error)
 
 
 def explain(

@@ -134,9 +134,9 @@ def _inquired(
     meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
     look_up: LookUp,
 ) -> Found:  # fmt: skip
-    from proxy.desk.backtest.command import store_of
     from proxy.desk.backtest.environment import Senders
     from proxy.desk.explain.inquiry import inquire
+    from proxy.operations.terminal import store_of
     from proxy.policy.loading.revision_store import Kept
 
     kept = Kept(settings.revisions.folder, settings.revisions.keep)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.optouts.inbox import Row, came_before
+from proxy.desk.optouts.inbox import Inbox, Row, came_before
 from proxy.journal.records import messages
 from proxy.journal.records.doubtful_replies import DECIDED_IDS_MAX, NO_CONTEXT, Context, Decision, Doubtful, pack_decision
 from proxy.model.message import Category
@@ -41,13 +41,20 @@ WRITTEN_S = 30.0
 TEXT_SHOWN_MAX = 120
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
+class WithInbox(Gate, Protocol):
+    """A gate that keeps doubtful replies until somebody decides."""
+
+    @property
+    def inbox(self) -> Inbox: ...
+
+
+def commands(gate: WithInbox) -> Mapping[str, Handler]:
     asked = _Doubtful(gate)
     return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end-standing": asked.end}
 
 
 class _Doubtful:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: WithInbox) -> None:
         self._gate = gate
         self._under_way: set[int] = set()
         """Rows that are being decided."""
@@ -210,7 +217,7 @@ class _Doubtful:
         return {"row": f"{key:012x}", "says": "yes" if stands.yes else "no"}
 
 
-def counts(gate: Gate) -> dict[str, int]:
+def counts(gate: WithInbox) -> dict[str, int]:
     """Replies by state: ``overdue`` are open ones, older than a working day."""
     inbox = gate.inbox
     overdue = inbox.overdue(gate.now(), gate.relay.rules.registry.holidays)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.orders.book import TooMany
+from proxy.desk.orders.book import OrderBook, TooMany
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, Handler, Refused
@@ -32,7 +32,14 @@ TRIAL_TICK_S = 0.2
 Scope = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
+class WithOrders(Gate, Protocol):
+    """A gate whose operators give orders."""
+
+    @property
+    def book(self) -> OrderBook: ...
+
+
+def commands(gate: WithOrders) -> Mapping[str, Handler]:
     asked = _Orders(gate)
     return {
         "stop": asked.stop,
@@ -69,7 +76,7 @@ def order_of(said: Mapping[str, Any]) -> Order:
     return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
 
 
-async def give(gate: Gate, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
+async def give(gate: WithOrders, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
     """Puts an order into force; returns when it is safe. ``beside``: what is written of it elsewhere, and where."""
     try:
         order, sequence = gate.book.give(order, gate.now())
@@ -79,7 +86,7 @@ async def give(gate: Gate, order: Order, beside: Callable[[Order], int] | None =
     return order
 
 
-async def lift(gate: Gate, orders: Iterable[Order], who: str, why: str) -> list[dict[str, Any]]:
+async def lift(gate: WithOrders, orders: Iterable[Order], who: str, why: str) -> list[dict[str, Any]]:
     """Ends orders; returns when that is safe."""
     orders, sequence = list(orders), 0
     for order in orders:
@@ -89,7 +96,7 @@ async def lift(gate: Gate, orders: Iterable[Order], who: str, why: str) -> list[
 
 
 class _Orders:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: WithOrders) -> None:
         self._gate = gate
 
     # -- stop

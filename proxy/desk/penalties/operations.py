@@ -11,21 +11,21 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from proxy.config.yaml_file import unknown
+from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
 from proxy.desk.orders.book import TooMany
-from proxy.desk.penalties.book import order_of
+from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
 from proxy.desk.penalties.triggers import MILLION, Counting, Proposal, due
 from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, Counts, Penalty, Subject
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
 from proxy.operations.control import Args, Call, Handler, Refused
-from proxy.operations.gate import Gate
 from proxy.operations.papers import asked_of, number_in
 from proxy.policy import NotInScope
 from proxy.policy.orders import scope_of
@@ -44,7 +44,14 @@ FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 MONTH = Window("month", 31 * 86_400)
 
 
-def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
+class WithPenalties(WithCases, Protocol):
+    """A gate that penalizes providers."""
+
+    @property
+    def penalties(self) -> PenaltyBook: ...
+
+
+def commands(gate: WithPenalties, warden: Warden) -> Mapping[str, Handler]:
     asked = _Penalties(gate, warden)
     return {
         "penalty.list": asked.list,
@@ -66,7 +73,11 @@ def told(one: Penalty) -> dict[str, Any]:
 
 class Warden:
     def __init__(
-        self, gate: Gate, hours: Hours, apart: HoursApart, paths: Callable[[str], Mapping[str, str]] = lambda provider: {}
+        self,
+        gate: WithPenalties,
+        hours: Hours,
+        apart: HoursApart,
+        paths: Callable[[str], Mapping[str, str]] = lambda provider: {},
     ) -> None:
         """``paths``: by provider, the state of the reply path of each of its port prefixes."""
         self._gate = gate
@@ -259,7 +270,7 @@ class Warden:
 
 
 class _Penalties:
-    def __init__(self, gate: Gate, warden: Warden) -> None:
+    def __init__(self, gate: WithPenalties, warden: Warden) -> None:
         self._gate = gate
         self._warden = warden
 

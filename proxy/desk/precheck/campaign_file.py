@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.model.number import NotARecipient, about_people, recipient_of
-from proxy.operations.files.number_list import encoding_of
+from proxy.operations.files.encoding import encoding_of
 
 HEADINGS = {
     "text": "text", "内容": "text", "短信内容": "text", "文本": "text",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.desk.explain.command import At, Folder, Given, Language, house_of, moment
+from proxy.desk.explain.command import At, Folder, Given, house_of, moment
 from proxy.model.number import about_people
 from proxy.model.redact import numbers_masked, without_digits
-from proxy.operations.terminal import Control, Json, as_json, fail, note, say, speaks
+from proxy.operations.terminal import Control, Json, Language, as_json, fail, note, say, speaks
 
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import Text

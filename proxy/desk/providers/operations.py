@@ -17,11 +17,11 @@ from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds
 from proxy.desk.orders import operations as orders
-from proxy.desk.penalties.operations import Warden
+from proxy.desk.penalties.operations import Warden, WithPenalties
 from proxy.model.counters import Tally
 from proxy.model.message import Order
 from proxy.operations.control import Call, Handler, Refused
-from proxy.operations.gate import BindLink, Gate
+from proxy.operations.gate import BindLink
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.access import Access
 
@@ -104,13 +104,13 @@ def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def commands(gate: Gate, warden: Warden, paces: Paces) -> Mapping[str, Handler]:
+def commands(gate: WithPenalties, warden: Warden, paces: Paces) -> Mapping[str, Handler]:
     asked = _Providers(gate, warden, paces)
     return {"providers": asked.list, "providers.show": asked.show}
 
 
 class _Providers:
-    def __init__(self, gate: Gate, warden: Warden, paces: Paces) -> None:
+    def __init__(self, gate: WithPenalties, warden: Warden, paces: Paces) -> None:
         self._gate, self._warden, self._paces = gate, warden, paces
 
     async def list(self, call: Call) -> Mapping[str, Any]:

@@ -14,17 +14,18 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.desk.consents import operations as consent
 from proxy.desk.orders import operations as orders
+from proxy.desk.penalties.operations import WithPenalties
+from proxy.desk.revisions.operations import WithRevisions
 from proxy.desk.revisions.rule_revisions import IN_FORCE
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
-from proxy.operations.gate import Gate
 from proxy.operations.http import Way
 from proxy.policy import time_windows
 
@@ -58,8 +59,12 @@ _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 
 
+class OwnGate(WithPenalties, WithRevisions, Protocol):
+    """What a provider may ask about itself."""
+
+
 class ForProviders:
-    def __init__(self, gate: Gate, config: Path) -> None:
+    def __init__(self, gate: OwnGate, config: Path) -> None:
         """``config``: the settings, from which the child reads where the journal is."""
         self._gate, self._config = gate, config
         self._waiting = Counter[str]()

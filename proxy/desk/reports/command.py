@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.explain.command import Language, settings_of
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Json, as_json, fail, note, say, speaks
+from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, note, say, settings_of, speaks
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head

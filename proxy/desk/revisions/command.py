@@ -207,8 +207,8 @@ def export(
     """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
     they are for somebody else."""
     from proxy.desk.backtest.command import kept_set
-    from proxy.desk.explain.command import settings_of
     from proxy.operations.files.bundle import ZIP, carry
+    from proxy.operations.terminal import settings_of
 
     settings = settings_of(config)
     assert settings is not None

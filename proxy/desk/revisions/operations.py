@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.desk.orders import operations as orders
+from proxy.desk.revisions.rule_revisions import Revisions
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import Tally
+from proxy.model.roles import Asker
 from proxy.operations.control import Call, Handler, Refused
 from proxy.operations.gate import Gate
 from proxy.operations.rule_hits import Hits
@@ -56,7 +58,27 @@ class Lately:
         return found
 
 
-def commands(gate: Gate, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
+class Revising(Protocol):
+    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
+
+    @property
+    def revisions(self) -> Revisions: ...
+    async def approve(self, revision: str, asker: Asker) -> Revised: ...
+    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
+    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
+    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised: ...
+    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
+    async def take(self, who: str, why: str) -> Revised: ...
+
+
+class WithRevisions(Gate, Protocol):
+    """A gate whose sets of rules come and go."""
+
+    @property
+    def revising(self) -> Revising: ...
+
+
+def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
     asked = _Rules(gate, lately, hits)
     return {
         "rules": asked.show,
@@ -78,7 +100,7 @@ def told(event: Revised) -> dict[str, Any]:
 
 
 class _Rules:
-    def __init__(self, gate: Gate, lately: Lately, hits: Hits) -> None:
+    def __init__(self, gate: WithRevisions, lately: Lately, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 

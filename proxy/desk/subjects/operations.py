@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.archive.pseudonym_key import Names
 from proxy.desk.archiving.operations import Keeper
 from proxy.desk.complaints.book import KEEP_S
-from proxy.desk.complaints.operations import text_of
+from proxy.desk.complaints.operations import WithCases, text_of
 from proxy.desk.consents import person_view
 from proxy.desk.consents.operations import befalls
+from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Said
 from proxy.journal.records import messages, operator_actions
@@ -29,7 +30,6 @@ from proxy.model.recipient import Entry
 from proxy.model.redact import numbers_masked
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, Handler, Refused
-from proxy.operations.gate import Gate
 from proxy.operations.papers import asked_of
 from proxy.operations.person import recipient as recipient_in
 from proxy.policy.explanation.naming import LookUp, whom
@@ -46,14 +46,18 @@ AT_ONCE = 200
 """Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
 
 
-def commands(gate: Gate, keeper: Keeper, names: Names) -> Mapping[str, Handler]:
+class WithSubjects(WithCases, WithInbox, Protocol):
+    """What the rights of a data subject reach."""
+
+
+def commands(gate: WithSubjects, keeper: Keeper, names: Names) -> Mapping[str, Handler]:
     """``keeper``: says how long the journal is kept."""
     asked = _Subject(gate, keeper, names)
     return {"subject.show": asked.show, "subject.erase": asked.erase, "subject.recycled": asked.recycled}
 
 
 class _Subject:
-    def __init__(self, gate: Gate, keeper: Keeper, names: Names) -> None:
+    def __init__(self, gate: WithSubjects, keeper: Keeper, names: Names) -> None:
         self._gate = gate
         self._keeper, self._names = keeper, names
 

@@ -16,12 +16,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proxy.journal.encoding import Reader, word
 from proxy.journal.records import messages
 from proxy.model.message import hash48
-from proxy.relay.effects.reply_paths import Bodies
 
 WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
@@ -34,6 +33,17 @@ PROBES_MAX = 10_000
 DIGITS_LEAST = 5
 """Of the shorter of two ports that are the same but for their length."""
 _COUNTRY = re.compile(r"(?:\+|00)?86(?=\d{5})")
+
+
+class Bodies(Protocol):
+    """Where rows are kept over restarts, by number (state.papers.Papers)."""
+
+    held: dict[int, bytes]
+
+    def put(self, number: int, body: bytes) -> None: ...
+    def hear(self, number: int, body: bytes) -> None: ...
+    def drop(self, number: int) -> None: ...
+    def news(self) -> list[tuple[int, bytes]]: ...
 
 
 class Try(NamedTuple):

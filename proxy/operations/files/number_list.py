@@ -10,12 +10,9 @@ columns are ignored. Rows that are empty or begin with # are nothing. The same a
 
 from __future__ import annotations
 
-import codecs
 import csv
-import errno
 import io
 import itertools
-import stat
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +23,10 @@ from pyroaring import BitMap
 
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import cell, cell_of
+from proxy.operations.files.encoding import encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 
-BLOCK_BYTES = 1 << 20
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and somebody is told how far it is."""
 BAD_SHOWN = 20
@@ -123,45 +120,6 @@ def read_people(
             _read_rows(people, _csv_rows(people, lines), default, columns, read_key, lambda: tell(raw.tell()))
     tell(path.stat().st_size)
     return people
-
-
-def is_regular(path: Path) -> None:
-    """OSError unless it is a file whose end is known: a device or a pipe may never end, and is read twice here."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        what = next((word for is_one, word in _NO_FILES if is_one(mode)), "no file")
-        raise OSError(errno.EINVAL, f"{what}, not a file: save what it gives into a file, and name that", str(path))
-
-
-_NO_FILES = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "a device"),
-)
-
-
-def encoding_of(path: Path) -> str:
-    """UTF-8 if it is that, UTF-16 where a mark says so, else GBK (GB 18030), as Windows saves. OSError where a line has no end."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        start = file.read(2)
-        encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        file.seek(0)
-        while block := file.read(BLOCK_BYTES):
-            if len(block) == BLOCK_BYTES and b"\n" not in block and b"\r" not in block:
-                raise OSError(errno.EINVAL, f"a line of more than {BLOCK_BYTES:,} bytes: this is no list", str(path))
-            if encoding == "utf-8-sig":
-                try:
-                    decoder.decode(block)
-                except UnicodeDecodeError:
-                    encoding = "gb18030"
-        if encoding == "utf-8-sig":
-            try:
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                encoding = "gb18030"
-    return encoding
 
 
 def _plain(first: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 import re2
 
@@ -28,9 +28,6 @@ from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import spelt
 from proxy.policy.text.category import SUBCATEGORIES
-
-if TYPE_CHECKING:
-    from proxy.policy.loading.folder import Folder
 
 COLUMNS = {
     "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
@@ -55,6 +52,15 @@ Row = TypeVar("Row")
 
 class RowFault(Exception):
     """One row cannot be used."""
+
+
+class Folder(Protocol):
+    """The files that tables are read from (loading/folder.py)."""
+
+    problems: list[Problem]
+
+    def label(self, relative: str) -> str: ...
+    def read(self, relative: str) -> bytes: ...
 
 
 def read_registries(folder: Folder) -> Registries:

@@ -19,10 +19,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from proxy.journal.encoding import Reader, word
 from proxy.journal.records import messages
+from proxy.journal.records.probes import Bodies
 from proxy.model.message import hash48
 from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
 
@@ -103,17 +104,6 @@ class PathState(NamedTuple):
     chance: float = 1.0  # that such a silence comes about on a live port
     probed_at: float = 0.0
     keywords: Mapping[str, tuple[int, int]] = {}
-
-
-class Bodies(Protocol):
-    """Where rows are kept over restarts, by number (state.papers.Papers)."""
-
-    held: dict[int, bytes]
-
-    def put(self, number: int, body: bytes) -> None: ...
-    def hear(self, number: int, body: bytes) -> None: ...
-    def drop(self, number: int) -> None: ...
-    def news(self) -> list[tuple[int, bytes]]: ...
 
 
 Write = Callable[[Sequence[tuple[int, bytes]]], int]

@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy.desk.providers import operations as providers
 from proxy.desk.revisions.operations import RULES_A_LINE
-from proxy.operations import counter_rows
+from proxy.desk.today import counter_rows
 
 Said = Mapping[str, Any]
 

@@ -13,8 +13,8 @@ from heapq import nlargest
 from secrets import token_hex
 from typing import Any
 
+from proxy.desk.orders.operations import WithOrders
 from proxy.operations.control import Call, Handler
-from proxy.operations.gate import Gate
 
 ROWS_MAX = 50
 """Providers, and rules: whoever has the most."""
@@ -25,7 +25,7 @@ ORDERS = ("stop", "suspension", "throttle", "shadow", "drain")
 Labels = tuple[str, ...]
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
+def commands(gate: WithOrders) -> Mapping[str, Handler]:
     life = token_hex(8)
 
     async def counters(call: Call) -> Mapping[str, Any]:
@@ -35,7 +35,7 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
     return {"counters": counters}
 
 
-async def counted(gate: Gate, life: str = "") -> dict[str, Any]:
+async def counted(gate: WithOrders, life: str = "") -> dict[str, Any]:
     """``life``: a word for this start of the gate, from which on it counts."""
     tally = gate.relay.tally
     verdicts, reasons = Counter[tuple[str, str]](), Counter[str]()

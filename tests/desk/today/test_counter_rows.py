@@ -7,8 +7,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, added, counted
 from proxy.model.counters import Tally
-from proxy.operations.counter_rows import ROWS_MAX, SLICE, added, counted
 from proxy.operations.json_lines import LINE_BYTES_MAX
 
 
