@@ -19,7 +19,7 @@ import structlog
 
 from proxy.cluster.rule_agreement import Unfit, pack_files, unpack_files
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
-from proxy.policy.loading.revision_store import Kept
+from proxy.state.revision_store import Kept
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.rules import Coming, Held, Swapped
 

@@ -33,7 +33,7 @@ from proxy.journal.retention import Removed
 from proxy.journal.scan import Report, segment_name
 from proxy.journal.sealing import Ring, SealingError
 from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
-from proxy.policy.loading.revision_store import Kept
+from proxy.state.revision_store import Kept
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1

@@ -14,7 +14,7 @@ from proxy import policy
 from proxy.console import sandbox
 from proxy.console.sandbox import Workshop
 from proxy.operations.client import CannotAsk
-from proxy.policy.loading.revision_store import Kept
+from proxy.state.revision_store import Kept
 from tests.e2e.gate import RULES
 
 SETTINGS = """\

@@ -11,13 +11,13 @@ from proxy.desk.orders.book import OrderBook
 from proxy.desk.revisions.rule_revisions import Revisions
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
-from proxy.policy.loading.revision_store import Kept
 from proxy.relay.effects.consents import Incoming, PersonSays
 from proxy.relay.effects.list_import import Listing
 from proxy.relay.effects.suppression import Beside, OfficerSays
 from proxy.server.control_plane import Operating
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.listed import Listed
+from proxy.state.revision_store import Kept
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
 from tests.crash.points import Point

@@ -20,8 +20,8 @@ from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import Case
 from proxy.journal.write_ahead_log import OsDisk
 from proxy.policy import RuleSet
-from proxy.policy.loading.revision_store import Kept
 from proxy.state import open_store
+from proxy.state.revision_store import Kept
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw

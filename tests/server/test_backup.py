@@ -13,10 +13,10 @@ from proxy.journal import retention
 from proxy.journal.records import gate_events, messages
 from proxy.journal.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
-from proxy.policy.loading.revision_store import Kept
 from proxy.server import backup
 from proxy.server.backup import BackupError
 from proxy.state import open_store
+from proxy.state.revision_store import Kept
 from tests.e2e.gate import run
 
 SEGMENT_BYTES = 600

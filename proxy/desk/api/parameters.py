@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.policy.loading.revision_store import REGISTRIES
+from proxy.state.revision_store import REGISTRIES
 
 Schema = dict[str, Any]
 

@@ -16,7 +16,7 @@ from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, not
 if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.backtest.runner import Answer, Question
-    from proxy.policy.loading.revision_store import Kept
+    from proxy.state.revision_store import Kept
 
 STEP = 0.01
 """So much further each line of ``--progress``."""
@@ -117,7 +117,7 @@ def _folder_of(rules: str, settings: Settings) -> Path:
 def kept_set(rules: str, settings: Settings) -> tuple[Kept, str]:
     """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
     from proxy.config import every_worker
-    from proxy.policy.loading.revision_store import Kept
+    from proxy.state.revision_store import Kept
 
     homes = [Kept(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
     found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}

@@ -274,7 +274,7 @@ def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
 
 def _rule_files(settings: Settings, found: Found) -> dict[str, bytes]:
     """The files in which rules of then stood; lists of people are not among them."""
-    from proxy.policy.loading.revision_store import Kept
+    from proxy.state.revision_store import Kept
 
     kept, revision = Kept(settings.revisions.folder, settings.revisions.keep), found.verdict.revision
     if not kept.has(revision):

@@ -137,7 +137,7 @@ def _inquired(
     from proxy.desk.backtest.environment import Senders
     from proxy.desk.explain.inquiry import inquire
     from proxy.operations.terminal import store_of
-    from proxy.policy.loading.revision_store import Kept
+    from proxy.state.revision_store import Kept
 
     kept = Kept(settings.revisions.folder, settings.revisions.keep)
 

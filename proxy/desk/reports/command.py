@@ -124,7 +124,7 @@ def _heads(settings: Settings, since: float) -> list[Head]:
 def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
     """Names of rules by revision, of sets that are kept."""
     from proxy import policy
-    from proxy.policy.loading.revision_store import Kept
+    from proxy.state.revision_store import Kept
 
     kept = Kept(settings.revisions.folder, settings.revisions.keep)
 

@@ -20,7 +20,7 @@ from proxy.desk.revisions.comparison import new_problems
 from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, instead_of, push, text_of
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
-from proxy.policy.loading.revision_store import RULES_FILE
+from proxy.state.revision_store import RULES_FILE
 
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 

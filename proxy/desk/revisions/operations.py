@@ -19,8 +19,8 @@ from proxy.model.roles import Asker
 from proxy.operations.control import Call, Handler, Refused
 from proxy.operations.gate import Gate
 from proxy.operations.rule_hits import Hits
-from proxy.policy.loading.revision_store import may_be_pushed
 from proxy.state.lists.history import EVENTS_MAX
+from proxy.state.revision_store import may_be_pushed
 
 LATELY_S = 60.0
 HISTORY_SHOWN = 20

@@ -30,12 +30,12 @@ from proxy.model.roles import Asker, NotAllowed, at_account
 from proxy.operations.control import Refused
 from proxy.policy import Loaded, RulesError, RuleSet, time_windows
 from proxy.policy.loading.contents import NOTHING, Contents, changed_files, changes
-from proxy.policy.loading.revision_store import Kept
 from proxy.relay.candidate import Proposal
 from proxy.runtime.background import Gently
 from proxy.runtime.yield_point import Rest, no_rest
 from proxy.state import StateError
 from proxy.state.lists.history import History
+from proxy.state.revision_store import Kept
 
 log = structlog.get_logger()
 

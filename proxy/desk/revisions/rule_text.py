@@ -14,8 +14,8 @@ from proxy.i18n.phrases import both
 from proxy.policy import Loaded, Problem
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.explanation.explain import plainly
-from proxy.policy.loading.revision_store import RULES_FILE
 from proxy.policy.loading.source import Node, read
+from proxy.state.revision_store import RULES_FILE
 
 YAML = (".yaml", ".yml")
 

@@ -25,10 +25,10 @@ from proxy.desk.revisions.rule_text import difference, rule_in_words, spoken, te
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import Loaded, RulesError, time_windows
-from proxy.policy.loading.revision_store import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
 from proxy.policy.registries.tables import COLUMNS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime import hardening
+from proxy.state.revision_store import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
 
 NICE = 5
 READ_MAX = 6

@@ -21,9 +21,9 @@ from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
-from proxy.policy.loading.revision_store import TABLE_FILE
 from proxy.policy.registries.platforms import SHOPS
 from proxy.policy.registries.registry import STATES
+from proxy.state.revision_store import TABLE_FILE
 
 page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 

@@ -17,8 +17,8 @@ from proxy.journal.records import delivers, gate_events, messages, operator_acti
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.message import Category, Outcome, hash48
 from proxy.model.recipient import OptOut
-from proxy.policy.loading.revision_store import Kept
 from proxy.state.record import record
+from proxy.state.revision_store import Kept
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from tests.desk.backtest.test_command import SETTINGS
 from tests.house import RULES, SHANGHAI, House

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from proxy.policy import load_all
-from proxy.policy.loading.revision_store import HALF_S, Kept
 from proxy.runtime.shipped_files import shipped
+from proxy.state.revision_store import HALF_S, Kept
 
 FILES = {"caps.yaml": b"rules: []\n", "lists/deep/words.txt": "词\n".encode()}
 
