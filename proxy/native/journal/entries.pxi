@@ -49,12 +49,12 @@ cdef class Verdicts:
             yield [b"", _records.at[HEAD:size] if size else self.packed(transit)]
 
     cdef bytes written(self, sender):
-        from proxy.journal import entries
+        from proxy.journal.records import messages as entries
 
         return entries._sender(sender)
 
     cdef bytes packed(self, transit):
-        from proxy.journal import entries
+        from proxy.journal.records import messages as entries
 
         return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
 
@@ -140,7 +140,7 @@ cdef class Verdicts:
 
 
 def verdict_pieces(now, transits, revision, keep_s):
-    from proxy.journal import entries
+    from proxy.journal.records import messages as entries
 
     cdef Verdicts made = Verdicts()
     if _transit_type is NULL:
