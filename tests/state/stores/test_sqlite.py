@@ -378,7 +378,7 @@ KILLED = """
     import sys
     from proxy.model.message import Category
     from proxy.model.recipient import Entry
-    from proxy.state import open_store, record, saving
+    from proxy.state import open_store; from proxy.state.record import record; from proxy.state.embedded import saving
     saving.PIECE_BYTES, saving.SLICE_GROUPS = int(sys.argv[2]), 4
     store = open_store("sqlite://" + sys.argv[1])
     number = 0
