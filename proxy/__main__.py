@@ -252,7 +252,7 @@ def sim_provider(
 
     try:
         body, coding = encode(text)
-        step = provider.Step(0.0, sender, to, body, data_coding=coding)
+        step = provider.ScriptedSubmit(0.0, sender, to, body, data_coding=coding)
         log = provider.send_once(host, port, system_id, password, [step], wait)
     except PDUError as error:
         fail(f"{host}:{port}: {error.args[0]}")

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy.config import Carrier, Timers
-from proxy.net.carrier import CarrierHouse
+from proxy.config import Carrier, SmppTimers
+from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.message_ids import CarrierIds
-from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, Session, read_fields, response
@@ -25,7 +25,7 @@ from proxy.wire.tables import BIND_TRANSCEIVER, DATA_SM, DELIVER_SM, QUERY_SM, S
 from tests.house import Bind, House
 
 RESPONSE_S = 10.0
-TIMERS = Timers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
+TIMERS = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
 ID_OCTETS_MAX = 64
 
 
@@ -76,12 +76,12 @@ class Between:
             window=100, tps=1000, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
         )  # fmt: skip
         self.ids = CarrierIds("bj", code) if code else None
-        self.carrier = CarrierHouse(carrier, TIMERS, Turns(cast("Any", self.clock)), house.tally, self.ids)
+        self.carrier = CarrierAccount(carrier, TIMERS, Turns(cast("Any", self.clock)), house.tally, self.ids)
         house.lanes["bj"] = house.route = self.carrier.lane
         self.line = Line(house.binds["jia"].access, version)
-        self.way_back = WayBack(
+        self.way_back = DeliverRelay(
             house.relay,
-            Hearing(house.relay, house.tally, Manners(), lambda: house.now, lambda: house.now),
+            ReplyHandler(house.relay, house.tally, OptOutSettings(), lambda: house.now, lambda: house.now),
             house.tally,
             house.store.mailbox,
             lambda provider: cast("Any", (self.line,)) if provider == "jia" else (),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy.config.descriptions import Setting, settings
+from proxy.config.descriptions import SettingDescription, settings
 from proxy.desk.api.openapi import document
 from proxy.sim.bench import matrix, result
 
@@ -31,7 +31,7 @@ def settings_page(text: str) -> str:
     return re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + "\n".join(rows) + "\n" + END, text, flags=re.DOTALL)
 
 
-def _row(one: Setting) -> str:
+def _row(one: SettingDescription) -> str:
     default = "required" if one.required else one.default if one.worded else f"`{one.default}`" if one.default else "none"
     return f"| `{one.name}` | {default} | {one.allowed} | {'yes' if one.reloaded else ''} | {one.meaning} |"
 

@@ -14,15 +14,15 @@ from proxy import policy
 from proxy.config import Account, Provider
 from proxy.journal.records import messages as entries
 from proxy.journal.sealing import Ring
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, Record, read
-from proxy.model.counters import Tally
+from proxy.journal.write_ahead_log import Journal, JournalRecord, MemoryDisk, read
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.lane import Lane
 from proxy.relay.access import Directory
 from proxy.relay.commands import Commands, ways
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.message_index import SentIndex
-from proxy.relay.pending_submit import Apart, Transit
+from proxy.relay.pending_submit import OtherRequest, PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.record import record
@@ -81,7 +81,7 @@ class House:
         self.store = open_store("sqlite::memory:")
         if beside is not None:
             self.store = beside.store
-        self.tally = Tally()
+        self.tally = GateCounters()
         self.lanes = {name: Lane(name, name[:2], 1000, lambda: None) for name in carriers}
         for lane in self.lanes.values():
             lane.up = True
@@ -119,7 +119,7 @@ class House:
             False,
             lambda: self.now,
         )
-        self.way: list[tuple[Lane, Transit]] = []
+        self.way: list[tuple[Lane, PendingSubmit]] = []
 
     def lane_of(self, message: Any, verdict: Any) -> Lane | None:
         return self.route if self.route.up else None
@@ -146,19 +146,19 @@ class House:
 
     # -- the carrier
 
-    def at_carrier(self, name: str = "bj") -> list[Transit]:
+    def at_carrier(self, name: str = "bj") -> list[PendingSubmit]:
         """What leaves on a lane now."""
         return self.lanes[name].take(1000)
 
-    def carrier_says(self, transit: Transit, data: bytes) -> None:
+    def carrier_says(self, transit: PendingSubmit, data: bytes) -> None:
         frame = Frame.of(data)
-        if isinstance(transit, Apart):
+        if isinstance(transit, OtherRequest):
             transit.answered(frame)
         else:
             self.relay.answered(transit, frame)
         self.turn()
 
-    def nobody_answers(self, transit: Transit) -> None:
+    def nobody_answers(self, transit: PendingSubmit) -> None:
         self.relay.unanswered(transit)
         self.turn()
 
@@ -169,10 +169,10 @@ class House:
         self.journal.note_synced(self.journal.sync())
         self.relay.turn(self.now)
 
-    def written(self) -> list[Record]:
+    def written(self) -> list[JournalRecord]:
         return list(read(self.disk, 1))
 
-    def verdicts(self) -> list[entries.Verdict]:
+    def verdicts(self) -> list[entries.VerdictRecord]:
         return [entries.unpack_verdict(one.body) for one in self.written() if one.kind == entries.VERDICT]
 
     def entries(self, recipient: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from proxy import config
 from proxy.__main__ import app
 from proxy.config import yaml_file
 from proxy.config.fields import Fields
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
@@ -44,9 +44,9 @@ from proxy.policy.text.category import (
     SUBCATEGORIES,
     SURELY,
 )
-from proxy.server.workers.http import Front
+from proxy.server.workers.http import HttpFront
 from proxy.server.workers.metrics import text_of
-from proxy.server.workers.pool import Crew
+from proxy.server.workers.pool import WorkerPool
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
 from tests.guide import PAGE as PAGE_OF_SETTINGS
@@ -565,13 +565,13 @@ def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) 
 
 def exposed() -> dict[str, set[str]]:
     """Every metric of a gate in which everything has been counted once, with its labels."""
-    tally = Tally()
+    tally = GateCounters()
     for attribute, _, labels, _ in COUNTERS:
         getattr(tally, attribute)[labels] += 1
     tally.submit_seconds["carrier"].observe(1.0)
     gauges = Gauges(**{attribute: {labels: 1.0} for attribute, _, labels, _ in GAUGES})  # type: ignore[arg-type]
     found: dict[str, set[str]] = {}
-    text = exposition(tally, gauges) + text_of(Front(Crew(2, [])).own())
+    text = exposition(tally, gauges) + text_of(HttpFront(WorkerPool(2, [])).own())
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
             name = re.sub("_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name

@@ -10,26 +10,26 @@ from typing import Any, cast
 
 from pyroaring import BitMap
 
-from proxy.cluster.replication import Said, Sharing
+from proxy.cluster.replication import Replication, Said
 from proxy.desk.orders.book import OrderBook
 from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import consents, gate_events, messages, operator_actions
 from proxy.journal.records import external_optouts as told_of
-from proxy.journal.records.consents import ConsentFile, Event, Person, Terms
+from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.consents import Incoming, PersonSays, apply_event
-from proxy.relay.effects.list_import import Listing
-from proxy.relay.effects.optouts import Confirmation, Heard, RefusedSaid, ReplyTo, Widening
-from proxy.relay.effects.record_changes import Change
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.optouts import Confirmation, RefusedSaid, ReplyEffect, ReplyTo, Widening
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
-from proxy.relay.effects.suppression import OfficerSays
+from proxy.relay.effects.suppression import OfficerRefusal
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record, replied
 from proxy.state.record.candidates import Port
-from proxy.state.shared.log import NODES, Place, Told
+from proxy.state.shared.log import NODES, LogEntry, Place
 from proxy.state.shared.numbering import Numbering
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -56,7 +56,7 @@ class Stream:
     """What all were told, in order: the shared log."""
 
     def __init__(self) -> None:
-        self.told: list[Told] = []
+        self.told: list[LogEntry] = []
         self.last: dict[int, int] = {}
 
 
@@ -76,11 +76,11 @@ class Copy(SqliteStore):
     async def tell(self, records: Sequence[Said] = ()) -> int:
         for sequence, kind, body in records:
             if sequence > self.stream.last.get(self.node, 0):
-                self.stream.told.append(Told((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
+                self.stream.told.append(LogEntry((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
                 self.stream.last[self.node] = sequence
         return self.stream.last.get(self.node, 0)
 
-    async def hear(self) -> list[Told]:
+    async def hear(self) -> list[LogEntry]:
         return [one for one in self.stream.told if one.place > self.heard][: self.hears_max]
 
 
@@ -90,7 +90,7 @@ class Node:
     def __init__(self, opened: Callable[[], Any], clock: Clock) -> None:
         self._opened, self.now = opened, clock
         self.disk = MemoryDisk()
-        self._done: list[Change] = []
+        self._done: list[RecordChange] = []
         """In force, and not written."""
         self.begin()
 
@@ -100,8 +100,8 @@ class Node:
         found = replay(self.store, read(self.disk, 1), 0, tells=True)
         assert found.listings is not None
         self.store.heard = max(self.store.heard, found.heard)
-        self.sharing = Sharing(
-            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], InPieces(), stale_s=60,
+        self.sharing = Replication(
+            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], ChunkedImports(), stale_s=60,
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
@@ -129,7 +129,7 @@ class Node:
 
     # -- a person
 
-    async def change(self, *changes: Change) -> None:
+    async def change(self, *changes: RecordChange) -> None:
         """As the relay does it: into the record, and written a turn later."""
         person = changes[0].recipient
         for _ in range(20):
@@ -161,12 +161,17 @@ class Node:
     async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
         """``off``: the scope of what is taken back."""
         wanted = (lambda one: one.scope == off) if off else None
-        await self.change(OfficerSays(person, added, wanted, self.store.listed, "li", "asked", _nothing))
+        await self.change(OfficerRefusal(person, added, wanted, self.store.listed, "li", "asked", _nothing))
 
     async def reply(self, person: int, text: str) -> None:
-        heard = Heard(str(person), text, ReplyTo(Port(PORT, PROVIDER, frozenset()), PORT[:7]), lambda hashed: None, _nothing)
+        heard = ReplyEffect(
+            str(person), text, ReplyTo(Port(PORT, PROVIDER, frozenset()), PORT[:7]), lambda hashed: None, _nothing
+        )
         heard.recipient = person
-        more: list[Change] = [RefusedSaid(heard, lambda template: f"text {template}"), Widening(heard, self._widened, _nothing)]
+        more: list[RecordChange] = [
+            RefusedSaid(heard, lambda template: f"text {template}"),
+            Widening(heard, self._widened, _nothing),
+        ]
         await self.change(heard, *more)
         if heard.opt_outs:
             await self.change(Confirmation(heard, "done", _nothing))
@@ -176,7 +181,7 @@ class Node:
         return OptOut("category", "marketing", int(now), "reply", 0) if many else None
 
     async def befalls(self, person: int, event: str) -> None:
-        said = Person(self.now(), person, event, "li", "asked", before=int(self.now()) - 1, name=person)
+        said = ConsentChange(self.now(), person, event, "li", "asked", before=int(self.now()) - 1, name=person)
         await self.change(PersonSays(said, self.store, _nothing))
 
     # -- the house
@@ -204,13 +209,15 @@ class Node:
     def review(self, place: int, verdict: str) -> None:
         if batches := self.store.consented.batches():
             number = batches[place % len(batches)][0].number
-            event = Event(self.now(), "reviewed", (number,), f"node {self.store.node}", "seen", verdict)
+            event = BatchEvent(self.now(), "reviewed", (number,), f"node {self.store.node}", "seen", verdict)
             self.write(messages.CONSENT_EVENT, consents.pack_event(event))
             apply_event(self.store.consented, event)
 
     def ask(self, key: int) -> None:
         """Somebody's request with an Idempotency-Key was dealt with."""
-        body = told_of.pack_told(told_of.Told(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
+        body = told_of.pack_told(
+            told_of.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app")
+        )
         self.write(messages.TOLD, body)
         self.store.told.put(bytes([key]) * 16, body)
 
@@ -218,7 +225,7 @@ class Node:
         """A list with everybody on it."""
         refusal = OptOut("all", "", int(self.now()), "import", 0)
         body = operator_actions.pack_listing(self.now(), False, (refusal,), "li", "asked", "list.csv")
-        listing = Listing(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
+        listing = ListImport(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
         chunk = operator_actions.pack_listed(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
         self.write(messages.LISTED, chunk)
         listing.add(chunk, len(PEOPLE))

@@ -18,10 +18,10 @@ from rich.console import Console
 
 from grafana.trial.asking import Window
 from grafana.trial.prometheus import Prometheus, PrometheusFailed
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.operations.metrics import CONTENT_TYPE, COUNTERS, GAUGES, SCALARS, Gauges, exposition
 from proxy.sim import demo
-from proxy.sim.gate import Gate
+from proxy.sim.gate import GateUnderTest
 
 FIRST_S = 20.0
 
@@ -55,7 +55,7 @@ class Everything:
     """A gate in which all happens all the time, its labels valued by their own names: what the demo does not bring about is seen here."""
 
     def __init__(self) -> None:
-        self._tally = Tally()
+        self._tally = GateCounters()
         single: Any = {attribute: 1 for attribute, _, _ in SCALARS}
         labelled: Any = {attribute: {tuple(labels): 1.0} for attribute, _, labels, _ in GAUGES}
         labelled["carrier_links"]["carrier", "down"] = 1.0
@@ -115,7 +115,7 @@ def staged(seconds: float, folder: Path, console: Console) -> Iterator[Staged]:
         address = stack.enter_context(_serving(Everything().metrics))
         watching: list[tuple[Prometheus, str, float]] = []
 
-        def watch(gate: Gate) -> None:
+        def watch(gate: GateUnderTest) -> None:
             instance = f"127.0.0.1:{gate.http}"
             prometheus = stack.enter_context(Prometheus(folder / "prometheus", [instance, address]))
             _await_first(prometheus, instance)

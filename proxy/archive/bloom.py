@@ -31,7 +31,7 @@ from pyarrow import parquet
 from xxhash import xxh3_64_intdigest
 
 from proxy.archive.manifest import File, Manifest, digest_of
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 from proxy.runtime import atomic_files
 
 SUFFIX = ".bloom"
@@ -78,7 +78,7 @@ def of_person(person: int) -> bytes:
     return b"w%d" % person
 
 
-def wanted(question: Question) -> list[bytes]:
+def wanted(question: Query) -> list[bytes]:
     """Words that stand in every table which has a submit that is asked for; none where a filter can say nothing."""
     found = list[str]()
     if question.provider:

@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.otp_texts import may_be_code, unjudged
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow
 from proxy.journal.records import (
     answers,
     consents,
@@ -30,7 +30,7 @@ from proxy.journal.records import (
     operator_actions,
     unread_submits,
 )
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, Category, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
@@ -38,7 +38,7 @@ from proxy.model.redact import without_digits
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.page import signer
 from proxy.relay.effects.optouts import understood
-from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
+from proxy.wire import ContentCache, Frame, Malformed, Submit, read_deliver, read_submit
 from proxy.wire.data_sm import read_data
 from proxy.wire.message_queries import replacement
 from proxy.wire.receipted import Receipted
@@ -58,19 +58,19 @@ _UCS2 = 8  # data_coding: a replace_sm has none, and that of the message it repl
 _VALUES_MAX = 65_536
 
 
-_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+_row: Callable[[tuple[Any, ...]], PersonRow] = partial(tuple.__new__, PersonRow)
 """A Row of all its fields, at half of what its own ``__new__`` costs: one or more are made of every record."""
 
 
-class Reader:
+class RowReader:
     """Rows of one node's records, which come in order. Knows the rules' names from the RULES records that passed."""
 
     def __init__(self, rules: Mapping[str, Sequence[str]]) -> None:
         """``rules``: what earlier segments said, revision → ids."""
         self.rules = dict(rules)
-        self._memo = Memo()
+        self._memo = ContentCache()
         self._said: dict[bytes, tuple[str, str, bool]] = {}  # digest of a content → text, signature, whether it may be a code
-        self._by_kind: dict[int, Callable[[Record], Sequence[Row]]] = {
+        self._by_kind: dict[int, Callable[[JournalRecord], Sequence[PersonRow]]] = {
             messages.VERDICT: self._verdict,
             messages.ANSWER: self._answers,
             messages.ACCEPTED: self._answers,
@@ -85,14 +85,14 @@ class Reader:
             messages.RULES: self._named,
         }
 
-    def rows(self, record: Record) -> Sequence[Row]:
+    def rows(self, record: JournalRecord) -> Sequence[PersonRow]:
         """ValueError, struct.error where the record is no such thing as its kind says."""
         read = self._by_kind.get(record.kind)
         return read(record) if read is not None else ()
 
     # -- on the way out
 
-    def _verdict(self, record: Record) -> Sequence[Row]:
+    def _verdict(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = messages.unpack_verdict(record.body)
         text, name, code, part, parts = self._content(said.data, said.time)
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
@@ -138,7 +138,7 @@ class Reader:
             ("~" if shadow else "") + (ids[number] if number < len(ids) else f"#{number}") for number, _, shadow in breaches
         )
 
-    def _answers(self, record: Record) -> Sequence[Row]:
+    def _answers(self, record: JournalRecord) -> Sequence[PersonRow]:
         return [
             _row((
                 told.recipient, _ms(told.time), record.sequence, place, "answer", "", "", "", "", "", told.status, "", "", "", "", "",
@@ -148,14 +148,14 @@ class Reader:
             for place, told in enumerate(answers.unpack_answers(record))
         ]  # fmt: skip
 
-    def _named(self, record: Record) -> Sequence[Row]:
+    def _named(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = gate_events.unpack_rules(record.body)
         self.rules[said.revision[:16].rjust(16, "0")] = said.ids
         return ()
 
     # -- on the way back
 
-    def _deliver(self, record: Record) -> Sequence[Row]:
+    def _deliver(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = delivers.unpack_deliver(record.body)
         message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
         return (
@@ -165,64 +165,68 @@ class Reader:
             )),
         )  # fmt: skip
 
-    def _stopped(self, record: Record) -> Sequence[Row]:
+    def _stopped(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = delivers.unpack_optout(record.body)
         return (
-            Row(
+            PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
                 state=_scope(said.opt_out),
             ),
         )  # fmt: skip
 
-    def _held(self, record: Record) -> Sequence[Row]:
+    def _held(self, record: JournalRecord) -> Sequence[PersonRow]:
         """What a doubtful reply holds; its text stands in the row of its deliver."""
         said = doubtful_replies.unpack_doubtful(record.body)
         state = "; ".join(map(_scope, said.held))
-        return (Row(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),)
+        return (
+            PersonRow(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),
+        )
 
-    def _restored(self, record: Record) -> Sequence[Row]:
+    def _restored(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = delivers.unpack_restored(record.body)
         return (
-            Row(
+            PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
                 state="; ".join(map(_scope, said.lifted)),
             ),
         )  # fmt: skip
 
-    def _confirmed(self, record: Record) -> Sequence[Row]:
+    def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = delivers.unpack_said(record.body)
         return (
-            Row(
+            PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
                 state=_scope(said.refusal),
             ),
         )  # fmt: skip
 
-    def _befell(self, record: Record) -> Sequence[Row]:
+    def _befell(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = consents.unpack_person(record.body)
         about = {
             "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
             "recycled": f"somebody else's since {said.before}",
         }.get(said.event, "")
         state = f"{said.event} {about}".strip()
-        return (Row(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state=state),)
+        return (
+            PersonRow(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state=state),
+        )
 
-    def _consented(self, record: Record) -> Sequence[Row]:
+    def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = consents.unpack_reply(record.body)
         text = said.text.encode("utf-8", "replace").decode()
         state = f"{said.terms.advertiser}, {said.terms.category}"
         return (
-            Row(
+            PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "consented", said.provider, port=said.port, text=text,
                 message=said.request, state=state,
             ),
         )  # fmt: skip
 
-    def _officer(self, record: Record) -> Sequence[Row]:
+    def _officer(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = operator_actions.unpack_suppressed(record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
         return (
-            Row(
+            PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state="; ".join(changed)
             ),
         )  # fmt: skip
@@ -233,7 +237,7 @@ def _by(who: str, why: str) -> str:
     return f"{who}: {why}".encode("utf-8", "replace").decode()
 
 
-def persons_of(record: Record) -> Sequence[int]:
+def persons_of(record: JournalRecord) -> Sequence[int]:
     """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
     kind, body = record.kind, record.body
     if kind == messages.VERDICT:

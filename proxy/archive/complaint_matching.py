@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
-from proxy.archive.query import LIMIT_MAX, Question
-from proxy.archive.search import Found, Hit
-from proxy.i18n.phrases import Said
+from proxy.archive.query import LIMIT_MAX, Query
+from proxy.archive.search import Hit, SearchResult
+from proxy.i18n.phrases import Bilingual
 from proxy.model.number import about_people
 from proxy.policy.text.folding import fold, squeeze
 
@@ -34,13 +34,13 @@ _NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
 """What each that fits is worth; what was not said is worth nothing either way."""
 _DIGIT = re.compile(r"\d")
 
-Ask = Callable[[Question], Found]
+Ask = Callable[[Query], SearchResult]
 NumberOf = Callable[[Hit], int]
 """Whose it was: unsealed; 0 where that cannot be told."""
 
 
 @about_people
-class Wanted(NamedTuple):
+class ComplaintQuery(NamedTuple):
     """What a complaint says; empty words and 0 mean that it does not."""
 
     recipient: int
@@ -56,21 +56,21 @@ class Candidate(NamedTuple):
     hit: Hit
     number: int
     score: int  # 0 to 100
-    why: tuple[Said, ...]
+    why: tuple[Bilingual, ...]
 
 
-class Matched(NamedTuple):
+class MatchResult(NamedTuple):
     candidates: list[Candidate]
-    asked: tuple[Found, ...]
+    asked: tuple[SearchResult, ...]
     """What was looked through: the last one covers all of it."""
     within_s: float  # how far from the time that was said it was looked; 0 where none was said
     cut: bool
     """More messages fitted a question than are looked at: the right one may be among those that were not."""
 
 
-def match(wanted: Wanted, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> Matched:
+def match(wanted: ComplaintQuery, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> MatchResult:
     """``agrees``: whether a number can be the one that was written with digits hidden. Errors are those of ``ask``."""
-    asked: list[Found] = []
+    asked: list[SearchResult] = []
     for window_s in WINDOWS_S if wanted.at else (0.0,):
         for question in _questions(wanted, window_s):
             found = ask(question)
@@ -79,11 +79,11 @@ def match(wanted: Wanted, ask: Ask, number_of: NumberOf, agrees: Callable[[str, 
             candidates = [one for one in scored if one is not None and one.score >= LEAST]
             candidates.sort(key=lambda one: (-one.score, abs(one.hit.at - wanted.at)))
             if candidates and (candidates[0].score >= ENOUGH or window_s == WINDOWS_S[-1] or not wanted.at):
-                return Matched(candidates[:SHOWN_MAX], tuple(asked), window_s, found.more)
-    return Matched([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in asked))
+                return MatchResult(candidates[:SHOWN_MAX], tuple(asked), window_s, found.more)
+    return MatchResult([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in asked))
 
 
-def _questions(wanted: Wanted, window_s: float) -> list[Question]:
+def _questions(wanted: ComplaintQuery, window_s: float) -> list[Query]:
     """The narrowest first. Of one person all is asked; where digits are hidden, the port or the text must narrow it."""
     if window_s:
         since, until = wanted.at - window_s, wanted.at + window_s
@@ -91,19 +91,19 @@ def _questions(wanted: Wanted, window_s: float) -> list[Question]:
         until = wanted.came
         since = until - HALF_YEAR_S
     if wanted.recipient:
-        return [Question(to=wanted.recipient, since=since, until=until, limit=LIMIT_MAX)]
+        return [Query(to=wanted.recipient, since=since, until=until, limit=LIMIT_MAX)]
     found, piece = [], _piece(wanted.text)
     if wanted.sender and piece:
-        found.append(Question(since=since, until=until, sender=wanted.sender, text=piece, limit=LIMIT_MAX))
+        found.append(Query(since=since, until=until, sender=wanted.sender, text=piece, limit=LIMIT_MAX))
     if wanted.sender:
-        found.append(Question(since=since, until=until, sender=wanted.sender, limit=LIMIT_MAX))
+        found.append(Query(since=since, until=until, sender=wanted.sender, limit=LIMIT_MAX))
     if piece:
-        found.append(Question(since=since, until=until, text=piece, limit=LIMIT_MAX))
+        found.append(Query(since=since, until=until, text=piece, limit=LIMIT_MAX))
     if len(piece) >= 2 * HALF_LEAST:  # it may run over from one part of a long message into the next: then one half does not
         half = len(piece) // 2
-        found += [Question(since=since, until=until, text=one, limit=LIMIT_MAX) for one in (piece[:half], piece[half:])]
+        found += [Query(since=since, until=until, text=one, limit=LIMIT_MAX) for one in (piece[:half], piece[half:])]
     if wanted.at and window_s <= WINDOWS_S[1]:
-        found.append(Question(since=since, until=until, limit=LIMIT_MAX))
+        found.append(Query(since=since, until=until, limit=LIMIT_MAX))
     return found
 
 
@@ -114,28 +114,28 @@ def _piece(text: str) -> str:
     return longest[:40] if len(longest) >= HALF_LEAST else ""
 
 
-def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], bool]) -> Candidate | None:
+def _scored(wanted: ComplaintQuery, hit: Hit, number: int, agrees: Callable[[str, int], bool]) -> Candidate | None:
     """None: it went to somebody else."""
-    score, most, why = 0.0, 0.0, list[Said]()
+    score, most, why = 0.0, 0.0, list[Bilingual]()
     if wanted.recipient:
         if number and number != wanted.recipient:
             return None
         most, score = most + _NUMBER, score + _NUMBER
-        why.append(Said("the number is the same", "号码一致"))
+        why.append(Bilingual("the number is the same", "号码一致"))
     elif wanted.number:
         if not number or not agrees(wanted.number, number):
             return None
         most, score = most + _HIDDEN_NUMBER, score + _HIDDEN_NUMBER
-        why.append(Said("the digits that are shown agree", "显示的数字一致"))
+        why.append(Bilingual("the digits that are shown agree", "显示的数字一致"))
     if wanted.at:
         most += _TIME
         drift = abs(hit.at - wanted.at)
         score += _TIME * max(0.0, 1.0 - max(0.0, drift - WINDOWS_S[0]) / WINDOWS_S[-1])
         later, spelt = hit.at > wanted.at, _spelt(drift)
         why.append(
-            Said(f"{spelt} later than was said", f"比所述时间晚 {spelt.zh}")
+            Bilingual(f"{spelt} later than was said", f"比所述时间晚 {spelt.zh}")
             if later
-            else Said(f"{spelt} earlier than was said", f"比所述时间早 {spelt.zh}")
+            else Bilingual(f"{spelt} earlier than was said", f"比所述时间早 {spelt.zh}")
         )
     if wanted.sender:
         most += _SENDER
@@ -146,21 +146,21 @@ def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], 
         most += _TEXT
         alike = likeness(wanted.text, hit.text)
         score += _TEXT * alike
-        why.append(Said(f"the text is {alike:.0%} alike", f"内容相似 {alike:.0%}"))
+        why.append(Bilingual(f"the text is {alike:.0%} alike", f"内容相似 {alike:.0%}"))
     if hit.verdict != "allow":
         score *= 0.5
-        why.append(Said("it was refused: the person did not get it", "已被拒绝，本人没有收到"))
+        why.append(Bilingual("it was refused: the person did not get it", "已被拒绝，本人没有收到"))
     return Candidate(hit, number, round(100 * score / most) if most else 0, tuple(why))
 
 
-def _of_sender(said: str, port: str) -> tuple[float, Said]:
+def _of_sender(said: str, port: str) -> tuple[float, Bilingual]:
     if said == port:
-        return 1.0, Said("the port is the same", "端口一致")
+        return 1.0, Bilingual("the port is the same", "端口一致")
     if len(said) >= 5 and port.startswith(said):
-        return 0.9, Said("the port begins with what was said", "端口以所述号码开头")
+        return 0.9, Bilingual("the port begins with what was said", "端口以所述号码开头")
     if len(said) >= 4 and (port.endswith(said) or said in port or said.endswith(port)):
-        return 0.7, Said("the port holds what was said", "端口包含所述号码")
-    return 0.0, Said(f"another port ({port})", f"端口不同（{port}）")
+        return 0.7, Bilingual("the port holds what was said", "端口包含所述号码")
+    return 0.0, Bilingual(f"another port ({port})", f"端口不同（{port}）")
 
 
 def likeness(said: str, text: str) -> float:
@@ -181,12 +181,12 @@ def _plain(text: str) -> str:
     return _DIGIT.sub("*", squeeze("".join(fold(text).split())))
 
 
-def _spelt(seconds: float) -> Said:
+def _spelt(seconds: float) -> Bilingual:
     if seconds < 120:
-        return Said(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
+        return Bilingual(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
     if seconds < 7200:
-        return Said(f"{seconds / 60:.0f} min", f"{seconds / 60:.0f} 分钟")
-    return Said(f"{seconds / 3600:.1f} h", f"{seconds / 3600:.1f} 小时")
+        return Bilingual(f"{seconds / 60:.0f} min", f"{seconds / 60:.0f} 分钟")
+    return Bilingual(f"{seconds / 3600:.1f} h", f"{seconds / 3600:.1f} 小时")
 
 
 def ambiguous(candidates: Sequence[Candidate]) -> bool:

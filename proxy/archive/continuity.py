@@ -14,8 +14,8 @@ from pathlib import Path
 
 from proxy.archive.manifest import Manifest, load, node_folder, nodes
 from proxy.journal.disk import Disk
-from proxy.journal.scan import JournalDamaged, Placed, Scan
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.scan import JournalDamaged, PlacedRecord, Scan
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 
 
 def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
@@ -24,7 +24,7 @@ def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
     for name in reversed(disk.list()):
         try:
             return unpack_header(disk.read(name, HEADER_BYTES)).identity.hex()
-        except Fault:
+        except SegmentFault:
             continue
     return disk.identity() or (load(node_folder(archive, node)).identity if node is not None else "")
 
@@ -60,7 +60,7 @@ class _Look:
         self.seen: dict[int, set[str]] = {}
         self._ends, self._order, self._crossed = ends, sorted(ends), set[int]()
 
-    def at(self, placed: Placed) -> None:
+    def at(self, placed: PlacedRecord) -> None:
         header, group = placed.header, placed.group
         if group.start == HEADER_BYTES:
             self.note(header.first - 1, header.previous)

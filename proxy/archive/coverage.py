@@ -17,16 +17,16 @@ import duckdb
 from proxy.archive.continuity import cut_short, written_anew
 from proxy.archive.manifest import File, Manifest, is_still
 from proxy.archive.pending_segments import Stock
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 from proxy.archive.signed_heads import newest
-from proxy.archive.tail import Tail
+from proxy.archive.tail import UnrolledTail
 
 CHINA = timezone(timedelta(hours=8))
 TRIES = 3
 """A gate rolls once an hour: it hardly does twice what is in the way."""
 
 
-class Span(NamedTuple):
+class RecordRange(NamedTuple):
     """Of one node: records ``first`` to ``last``, all of them."""
 
     node: int
@@ -52,7 +52,7 @@ class Here(NamedTuple):
 
 
 class Covered(NamedTuple):
-    spans: tuple[Span, ...]
+    spans: tuple[RecordRange, ...]
     faults: tuple[str, ...]
     """Where records are missing or do not hang together; empty when the chain holds."""
     files: tuple[Here, ...]
@@ -64,12 +64,12 @@ class Covered(NamedTuple):
     """Where the question reaches further than the records of a node."""
 
 
-class Answer(Protocol):
+class Coverage(Protocol):
     @property
     def covered(self) -> Covered: ...
 
 
-Answered = TypeVar("Answered", bound=Answer)
+Answered = TypeVar("Answered", bound=Coverage)
 
 
 def settled(stock: Callable[[], Stock], answer: Callable[[Stock], Answered]) -> Answered:
@@ -94,10 +94,10 @@ def _stands(stands_on: Stock) -> bool:
     return all(is_still(folder, manifest) for folder, manifest in stands_on.manifests)
 
 
-def covered(stock: Stock, question: Question) -> Covered:
+def covered(stock: Stock, question: Query) -> Covered:
     manifests, rests = stock
     live = {id(rest.own): rest.tail for rest in rests}
-    spans, faults, missing = list[Span](), list[str](), list[str]()
+    spans, faults, missing = list[RecordRange](), list[str](), list[str]()
     files = list[Here]()
     for folder, manifest in manifests:
         spans.append(_span(manifest, live.pop(id(manifest), None)))
@@ -136,7 +136,7 @@ def _absent(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-def _unreached(span: Span, question: Question) -> list[str]:
+def _unreached(span: RecordRange, question: Query) -> list[str]:
     """What a question asks for and this node's records do not reach."""
     found = []
     if question.since and question.since < span.since:
@@ -152,13 +152,13 @@ def _moment(time: float) -> str:
     return datetime.fromtimestamp(time, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _span(manifest: Manifest, rest: Tail | None) -> Span:
+def _span(manifest: Manifest, rest: UnrolledTail | None) -> RecordRange:
     tables, live = manifest.tables, bool(rest and rest.last)
     since = min(table.since_ms for table in tables) if tables else rest.since_ms if rest else 0
     until = rest.until_ms if rest and rest.last else max((table.until_ms for table in tables), default=0)
     first = tables[0].first if tables else rest.first if rest else 0
     gone = manifest.gone.until_ms / 1000 if manifest.gone else 0.0
-    return Span(
+    return RecordRange(
         manifest.node, first, rest.last if rest and rest.last else manifest.last, since / 1000, until / 1000, gone, live
     )
 

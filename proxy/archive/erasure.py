@@ -1,7 +1,7 @@
 """Erasing: a person is taken out of the journal at rest: out of segments that nothing else needs any more, and out of its tables.
 
-In: a journal's disk, the archive, the keys, a person, what must stay. Out: a ``Plan``; what was erased. Never: a segment put in the place of
-another (``Gate.put`` does that, once the record of it is safe: nobody else knows whether retention has just removed it); a table without
+In: a journal's disk, the archive, the keys, a person, what must stay. Out: a ``ErasurePlan``; what was erased. Never: a segment put in the place of
+another (``JournalWriter.put`` does that, once the record of it is safe: nobody else knows whether retention has just removed it); a table without
 its manifest.
 
 Segments that a restart reads stay, and the newest; so do those that a legal hold is on, and those that the law asks to be kept. What is
@@ -28,10 +28,10 @@ from proxy.archive.parquet import SCHEMA, rewritten
 from proxy.archive.rolling import alone, sweep
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import Change, erase, in_pieces, signed
-from proxy.journal.retention import NEWEST_STAY, Segment
+from proxy.journal.erasure import RedactedGroup, erase, in_pieces, signed
+from proxy.journal.retention import NEWEST_STAY, ClosedSegment
 from proxy.journal.scan import JournalDamaged, Scan, hard
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime import atomic_files
 
 KEPT_S = 183 * 86_400.0
@@ -40,18 +40,18 @@ REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
 """Kinds of rows that stay, by the hash alone."""
 
 
-class Gate(Protocol):
+class JournalWriter(Protocol):
     """Who writes the journal."""
 
-    def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
+    def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         """Of the segment that begins with a record: groups that change. Returns once the journal holds it, synced."""
 
     def put(self, first: int) -> bool:
         """What lies beside the segment takes its place, if that is there still."""
 
 
-class Plan(NamedTuple):
-    goes: tuple[Segment, ...]
+class ErasurePlan(NamedTuple):
+    goes: tuple[ClosedSegment, ...]
     """Segments that may be looked through, the oldest first."""
     stays: dict[str, int]
     """Why others stay, and how many."""
@@ -64,15 +64,15 @@ class Done(NamedTuple):
     rows: int  # of tables
 
 
-def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> Plan:
+def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> ErasurePlan:
     """Reads headers. ``before``: only what was written until then; ``open_from``: as the last checkpoint says. Fault, OSError."""
     names = disk.list()
     needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
-    goes, stays = list[Segment](), dict[str, int]()
+    goes, stays = list[ClosedSegment](), dict[str, int]()
     held = [unpack_header(disk.read(name, HEADER_BYTES)) for name in names]
     for at, (name, header) in enumerate(zip(names, held, strict=True)):
         after = held[min(at + 1, len(held) - 1)]
-        segment = Segment(
+        segment = ClosedSegment(
             name, header.first, after.first - 1, header.created_ms / 1000, after.created_ms / 1000, disk.size(name), after.previous
         )  # fmt: skip
         why = "a restart needs it" if at >= needed else _stays(segment, holds, before)
@@ -80,10 +80,10 @@ def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> 
             stays[why] = stays.get(why, 0) + 1
         else:
             goes.append(segment)
-    return Plan(tuple(goes), stays)
+    return ErasurePlan(tuple(goes), stays)
 
 
-def _stays(segment: Segment, holds: Sequence[Hold], before: float) -> str:
+def _stays(segment: ClosedSegment, holds: Sequence[Hold], before: float) -> str:
     if segment.until > before:
         return "the law asks for it to be kept"
     return next((f"it is held: {hold.why}" for hold in holds if segment.since < hold.end and segment.until > hold.begin), "")
@@ -94,13 +94,13 @@ def run(
     archive: Path,
     keys: Keys,
     person: int,
-    goes: Iterable[Segment],
-    gate: Gate,
-    seen: Callable[[Segment], None] = lambda _: None,
+    goes: Iterable[ClosedSegment],
+    gate: JournalWriter,
+    seen: Callable[[ClosedSegment], None] = lambda _: None,
 ) -> Done:
     """Takes the person out. Killed at any point it is done again from the beginning, and nothing else is lost. Raises JournalError, RollError,
     ManifestError, OSError, and what the gate does."""
-    looked, verdicts = list[Segment](), set[int]()
+    looked, verdicts = list[ClosedSegment](), set[int]()
     segments = groups = records = 0
     header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
@@ -116,7 +116,9 @@ def run(
         return Done(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
 
 
-def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate, verdicts: set[int]) -> tuple[int, int]:
+def _segment(
+    disk: OsDisk, segment: ClosedSegment, keys: Keys, person: int, gate: JournalWriter, verdicts: set[int]
+) -> tuple[int, int]:
     """How many groups and records changed; ``verdicts`` learns which were erased, now or before."""
     try:
         data = disk.read(segment.name)
@@ -124,7 +126,7 @@ def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate
         return 0, 0
     try:
         erased = erase(data, disk.ring, person, verdicts)
-    except Fault as fault:
+    except SegmentFault as fault:
         raise hard(segment.name, fault, disk.ring) or JournalDamaged(segment.name, fault.offset, fault.why) from None
     if erased is None:
         return 0, 0
@@ -147,7 +149,7 @@ def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate
 # -- tables
 
 
-def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[Segment], verdicts: set[int]) -> int:
+def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[ClosedSegment], verdicts: set[int]) -> int:
     """Rows that went, or were blanked."""
     manifest, rows = load(folder), 0
     sweep(folder, manifest)

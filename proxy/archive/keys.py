@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from proxy.archive.manifest import nodes
-from proxy.model.pseudonym import Namer
+from proxy.model.pseudonym import Pseudonymizer
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32
@@ -49,7 +49,7 @@ class Keys:
         try:
             if make and not folder.exists():
                 _made(folder)
-            self.person = Namer(_secret(folder / PERSON))
+            self.person = Pseudonymizer(_secret(folder / PERSON))
             """The 64-bit name of a person in tables; 0 is nobody."""
             number = _secret(folder / NUMBER)
             self._head = Ed25519PrivateKey.from_private_bytes(_secret(folder / HEAD))

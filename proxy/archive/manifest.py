@@ -38,7 +38,7 @@ class File(NamedTuple):
     most: int  # persons in it are from here to there
 
 
-class Table(NamedTuple):
+class TableEntry(NamedTuple):
     """Records ``first`` to ``last`` of a node."""
 
     first: int
@@ -57,7 +57,7 @@ class Table(NamedTuple):
         return sum(file.rows for file in self.files)
 
 
-class Gone(NamedTuple):
+class RemovedTables(NamedTuple):
     """Tables whose time was over: what is left of them."""
 
     first: int
@@ -71,8 +71,8 @@ class Gone(NamedTuple):
 class Manifest:
     node: int = 0
     identity: str = ""  # of the journal, 32 hex digits
-    tables: list[Table] = field(default_factory=list)
-    gone: Gone | None = None
+    tables: list[TableEntry] = field(default_factory=list)
+    gone: RemovedTables | None = None
     """All that went, as one."""
     removed_to: int = 0
     """The last record that a REMOVED record says went: tables of no later one may go."""
@@ -124,8 +124,8 @@ class Manifest:
             return cls(
                 said["node"],
                 said["identity"],
-                [Table(*row)._replace(files=tuple(File(*file) for file in row[-1])) for row in said["tables"]],
-                Gone(*said["gone"]) if said["gone"] else None,
+                [TableEntry(*row)._replace(files=tuple(File(*file) for file in row[-1])) for row in said["tables"]],
+                RemovedTables(*said["gone"]) if said["gone"] else None,
                 said["removed_to"],
                 [(was, now, signature) for was, now, signature in said.get("erased", [])],
                 said["rules"],

@@ -20,7 +20,7 @@ from pyarrow import parquet
 from proxy.archive.engine import engine
 from proxy.archive.keys import SEALED_BYTES, Keys
 from proxy.archive.manifest import File, digest_of
-from proxy.archive.person_rows import Named, Row
+from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.runtime import atomic_files
 
 GROUP_ROWS = 8192
@@ -69,13 +69,13 @@ SCHEMA = pa.schema(
     ]
 )
 _ROW_COLUMNS = SCHEMA.names[3:]
-assert list(Row._fields[1:]) == _ROW_COLUMNS
+assert list(PersonRow._fields[1:]) == _ROW_COLUMNS
 
 
-def batches(rows: Iterable[Row], node: int, keys: Keys) -> Iterator[pa.RecordBatch]:
+def batches(rows: Iterable[PersonRow], node: int, keys: Keys) -> Iterator[pa.RecordBatch]:
     """Rows as columns, numbers hashed and sealed."""
-    named = Named(keys)
-    held: list[Row] = []
+    named = HashedPersons(keys)
+    held: list[PersonRow] = []
     for row in rows:
         held.append(row)
         if len(held) >= BATCH_ROWS:
@@ -85,7 +85,7 @@ def batches(rows: Iterable[Row], node: int, keys: Keys) -> Iterator[pa.RecordBat
         yield _batch(held, node, keys, named)
 
 
-def _batch(rows: Sequence[Row], node: int, keys: Keys, named: Named) -> pa.RecordBatch:
+def _batch(rows: Sequence[PersonRow], node: int, keys: Keys, named: HashedPersons) -> pa.RecordBatch:
     numbers, *columns = zip(*rows, strict=True)
     arrays: list[Any] = [named.persons(numbers), keys.seal(numbers), [node] * len(rows), *columns]
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)

@@ -18,10 +18,10 @@ import pyarrow as pa
 from proxy.archive import parquet
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import Manifest, home_of, load, nodes
-from proxy.archive.person_rows import Row
-from proxy.archive.query import Question
-from proxy.archive.segment_index import Ahead
-from proxy.archive.tail import Tail, tail
+from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import Query
+from proxy.archive.segment_index import SegmentIndex
+from proxy.archive.tail import UnrolledTail, tail
 from proxy.journal.disk import Disk
 
 
@@ -30,14 +30,14 @@ class AtHand(NamedTuple):
 
     disk: Disk
     node: int
-    ahead: Ahead | None = None
+    ahead: SegmentIndex | None = None
     """What was read of it before."""
 
 
 class Rest(NamedTuple):
     own: Manifest  # of the tables that were made of this journal, empty where there are none
     home: str  # the folder that its tables are in, or will be
-    tail: Tail
+    tail: UnrolledTail
 
 
 class Stock(NamedTuple):
@@ -48,13 +48,13 @@ class Stock(NamedTuple):
         """Of rows that are in no table."""
         return next(rest.home for rest in self.rests if rest.own.node == node)
 
-    def table(self, keys: Keys, rows: Callable[[Tail], Sequence[Row]] = lambda tail: tail.rows) -> Any:
+    def table(self, keys: Keys, rows: Callable[[UnrolledTail], Sequence[PersonRow]] = lambda tail: tail.rows) -> Any:
         """The rests' rows, as if they were a table."""
         made = (parquet.batches(rows(rest.tail), rest.own.node, keys) for rest in self.rests)
         return pa.Table.from_batches(chain.from_iterable(made), parquet.SCHEMA)
 
 
-def stock(archive: Path, journals: Iterable[AtHand], question: Question, *, thorough: bool = False) -> Stock:
+def stock(archive: Path, journals: Iterable[AtHand], question: Query, *, thorough: bool = False) -> Stock:
     """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
     loaded = [(folder, load(folder)) for folder in nodes(archive)]
     manifests = [

@@ -1,6 +1,6 @@
 """Rows: what a table says of a person, one thing a row; and the persons in it by their hash.
 
-In: nothing, or numbers. Out: ``Row``; hashes. Never: how a record is read (columns.py, which knows the protocol and what a signature is: a
+In: nothing, or numbers. Out: ``PersonRow``; hashes. Never: how a record is read (columns.py, which knows the protocol and what a signature is: a
 question to tables need not load them).
 """
 
@@ -17,7 +17,7 @@ KNOWN_MAX = 1_000_000
 
 
 @about_people
-class Row(NamedTuple):
+class PersonRow(NamedTuple):
     """One row, in the order of the table's columns. Empty words and 0 mean that there is no such thing."""
 
     number: int  # becomes ``person`` and ``sealed``: nothing below this file sees it
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     state: str = ""  # of an answer its effect, of a receipt what it says (DELIVRD …), of a refusal its scope and value
 
 
-class Named:
+class HashedPersons:
     """Persons of rows: each number is hashed once for a table."""
 
     def __init__(self, keys: Keys) -> None:

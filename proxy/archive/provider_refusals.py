@@ -14,14 +14,14 @@ from proxy.archive.coverage import covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.pending_segments import AtHand, stock
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 from proxy.i18n.refusal_hints import outside
 from proxy.model.number import mask
 
 _COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts"
 
 
-class Refusal(NamedTuple):
+class RefusedSubmit(NamedTuple):
     at: float
     account: str
     port: str
@@ -34,16 +34,16 @@ class Refusal(NamedTuple):
     parts: int
 
 
-class Page(NamedTuple):
-    refusals: list[Refusal]
+class RefusalPage(NamedTuple):
+    refusals: list[RefusedSubmit]
     more: bool
 
 
 def refused(
     archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
-) -> Page:
+) -> RefusalPage:
     """In order of time; ``skip``: so many come before this page. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
-    question = Question(since=since, until=until, provider=provider)
+    question = Query(since=since, until=until, provider=provider)
     stands_on = stock(archive, journals, question)
     files = [str(one.path) for one in covered(stands_on, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
@@ -57,12 +57,12 @@ def refused(
         asked.register("tail", stands_on.table(keys))
         found = asked.execute(f"SELECT * FROM ({said}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
         rows = found.fetchall()
-    return Page([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
+    return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
 
 
-def _refusal(row: tuple[Any, ...], keys: Keys) -> Refusal:
+def _refusal(row: tuple[Any, ...], keys: Keys) -> RefusedSubmit:
     time_ms, account, port, sealed, category, signature, reason, status, part, parts, *_ = row
     number = keys.unseal(sealed)
-    return Refusal(
+    return RefusedSubmit(
         time_ms / 1000, account, port, mask(number) if number else "", category, signature, outside(reason), status, part, parts
     )

@@ -16,7 +16,7 @@ from proxy.state.lists.erased import Erased
 log = structlog.get_logger()
 
 
-class Names:
+class PseudonymKey:
     def __init__(self, folder: Path, erased: Erased) -> None:
         self.problem = ""
         """Why nobody can be named, empty where they can (or need not)."""

@@ -1,13 +1,13 @@
 """Asking: what somebody wants to find, checked and as SQL over the tables' columns.
 
-In: words of a person. Out: a ``Question``. Never: a value pasted into SQL; a number where a log could see it.
+In: words of a person. Out: a ``Query``. Never: a value pasted into SQL; a number where a log could see it.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow
 from proxy.model.message import Outcome
 from proxy.model.number import about_people
 from proxy.model.reasons import REASONS
@@ -18,12 +18,12 @@ LIMIT, LIMIT_MAX = 50, 1000
 OUTCOMES = tuple(one.word for one in Outcome)
 
 
-class NotAQuestion(ValueError):
+class BadQuery(ValueError):
     """It cannot be asked so; the text says what to do."""
 
 
 @about_people
-class Question(NamedTuple):
+class Query(NamedTuple):
     """What is asked; empty words and 0 ask nothing."""
 
     to: int = 0
@@ -39,18 +39,18 @@ class Question(NamedTuple):
     reason: str = ""
     limit: int = LIMIT
 
-    def checked(self) -> Question:
+    def checked(self) -> Query:
         """The same. NotAQuestion."""
         if self.until and self.until < self.since:
-            raise NotAQuestion("the time ends before it begins")
+            raise BadQuery("the time ends before it begins")
         if not 1 <= self.limit <= LIMIT_MAX:
-            raise NotAQuestion(f"from 1 to {LIMIT_MAX} messages are shown at once")
+            raise BadQuery(f"from 1 to {LIMIT_MAX} messages are shown at once")
         if self.verdict and self.verdict not in OUTCOMES:
-            raise NotAQuestion(f"unknown verdict {self.verdict!r} (one of {', '.join(OUTCOMES)})")
+            raise BadQuery(f"unknown verdict {self.verdict!r} (one of {', '.join(OUTCOMES)})")
         if self.reason and self.reason not in REASONS:
-            raise NotAQuestion(f"unknown reason {self.reason!r} (rules/README.md lists them)")
+            raise BadQuery(f"unknown reason {self.reason!r} (rules/README.md lists them)")
         if not any(self[:-1]):
-            raise NotAQuestion(
+            raise BadQuery(
                 "say what is looked for: a person, a time, a sender, a signature, a text, a provider, a verdict or a reason"
             )
         return self
@@ -80,7 +80,7 @@ class Question(NamedTuple):
                 values[name] = value
         return " AND ".join(said), values
 
-    def fitted_by(self, row: Row) -> bool:
+    def fitted_by(self, row: PersonRow) -> bool:
         """The same of a row that is in no table."""
         return (
             row.kind == "verdict"

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.archive import bloom, continuity, parquet, signed_heads
-from proxy.archive.columns import Reader
+from proxy.archive.columns import RowReader
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import NAME, Gone, Manifest, Table, home_of, load
+from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, home_of, load
 from proxy.archive.parquet import SPILL
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow
 from proxy.archive.signed_heads import Head
 from proxy.journal import retention
 from proxy.journal.disk import Disk
 from proxy.journal.records import messages
 from proxy.journal.scan import JournalDamaged, Scan, hard
-from proxy.journal.segment import HEADER_BYTES, Fault, Group, Header, groups, unpack_header
+from proxy.journal.segment import HEADER_BYTES, CommitGroup, SegmentFault, SegmentHeader, groups, unpack_header
 from proxy.runtime import atomic_files
 
 CHINA = timezone(timedelta(hours=8))
@@ -64,7 +64,7 @@ def roll(
     *,
     node: int | None = None,
     most: int = 10_000,
-    tell: Callable[[Table], None] = lambda _: None,
+    tell: Callable[[TableEntry], None] = lambda _: None,
     publish: Callable[[Head], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
 ) -> Rolled:
@@ -162,17 +162,17 @@ def _is_new(disk: Disk, name: str, after: str, manifest: Manifest) -> bool:
 
 def _segment(
     disk: Disk, name: str, folder: Path, manifest: Manifest, keys: Keys, safe: int, rest: Callable[[], None]
-) -> tuple[Table, int] | None:
+) -> tuple[TableEntry, int] | None:
     """Its table and how many records it had; None where it is not safe yet."""
     data = disk.read(name)
-    header, read = unpack_header(data), Reader(manifest.rules)
+    header, read = unpack_header(data), RowReader(manifest.rules)
     _follows(manifest, header, name)
     proof = _Proof(header)
     try:
         pieces = parquet.batches(proof.rows(groups(data, header, disk.ring), read, rest), header.node, keys)
         path = folder / HOURS / f"{header.first:020d}.parquet"
         files = parquet.write(path, folder, pieces)
-    except Fault as fault:
+    except SegmentFault as fault:
         raise hard(name, fault, disk.ring) or JournalDamaged(name, fault.offset, fault.why) from None
     except (ValueError, struct.error, IndexError) as error:
         raise RollError(
@@ -186,7 +186,7 @@ def _segment(
     manifest.removed_to = max(manifest.removed_to, proof.removed_to)
     day = datetime.fromtimestamp(header.created_ms / 1000, CHINA).date().isoformat()
     return (
-        Table(
+        TableEntry(
             header.first, proof.last, proof.since_ms, proof.until_ms, header.previous.hex(),
             proof.chain.hex(), 1, day, False, files,
         ),
@@ -194,7 +194,7 @@ def _segment(
     )  # fmt: skip
 
 
-def _follows(manifest: Manifest, header: Header, name: str) -> None:
+def _follows(manifest: Manifest, header: SegmentHeader, name: str) -> None:
     """The segment must go on where the tables end."""
     if manifest.chain and header.first == manifest.last + 1 and header.previous.hex() != manifest.chain:
         raise JournalDamaged(name, 52, "it does not follow the records that were rolled before it: the chain is broken")
@@ -203,13 +203,13 @@ def _follows(manifest: Manifest, header: Header, name: str) -> None:
 class _Proof:
     """Walks a segment's groups and keeps what its table must say of them."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: SegmentHeader) -> None:
         self.last = header.first - 1
         self.chain = header.previous
         self.since_ms = self.until_ms = header.created_ms
         self.records = self.removed_to = 0
 
-    def rows(self, found: Iterator[Group], read: Reader, rest: Callable[[], None]) -> Iterator[Row]:
+    def rows(self, found: Iterator[CommitGroup], read: RowReader, rest: Callable[[], None]) -> Iterator[PersonRow]:
         for group in found:
             for record in group.records:
                 self.last = record.sequence
@@ -225,7 +225,7 @@ class _Proof:
 # -- days
 
 
-def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], None], rest: Callable[[], None]) -> int:
+def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[TableEntry], None], rest: Callable[[], None]) -> int:
     """Days that are over become one table each; how many did."""
     today = datetime.fromtimestamp(now, CHINA).date().isoformat()
     done = 0
@@ -238,7 +238,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
         first, last = parts[0], parts[-1]
         path = folder / DAYS / f"{first.day}-{first.first:020d}.parquet"
         files = parquet.merge(path, folder, [file for part in parts for file in part.files])
-        table = Table(
+        table = TableEntry(
             first.first, last.last, min(part.since_ms for part in parts), max(part.until_ms for part in parts), first.previous, last.chain,
             sum(part.segments for part in parts), first.day, True, files,
         )  # fmt: skip
@@ -254,7 +254,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
         rest()
 
 
-def _run(found: list[Table], today: str) -> tuple[int, int] | None:
+def _run(found: list[TableEntry], today: str) -> tuple[int, int] | None:
     """The first tables of segments, one behind the other, that are all of a day; a later day must have begun in the journal, too."""
     start = 0
     while start < len(found):
@@ -281,15 +281,15 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
     if not goes:
         return 0
     went, manifest.tables = manifest.tables[:goes], manifest.tables[goes:]
-    begin = manifest.gone or Gone(went[0].first, 0, went[0].since_ms, 0, "")
+    begin = manifest.gone or RemovedTables(went[0].first, 0, went[0].since_ms, 0, "")
     since = min([begin.since_ms, *(table.since_ms for table in went)])
-    manifest.gone = Gone(begin.first, went[-1].last, since, went[-1].until_ms, went[-1].chain)
+    manifest.gone = RemovedTables(begin.first, went[-1].last, since, went[-1].until_ms, went[-1].chain)
     manifest.write(folder)
     _drop(folder, went)
     return goes
 
 
-def _drop(folder: Path, gone: Iterable[Table]) -> None:
+def _drop(folder: Path, gone: Iterable[TableEntry]) -> None:
     """Files of tables that the manifest does not name any more."""
     for table in gone:
         for file in table.files:

@@ -1,6 +1,6 @@
 """Finding: which messages fit a question, what became of them, and how much of the journal the answer stands on.
 
-In: the archive, journals whose newest records are in no table yet, the keys, a question, the time. Out: a ``Found``. Never: a full number
+In: the archive, journals whose newest records are in no table yet, the keys, a question, the time. Out: a ``SearchResult``. Never: a full number
 (``Keys.unseal`` is the caller's, who journals it first); a one-time password younger than 15 minutes; a "not found" that does not say
 what was looked through.
 
@@ -23,7 +23,7 @@ from proxy.archive.coverage import Covered, Here, covered, settled
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.pending_segments import AtHand, Stock, stock
-from proxy.archive.query import LATER_S, LIMIT_MAX, Question
+from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.model.number import about_people
 from proxy.model.redact import without_digits
 
@@ -41,7 +41,7 @@ PARTS_MS = 60_000
 
 
 @about_people
-class Fate(NamedTuple):
+class HistoryEvent(NamedTuple):
     """Something that became of a message, or that a person did."""
 
     at: float
@@ -77,7 +77,7 @@ class Hit:
     rules: str
     revision: str
     parts: int
-    fates: list[Fate] = field(default_factory=list)
+    fates: list[HistoryEvent] = field(default_factory=list)
     first_text: str = ""
     """Of its first part, by which a sweep compares long messages: without the digits of a code, but not hidden; to be shown to nobody."""
 
@@ -87,10 +87,10 @@ class Hit:
 
 
 @dataclass(slots=True)
-class Found:
+class SearchResult:
     hits: list[Hit]
     more: bool  # there are more than were asked for
-    events: list[Fate]  # what else there is about the person, with nobody named nothing
+    events: list[HistoryEvent]  # what else there is about the person, with nobody named nothing
     covered: Covered
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
     reaches_to: float = 0.0
@@ -98,8 +98,8 @@ class Found:
 
 
 def find(
-    archive: Path, journals: Iterable[AtHand], keys: Keys, question: Question, now: float, *, thorough: bool = False
-) -> Found:
+    archive: Path, journals: Iterable[AtHand], keys: Keys, question: Query, now: float, *, thorough: bool = False
+) -> SearchResult:
     """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     at_hand = list(journals)
@@ -109,7 +109,7 @@ def find(
     )
 
 
-def _found(stands_on: Stock, keys: Keys, question: Question, now: float, *, thorough: bool) -> Found:
+def _found(stands_on: Stock, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = covered(stands_on, question)
     with engine() as asked:
         looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
@@ -120,7 +120,7 @@ def _found(stands_on: Stock, keys: Keys, question: Question, now: float, *, thor
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
-    return Found(
+    return SearchResult(
         hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over, reaches_to
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ class _Looking:
         self,
         asked: duckdb.DuckDBPyConnection,
         files: Sequence[Here],
-        question: Question,
+        question: Query,
         rests: _Rests,
         *,
         thorough: bool,
@@ -312,13 +312,13 @@ def _hit(row: dict[str, Any]) -> Hit:
     )  # fmt: skip
 
 
-def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
+def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[HistoryEvent]:
     """Gives each message its answers and receipts; what is left is of the person, the oldest first."""
     verdicts = {(hit.home, sequence): hit for hit in hits for sequence in hit.sequences}
     ids: dict[tuple[int, str], Hit] = {}
     events = []
     for row in sorted(others, key=lambda row: (row["time_ms"], row["kind"] == "receipt", row["sequence"], row["place"])):
-        fate = Fate(
+        fate = HistoryEvent(
             row["time_ms"] / 1000, row["kind"], row["state"], row["status"], row["message_id"], row["port"], row["provider"], row["text"]
         )  # fmt: skip
         if row["kind"] == "answer":

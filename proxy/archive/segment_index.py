@@ -25,13 +25,23 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from proxy.archive.keys import Keys
-from proxy.archive.person_rows import Row
-from proxy.archive.query import Question
-from proxy.archive.tail import NO_TAIL, Tail, wanted
+from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import Query
+from proxy.archive.tail import NO_TAIL, UnrolledTail, wanted
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
 from proxy.journal.scan import hard, segment_name
-from proxy.journal.segment import GROUP_BYTES, HEADER_BYTES, Fault, Group, Header, Record, claimed, groups, unpack_header
+from proxy.journal.segment import (
+    GROUP_BYTES,
+    HEADER_BYTES,
+    CommitGroup,
+    JournalRecord,
+    SegmentFault,
+    SegmentHeader,
+    claimed,
+    groups,
+    unpack_header,
+)
 
 STRETCH_BYTES = 64 * 1024
 """Some hundred messages: a question about one person reads a few of them, and what is kept of each is a fiftieth of it."""
@@ -62,7 +72,7 @@ class Stretch:
     newest_ms: int = 0  # of what it tells
     persons: Collection[int] = field(default_factory=set)
     """Parts of their hashes; sorted once the stretch is full."""
-    rules: list[Record] = field(default_factory=list)
+    rules: list[JournalRecord] = field(default_factory=list)
 
     def tells_of(self, persons: Collection[int]) -> bool:
         held = self.persons
@@ -80,10 +90,10 @@ class Stretch:
 
 
 @dataclass(slots=True)
-class Segment:
+class IndexedSegment:
     name: str
     file: tuple[int, int]  # device and number
-    header: Header
+    header: SegmentHeader
     head: bytes  # its octets
     end: int = HEADER_BYTES  # of what was read
     last: int = 0
@@ -95,12 +105,12 @@ class Segment:
     open: bool = False  # whether its last stretch goes on
 
 
-class Ahead:
+class SegmentIndex:
     def __init__(self, disk: OsDisk, keys: Keys, rolled: Callable[[], int]) -> None:
         """``rolled``: the last record that is in a table."""
         self.disk = disk
         self._keys, self._rolled = keys, rolled
-        self._segments: list[Segment] = []
+        self._segments: list[IndexedSegment] = []
         self.spoilt = False
 
     def _bounds(self) -> tuple[int, int]:
@@ -114,7 +124,7 @@ class Ahead:
         self.spoilt = False
         try:
             return self._read_on(until)
-        except (Stale, Fault, ValueError, struct.error):  # ``tail`` finds the same, and says it
+        except (Stale, SegmentFault, ValueError, struct.error):  # ``tail`` finds the same, and says it
             self._segments.clear()
             self.spoilt = True
             return True
@@ -149,7 +159,7 @@ class Ahead:
         head = self.disk.read(name, HEADER_BYTES)
         try:
             header = unpack_header(head)
-        except Fault:
+        except SegmentFault:
             raise Stale(f"the head of {name}") from None
         before = self._segments[-1] if self._segments else None
         if name != segment_name(header.first):
@@ -161,10 +171,12 @@ class Ahead:
         safe = max(before.safe if before is not None else 0, header.synced)
         found = (self.disk.path / name).stat()
         self._segments.append(
-            Segment(name, (found.st_dev, found.st_ino), header, head, last=header.first - 1, safe=safe, chain=header.previous)
+            IndexedSegment(
+                name, (found.st_dev, found.st_ino), header, head, last=header.first - 1, safe=safe, chain=header.previous
+            )
         )
 
-    def _to_its_end(self, one: Segment, until: float | None) -> bool:
+    def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
         size = PIECE_BYTES
         while True:
             data = self.disk.read(one.name, size, one.end)
@@ -172,7 +184,7 @@ class Ahead:
             try:
                 for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
                     self._keep(one, group, went - HEADER_BYTES)
-            except Fault as fault:
+            except SegmentFault as fault:
                 if hard(one.name, fault, self.disk.ring) is not None:
                     raise
             if one.end > went:
@@ -185,7 +197,7 @@ class Ahead:
             if until is not None and time.monotonic() >= until:
                 return False
 
-    def _keep(self, one: Segment, group: Group, shift: int) -> None:
+    def _keep(self, one: IndexedSegment, group: CommitGroup, shift: int) -> None:
         one.safe = max(one.safe, group.synced)
         begin, end = group.start + shift, group.end + shift
         if group.records:
@@ -208,7 +220,7 @@ class Ahead:
                 one.open = False
         one.end, one.last, one.chain = end, group.last, group.digest
 
-    def _note(self, stretch: Stretch, records: Sequence[Record]) -> None:
+    def _note(self, stretch: Stretch, records: Sequence[JournalRecord]) -> None:
         from proxy.archive.columns import persons_of  # noqa: PLC0415 # protocol and rules: only who reads ahead needs them
 
         persons = stretch.persons
@@ -238,7 +250,7 @@ class Ahead:
                 del self._segments[at:]
                 return
 
-    def _is_as_it_was(self, one: Segment) -> bool:
+    def _is_as_it_was(self, one: IndexedSegment) -> bool:
         try:
             found = (self.disk.path / one.name).stat()
             same = (found.st_dev, found.st_ino) == one.file and found.st_size >= one.end
@@ -255,7 +267,7 @@ class Ahead:
 
     # ------------------------------------------------------------------ questions
 
-    def tail(self, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail | None:
+    def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail | None:
         """As ``tail.tail``; where nobody is named, the newest that fit and no more than are asked for. None: it must be read. OSError."""
         self.read_on()
         if self.spoilt or not self._segments or not self._ends_well():
@@ -271,10 +283,10 @@ class Ahead:
         asked = _Asked(self, stretches, question, rules)
         try:
             rows = asked.for_person() if question.to else asked.newest()
-        except (Stale, Fault):
+        except (Stale, SegmentFault):
             return None
         until = max(stretch.most_ms for _, stretch in stretches)
-        return Tail(
+        return UnrolledTail(
             rows, first.first, last.last, first.written_ms, until, first.before.hex(), last.chain.hex(),
             None if question.to else asked.about,
         )  # fmt: skip
@@ -287,7 +299,7 @@ class Ahead:
         rest = self.disk.read(one.name, -1, one.end)
         return max(one.safe, claimed(rest) if rest else 0) <= one.last
 
-    def with_record(self, sequence: int) -> list[Group]:
+    def with_record(self, sequence: int) -> list[CommitGroup]:
         """Some groups, among them the one that holds a record; none where it is not in what was read. OSError."""
         self.read_on()
         found = [
@@ -295,10 +307,10 @@ class Ahead:
         ]
         try:
             return [group for group in self.records(*found[0]) if group.records] if found else []
-        except (Stale, Fault):
+        except (Stale, SegmentFault):
             return []
 
-    def records(self, one: Segment, stretch: Stretch) -> Iterator[Group]:
+    def records(self, one: IndexedSegment, stretch: Stretch) -> Iterator[CommitGroup]:
         """Its groups, proved. Raises Stale, Fault."""
         data = self.disk.read(one.name, stretch.end - stretch.begin, stretch.begin)
         chain = b""
@@ -316,21 +328,25 @@ class _Asked:
     """One question."""
 
     def __init__(
-        self, ahead: Ahead, stretches: Sequence[tuple[Segment, Stretch]], question: Question, rules: Mapping[str, Sequence[str]]
+        self,
+        ahead: SegmentIndex,
+        stretches: Sequence[tuple[IndexedSegment, Stretch]],
+        question: Query,
+        rules: Mapping[str, Sequence[str]],
     ) -> None:
-        from proxy.archive.columns import Reader  # noqa: PLC0415 # as in tail.py
+        from proxy.archive.columns import RowReader  # noqa: PLC0415 # as in tail.py
 
         self._ahead, self._question = ahead, question
         self._left = [found for found in stretches if question.may_touch(found[1].least_ms, found[1].most_ms)]
         """Stretches that nothing was read of, the oldest first."""
         self._stepped = any(one.newest_ms > two.newest_ms > 0 for (_, one), (_, two) in pairwise(stretches))
         """Whether the clock was put back: then time says little of what came first."""
-        self._read = Reader(rules)
+        self._read = RowReader(rules)
         for _, stretch in stretches:
             for record in stretch.rules:
                 self._read.rows(record)
 
-    def for_person(self) -> list[Row]:
+    def for_person(self) -> list[PersonRow]:
         who = self._ahead.parts((self._question.to,))
         return [
             row
@@ -340,10 +356,10 @@ class _Asked:
             if row.number == self._question.to
         ]
 
-    def newest(self) -> list[Row]:
+    def newest(self) -> list[PersonRow]:
         """Stretches from the newest on, until there are as many submits that fit as are asked for, and one more, and none of those that are
         left can be newer."""
-        rows, fit = list[Row](), list[int]()
+        rows, fit = list[PersonRow](), list[int]()
         enough = self._question.limit + 1
         newest = list[int]()  # of all up to each
         for _, stretch in self._left:
@@ -354,7 +370,7 @@ class _Asked:
             fit += [row.time_ms for row in found if self._question.fitted_by(row)]
         return rows
 
-    def about(self, since_ms: Mapping[int, int]) -> list[Row]:
+    def about(self, since_ms: Mapping[int, int]) -> list[PersonRow]:
         """What else is told of these persons (by their hashes) since a moment of each, beyond ``newest``."""
         whose = dict[int, set[int]]()
         for person, since in since_ms.items():
@@ -368,7 +384,7 @@ class _Asked:
             for row in self._rows(found)
         ]
 
-    def _rows(self, found: tuple[Segment, Stretch]) -> list[Row]:
+    def _rows(self, found: tuple[IndexedSegment, Stretch]) -> list[PersonRow]:
         question = self._question
         return [
             row
@@ -378,22 +394,22 @@ class _Asked:
         ]
 
 
-def _from(header: Header, first: int, chain: bytes) -> Header:
+def _from(header: SegmentHeader, first: int, chain: bytes) -> SegmentHeader:
     """Of a segment that begins there."""
     return header._replace(first=first, previous=chain)
 
 
 # -- in a process that is copied for each question
 
-_held: tuple[Ahead, ...] = ()
+_held: tuple[SegmentIndex, ...] = ()
 
 
-def hold(ones: Iterable[Ahead]) -> None:
+def hold(ones: Iterable[SegmentIndex]) -> None:
     """From now on this process, and its copies, ask these."""
     global _held  # noqa: PLW0603 # what a copy of a process knows is what its memory holds
     _held = tuple(ones)
 
 
-def held(disk: OsDisk) -> Ahead | None:
+def held(disk: OsDisk) -> SegmentIndex | None:
     """What was read ahead of this journal, if anything was."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

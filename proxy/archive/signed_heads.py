@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive.keys import Keys, signed_by
-from proxy.archive.manifest import Manifest, Table, nodes
+from proxy.archive.manifest import Manifest, TableEntry, nodes
 from proxy.runtime import atomic_files
 
 FOLDER = "heads"
@@ -63,11 +63,11 @@ def sign(
     return made
 
 
-def _name(table: Table) -> str:
+def _name(table: TableEntry) -> str:
     return f"{table.day}-{table.first:020d}"
 
 
-def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict[str, Any]:
+def _said(folder: Path, archive: Path, manifest: Manifest, table: TableEntry) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "node": manifest.node,
@@ -82,7 +82,7 @@ def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict
     }
 
 
-def _digest(table: Table) -> str:
+def _digest(table: TableEntry) -> str:
     said = json.dumps([*table[:-1], [list(file) for file in table.files]], separators=(",", ":"))
     return blake2b(said.encode(), digest_size=32).hexdigest()
 
@@ -99,7 +99,7 @@ def latest(archive: Path, most: int) -> list[Head]:
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
-def erased(keys: Keys, was: Table, now: Table) -> tuple[str, str, str]:
+def erased(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
     """What a manifest keeps of a signed day of which something was erased."""
     before, after = _digest(was), _digest(now)
     return before, after, keys.sign(_erasure(before, after)).hex()
@@ -127,7 +127,7 @@ def _first(path: Path) -> tuple[str, str]:
     return path.stem[len("2025-11-11-") :], path.stem
 
 
-def _newest(folder: Path, before: Table | None = None) -> str:
+def _newest(folder: Path, before: TableEntry | None = None) -> str:
     """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
     found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
     return _whole(found[-1]).digest if found else ""

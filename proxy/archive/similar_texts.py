@@ -21,7 +21,7 @@ from proxy.archive.coverage import Covered, covered, settled
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.pending_segments import AtHand, Stock, stock
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 
 ALIKE = 0.85
 BEGINNING_LEAST = 20
@@ -31,7 +31,7 @@ TEXTS_MAX = 200_000
 PERSONS_MAX = 2_000_000
 
 
-class Sent(NamedTuple):
+class Campaign(NamedTuple):
     """Messages of one campaign by one provider, from one port, under one signature."""
 
     provider: str
@@ -42,8 +42,8 @@ class Sent(NamedTuple):
     persons: int
 
 
-class Swept(NamedTuple):
-    campaign: list[Sent]
+class SweepResult(NamedTuple):
+    campaign: list[Campaign]
     texts: int
     truncated: bool
     covered: Covered
@@ -54,13 +54,13 @@ class Swept(NamedTuple):
 def sweep(
     archive: Path, journals: Iterable[AtHand], keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
     persons: bool = False, begins: bool = False,
-) -> Swept:  # fmt: skip
+) -> SweepResult:  # fmt: skip
     """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
-    question = Question(since=since, until=until, text=text).checked()
+    question = Query(since=since, until=until, text=text).checked()
     everything = question._replace(text="")
     values = {"since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port}
 
-    def answer(stands_on: Stock) -> Swept:
+    def answer(stands_on: Stock) -> SweepResult:
         return _swept(stands_on, everything, keys, text, values, persons=persons, begins=begins)
 
     at_hand = list(journals)
@@ -68,8 +68,8 @@ def sweep(
 
 
 def _swept(
-    stands_on: Stock, everything: Question, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
-) -> Swept:
+    stands_on: Stock, everything: Query, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+) -> SweepResult:
     coverage = covered(stands_on, everything)
     files = [str(one.path) for one in coverage.files]
     with engine() as asked:
@@ -82,8 +82,8 @@ def _swept(
         asked.register("same", same)
         found = asked.execute(_COUNTS).fetchall()
         sealed = asked.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
-    campaign = [Sent(*row) for row in found]
-    return Swept(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
+    campaign = [Campaign(*row) for row in found]
+    return SweepResult(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
 
 
 def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from proxy.archive.person_rows import Row
-from proxy.archive.query import Question
+from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import Query
 from proxy.journal.disk import Disk
 from proxy.journal.records import messages, unread_submits
 from proxy.journal.scan import JournalDamaged, Scan
-from proxy.journal.segment import HEADER_BYTES, Record
+from proxy.journal.segment import HEADER_BYTES, JournalRecord
 
 SEGMENTS_MAX = 200
 """Of them at once: some 13 GB of hours that nobody has rolled; more would take minutes to read, and the answer is to roll them."""
@@ -26,24 +26,24 @@ class TailError(Exception):
     """It cannot be read; the text says why and what to do."""
 
 
-class Tail(NamedTuple):
-    rows: list[Row]
+class UnrolledTail(NamedTuple):
+    rows: list[PersonRow]
     first: int
     last: int  # sequences that were proved, whether they matter or not; 0 if there are none
     since_ms: int
     until_ms: int
     previous: str  # hex digests of groups: before its first record, and of its last
     chain: str
-    about: Callable[[Mapping[int, int]], list[Row]] | None = None
+    about: Callable[[Mapping[int, int]], list[PersonRow]] | None = None
     """What else is told of persons (by their hashes) since a moment of each (ms), where ``rows`` are not all that may matter."""
     end: int = 0  # where nothing is behind: the last record of the journal,
     joints: frozenset[str] = frozenset()  # and hex digests of its groups that end there
 
 
-NO_TAIL = Tail([], 0, 0, 0, 0, "", "")
+NO_TAIL = UnrolledTail([], 0, 0, 0, 0, "", "")
 
 
-def tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail:
+def tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail:
     """Raises TailError, JournalDamaged, OSError."""
     left = TRIES
     while True:
@@ -55,13 +55,13 @@ def tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Sequen
                 raise
 
 
-def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail:
+def _tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail:
     if not disk.list():
         return NO_TAIL
     scan = Scan(disk, behind + 1 if behind else 0)
     if len(scan.names) - scan.at > SEGMENTS_MAX:
         raise TailError(f"{len(scan.names) - scan.at} segments are in no table: run `gate106 journal roll` first")
-    kept = list[Record]()
+    kept = list[JournalRecord]()
     first = since = until = 0
     chain = previous = b""
     joints = set[str]()
@@ -81,10 +81,10 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
     rows = _rows(kept, question, rules)
     if not first:
         return NO_TAIL._replace(end=scan.last, joints=frozenset(joints or {scan.chain.hex()}))
-    return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex())
+    return UnrolledTail(rows, first, scan.last, since, until, previous.hex(), chain.hex())
 
 
-def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iterator[Record]:
+def wanted(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
     """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
@@ -102,10 +102,10 @@ def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iter
             yield record
 
 
-def _rows(records: Sequence[Record], question: Question, rules: Mapping[str, Sequence[str]]) -> list[Row]:
+def _rows(records: Sequence[JournalRecord], question: Query, rules: Mapping[str, Sequence[str]]) -> list[PersonRow]:
     if all(record.kind == messages.RULES for record in records):
         return []
-    from proxy.archive.columns import Reader  # noqa: PLC0415 # protocol and rules: to load them takes as long as a whole question
+    from proxy.archive.columns import RowReader  # noqa: PLC0415 # protocol and rules: to load them takes as long as a whole question
 
-    read = Reader(rules)
+    read = RowReader(rules)
     return [row for record in records for row in read.rows(record) if not question.to or row.number == question.to]

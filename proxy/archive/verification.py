@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import bloom, signed_heads
-from proxy.archive.columns import Reader
+from proxy.archive.columns import RowReader
 from proxy.archive.continuity import seams
 from proxy.archive.coverage import fault_of, faults_of
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, is_still, load, nodes
+from proxy.archive.manifest import File, Manifest, ManifestError, TableEntry, digest_of, is_still, load, nodes
 from proxy.archive.parquet import SCHEMA
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow
 from proxy.archive.rolling import waited
 from proxy.journal.disk import Disk
 from proxy.journal.scan import JournalDamaged, read
@@ -120,7 +120,7 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None
     )  # fmt: skip
 
 
-def _wrong(folder: Path, table: Table, seen: Callable[[File], None]) -> str:
+def _wrong(folder: Path, table: TableEntry, seen: Callable[[File], None]) -> str:
     """What is wrong with the first of its files that is not as it was written; empty if none is."""
     for file in table.files:
         path = folder / file.name
@@ -139,7 +139,7 @@ def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
 # -- against the segments
 
 
-def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk | None, keys: Keys | None) -> str:
+def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk: Disk | None, keys: Keys | None) -> str:
     """The first record of a table that is not as the segments have it."""
     if disk is None:
         return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
@@ -157,9 +157,9 @@ def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk
     return "all its records are as they were (the file was written anew: `gate106 journal roll` does not mend that)"
 
 
-def _expected(manifest: Manifest, table: Table, disk: Disk, keys: Keys | None) -> Iterator[tuple[Any, ...]]:
+def _expected(manifest: Manifest, table: TableEntry, disk: Disk, keys: Keys | None) -> Iterator[tuple[Any, ...]]:
     """What the segments say, in the form of ``_actual``."""
-    reader = Reader(manifest.rules)
+    reader = RowReader(manifest.rules)
     for record in read(disk, table.first):
         if record.sequence > table.last:
             return
@@ -167,7 +167,7 @@ def _expected(manifest: Manifest, table: Table, disk: Disk, keys: Keys | None) -
             yield (row.sequence, row.place, *_values(row, keys))
 
 
-def _values(row: Row, keys: Keys | None) -> tuple[Any, ...]:
+def _values(row: PersonRow, keys: Keys | None) -> tuple[Any, ...]:
     who = (keys.person(row.number), keys.seal([row.number])[0]) if keys is not None else (None, None)
     return (*who, row.time_ms, *row[4:])
 
@@ -184,7 +184,7 @@ def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator
         yield from rows
 
 
-_RULES = 2 + 3 + Row._fields[4:].index("rules")
+_RULES = 2 + 3 + PersonRow._fields[4:].index("rules")
 
 
 def _differ(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str | None:

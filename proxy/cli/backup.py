@@ -12,7 +12,7 @@ from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note,
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
 
 if TYPE_CHECKING:
-    from proxy.config import Places
+    from proxy.config import StoragePaths
     from proxy.server.backup import Copied
 
 
@@ -65,7 +65,7 @@ def restore(
         note(f"{keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}")
 
 
-def _places(config: Path) -> Places:
+def _places(config: Path) -> StoragePaths:
     from proxy.config import SettingsError, state_places
 
     try:

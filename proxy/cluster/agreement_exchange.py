@@ -17,9 +17,9 @@ from typing import Protocol
 
 import structlog
 
-from proxy.cluster.rule_agreement import Unfit, pack_files, unpack_files
+from proxy.cluster.rule_agreement import UnusableRules, pack_files, unpack_files
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.rules import Coming, Held, Swapped
 
@@ -38,7 +38,7 @@ READ_S = 20.0
 """Whoever decides waits no longer for others to read it."""
 
 
-class Apart(Exception):
+class Diverged(Exception):
     """This gate cannot do as the gates agreed; the text says why. ``lasting``: and cannot unless something is changed here."""
 
     def __init__(self, why: str, *, lasting: bool = False) -> None:
@@ -46,7 +46,7 @@ class Apart(Exception):
         self.lasting = lasting
 
 
-class Shared(Protocol):
+class AgreementStore(Protocol):
     """What a shared store keeps of rules (state/shared/rules.py). Each call may raise StoreDown."""
 
     node: int
@@ -69,8 +69,8 @@ class Shared(Protocol):
     async def report(self, revision: str, *, has: bool) -> None: ...
 
 
-class Agreeing:
-    def __init__(self, shared: Shared, kept: Kept, serial: int) -> None:
+class AgreementExchange:
+    def __init__(self, shared: AgreementStore, kept: RevisionStore, serial: int) -> None:
         """``serial``: of the last decision that this gate knows."""
         self._shared, self._kept = shared, kept
         self.node = shared.node
@@ -99,7 +99,7 @@ class Agreeing:
         try:
             version = await self._shared.version()
         except StoreRefused as error:
-            raise Apart(f"the store does not say: {error}") from None
+            raise Diverged(f"the store does not say: {error}") from None
         return version != self._version or (bool(self.apart) and now_s >= self._again_s)
 
     async def theirs(self) -> Revised | None:
@@ -108,7 +108,7 @@ class Agreeing:
             held = await self._shared.load()
             found = unpack_revised(held.body) if held.body else None
         except (StoreRefused, ValueError, TypeError) as error:
-            raise Apart(f"what the store holds cannot be read: {error}", lasting=True) from None
+            raise Diverged(f"what the store holds cannot be read: {error}", lasting=True) from None
         self._seen(held.version, found)
         return found
 
@@ -133,9 +133,9 @@ class Agreeing:
                 if said is not Swapped.LACKS:
                     break
             else:
-                raise Apart("the store does not take it: it does not keep the files")
+                raise Diverged("the store does not take it: it does not keep the files")
         except StoreRefused as error:  # it has no room, as a rule
-            raise Apart(f"the store does not take it: {error}") from None
+            raise Diverged(f"the store does not take it: {error}") from None
         if said is Swapped.TAKEN:
             self._seen(None, event)
         return said is Swapped.TAKEN
@@ -154,7 +154,7 @@ class Agreeing:
                 if coming.revision != revision or (waited_s >= SEEN_S and all(coming.readers.values())):
                     return
         except StoreRefused as error:
-            raise Apart(f"the store does not take it: {error}") from None
+            raise Diverged(f"the store does not take it: {error}") from None
 
     async def decided(self) -> None:
         """Nothing that this gate has announced is about to be decided on any more."""
@@ -193,12 +193,12 @@ class Agreeing:
                 await self._shared.put_set(revision, packed, BESIDE_S)
             if decided is not None:
                 await self._shared.confirm(decided, revision)
-        except (Unfit, StoreRefused) as error:
-            raise Apart(f"the set {revision} cannot be given to other gates: {error}", lasting=True) from None
+        except (UnusableRules, StoreRefused) as error:
+            raise Diverged(f"the set {revision} cannot be given to other gates: {error}", lasting=True) from None
         except StoreDown:
             raise
         except OSError as error:
-            raise Apart(f"the set {revision} cannot be given to other gates: {error.strerror or error}") from None
+            raise Diverged(f"the set {revision} cannot be given to other gates: {error.strerror or error}") from None
 
     async def fetch(self, revision: str) -> bool:
         """The files of a set are kept here when it returns; whether they came from the store. StoreDown, Apart."""
@@ -207,18 +207,18 @@ class Agreeing:
         try:
             packed = await self._shared.get_set(revision)
             if packed is None:
-                raise Apart(f"the files of {revision} are not in the store, and are not kept here")
+                raise Diverged(f"the files of {revision} are not in the store, and are not kept here")
             files = await asyncio.to_thread(unpack_files, packed)
             await asyncio.to_thread(self._kept.save, revision, files)
-        except (Unfit, StoreRefused) as error:
-            raise Apart(f"the files of {revision} in the store: {error}", lasting=True) from None
+        except (UnusableRules, StoreRefused) as error:
+            raise Diverged(f"the files of {revision} in the store: {error}", lasting=True) from None
         except StoreDown:
             raise
         except OSError as error:
-            raise Apart(f"the files of {revision} cannot be kept: {error.strerror or error}") from None
+            raise Diverged(f"the files of {revision} cannot be kept: {error.strerror or error}") from None
         return True
 
-    def stay(self, why: Apart, now_s: float) -> None:
+    def stay(self, why: Diverged, now_s: float) -> None:
         """This gate does not do as the others, and is to try again some time."""
         if self.apart != str(why):
             log.error("this gate does not judge by the rules that the gates agreed on", why=str(why))

@@ -3,7 +3,7 @@
 In: items of the mailbox, letters of other gates, who is bound where. Out: letters; delivers in this gate's journal and mailbox. Never: an item
 that is let go of before another gate has it synced.
 
-To the mailbox another gate is one more bind (``Way``), used where the provider has none here: it has room for so many letters, is handed
+To the mailbox another gate is one more bind (``ForwardingRoute``), used where the provider has none here: it has room for so many letters, is handed
 items, and answers when they are synced over there. Whatever happens in between, the item is still here, and goes again: to a gate that
 has it already it comes twice, and is taken once while that gate remembers the letter. Letters lie in a stream of each gate, sealed:
 
@@ -21,9 +21,9 @@ from typing import Protocol
 
 import structlog
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.journal.records import delivers, messages
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.runtime.ticker import until_beat
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.connection import StoreRefused
@@ -60,10 +60,10 @@ class Mail(Protocol):
     async def clear(self, upto: Place) -> None: ...
 
 
-class Way:
+class ForwardingRoute:
     """Another gate, as a bind that items are handed to."""
 
-    def __init__(self, node: int, post: Post) -> None:
+    def __init__(self, node: int, post: Forwarding) -> None:
         self.node = node
         self.handed: dict[int, tuple[Item, float]] = {}
         """Not answered, with when they were handed over."""
@@ -99,11 +99,11 @@ class Came:
 
     __slots__ = ("recipient", "_post", "_letter", "_number", "_at", "_kind", "_provider", "_data", "_item")
 
-    def __init__(self, post: Post, letter: Letter) -> None:
+    def __init__(self, post: Forwarding, letter: Letter) -> None:
         """ValueError, struct.error where it is no deliver."""
         self.recipient = 0
         self._post, self._letter = post, letter
-        reader = Reader(letter.body, 1)
+        reader = BodyReader(letter.body, 1)
         self._number, time_ms = reader.take(_HEAD)
         self._at, self._kind, self._provider, self._data = time_ms / 1000, reader.word(), reader.word(), reader.rest()
         self._item: Item | None = None
@@ -140,11 +140,11 @@ class Came:
         self._post.acknowledge(self)
 
 
-class Post:
+class Forwarding:
     def __init__(
         self,
         store: Mail,
-        way_back: WayBack,
+        way_back: DeliverRelay,
         bound: Callable[[], Iterable[str]],
         wake: Callable[[], None],
         monotonic: Callable[[], float],
@@ -156,7 +156,7 @@ class Post:
         self.open = False
         """Whether other gates can be reached."""
         self._store, self._bound, self._wake = store, bound, wake
-        self._ways: dict[int, Way] = {}
+        self._ways: dict[int, ForwardingRoute] = {}
         self._where: dict[str, list[int]] = {}
         self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
         """Letters that came; whether they are synced."""
@@ -167,10 +167,12 @@ class Post:
         self._cleared: Place = (0, 0)
         self._looked_s = -HERE_S
 
-    def ways(self, provider: str) -> list[Way]:
+    def ways(self, provider: str) -> list[ForwardingRoute]:
         """Other gates at which the provider is bound."""
         return [
-            self._ways.setdefault(node, Way(node, self)) for node in self._where.get(provider, ()) if node != self._store.node
+            self._ways.setdefault(node, ForwardingRoute(node, self))
+            for node in self._where.get(provider, ())
+            if node != self._store.node
         ]
 
     def acknowledge(self, came: Came) -> None:

@@ -25,15 +25,15 @@ import structlog
 
 from proxy.journal.records import messages
 from proxy.journal.records.consents import unpack_event
-from proxy.journal.records.replicated import Heard, pack_heard
-from proxy.journal.write_ahead_log import Journal, JournalDown, Record
-from proxy.relay.effects.chunked import InPieces
-from proxy.relay.effects.list_import import Listings
+from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
+from proxy.relay.effects.chunked import ChunkedImports
+from proxy.relay.effects.list_import import ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
 from proxy.runtime.ticker import until_beat
 from proxy.state import EmbeddedStore
 from proxy.state.shared.connection import StoreRefused
-from proxy.state.shared.log import HEAR_MAX, Missed, Place, Told
+from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ Said = tuple[int, int, bytes]
 """Sequence, kind, body."""
 
 
-class Log(EmbeddedStore, Protocol):
+class ReplicationLog(EmbeddedStore, Protocol):
     """What a shared store offers beside what every store does (state/stores/valkey.py)."""
 
     node: int
@@ -66,17 +66,17 @@ class Log(EmbeddedStore, Protocol):
 
     async def tell(self, records: Sequence[Said] = ()) -> int: ...
     def tell_anew(self, told: int) -> None: ...
-    async def hear(self) -> list[Told]: ...
+    async def hear(self) -> list[LogEntry]: ...
 
 
-class Sharing:
+class Replication:
     def __init__(
         self,
-        store: Log,
+        store: ReplicationLog,
         journal: Journal,
-        listings: Listings,
+        listings: ListImports,
         told: Iterable[Said],
-        in_pieces: InPieces,
+        in_pieces: ChunkedImports,
         *,
         stale_s: float,
         kick: Callable[[], None],
@@ -114,7 +114,7 @@ class Sharing:
         """These were written to the journal."""
         for record in records:
             if record[1] in PERSONAL and not self._store.up:  # its record of them must get that yet
-                apply_person(self._store, Record(*record))
+                apply_person(self._store, JournalRecord(*record))
             if record[1] in SHARED:
                 if len(self._waiting) >= WAITING_MAX:
                     self._overflown = True
@@ -243,10 +243,10 @@ class Sharing:
             self._listings.forget_others()
             self._are_whole()
 
-    async def _apply(self, told: Sequence[Told]) -> None:
+    async def _apply(self, told: Sequence[LogEntry]) -> None:
         """Into the journal, and in force; whole lists in slices. JournalDown: then neither."""
         now, new = self._clock(), self._new(told)
-        heard = [Heard(now, *one) for one in told]
+        heard = [ReplicatedRecord(now, *one) for one in told]
         kinds = {told[index].kind for index in new}
         if new:
             first = self._journal.append(messages.HEARD, pack_heard(heard[new[0]]))
@@ -271,7 +271,7 @@ class Sharing:
         if new:
             self._heard(frozenset(kinds))
 
-    async def _try(self, record: Heard) -> None:
+    async def _try(self, record: ReplicatedRecord) -> None:
         """Obeys, or says why not: the others go on without it, too, and what cannot be done now cannot be done later."""
         try:
             await self._obey(record)
@@ -280,13 +280,13 @@ class Sharing:
         except Exception as error:
             log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, exc_info=error)
 
-    def _strange(self, record: Heard, what: str) -> None:
+    def _strange(self, record: ReplicatedRecord, what: str) -> None:
         """Told by a gate of a newer version."""
         if record.node not in self._newer:
             log.error("another gate tells what this version does not know: use it here, too", node=record.node, what=what)
         self._newer[record.node] = self._newer.get(record.node, 0) + 1
 
-    async def _obey(self, record: Heard) -> None:
+    async def _obey(self, record: ReplicatedRecord) -> None:
         theirs = self._listings.of(record.node)
         if record.kind == messages.LISTING_DONE:
             chunks = theirs.finishing(record.body)
@@ -299,7 +299,7 @@ class Sharing:
             if number % SLICE_CHUNKS == 0:
                 await asyncio.sleep(0)
 
-    def _new(self, told: Sequence[Told]) -> list[int]:
+    def _new(self, told: Sequence[LogEntry]) -> list[int]:
         """Which of these do anything, in order: what others told, and own ones behind which others' came."""
         new: list[int] = []
         for index, one in enumerate(told):
@@ -307,11 +307,11 @@ class Sharing:
                 new.append(index)
         return new
 
-    def _is_done(self, one: Told, others: int) -> bool:
+    def _is_done(self, one: LogEntry, others: int) -> bool:
         """Own, and nothing of others came between the writing and the log, or it is done but once."""
         return self._is_own(one) and (self._own[one.sequence][0] == others or _once(one))
 
-    def _is_own(self, one: Told) -> bool:
+    def _is_own(self, one: LogEntry) -> bool:
         """Of this life: a journal that is gone may have told something else under the same number."""
         _, said = self._own.get(one.sequence, (0, None))
         return one.node == self._store.node and said == (one.sequence, one.kind, one.body)
@@ -329,7 +329,7 @@ class Sharing:
             self._amid_from = None
 
 
-def _once(one: Told) -> bool:
+def _once(one: LogEntry) -> bool:
     """In pieces, or about them."""
     if one.kind == messages.CONSENT_EVENT:
         return unpack_event(one.body).event == "whole"

@@ -25,7 +25,7 @@ _ASKS_NOBODY = ("accepted",)
 """Events that put a set into force with which no second person agreed."""
 
 
-class Follows(enum.Enum):
+class AgreementStep(enum.Enum):
     NOTHING = "nothing"
     TAKE = "take"
     """The store's counts here, too."""
@@ -33,24 +33,24 @@ class Follows(enum.Enum):
     """The store must learn this gate's."""
 
 
-class Decision(NamedTuple):
+class RuleDecision(NamedTuple):
     in_force: str
     proposed: str
     author: str
 
 
-class Unfit(ValueError):
+class UnusableRules(ValueError):
     """What came as a set is none; the text says why."""
 
 
-def decision(event: Revised) -> Decision:
-    return Decision(event.in_force, event.proposed, event.author)
+def decision(event: Revised) -> RuleDecision:
+    return RuleDecision(event.in_force, event.proposed, event.author)
 
 
-def follows(mine: Revised, theirs: Revised | None) -> Follows:
+def follows(mine: Revised, theirs: Revised | None) -> AgreementStep:
     if theirs is None or theirs.serial < mine.serial:
-        return Follows.PUT
-    return Follows.NOTHING if theirs.serial == mine.serial and decision(theirs) == decision(mine) else Follows.TAKE
+        return AgreementStep.PUT
+    return AgreementStep.NOTHING if theirs.serial == mine.serial and decision(theirs) == decision(mine) else AgreementStep.TAKE
 
 
 def objection(mine: Revised, theirs: Revised, *, four_eyes: bool) -> str:
@@ -81,7 +81,7 @@ def as_heard(mine: Revised, theirs: Revised, folder: str, changes: tuple[str, ..
 def pack_files(files: Mapping[str, bytes]) -> bytes:
     """Unfit where they are too many octets."""
     if sum(map(len, files.values())) > SET_BYTES_MAX:
-        raise Unfit(
+        raise UnusableRules(
             f"its files are more than {SET_BYTES_MAX >> 20} MiB, which gates do not give each other: bring such a list in with "
             "gate106 suppress import"
         )
@@ -101,7 +101,7 @@ def unpack_files(packed: bytes) -> dict[str, bytes]:
     try:
         data = unzip.decompress(packed, 2 * SET_BYTES_MAX)
         if not unzip.eof:
-            raise Unfit("it does not end, or is too large")
+            raise UnusableRules("it does not end, or is too large")
         found: dict[str, bytes] = {}
         at = 0
         while at < len(data):
@@ -110,18 +110,18 @@ def unpack_files(packed: bytes) -> dict[str, bytes]:
             start = line + 1 + of_name
             name = data[line + 1 : start].decode()
             if len(data) < start + of_data:
-                raise Unfit(f"{name!r} does not end")
+                raise UnusableRules(f"{name!r} does not end")
             found[_inside(name)] = data[start : start + of_data]
             at = start + of_data
     except (zlib.error, ValueError) as error:
-        raise error if isinstance(error, Unfit) else Unfit(f"it is no set of files: {error}") from None
+        raise error if isinstance(error, UnusableRules) else UnusableRules(f"it is no set of files: {error}") from None
     if not found:
-        raise Unfit("it holds no files")
+        raise UnusableRules("it holds no files")
     return found
 
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise Unfit(f"a file of it would lie outside: {name!r:.60}")
+        raise UnusableRules(f"a file of it would lie outside: {name!r:.60}")
     return name

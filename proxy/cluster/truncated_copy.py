@@ -18,13 +18,13 @@ from proxy.journal.disk import SUFFIX, OsDisk
 from proxy.journal.erasure import Erasure, unpack_erasure
 from proxy.journal.records import messages
 from proxy.journal.retention import Removed
-from proxy.journal.scan import Hole, JournalSealed, Report, Scan, verify
+from proxy.journal.scan import Hole, JournalSealed, Scan, ScanReport, verify
 from proxy.journal.sealing import Ring
-from proxy.journal.segment import HEADER_BYTES, Fault, Record, groups, unpack_header
+from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, groups, unpack_header
 from proxy.policy import time_windows
 
 
-class Overtaken(NamedTuple):
+class TruncatedCopy(NamedTuple):
     hole: Hole
     segment: Path
     """The copy's, which is not whole and never will be."""
@@ -40,7 +40,7 @@ class Overtaken(NamedTuple):
             file.truncate(self.offset)
 
 
-def overtaken(journal: Path, copy: Path) -> Overtaken | None:
+def overtaken(journal: Path, copy: Path) -> TruncatedCopy | None:
     """How far the journal has gone from its copy; None where it has not. FileNotFoundError where a segment goes just now."""
     ours, theirs = segments(journal), segments(copy)
     left = [name for name in theirs if ours and name < ours[0]]
@@ -51,7 +51,7 @@ def overtaken(journal: Path, copy: Path) -> Overtaken | None:
     last, offset = _end(copy / left[-1])
     if last >= header.first - 1:
         return None
-    return Overtaken(Hole(last + 1, header.first - 1, header.previous.hex()), copy / left[-1], offset)
+    return TruncatedCopy(Hole(last + 1, header.first - 1, header.previous.hex()), copy / left[-1], offset)
 
 
 def segments(folder: Path) -> list[str]:
@@ -67,7 +67,7 @@ def _end(segment: Path) -> tuple[int, int]:
         offset = HEADER_BYTES
         for group in groups(data, header):
             last, offset = group.last, group.end
-    except Fault:
+    except SegmentFault:
         pass
     return last, offset
 
@@ -75,12 +75,12 @@ def _end(segment: Path) -> tuple[int, int]:
 NO_KEY = "; what is sealed may say so, but its key is not at hand"
 
 
-def proved(journal: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+def proved(journal: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
     """A journal, or a copy of one, read over its holes; and the removals that it tells of, where ``ring`` opens what is sealed: else its chain
     is proved alone. FileNotFoundError as ``overtaken``."""
     removed: list[Removed] = []
 
-    def look(record: Record) -> None:
+    def look(record: JournalRecord) -> None:
         if record.kind == messages.REMOVED:
             removed.append(retention.unpack_removed(record.body))
 
@@ -104,7 +104,7 @@ class Walk:
         self._scan = Scan(OsDisk(journal, ring), over_holes=True)
         self._removed: list[Removed] = []
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[JournalRecord]:
         for placed in self._scan:
             for record in placed.group.records:
                 if record.kind == messages.REMOVED:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
-from proxy.config.fields import Address, Asked
+from proxy.config.fields import Address, KeyDescription
 from proxy.config.reader import asked
 from proxy.config.values import Settings
 
@@ -267,7 +267,7 @@ DEFAULTS = {
 _UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
-class Setting(NamedTuple):
+class SettingDescription(NamedTuple):
     name: str
     default: str
     """As one writes it in the file, or in words where ``worded``; empty: none, or ``required``."""
@@ -279,7 +279,7 @@ class Setting(NamedTuple):
     meaning: str
 
 
-def settings() -> list[Setting]:
+def settings() -> list[SettingDescription]:
     """All there are."""
     asking = asked()
     known = asking.settings
@@ -302,13 +302,15 @@ def waiting(before: Settings, after: Settings) -> list[str]:
     return found
 
 
-def _setting(name: str, one: Asked, required: bool) -> Setting:
+def _setting(name: str, one: KeyDescription, required: bool) -> SettingDescription:
     reloaded = name.startswith(RELOADED) and not name.startswith(NOT_RELOADED)
     worded = DEFAULTS.get(name, "")
-    return Setting(name, worded or _written(one), required, bool(worded), _allowed(name, one), reloaded, MEANINGS[name])
+    return SettingDescription(
+        name, worded or _written(one), required, bool(worded), _allowed(name, one), reloaded, MEANINGS[name]
+    )
 
 
-def _written(one: Asked) -> str:
+def _written(one: KeyDescription) -> str:
     """The default as one writes it; empty for none."""
     default = one.default
     if isinstance(default, bool):
@@ -322,7 +324,7 @@ def _written(one: Asked) -> str:
     return str(default or "")
 
 
-def _allowed(name: str, one: Asked) -> str:
+def _allowed(name: str, one: KeyDescription) -> str:
     unit = next((f" {unit}" for ending, unit in _UNITS.items() if name.endswith(ending)), "")
     if one.words and all(one.words):
         return " ".join(f"`{word}`" for word in one.words)
@@ -348,6 +350,6 @@ def _number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def beginning(prefix: str, rows: Sequence[Setting]) -> list[Setting]:
+def beginning(prefix: str, rows: Sequence[SettingDescription]) -> list[SettingDescription]:
     """The settings whose name has this before it (``carriers``, ``optout.confirm``)."""
     return [one for one in rows if one.name.replace("[]", "").startswith(prefix.replace("[]", ""))]

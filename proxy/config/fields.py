@@ -63,7 +63,7 @@ _TYPES = {
 }
 
 
-class Fault(NamedTuple):
+class SettingsFault(NamedTuple):
     """Something to mend in the file."""
 
     line: int
@@ -77,7 +77,7 @@ class Address(NamedTuple):
     port: int
 
 
-class Asked(NamedTuple):
+class KeyDescription(NamedTuple):
     """What a file may say under a key, as whoever reads it asks for it."""
 
     kind: str
@@ -89,17 +89,17 @@ class Asked(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-class Asking:
+class KeyDescriptions:
     """All that whoever reads a file has asked it for, by the name of the setting (``carriers[].window``)."""
 
     def __init__(self) -> None:
-        self.settings: dict[str, Asked] = {}
+        self.settings: dict[str, KeyDescription] = {}
         self.needed: set[str] = set()
 
 
 class Fields:
     def __init__(
-        self, document: Document, place: Place, value: Value, faults: list[Fault], asking: Asking | None = None
+        self, document: Document, place: Place, value: Value, faults: list[SettingsFault], asking: KeyDescriptions | None = None
     ) -> None:
         """``asking``: fills with what is asked for."""
         self.document = document
@@ -121,7 +121,7 @@ class Fields:
         """Note a fault about something below this mapping, at its line or at that of something below it."""
         place = (*self.place, *below)
         where = spell(place)
-        self.faults.append(Fault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
+        self.faults.append(SettingsFault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
 
     def done(self) -> None:
         """All keys were asked for: what is left is unknown."""
@@ -136,7 +136,7 @@ class Fields:
 
     # -- reading one key
 
-    def _note(self, key: str, asked: Asked) -> None:
+    def _note(self, key: str, asked: KeyDescription) -> None:
         """The first that asks says what the key is: a path is read as a text, but is a path."""
         if self.asking is not None:
             self.asking.settings.setdefault(self._named(key), asked)
@@ -173,7 +173,7 @@ class Fields:
 
     def text(self, key: str, default: str = "", *, pattern: str = "", what: str = "", maximum: int = 255) -> str:
         """Text with ``${NAME}`` filled in. ``pattern`` must match the whole of it, else the fault says it must be ``what``."""
-        self._note(key, Asked("text", default))
+        self._note(key, KeyDescription("text", default))
         found = self._text((key,), self.values[key]) if self.has(key) else None
         if found is None:
             return default
@@ -188,7 +188,7 @@ class Fields:
     def word(self, key: str, words: Iterable[str], default: str) -> str:
         """One word of a closed list."""
         known = list(words)
-        self._note(key, Asked("word", default, words=tuple(known)))
+        self._note(key, KeyDescription("word", default, words=tuple(known)))
         found = self.text(key, default)
         if found in known:
             return found
@@ -197,7 +197,7 @@ class Fields:
 
     def secret(self, key: str, *, maximum: int = 255, needed: bool = True) -> str:
         """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
-        self._note(key, Asked("secret"))
+        self._note(key, KeyDescription("secret"))
         self.secrets.append(key)
         if not (self.need(key) if needed else self.has(key)):
             return ""
@@ -241,7 +241,7 @@ class Fields:
 
     def whole(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         """A whole number within bounds."""
-        self._note(key, Asked("whole number", default, minimum, maximum))
+        self._note(key, KeyDescription("whole number", default, minimum, maximum))
         found = self._number(key) if self.has(key) else None
         if found is None:
             return default
@@ -252,7 +252,7 @@ class Fields:
 
     def number(self, key: str, default: float, *, minimum: float, maximum: float) -> float:
         """A number within bounds (nan is in none)."""
-        self._note(key, Asked("number", default, minimum, maximum))
+        self._note(key, KeyDescription("number", default, minimum, maximum))
         found = self._number(key) if self.has(key) else None
         if found is None:
             return default
@@ -262,7 +262,7 @@ class Fields:
         return float(found)
 
     def flag(self, key: str, default: bool) -> bool:
-        self._note(key, Asked("flag", default))
+        self._note(key, KeyDescription("flag", default))
         found = self.values[key] if self.has(key) else default
         if isinstance(found, bool):
             return found
@@ -271,7 +271,7 @@ class Fields:
 
     def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
         """The texts in the list under a key, each with its index (texts that cannot be read are left out)."""
-        self._note(key, Asked("list"))
+        self._note(key, KeyDescription("list"))
         found = []
         for index, item in enumerate(self._items(key, maximum)):
             text = self._text((key, index), item)
@@ -281,7 +281,7 @@ class Fields:
 
     def networks(self, key: str, default: tuple[Network, ...], maximum: int) -> tuple[Network, ...]:
         """Addresses and networks: ``127.0.0.0/8``, ``::1``."""
-        self._note(key, Asked("networks", default))
+        self._note(key, KeyDescription("networks", default))
         if not self.has(key):
             return default
         return tuple(self.each(key, maximum, network_of, "an address or a network (192.0.2.0/24)"))
@@ -297,7 +297,7 @@ class Fields:
         return found
 
     def address(self, key: str, default: Address) -> Address:
-        self._note(key, Asked("address", default))
+        self._note(key, KeyDescription("address", default))
         found = self.text(key)
         if not found:
             return default
@@ -311,7 +311,7 @@ class Fields:
 
     def path(self, key: str, default: str) -> Path:
         """A path; a relative one starts at the folder of the settings file."""
-        self._note(key, Asked("path", default))
+        self._note(key, KeyDescription("path", default))
         return self.document_path(self.text(key, default, maximum=4096) or default)
 
     def document_path(self, spelling: str) -> Path:
@@ -319,7 +319,7 @@ class Fields:
 
     def day(self, key: str) -> float | None:
         """The start of a day in China, in seconds since 1970; None where the key is missing."""
-        self._note(key, Asked("day"))
+        self._note(key, KeyDescription("day"))
         found = self.text(key)
         if not found:
             return None
@@ -386,6 +386,6 @@ def _filled(text: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def faults_of(error: YamlError) -> list[Fault]:
+def faults_of(error: YamlError) -> list[SettingsFault]:
     """A file that is not YAML, as a list of one fault."""
-    return [Fault(error.line, error.text)]
+    return [SettingsFault(error.line, error.text)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from proxy.config.fields import Address
 from proxy.config.reader import archive_of, console_of, home_of, opened, refusal, revisions_of, sealing_of, socket_of
-from proxy.config.values import Archive, Console, Places, Sealing, SettingsError
+from proxy.config.values import Archive, Console, Sealing, SettingsError, StoragePaths
 from proxy.config.worker import control_of, fault_of_several, journal_of, journals_of_workers, worker_of
 from proxy.config.yaml_file import Value
 
@@ -33,7 +33,7 @@ def control_path(path: Path | str) -> Path:
     return control_of(control, worker) if worker is not None else control
 
 
-def state_places(path: Path | str) -> Places:
+def state_places(path: Path | str) -> StoragePaths:
     """Where these settings have the gate keep what it must not forget. Reads no other key. SettingsError."""
     path = Path(path)
     _, top, faults = opened(path)
@@ -48,7 +48,7 @@ def state_places(path: Path | str) -> Places:
     archive = archive_of(top.below("archive"), home)
     if faults:
         raise refusal(path, faults)
-    return Places(Path(rest), journal, revisions.folder, sealing, archive.keys)
+    return StoragePaths(Path(rest), journal, revisions.folder, sealing, archive.keys)
 
 
 def rules_folder(path: Path | str) -> Path:

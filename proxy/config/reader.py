@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from proxy.config.cross_checks import across
-from proxy.config.fields import Address, Asking, Fault, Fields, faults_of
+from proxy.config.fields import Address, Fields, KeyDescriptions, SettingsFault, faults_of
 from proxy.config.peers import (
     CARRIERS_MAX,
     PEOPLE_MAX,
@@ -33,16 +33,16 @@ from proxy.config.values import (
     Hold,
     Http,
     LongMessages,
-    Mailbox,
+    MailboxBounds,
     OptOutReplies,
     Retention,
     RuleRevisions,
     Sealing,
     Settings,
     SettingsError,
-    Shared,
+    SharedStore,
     Smpp,
-    Timers,
+    SmppTimers,
     Tls,
 )
 from proxy.config.worker import Worker, of_worker, worker_of
@@ -90,25 +90,25 @@ def load(path: Path | str, worker: Worker | None = None) -> Settings:
     return of_worker(settings, worker) if worker is not None else settings
 
 
-def asked() -> Asking:
+def asked() -> KeyDescriptions:
     """Every setting there is, as ``load`` asks for it."""
-    found = Asking()
+    found = KeyDescriptions()
     document = load_yaml(_ONE_OF_EACH)
     _settings(Fields(document, (), document.value, [], found), document)
     return found
 
 
-def opened(path: Path) -> tuple[Document, Fields, list[Fault]]:
+def opened(path: Path) -> tuple[Document, Fields, list[SettingsFault]]:
     """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
     try:
         document = load_yaml(path)
     except YamlError as error:
         raise refusal(path, faults_of(error)) from None
-    faults: list[Fault] = []
+    faults: list[SettingsFault] = []
     return document, Fields(document, (), document.value, faults), faults
 
 
-def refusal(path: Path, faults: list[Fault]) -> SettingsError:
+def refusal(path: Path, faults: list[SettingsFault]) -> SettingsError:
     return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
 
 
@@ -145,7 +145,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         journal=journal,
         rules=rules,
         message_ids=top.word("message_ids", ("carrier", "coded"), "carrier"),
-        timers=Timers(
+        timers=SmppTimers(
             bind_s=timers.number("bind_s", 10, minimum=0.1, maximum=600),
             enquire_s=timers.number("enquire_s", 30, minimum=0.1, maximum=3600),
             response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
@@ -174,7 +174,7 @@ def _settings(top: Fields, document: Document) -> Settings:
     return settings
 
 
-def _shared(top: Fields, store: str, beside: Path) -> Shared | None:
+def _shared(top: Fields, store: str, beside: Path) -> SharedStore | None:
     scheme = store.partition(":")[0]
     embedded = scheme == "sqlite" or not store
     if not top.has("shared") and (embedded or scheme not in STORES):
@@ -182,7 +182,7 @@ def _shared(top: Fields, store: str, beside: Path) -> Shared | None:
     section = top.below("shared")
     if embedded and store:
         top.fault(("shared",), "has no meaning with an embedded store (store: valkey://…)")
-    found = Shared(
+    found = SharedStore(
         section.path("local", str(beside / "state.db")),
         section.secret("secret"),
         section.text("user", maximum=255),
@@ -318,8 +318,8 @@ def socket_of(top: Fields, store: str, journal: Path) -> Path:
     return control
 
 
-def _mailbox(section: Fields) -> Mailbox:
-    mailbox = Mailbox(
+def _mailbox(section: Fields) -> MailboxBounds:
+    mailbox = MailboxBounds(
         hours=section.number("hours", 72, minimum=0.01, maximum=24 * 30),
         messages=section.whole("messages", 100_000, minimum=1, maximum=10_000_000),
         megabytes=section.whole("megabytes", 64, minimum=1, maximum=65_536),

@@ -75,7 +75,7 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
-class Timers:
+class SmppTimers:
     bind_s: float
     enquire_s: float
     response_s: float
@@ -99,7 +99,7 @@ class OptOutReplies:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class MailboxBounds:
     """How much waits for providers that do not fetch it: bounds of each provider's box, and of all of them."""
 
     hours: float
@@ -257,7 +257,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedStore:
     """How a store that nodes share is reached, and this node's copy of it."""
 
     local: Path
@@ -279,7 +279,7 @@ class Shared:
     """Who has heard nothing from the others for so long defers marketing."""
 
 
-class Places(NamedTuple):
+class StoragePaths(NamedTuple):
     """Where a gate keeps what it must not forget."""
 
     store: Path
@@ -301,13 +301,13 @@ class Settings:
     control_group: str
     """Who else may open the control socket, beside the gate's own user; empty: nobody."""
     store: str
-    shared: Shared | None
+    shared: SharedStore | None
     """None with an embedded store."""
     journal: Path
     rules: Path
     message_ids: str  # carrier | coded
-    timers: Timers
-    mailbox: Mailbox
+    timers: SmppTimers
+    mailbox: MailboxBounds
     long_messages: LongMessages
     retention: Retention
     archive: Archive

@@ -23,15 +23,15 @@ from starlette.types import ASGIApp
 
 from proxy.config import Console
 from proxy.console.form_data import NoForm, form_of
-from proxy.console.gate_client import Asking, CannotAsk
+from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.console.language import language_of
 from proxy.console.login import NOBODYS, Login, spelt, who_is
 from proxy.console.login_pages import Entrance, is_same
-from proxy.console.page import Page, Visit, Way
-from proxy.console.render import FEATURES, Templates
-from proxy.console.request_guard import Guarding
+from proxy.console.page import Page, PageRequest, PageRoute
+from proxy.console.render import FEATURES, PageTemplates
+from proxy.console.request_guard import RequestGuard
 from proxy.console.sampling import Sampling
-from proxy.console.sessions import Session, Sessions
+from proxy.console.sessions import LoginSession, Sessions
 from proxy.console.translations import LANGUAGES, SHARED, Speech, load
 from proxy.operations.client import NobodyAnswers
 
@@ -53,13 +53,13 @@ def modules_of(pattern: str) -> list[str]:
     return [f"proxy.desk.{file.parent.name}.{file.stem}" for file in sorted(FEATURES.glob(f"*/{pattern}.py"))]
 
 
-class House:
+class App:
     """What all pages share."""
 
     def __init__(
         self,
         console: Console,
-        asking: Asking,
+        asking: GateClient,
         sampling: Sampling,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -71,7 +71,7 @@ class House:
         self._secure = console.origin.startswith("https:")
         self._cookie = "__Host-gate106" if self._secure else "gate106"
         self._console = console
-        self._templates = Templates(LANGUAGES)
+        self._templates = PageTemplates(LANGUAGES)
         shared = load(SHARED)
         files = {page.name: load(next(FEATURES.glob(f"*/{page.name}.yaml"), FEATURES)) for page in self.pages}
         self.speech = {(page, lang): Speech(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
@@ -84,23 +84,23 @@ class House:
             routes += importlib.import_module(name).routes(self.asking, self.clock)
         found = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_page})
         found.router.redirect_slashes = False
-        return Guarding(found, self._console)
+        return RequestGuard(found, self._console)
 
     # -- pages
 
-    def _endpoint(self, page: Page, way: Way) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, page: Page, way: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             session = await self._session(request, used=not way.renews)
             if session is None:
                 return self._to_login(request)
             speech = self.speech[page.name, language_of(request)]
             if not session.asker.may(way.wants):  # whose form that is need not be read
-                return self._elsewhere(Visit(self, page, request, session, speech, FormData()), way)
+                return self._elsewhere(PageRequest(self, page, request, session, speech, FormData()), way)
             try:
                 form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
             except NoForm as error:
                 return self._plain(request, "wrong", str(error), 413)
-            visit = Visit(self, page, request, session, speech, form)
+            visit = PageRequest(self, page, request, session, speech, form)
             try:
                 if way.method == "POST" and not is_same(
                     session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
@@ -119,13 +119,13 @@ class House:
 
         return answer
 
-    def _elsewhere(self, visit: Visit, way: Way) -> Response:
+    def _elsewhere(self, visit: PageRequest, way: PageRoute) -> Response:
         """A role that does not take it to this page: from the front door to one of its own, else told so."""
         if way.path == "/" and (own := self.menu(visit.session)):
             return RedirectResponse(own[0].path, 303)
         return self._problem(visit, visit.t("not_allowed", what=visit.t.of("permission", way.wants.name)), 403)
 
-    def _refused(self, visit: Visit, error: CannotAsk) -> Response:
+    def _refused(self, visit: PageRequest, error: CannotAsk) -> Response:
         if str(error).startswith(NOBODYS):
             self.close(visit.request)
             return self._to_login(visit.request)
@@ -133,17 +133,17 @@ class House:
             return self._problem(visit, visit.t("no_gate"), 503)
         return self._problem(visit, str(error), 409)
 
-    def _problem(self, visit: Visit, why: str, status: int) -> Response:
+    def _problem(self, visit: PageRequest, why: str, status: int) -> Response:
         return (
             visit.part("problem", "problem.html", status, why=why)
             if visit.partial
             else visit.render("problem.html", status, why=why)
         )
 
-    def menu(self, session: Session) -> list[Page]:
+    def menu(self, session: LoginSession) -> list[Page]:
         return [page for page in self.pages if page.place and session.asker.may(page.wants)]
 
-    def render(self, visit: Visit, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
+    def render(self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
         entries = [(page, self.speech[page.name, visit.lang]("title")) for page in self.menu(visit.session)]
         told = {} if block else {"said": visit.session.told()}
         given = {"visit": visit, "t": visit.t, "menu": entries, "said": [], **told, **values}
@@ -151,14 +151,14 @@ class House:
 
     # -- who it is
 
-    def session_of(self, request: Request) -> Session | None:
+    def session_of(self, request: Request) -> LoginSession | None:
         cookie = request.cookies.get(self._cookie, "")
         return self.sessions.find(cookie, self.clock()) if cookie else None
 
     def close(self, request: Request) -> None:
         self.sessions.close(request.cookies.get(self._cookie, ""))
 
-    async def _session(self, request: Request, *, used: bool) -> Session | None:
+    async def _session(self, request: Request, *, used: bool) -> LoginSession | None:
         now, cookie = self.clock(), request.cookies.get(self._cookie, "")
         session = self.sessions.find(cookie, now, used=used) if cookie else None
         if session is None or now - session.checked < CHECK_S:

@@ -61,7 +61,7 @@ class CannotStart(Exception):
 # -- in the console
 
 
-class Nursery:
+class ForkServer:
     def __init__(self, config: Path | None = None) -> None:
         """``config``: the settings of the gate whose journal programs are asked about."""
         self._config = config

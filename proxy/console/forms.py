@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk, Ran
 from proxy.console.login import NOBODYS
-from proxy.console.page import Visit
+from proxy.console.page import PageRequest
 from proxy.operations.client import NobodyAnswers
 from proxy.policy import time_windows
 
@@ -48,7 +48,7 @@ def beside(error: CannotAsk) -> str:
     return str(error)
 
 
-async def with_files(visit: Visit, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
+async def with_files(visit: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
     """A program of the command line reads files that came with the form, of which the first must be there. CannotAsk: what is wrong
     with it, by line."""
     if visit.upload(fields[0]) is None:
@@ -65,7 +65,7 @@ async def with_files(visit: Visit, fields: Sequence[str], argv: Callable[[dict[s
         return await _run(visit, folder, argv(came), (0,))
 
 
-async def made(visit: Visit, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
+async def made(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
     """A file that a program of the command line writes, for the browser to keep. ``name``: as it is offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
@@ -78,12 +78,12 @@ async def made(visit: Visit, name: str, argv: Callable[[Path], Sequence[str]], f
     )
 
 
-async def read_rest(visit: Visit, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
+async def read_rest(visit: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
     """A program that reads the journal at rest."""
     return await visit.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
-async def _run(visit: Visit, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
+async def _run(visit: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
     try:
         return await read_rest(visit, *argv, fine=fine)
     except NobodyAnswers:

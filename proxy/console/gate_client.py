@@ -23,12 +23,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from proxy.config import ConsolePlaces
-from proxy.console.fork_server import OUT_BYTES_MAX, CannotStart, Nursery, TookTooLong
+from proxy.console.fork_server import OUT_BYTES_MAX, CannotStart, ForkServer, TookTooLong
 from proxy.console.jobs import Jobs
-from proxy.console.sandbox import Workshop
+from proxy.console.sandbox import Sandbox
 from proxy.operations.client import CannotAsk, Conversation
 
-__all__ = ["Asking", "CannotAsk", "Ran"]
+__all__ = ["GateClient", "CannotAsk", "Ran"]
 
 AT_ONCE = 8
 """Of the 16 commands that the gate serves at a time: the command line must get through."""
@@ -51,13 +51,13 @@ class Ran:
         return json.loads(self.out)
 
 
-class Asking:
+class GateClient:
     def __init__(self, places: ConsolePlaces, config: Path) -> None:
         self._places, self._config = places, config
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
-        self._nursery = Nursery(config)
-        self.workshop, self.jobs = Workshop(config), Jobs(config)
+        self._nursery = ForkServer(config)
+        self.workshop, self.jobs = Sandbox(config), Jobs(config)
 
     async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import structlog
 from starlette.requests import Request
 
-from proxy.console.gate_client import Asking
+from proxy.console.gate_client import GateClient
 from proxy.console.sessions import Sessions
-from proxy.model.lockout import HeldOff
+from proxy.model.lockout import Lockout
 from proxy.model.log_setup import Seldom
 from proxy.model.rate import Rate
 from proxy.model.redact import plain
@@ -40,9 +40,9 @@ class TryLater(Exception):
 
 
 class Login:
-    def __init__(self, asking: Asking, sessions: Sessions, clock: Callable[[], float]) -> None:
+    def __init__(self, asking: GateClient, sessions: Sessions, clock: Callable[[], float]) -> None:
         self._asking, self._sessions, self._clock = asking, sessions, clock
-        self._held = HeldOff()
+        self._held = Lockout()
         self._rates: OrderedDict[str, Rate] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._refusals = Seldom(0.1, 10.0)
@@ -92,7 +92,7 @@ def spelt(token: str, name: str = "") -> str:
     return f":{name}:{token}" if name else f":{token}"
 
 
-async def who_is(asking: Asking, spelt: str, token: str) -> Asker | None:
+async def who_is(asking: GateClient, spelt: str, token: str) -> Asker | None:
     """Whose it is, of the people, the programs or a provider; None: nobody's. ``token``: as a provider has it. CannotAsk where the gate cannot
     say."""
     try:
@@ -107,7 +107,7 @@ async def who_is(asking: Asking, spelt: str, token: str) -> Asker | None:
     return Asker(told["name"], frozenset(map(Role, told["roles"])), told["by_token"], told["program"]) if known else None
 
 
-async def _provider(asking: Asking, token: str) -> Asker | None:
+async def _provider(asking: GateClient, token: str) -> Asker | None:
     try:
         told = await asking.own(token, "/provider")
     except CannotAsk:

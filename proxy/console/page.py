@@ -13,9 +13,9 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from proxy.console.gate_client import Asking, Ran
+from proxy.console.gate_client import GateClient, Ran
 from proxy.console.sampling import Sampling
-from proxy.console.sessions import Session
+from proxy.console.sessions import LoginSession
 from proxy.console.translations import Speech
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
@@ -24,10 +24,10 @@ FORM_BYTES_MAX = 256 * 1024
 """A form without files; ``Page.post(body_max=…)`` says otherwise."""
 
 T = TypeVar("T")
-Handler = Callable[["Visit"], Awaitable[Response]]
+Handler = Callable[["PageRequest"], Awaitable[Response]]
 
 
-class Way:
+class PageRoute:
     """One method and path of a page."""
 
     def __init__(self, method: str, path: str, handler: Handler, wants: Permission, body_max: int, renews: bool) -> None:
@@ -40,7 +40,7 @@ class Page:
         """``name``: of its files. ``wants``: what whoever opens it must be allowed. ``place``: where it stands in the menu; 0: not there, but
         ``under`` that page."""
         self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
-        self.ways: list[Way] = []
+        self.ways: list[PageRoute] = []
 
     def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:
         """``renews``: the page asks for it by itself, again and again: no sign that somebody is there."""
@@ -58,32 +58,36 @@ class Page:
         path = f"{self.path.rstrip('/')}/{below}" if below else self.path
 
         def keep(handler: Handler) -> Handler:
-            self.ways.append(Way(method, path, handler, wants or self.wants, body_max, renews))
+            self.ways.append(PageRoute(method, path, handler, wants or self.wants, body_max, renews))
             return handler
 
         return keep
 
 
-class House(Protocol):
+class Application(Protocol):
     """What pages ask of the application (app.py)."""
 
     wall: Callable[[], float]
     sampling: Sampling
-    asking: Asking
+    asking: GateClient
 
     @property
     def pages(self) -> Sequence[Page]: ...
-    def render(self, visit: Visit, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response: ...
+    def render(
+        self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = ""
+    ) -> Response: ...
 
 
-class Visit:
+class PageRequest:
     """One request of somebody who is logged in."""
 
-    def __init__(self, house: House, page: Page, request: Request, session: Session, speech: Speech, form: FormData) -> None:
+    def __init__(
+        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Speech, form: FormData
+    ) -> None:
         self.house, self.page, self.request, self.session, self.form_data = house, page, request, session, form
         self.t = speech
         self.lang = speech.language
-        self.asking: Asking = house.asking
+        self.asking: GateClient = house.asking
         self.query = request.query_params
 
     # -- who looks, and what they sent

@@ -29,10 +29,10 @@ LATELY_S = 600.0
 """So long after a question the next one is expected."""
 
 
-class Foresight:
+class Prefetch:
     def __init__(self, config: Path) -> None:
         self._config = config
-        self._ahead: list[segment_index.Ahead] | None = None
+        self._ahead: list[segment_index.SegmentIndex] | None = None
         """Of each journal of the gate; None: not looked for yet."""
         self._asked_s = -LATELY_S
         self._done = True
@@ -65,17 +65,17 @@ class Foresight:
             segment_index.hold(())
 
 
-def _ahead_of(places: RestPlaces) -> list[segment_index.Ahead]:
+def _ahead_of(places: RestPlaces) -> list[segment_index.SegmentIndex]:
     if not places.journals:
         return []
     folder, ring = places.archive.folder, Ring.of_files(places.sealing.keys)
     keys = Keys(places.archive.keys, make=are_made_now(folder, places.journal))
 
-    def one(disk: OsDisk, node: int) -> segment_index.Ahead:
+    def one(disk: OsDisk, node: int) -> segment_index.SegmentIndex:
         def rolled() -> int:
             home = home_of(folder, node, disk.identity())
             return load(home).last if home.is_dir() else 0
 
-        return segment_index.Ahead(disk, keys, rolled)
+        return segment_index.SegmentIndex(disk, keys, rolled)
 
     return [one(OsDisk(journal, ring), node) for journal, node in places.journals]

@@ -67,7 +67,7 @@ def clean(text: object) -> str:
     return plain(str(text), "�")
 
 
-class Templates:
+class PageTemplates:
     """One environment for each language, with the same files."""
 
     def __init__(self, languages: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+)(?::[0-9]{1,5})?")
 HSTS = "max-age=31536000"
 
 
-class Guarding:
+class RequestGuard:
     """Before the application."""
 
     def __init__(self, app: ASGIApp, console: Console) -> None:

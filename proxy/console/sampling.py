@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.console.gate_client import Asking, CannotAsk
+from proxy.console.gate_client import CannotAsk, GateClient
 
 OFTEN_S, SELDOM_S = 2.0, 10.0
 LOOKED_S = 30.0
@@ -37,7 +37,7 @@ class Minute(NamedTuple):
 
 
 class Sampling:
-    def __init__(self, asking: Asking) -> None:
+    def __init__(self, asking: GateClient) -> None:
         self._asking = asking
         self.now: dict[str, Any] = {}
         """What the gate said last; empty before it has."""

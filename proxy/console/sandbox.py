@@ -26,7 +26,7 @@ TOLD_MAX, TOLD_S = 6, 300.0
 NO_FILES: Mapping[str, str] = {}
 
 
-class Workshop:
+class Sandbox:
     def __init__(self, config: Path) -> None:
         self._config = config
         self._lock = threading.Lock()

@@ -16,8 +16,8 @@ import structlog
 import uvloop
 
 from proxy.config import SettingsError, console_places
-from proxy.console.app import House
-from proxy.console.gate_client import Asking
+from proxy.console.app import App
+from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
 from proxy.model import log_setup
 from proxy.operations.http_listener import Listener
@@ -48,9 +48,9 @@ async def _serve(config: Path, tied: bool) -> None:
         raise CannotServe(error) from None
     if places.console.listen is None:
         raise CannotServe(f"{config}: console.listen is missing: it says where the console is")
-    asking = Asking(places, config)
+    asking = GateClient(places, config)
     sampling = Sampling(asking)
-    listener = Listener(House(places.console, asking, sampling).app(), "console")
+    listener = Listener(App(places.console, asking, sampling).app(), "console")
     try:
         port = await listener.start(*places.console.listen)
     except OSError as error:

@@ -29,7 +29,7 @@ SAID_MAX = 5
 
 
 @dataclass(slots=True)
-class Session:
+class LoginSession:
     asker: Asker
     token: str = field(repr=False)
     csrf: str = field(repr=False)
@@ -51,7 +51,7 @@ class Session:
 class Sessions:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._open: OrderedDict[str, Session] = OrderedDict()
+        self._open: OrderedDict[str, LoginSession] = OrderedDict()
 
     def open(self, asker: Asker, token: str, now: float) -> str:
         """``now``: monotonic; returns the cookie's value."""
@@ -61,10 +61,10 @@ class Sessions:
         while len(self._open) >= SESSIONS_MAX:
             self._open.popitem(last=False)
         name = secrets.token_urlsafe(32)
-        self._open[name] = Session(asker, token, secrets.token_urlsafe(32), now, now, now)
+        self._open[name] = LoginSession(asker, token, secrets.token_urlsafe(32), now, now, now)
         return self.signed(name)
 
-    def find(self, cookie: str, now: float, *, used: bool = True) -> Session | None:
+    def find(self, cookie: str, now: float, *, used: bool = True) -> LoginSession | None:
         """The session of a cookie; None where there is none any more. ``used``: somebody does something with it, which a page that renews
         itself does not say."""
         name = self.unsigned(cookie)

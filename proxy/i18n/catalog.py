@@ -160,24 +160,24 @@ def _compiled(pattern: str) -> Any:
     return re2.compile(pattern, options)
 
 
-class Phrasebook:
+class Catalog:
     def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
         self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.opens, -one.known))
         self.closed = closed
 
     def chinese(self, text: str) -> str:
         """Line by line; a line that no book has stays as it is."""
-        return "\n".join(Reading(self).line(line)[0] for line in text.split("\n"))
+        return "\n".join(SentenceReader(self).line(line)[0] for line in text.split("\n"))
 
     def has(self, text: str) -> bool:
         """Whether all of it, and what stands in it, is in the books."""
-        return all(Reading(self).line(line)[1] for line in text.split("\n"))
+        return all(SentenceReader(self).line(line)[1] for line in text.split("\n"))
 
 
-class Reading:
+class SentenceReader:
     """One line that is looked up, with the sentences in it."""
 
-    def __init__(self, book: Phrasebook) -> None:
+    def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
         self.left = LOOKS_MAX
@@ -245,8 +245,8 @@ def read(path: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def all_books() -> Phrasebook:
-    return Phrasebook({english: chinese for path in books() for english, chinese in read(path).items()})
+def all_books() -> Catalog:
+    return Catalog({english: chinese for path in books() for english, chinese in read(path).items()})
 
 
 @lru_cache(maxsize=SENTENCES_KEPT)

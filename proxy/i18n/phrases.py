@@ -1,6 +1,6 @@
 """Spoken: words for people in English and in Chinese, side by side where they are made.
 
-In: both wordings. Out: ``Said``: a str in English, which journal and JSON keep, that knows its Chinese. Never: a language chosen (whoever
+In: both wordings. Out: ``Bilingual``: a str in English, which journal and JSON keep, that knows its Chinese. Never: a language chosen (whoever
 prints does that), a translation made by pieces.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.i18n.text import Said
+from proxy.i18n.text import Bilingual
 
 __all__ = [
     "AND",
@@ -20,33 +20,33 @@ __all__ = [
     "OR",
     "THEN",
     "WORDS",
-    "Said",
+    "Bilingual",
 ]
 
 LANGUAGES = ("zh", "en")
 
 
-NOTHING = Said("", "")
+NOTHING = Bilingual("", "")
 
 
 def in_language(words: str, language: str) -> str:
     """Words that know no other language stay as they are: ids, numbers, what people wrote."""
-    return words.zh if language == "zh" and isinstance(words, Said) else str(words)
+    return words.zh if language == "zh" and isinstance(words, Bilingual) else str(words)
 
 
-def both(words: str) -> Said:
-    return words if isinstance(words, Said) else Said(words, words)
+def both(words: str) -> Bilingual:
+    return words if isinstance(words, Bilingual) else Bilingual(words, words)
 
 
-def joined(between: Said, words: Iterable[str]) -> Said:
+def joined(between: Bilingual, words: Iterable[str]) -> Bilingual:
     """Several, those left out that are empty."""
     found = [both(one) for one in words if one]
-    return Said(between.join(found), between.zh.join(one.zh for one in found))
+    return Bilingual(between.join(found), between.zh.join(one.zh for one in found))
 
 
-OR, AND, THEN, COMMA = Said(" or ", "或"), Said(" and ", "且"), Said("; ", "; "), Said(", ", "、")
+OR, AND, THEN, COMMA = Bilingual(" or ", "或"), Bilingual(" and ", "且"), Bilingual("; ", "; "), Bilingual(", ", "、")
 
-OF_LIKELY = Said("of what is likely marketing", "内容很可能是营销的")
+OF_LIKELY = Bilingual("of what is likely marketing", "内容很可能是营销的")
 """Of a refusal that is asked for outside marketing, too: crosscheck knows it by these words."""
 
 FIELDS = {
@@ -74,15 +74,15 @@ WORDS = {
 """Words of closed lists."""
 
 
-def term(name: str) -> Said:
+def term(name: str) -> Bilingual:
     """One word of a closed list, or a name that is the same in both languages."""
-    return Said(name, WORDS.get(name, name))
+    return Bilingual(name, WORDS.get(name, name))
 
 
-def any_of(names: Iterable[str]) -> Said:
+def any_of(names: Iterable[str]) -> Bilingual:
     return joined(OR, map(term, names))
 
 
-def as_written(names: Iterable[str]) -> Said:
+def as_written(names: Iterable[str]) -> Bilingual:
     """Names of people and companies, numbers: whatever they look like, they are no words of ours."""
     return joined(OR, names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Self
 
 
-class Said(str):
+class Bilingual(str):
     """English, and the same in Chinese as ``zh``."""
 
     __slots__ = ("zh",)
@@ -20,5 +20,5 @@ class Said(str):
         said.zh = chinese
         return said
 
-    def __reduce__(self) -> tuple[type[Said], tuple[str, str]]:
-        return Said, (str(self), self.zh)
+    def __reduce__(self) -> tuple[type[Bilingual], tuple[str, str]]:
+        return Bilingual, (str(self), self.zh)

@@ -1,6 +1,6 @@
 """Body: the values a journal body is made of, as bytes and back. Numbers are big-endian, words UTF-8 behind a 16-bit length.
 
-In: words, refusals. Out: bytes; a ``Reader`` that takes them off in order. Never: what a record means (journal/records/messages.py, journal/records/mailbox.py, journal/records/operator_actions.py).
+In: words, refusals. Out: bytes; a ``BodyReader`` that takes them off in order. Never: what a record means (journal/records/messages.py, journal/records/mailbox.py, journal/records/operator_actions.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def refusal(one: OptOut) -> bytes:
     return _REFUSAL.pack(time, expiry) + word(scope) + word(value) + word(source)
 
 
-class Reader:
+class BodyReader:
     """Takes values off a body in order; ValueError or struct.error when it ends early."""
 
     def __init__(self, body: bytes, at: int = 0) -> None:
@@ -50,7 +50,7 @@ class Reader:
         return self.body[self.at :]
 
 
-def refusal_of(reader: Reader) -> OptOut:
+def refusal_of(reader: BodyReader) -> OptOut:
     time, expiry = reader.take(_REFUSAL)
     scope, value, source = reader.word(), reader.word(), reader.word()
     return OptOut(scope, value, time, source, expiry)

@@ -22,7 +22,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.journal.records import answers, delivers, messages, unread_submits
 from proxy.journal.records.doubtful_replies import id_of, pack_decision, unpack_decision
 from proxy.journal.records.replicated import pack_heard, unpack_heard
@@ -31,8 +31,8 @@ from proxy.journal.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
     REDACTED,
-    Group,
-    Record,
+    CommitGroup,
+    JournalRecord,
     groups,
     pack_header,
     pack_record,
@@ -61,7 +61,7 @@ _CHANGE = struct.Struct(">Q32s32s")
 _SIGNED = b"gate106 erasure\n"
 
 
-class Change(NamedTuple):
+class RedactedGroup(NamedTuple):
     """A group that was redacted."""
 
     last: int  # its last record
@@ -70,11 +70,11 @@ class Change(NamedTuple):
 
 
 @about_people
-class Erased(NamedTuple):
+class RedactedSegment(NamedTuple):
     """A segment without a person."""
 
     data: bytes
-    changes: tuple[Change, ...]
+    changes: tuple[RedactedGroup, ...]
     records: int  # that were taken out, or a part of them
 
 
@@ -82,13 +82,13 @@ class Erasure(NamedTuple):
     time: float
     person: int  # the keyed hash (archive/keys.py): no number
     first: int  # record of the segment
-    changes: tuple[Change, ...]
+    changes: tuple[RedactedGroup, ...]
     signature: bytes
     who: str
     why: str
 
 
-def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> Erased | None:
+def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
     """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
     it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
@@ -96,7 +96,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
     about = _About(person, set() if gone is None else gone)
     pieces, changes, taken = (
         [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
-        list[Change](),
+        list[RedactedGroup](),
         0,
     )
     end, chain = HEADER_BYTES, header.previous
@@ -108,16 +108,16 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
             content = _content(left, group, chain, sealer)
             mark, now = redacted(group, content, closing, quartered=header.quartered)
             pieces += (content, mark, closing)
-            changes.append(Change(group.last, group.digest, now))
+            changes.append(RedactedGroup(group.last, group.digest, now))
         else:
             pieces.append(data[group.start : group.end])
         taken, end, chain = taken + count, group.end, group.digest
     if not changes:
         return None
-    return Erased(b"".join([*pieces, data[end:]]), tuple(changes), taken)
+    return RedactedSegment(b"".join([*pieces, data[end:]]), tuple(changes), taken)
 
 
-def _content(records: Sequence[Record], group: Group, chain: bytes, sealer: Sealer | None) -> bytes:
+def _content(records: Sequence[JournalRecord], group: CommitGroup, chain: bytes, sealer: Sealer | None) -> bytes:
     packed = b"".join([pack_record(*record) for record in records])
     return packed if sealer is None else seal_group(sealer, chain, packed, group.last, group.held, group.synced, group.time_ms)
 
@@ -129,7 +129,7 @@ class _About:
         self._person, self._verdicts = person, gone
         self._number, self._digits = _U64.pack(person), str(person).encode()
 
-    def without(self, record: Record) -> Record:
+    def without(self, record: JournalRecord) -> JournalRecord:
         """The record itself where it is not about them."""
         kind, body = record.kind, record.body
         if kind == messages.VERDICT:
@@ -152,7 +152,7 @@ class _About:
             return record if left is body else record._replace(body=left) if left else self._gone(record)
         return self._gone(record) if self._concerns(kind, body) else record
 
-    def _verdict(self, record: Record) -> Record:
+    def _verdict(self, record: JournalRecord) -> JournalRecord:
         body = record.body
         if self._number not in body and not unread_submits.unread(body):
             return record
@@ -161,7 +161,7 @@ class _About:
         self._verdicts.add(record.sequence)
         return self._gone(record)
 
-    def _decision(self, record: Record, body: bytes) -> Record:
+    def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
         """Without words that nobody but the person wrote."""
         said = unpack_decision(body)
         if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
@@ -181,19 +181,19 @@ class _About:
         return self._number in body or kind == messages.ASKED
 
     @staticmethod
-    def _gone(record: Record) -> Record:
+    def _gone(record: JournalRecord) -> JournalRecord:
         return record._replace(kind=messages.ERASED, body=bytes([record.kind]))
 
 
 # -- the record
 
 
-def signed(identity: bytes, first: int, changes: Iterable[Change]) -> bytes:
+def signed(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> bytes:
     """What is signed of an erasure."""
     return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
 
 
-def in_pieces(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+def in_pieces(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
     """So many as one record takes."""
     for at in range(0, len(changes), CHANGES_MAX):
         yield changes[at : at + CHANGES_MAX]
@@ -205,9 +205,9 @@ def pack_erasure(one: Erasure) -> bytes:
 
 
 def unpack_erasure(body: bytes) -> Erasure:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, person, first, count, signature = reader.take(_ERASURE)
-    changes = tuple(Change(*reader.take(_CHANGE)) for _ in range(count))
+    changes = tuple(RedactedGroup(*reader.take(_CHANGE)) for _ in range(count))
     return Erasure(time_ms / 1000, person, first, changes, signature, reader.word(), reader.word())
 
 
@@ -217,6 +217,6 @@ def unaccounted(
     """The first redaction that no ERASURE record with a good signature names, in words; empty where there is none."""
     known = {change for one in erasures if is_signed(one) for change in one.changes}
     for last, before, now in redactions:
-        if Change(last, before, now) not in known:
+        if RedactedGroup(last, before, now) not in known:
             return f"the group that ends with record {last} was altered: it says that something was erased, and no record of that does"
     return ""

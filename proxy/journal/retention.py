@@ -1,6 +1,6 @@
 """Retention: which segments at a journal's beginning have served their time, and the record that they went (kind 36).
 
-In: a disk, the time, how long records are kept, from where a restart reads. Out: a ``Plan``; REMOVED bodies and back; segments gone, the
+In: a disk, the time, how long records are kept, from where a restart reads. Out: a ``RetentionPlan``; REMOVED bodies and back; segments gone, the
 oldest first; what is missing with nobody to say why. Never: a clock; a hole (the chain over what stays must hold, so a segment that
 must stay keeps all that come after it); a segment that a restart reads, or the newest header proves safe.
 
@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from proxy.config import Hold, Retention
 from proxy.journal.disk import Disk
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.journal.scan import Hole, Scan
-from proxy.journal.segment import HEADER_BYTES, Fault, Header, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, SegmentHeader, unpack_header
 
 DAY_S = 86_400
 NEWEST_STAY = 2
@@ -30,7 +30,7 @@ NEWEST_STAY = 2
 _REMOVED = struct.Struct(">QIQQQQQ32s")  # now, segments, first, last, bytes, since, until (ms), digest
 
 
-class Segment(NamedTuple):
+class ClosedSegment(NamedTuple):
     name: str
     first: int
     last: int  # sequences
@@ -40,10 +40,10 @@ class Segment(NamedTuple):
     digest: bytes  # of its last group, as the header after it says
 
 
-class Plan(NamedTuple):
+class RetentionPlan(NamedTuple):
     """What may go now, and how it is with the rest."""
 
-    goes: tuple[Segment, ...]
+    goes: tuple[ClosedSegment, ...]
     stays_for: str  # why the first that stays does
     segments: int
     octets: int  # of all that lie there, those that go included
@@ -67,7 +67,7 @@ class Removed(NamedTuple):
 
 def plan(
     disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None
-) -> Plan:  # fmt: skip
+) -> RetentionPlan:  # fmt: skip
     """Reads headers only. ``least_s``: what the rules look back, which is kept whatever ``keep`` says; ``open_from``: as the last
     checkpoint says, 0 where there is none; ``most``: segments that go at once; ``end``: what is written ends in this segment, at this
     offset: room behind it, and what comes meanwhile, is not counted (None: nobody writes)."""
@@ -77,7 +77,7 @@ def plan(
         sizes = [end[1] if name == end[0] else size if name < end[0] else 0 for name, size in zip(names, sizes, strict=True)]
     kept_s = max(keep.days * DAY_S, least_s)
     needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
-    goes: list[Segment] = []
+    goes: list[ClosedSegment] = []
     stays_for = "a restart needs it"
     try:
         header = _header(disk, names[0]) if names else None
@@ -85,7 +85,7 @@ def plan(
         for name, size, after in zip(names[:needed], sizes, names[1:], strict=False):
             following = _header(disk, after)
             assert header is not None
-            segment = Segment(
+            segment = ClosedSegment(
                 name, header.first, following.first - 1, header.created_ms / 1000, following.created_ms / 1000, size, following.previous
             )  # fmt: skip
             why = _stays(segment, keep.holds, now - kept_s, f"it is younger than {kept_s / DAY_S:g} days")
@@ -95,16 +95,16 @@ def plan(
                 break
             goes.append(segment)
             header = following
-    except Fault as fault:
+    except SegmentFault as fault:
         stays_for, since = f"its header is damaged ({fault}): gate106 journal verify", 0.0
-    return Plan(tuple(goes), stays_for, len(names), sum(sizes), since)
+    return RetentionPlan(tuple(goes), stays_for, len(names), sum(sizes), since)
 
 
-def _header(disk: Disk, name: str) -> Header:
+def _header(disk: Disk, name: str) -> SegmentHeader:
     return unpack_header(disk.read(name, HEADER_BYTES))
 
 
-def _stays(segment: Segment, holds: Sequence[Hold], before: float, young: str) -> str:
+def _stays(segment: ClosedSegment, holds: Sequence[Hold], before: float, young: str) -> str:
     """Why the segment must stay; empty when it may go."""
     if segment.until > before:
         return young
@@ -114,7 +114,7 @@ def _stays(segment: Segment, holds: Sequence[Hold], before: float, young: str) -
     return ""
 
 
-def remove(disk: Disk, goes: Iterable[Segment]) -> None:
+def remove(disk: Disk, goes: Iterable[ClosedSegment]) -> None:
     """Takes them off the disk, the oldest first, each durably. The record that says so is synced. May run in another thread."""
     for segment in goes:
         with contextlib.suppress(FileNotFoundError):  # somebody has moved it away meanwhile
@@ -124,7 +124,7 @@ def remove(disk: Disk, goes: Iterable[Segment]) -> None:
 # -- the record
 
 
-def pack_removed(now: float, goes: Sequence[Segment], who: str, why: str) -> bytes:
+def pack_removed(now: float, goes: Sequence[ClosedSegment], who: str, why: str) -> bytes:
     first, last = goes[0], goes[-1]
     times = [int(moment * 1000) for moment in (now, first.since, last.until)]
     octets = sum(segment.octets for segment in goes)
@@ -133,7 +133,7 @@ def pack_removed(now: float, goes: Sequence[Segment], who: str, why: str) -> byt
 
 
 def unpack_removed(body: bytes) -> Removed:
-    reader = Reader(body)
+    reader = BodyReader(body)
     now, segments, first, last, octets, since, until, digest = reader.take(_REMOVED)
     return Removed(now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.word(), reader.word())
 

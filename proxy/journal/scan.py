@@ -21,13 +21,13 @@ from proxy.journal.disk import SUFFIX, Disk
 from proxy.journal.sealing import Ring, SealingError
 from proxy.journal.segment import (
     HEADER_BYTES,
-    Fault,
+    CommitGroup,
     Forged,
-    Group,
-    Header,
+    JournalRecord,
     LaterFormat,
     Locked,
-    Record,
+    SegmentFault,
+    SegmentHeader,
     claimed,
     groups,
     unpack_header,
@@ -68,7 +68,7 @@ class JournalSealed(JournalError, SealingError):
         self.segment, self.key_id = segment, key_id
 
 
-def hard(segment: str, fault: Fault, ring: Ring) -> JournalError | None:
+def hard(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
     """What is raised of a fault that no torn tail looks like; None for any other."""
     if isinstance(fault, LaterFormat):
         return JournalNewer(f"segment {segment}", fault.why)
@@ -89,10 +89,10 @@ class Cut(NamedTuple):
     why: str
 
 
-class Placed(NamedTuple):
+class PlacedRecord(NamedTuple):
     segment: str
-    header: Header
-    group: Group
+    header: SegmentHeader
+    group: CommitGroup
 
 
 class Hole(NamedTuple):
@@ -119,7 +119,7 @@ class Scan:
         self.names = disk.list()
         self.safe = synced  # what the caller knows to have been synced
         self.cut: Cut | None = None
-        self.header: Header | None = None  # of the last good segment
+        self.header: SegmentHeader | None = None  # of the last good segment
         self.segment = ""
         self.end = 0  # offset behind the last good group of it
         self.last = 0
@@ -135,7 +135,7 @@ class Scan:
         for name in reversed(self.names):
             try:
                 return unpack_header(self.disk.read(name, HEADER_BYTES)).synced
-            except Fault:
+            except SegmentFault:
                 continue
         return 0
 
@@ -149,7 +149,7 @@ class Scan:
         """Index of the segment that holds ``sequence``."""
         return max([index for index, name in enumerate(self.names) if self._first(name) <= sequence], default=0)
 
-    def __iter__(self) -> Iterator[Placed]:
+    def __iter__(self) -> Iterator[PlacedRecord]:
         for index in range(self.at, len(self.names)):
             name = self.names[index]
             data = self.disk.read(name)
@@ -162,8 +162,8 @@ class Scan:
                 for group in groups(data, header, self.ring):
                     self.end, self.last, self.chain = group.end, group.last, group.digest
                     self.safe = max(self.safe, group.synced)
-                    yield Placed(name, header, group)
-            except Fault as fault:
+                    yield PlacedRecord(name, header, group)
+            except SegmentFault as fault:
                 if (error := hard(name, fault, self.disk.ring)) is not None:
                     raise error from None
                 self._stop(index, data, fault, torn_segment=bool(begun))
@@ -171,27 +171,27 @@ class Scan:
         if self.safe > self.last:
             raise JournalDamaged(self.segment or "(none)", self.end, f"it ends at {self.last}, but {self.safe} had been synced")
 
-    def _header(self, name: str, data: bytes) -> Header:
+    def _header(self, name: str, data: bytes) -> SegmentHeader:
         header = unpack_header(data)
         if name != segment_name(header.first):
-            raise Fault(24, f"the name does not fit its first sequence {header.first}")
+            raise SegmentFault(24, f"the name does not fit its first sequence {header.first}")
         before = self.header
         if before is None and self.begin and header.first > self.begin:
             raise JournalDamaged(name, 0, f"the segments that held {self.begin} to {header.first - 1} are missing")
         if before is not None:
             if header.identity != before.identity:
-                raise Fault(24, "the segment belongs to another journal")
+                raise SegmentFault(24, "the segment belongs to another journal")
             if self.over_holes and header.first > self.last + 1:
                 self.holes.append(Hole(self.last + 1, header.first - 1, header.previous.hex()))
                 self.last, self.chain = header.first - 1, header.previous
             if header.first != self.last + 1:
-                raise Fault(8, f"it begins at {header.first}, the segment before ends at {self.last}")
+                raise SegmentFault(8, f"it begins at {header.first}, the segment before ends at {self.last}")
             if header.previous != self.chain:
-                raise Fault(52, "the chain is broken between segments")
+                raise SegmentFault(52, "the chain is broken between segments")
         self.safe = max(self.safe, header.synced)
         return header
 
-    def _stop(self, index: int, data: bytes, fault: Fault, torn_segment: bool) -> None:
+    def _stop(self, index: int, data: bytes, fault: SegmentFault, torn_segment: bool) -> None:
         """Decides whether what stands from the fault on is damage (raises) or a torn tail (``cut``)."""
         missing = self.last + 1
         proof = max(self.safe, claimed(data, 0 if torn_segment else self.end))
@@ -202,7 +202,7 @@ class Scan:
                 proof = max(proof, unpack_header(later).synced)
             except LaterFormat as newer:
                 raise JournalNewer(f"segment {name}", newer.why) from None
-            except Fault:
+            except SegmentFault:
                 continue
         if proof >= missing:
             raise JournalDamaged(self.names[index], fault.offset, f"{fault.why} ({missing} to {proof} had been synced)")
@@ -215,7 +215,7 @@ def segment_name(first: int) -> str:
     return f"{first:020d}{SUFFIX}"
 
 
-def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Record]:
+def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[JournalRecord]:
     """Records from ``from_sequence`` on, each from a group proved complete; ends before a torn tail, changes nothing.
 
     ``from_sequence`` 0: from wherever the journal begins. ``synced``: a sequence the caller knows to have been synced (from a
@@ -229,7 +229,7 @@ def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Record
                 yield record
 
 
-class Report(NamedTuple):
+class ScanReport(NamedTuple):
     """What ``verify`` found; ``damage`` is None when every byte up to the torn tail is what was written."""
 
     segments: int
@@ -250,8 +250,8 @@ class Report(NamedTuple):
 
 
 def verify(
-    disk: Disk, look: Callable[[Record], None] | None = None, *, over_holes: bool = False, closed: bool = False
-) -> Report:
+    disk: Disk, look: Callable[[JournalRecord], None] | None = None, *, over_holes: bool = False, closed: bool = False
+) -> ScanReport:
     """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved. ``over_holes``: so are
     holes, for whoever knows what was removed. ``closed``: the chain is proved and sealed groups stay so, which needs no key. Raises
     JournalSealed where a key is missing."""
@@ -271,7 +271,7 @@ def verify(
                     look(record)
     except JournalDamaged as found:
         damage = found
-    return Report(
+    return ScanReport(
         len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex(), tuple(scan.holes),
         tuple(redactions), sealed, closed,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Segment: a stretch of the journal as bytes — a header, then commit groups of records, each group closed by a digest.
 
-In: bytes. Out: bytes, Groups; ``Fault`` with the offset where they stop making sense. Never: files, a clock.
+In: bytes. Out: bytes, Groups; ``SegmentFault`` with the offset where they stop making sense. Never: files, a clock.
 
     segment = header, group, group, …       (zero bytes after the last group are room kept free, not data)
     group   = record, …, GROUP record       (the last record's sequence is the group's; a group may hold no other record)
@@ -76,7 +76,7 @@ GROUP_BYTES = RECORD_HEAD_BYTES + _GROUP_BODY_BYTES
 pack_length_crc, pack_sequence_kind, _unpack_record = _LENGTH_CRC.pack, _SEQUENCE_KIND.pack, _RECORD.unpack_from
 
 
-class Header(NamedTuple):
+class SegmentHeader(NamedTuple):
     node: int
     first: int  # sequence of the first record
     synced: int  # as in a group
@@ -105,18 +105,18 @@ class Header(NamedTuple):
 
 
 @about_people
-class Record(NamedTuple):
+class JournalRecord(NamedTuple):
     sequence: int
     kind: int
     body: bytes
 
 
-_made: Callable[[tuple[int, int, bytes]], Record] = partial(tuple.__new__, Record)
+_made: Callable[[tuple[int, int, bytes]], JournalRecord] = partial(tuple.__new__, JournalRecord)
 """A Record of its three fields, at a third of what its own ``__new__`` costs: whoever reads a journal makes millions."""
 
 
-class Group(NamedTuple):
-    records: list[Record]  # none of a sealed group whose key is not at hand
+class CommitGroup(NamedTuple):
+    records: list[JournalRecord]  # none of a sealed group whose key is not at hand
     last: int  # sequence of its last record
     start: int  # offset in the segment
     end: int
@@ -127,7 +127,7 @@ class Group(NamedTuple):
     redaction: bytes = b""  # what is there now, by its digest, where it is not what ``digest`` was made of
 
 
-class Fault(Exception):
+class SegmentFault(Exception):
     """The bytes at ``offset`` are not what a writer would have written."""
 
     def __init__(self, offset: int, why: str) -> None:
@@ -136,11 +136,11 @@ class Fault(Exception):
         self.why = why
 
 
-class LaterFormat(Fault):
+class LaterFormat(SegmentFault):
     """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
 
 
-class Locked(Fault):
+class Locked(SegmentFault):
     """A group is sealed with a key that is not at hand: nothing is wrong with it."""
 
     def __init__(self, offset: int, key_id: str) -> None:
@@ -148,29 +148,29 @@ class Locked(Fault):
         self.key_id = key_id
 
 
-class Forged(Fault):
+class Forged(SegmentFault):
     """The chain holds, and yet it was not written by who had the key: nobody's torn tail."""
 
 
-def pack_header(header: Header) -> bytes:
+def pack_header(header: SegmentHeader) -> bytes:
     node, first, synced, created_ms, identity, previous, form = header
     head = _HEADER.pack(_MAGIC, form, node, first, synced, created_ms, identity, previous)
     return head + _CRC.pack(crc32(head))
 
 
-def unpack_header(data: bytes) -> Header:
+def unpack_header(data: bytes) -> SegmentHeader:
     """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged. Magic, format and checksum
     stand where they stand in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
     if len(data) < HEADER_BYTES:
-        raise Fault(len(data), "the header is cut short")
+        raise SegmentFault(len(data), "the header is cut short")
     magic, form, node, first, synced, created_ms, identity, previous = _HEADER.unpack_from(data)
     if magic != _MAGIC:
-        raise Fault(0, "not a journal segment")
+        raise SegmentFault(0, "not a journal segment")
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
-        raise Fault(0, "the header's checksum does not match")
+        raise SegmentFault(0, "the header's checksum does not match")
     if not _PLAIN_BEFORE <= form <= _LAST:
         raise LaterFormat(8, f"its format {form} is newer than this gate knows ({_LAST})")
-    return Header(node, first, synced, created_ms, identity, previous, form)
+    return SegmentHeader(node, first, synced, created_ms, identity, previous, form)
 
 
 def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
@@ -219,15 +219,15 @@ def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -
     return hashed.digest()
 
 
-def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Group]:
+def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iterator[CommitGroup]:
     """The groups of a whole segment, each yielded once it is proved complete. ``ring``: what opens sealed ones; None: they stay closed.
 
     Raises Fault at the first byte that cannot be right; ends quietly at the end of the data or of what is not zero.
     """
     chain, sequence = header.previous, header.first - 1
     start = offset = HEADER_BYTES
-    records: list[Record] = []
-    sealed: Record | None = None
+    records: list[JournalRecord] = []
+    sealed: JournalRecord | None = None
     redaction, redacted_at = b"", 0
     end = len(data)
     while offset < end:
@@ -244,29 +244,29 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
                 records = _opened(sealed, ring, header, before, offset, claim, sequence)
                 sequence += count
             elif count != len(records):
-                raise Fault(offset, f"a group of {count} records holds {len(records)}")
-            yield Group(records, sequence, start, after, chain, synced, time_ms, count, redaction)
+                raise SegmentFault(offset, f"a group of {count} records holds {len(records)}")
+            yield CommitGroup(records, sequence, start, after, chain, synced, time_ms, count, redaction)
             start, records, sealed = after, [], None
             redaction, redacted_at = b"", 0
         elif kind == REDACTION or redaction:
             if redaction or not header.redacted or len(body) != DIGEST_BYTES:
-                raise Fault(offset, "what stands for a redaction has no place here")
+                raise SegmentFault(offset, "what stands for a redaction has no place here")
             redaction, redacted_at = body, offset
         elif header.sealed:
             if kind != SEALED or sealed is not None:
-                raise Fault(offset, "a record stands in the clear where all are sealed")
-            sealed = Record(number, kind, body)
+                raise SegmentFault(offset, "a record stands in the clear where all are sealed")
+            sealed = JournalRecord(number, kind, body)
         else:
             sequence += 1
             if number != sequence:
-                raise Fault(offset, f"record {number} stands where {sequence} should")
+                raise SegmentFault(offset, f"record {number} stands where {sequence} should")
             records.append(_made((number, kind, body)))
         offset = after
     if records or sealed is not None:
-        raise Fault(start, "the last group has no end")
+        raise SegmentFault(start, "the last group has no end")
 
 
-def followed(data: bytes) -> Iterator[Group]:
+def followed(data: bytes) -> Iterator[CommitGroup]:
     """The groups of what a proof has: segments one behind the other, each of which goes on where the one before ended. Sealed ones stay closed.
     Fault, as of ``groups``."""
     header, at = unpack_header(data), 0
@@ -277,7 +277,7 @@ def followed(data: bytes) -> Iterator[Group]:
             for group in groups(part, header):
                 chain, last, end = group.digest, group.last, group.end
                 yield group
-        except Fault as fault:
+        except SegmentFault as fault:
             if fault.offset != end or not part.startswith(_MAGIC, end):
                 raise
         else:
@@ -285,7 +285,7 @@ def followed(data: bytes) -> Iterator[Group]:
         at += end
         before, header = header, unpack_header(data[at:])
         if (header.previous, header.first, header.identity) != (chain, last + 1, before.identity):
-            raise Fault(end, "the chain is broken between segments")
+            raise SegmentFault(end, "the chain is broken between segments")
 
 
 def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, int] | None:
@@ -295,18 +295,18 @@ def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, 
     if end - offset < RECORD_HEAD_BYTES:
         if not begun and not data[offset:].strip(b"\0"):
             return None
-        raise Fault(offset, "a record is cut short")
+        raise SegmentFault(offset, "a record is cut short")
     length, crc, number, kind = _unpack_record(data, offset)
     body_at = offset + RECORD_HEAD_BYTES
     if length == 0 == crc and not begun and not data[offset:].strip(b"\0"):
         return None
     if length > (SEALED_BYTES_MAX if kind == SEALED else BODY_BYTES_MAX):
-        raise Fault(offset, f"a record claims {length} bytes")
+        raise SegmentFault(offset, f"a record claims {length} bytes")
     if body_at + length > end:
-        raise Fault(offset, "a record is cut short")
+        raise SegmentFault(offset, "a record is cut short")
     body = data[body_at : body_at + length]
     if crc32(body, crc32(data[offset + 8 : body_at])) != crc:
-        raise Fault(offset, "a record's checksum does not match")
+        raise SegmentFault(offset, "a record's checksum does not match")
     return number, kind, body, body_at + length
 
 
@@ -320,28 +320,34 @@ class _Claim(NamedTuple):
 def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes, *, quartered: bool) -> _Claim:
     """What a GROUP record says of the records from ``start`` to ``offset``; Fault when the chain, or the redaction, does not bear it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
-        raise Fault(offset, "a group's end has the wrong form")
+        raise SegmentFault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
     digested = _digest if quartered else _digest_before
     digest, records = body[len(_MARK) : len(_MARK) + DIGEST_BYTES], memoryview(data)[start:offset]
     if redaction and redaction != digested(digest, records, claim):
-        raise Fault(offset, "a group that was redacted is not what it was then")
+        raise SegmentFault(offset, "a group that was redacted is not what it was then")
     if not redaction and digest != digested(chain, records, claim):
-        raise Fault(offset, "the chain is broken: a group's digest does not match")
+        raise SegmentFault(offset, "the chain is broken: a group's digest does not match")
     return _Claim(digest, *_CLAIM.unpack(claim))
 
 
 def _opened(
-    sealed: Record | None, ring: Ring | None, header: Header, chain: bytes, offset: int, claim: _Claim, before: int
-) -> list[Record]:
+    sealed: JournalRecord | None,
+    ring: Ring | None,
+    header: SegmentHeader,
+    chain: bytes,
+    offset: int,
+    claim: _Claim,
+    before: int,
+) -> list[JournalRecord]:
     """The records of a group behind record ``before`` that ends at ``offset``, whose chain was proved. Locked, Forged."""
     _, synced, count, time_ms = claim
     if sealed is None or not count:
         if sealed is not None or count:
-            raise Fault(offset, f"a group of {count} records holds {'some' if sealed is not None else 'none'}")
+            raise SegmentFault(offset, f"a group of {count} records holds {'some' if sealed is not None else 'none'}")
         return []
     if sealed.sequence != before + count:
-        raise Fault(offset, f"a group ends at {sealed.sequence}, where {before + count} should stand")
+        raise SegmentFault(offset, f"a group ends at {sealed.sequence}, where {before + count} should stand")
     if ring is None:
         return []
     try:
@@ -353,24 +359,24 @@ def _opened(
     return _unsealed(data, offset, before, count)
 
 
-def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]:
+def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[JournalRecord]:
     """Its records, packed as in the clear."""
-    records = list[Record]()
+    records = list[JournalRecord]()
     at = 0
     try:
         while at < len(data) and (found := _record(data, at, begun=True)) is not None:
             number, kind, body, at = found
             records.append(_made((number, kind, body)))
             if number != before + len(records):
-                raise Fault(at, f"record {number} stands where {before + len(records)} should")
-    except Fault as fault:
+                raise SegmentFault(at, f"record {number} stands where {before + len(records)} should")
+    except SegmentFault as fault:
         raise Forged(offset, f"what is sealed cannot be read: {fault.why}") from None
     if len(records) != count:
         raise Forged(offset, f"a group of {count} records holds {len(records)}")
     return records
 
 
-def redacted(group: Group, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
+def redacted(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
     """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
     ``quartered``: as its segment."""
     digest = (_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])

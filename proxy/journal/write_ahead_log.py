@@ -33,8 +33,8 @@ from proxy.journal.scan import (
     JournalError,
     JournalNewer,
     JournalSealed,
-    Report,
     Scan,
+    ScanReport,
     read,
     segment_name,
     verify,
@@ -44,8 +44,8 @@ from proxy.journal.segment import (
     PLAIN,
     SEQUENCE_KIND_BYTES,
     UNDER_SEAL,
-    Header,
-    Record,
+    JournalRecord,
+    SegmentHeader,
     apart,
     close_group,
     pack_header,
@@ -58,7 +58,7 @@ from proxy.native.loader import compiled
 
 __all__ = [
     "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
-    "Record", "Report", "read", "verify",
+    "JournalRecord", "ScanReport", "read", "verify",
 ]  # fmt: skip
 
 SEGMENT_BYTES = 64 << 20
@@ -224,7 +224,7 @@ class Journal:
         """Begins a new segment. The old one may still have unsynced groups: they stay in ``_unsynced`` with its name."""
         if self._segment and not self.synced:  # or after a power loss the second might be there without the first
             self.disk.sync(self._segment)
-        header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain, self._form)
+        header = SegmentHeader(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain, self._form)
         name, data = segment_name(self.written + 1), pack_header(header)
         self.disk.append(name, 0, data)
         self._sealer, self._outdated = self.disk.ring.sealer(self.identity), False

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 
-from proxy.model.counters_by_signature import Apart
+from proxy.model.counters_by_signature import SignatureCounters
 from proxy.native.loader import compiled
 
 SECONDS_BUCKETS: tuple[float, ...] = (
@@ -60,7 +60,7 @@ def _ints() -> defaultdict[tuple[str, ...], int]:
     return defaultdict(int)
 
 
-class Tally:
+class GateCounters:
     """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Tally:
         self.bad_pdus = _ints()  # side, kind, peer
         self.bind_failures = _ints()  # cause, provider
         self.disturbances = _ints()  # side, cause, peer
-        self.apart = Apart()
+        self.apart = SignatureCounters()
         self.sent_against_record = 0
         """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
         self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)

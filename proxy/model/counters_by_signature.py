@@ -16,7 +16,7 @@ KEYS_MAX = 20_000
 """Different sums between two looks, a minute: some 4 MB. What would be one more is not counted, and said (``missed``)."""
 
 
-class Apart:
+class SignatureCounters:
     def __init__(self) -> None:
         self.wanted = False
         self.missed = 0

@@ -15,7 +15,7 @@ HELD_MAX = 10_000
 """Pairs remembered: an attacker with many addresses only pushes out other attackers."""
 
 
-class HeldOff:
+class Lockout:
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 

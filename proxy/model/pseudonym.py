@@ -13,7 +13,7 @@ from proxy.native.loader import compiled
 _U64 = struct.Struct(">Q")
 
 
-class Namer:
+class Pseudonymizer:
     __slots__ = ("key",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
 
     def __init__(self, key: bytes) -> None:

@@ -12,7 +12,7 @@ MARKS = 32_768
 """128 KiB. So many others may come between, and a third of what comes again is still known."""
 
 
-class Twice:
+class RecencyFilter:
     __slots__ = ("marks",)
 
     def __init__(self) -> None:
@@ -28,8 +28,8 @@ class Twice:
         self.marks[place] = mark
         return again
 
-    def beside(self) -> Twice:
+    def beside(self) -> RecencyFilter:
         """Another that has seen what this one has, and goes on by itself."""
-        other = Twice()
+        other = RecencyFilter()
         other.marks = None if self.marks is None else self.marks[:]
         return other

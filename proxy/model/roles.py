@@ -155,7 +155,7 @@ class NotAllowed(Exception):
     """Somebody may not do it: the text says which role it takes, and who can give it."""
 
 
-class Listed(Protocol):
+class ListedPerson(Protocol):
     """A person of the settings."""
 
     @property
@@ -181,7 +181,7 @@ class Asker(NamedTuple):
         return any(wanted in role.may for role in self.roles)
 
 
-def at_account(account: str, people: Collection[Listed]) -> Asker:
+def at_account(account: str, people: Collection[ListedPerson]) -> Asker:
     """Who sits at an account of the operating system, when no token says more."""
     if not people:
         return Asker(account, frozenset({Role.ADMIN}))
@@ -191,11 +191,11 @@ def at_account(account: str, people: Collection[Listed]) -> Asker:
     return Asker(account, frozenset({Role.VIEWER}))
 
 
-def with_token(person: Listed) -> Asker:
+def with_token(person: ListedPerson) -> Asker:
     return Asker(person.name, person.roles, by_token=True)
 
 
-def demand(asker: Asker, wanted: Permission, what: str, people: Iterable[Listed] = ()) -> None:
+def demand(asker: Asker, wanted: Permission, what: str, people: Iterable[ListedPerson] = ()) -> None:
     """Raises NotAllowed where ``asker`` may not; ``what``: the command or path, as people call it."""
     if asker.may(wanted):
         return

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from proxy.config import Settings
-from proxy.model.counters import Tally
-from proxy.net.carrier import CarrierHouse
+from proxy.model.counters import GateCounters
+from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
 from proxy.net.routes import Routes
 from proxy.relay.message_ids import CarrierIds
 
 
-def houses_of(settings: Settings, turns: Turns, tally: Tally, ids: Mapping[str, CarrierIds]) -> list[CarrierHouse]:
+def houses_of(settings: Settings, turns: Turns, tally: GateCounters, ids: Mapping[str, CarrierIds]) -> list[CarrierAccount]:
     """``ids``: by carrier, which all accounts there share."""
     by_name = {carrier.name: carrier for carrier in settings.carriers}
     accounts = [(carrier, "") for carrier in settings.carriers]
@@ -28,10 +28,10 @@ def houses_of(settings: Settings, turns: Turns, tally: Tally, ids: Mapping[str, 
                 by_name[up.carrier], system_id=up.system_id, password=up.password, links=up.links, window=up.window, tps=up.tps
             )
             accounts.append((own, provider.name))
-    return [CarrierHouse(carrier, settings.timers, turns, tally, ids.get(carrier.name), owner) for carrier, owner in accounts]
+    return [CarrierAccount(carrier, settings.timers, turns, tally, ids.get(carrier.name), owner) for carrier, owner in accounts]
 
 
-def routes_over(houses: Sequence[CarrierHouse]) -> Routes:
+def routes_over(houses: Sequence[CarrierAccount]) -> Routes:
     common = [house for house in houses if not house.owner]
     return Routes(
         [house.carrier for house in common],
@@ -48,7 +48,7 @@ def moved(before: Settings, after: Settings) -> str:
 
 
 def by_carrier(
-    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], Mapping[str, float]]
+    houses: Iterable[CarrierAccount], gauge: Callable[[CarrierAccount], Mapping[str, float]]
 ) -> dict[tuple[str, ...], float]:
     """The sum over all accounts at a carrier: its name, and the second label if there is one → how many."""
     found: dict[tuple[str, ...], float] = {}

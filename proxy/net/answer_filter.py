@@ -10,10 +10,10 @@ from collections import Counter
 
 import structlog
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.relay.message_ids import CarrierIds
 from proxy.relay.message_ids import allowed as allowed_id
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.wire import Frame
 from proxy.wire.carrier_answer import QUERY_SM_RESP, SUBMIT_MULTI_RESP, allowed, says_nothing
@@ -29,7 +29,7 @@ MALFORMED = ("framing", "length", "unknown-command", "bind-state", "field", "tlv
 
 
 class MalformedLog:
-    def __init__(self, tally: Tally, carrier: str, account: str) -> None:
+    def __init__(self, tally: GateCounters, carrier: str, account: str) -> None:
         """``account``: what people call it."""
         self._tally = tally
         self._carrier, self._account = carrier, account
@@ -54,7 +54,7 @@ class MalformedLog:
         self._logged_s, self._last = now_s, ""
 
 
-class Passing:
+class AnswerFilter:
     """What one account at a carrier answers, on its way to the providers."""
 
     relay: Relay
@@ -65,10 +65,12 @@ class Passing:
         self._malformed = malformed
         self._account = account
 
-    def told(self, answers: list[tuple[Transit, Frame]], odd: list[int], now_s: float) -> list[tuple[Transit, Frame]]:
+    def told(
+        self, answers: list[tuple[PendingSubmit, Frame]], odd: list[int], now_s: float
+    ) -> list[tuple[PendingSubmit, Frame]]:
         """``odd``: the places of those that must be looked into (transit.waited). One that says neither yes nor no is as good as none."""
         if odd:
-            found: list[tuple[Transit, Frame] | None] = list(answers)
+            found: list[tuple[PendingSubmit, Frame] | None] = list(answers)
             for place in odd:
                 transit, frame = answers[place]
                 if (fit := self._allowed(transit, frame)) is None:
@@ -78,14 +80,14 @@ class Passing:
             answers = [one for one in found if one is not None]
         return answers if self.ids is None else self._renamed(answers, self.ids)
 
-    def told_late(self, transit: Transit, frame: Frame) -> Frame | None:
+    def told_late(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
         """One that had been given up; None where it says nothing."""
         fit = self._allowed(transit, frame)
         if fit is None or self.ids is None:
             return fit
         return self._renamed([(transit, fit)], self.ids)[0][1]
 
-    def _allowed(self, transit: Transit, frame: Frame) -> Frame | None:
+    def _allowed(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
         if says_nothing(frame):
             self._malformed.note("field", "a generic_nack whose status is ESME_ROK")
             return None
@@ -97,7 +99,7 @@ class Passing:
             return told.with_body(allowed_id(own) + nul + rest)
         return told
 
-    def _renamed(self, answers: list[tuple[Transit, Frame]], ids: CarrierIds) -> list[tuple[Transit, Frame]]:
+    def _renamed(self, answers: list[tuple[PendingSubmit, Frame]], ids: CarrierIds) -> list[tuple[PendingSubmit, Frame]]:
         """Answers with the ids that providers see; what they taught goes into the journal with them, and is synced before they are
         told: else a receipt after a power loss would be spelt in another way."""
         told = [(transit, frame.with_body(ids.answer(frame.body))) for transit, frame in answers]

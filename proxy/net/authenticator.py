@@ -44,7 +44,7 @@ def is_password(stored: str, given: str) -> bool:
     return hmac.compare_digest(_scrypt(given, bytes.fromhex(salt)), bytes.fromhex(digest))
 
 
-class Doorkeeper:
+class Authenticator:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "password", go_anywhere)
         self._key = os.urandom(32)

@@ -12,16 +12,16 @@ from collections.abc import Iterable
 
 import structlog
 
-from proxy.config import Carrier, Timers
-from proxy.model.counters import Tally
-from proxy.net.answer_filter import MalformedLog, Passing
+from proxy.config import Carrier, SmppTimers
+from proxy.model.counters import GateCounters
+from proxy.net.answer_filter import AnswerFilter, MalformedLog
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.lane import Lane
 from proxy.net.link import Turns
 from proxy.net.pacing import Pacer
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.message_ids import CarrierIds
-from proxy.relay.pending_submit import Apart, Transit, by_person, waited
+from proxy.relay.pending_submit import OtherRequest, PendingSubmit, by_person, waited
 from proxy.relay.submit import Relay
 from proxy.wire import Frame
 from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, STATUS_NAMES, status_name
@@ -34,11 +34,17 @@ PARKED_MAX = 16
 """Submits that wait for one link whose window is full while others flow: one person's messages keep to one link."""
 
 
-class CarrierHouse:
+class CarrierAccount:
     """One account at a carrier: its lane, its pacer, its links."""
 
     def __init__(
-        self, carrier: Carrier, timers: Timers, turns: Turns, tally: Tally, ids: CarrierIds | None = None, owner: str = ""
+        self,
+        carrier: Carrier,
+        timers: SmppTimers,
+        turns: Turns,
+        tally: GateCounters,
+        ids: CarrierIds | None = None,
+        owner: str = "",
     ) -> None:
         """``ids``: how its message ids become what providers see, None where they pass byte for byte. ``owner``: the provider
         whose own account it is, empty for the carrier's common one."""
@@ -48,7 +54,7 @@ class CarrierHouse:
         self.turns = turns
         self.tally = tally
         self.malformed = MalformedLog(tally, carrier.name, self.account)
-        self.passing = Passing(self.malformed, ids, self.account)
+        self.passing = AnswerFilter(self.malformed, ids, self.account)
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
@@ -64,7 +70,7 @@ class CarrierHouse:
         self.tls: ssl.SSLContext | None = None
         """For links from now on; None where they are not encrypted."""
         self.relay: Relay
-        self.way_back: WayBack
+        self.way_back: DeliverRelay
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._enabled = [asyncio.Event() for _ in range(self.slots)]
@@ -80,7 +86,7 @@ class CarrierHouse:
     def _kinds(self) -> tuple[str, ...]:
         return ("transceiver",) if self.carrier.bind == "transceiver" else ("transmitter", "receiver")
 
-    def start(self, relay: Relay, way_back: WayBack) -> None:
+    def start(self, relay: Relay, way_back: DeliverRelay) -> None:
         self.relay, self.way_back = relay, way_back
         self.passing.relay = relay
         for slot in range(1, self.slots + 1):
@@ -224,7 +230,7 @@ class CarrierHouse:
             free.append(0 if link.parked else max(0, link.session.free))
         return (min(free) or min(sum(free), 1)) if free else 0
 
-    def _spread(self, transits: list[Transit]) -> None:
+    def _spread(self, transits: list[PendingSubmit]) -> None:
         up, now_s = self.up, self.turns.loop.time()
         if len(up) == 1:
             up[0].send_all(transits, now_s)
@@ -233,7 +239,7 @@ class CarrierHouse:
             if share:
                 link.send_all(share, now_s)
 
-    def send(self, transit: Transit) -> None:
+    def send(self, transit: PendingSubmit) -> None:
         """Hands a submit to the link that carries this person's messages."""
         up = self.up
         if not up:
@@ -242,7 +248,7 @@ class CarrierHouse:
         assert transit.message is not None
         up[transit.message.recipient % len(up)].send(transit)
 
-    def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
+    def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         took, bad, odd = waited(answers, now_s)
         if odd or self.passing.ids is not None:
             answers = self.passing.told(answers, odd, now_s)
@@ -259,17 +265,17 @@ class CarrierHouse:
             if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
                 self.pacer.throttled(now_s)
 
-    def late(self, transit: Transit, frame: Frame) -> None:
+    def late(self, transit: PendingSubmit, frame: Frame) -> None:
         """The carrier answered what had been given up."""
         told = self.passing.told_late(transit, frame)
         if told is not None:
             self.relay.answered_late(transit, told)
 
-    def _answered_apart(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
+    def _answered_apart(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """While there are requests of other kinds on the way."""
         for transit, frame in answers:
             transit.answered_s = now_s
-            if isinstance(transit, Apart):
+            if isinstance(transit, OtherRequest):
                 transit.answered(frame)
             else:
                 self.relay.answered(transit, frame)

@@ -15,13 +15,13 @@ from typing import Protocol
 
 import structlog
 
-from proxy.config import Carrier, Timers
-from proxy.model.counters import Tally
+from proxy.config import Carrier, SmppTimers
+from proxy.model.counters import GateCounters
 from proxy.net.answer_filter import MalformedLog
 from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
-from proxy.relay.deliver import WayBack
-from proxy.relay.pending_submit import Transit
+from proxy.relay.deliver import DeliverRelay
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.wire import Frame, Received, Session
 from proxy.wire.frame import are_all
@@ -33,16 +33,16 @@ LATE_MAX = 4096
 """Unanswered submits of a link that are still recognised when their answer comes late."""
 
 
-class House(Protocol):
+class LinkOwner(Protocol):
     """The account a link is one of, as the link sees it (carrier.CarrierHouse)."""
 
     carrier: Carrier
     owner: str
-    timers: Timers
+    timers: SmppTimers
     turns: Turns
-    tally: Tally
+    tally: GateCounters
     relay: Relay
-    way_back: WayBack
+    way_back: DeliverRelay
     pacer: Pacer
     malformed: MalformedLog
     links: list[CarrierLink]
@@ -57,10 +57,10 @@ class House(Protocol):
     def account(self) -> str:
         """What people call it."""
 
-    def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
+    def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """The carrier answered these."""
 
-    def late(self, transit: Transit, frame: Frame) -> None:
+    def late(self, transit: PendingSubmit, frame: Frame) -> None:
         """The carrier answered what had been given up."""
 
     def look_at_links(self) -> None:
@@ -69,7 +69,7 @@ class House(Protocol):
     def lost(self, link: CarrierLink) -> None:
         """It is gone."""
 
-    def send(self, transit: Transit) -> None:
+    def send(self, transit: PendingSubmit) -> None:
         """Another link is to take this."""
 
 
@@ -78,7 +78,7 @@ class CarrierLink(Link):
 
     noisy_at = math.inf  # there is nobody else to be spared: what it says late or twice is read as fast as it comes
 
-    def __init__(self, house: House, kind: str, slot: int) -> None:
+    def __init__(self, house: LinkOwner, kind: str, slot: int) -> None:
         """``slot``: which of the account's links this is, from 1, over reconnects."""
         timers = house.timers
         super().__init__(Session("carrier", timers, house.turns.loop.time(), house.carrier.window), house.turns)
@@ -90,11 +90,11 @@ class CarrierLink(Link):
         self.carrier, self.owner = house.carrier.name, house.owner
         self.gone = house.turns.loop.create_future()
         """Done when the connection is lost."""
-        self.parked: deque[Transit] = deque()
+        self.parked: deque[PendingSubmit] = deque()
         self.announced = False
         """Whether it has been up."""
         self._seen = ("", False)  # state and closing when the house last heard of a change
-        self._late: OrderedDict[int, Transit] = OrderedDict()
+        self._late: OrderedDict[int, PendingSubmit] = OrderedDict()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         carrier = self.house.carrier
@@ -169,7 +169,7 @@ class CarrierLink(Link):
         """Submits on this link that the carrier has not answered, those that wait for its window included."""
         return self.session.window - self.session.free + len(self.parked)
 
-    def on_overdue(self, tickets: Iterable[tuple[int, Transit]]) -> None:
+    def on_overdue(self, tickets: Iterable[tuple[int, PendingSubmit]]) -> None:
         now_s = self.turns.loop.time()
         for sequence, transit in tickets:
             transit.answered_s = now_s
@@ -205,14 +205,14 @@ class CarrierLink(Link):
         session = self.session
         return session.can_send and not self.lost and session.closing is None and self.slot not in self.house.off
 
-    def send(self, transit: Transit) -> None:
+    def send(self, transit: PendingSubmit) -> None:
         """Sends now, or as soon as this link has window."""
         if self.session.free > 0 and not self.parked:
             self._send(transit)
         else:
             self.parked.append(transit)
 
-    def send_all(self, transits: list[Transit], now_s: float) -> None:
+    def send_all(self, transits: list[PendingSubmit], now_s: float) -> None:
         """Sends what this link has window for, parks the rest; the caller asks for the write."""
         session = self.session
         fits = 0 if self.parked else session.free
@@ -221,7 +221,7 @@ class CarrierLink(Link):
             transits = transits[: max(fits, 0)]
         session.send_all(transits, now_s)
 
-    def _send(self, transit: Transit) -> None:
+    def _send(self, transit: PendingSubmit) -> None:
         self.session.send(transit.data, transit, self.turns.loop.time())
         self.turns.has_output(self)
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from proxy.model.message import Category
 from proxy.native.loader import compiled
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 
 WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
 """Of 13 turns under full load (DESIGN §4): urgent classes go first, but marketing is never starved."""
@@ -46,11 +46,11 @@ class FairQueue:
     """One class: a queue per provider, served in turn."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[Transit]] = {}
+        self._queues: dict[str, deque[PendingSubmit]] = {}
         self._turns: deque[str] = deque()
         self.size = 0
 
-    def put(self, provider: str, transit: Transit) -> None:
+    def put(self, provider: str, transit: PendingSubmit) -> None:
         queue = self._queues.get(provider)
         if queue is None:
             queue = self._queues[provider] = deque()
@@ -59,7 +59,7 @@ class FairQueue:
         queue.append(transit)
         self.size += 1
 
-    def take(self) -> Transit:
+    def take(self) -> PendingSubmit:
         provider = self._turns.popleft()
         queue = self._queues[provider]
         transit = queue.popleft()
@@ -96,7 +96,7 @@ class Lane:
         """Places kept or filled, by class."""
         self._total = 0
         self.limit_to(tps)
-        self._fresh: list[Transit] = []
+        self._fresh: list[PendingSubmit] = []
         self._queues = [FairQueue() for _ in Category]
         self._queued = 0
         self._turn = 0
@@ -130,18 +130,18 @@ class Lane:
         self._total -= 1
         self.held[category] -= 1
 
-    def put(self, transit: Transit) -> None:
+    def put(self, transit: PendingSubmit) -> None:
         self._fresh.append(transit)
         self.came += 1
         if len(self._fresh) == 1:
             self._wake()
 
-    def put_all(self, transits: list[Transit]) -> None:
+    def put_all(self, transits: list[PendingSubmit]) -> None:
         self._fresh += transits
         self.came += len(transits)
         self._wake()
 
-    def take(self, most: int) -> list[Transit]:
+    def take(self, most: int) -> list[PendingSubmit]:
         """The next submits to leave, at most so many; their places are free again."""
         fresh = self._fresh
         if not self._queued and len(fresh) <= most:
@@ -151,7 +151,7 @@ class Lane:
         self._total -= len(taken)
         return _leave(taken, self.held, sort=taken is fresh)
 
-    def _take_in_turn(self, most: int) -> list[Transit]:
+    def _take_in_turn(self, most: int) -> list[PendingSubmit]:
         queues = self._queues
         for transit in self._fresh:
             queues[transit.category].put(transit.bind.access.provider.name, transit)
@@ -171,7 +171,7 @@ class Lane:
 
 
 @compiled("lane_leave")
-def _leave(taken: list[Transit], held: list[int], *, sort: bool) -> list[Transit]:
+def _leave(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
     """Gives back the places of those that leave; the urgent first, where that has not been seen to."""
     if sort:
         taken.sort(key=_category)

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import structlog
 
 from proxy.config import Worker
-from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier import CarrierAccount
 from proxy.net.provider import Providers
 from proxy.relay.access import Access
 from proxy.state.counters.shares import LeasedFlow
-from proxy.state.shared.leased import Leases, Wanted
+from proxy.state.shared.leased import LeaseRequest, Leases
 from proxy.state.shared.leases import BEAT_S, Ask
 
 log = structlog.get_logger()
@@ -29,8 +29,8 @@ STANDSTILL = 0.001
 """A pacer needs some rate: a message in 1,000 s while others still have all of it."""
 
 
-class Allotting:
-    def __init__(self, leases: Leases, providers: Providers, houses: Sequence[CarrierHouse], worker: Worker) -> None:
+class LeaseClient:
+    def __init__(self, leases: Leases, providers: Providers, houses: Sequence[CarrierAccount], worker: Worker) -> None:
         """``worker``: of how many, that others may be about to come."""
         self._leases, self._providers, self._houses = leases, providers, houses
         self._asking: Counter[str] = Counter()
@@ -135,8 +135,8 @@ class Allotting:
         self._known.update(names)
         return all(one is None or one.given for one in told)
 
-    def _wanted(self, name: str, most: int, *, more: bool = False) -> Wanted:
-        return Wanted(name, most, self._held(name) + self._asking[name], more)
+    def _wanted(self, name: str, most: int, *, more: bool = False) -> LeaseRequest:
+        return LeaseRequest(name, most, self._held(name) + self._asking[name], more)
 
     def _held(self, name: str) -> int:
         directory, (kind, _, whose) = self._providers.directory, name.partition(":")
@@ -156,7 +156,7 @@ class Allotting:
     async def _links(self) -> bool:
         """One link more where there is room, one less where others have fewer than an equal part; whether anything changed."""
         asks = [
-            Wanted(f"l:{house.name}", house.carrier.links, house.links_used, len(house.held_links) < quota)
+            LeaseRequest(f"l:{house.name}", house.carrier.links, house.links_used, len(house.held_links) < quota)
             for house, quota in zip(self._houses, self._quotas, strict=True)
         ]
         changed = False
@@ -175,7 +175,7 @@ class Allotting:
             house.hold(mine)
         return changed
 
-    def _order(self, house: CarrierHouse) -> list[int]:
+    def _order(self, house: CarrierAccount) -> list[int]:
         """An account's links as this node chooses them."""
         links, first = house.carrier.links, (self._worker.number - 1) * house.carrier.links // self._worker.of
         return [1 + (first + place) % links for place in range(links)]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from proxy.net.scheduler import Turnstile
+from proxy.net.scheduler import LinkScheduler
 from proxy.wire import Received, Session
 
 UNREAD_BYTES_MAX = 256 * 1024
@@ -40,7 +40,7 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.turnstile = Turnstile(loop)
+        self.turnstile = LinkScheduler(loop)
         self.work: Callable[[], None] = lambda: None
         self.opened: Callable[[Link], None] | None = None
         """Hears of each connection before anything is read from it or written to it, while somebody wants to."""

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config import Settings
 from proxy.config.fields import Address, Network, within
-from proxy.net.proxy_protocol import HEADER_MAX, Header, NotProxied, read_header
+from proxy.net.proxy_protocol import HEADER_MAX, NotProxied, ProxyHeader, read_header
 
 WAITING_MAX = 500
 """Connections that have not said who they are, or have not shaken hands; more are turned away."""
@@ -55,7 +55,7 @@ Serve = Callable[[str], asyncio.Protocol]
 """Makes the protocol of a connection, given its peer's address (empty: ask the transport)."""
 
 
-class Door:
+class ProviderListener:
     """One listener. ``context`` may be replaced at any time: who comes next sees the new one."""
 
     def __init__(
@@ -206,7 +206,7 @@ def inherited(environment: Mapping[str, str]) -> list[socket.socket | None]:
     return [*found, None, None][:2]
 
 
-async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> Header:
+async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> ProxyHeader:
     seen, again_s = 0, AGAIN_S
     while True:
         await _readable(loop, connection)
@@ -253,12 +253,14 @@ def doors_of(
     failed: Callable[[str], None],
     strained: Callable[[], bool],
     crowd: Callable[[], int] | None = None,
-) -> tuple[Door, Door | None]:
+) -> tuple[ProviderListener, ProviderListener | None]:
     """The door for all, and the one for TLS if there is to be one; its context is to be set."""
     smpp = settings.smpp
     balancers = smpp.proxy_from if smpp.proxy_protocol else None
 
-    def door() -> Door:
-        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained, crowd=crowd)
+    def door() -> ProviderListener:
+        return ProviderListener(
+            serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained, crowd=crowd
+        )
 
     return door(), door() if smpp.tls is not None else None

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from proxy.config import Timers
-from proxy.model.counters import Tally
-from proxy.model.lockout import HeldOff
+from proxy.config import SmppTimers
+from proxy.model.counters import GateCounters
+from proxy.model.lockout import Lockout
 from proxy.model.log_setup import Seldom
-from proxy.net.authenticator import Doorkeeper
+from proxy.net.authenticator import Authenticator
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink, may_come
 from proxy.relay.access import Access, Directory
 from proxy.relay.commands import Commands
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
 
 TICKED_MAX, LOOKED_MAX, TICKING_S = 50, 1000, 0.002
@@ -33,7 +33,13 @@ class Providers:
     """All connections of providers."""
 
     def __init__(
-        self, directory: Directory, relay: Relay, turns: Turns, tally: Tally, timers: Timers, connections_max: int = 10_000
+        self,
+        directory: Directory,
+        relay: Relay,
+        turns: Turns,
+        tally: GateCounters,
+        timers: SmppTimers,
+        connections_max: int = 10_000,
     ) -> None:
         """``connections_max``: at once over all listeners; more are closed at once."""
         self.connections_max = connections_max
@@ -42,12 +48,12 @@ class Providers:
         self.turns = turns
         self.tally = tally
         self.timers = timers
-        self.way_back: WayBack
+        self.way_back: DeliverRelay
         self.links: set[ProviderLink] = set()
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
         """Binds by provider, in the order in which they came."""
-        self.doorkeeper = Doorkeeper()
-        self.held_off = HeldOff()
+        self.doorkeeper = Authenticator()
+        self.held_off = Lockout()
         self._refusals, self._disturbances, self._binds = (Seldom(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
         self.commands: Commands
         self.may_bind: Callable[[Access], Awaitable[bool]] | None = None

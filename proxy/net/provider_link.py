@@ -16,16 +16,16 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
-from proxy.config import Provider, Timers
+from proxy.config import Provider, SmppTimers
 from proxy.config.fields import within
-from proxy.model.counters import Tally
-from proxy.model.lockout import HeldOff
-from proxy.net.authenticator import Doorkeeper
+from proxy.model.counters import GateCounters
+from proxy.model.lockout import Lockout
+from proxy.net.authenticator import Authenticator
 from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
 from proxy.net.link import UNREAD_BYTES_MAX, Link, Turns
 from proxy.relay.access import Access, Directory
 from proxy.relay.commands import Commands
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Received, Session
@@ -58,22 +58,22 @@ NAME = "gate106"
 """Our system_id in bind responses."""
 
 
-class House(Protocol):
+class ProviderHost(Protocol):
     """All connections of providers, as one of them sees it (provider.Providers)."""
 
     directory: Directory
     relay: Relay
     turns: Turns
-    tally: Tally
-    timers: Timers
-    way_back: WayBack
+    tally: GateCounters
+    timers: SmppTimers
+    way_back: DeliverRelay
     commands: Commands
     connections_max: int
     links: set[ProviderLink]
     bound: defaultdict[str, list[ProviderLink]]
     """Binds by provider, in the order in which they came."""
-    doorkeeper: Doorkeeper
-    held_off: HeldOff
+    doorkeeper: Authenticator
+    held_off: Lockout
     accepting: bool
     why_not_accepting: str
     may_bind: Callable[[Access], Awaitable[bool]] | None
@@ -104,7 +104,7 @@ class ProviderLink(Link):
     unread_bytes_max = STRANGER_UNREAD_BYTES_MAX
     piece_bytes = STRANGER_PIECE_BYTES
 
-    def __init__(self, providers: House, peer: str = "") -> None:
+    def __init__(self, providers: ProviderHost, peer: str = "") -> None:
         """``peer``: on whose behalf a balancer connects."""
         timers = providers.timers
         super().__init__(Session("provider", timers, providers.turns.loop.time(), 0), providers.turns)

@@ -27,13 +27,13 @@ class NotProxied(ValueError):
     """The connection does not begin with a header that could be one."""
 
 
-class Header(NamedTuple):
+class ProxyHeader(NamedTuple):
     octets: int
     address: str
     """Whom the balancer speaks for; empty where it speaks for itself (a health check) or does not know."""
 
 
-def read_header(data: bytes) -> Header | None:
+def read_header(data: bytes) -> ProxyHeader | None:
     """The header at the beginning of ``data``; None while it may still come. Raises NotProxied."""
     if data.startswith(_LINE[: len(data)]):
         return _line(data)
@@ -42,7 +42,7 @@ def read_header(data: bytes) -> Header | None:
     raise NotProxied("it begins with no PROXY header")
 
 
-def _line(data: bytes) -> Header | None:
+def _line(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, LINE_MAX)
     if end < 0:
         if len(data) >= LINE_MAX:
@@ -50,13 +50,13 @@ def _line(data: bytes) -> Header | None:
         return None
     words = data[:end].split(b" ")
     if words[1] == b"UNKNOWN":
-        return Header(end + 2, "")
+        return ProxyHeader(end + 2, "")
     if len(words) != 6 or words[1] not in (b"TCP4", b"TCP6"):
         raise NotProxied("its PROXY line is not as the protocol has it")
     address = _spelt(words[2].decode("ascii", "replace"))
     if (address.version == 4) != (words[1] == b"TCP4"):
         raise NotProxied("its PROXY line names an address of another family")
-    return Header(end + 2, str(address))
+    return ProxyHeader(end + 2, str(address))
 
 
 def _spelt(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -66,7 +66,7 @@ def _spelt(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         raise NotProxied("its PROXY line names no address") from None
 
 
-def _binary(data: bytes) -> Header | None:
+def _binary(data: bytes) -> ProxyHeader | None:
     if len(data) < 16:
         return None
     command, family, length = data[12], data[13], data[14] << 8 | data[15]
@@ -76,7 +76,7 @@ def _binary(data: bytes) -> Header | None:
         return None
     octets = _ADDRESS_OCTETS.get(family)
     if command == _LOCAL or octets is None:
-        return Header(16 + length, "")
+        return ProxyHeader(16 + length, "")
     if length < 2 * octets + 4:
         raise NotProxied("its PROXY header ends amid an address")
-    return Header(16 + length, str(ipaddress.ip_address(data[16 : 16 + octets])))
+    return ProxyHeader(16 + length, str(ipaddress.ip_address(data[16 : 16 + octets])))

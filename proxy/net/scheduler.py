@@ -27,7 +27,7 @@ class Speaker(Protocol):
         """Deal with one piece of what is kept back; whether there is more."""
 
 
-class Turnstile:
+class LinkScheduler:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._quiet: deque[Speaker] = deque()

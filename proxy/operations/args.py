@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.config.yaml_file import unknown
-from proxy.operations.authorization import Refused
+from proxy.operations.authorization import CommandRefused
 
 _HALVES = re.compile("[\ud800-\udfff]")
 Row = TypeVar("Row")
@@ -25,9 +25,9 @@ def object_of(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
-        raise Refused("the body is no JSON") from None
+        raise CommandRefused("the body is no JSON") from None
     if not isinstance(said, dict):
-        raise Refused("the body is no JSON object")
+        raise CommandRefused("the body is no JSON object")
     return said
 
 
@@ -40,7 +40,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise Refused(f"{key:.100}: comes twice in one object: send it once")
+            raise CommandRefused(f"{key:.100}: comes twice in one object: send it once")
         found[key] = value
     return found
 
@@ -62,7 +62,7 @@ class Args:
         if found is None and default is not None:
             return default
         if not isinstance(found, str) or not found.strip() or len(found) > most or not _is_whole(found):
-            raise Refused(f"{name}: must be text of 1 to {most} characters")
+            raise CommandRefused(f"{name}: must be text of 1 to {most} characters")
         return found
 
     def why(self) -> str:
@@ -78,14 +78,14 @@ class Args:
             or len(found) > most
             or not all(isinstance(one, str) and one and _is_whole(one) for one in found)
         ):
-            raise Refused(f"{name}: must be a list of at most {most} texts")
+            raise CommandRefused(f"{name}: must be a list of at most {most} texts")
         return found
 
     def rows(self, name: str, most: int) -> list[Args]:
         """A list of mappings."""
         found = self._take(name)
         if not isinstance(found, list) or len(found) > most or not all(isinstance(one, dict) for one in found):
-            raise Refused(f"{name}: must be a list of at most {most} mappings")
+            raise CommandRefused(f"{name}: must be a list of at most {most} mappings")
         return [Args(one) for one in found]
 
     def number(self, name: str, default: float | None, least: float, most: float) -> float:
@@ -93,7 +93,7 @@ class Args:
         if found is None and default is not None:
             return default
         if isinstance(found, bool) or not isinstance(found, int | float) or not least <= found <= most:
-            raise Refused(f"{name}: must be a number from {least:g} to {most:g}")
+            raise CommandRefused(f"{name}: must be a number from {least:g} to {most:g}")
         return float(found)
 
     def seconds(self, name: str, default: float | None, least: float, most: float) -> float:
@@ -101,21 +101,21 @@ class Args:
         found = self._values.get(name)
         try:
             return self.number(name, default, least, most)
-        except Refused:
+        except CommandRefused:
             said = f", not {_spelt(found)}" if isinstance(found, int | float) and not isinstance(found, bool) else ""
-            raise Refused(f"{name.removesuffix('_s')}: must be from {_spelt(least)} to {_spelt(most)}{said}") from None
+            raise CommandRefused(f"{name.removesuffix('_s')}: must be from {_spelt(least)} to {_spelt(most)}{said}") from None
 
     def flag(self, name: str) -> bool:
         found = self._take(name)
         if not isinstance(found, bool | None):
-            raise Refused(f"{name}: must be true or false")
+            raise CommandRefused(f"{name}: must be true or false")
         return bool(found)
 
     def done(self) -> None:
         """All was asked for: what is left is unknown."""
         for name in self._values:
             if name not in self._known:
-                raise Refused(unknown("argument", str(name), self._known))
+                raise CommandRefused(unknown("argument", str(name), self._known))
 
 
 def _is_whole(text: str) -> bool:
@@ -130,8 +130,8 @@ def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
         line = int(row.number("line", 0, 0, LINES_MAX))
         try:
             found.append(read(row))
-        except Refused as fault:
-            raise (Refused(f"line {line}: {fault}", fault.cause) if line else fault) from None
+        except CommandRefused as fault:
+            raise (CommandRefused(f"line {line}: {fault}", fault.cause) if line else fault) from None
     return found
 
 

@@ -31,7 +31,7 @@ Check = Callable[[str, str, str], "bool | Awaitable[bool] | None"]
 """(the stored hash, the token, whose) → whether it is theirs, at once or later; None: too many are being looked at."""
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """A command cannot be done: the text says whose fault it is and what to do. ``cause``: a word of CAUSES, for programs that must tell."""
 
     def __init__(self, text: object, cause: str = "") -> None:
@@ -39,7 +39,7 @@ class Refused(Exception):
         self.cause = cause
 
 
-class Door:
+class Authorization:
     """Of the people the settings list; nobody listed: whoever gets this far is an admin."""
 
     def __init__(self, people: Sequence[Person] = (), check: Check | None = None, programs: Sequence[Token] = ()) -> None:
@@ -68,7 +68,7 @@ class Door:
         if found is not None:
             return found
         log.warning("a command came with a token that is nobody's", account=account)
-        raise Refused("this token is nobody's (settings: people)", "token")
+        raise CommandRefused("this token is nobody's (settings: people)", "token")
 
     async def _whose(self, token: str) -> Asker | None:
         if token.startswith(":"):
@@ -113,7 +113,7 @@ class Door:
     async def _is_password(self, person: Person, token: str) -> bool:
         found = self._check(person.token, token, person.name) if self._check is not None else False
         if found is None:
-            raise Refused("too many tokens are being looked at: try again", "busy")
+            raise CommandRefused("too many tokens are being looked at: try again", "busy")
         return found if isinstance(found, bool) else await found
 
     def demand(self, asker: Asker, wanted: Permission, what: str) -> None:
@@ -121,4 +121,4 @@ class Door:
         try:
             demand(asker, wanted, what, self._people)
         except NotAllowed as fault:
-            raise Refused(str(fault), "role") from None
+            raise CommandRefused(str(fault), "role") from None

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pyroaring import BitMap
 
 from proxy.model.number import FIRST, LAST
-from proxy.operations.control import Call, Refused
+from proxy.operations.control import Call, CommandRefused
 from proxy.operations.gate import Gate
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 
@@ -34,16 +34,16 @@ def numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
     if not (
         isinstance(key, int) and 0 <= key < keys and isinstance(chunk, int) and chunk in _CHUNKS and isinstance(packed, str)
     ):
-        raise Refused("a line of numbers says no key, no chunk or no numbers: nothing was imported")
+        raise CommandRefused("a line of numbers says no key, no chunk or no numbers: nothing was imported")
     try:
         octets = base64.b64decode(packed, validate=True)
         lows = array("I", octets)
     except (binascii.Error, ValueError):
-        raise Refused("a line of numbers cannot be read: nothing was imported") from None
+        raise CommandRefused("a line of numbers cannot be read: nothing was imported") from None
     if sys.byteorder == "big":
         lows.byteswap()
     if not 0 < len(lows) <= LINE_NUMBERS_MAX or max(lows) > LOW_MASK:
-        raise Refused("a line of numbers holds too many, or one outside its chunk: nothing was imported")
+        raise CommandRefused("a line of numbers holds too many, or one outside its chunk: nothing was imported")
     return key, chunk, BitMap(lows)
 
 
@@ -66,14 +66,16 @@ async def hear_numbers(
         said = await call.hear()
         if said.get("end") is True:
             if said.get("numbers") != into.numbers:
-                raise Refused(f"{into.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported")
+                raise CommandRefused(
+                    f"{into.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
+                )
             return
         key, chunk, lows = numbers_of(said, keys)
         body = pack(key, chunk, lows.serialize())
         sequence = gate.write(kind, body)
         into.add(body, len(lows))
         if into.numbers > most:
-            raise Refused(f"more than {most:,} numbers: nothing was imported (split the file)")
+            raise CommandRefused(f"more than {most:,} numbers: nothing was imported (split the file)")
         unsynced += len(lows)
         if unsynced > UNSYNCED_NUMBERS_MAX:
             await gate.safe(sequence)

@@ -24,7 +24,7 @@ import structlog
 from proxy.config.yaml_file import unknown
 from proxy.model.roles import COMMANDS, Asker, Permission
 from proxy.operations.args import Args
-from proxy.operations.authorization import TOKEN_MAX, Door, Refused
+from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
 from proxy.operations.json_lines import (
     HEAR_S,
     REQUEST_S,
@@ -38,7 +38,7 @@ from proxy.operations.json_lines import (
     say,
 )
 
-__all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "Refused"]
+__all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Call:
     """One command of one client."""
 
     def __init__(
-        self, name: str, args: Args, asker: Asker, peer: Peer, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, name: str, args: Args, asker: Asker, peer: Peer, door: Authorization, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:  # fmt: skip
         self.args = args
         self.asker = asker
@@ -78,7 +78,7 @@ class Call:
         try:
             await say(self._writer, said)
         except TimeoutError:
-            raise Refused("the client does not read") from None
+            raise CommandRefused("the client does not read") from None
 
     async def hear(self) -> Mapping[str, Any]:
         """One more line of the client; Refused where none comes in time, or it is none."""
@@ -98,7 +98,7 @@ class ControlServer:
         self,
         path: Path,
         commands: Mapping[str, Handler],
-        door: Door | None = None,
+        door: Authorization | None = None,
         wanted: Mapping[str, Permission] = COMMANDS,
         group: str = "",
         front: int = 0,
@@ -107,7 +107,7 @@ class ControlServer:
         ``front``: the process of the gate's supervisor, which says whom it speaks for; 0 where there is none."""
         self.path = path
         self._commands = commands
-        self._door, self._wanted = door or Door(), wanted
+        self._door, self._wanted = door or Authorization(), wanted
         self._front = front
         self._socket = ControlSocket(path, group, self._answer)
 
@@ -130,17 +130,17 @@ class ControlServer:
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
             if asked.get("v") != VERSION:
-                raise Refused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
+                raise CommandRefused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
             name, args = str(asked.get("command")), asked.get("args", {})
             if name not in self._commands:
-                raise Refused(unknown("command", name, self._commands))
+                raise CommandRefused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
-                raise Refused("args: must be a mapping")
+                raise CommandRefused("args: must be a mapping")
             peer, token = self._peer(writer, asked), Args(asked).text("token", "", most=TOKEN_MAX)
             asker = await self._door.asker(peer.account, token)
             self._door.demand(asker, self._wanted[name], name)
             return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
-        except Refused as refused:
+        except CommandRefused as refused:
             return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
         except (OSError, TimeoutError):
             return None
@@ -155,6 +155,6 @@ class ControlServer:
         if SPEAKS_FOR not in asked:
             return peer
         if not self._front or (peer.uid, peer.pid) != (os.geteuid(), self._front):
-            raise Refused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
+            raise CommandRefused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
         account, uid, pid = asked[SPEAKS_FOR]
         return Peer(str(account), int(uid), int(pid))

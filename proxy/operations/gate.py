@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.relay.access import Access
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.consents import Incoming
-from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.list_import import ListImport
 from proxy.relay.submit import Relay
 from proxy.state import EmbeddedStore
 
@@ -40,7 +40,7 @@ class LinkSession(Protocol):
     def bound(self) -> bool: ...
 
 
-class CarrierLink(Protocol):
+class CarrierLinkView(Protocol):
     """One connection to a carrier."""
 
     slot: int
@@ -52,7 +52,7 @@ class CarrierLink(Protocol):
     def in_flight(self) -> int: ...
 
 
-class CarrierHouse(Protocol):
+class CarrierAccountView(Protocol):
     """One account at a carrier."""
 
     drained: frozenset[int]
@@ -64,19 +64,19 @@ class CarrierHouse(Protocol):
     @property
     def slots(self) -> int: ...
     @property
-    def links(self) -> Sequence[CarrierLink]: ...
+    def links(self) -> Sequence[CarrierLinkView]: ...
     def kind_of(self, slot: int) -> str: ...
 
 
 class Gate(Protocol):
-    listing: Listing | Incoming | None
+    listing: ListImport | Incoming | None
     """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
 
     def listing_ends(self) -> None:
         """It is in force, or given up."""
 
     @property
-    def in_pieces(self) -> InPieces: ...
+    def in_pieces(self) -> ChunkedImports: ...
 
     @property
     def away(self) -> str:
@@ -87,7 +87,7 @@ class Gate(Protocol):
     @property
     def store(self) -> EmbeddedStore: ...
     @property
-    def houses(self) -> Sequence[CarrierHouse]: ...
+    def houses(self) -> Sequence[CarrierAccountView]: ...
 
     def binds(self) -> Iterable[BindLink]:
         """All binds, the oldest first."""

@@ -27,7 +27,7 @@ from proxy.model.log_setup import Seldom
 from proxy.model.rate import Rate
 from proxy.model.redact import as_json
 from proxy.model.roles import PATHS, Asker, Permission, Role
-from proxy.operations.http_auth import Guard
+from proxy.operations.http_auth import HttpAuth
 from proxy.operations.http_listener import Listener
 from proxy.operations.metrics import CONTENT_TYPE
 
@@ -43,7 +43,7 @@ Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Way(NamedTuple):
+class HttpRoute(NamedTuple):
     """What may be asked for under a path."""
 
     method: str
@@ -55,9 +55,9 @@ class HttpServer:
         self,
         metrics: Metrics,
         not_ready: Callable[[], list[str]],
-        guard: Guard,
+        guard: HttpAuth,
         notes: Callable[[], list[str]] = list,
-        more: Mapping[str, Way] | None = None,
+        more: Mapping[str, HttpRoute] | None = None,
     ) -> None:
         """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
         what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service. ``more``:
@@ -87,10 +87,10 @@ class HttpServer:
         found.router.redirect_slashes = False
         return found
 
-    def paths(self) -> dict[str, Way]:
+    def paths(self) -> dict[str, HttpRoute]:
         """All there are; proxy/model/roles.py says who may ask for each."""
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
-        ways = {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
+        ways = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._more
         return {path: way._replace(endpoint=self._in_tongue(way.endpoint)) for path, way in ways.items()}
 
     def _in_tongue(self, endpoint: Endpoint) -> Endpoint:

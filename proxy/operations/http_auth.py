@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from proxy.config import Person, Provider, Token
 from proxy.config.fields import Network, within
-from proxy.model.lockout import HELD_OFF_S, HeldOff
+from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.roles import Asker, NotAllowed, Permission, Role, demand, with_token
 
 KIND = "sha256$"
@@ -37,7 +37,7 @@ _DOT = re.compile(r"\..")
 _ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 
 
-class Refusal(NamedTuple):
+class HttpRefusal(NamedTuple):
     cause: str
     """For the log."""
     status: int
@@ -45,11 +45,13 @@ class Refusal(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
-FOREIGN = Refusal("host name", 421, "this host name is not the gate's (http.hosts in the settings)")
-NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens, people and providers[].token in the settings)", _ASKS)
-WRONG = Refusal("token", 401, "this token is nobody's (http.tokens, people and providers[].token in the settings)", _ASKS)
-TOO_MANY = Refusal(
+NOT_LISTED = HttpRefusal("address", 403, "not from this address (http.metrics_allow in the settings)")
+FOREIGN = HttpRefusal("host name", 421, "this host name is not the gate's (http.hosts in the settings)")
+NO_TOKEN = HttpRefusal(
+    "no token", 401, "not without a token (http.tokens, people and providers[].token in the settings)", _ASKS
+)
+WRONG = HttpRefusal("token", 401, "this token is nobody's (http.tokens, people and providers[].token in the settings)", _ASKS)
+TOO_MANY = HttpRefusal(
     "held-off", 429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}", "Connection": "close"}
 )
 
@@ -63,7 +65,7 @@ def hash_token(token: str) -> str:
     return KIND + hashlib.sha256(token.encode()).hexdigest()
 
 
-class Guard:
+class HttpAuth:
     def __init__(
         self,
         addresses: Sequence[Network],
@@ -72,7 +74,7 @@ class Guard:
         providers: Sequence[Provider] = (),
         names: Sequence[str] = (),
     ) -> None:
-        self._held = HeldOff()
+        self._held = Lockout()
         self.use(addresses, tokens, people, providers, names)
 
     def use(
@@ -94,7 +96,7 @@ class Guard:
 
     def asks(
         self, host: str, authorization: str | None, wanted: Permission, path: str, now: float, name: str = ""
-    ) -> Asker | Refusal:
+    ) -> Asker | HttpRefusal:
         """``host``: the peer's address; ``authorization`` and ``name``: the values of ``Authorization`` and ``Host``, empty without one."""
         foreign = bool(name) and not self._is_ours(name)
         listed = within(host, self._addresses) and not foreign
@@ -109,15 +111,15 @@ class Guard:
         if not given:
             return NO_TOKEN
         asker = self._with_token(token.strip(), host, now)
-        if isinstance(asker, Refusal):
+        if isinstance(asker, HttpRefusal):
             return asker
         try:
             demand(asker, wanted, path, self._people)
         except NotAllowed as fault:
-            return Refusal("role", 403, str(fault))
+            return HttpRefusal("role", 403, str(fault))
         return asker
 
-    def _with_token(self, token: str, host: str, now: float) -> Asker | Refusal:
+    def _with_token(self, token: str, host: str, now: float) -> Asker | HttpRefusal:
         if (asker := self._whose(token)) is not None:
             self._held.passed("", host)
             return asker

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.operations.authorization import Refused
+from proxy.operations.authorization import CommandRefused
 
 VERSION = 1
 LINE_BYTES_MAX = 256 * 1024
@@ -143,9 +143,9 @@ async def next_line(reader: asyncio.StreamReader, within_s: float) -> bytes:
         async with asyncio.timeout(within_s):
             line = await reader.readline()
     except TimeoutError:
-        raise Refused(f"nothing was said for {within_s:g} s") from None
+        raise CommandRefused(f"nothing was said for {within_s:g} s") from None
     except ValueError:  # the stream's own limit
-        raise Refused(f"a line is longer than {LINE_BYTES_MAX} bytes") from None
+        raise CommandRefused(f"a line is longer than {LINE_BYTES_MAX} bytes") from None
     if not line.endswith(b"\n"):
         raise ConnectionResetError("the client hung up")
     return line
@@ -155,9 +155,9 @@ def read_line(line: bytes) -> Mapping[str, Any]:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
-        raise Refused("a line is no JSON") from None
+        raise CommandRefused("a line is no JSON") from None
     if not isinstance(said, dict):
-        raise Refused("a line is no JSON object")
+        raise CommandRefused("a line is no JSON object")
     return said
 
 

@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from proxy.model.counters import SECONDS_BUCKETS, Histogram, Tally
+from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ROWS_MAX = 200  # about 1 ms of rendering: as long as the loop may be held
@@ -230,7 +230,7 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
 class GateCollector(Collector):
     """A Collector over one tally, for a registry of prometheus-client."""
 
-    def __init__(self, tally: Tally, gauges: Callable[[], Gauges]) -> None:
+    def __init__(self, tally: GateCounters, gauges: Callable[[], Gauges]) -> None:
         self.tally = tally
         self.gauges = gauges
 
@@ -238,7 +238,7 @@ class GateCollector(Collector):
         return (family for family, _ in _families(self.tally, self.gauges(), rows_max=1_000_000_000))
 
 
-def pieces(tally: Tally, gauges: Gauges) -> Iterator[bytes]:
+def pieces(tally: GateCounters, gauges: Gauges) -> Iterator[bytes]:
     """Prometheus text in pieces of at most ``ROWS_MAX`` rows; the caller may turn to other work between them."""
     for family, goes_on in _families(tally, gauges, ROWS_MAX):
         text = _text(family)
@@ -247,12 +247,12 @@ def pieces(tally: Tally, gauges: Gauges) -> Iterator[bytes]:
         yield _text(family)
 
 
-def exposition(tally: Tally, gauges: Gauges) -> bytes:
+def exposition(tally: GateCounters, gauges: Gauges) -> bytes:
     """All of it as one text."""
     return b"".join(pieces(tally, gauges))
 
 
-def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Metric, bool]]:
+def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tuple[Metric, bool]]:
     """Every metric, long ones in several, which then say that they go on with the one before.
 
     The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
@@ -300,7 +300,7 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
     yield InfoMetricFamily("gate106_rules", "The rule set in force", value={"revision": gauges.rules_revision}), False
 
 
-def _rows(tally: Tally, attribute: str) -> list[tuple[tuple[str, ...], int]]:
+def _rows(tally: GateCounters, attribute: str) -> list[tuple[tuple[str, ...], int]]:
     """A counter's rows, copied, those before them that are to be seen while they are 0."""
     counted: dict[tuple[str, ...], int] = getattr(tally, attribute)
     return list(({(value,): 0 for value in FROM_ZERO.get(attribute, ())} | counted).items())

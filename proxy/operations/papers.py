@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from proxy.model.approvals import Impossible
 from proxy.model.roles import NotAllowed
-from proxy.operations.control import Call, Refused
+from proxy.operations.control import Call, CommandRefused
 
 T = TypeVar("T")
 
@@ -20,12 +20,12 @@ def asked_of(what: Callable[[], T]) -> T:
     try:
         return what()
     except (Impossible, NotAllowed) as error:
-        raise Refused(str(error)) from None
+        raise CommandRefused(str(error)) from None
 
 
 def number_in(call: Call, kind: str, command: str) -> int:
     """``17`` or ``case-17``. ``command``: its list names them."""
     said = call.args.text("id", most=40).removeprefix(f"{kind}-")
     if not (said.isascii() and said.isdigit() and len(said) < 18):
-        raise Refused(f"id: {said!r:.40} is no {kind}'s number (`gate106 {command} list` lists them)")
+        raise CommandRefused(f"id: {said!r:.40} is no {kind}'s number (`gate106 {command} list` lists them)")
     return int(said)

@@ -6,7 +6,7 @@ In: arguments of a command. Out: a recipient. Never: what is known of them.
 from __future__ import annotations
 
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 
 
 def recipient(args: Args) -> int:
@@ -14,4 +14,4 @@ def recipient(args: Args) -> int:
     try:
         return recipient_of(args.text("to", most=100))
     except NotARecipient as fault:
-        raise Refused(f"to: {fault}") from None
+        raise CommandRefused(f"to: {fault}") from None

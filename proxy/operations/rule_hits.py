@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 
 HOUR_S = 3600.0
 HOURS = 24
@@ -29,7 +29,7 @@ class _Then(NamedTuple):
 class Hits:
     """Looks once an hour: a copy of a few thousand counts, of which there are 25 at most."""
 
-    def __init__(self, tally: Tally, at: float) -> None:
+    def __init__(self, tally: GateCounters, at: float) -> None:
         self._tally = tally
         self._seen: deque[_Then] = deque([_Then(at, {}, {})])
 

@@ -32,7 +32,7 @@ Said = Mapping[str, Any]
 Answer = Callable[[Said], Awaitable[Said]]
 
 
-class Gone(Exception):
+class ChannelClosed(Exception):
     """The other end is not there any more."""
 
     def __repr__(self) -> str:
@@ -112,7 +112,7 @@ class SupervisorEnd:
     async def ask(self, what: str, within_s: float, **more: Any) -> Said:
         """The worker's answer. Gone, TimeoutError, RuntimeError where the worker failed over it."""
         if self._writer is None or self._hearing is None or self._hearing.done():
-            raise Gone
+            raise ChannelClosed
         self._next_id += 1
         number, answered = self._next_id, asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
@@ -135,7 +135,7 @@ class SupervisorEnd:
                 waits.set_result(told)
         for waits in self._waiting.values():
             if not waits.done():
-                waits.set_exception(Gone())
+                waits.set_exception(ChannelClosed())
 
     async def close(self) -> None:
         """Hangs up, once what the worker still said is heard."""

@@ -34,7 +34,7 @@ from proxy.model.message import Category
 from proxy.policy.explanation.explain import Explanation, explain, explain_text
 from proxy.policy.explanation.lines import as_text
 from proxy.policy.judge import facts, judge, judge_text, takes_of
-from proxy.policy.loading.check import Report, check, check_loaded, run_test
+from proxy.policy.loading.check import CheckReport, check, check_loaded, run_test
 from proxy.policy.loading.loader import Loaded, load, load_all
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.loading.schema import schema
@@ -50,7 +50,7 @@ from proxy.policy.ruleset import RuleSet
 CATEGORIES = tuple(Category)
 
 __all__ = [
-    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
+    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "CheckReport", "Rule",
     "RuleSet", "RulesError", "agreed", "as_text", "asks", "check", "check_loaded",
     "consent_answer", "declared_words", "explain", "explain_text", "facts", "is_common", "judge", "judge_text", "load", "load_all",
     "read_reply", "refused_text", "review_key", "run_test", "schema", "takes_of",

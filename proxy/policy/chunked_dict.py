@@ -23,7 +23,7 @@ Key = TypeVar("Key", str, bytes)
 Value = TypeVar("Value")
 
 
-class Spread(Mapping[Key, Value]):
+class ChunkedDict(Mapping[Key, Value]):
     __slots__ = ("_order", "_pieces")
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Spread(Mapping[Key, Value]):
 
 def distinct(items: Iterable[Key], rest: Rest) -> Iterator[Key]:
     """Each item once, in order, with a rest now and then."""
-    seen: Spread[Key, bool] = Spread()
+    seen: ChunkedDict[Key, bool] = ChunkedDict()
     for item in resting(items, rest):
         before = len(seen)
         seen.setdefault(item, True)

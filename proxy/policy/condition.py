@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.i18n.phrases import FIELDS, THEN, Said, any_of, as_written, joined
+from proxy.i18n.phrases import FIELDS, THEN, Bilingual, any_of, as_written, joined
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
 from proxy.policy.time_windows import TimeTest
@@ -30,9 +30,9 @@ class OneOf:
     values: frozenset[str]
 
     @property
-    def words(self) -> Said:
+    def words(self) -> Bilingual:
         values = any_of(sorted(self.values)) if self.field not in _NAMES else as_written(sorted(self.values))
-        return Said(f"{self.field} is {values}", f"{FIELDS[self.field]}是{values.zh}")
+        return Bilingual(f"{self.field} is {values}", f"{FIELDS[self.field]}是{values.zh}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Test:
 
     scope: str
     holds: Callable[..., bool]
-    words: Said
+    words: Bilingual
     word: str  # the key in ``when``
     time: TimeTest | None = None
     reads: str = ""  # "digits": texts that differ in digits only may differ here; "links", "contacts": if those hold digits
@@ -62,11 +62,11 @@ def never(*_: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Person:
+class RecipientTest:
     """Asked per message: ``holds(message, record, facts, now)``."""
 
     holds: Callable[[Message, Recipient, Facts, float], bool]
-    words: Said
+    words: Bilingual
     word: str
     spares_bare: bool = False
     """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
@@ -99,8 +99,8 @@ class Not:
     part: Tree
 
 
-Leaf = OneOf | Test | Person
-Tree = OneOf | Test | Person | All | AnyOf | Not
+Leaf = OneOf | Test | RecipientTest
+Tree = OneOf | Test | RecipientTest | All | AnyOf | Not
 
 
 def leaves(tree: Tree) -> Iterator[Leaf]:
@@ -170,7 +170,7 @@ def compile_tree(tree: Tree, bits: Bits) -> Compiled:
             forbid |= bits.of(part.part)
         else:
             for leaf in leaves(part):
-                if not isinstance(leaf, Person):
+                if not isinstance(leaf, RecipientTest):
                     bits.of(leaf)
             rest.append(part)
     return Compiled(need, forbid, tuple(rest))
@@ -180,7 +180,7 @@ def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
     """The tree with all bits answered: True, False, or what only the person can answer."""
     if isinstance(tree, (OneOf, Test)):
         return bool(held & bits.of(tree))
-    if isinstance(tree, Person):
+    if isinstance(tree, RecipientTest):
         return tree
     if isinstance(tree, Not):
         inner = settle(tree.part, held, bits)
@@ -200,7 +200,7 @@ def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
 
 def of_bare(tree: Tree) -> Tree | None:
     """What is left to ask of a settled tree for a person of whom there are entries only; None if it cannot hold."""
-    if isinstance(tree, Person):
+    if isinstance(tree, RecipientTest):
         return None if tree.spares_bare else tree
     if isinstance(tree, (All, AnyOf)):
         left = [of_bare(part) for part in tree.parts]
@@ -211,19 +211,19 @@ def of_bare(tree: Tree) -> Tree | None:
     return tree
 
 
-def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> Said:
+def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> Bilingual:
     """What a settled tree that holds rests on, in words; empty where the facts of the message say it all."""
     found = [
         leaf.evidence(message, record, facts, now)
         for leaf in leaves(tree)
-        if isinstance(leaf, Person) and leaf.evidence is not None
+        if isinstance(leaf, RecipientTest) and leaf.evidence is not None
     ]
     return joined(THEN, found)
 
 
 def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:
     """A settled tree, asked about one person."""
-    if isinstance(tree, Person):
+    if isinstance(tree, RecipientTest):
         return tree.holds(message, record, facts, now)
     if isinstance(tree, Not):
         return not ask_person(tree.part, message, record, facts, now)

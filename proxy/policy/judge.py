@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from proxy.model.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
 from proxy.model.recipient import Recipient
-from proxy.policy.condition import Person, ask_person, evidence_of
+from proxy.policy.condition import RecipientTest, ask_person, evidence_of
 from proxy.policy.counted import counter_of
 from proxy.policy.explanation.history import Past
 from proxy.policy.kinds.limit import Limit
@@ -50,7 +50,7 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
         for ask, breach in () if not plan.persons else plan.bare_persons if recipient.bare else plan.persons:
             if (
                 ask.holds(message, recipient, facts, now)
-                if type(ask) is Person
+                if type(ask) is RecipientTest
                 else ask_person(ask, message, recipient, facts, now)
             ):
                 evidence = evidence_of(ask, message, recipient, facts, now)

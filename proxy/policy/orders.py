@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said, as_written
+from proxy.i18n.phrases import Bilingual, as_written
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome, Sender
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import time_windows
-from proxy.policy.condition import All, Bits, OneOf, Person, Test, Tree, compile_tree, leaves
+from proxy.policy.condition import All, Bits, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
 from proxy.policy.counted import Only
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
@@ -141,13 +141,13 @@ def _leaf(dimension: str, values: tuple[str, ...]) -> Tree:
         return sender.port.startswith(values)
 
     return Test(
-        "sender", holds, Said("port begins with " + as_written(values), "端口以" + as_written(values).zh + "开头"), "port"
+        "sender", holds, Bilingual("port begins with " + as_written(values), "端口以" + as_written(values).zh + "开头"), "port"
     )
 
 
 def _dated(order: Order) -> Test:
     first, last = time_windows.local(order.since), time_windows.local(order.until)
-    words = Said(f"{order.name} is in force from {first} to {last}", f"指令 {order.name} 从 {first} 到 {last} 有效")
+    words = Bilingual(f"{order.name} is in force from {first} to {last}", f"指令 {order.name} 从 {first} 到 {last} 有效")
     test = time_windows.between([(order.since, order.until)], words)
     return Test("time", test.holds, words, "order", time=test)
 
@@ -189,7 +189,7 @@ def protects(rule: Rule) -> bool:
 
 def asks(rule: Rule, word: str) -> bool:
     """Whether a rule asks this word of ``when`` about the person."""
-    return any(isinstance(leaf, Person) and leaf.word == word for leaf in leaves(rule.when))
+    return any(isinstance(leaf, RecipientTest) and leaf.word == word for leaf in leaves(rule.when))
 
 
 def _darkened(rule: Rule) -> Rule:

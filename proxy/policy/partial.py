@@ -28,7 +28,7 @@ from proxy.policy.condition import (
     Leaf,
     Not,
     OneOf,
-    Person,
+    RecipientTest,
     Test,
     Tree,
     compile_tree,
@@ -81,7 +81,7 @@ def left_over(rule: Rule) -> bool:
     if undecided(rule.when):
         return True
     asked = list(leaves(rule.when))
-    personal = any(isinstance(leaf, Person) and _word(leaf) != _SCHEDULED for leaf in asked)
+    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in asked)
     return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in asked)
 
 
@@ -116,6 +116,6 @@ def _sure(tree: Tree, *, negated: bool) -> Tree | None:
 
 def _is_settled(leaf: Leaf) -> bool:
     """Whether no part that is missing changes the answer."""
-    if isinstance(leaf, Person) and leaf.numbers is None and _word(leaf) != "recipient_in":
+    if isinstance(leaf, RecipientTest) and leaf.numbers is None and _word(leaf) != "recipient_in":
         return False
     return _word(leaf) not in _TEXT | _NAME | _MEANT | {_SCHEDULED}

@@ -73,7 +73,7 @@ class Step(NamedTuple):
     for_s: int
 
 
-class Again(NamedTuple):
+class RepeatPenalty(NamedTuple):
     """What follows where the last penalty of this rule ended within so long."""
 
     within_s: int
@@ -93,7 +93,7 @@ class Trigger(NamedTuple):
     least_count: int
     providers: tuple[str, ...]  # empty: every one
     steps: tuple[Step, ...]
-    again: Again | None
+    again: RepeatPenalty | None
     approval: bool
     lapses_s: int  # a proposal that waits so long lapses
     file: str
@@ -102,7 +102,7 @@ class Trigger(NamedTuple):
     states: tuple[str, ...] = ()  # of reply paths that are counted
 
 
-class Desk(NamedTuple):
+class DeskRules(NamedTuple):
     """What the rules say to the desk rather than of messages."""
 
     triggers: tuple[Trigger, ...] = ()
@@ -207,12 +207,12 @@ def _steps(node: Node, per: Window, by: str) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _again(node: Node) -> Again:
+def _again(node: Node) -> RepeatPenalty:
     keys = node.mapping("again", AGAIN_KEYS)
     if "within" not in keys:
         raise RuleFault(node.line, "again: 'within' is missing (like within: 90d)")
     then = keys["then"].word("again: then", STEPS[2:]) if "then" in keys else ""
-    return Again(_seconds(keys["within"], "within"), then, _seconds(keys["for"], "for") if "for" in keys else 0)
+    return RepeatPenalty(_seconds(keys["within"], "within"), then, _seconds(keys["for"], "for") if "for" in keys else 0)
 
 
 def _share(node: Node) -> float:

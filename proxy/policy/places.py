@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from proxy.policy.condition import Bits, Compiled, Person, leaves
+from proxy.policy.condition import Bits, Compiled, RecipientTest, leaves
 from proxy.policy.memo import Memo
 from proxy.policy.plan import Rule
 
@@ -48,7 +48,7 @@ class Places:
         return found
 
 
-class Telling:
+class PlaceConditions:
     """Which conditions about place matter, by which others hold."""
 
     def __init__(self, rules: Iterable[Rule], bits: Bits) -> None:
@@ -74,7 +74,7 @@ class Telling:
         named = need | forbid
         for part in rest:
             for leaf in leaves(part):
-                if not isinstance(leaf, Person):
+                if not isinstance(leaf, RecipientTest):
                     named |= self._bits.of(leaf)
         return named
 

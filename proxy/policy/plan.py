@@ -17,7 +17,7 @@ from proxy.policy.condition import Compiled, Tree
 from proxy.policy.counted import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.kinds.limit import LATE, Limit
 from proxy.policy.registries.registry import Registry
-from proxy.policy.spans import Again
+from proxy.policy.spans import RetryAfter
 from proxy.policy.time_windows import NEVER
 
 
@@ -43,7 +43,7 @@ class Rule:
     shares: tuple[Compiled | None, ...] = ()
     """By limit: what its share is a part of; None for a limit that counts."""
     trial_until: float = -NEVER
-    again: Again | None = None
+    again: RetryAfter | None = None
     refused: Compiled | None = None
     passing: bool = False
     """Whether what it asks of the person may cease to hold at any minute."""
@@ -84,7 +84,7 @@ class Cap(NamedTuple):
         return Pick(*self.pick[:4], ports, template if self.textual else None)
 
 
-class Counter(NamedTuple):
+class CounterLimit(NamedTuple):
     """A limit counted in an aggregate."""
 
     ask: Tree | None
@@ -158,7 +158,7 @@ class Plan:
     )  # fmt: skip
 
     def __init__(
-        self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...], outline: bytes
+        self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[CounterLimit, ...], outline: bytes
     ) -> None:
         self.facts = facts
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
@@ -184,7 +184,7 @@ class Plan:
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
     """``day``: see ``cap_of``."""
     caps, said = _capped(facts, decision, registry, day)
-    counters: tuple[Counter, ...] = ()
+    counters: tuple[CounterLimit, ...] = ()
     if decision.counted:
         counters = tuple(_counter(one, facts, registry) for one in decision.counted)
     return Plan(facts, decision, caps, counters, said)
@@ -215,11 +215,11 @@ def _of_sender(cap: Cap, facts: Facts) -> Cap:
     return cap._replace(pick=cap.pick._replace(signatures=signatures), marks=_marks(signatures))
 
 
-def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
+def _counter(one: Limited, facts: Facts, registry: Registry) -> CounterLimit:
     ask, rule, place, limit, breach, spared = one
     total = counter_key(f"{rule.id}\0of", place, limit, facts, registry) if limit.share else 0
     key = total if breach is None else counter_key(rule.id, place, limit, facts, registry)
-    return Counter(ask, limit, key, breach, spared, total, limit.take(key), not LATE.isdisjoint(limit.keys))
+    return CounterLimit(ask, limit, key, breach, spared, total, limit.take(key), not LATE.isdisjoint(limit.keys))
 
 
 def by_window(caps: Iterable[Cap]) -> tuple[Cap, ...]:

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from proxy.model.message import Category, Content, hash16, hash48
-from proxy.model.recency_filter import Twice
+from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
-from proxy.policy.chunked_dict import Spread
+from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.condition import Bits, Test
 from proxy.policy.memo import Memo, dropped
 from proxy.policy.registries.owned import Outside
@@ -30,7 +30,7 @@ from proxy.policy.text.folding import fingerprint, masked, numberless, undressed
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.notices import plain
-from proxy.policy.text.page import Page, Spans
+from proxy.policy.text.page import Spans, TextAnalysis
 from proxy.policy.text.pieces import pieces
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.seen import Seen, together
@@ -161,7 +161,7 @@ class Reader:
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
         """What it has read anew, and not for the first time."""
         self._tag = category_tag
-        self._outside: Callable[[Page], bool] = Outside("links", registry, "") if registry is not None else _leads_on
+        self._outside: Callable[[TextAnalysis], bool] = Outside("links", registry, "") if registry is not None else _leads_on
         """Whether a text has a link that is not its sender's."""
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
@@ -204,7 +204,7 @@ class Reader:
         """By the place of what the scanner finds of them."""
         words.forget(rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
-        self._twice = Twice()
+        self._twice = RecencyFilter()
         """Of masks: one that has not come before is not remembered."""
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the twin's
@@ -294,7 +294,7 @@ class Reader:
     def _analyse(self, content: Content, mask: bytes | None, tagged: Category | None) -> tuple[Reading, bool | Spans]:
         """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
         perhaps only where it has other telephone numbers in the same places."""
-        page = Page(content)
+        page = TextAnalysis(content)
         others = drawn(content.text)
         if others is None:
             seen, digits = self._see(page, mask)
@@ -313,7 +313,7 @@ class Reader:
             self.texts.put(template, seen.text)
         return Reading(traits, template), digits
 
-    def _see(self, page: Page, mask: bytes | None = None) -> tuple[Seen, bool | Spans]:
+    def _see(self, page: TextAnalysis, mask: bytes | None = None) -> tuple[Seen, bool | Spans]:
         """What a text shows in one order; ``mask`` and the second value as in ``_analyse``."""
         if mask is None or page.squeezed is not page.text:
             mask = masked(page.squeezed)
@@ -338,17 +338,17 @@ class Reader:
         owners = self._owners_of(page) if self._owners is not None else _NOBODY
         return Seen(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
 
-    def _see_all(self, page: Page, others: Drawn) -> Seen:
+    def _see_all(self, page: TextAnalysis, others: Drawn) -> Seen:
         """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a
         text must have (a notice, its template, one sender) it must have in each."""
-        pages = [page, *(Page(Content(text, "readable", b"")) for text in others.texts)]
+        pages = [page, *(TextAnalysis(Content(text, "readable", b"")) for text in others.texts)]
         if others.controlled and all(one.notice.found for one in pages) and any(one.notice.at_tail for one in pages):
             for one in pages:
                 one.notice = one.notice._replace(at_tail=True)
         found = [self._see(one)[0] for one in pages]
         return together(found, self._every, controlled=others.controlled, resolved=others.resolved)
 
-    def _looked_up(self, page: Page) -> int:
+    def _looked_up(self, page: TextAnalysis) -> int:
         """Bits of the leaves that name one of its links or numbers."""
         bits = 0
         if self._domains is not None:
@@ -359,7 +359,7 @@ class Reader:
                 bits |= self._numbers.get(number) or 0
         return bits
 
-    def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
+    def _owners_of(self, page: TextAnalysis) -> frozenset[tuple[str, str]]:
         """Advertisers for whom the links and numbers of a text are registered."""
         found = _NOBODY
         if self._owners is None:
@@ -371,7 +371,7 @@ class Reader:
                     found |= {(way, advertiser) for advertiser in owners.advertisers}
         return found
 
-    def _sense(self, page: Page, data: bytes) -> Sense:
+    def _sense(self, page: TextAnalysis, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
         plain = len(data)
         data, matches = self.matches(page, data)
@@ -385,7 +385,7 @@ class Reader:
                 self._senses.put(key, sense)
         return sense
 
-    def matches(self, page: Page, data: bytes) -> tuple[bytes, list[Match]]:
+    def matches(self, page: TextAnalysis, data: bytes) -> tuple[bytes, list[Match]]:
         """Words in a text (``data``: in the form the scanner reads), and where they stand; words split letter by letter stand behind it."""
         matches = self.scanner.matches(data)
         if page.split:
@@ -416,32 +416,32 @@ class Reader:
         numbered = tuple(self._digit_words[place] for place in sorted(found) if place in self._digit_words)
         return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits, numbered)
 
-    def classified(self, page: Page) -> Classified:
+    def classified(self, page: TextAnalysis) -> Classified:
         """What a text says it is."""
         weighed = self.weighed(page)
         return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
 
-    def weighed(self, page: Page) -> Weighed:
+    def weighed(self, page: TextAnalysis) -> Weighed:
         """What its words say, whether there is a code or none."""
         return self._sense(page, page.scanned).weighed
 
-    def _beside_code(self, weighed: Weighed, page: Page) -> Classified:
+    def _beside_code(self, weighed: Weighed, page: TextAnalysis) -> Classified:
         """What a text with a word for a code is: that depends on what else it says."""
         beside_word = has_code(page.squeezed)
         if not beside_word and not may_hold_code(page.squeezed):
             return weighed.classified
         return weighed.as_code(self._points(weighed, page), leads_on=self._outside(page), beside_word=beside_word)
 
-    def beside(self, weighed: Weighed, page: Page) -> int | None:
+    def beside(self, weighed: Weighed, page: TextAnalysis) -> int | None:
         """Points of what a text says beside its code (policy/text/codes.py); None where there is none."""
         if weighed.beside is None or not (has_code(page.squeezed) or may_hold_code(page.squeezed)):
             return None
         return self._points(weighed, page)
 
-    def _points(self, weighed: Weighed, page: Page) -> int:
+    def _points(self, weighed: Weighed, page: TextAnalysis) -> int:
         return self.scanner.lexicon.codes.beside(page.squeezed) + (weighed.beside or 0) + (LINK if self._outside(page) else 0)
 
-    def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
+    def hidden(self, page: TextAnalysis, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
         seen = without_numbers(masked(undressed(page.text)))
         scanner = self.scanner
@@ -452,7 +452,7 @@ class Reader:
             if place < len(words) and words[place].purpose in _OFFERING and scanner.patterns[place] not in seen
         }
 
-    def _digits_decide(self, page: Page) -> bool | Spans:
+    def _digits_decide(self, page: TextAnalysis) -> bool | Spans:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
@@ -469,7 +469,7 @@ def _mask_hash(text: str) -> int:
     return hash(masked(text))
 
 
-def _leads_on(page: Page) -> bool:
+def _leads_on(page: TextAnalysis) -> bool:
     return bool(page.links)
 
 
@@ -514,16 +514,16 @@ def _finders(bits: Bits) -> tuple[int, int]:
     return words, contacts
 
 
-def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> Spread[str, int]:
+def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> ChunkedDict[str, int]:
     """word → bits of the leaves that name it."""
-    index: Spread[str, int] = Spread()
+    index: ChunkedDict[str, int] = ChunkedDict()
     for bit, test in tests:
         for word in resting(test.vocabulary, rest):
             index[word] = (index.get(word) or 0) | bit
     return index
 
 
-def _domain_bits(link: str, domains: Spread[str, int]) -> int:
+def _domain_bits(link: str, domains: ChunkedDict[str, int]) -> int:
     """Leaves that name the domain of a link or one above it."""
     bits = domains.get(link) or 0
     while "." in link:

@@ -25,7 +25,7 @@ _Names = frozenset[tuple[str, str | int]]
 _Key = TypeVar("_Key")
 
 
-class Concerning:
+class RefusalMatch:
     def __init__(self, registry: Registry, similarity: float) -> None:
         """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
         self._registry = registry

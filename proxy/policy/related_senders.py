@@ -23,7 +23,7 @@ SENDERS_MAX = 131_072
 """Providers choose what stands behind their prefixes: one extension for each customer, or for each text. Some 60 bytes each."""
 
 
-class Kin:
+class RelatedSenders:
     """Compared by identity: it is part of a memo key."""
 
     __slots__ = ("sender", "bits", "port", "places")
@@ -35,7 +35,7 @@ class Kin:
         self.places = places
 
 
-class Kindred:
+class SenderGroups:
     """All kin of one set of rules."""
 
     def __init__(self, bits: Bits, regions: Regions, registry: Registry, paths: Paths | None = None) -> None:
@@ -52,8 +52,8 @@ class Kindred:
         self._places = Places(tuple(provinces.get(province, 0) | cities.get(city, 0) for province, city in regions.places))
         self._place_tests = bits.tests.get("place", [])
         self._places_from: dict[str | None, Places] = {}  # by the province a port is registered for: some 36 at most
-        self.senders: Memo[Sender, Kin] = Memo(SENDERS_MAX)
-        self._kins: Memo[tuple[object, ...], Kin] = Memo(KINS_MAX)
+        self.senders: Memo[Sender, RelatedSenders] = Memo(SENDERS_MAX)
+        self._kins: Memo[tuple[object, ...], RelatedSenders] = Memo(KINS_MAX)
 
     def clear(self) -> None:
         """Forget what time may have changed."""
@@ -76,7 +76,7 @@ class Kindred:
                     held |= bit
         return held
 
-    def of(self, sender: Sender, at: float) -> Kin:
+    def of(self, sender: Sender, at: float) -> RelatedSenders:
         """The sender's kin as they are at some time; remembered by who they are, so times may be mixed."""
         port = self._registry.port(sender.port)
         bits = self.bits_of(sender, at)
@@ -84,7 +84,7 @@ class Kindred:
         category: Category | None = sender.category
         key = (sender.provider, sender.prefix, category, bits, port, named)
         kin = self._kins.find(key)
-        return kin if kin is not None else self._kins.put(key, Kin(sender, bits, port, self._seen_from(port)))
+        return kin if kin is not None else self._kins.put(key, RelatedSenders(sender, bits, port, self._seen_from(port)))
 
     def _seen_from(self, port: PortRow | None) -> Places:
         if not self._place_tests:

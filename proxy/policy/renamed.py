@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Content, Facts, Message, hash48
 from proxy.model.recipient import OptOut, Recipient, RefusedText
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.bidi import as_shown
 from proxy.policy.text.folding import fold, masked, normal_signature, squeeze
-from proxy.policy.text.page import Page, pages_of
+from proxy.policy.text.page import TextAnalysis, pages_of
 
 WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
 SIMILARITY = 0.85
@@ -42,27 +42,27 @@ _TAIL = re.compile(r"[^一-鿿]?(?:退订|拒收|回复?[0-9a-z@#]|取消订阅|
 _BETWEEN = "\x1f"
 
 
-class Refused(NamedTuple):
+class RefusedSender(NamedTuple):
     """Whom a refusal means, by the registry of today."""
 
     signature: int  # hash48; 0 where an advertiser was refused by name
     advertiser: str
 
 
-def refused_by(refusal: OptOut, registry: Registry) -> Refused:
+def refused_by(refusal: OptOut, registry: Registry) -> RefusedSender:
     """The signature and the advertiser of a refusal of scope advertiser or signature."""
     value = refusal.value
     if _HASH.fullmatch(value):
         number = int(value, 16)
-        return Refused(number, registry.refused_as(number))
+        return RefusedSender(number, registry.refused_as(number))
     if refusal.scope == "advertiser" and value in registry.advertisers:
-        return Refused(0, value)
+        return RefusedSender(0, value)
     number = hash48(normal_signature(value))
-    return Refused(number, registry.refused_as(number))
+    return RefusedSender(number, registry.refused_as(number))
 
 
 def ways(
-    refused: Refused, message: Message, facts: Facts, record: Recipient, registry: Registry, similarity: float
+    refused: RefusedSender, message: Message, facts: Facts, record: Recipient, registry: Registry, similarity: float
 ) -> Iterator[tuple[str, str]]:
     """(one of WAYS, what shows it) for each way in which the sender is the refused one."""
     mine, theirs = facts.signature_hash, refused.advertiser
@@ -71,19 +71,22 @@ def ways(
         return
     owner, platforms = registry.refused_as(mine), registry.platforms
     if mine and owner == theirs:
-        yield "advertiser", Said(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}")
+        yield (
+            "advertiser",
+            Bilingual(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}"),
+        )
     elif mine:
         if theirs and platforms.stopped_with(owner) == theirs:
-            yield "platform", Said(f"{owner} is a shop of {theirs}", f"{owner} 是 {theirs} 的店铺")
+            yield "platform", Bilingual(f"{owner} is a shop of {theirs}", f"{owner} 是 {theirs} 的店铺")
         licence = registry.licence_of(owner)
         if licence and licence == registry.licence_of(theirs):
             yield (
                 "licence",
-                Said(f"{owner} and {theirs} have one licence, {licence}", f"{owner} 与 {theirs} 是同一营业执照 {licence}"),
+                Bilingual(f"{owner} and {theirs} have one licence, {licence}", f"{owner} 与 {theirs} 是同一营业执照 {licence}"),
             )
         if registry.group_of(mine) == registry.group_named(theirs):
             group = registry.group_of(mine)
-            yield "group", Said(f"{owner} and {theirs} are of one group, {group}", f"{owner} 与 {theirs} 同属集团 {group}")
+            yield "group", Bilingual(f"{owner} and {theirs} are of one group, {group}", f"{owner} 与 {theirs} 同属集团 {group}")
     apart = platforms.keep_apart(theirs, owner)
     if not (apart and platforms.of(owner) == theirs):  # a shop's text may lead to its platform
         yield from _by_contacts(theirs, message, facts, registry)
@@ -97,7 +100,7 @@ def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry
             continue
         shown, word = _shown(message, way, whose, registry), "链接" if way == "domain" else "电话"
         shop, chinese = ("", "") if whose == theirs else (f", a shop of {theirs}", f"({theirs} 的店铺)")
-        yield way, Said(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
+        yield way, Bilingual(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
@@ -108,7 +111,7 @@ def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> s
 
 
 def _by_text(
-    refused: Refused, message: Message, record: Recipient, registry: Registry, similarity: float
+    refused: RefusedSender, message: Message, record: Recipient, registry: Registry, similarity: float
 ) -> Iterator[tuple[str, str]]:
     for one in record.refused_texts():
         if one.signature != refused.signature and registry.refused_as(one.signature) != refused.advertiser:
@@ -116,11 +119,11 @@ def _by_text(
         mine = kept_of(message.content.text)
         if same := same_contacts(one.text, mine):
             shown = ", ".join(sorted(same))
-            yield "phone", Said(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
+            yield "phone", Bilingual(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
         if (found := alike(one.text, mine)) >= similarity:
             yield (
                 "text",
-                Said(
+                Bilingual(
                     f"{found:.0%} like what was refused: {_body(one.text)[:24]}",
                     f"与退订过的短信相似 {found:.0%}: {_body(one.text)[:24]}",
                 ),
@@ -147,7 +150,7 @@ def kept_of(text: str) -> str:
     """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
     digits masked."""
     text = as_shown(text)
-    contacts = dict.fromkeys(Page(Content(text, "readable", b"")).all_contacts)
+    contacts = dict.fromkeys(TextAnalysis(Content(text, "readable", b"")).all_contacts)
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())
     return " ".join(islice(contacts, CONTACTS_KEPT)) + _BETWEEN + plain[:COMPARED_MAX]

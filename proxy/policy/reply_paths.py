@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Sender
 
 PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
@@ -26,10 +26,10 @@ class ReplyPath(NamedTuple):
     """Since the last proof."""
 
     @property
-    def words(self) -> Said:
+    def words(self) -> Bilingual:
         since = f" after {self.advertisements:,} advertisements" if self.state == UNPROVEN else ""
         zh = f"已发 {self.advertisements:,} 条营销短信" if self.state == UNPROVEN else ""
-        return Said(
+        return Bilingual(
             f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}"
         )
 

@@ -49,7 +49,7 @@ class Times:
         return min((test.time.changes(at) for _, test in self._tests if test.time), default=NEVER)
 
 
-class Span:
+class Validity:
     """For how long a decision holds that is about to be remembered."""
 
     __slots__ = ("day", "since", "until")
@@ -63,7 +63,7 @@ class Span:
         self.since, self.until = max(self.since, since), min(self.until, until)
 
 
-class Deciding:
+class RuleProgram:
     """How the rules in force decide; nothing in it changes."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Deciding:
             if whole is not None
         ]
 
-    def decide(self, held: int, at: float, span: Span | None, *, complete: bool) -> Decision:
+    def decide(self, held: int, at: float, span: Validity | None, *, complete: bool) -> Decision:
         """``span``: None where the decision is not remembered. ``complete``: whether all of the text is there."""
         if complete:
             return self._decide_by(self._live, self._exempt, held, at, span)
@@ -102,7 +102,7 @@ class Deciding:
             return self._decide_by(self._left_over, self._exempt, held, at, None)
         return self._decide_by(self._found(held, at, None), self._early_exempt, held, at, None)
 
-    def _found(self, held: int, at: float, span: Span | None) -> list[Rule]:
+    def _found(self, held: int, at: float, span: Validity | None) -> list[Rule]:
         """Rules that are asked at once and not in shadow, by an order or on trial."""
         found = []
         for rule, as_ordered in zip(self._at_once, self._shadows.over(self._at_once, held), strict=True):
@@ -112,7 +112,7 @@ class Deciding:
                 found.append(rule)
         return found
 
-    def _decide_by(self, rules: list[Rule], exempt: list[Rule], held: int, at: float, span: Span | None) -> Decision:
+    def _decide_by(self, rules: list[Rule], exempt: list[Rule], held: int, at: float, span: Validity | None) -> Decision:
         spared, day = 0, span.day if span is not None else None
         sparing: list[tuple[Tree, int]] = []
         for rule in exempt:
@@ -169,7 +169,7 @@ class Deciding:
             {},
         )  # fmt: skip
 
-    def _breach(self, rule: Rule, held: int, at: float, span: Span | None) -> Breach:
+    def _breach(self, rule: Rule, held: int, at: float, span: Validity | None) -> Breach:
         """What a rule without limits objects, with when to come again as far as that is known."""
         breach, again = rule.breach, rule.again
         assert breach is not None
@@ -217,7 +217,7 @@ class Deciding:
         return True if not left else left[0] if len(left) == 1 else All(tuple(left))
 
 
-def _holds_until(moment: float, span: Span | None) -> None:
+def _holds_until(moment: float, span: Validity | None) -> None:
     """A decision that is remembered holds only up to a moment."""
     if span is not None:
         span.narrow(span.day, moment)

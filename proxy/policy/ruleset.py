@@ -17,23 +17,23 @@ from typing import NamedTuple
 
 from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
-from proxy.policy.condition import Bits, Person, leaves
+from proxy.policy.condition import Bits, RecipientTest, leaves
 from proxy.policy.kinds import NumberList
 from proxy.policy.kinds.notice import ASKS
 from proxy.policy.memo import Memo
 from proxy.policy.orders import Shadows, rules_of
-from proxy.policy.penalties import Desk
-from proxy.policy.places import Telling
+from proxy.policy.penalties import DeskRules
+from proxy.policy.places import PlaceConditions
 from proxy.policy.plan import Decision, Plan, Rule, plan_of
 from proxy.policy.reading import Reader, Traits
-from proxy.policy.refusal_match import Concerning
+from proxy.policy.refusal_match import RefusalMatch
 from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
 from proxy.policy.registries.registry import PortRow, Registry
 from proxy.policy.registries.templates import TemplateRow
-from proxy.policy.related_senders import Kin, Kindred
+from proxy.policy.related_senders import RelatedSenders, SenderGroups
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.reply_paths import Paths, ReplyPath
-from proxy.policy.rule_program import Deciding, Span, Times
+from proxy.policy.rule_program import RuleProgram, Times, Validity
 from proxy.policy.store_failure import cut_off
 from proxy.policy.text.category import CODE, PADDED, SUBCATEGORY_CODES, band_of
 from proxy.policy.text.lexicon import Lexicon
@@ -44,10 +44,10 @@ PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
 KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
 HISTORY_LEAST_S = 86_400
-NO_DESK = Desk()
+NO_DESK = DeskRules()
 
 
-class Known(NamedTuple):
+class KnownFacts(NamedTuple):
     facts: Facts
     bits: int
     complete: bool
@@ -95,7 +95,7 @@ class RuleSet:
         reader: Reader | None = None,
         before: RuleSet | None = None,
         rest: Rest = no_rest,
-        desk: Desk = NO_DESK,
+        desk: DeskRules = NO_DESK,
         paths: Paths | None = None,
     ) -> None:
         """``reader``: of the set these rules come from, if the text means the same to both. ``before``: the set in force meanwhile, if
@@ -125,27 +125,27 @@ class RuleSet:
         self.bits = bits
         self.category_tag = category_tag
         if reader is None:
-            reads = " ".join(leaf.reads for rule in live for leaf in leaves(rule.when) if isinstance(leaf, Person))
+            reads = " ".join(leaf.reads for rule in live for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
             reader = Reader(
                 bits, lexicon, category_tag, registry, owners="owners" in reads, texts="texts" in reads,
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
         self.reader: Reader = reader
-        people = (leaf for rule in resting(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, Person))
-        self.concerning = Concerning(registry, min((one.similar for one in people if one.similar), default=0.0))
+        people = (leaf for rule in resting(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
+        self.concerning = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
-        self.kindred = Kindred(bits, regions, registry, paths)
+        self.kindred = SenderGroups(bits, regions, registry, paths)
         self.senders = self.kindred.senders
         self._edgy = bool(self.kindred.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
         """Whether decisions change at moments that no condition on time knows."""
-        self.telling = Telling(resting(live, rest), bits)
-        self.known: Memo[tuple[Kin, Traits], Known] = Memo(KNOWN_MAX)
+        self.telling = PlaceConditions(resting(live, rest), bits)
+        self.known: Memo[tuple[RelatedSenders, Traits], KnownFacts] = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times = Times(bits)
-        self._deciding = Deciding(live, bits, self._times, shadows, registry, rest)
+        self._deciding = RuleProgram(live, bits, self._times, shadows, registry, rest)
         self._time_bits, self._turns_at = 0, 0.0
         self.since = 0.0
         """Plans in memory hold from here …"""
@@ -222,7 +222,7 @@ class RuleSet:
 
     # --- plans
 
-    def kin(self, sender: Sender, now: float) -> Kin:
+    def kin(self, sender: Sender, now: float) -> RelatedSenders:
         """Who a sender is to these rules ``now``. That may narrow the span for which memory holds: a provider comes of age."""
         kin = self.senders.find(sender)
         if kin is not None:
@@ -237,17 +237,17 @@ class RuleSet:
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
         return self.know(self.kin(sender, now), traits).facts
 
-    def know(self, kin: Kin, traits: Traits) -> Known:
+    def know(self, kin: RelatedSenders, traits: Traits) -> KnownFacts:
         """What a text from kin says, whoever it is for; with the plans that were made for it."""
         key = (kin, traits)
         known = self.known.find(key)
         if known is None:
             facts, bits = self._knowing(kin, traits, self.since)
             sorts, places = kin.places.sorted_by(self.telling.matters(self._time_bits | bits))
-            known = self.known.put(key, Known(facts, bits, traits.complete, sorts, places, [None] * len(places)))
+            known = self.known.put(key, KnownFacts(facts, bits, traits.complete, sorts, places, [None] * len(places)))
         return known
 
-    def plan(self, known: Known, cell: int, now: float) -> Plan:
+    def plan(self, known: KnownFacts, cell: int, now: float) -> Plan:
         """The plan for a place (its cell) ``now``. Where that holds for a while only, it narrows the span for which memory holds."""
         sort = known.sorts[cell]
         plan = known.plans[sort]
@@ -256,7 +256,7 @@ class RuleSet:
             asked = held if known.complete else ~held
             decision = self._decisions.find(asked)
             if decision is None:
-                span = Span(now)
+                span = Validity(now)
                 decision = self._decisions.put(asked, self._deciding.decide(held, now, span, complete=known.complete))
                 self.since, self.until = max(self.since, span.since), min(self.until, span.until)
             plan = known.plans[sort] = plan_of(known.facts, decision, self.registry, now)
@@ -338,7 +338,7 @@ class RuleSet:
         segment = number // 10_000 - SEGMENT_FIRST
         return self.cells[segment] if 0 <= segment < SEGMENTS else 0
 
-    def _knowing(self, kin: Kin, traits: Traits, at: float) -> tuple[Facts, int]:
+    def _knowing(self, kin: RelatedSenders, traits: Traits, at: float) -> tuple[Facts, int]:
         """The facts, and the bits of all conditions on sender and text that hold."""
         registry = self.registry
         form = registry.templates.form(traits.forms, kin.sender.provider) if traits.forms else None

@@ -1,6 +1,6 @@
 """Spans: what a rule says of time outside its conditions: when it is active, how long it is tried first, when to come again.
 
-In: Nodes. Out: a condition, a moment, an ``Again``. Never: the clock.
+In: Nodes. Out: a condition, a moment, an ``RetryAfter``. Never: the clock.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import OR, Said, joined
+from proxy.i18n.phrases import OR, Bilingual, joined
 from proxy.policy import time_windows
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.loading.problem import RuleFault
@@ -41,20 +41,20 @@ def read_active(node: Node, registry: Registry) -> Test:
             if len(keys) > 1:
                 raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
             spans += registry.campaigns[name]
-            words.append(Said(f"in campaign {name}", f"在活动“{name}”期间"))
+            words.append(Bilingual(f"in campaign {name}", f"在活动“{name}”期间"))
             continue
         if not keys:
             raise RuleFault(item.line, "active: says neither from nor to")
         spans.append(_span(item, keys, "active"))
         words.append(_dates({word: value.text("active") for word, value in keys.items()}))
     told = joined(OR, words)
-    test = time_windows.between(spans, Said(f"the rule is active {told}", f"规则有效期: {told.zh}"))
+    test = time_windows.between(spans, Bilingual(f"the rule is active {told}", f"规则有效期: {told.zh}"))
     return Test("time", test.holds, test.words, "active", time=test)
 
 
-def _dates(said: Mapping[str, str]) -> Said:
+def _dates(said: Mapping[str, str]) -> Bilingual:
     chinese = f"从 {said['from']} 起" if "from" in said else ""
-    return Said(
+    return Bilingual(
         " ".join(f"{word} {date}" for word, date in said.items()), chinese + (f"到 {said['to']} 止" if "to" in said else "")
     )
 
@@ -89,7 +89,7 @@ def read_trial(node: Node) -> float:
         raise RuleFault(node.line, f"trial: {fault}") from None
 
 
-class Again(NamedTuple):
+class RetryAfter(NamedTuple):
     """When what a rule turns away may come again."""
 
     clock_s: int = -1  # the next time of day at which it may; -1 = as soon as the rule lets it
@@ -106,7 +106,7 @@ class Again(NamedTuple):
 KEYS = ("defer_until", "jitter", "max_defer")
 
 
-def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> Again | None:
+def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> RetryAfter | None:
     """The three keys about coming again; None where there is none of them."""
     given = [keys[word] for word in KEYS if word in keys]
     if not given:
@@ -115,7 +115,7 @@ def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> Again | No
         raise RuleFault(given[0].line, "defer_until, jitter, max_defer: are for a rule that rejects or defers without a limit")
     if "max_defer" in keys and then != "defer":
         raise RuleFault(keys["max_defer"].line, "max_defer: is for a rule that defers (then: defer)")
-    again = Again(spread_s=_duration(keys, "jitter"), most_s=_duration(keys, "max_defer"))
+    again = RetryAfter(spread_s=_duration(keys, "jitter"), most_s=_duration(keys, "max_defer"))
     if "defer_until" not in keys:
         return again
     node = keys["defer_until"]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 
 ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 OFFSET_S = 8 * 3600
@@ -121,10 +121,10 @@ class TimeTest(NamedTuple):
 
     holds: Callable[[float], bool]
     changes: Callable[[float], float]
-    words: Said
+    words: Bilingual
 
 
-def between(spans: list[tuple[float, float]], words: Said) -> TimeTest:
+def between(spans: list[tuple[float, float]], words: Bilingual) -> TimeTest:
     """Holds from each first moment (included) to its last (excluded)."""
 
     def holds(at: float) -> bool:
@@ -141,7 +141,7 @@ def within(second: int, spans: list[tuple[int, int]]) -> bool:
     return any(a <= second < b if a < b else (second >= a or second < b) for a, b in spans)
 
 
-def daily(spans: list[tuple[int, int]], words: Said, zone: tzinfo = ZONE) -> TimeTest:
+def daily(spans: list[tuple[int, int]], words: Bilingual, zone: tzinfo = ZONE) -> TimeTest:
     """Holds between times of day in a zone."""
     fixed = zone.utcoffset(None)
     if fixed is None:
@@ -161,7 +161,7 @@ def daily(spans: list[tuple[int, int]], words: Said, zone: tzinfo = ZONE) -> Tim
     return TimeTest(holds, changes, words)
 
 
-def _daily_where_clocks_change(spans: list[tuple[int, int]], words: Said, zone: tzinfo) -> TimeTest:
+def _daily_where_clocks_change(spans: list[tuple[int, int]], words: Bilingual, zone: tzinfo) -> TimeTest:
     """A zone with summer time: when the answer changes next is looked for minute by minute, for an hour."""
 
     def holds(at: float) -> bool:
@@ -191,7 +191,7 @@ def next_clock(second: int, at: float) -> float:
     return midnight + second if midnight + second >= at else midnight + DAY_S + second
 
 
-def by_day(holds_on: Callable[[int], bool], words: Said) -> TimeTest:
+def by_day(holds_on: Callable[[int], bool], words: Bilingual) -> TimeTest:
     """Holds on some local days, given as days since 1970."""
     return TimeTest(lambda at: holds_on((int(at) + OFFSET_S) // DAY_S), next_midnight, words)
 

@@ -12,7 +12,7 @@ from proxy.model.message import CATEGORY_WORDS, Sender, hash32
 from proxy.model.rate import Rate
 from proxy.state.counters.shares import LeasedRate
 from proxy.wire import source_of
-from proxy.wire.reserved import Fault, source_fault
+from proxy.wire.reserved import ReservedFault, source_fault
 
 EMPTY = "(empty)"
 """What the registered prefix of an empty source is called."""
@@ -23,7 +23,7 @@ SENDERS_MAX = 65_536
 class Access:
     """One account's rights, shared by all its binds."""
 
-    def __init__(self, provider: Provider, account: Account, rates: tuple[Rate | LeasedRate, ...], ports: Ports) -> None:
+    def __init__(self, provider: Provider, account: Account, rates: tuple[Rate | LeasedRate, ...], ports: PortTable) -> None:
         self.provider = provider
         self.account = account
         self.rates = rates
@@ -52,7 +52,7 @@ class Access:
             self._young[head] = found
         return found
 
-    def fault_of(self, head: bytes) -> Fault | None:
+    def fault_of(self, head: bytes) -> ReservedFault | None:
         """What a strict SMSC finds in the type and plan of a source, where that matters."""
         kind = head.index(0) + 1
         return source_fault(head[kind], head[kind + 1]) if self.refuses_reserved else None
@@ -103,7 +103,7 @@ def without_code(port: str) -> str:
     return port
 
 
-class Ports:
+class PortTable:
     """The longest-prefix table: port → (prefix, provider)."""
 
     def __init__(self, providers: tuple[Provider, ...]) -> None:
@@ -151,7 +151,7 @@ class Directory:
         self.leased: dict[str, LeasedRate] = {}
         """Rates of which we have a share, by ``p:`` and the provider's name, or ``a:`` and the account's."""
         kept_rates = before.leased if before else {}
-        self.ports = Ports(settings.providers)
+        self.ports = PortTable(settings.providers)
         self.providers = {provider.name: provider for provider in settings.providers}
         self.provider_binds: dict[str, int] = before.provider_binds if before else {}
         self.accesses: dict[str, Access] = {}

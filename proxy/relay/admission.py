@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from weakref import WeakSet
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Facts, Message, Outcome, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
 from proxy.policy import RuleSet, judge
-from proxy.relay.candidate import Proposal
+from proxy.relay.candidate import CandidateRules
 from proxy.relay.effects.record_changes import fingerprint, refused_before
-from proxy.relay.evidence_records import Grounds
-from proxy.relay.pending_submit import Routes, Transit
+from proxy.relay.evidence_records import EvidenceRecords
+from proxy.relay.pending_submit import LaneRoutes, PendingSubmit
 from proxy.state import Store
 from proxy.state.record import record
 
@@ -41,7 +41,7 @@ ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
 """What becomes of a message when deciding about it fails inside the gate, where the settings say nothing else."""
 
 
-class Judging:
+class Admission:
     __slots__ = (
         "rules", "store", "routes", "tally", "highest_id", "error", "grounds", "stale", "cut_off", "proposal", "_on_judge_error", "_listed",
         "sent_twice", "__dict__",
@@ -53,8 +53,8 @@ class Judging:
         *,
         rules: RuleSet,
         store: Store,
-        routes: Routes,
-        tally: Tally,
+        routes: LaneRoutes,
+        tally: GateCounters,
         on_judge_error: Mapping[Category, Outcome],
         first_id: int,
     ) -> None:
@@ -66,7 +66,7 @@ class Judging:
         """The last entry id given out."""
         self.error: Exception | None = None
         """The last thing ``judge`` raised, for the log (whoever runs the relay takes it)."""
-        self.grounds = Grounds()
+        self.grounds = EvidenceRecords()
         """What is to be said of verdicts beside them, until they are written."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
@@ -74,13 +74,13 @@ class Judging:
         """Whether this gate has not heard for too long what people said elsewhere: then nobody gets marketing."""
         self.cut_off = False
         """Whether the store could not be asked for the record that is judged against: it is what this node knows."""
-        self.proposal: Proposal | None = None
+        self.proposal: CandidateRules | None = None
         """Rules that wait for approval: asked beside, never obeyed."""
-        self.sent_twice: WeakSet[Transit] = WeakSet()
+        self.sent_twice: WeakSet[PendingSubmit] = WeakSet()
         """Those on their way that went out in the stead of an unknown one: what the carrier says of them ends the doubt."""
 
     @compiled("judging_judge")
-    def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
+    def judge(self, transit: PendingSubmit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
         stands in for, and is not in the record any more."""
         message = transit.message
@@ -131,12 +131,12 @@ class Judging:
         after = record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
         return record.mark_sent_twice(after, transit.entry_id, fingerprint(message))
 
-    def in_place(self, transit: Transit, data: bytes, old: Entry, now: float) -> bytes:
+    def in_place(self, transit: PendingSubmit, data: bytes, old: Entry, now: float) -> bytes:
         """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
         after = self.judge(transit, record.remove(data, old.id), now, old)
         return data if transit.lane is None else after
 
-    def _reserve(self, transit: Transit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
+    def _reserve(self, transit: PendingSubmit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
         """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
         self.highest_id = transit.entry_id = entry_id = self.highest_id + 1
         transit.entry_time = time = adopted.time if adopted is not None else int(at)
@@ -162,7 +162,7 @@ class Judging:
         reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
         return Verdict(outcome, reason, "", (), facts, "unknown", 0, ())
 
-    def refuse(self, transit: Transit, reason: Reason) -> None:
+    def refuse(self, transit: PendingSubmit, reason: Reason) -> None:
         """Notes what the provider will be answered."""
         transit.reason = reason.name
         if reason.name != "malformed":  # whose status is that of the fault
@@ -170,7 +170,7 @@ class Judging:
         if transit.status in VENDOR_RANGE and not transit.bind.access.vendor_statuses:
             transit.status = ESME_RSUBMITFAIL
 
-    def put_back(self, transit: Transit) -> None:
+    def put_back(self, transit: PendingSubmit) -> None:
         """Gives back what a submit reserved beside the record: its place in the lane and what it took from aggregates."""
         if transit.lane is not None:
             transit.lane.release(transit.category)
@@ -179,12 +179,12 @@ class Judging:
         self.sent_twice.discard(transit)
         transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
 
-    def give_back(self, transit: Transit) -> None:
+    def give_back(self, transit: PendingSubmit) -> None:
         """... only what it took from aggregates."""
         for take in transit.takes:
             self.store.counters.give_back(take, transit.entry_time)
 
-    def turn_down(self, transit: Transit, reason: str) -> None:
+    def turn_down(self, transit: PendingSubmit, reason: str) -> None:
         """Gives back what judging reserved, and refuses for a reason of the gate's own (none: it is to be judged again)."""
         self.put_back(transit)
         if reason:

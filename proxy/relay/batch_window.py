@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from proxy.relay.effects.record_changes import Change
-from proxy.relay.pending_submit import Transit
+from proxy.relay.effects.record_changes import RecordChange
+from proxy.relay.pending_submit import PendingSubmit
 
 ENOUGH = 256
 """So much begins at once: a call takes no more (state/shared/records.py)."""
@@ -35,11 +35,11 @@ LONG_S = 0.01
 MANY = 64
 """A batch of so many is one of a gate under load: at 5,000 a second it would have been under way for 13 ms."""
 
-Chain = tuple[list[Change], list[Transit]]
+Chain = tuple[list[RecordChange], list[PendingSubmit]]
 """What one turn brings for one person: changes, which come first, then submits in the order in which they came."""
 
 
-class UnderWay:
+class BatchWindow:
     def __init__(self) -> None:
         self.people: set[int] = set()
         """Their records are being loaded or swapped …"""

@@ -20,27 +20,27 @@ from typing import Any
 
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
-from proxy.relay.admission import Judging
-from proxy.relay.batch_window import Chain, UnderWay
-from proxy.relay.commit import HandOver
-from proxy.relay.effects.record_changes import Change
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.multipart.transaction import Sight
-from proxy.relay.pending_submit import Transit
-from proxy.relay.refusal_cache import Refusals
+from proxy.relay.admission import Admission
+from proxy.relay.batch_window import BatchWindow, Chain
+from proxy.relay.commit import Commit
+from proxy.relay.effects.record_changes import RecordChange
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.multipart.transaction import SharedView
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.refusal_cache import RefusalCache
 
 SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
 
 
-class Chains:
+class Batching:
     def __init__(
         self,
         *,
-        judging: Judging,
-        parts: Parts,
-        refusals: Refusals,
-        handover: HandOver,
+        judging: Admission,
+        parts: PartHandler,
+        refusals: RefusalCache,
+        handover: Commit,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         wake: Callable[[], None],
     ) -> None:
@@ -50,13 +50,13 @@ class Chains:
         self.refusals, self._refused = refusals, refusals.people
         self.handover = handover
         self._spawn, self._wake = spawn, wake
-        self.submits: list[Transit] = []
+        self.submits: list[PendingSubmit] = []
         """What has come since the last turn; parts of long messages once they need not wait for others …"""
-        self.changes: list[Change] = []
+        self.changes: list[RecordChange] = []
         """… and what else alters a record."""
-        self.later: list[Change] = []
+        self.later: list[RecordChange] = []
         """Changes the store did not take: applied again at the next tick, or before the next submit to that person."""
-        self.under_way = UnderWay()
+        self.under_way = BatchWindow()
 
     def begin(self, now: float) -> None:
         """Decides about all that has come, or begins to, where the store waits."""
@@ -72,12 +72,12 @@ class Chains:
                 self._spawn(self._decide(chains, now))
 
     @compiled("chains_at_once")
-    def _at_once(self, submits: list[Transit], now: float) -> bool:
+    def _at_once(self, submits: list[PendingSubmit], now: float) -> bool:
         """Decides about these where that takes no more than a look at each person's record: the twin does, in one go, for a store that is at
         hand. False: nothing has been done, and they are to be decided about in chains."""
         return False
 
-    def _behind_later(self, changes: list[Change], submits: Iterable[Transit]) -> list[Change]:
+    def _behind_later(self, changes: list[RecordChange], submits: Iterable[PendingSubmit]) -> list[RecordChange]:
         """Those that may go now: what comes for a person for whom the store did not take something waits behind that, or a refusal would
         be ended by a restore that came before it. A submit does not wait: all that its person's record lacks is tried again, before it."""
         come = {transit.message.recipient for transit in submits}  # type: ignore[union-attr] # _read made it
@@ -86,7 +86,7 @@ class Chains:
         self.later = [change for change in changes if change.recipient in waiting]
         return [change for change in changes if change.recipient not in waiting]
 
-    def _chains(self, submits: list[Transit], changes: list[Change], now: float) -> dict[int, Chain]:
+    def _chains(self, submits: list[PendingSubmit], changes: list[RecordChange], now: float) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
         chains: dict[int, Chain] = {}
         busy, behind = self.under_way.people, self.under_way.behind
@@ -97,7 +97,7 @@ class Chains:
         return chains
 
     @compiled("chains_add_to")
-    def _add_to(self, chains: dict[int, Chain], submits: list[Transit], now: float) -> None:
+    def _add_to(self, chains: dict[int, Chain], submits: list[PendingSubmit], now: float) -> None:
         """Submits of a turn behind its changes; what was refused a few minutes ago is in no chain."""
         busy, behind, refused = self.under_way.people, self.under_way.behind, self._refused
         for transit in submits:
@@ -166,7 +166,7 @@ class Chains:
         self,
         chains: dict[int, Chain],
         loaded: Mapping[int, tuple[int, bytes]],
-        sights: Mapping[int, Sight] | None,
+        sights: Mapping[int, SharedView] | None,
         now: float,
     ) -> tuple[list[tuple[int, int, bytes]], dict[int, Chain]]:
         """What is to be swapped, and who must be judged again."""
@@ -185,7 +185,7 @@ class Chains:
                 writes.append((person, version, after))
         return writes, refused
 
-    def _left_by(self, changes: Iterable[Change], submits: Iterable[Transit], data: bytes, now: float) -> bytes:
+    def _left_by(self, changes: Iterable[RecordChange], submits: Iterable[PendingSubmit], data: bytes, now: float) -> bytes:
         """The record as what came for one person leaves it."""
         for change in changes:
             data = change.apply(data, now)
@@ -217,11 +217,11 @@ class Chains:
 
 
 @compiled("chains_submits")
-def _submits_of(chains: Mapping[int, Chain]) -> list[Transit]:
+def _submits_of(chains: Mapping[int, Chain]) -> list[PendingSubmit]:
     return [transit for _, submits in chains.values() for transit in submits]
 
 
 @compiled("chains_changes")
-def _changes_of(chains: Mapping[int, Chain], refused: Mapping[int, Chain]) -> list[Change]:
+def _changes_of(chains: Mapping[int, Chain], refused: Mapping[int, Chain]) -> list[RecordChange]:
     """Those that are made: not of persons who must be judged again."""
     return [change for person, (changes, _) in chains.items() if changes and person not in refused for change in changes]

@@ -6,15 +6,15 @@ a record or a counter.
 
 from __future__ import annotations
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Counters, Message, Order, Outcome, Verdict
 from proxy.model.recipient import Recipient
 from proxy.policy import RuleSet, judge
 from proxy.policy.reply_paths import Paths
 
 
-class Proposal:
-    def __init__(self, rules: RuleSet, tally: Tally) -> None:
+class CandidateRules:
+    def __init__(self, rules: RuleSet, tally: GateCounters) -> None:
         self.rules = self.base = rules
         self._tally = tally
         self.judged = 0

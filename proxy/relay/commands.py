@@ -23,13 +23,13 @@ from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.relay.message_index import SentIndex
-from proxy.relay.pending_submit import Apart, Bind, Lane, Transit
-from proxy.relay.replace_sm import Replacing
+from proxy.relay.pending_submit import Bind, OtherRequest, PendingSubmit, SubmitLane
+from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import submit_multi
 from proxy.wire import Frame, Malformed, data_sm_resp, response
 from proxy.wire.data_sm import read_data
-from proxy.wire.message_queries import Asking, answer_body, read_asking, renamed, replacement
+from proxy.wire.message_queries import QueriedMessage, answer_body, read_asking, renamed, replacement
 from proxy.wire.tables import (
     CANCEL_SM,
     DATA_SM,
@@ -51,15 +51,15 @@ _NO_CONTENT = Content("", "empty", b"")
 
 CarrierOf = Callable[[bytes], tuple[str, bytes] | None]
 """(carrier, the id as it gave it) of an id as providers know it; None where the id does not say."""
-Way = Callable[[str, str], Lane | None]
+Way = Callable[[str, str], SubmitLane | None]
 """The lane that a provider's messages to a carrier take; the carrier empty where it is not known; None where it cannot be told."""
 
 
-def ways(common: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> Way:
+def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> Way:
     """``common``: by carrier. ``own``: by provider, where it has its own account at a carrier: its messages went out there."""
     accounts = own or {}
 
-    def way(provider: str, carrier: str) -> Lane | None:
+    def way(provider: str, carrier: str) -> SubmitLane | None:
         account = accounts.get(provider)
         if account is not None and carrier in ("", account.name):
             return account
@@ -70,24 +70,24 @@ def ways(common: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> W
     return way
 
 
-class Data(Transit):
+class Data(PendingSubmit):
     """A data_sm: as a submit_sm in all but its layout."""
 
     read = staticmethod(read_data)
     respond = staticmethod(data_sm_resp)
 
 
-class Question(Apart):
+class MessageQuery(OtherRequest):
     """A query_sm or cancel_sm on its way to the carrier and back."""
 
     def __init__(
-        self, relay: Relay, bind: Bind, frame: Frame, arrived_s: float, tell: Callable[[Question, str, int, bytes], None]
+        self, relay: Relay, bind: Bind, frame: Frame, arrived_s: float, tell: Callable[[MessageQuery, str, int, bytes], None]
     ) -> None:
         super().__init__(bind, frame.sequence_number, frame.data, arrived_s)
         self.frame = frame
         self._relay = relay
         self.category = Category.NOTICE  # it goes before advertisements and after codes
-        self.asking: Asking | None = None
+        self.asking: QueriedMessage | None = None
         self.theirs = b""
         """The id as the carrier knows it."""
         self.tell = tell
@@ -116,7 +116,7 @@ class Question(Apart):
         return True
 
 
-class Told:
+class SettledQuery:
     """A question that is settled (a Change that alters no record): the provider hears of it once that is written."""
 
     recipient = 0
@@ -176,7 +176,7 @@ class Commands:
     # -- query, cancel, replace
 
     def _ask(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-        question = Question(self._relay, bind, frame, arrived_s, self._tell)
+        question = MessageQuery(self._relay, bind, frame, arrived_s, self._tell)
         reason = self._relay.admit(bind, arrived_s)
         bind.unanswered += 1
         if reason:
@@ -200,7 +200,7 @@ class Commands:
             status = ESME_RINVDSTADR if reason == "bad-recipient" else FAILED[frame.command_id]
             self._tell(question, reason, status, b"")
 
-    def _send(self, question: Question, asking: Asking, sender: Sender, now: float) -> str:
+    def _send(self, question: MessageQuery, asking: QueriedMessage, sender: Sender, now: float) -> str:
         """Sends a question to the carrier that has the message; or why not."""
         frame = question.frame
         sent = self.index.find(asking.message_id) if asking.message_id else None
@@ -231,7 +231,9 @@ class Commands:
         question.go(lane)
         return ""
 
-    def _replace(self, question: Question, lane: Lane, data: bytes, asking: Asking, sender: Sender, now: float) -> str:
+    def _replace(
+        self, question: MessageQuery, lane: SubmitLane, data: bytes, asking: QueriedMessage, sender: Sender, now: float
+    ) -> str:
         sent = self.index.find(asking.message_id)
         if sent is None or not sent.replaceable:
             return "not-replaceable"
@@ -247,7 +249,7 @@ class Commands:
         message = Message(sender, sent.recipient, content)
         bind, frame = question.bind, question.frame
         self._relay.change(
-            Replacing(
+            ReplaceSm(
                 self._relay, self.index, lane, bind, frame, data, asking.message_id, sent, message, question.arrived_s,
             )
         )  # fmt: skip
@@ -255,7 +257,7 @@ class Commands:
 
     # -- answers
 
-    def _tell(self, question: Question, reason: str, status: int, body: bytes) -> None:
+    def _tell(self, question: MessageQuery, reason: str, status: int, body: bytes) -> None:
         """What became of a question: journalled, then answered."""
         access, lane = question.bind.access, question.lane
         said = partial(
@@ -269,10 +271,10 @@ class Commands:
             data=question.frame.data,
             body=body,
         )
-        self._relay.note(Told(said, partial(self._relay.when_synced, 0, partial(_say, question, status, body))))
+        self._relay.note(SettledQuery(said, partial(self._relay.when_synced, 0, partial(_say, question, status, body))))
 
 
-def _say(question: Question, status: int, body: bytes) -> None:
+def _say(question: MessageQuery, status: int, body: bytes) -> None:
     frame, bind = question.frame, question.bind
     bind.unanswered -= 1
     bind.answer_all([response(frame.command_id, status, frame.sequence_number, body)])

@@ -18,24 +18,24 @@ from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.sequence_window import numbered
 from proxy.native.loader import compiled
-from proxy.relay.admission import Judging
-from proxy.relay.effects.record_changes import Change, Undo
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.pending_submit import Outbox, Transit, count, count_advertised, count_allowed, detail, put_all
-from proxy.relay.refusal_cache import Refusals
+from proxy.relay.admission import Admission
+from proxy.relay.effects.record_changes import RecordChange, Undo
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, detail, put_all
+from proxy.relay.refusal_cache import RefusalCache
 from proxy.wire import Frame
 
 
-class HandOver:
+class Commit:
     def __init__(
         self,
         *,
         journal: Journal,
-        judging: Judging,
-        parts: Parts,
-        refusals: Refusals,
+        judging: Admission,
+        parts: PartHandler,
+        refusals: RefusalCache,
         sync: Callable[[], None],
-        change: Callable[[Change], None],
+        change: Callable[[RecordChange], None],
     ) -> None:
         """``sync``: the journal is to be synced soon; ``change``: this alters a record in the coming turn."""
         self.journal = journal
@@ -44,26 +44,26 @@ class HandOver:
         self.judging, self.tally, self.parts = judging, judging.tally, parts
         self.refusals, self._refused = refusals, refusals.people
         self._sync, self._change = sync, change
-        self.decided: list[Transit] = []
+        self.decided: list[PendingSubmit] = []
         """Submits with their verdicts, or refused by the gate."""
-        self.accepted: list[tuple[Transit, Frame]] = []
+        self.accepted: list[tuple[PendingSubmit, Frame]] = []
         """Submits the carrier took, with its answer: nothing in the person's record changes."""
-        self.changed: list[Change] = []
+        self.changed: list[RecordChange] = []
         """Changes that are made, and what else the journal is to be told."""
         self.noted_first = False
         """Whether providers hear nothing of what comes with these before they are synced."""
-        self._unwritten_accepted: list[tuple[Transit, Frame]] = []
+        self._unwritten_accepted: list[tuple[PendingSubmit, Frame]] = []
         """The journal is down: they wait for it, and so do …"""
-        self._unwritten: list[Change] = []
+        self._unwritten: list[RecordChange] = []
         """… changes made but not written."""
         self.jumped_s = 0.0
         """By how much the wall clock was set since that was last written."""
         self.outbox = Outbox()
-        self.in_flight: MutableMapping[int, Transit] = numbered()
+        self.in_flight: MutableMapping[int, PendingSubmit] = numbered()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
-        self.handed: list[Transit] = []
+        self.handed: list[PendingSubmit] = []
         """Submits handed to their lanes in the last turn."""
-        self.on_accepted: Callable[[list[tuple[Transit, Frame]]], None] | None = None
+        self.on_accepted: Callable[[list[tuple[PendingSubmit, Frame]]], None] | None = None
         """Who else wants to know what carriers took: once a turn, after it is written."""
         self.on_said: Callable[[list[tuple[int, int, bytes]]], None] = _to_nobody
         """Who else wants to know what changes said: (sequence, kind, body), once a turn, after it is written."""
@@ -115,7 +115,7 @@ class HandOver:
             self._sync()
 
     @compiled("handover_written")
-    def _written(self, decided: Iterable[Transit], verdict: int, now: float) -> list[Transit]:
+    def _written(self, decided: Iterable[PendingSubmit], verdict: int, now: float) -> list[PendingSubmit]:
         """The journal has these verdicts, from this sequence on: refusals may be told; what is allowed is returned."""
         allowed = []
         for transit in decided:
@@ -130,7 +130,7 @@ class HandOver:
             verdict += 1
         return allowed
 
-    def _append(self, changed: list[Change], now: float) -> list[int]:
+    def _append(self, changed: list[RecordChange], now: float) -> list[int]:
         """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
         journal, grounds = self.journal, self.judging.grounds
         sequences, told = [], []
@@ -152,7 +152,11 @@ class HandOver:
         return sequences
 
     def _not_safe(
-        self, decided: list[Transit], accepted: list[tuple[Transit, Frame]], changed: list[Change], down: JournalDown
+        self,
+        decided: list[PendingSubmit],
+        accepted: list[tuple[PendingSubmit, Frame]],
+        changed: list[RecordChange],
+        down: JournalDown,
     ) -> None:
         """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
         self.journal_down = str(down)
@@ -198,8 +202,8 @@ class HandOver:
 
 @compiled("settled")
 def _settled(
-    accepted: list[tuple[Transit, Frame]], in_flight: MutableMapping[int, Transit]
-) -> list[tuple[int, Transit, Frame]]:
+    accepted: list[tuple[PendingSubmit, Frame]], in_flight: MutableMapping[int, PendingSubmit]
+) -> list[tuple[int, PendingSubmit, Frame]]:
     """What the carrier took, for the outbox: it is not in flight any more."""
     for transit, _ in accepted:
         in_flight.pop(transit.recorded, None)

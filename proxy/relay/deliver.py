@@ -24,12 +24,12 @@ from typing import Any, Protocol
 from proxy.journal.encoding import word
 from proxy.journal.records import mailbox as mail
 from proxy.journal.records import messages
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.native.loader import compiled
 from proxy.relay.deliver_batch import ESME_ROK, ESME_RX_T_APPN, RECEIPT, Arrival, Brought, Route
 from proxy.relay.message_ids import CarrierIds, allowed_receipt
-from proxy.relay.optout_reply import Hearing
-from proxy.relay.pending_submit import Link
+from proxy.relay.optout_reply import ReplyHandler
+from proxy.relay.pending_submit import CarrierConnection
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import UNOWNED, Bounds, Mailbox
@@ -89,12 +89,12 @@ class _Said:
         return True
 
 
-class WayBack:
+class DeliverRelay:
     def __init__(
         self,
         relay: Relay,
-        hearing: Hearing,
-        tally: Tally,
+        hearing: ReplyHandler,
+        tally: GateCounters,
         mailbox: Mailbox,
         receivers: Callable[[str], Iterable[Receiver]],
         strip: dict[str, str],
@@ -133,12 +133,12 @@ class WayBack:
     # ------------------------------------------------------------------ from the carrier
 
     @compiled("way_back_deliver_all")
-    def deliver_all(self, link: Link, frames: Sequence[Frame], now: float) -> None:
+    def deliver_all(self, link: CarrierConnection, frames: Sequence[Frame], now: float) -> None:
         """``deliver`` for all that one read brought."""
         for frame in frames:
             self.deliver(link, frame, now)
 
-    def deliver(self, link: Link, frame: Frame, now: float) -> None:
+    def deliver(self, link: CarrierConnection, frame: Frame, now: float) -> None:
         """A deliver_sm was read from a carrier."""
         plain = receipt_addresses(frame)
         if plain is not None:
@@ -169,14 +169,14 @@ class WayBack:
         else:
             self.relay.note(arrival)
 
-    def _answer_probe(self, link: Link, sequence: int, recorded: int) -> None:
+    def _answer_probe(self, link: CarrierConnection, sequence: int, recorded: int) -> None:
         """A reply to the gate's own test message: it changes nobody's record, and no provider gets it."""
         if recorded < 0:
             link.answer(deliver_sm_resp(sequence, ESME_RX_T_APPN))
         else:
             self.relay.when_synced(recorded, partial(link.answer, deliver_sm_resp(sequence, ESME_ROK)))
 
-    def _receipt(self, link: Link, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
+    def _receipt(self, link: CarrierConnection, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
         routes = self.routes(link)
         route = routes.get(destination) or self.route(link, destination, routes)
         ids, brought = self._ids.get(link.carrier), self.brought(link)
@@ -186,7 +186,7 @@ class WayBack:
         brought.people.append(word(source.decode("latin-1")))
         brought.sequences.append(frame.sequence_number)
 
-    def brought(self, link: Link) -> Brought:
+    def brought(self, link: CarrierConnection) -> Brought:
         """What this link has brought in this turn."""
         found = self._brought
         if found is None or found.link is not link:
@@ -200,14 +200,14 @@ class WayBack:
         if self._brought is brought:
             self._brought = None
 
-    def routes(self, link: Link) -> dict[bytes, Route]:
+    def routes(self, link: CarrierConnection) -> dict[bytes, Route]:
         """Where what this link brings goes, by the port, as far as that is known."""
         if self._routed_by is not self.relay.directory:
             self._routes.clear()
             self._routed_by = self.relay.directory
         return self._routes.setdefault((link.carrier, link.owner), {})
 
-    def route(self, link: Link, destination: bytes, routes: dict[bytes, Route]) -> Route:
+    def route(self, link: CarrierConnection, destination: bytes, routes: dict[bytes, Route]) -> Route:
         """One more of them."""
         if len(routes) >= ROUTES_MAX:
             routes.clear()
@@ -216,11 +216,11 @@ class WayBack:
         route = routes[destination] = Route(port, owner, self.mailbox.box(owner))
         return route
 
-    def _port(self, link: Link, destination: str) -> str:
+    def _port(self, link: CarrierConnection, destination: str) -> str:
         """The port that something came to, as its owner has it."""
         return self.relay.directory.ports.national(destination.removeprefix(self._strip.get(link.carrier, "")))
 
-    def _owner(self, link: Link, port: str) -> tuple[str, str]:
+    def _owner(self, link: CarrierConnection, port: str) -> tuple[str, str]:
         """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
         prefix, owner = self.relay.directory.ports.longest(port)
         if not link.owner or link.owner == owner or link.owner not in self.relay.directory.providers:

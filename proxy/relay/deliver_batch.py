@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from proxy.journal.records import delivers, messages
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.native.loader import compiled
-from proxy.relay.effects.optouts import Heard
-from proxy.relay.pending_submit import Link
+from proxy.relay.effects.optouts import ReplyEffect
+from proxy.relay.pending_submit import CarrierConnection
 from proxy.relay.submit import Relay
-from proxy.state.mailbox.deliver_queue import Box, Item
+from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.wire import Frame, deliver_sm_resp
 
@@ -31,18 +31,18 @@ class Route:
 
     __slots__ = ("box", "label", "said")
 
-    def __init__(self, port: str, owner: str, box: Box) -> None:
+    def __init__(self, port: str, owner: str, box: DeliverQueue) -> None:
         """``owner``: the provider, empty if nobody owns the port."""
         self.box = box
         self.label = owner or "unowned", RECEIPT
         self.said = delivers.port_words(port, owner)
 
 
-class Way(Protocol):
+class DeliverHost(Protocol):
     """The way back, as they see it."""
 
     relay: Relay
-    tally: Tally
+    tally: GateCounters
     mailbox: Mailbox
     due: set[str]
     """Providers for whom something may be handed over in this turn."""
@@ -87,7 +87,16 @@ class Arrival(_Coming):
     )
 
     def __init__(
-        self, way: Way, link: Link, frame: Frame, source: str, port: str, owner: str, now: float, read_s: float, heard: Heard
+        self,
+        way: DeliverHost,
+        link: CarrierConnection,
+        frame: Frame,
+        source: str,
+        port: str,
+        owner: str,
+        now: float,
+        read_s: float,
+        heard: ReplyEffect,
     ) -> None:
         self.recipient = heard.recipient
         self.sequence = frame.sequence_number
@@ -153,7 +162,7 @@ class Brought(_Coming):
 
     __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_way")
 
-    def __init__(self, way: Way, link: Link, read_s: float) -> None:
+    def __init__(self, way: DeliverHost, link: CarrierConnection, read_s: float) -> None:
         self.recipient = 0
         self.link = link
         self.items: list[Item] = []

@@ -14,30 +14,30 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Message, Verdict
 from proxy.model.reasons import IN_REVIEW
 from proxy.policy import review_key
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 
 REVIEWS_MAX = 32_768
 """Remembered of texts told to the clerk, two for each: past it one may be told twice."""
 TEXT_MAX = 1_000
 
 
-class Grounds:
+class EvidenceRecords:
     def __init__(self) -> None:
-        self.waiting: dict[int, Transit] = {}
+        self.waiting: dict[int, PendingSubmit] = {}
         """Judged and worth a word, not written yet, by identity."""
         self._told: OrderedDict[tuple[str, str, str | bytes], None] = OrderedDict()
         """Provider, rule, and the key of a text or, for that takes longer to make out, the digest of one word for word."""
 
-    def look_at(self, transit: Transit, verdict: Verdict) -> None:
+    def look_at(self, transit: PendingSubmit, verdict: Verdict) -> None:
         """Somebody objected: notes the submit if more is to be said of that than which rules."""
         if any(breach.wants_a_word for breach in verdict.breaches):
             self.note(transit)
 
-    def note(self, transit: Transit) -> None:
+    def note(self, transit: PendingSubmit) -> None:
         """More is to be said of it than its verdict: what that rests on, or that it stands in for one that took something."""
         self.waiting[id(transit)] = transit
 
-    def write(self, journal: Journal, now: float, decided: Sequence[Transit], first: int) -> None:
+    def write(self, journal: Journal, now: float, decided: Sequence[PendingSubmit], first: int) -> None:
         """Appends what is to be said of those of ``decided`` that were noted; ``first``: where the first one's verdict stands."""
         waiting = self.waiting
         for place, transit in enumerate(decided if waiting else ()):
@@ -81,6 +81,6 @@ class Grounds:
         return False
 
 
-def _replaceable(transit: Transit) -> bool:
+def _replaceable(transit: PendingSubmit) -> bool:
     """Whether anybody may ask for another text of it one day (message_index.py); a replacement itself says what it takes."""
-    return type(transit) is Transit and transit.long is None and transit.bind.access.replaces
+    return type(transit) is PendingSubmit and transit.long is None and transit.bind.access.replaces

@@ -40,7 +40,7 @@ _BASES = {"dec": (10, 16), "hex": (16, 10)}  # of receipts, of answers
 _NUMBERS = {10: re.compile(rb"[0-9]{1,64}"), 16: re.compile(rb"(?:0[xX])?[0-9A-Fa-f]{1,64}")}
 
 
-class Setting(Protocol):
+class IdFormat(Protocol):
     """What the settings say of a carrier."""
 
     @property
@@ -255,7 +255,7 @@ class CarrierIds:
             return None
         return Learnt(self.name, self._width, self._capitals, tuple(self._digests.values()))
 
-    def restore(self, learnt: gate_events.Ids) -> None:
+    def restore(self, learnt: gate_events.LearntIds) -> None:
         if not self._fixed:
             self._width = learnt.width
         self._capitals = learnt.capitals
@@ -285,7 +285,7 @@ class Own(NamedTuple):
 class MessageIds:
     """All carriers of the settings."""
 
-    def __init__(self, message_ids: str, carriers: Sequence[Setting]) -> None:
+    def __init__(self, message_ids: str, carriers: Sequence[IdFormat]) -> None:
         is_coded = message_ids == "coded"
         found = [CarrierIds(one.name, one.code if is_coded else "", one.receipt_id, one.receipt_id_width) for one in carriers]
         self.of = {ids.name: ids for ids in found if not ids.plain}
@@ -304,7 +304,7 @@ class MessageIds:
         own = ids.own(told) if ids is not None else None
         return Own(ids.name, own) if ids is not None and own is not None else None
 
-    def restore(self, learnt: Iterable[gate_events.Ids]) -> None:
+    def restore(self, learnt: Iterable[gate_events.LearntIds]) -> None:
         """What the journal says was learnt, in its order."""
         for one in learnt:
             if one.carrier in self.of:

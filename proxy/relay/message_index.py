@@ -18,8 +18,8 @@ from typing import NamedTuple, TypeVar
 from proxy.journal.records import answers, messages, requests
 from proxy.model.message import Content, Take, hash32
 from proxy.model.number import about_people
-from proxy.relay.pending_submit import Transit
-from proxy.wire import Frame, Memo, read_submit
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.wire import ContentCache, Frame, read_submit
 from proxy.wire.message_queries import replacement
 from proxy.wire.submit import data_coding_of
 from proxy.wire.tables import REPLACE_SM, SUBMIT_SM
@@ -36,7 +36,7 @@ more memory."""
 
 
 @about_people
-class Sent(NamedTuple):
+class IndexedMessage(NamedTuple):
     entry_id: int
     recipient: int
     port: int
@@ -72,7 +72,7 @@ class SentIndex:
         """Ids of messages whose new text is being judged or taken back, how often: until that is written nobody knows which entry
         stands for them."""
 
-    def note(self, accepted: Iterable[tuple[Transit, Frame]], now: float) -> None:
+    def note(self, accepted: Iterable[tuple[PendingSubmit, Frame]], now: float) -> None:
         """What carriers took in one turn, each with the answer."""
         if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
             self._old, self._young, self._since = self._young, _Generation(), now
@@ -80,12 +80,12 @@ class SentIndex:
             if transit.bind.access.replaces:
                 self._add(transit, frame.body)
 
-    def _add(self, transit: Transit, body: bytes) -> None:
+    def _add(self, transit: PendingSubmit, body: bytes) -> None:
         message, lane, verdict = transit.message, transit.lane, transit.verdict
         assert message is not None
         assert verdict is not None
         carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
-        alone = type(transit) is Transit and transit.long is None  # a part's message is the joined one
+        alone = type(transit) is PendingSubmit and transit.long is None  # a part's message is the joined one
         coding = _replaced_in(transit.data, message.content) if alone else None
         content = message.content
         self._put(
@@ -120,7 +120,7 @@ class SentIndex:
             if scheduled is not None and data_coding is not None:
                 self._young.scheduled[message_id] = scheduled
 
-    def restore(self, said: messages.Verdict, told: answers.Answer) -> None:
+    def restore(self, said: messages.VerdictRecord, told: answers.CarrierAnswer) -> None:
         """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
         frame = Frame.of(said.data)
         message_id = told.carrier_id.partition(b"\0")[0]
@@ -128,17 +128,17 @@ class SentIndex:
             return
         coding, scheduled = None, None
         if frame.command_id == SUBMIT_SM and message_id not in self._young.packed:  # in a submit_multi several share one id
-            content = read_submit(frame, Memo(), said.time).content
+            content = read_submit(frame, ContentCache(), said.time).content
             coding, scheduled = _replaced_in(said.data, content), content.scheduled
         carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
         self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes, scheduled)
 
-    def find(self, message_id: bytes) -> Sent | None:
+    def find(self, message_id: bytes) -> IndexedMessage | None:
         packed = self._young.packed.get(message_id) or self._old.packed.get(message_id)
         if packed is None:
             return None
         carrier = packed >> 9 & 63
-        return Sent(
+        return IndexedMessage(
             packed >> _ENTRY,
             packed >> _RECIPIENT & (1 << _ENTRY - _RECIPIENT) - 1,
             packed >> _PORT & 0xFFFF_FFFF,
@@ -176,10 +176,10 @@ class Restoring:
     def __init__(self, index: SentIndex, replaces: Callable[[str], bool] = lambda provider: True) -> None:
         """``replaces``: whether a provider's messages are to be known at all."""
         self._index, self._replaces = index, replaces
-        self._replacing: dict[int, tuple[bytes, Sent]] = {}
+        self._replacing: dict[int, tuple[bytes, IndexedMessage]] = {}
         """Entries of new texts: the message, and what was known of it before."""
 
-    def allowed(self, said: messages.Verdict) -> None:
+    def allowed(self, said: messages.VerdictRecord) -> None:
         """It may be a replacement."""
         data = said.data
         if said.entry is None or data[4:8] != _REPLACE:
@@ -191,7 +191,7 @@ class Restoring:
             scheduled = replacement(Frame.of(data), sent.data_coding, said.time, sent.scheduled).scheduled
             self._index.rename(message_id, said.entry.id, sent.takes + said.takes, scheduled)
 
-    def accepted(self, said: messages.Verdict, told: answers.Answer) -> None:
+    def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer) -> None:
         self._replacing.pop(told.entry_id, None)
         if self._replaces(said.provider):
             self._index.restore(said, told)

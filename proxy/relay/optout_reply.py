@@ -1,6 +1,6 @@
 """Hearing: leads a person's reply from the carrier to their record, and the one sentence they get back to the carrier.
 
-In: a deliver that is no receipt, whose port it came to, the time. Out: a ``Heard`` on its way into the record, counts, a confirmation
+In: a deliver that is no receipt, whose port it came to, the time. Out: a ``ReplyEffect`` on its way into the record, counts, a confirmation
 on a lane. Never: sockets, a clock of its own, handing the reply on (deliver.py).
 
 The confirmation is a submit_sm of the gate itself: it comes after the opt-out is in force and can delay nothing, asks for no receipt,
@@ -17,9 +17,9 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Protocol
 
-from proxy.journal.records.doubtful_replies import Context, pack_doubtful
+from proxy.journal.records.doubtful_replies import ReplyContext, pack_doubtful
 from proxy.journal.records.names import NAMES_A_RECORD_MAX
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
@@ -29,15 +29,15 @@ from proxy.relay.effects.optouts import (
     KINDS,
     Confirmation,
     Doubts,
-    Heard,
     Naming,
     RefusedSaid,
+    ReplyEffect,
     ReplyTo,
     Widening,
     understood,
     widened,
 )
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.lists.dictionary import Dictionary, port_name
 from proxy.state.record.candidates import Port
@@ -50,10 +50,10 @@ EVERYBODY, THIS_PORT = "所有发送方", "本端口发送方"
 TON_UNKNOWN, TON_INTERNATIONAL = 0, 1  # SMPP 3.4 §5.2.5
 
 
-class Inbox(Protocol):
+class DoubtfulInbox(Protocol):
     """Doubtful replies until somebody decides about them (desk/optouts/inbox.py)."""
 
-    def standing(self, text: str, context: Context, port: str) -> bool | None:
+    def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
         """What a standing decision says of such a reply."""
 
     def enter(self, body: bytes) -> None:
@@ -61,7 +61,7 @@ class Inbox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class OptOutSettings:
     """Settings: how replies are taken."""
 
     widen_after: int = 3
@@ -78,12 +78,12 @@ class Manners:
     """Whether a consent by reply counts at once; else once it is reviewed."""
 
 
-class Hearing:
+class ReplyHandler:
     def __init__(
         self,
         relay: Relay,
-        tally: Tally,
-        manners: Manners,
+        tally: GateCounters,
+        manners: OptOutSettings,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         dictionary: Dictionary | None = None,
@@ -93,7 +93,7 @@ class Hearing:
         self.dictionary = Dictionary() if dictionary is None else dictionary
         self._traits: object = None
         self._traits_seen = 0
-        self.inbox: Inbox | None = None
+        self.inbox: DoubtfulInbox | None = None
         """Of doubtful replies; whoever wires it says which."""
         self._relay = relay
         self._tally = tally
@@ -104,13 +104,13 @@ class Hearing:
         """The port that a reply came to. ``owner``, ``prefix``: of the provider that owns it, empty if nobody does."""
         return ReplyTo(Port(spelt, owner, self._relay.directory.ports.near(spelt)), prefix)
 
-    def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> Heard:
+    def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> ReplyEffect:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
         and where that is recorded, once changes that come behind it for the same person are written."""
         text, said = understood(deliver)
         self.write_names()  # with the reply: who reads it after a kill knows whom it names
         to = self.port_of(port, owner, prefix)
-        heard = Heard(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
+        heard = ReplyEffect(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
         heard.keyword = said.keyword
         consents = deliver.state == "readable" and agreed(deliver.text) != ""
         if not said.depends and said.kind == "none" and not consents:
@@ -162,7 +162,7 @@ class Hearing:
 
     # ------------------------------------------------------------------ written, in force
 
-    def _written(self, read_at: float, heard: Heard) -> None:
+    def _written(self, read_at: float, heard: ReplyEffect) -> None:
         if heard.doubtful is not None and self.inbox is not None:
             self.inbox.enter(pack_doubtful(heard.doubtful))
         if heard.opt_outs:
@@ -189,10 +189,10 @@ class Hearing:
         assert change.said is not None
         self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
 
-    def _restored(self, heard: Heard) -> None:
+    def _restored(self, heard: ReplyEffect) -> None:
         self._tally.restores[heard.provider,] += 1
 
-    def _in_force(self, read_at: float, heard: Heard) -> None:
+    def _in_force(self, read_at: float, heard: ReplyEffect) -> None:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
         text = self.manners.confirm.get(heard.provider, "")
         if text and not self._relay.draining:
@@ -221,7 +221,7 @@ class Hearing:
         self._tally.confirmations[heard.provider, "sent"] += 1
         lane.put(transit)
 
-    def _own(self, confirmation: Confirmation) -> Transit:
+    def _own(self, confirmation: Confirmation) -> PendingSubmit:
         """A submit of the gate itself: it has no bind that waits for an answer, and no entry (``entry_id`` 0)."""
         heard, text = confirmation.heard, confirmation.text
         octets, data_coding = encode(text)
@@ -229,7 +229,7 @@ class Hearing:
         ton = TON_INTERNATIONAL if person.startswith("86") else TON_UNKNOWN
         data = submit_sm(heard.port, person, octets, data_coding=data_coding, dest_ton=ton, registered_delivery=0)
         sender = Sender.of(heard.provider, "", heard.port, heard.to.prefix)
-        transit = Transit(_Nobody(heard.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
+        transit = PendingSubmit(_Nobody(heard.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
         transit.message = Message(sender, heard.recipient, Content(text, "readable", b""))
         transit.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
@@ -238,7 +238,7 @@ class Hearing:
         return transit
 
 
-def confirmation(text: str, heard: Heard, known_as: Callable[[int], str]) -> str:
+def confirmation(text: str, heard: ReplyEffect, known_as: Callable[[int], str]) -> str:
     """The sentence, with whom the reply stopped in place of ``{who}``, or behind it where there is no such place."""
     plain, around = ("{who}" not in text), text.replace("{who}", "")
     if plain:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Message, Outcome, Take, Verdict
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry
@@ -45,7 +45,7 @@ class Bind(Protocol):
         """Hand delivers to the provider, no more than there is room for; what becomes of each is told with it."""
 
 
-class Link(Protocol):
+class CarrierConnection(Protocol):
     """A carrier's connection, as the relay sees it."""
 
     carrier: str
@@ -62,7 +62,7 @@ class Link(Protocol):
         """What the carrier sent is malformed, in these ways (wire/tables.py); empties the list."""
 
 
-class Lane(Protocol):
+class SubmitLane(Protocol):
     """The way to one carrier: bounded, ordered by class, paced."""
 
     name: str
@@ -79,26 +79,26 @@ class Lane(Protocol):
     def release(self, category: Category) -> None:
         """Give a place back unused."""
 
-    def put(self, transit: Transit) -> None:
+    def put(self, transit: PendingSubmit) -> None:
         """Queue a submit in the place that was held for it."""
 
-    def put_all(self, transits: list[Transit]) -> None:
+    def put_all(self, transits: list[PendingSubmit]) -> None:
         """``put`` for many."""
 
 
-class Routes(Protocol):
+class LaneRoutes(Protocol):
     @property
-    def only(self) -> Lane | None:
+    def only(self) -> SubmitLane | None:
         """The lane that every message takes while it is up; None where each has to be asked."""
 
-    def lane(self, message: Message, verdict: Verdict) -> Lane | None:
+    def lane(self, message: Message, verdict: Verdict) -> SubmitLane | None:
         """The lane with a link up that should carry this message, or None."""
 
 
 _NO_TAKES: tuple[Take, ...] = ()
 
 
-class Transit:
+class PendingSubmit:
     """One submit from its arrival at a bind to the answer it gets."""
 
     __slots__ = (
@@ -115,7 +115,7 @@ class Transit:
     """What the provider is answered with, if the gate itself answers."""
     reason: str
     """Why, by name; empty when allowed."""
-    lane: Lane | None
+    lane: SubmitLane | None
     recorded: int
     """The journal's sequence of its verdict."""
     packed: bytes
@@ -126,7 +126,7 @@ class Transit:
     """The unknown entry this identical submit stands in for."""
     takes: tuple[Take, ...]
     """What it took from aggregates."""
-    long: LongMessage[Transit] | None
+    long: LongMessage[PendingSubmit] | None
     """The long message it is a part of, until its fate is known (see part_with)."""
     late: bool
     """Whether it is a part that came between its message's judgement and the writing of that."""
@@ -155,13 +155,13 @@ class Transit:
         return self.adopted.id if self.adopted is not None else 0
 
 
-class Apart(Transit):
+class OtherRequest(PendingSubmit):
     """A request on a lane that is not one submit (a query, many submits in one): it deals itself with what becomes of it.
 
     Links hand its answer to it and not to the relay, which they look for only while its lane says that there is one.
     """
 
-    def go(self, lane: Lane, places: int = 1) -> None:
+    def go(self, lane: SubmitLane, places: int = 1) -> None:
         """Takes the place that was held in the lane; ``places``: as how many messages it counts against the carrier's rate."""
         self.lane = lane
         lane.apart += 1
@@ -192,12 +192,12 @@ class Apart(Transit):
         raise NotImplementedError
 
 
-class Outbox(deque[tuple[int, Transit | None, bytes | Frame | Callable[[], None]]]):
+class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[], None]]]):
     """What providers and carriers are told, in order: the journal sequence that must be synced first; then a submit with the body of
     its answer, or with the carrier's, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
 
     @compiled("outbox_release")
-    def release(self, synced: int, told: list[Transit]) -> None:
+    def release(self, synced: int, told: list[PendingSubmit]) -> None:
         """Lets out what the journal has made safe; adds submits that were answered to ``told``."""
         said: dict[Bind, list[bytes]] = {}
         while self and self[0][0] <= synced:
@@ -219,7 +219,7 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Frame | Callable[[], None]
         _say(said)
 
 
-def part_with(transit: Transit) -> None:
+def part_with(transit: PendingSubmit) -> None:
     """A part was answered: unless its outcome is unknown, nothing more becomes of it, and it forgets its message. That still knows its
     parts; were it mutual, only the collector would free them."""
     long = transit.long
@@ -238,7 +238,7 @@ def _say(said: dict[Bind, list[bytes]]) -> None:
     said.clear()
 
 
-def detail(transit: Transit) -> bytes:
+def detail(transit: PendingSubmit) -> bytes:
     """The body of a refusal: why, in the words that may be told outside, for a provider that wants it and a client that knows
     optional parameters; else nothing."""
     bind = transit.bind
@@ -250,7 +250,7 @@ def detail(transit: Transit) -> bytes:
 _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
 
 
-def count(tally: Tally, transit: Transit) -> None:
+def count(tally: GateCounters, transit: PendingSubmit) -> None:
     """Counts one verdict, whoever gave it."""
     verdict, access = transit.verdict, transit.bind.access
     if tally.apart.wanted and verdict is not None:
@@ -275,7 +275,7 @@ def count(tally: Tally, transit: Transit) -> None:
 
 
 @compiled("count_allowed")
-def count_allowed(tally: Tally, transits: list[Transit]) -> None:
+def count_allowed(tally: GateCounters, transits: list[PendingSubmit]) -> None:
     """``count`` for many that have a lane."""
     submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted
     for transit in transits:
@@ -289,7 +289,7 @@ def count_allowed(tally: Tally, transits: list[Transit]) -> None:
 
 
 @compiled("count_advertised")
-def count_advertised(tally: Tally, accepted: list[tuple[Transit, Frame]]) -> None:
+def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Frame]]) -> None:
     """Of what carriers took, counts each message that is marketing or says how to refuse; a long one by its first part."""
     advertised = tally.advertised
     for transit, _ in accepted:
@@ -301,7 +301,7 @@ def count_advertised(tally: Tally, accepted: list[tuple[Transit, Frame]]) -> Non
             advertised[message.sender.prefix, facts.keyword] += 1
 
 
-def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
+def _count_apart(tally: GateCounters, transit: PendingSubmit, verdict: Verdict) -> None:
     """What went out, and what was refused for good, by signature."""
     if transit.lane is not None or verdict.outcome is Outcome.REJECT:
         provider = transit.bind.access.provider.name
@@ -309,7 +309,7 @@ def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
 
 
 @compiled("spent")
-def spent(handed: list[Transit], told: list[Transit], now_s: float) -> array[float]:
+def spent(handed: list[PendingSubmit], told: list[PendingSubmit], now_s: float) -> array[float]:
     """Notes on those handed to their lanes at ``now_s`` (monotonic) what was our own part; says what it was of those told."""
     for transit in handed:
         transit.own_s += now_s - transit.arrived_s
@@ -317,13 +317,13 @@ def spent(handed: list[Transit], told: list[Transit], now_s: float) -> array[flo
 
 
 @compiled("let_go")
-def let_go(transits: list[Transit]) -> None:
+def let_go(transits: list[PendingSubmit]) -> None:
     """Forgets submits that were answered."""
     transits.clear()
 
 
 @compiled("waited")
-def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
+def waited(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
     """How long each has been on its way; the statuses of those that the carrier did not take; the places of those that must be looked at
     before they are passed on (wire/carrier_answer.py)."""
     took = array("d", [now_s - transit.arrived_s for transit, _ in answers])
@@ -332,16 +332,16 @@ def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[fl
 
 
 @compiled("by_person")
-def by_person(transits: list[Transit], shares: int) -> list[list[Transit]]:
+def by_person(transits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
     """Shared out so that one person's keep together, and in order."""
-    found: list[list[Transit]] = [[] for _ in range(shares)]
+    found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
     for transit in transits:
         found[transit.message.recipient % shares].append(transit)  # type: ignore[union-attr] # it was judged
     return found
 
 
 @compiled("put_all")
-def put_all(transits: list[Transit]) -> None:
+def put_all(transits: list[PendingSubmit]) -> None:
     """Puts each into its lane, in order."""
     first = transits[0].lane if transits else None
     for transit in transits:
@@ -356,7 +356,7 @@ def put_all(transits: list[Transit]) -> None:
         transit.lane.put(transit)
 
 
-def _word(transit: Transit) -> str:
+def _word(transit: PendingSubmit) -> str:
     """The verdict's word: defer for what the provider may try again, reject otherwise."""
     if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
         return OUTCOME_WORDS[transit.verdict.outcome]

@@ -20,7 +20,7 @@ from proxy.journal.records import messages, requests
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.policy import Rule, RuleSet
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 
 REPEAT_S = 600.0
 """A repeat this soon is answered from here (DESIGN §4): clients that retry do so within minutes."""
@@ -36,7 +36,7 @@ Key = tuple[Sender, bytes]
 """Account and source, digest of all after the destination: a rule may speak of one account of a provider only."""
 
 
-class Kept(NamedTuple):
+class CachedRefusal(NamedTuple):
     """One refusal: all of it in one place, for it is far from all else by the time it ends."""
 
     until: float
@@ -52,13 +52,16 @@ class Kept(NamedTuple):
         return self.sender, self.digest
 
 
-Of = Kept | dict[Key, Kept]
+Of = CachedRefusal | dict[Key, CachedRefusal]
 """What is kept of one person: nearly always one refusal."""
 
 
-class Refusals:
+class RefusalCache:
     def __init__(
-        self, refuse: Callable[[Transit, Reason], None], note: Callable[[Repeats], None], tell: Callable[[Transit], None]
+        self,
+        refuse: Callable[[PendingSubmit, Reason], None],
+        note: Callable[[Repeats], None],
+        tell: Callable[[PendingSubmit], None],
     ) -> None:
         """What the relay does for it: set reason and status; write a record in the coming turn; count and answer."""
         self._refuse, self._note, self._tell = refuse, note, tell
@@ -70,16 +73,16 @@ class Refusals:
         self._rules: RuleSet | None = None
         self._stand: dict[int, bool] = {}
         """By the number of a rule in force: whether what it refuses stands."""
-        self._order: deque[Kept] = deque()
+        self._order: deque[CachedRefusal] = deque()
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
         """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
         seen without a look into far memory that they are not there."""
         self._marked_s, self.marked = 0.0, 0
         """Since when in ``marks``, and how many."""
-        self._gone: list[tuple[dict[int, Of], deque[Kept]]] = []
+        self._gone: list[tuple[dict[int, Of], deque[CachedRefusal]]] = []
         """What stood under other rules, until it is swept away."""
 
-    def again(self, transit: Transit, rules: RuleSet, now: float) -> bool:
+    def again(self, transit: PendingSubmit, rules: RuleSet, now: float) -> bool:
         """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
         message = transit.message
         assert message is not None
@@ -95,13 +98,13 @@ class Refusals:
         self._repeats.add(transit, kept)
         return True
 
-    def _told(self, transit: Transit, written: bool) -> None:
+    def _told(self, transit: PendingSubmit, written: bool) -> None:
         if not written:
             transit.verdict = None
             self._refuse(transit, GATE_REASONS["journal-down"])
         self._tell(transit)
 
-    def find(self, message: Message, rules: RuleSet, now: float) -> Kept | None:
+    def find(self, message: Message, rules: RuleSet, now: float) -> CachedRefusal | None:
         """The refusal this is a repeat of, if it still stands."""
         known = self.people.get(message.recipient)
         if known is None:
@@ -113,7 +116,7 @@ class Refusals:
         kept = known.get(key) if isinstance(known, dict) else known if known.key == key else None
         return kept if kept is not None and now < kept.until else None
 
-    def keep(self, transit: Transit, rules: RuleSet, now: float) -> None:
+    def keep(self, transit: PendingSubmit, rules: RuleSet, now: float) -> None:
         """Notes a refusal that was written, if it is of the kind that stands."""
         message, verdict = transit.message, transit.verdict
         if (
@@ -143,13 +146,13 @@ class Refusals:
         person = message.recipient
         self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
         self.marked += 1
-        kept = Kept(until, person, *_key(message), transit.recorded, verdict)
+        kept = CachedRefusal(until, person, *_key(message), transit.recorded, verdict)
         self._put(kept)
         self._order.append(kept)
         while self._order and (self._order[0].until <= now or len(self._order) > REFUSALS_MAX):
             self._drop(self._order.popleft())
 
-    def _put(self, kept: Kept) -> None:
+    def _put(self, kept: CachedRefusal) -> None:
         known = self.people.get(kept.person)
         if isinstance(known, dict):
             known[kept.key] = kept
@@ -172,7 +175,7 @@ class Refusals:
         found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
         return found
 
-    def _drop(self, kept: Kept) -> None:
+    def _drop(self, kept: CachedRefusal) -> None:
         """It is over, if it is still what is known."""
         known = self.people.get(kept.person)
         if known is kept:
@@ -223,15 +226,15 @@ class Repeats:
 
     recipient = 0
 
-    def __init__(self, then: Callable[[Transit, bool], None]) -> None:
+    def __init__(self, then: Callable[[PendingSubmit, bool], None]) -> None:
         """``then``: tells the provider of each, and whether it was written."""
         self.open = True
         """Whether more may be added: not any more once it was packed."""
-        self._again: list[Transit] = []
+        self._again: list[PendingSubmit] = []
         self._counts: dict[int, int] = {}
         self._then = then
 
-    def add(self, transit: Transit, kept: Kept) -> None:
+    def add(self, transit: PendingSubmit, kept: CachedRefusal) -> None:
         self._again.append(transit)
         self._counts[kept.sequence] = self._counts.get(kept.sequence, 0) + 1
 

@@ -19,10 +19,10 @@ from proxy.journal.records.messages import VERDICT, pack_verdict
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import Entry
-from proxy.relay.message_index import KNOWN_S, Sent, SentIndex
-from proxy.relay.pending_submit import Apart, Bind, Lane, count
+from proxy.relay.message_index import KNOWN_S, IndexedMessage, SentIndex
+from proxy.relay.pending_submit import Bind, OtherRequest, SubmitLane, count
 from proxy.relay.submit import Relay
-from proxy.state import Counting
+from proxy.state import WritableCounters
 from proxy.state.record import record
 from proxy.wire import Frame, response
 from proxy.wire.tables import ESME_RREPLACEFAIL, ESME_RSUBMITFAIL, REPLACE_SM
@@ -36,13 +36,13 @@ def replace_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> byte
     return response(REPLACE_SM, status, sequence)
 
 
-class Replacing(Apart):
+class ReplaceSm(OtherRequest):
     """A Change, too: judging it alters the person's record."""
 
     respond = staticmethod(replace_sm_resp)
 
     def __init__(
-        self, relay: Relay, index: SentIndex, wanted: Lane, bind: Bind, frame: Frame, data: bytes, message_id: bytes, sent: Sent,
+        self, relay: Relay, index: SentIndex, wanted: SubmitLane, bind: Bind, frame: Frame, data: bytes, message_id: bytes, sent: IndexedMessage,
         message: Message, arrived_s: float,
     ) -> None:  # fmt: skip
         """``wanted``: the lane to the carrier that has the message, ``data``: the PDU as that carrier is to get it."""
@@ -55,7 +55,7 @@ class Replacing(Apart):
         index.in_doubt[message_id] += 1
 
     @property
-    def counters(self) -> Counting:
+    def counters(self) -> WritableCounters:
         return self._relay.store.counters
 
     # -- as a Change
@@ -184,7 +184,7 @@ class Restore:
     """A Change: the entry of the new text gives way to that of the old one, and what it took beside goes back. Idempotent by both
     ids."""
 
-    def __init__(self, replacing: Replacing, status: int | None, then: Callable[[], None]) -> None:
+    def __init__(self, replacing: ReplaceSm, status: int | None, then: Callable[[], None]) -> None:
         """``status``: what the carrier refused it with; None where the new entry was never written, and this need not be."""
         assert replacing.adopted is not None
         self.recipient = replacing.recipient

@@ -3,8 +3,8 @@
 In: frames from providers and carriers, the time. Out: bytes for both, journal records, counts. Never: sockets, a clock, an event
 loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
 
-A submit's story is ``submit`` → ``turn`` → ``Chains.begin`` → ``Judging.judge`` → ``HandOver.write`` → the carrier → ``answered`` → the next
-turn → ``Outbox.release``; parts of long messages go by way of ``Parts``. What arrives in one loop turn is judged together: one load, one
+A submit's story is ``submit`` → ``turn`` → ``Batching.begin`` → ``Admission.judge`` → ``Commit.write`` → the carrier → ``answered`` → the next
+turn → ``Outbox.release``; parts of long messages go by way of ``PartHandler``. What arrives in one loop turn is judged together: one load, one
 swap, one write to the journal, one joined write to each peer. What is safe before what (DESIGN §3):
 
     the entry is written      before the frame goes to the carrier      (HandOver puts it into its lane after journal.write)
@@ -21,24 +21,24 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import Any
 
 from proxy.journal.write_ahead_log import Journal
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
 from proxy.policy import RuleSet
 from proxy.relay.access import Directory
-from proxy.relay.admission import ON_JUDGE_ERROR, Judging
-from proxy.relay.batching import Chains
-from proxy.relay.commit import HandOver
-from proxy.relay.effects.record_changes import Answer, Arrived, Change, Effect, was_sent_twice
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.multipart.shared import Board
-from proxy.relay.multipart.transaction import Sheets
-from proxy.relay.pending_submit import Apart, Bind, Routes, Transit, count, detail
-from proxy.relay.refusal_cache import Refusals
+from proxy.relay.admission import ON_JUDGE_ERROR, Admission
+from proxy.relay.batching import Batching
+from proxy.relay.commit import Commit
+from proxy.relay.effects.record_changes import Arrived, Effect, EntryFate, RecordChange, was_sent_twice
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.multipart.shared import SharedParts
+from proxy.relay.multipart.transaction import MultipartStore
+from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, detail
+from proxy.relay.refusal_cache import RefusalCache
 from proxy.state import Store
-from proxy.wire import Frame, Malformed, Memo
+from proxy.wire import ContentCache, Frame, Malformed
 from proxy.wire.reserved import ReservedContent
 
 ESME_RSYSERR = 0x08
@@ -54,8 +54,8 @@ class Relay:
         rules: RuleSet,
         store: Store,
         journal: Journal,
-        routes: Routes,
-        tally: Tally,
+        routes: LaneRoutes,
+        tally: GateCounters,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         wake: Callable[[], None],
         sync: Callable[[], None],
@@ -67,22 +67,22 @@ class Relay:
         self.routes = routes
         self.tally = tally
         self.draining = False
-        self.judging = Judging(
+        self.judging = Admission(
             rules=rules, store=store, routes=routes, tally=tally, on_judge_error=on_judge_error, first_id=first_id
         )
-        self.refusals = Refusals(self.judging.refuse, self.note, self.tell_refused)
+        self.refusals = RefusalCache(self.judging.refuse, self.note, self.tell_refused)
         self.refusals.alone = not store.shared
-        self.parts = Parts(
+        self.parts = PartHandler(
             self.judging,
             hand_in=lambda transits: self.chains.submits.extend(transits),  # noqa: PLW0108 # a list for each turn
             change=lambda change: self.chains.changes.append(change),  # noqa: PLW0108
         )
         """Long messages whose parts come one by one."""
-        self.handover = HandOver(
+        self.handover = Commit(
             journal=journal, judging=self.judging, parts=self.parts, refusals=self.refusals, sync=sync, change=self.change
         )
         """What was decided, on its way into the journal and from there to both sides."""
-        self.chains = Chains(
+        self.chains = Batching(
             judging=self.judging, parts=self.parts, refusals=self.refusals, handover=self.handover, spawn=spawn, wake=wake
         )
         """What has come, on its way to being decided."""
@@ -90,7 +90,7 @@ class Relay:
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed = self.handover.handed
         """Submits handed to their lanes in the last turn …"""
-        self.told: list[Transit] = []
+        self.told: list[PendingSubmit] = []
         """… and answered in it: whoever runs the relay measures our own part with them, and clears both."""
         self.questions = 0
         """Questions of providers (query_sm, cancel_sm) that are on their way to a carrier."""
@@ -98,19 +98,19 @@ class Relay:
         """Submits to many (submit_multi) of which a carrier has answered a part and the provider has heard nothing, by provider: until
         then its delivers wait, for a receipt must not come before the answer."""
         self._spawn, self._wake = spawn, wake
-        self._memo = Memo()
+        self._memo = ContentCache()
         self._held = False
         self._coming: RuleSet | None = None
         """Rules that are in force once what others decide about is written."""
 
-    def share(self, sheets: Sheets, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def share(self, sheets: MultipartStore, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         """Parts of one long message may come to other gates, too. ``life``: a number no other gate has, nor this one had in another life."""
-        board = Board(sheets, self.parts, life, spawn=self._spawn, wake=self._wake, clock=clock, monotonic=monotonic)
+        board = SharedParts(sheets, self.parts, life, spawn=self._spawn, wake=self._wake, clock=clock, monotonic=monotonic)
         self.parts.share(board, monotonic)
 
     # ------------------------------------------------------------------ arrival
 
-    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float, kind: type[Transit] = Transit) -> None:
+    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float, kind: type[PendingSubmit] = PendingSubmit) -> None:
         """A submit_sm was read from a provider (``arrived_s``: monotonic); it is judged in the coming turn. ``kind``: what else it is."""
         transit = kind(bind, frame.sequence_number, frame.data, arrived_s)
         reason = self.admit(bind, arrived_s) or self._read(transit, frame, now)
@@ -125,7 +125,7 @@ class Relay:
         if reason:
             self._turned_away(transit, reason)
 
-    def _turned_away(self, transit: Transit, reason: str) -> None:
+    def _turned_away(self, transit: PendingSubmit, reason: str) -> None:
         """What was read is refused by the gate."""
         transit.bind.noise += reason not in OUR_FAULT
         self.judging.refuse(transit, GATE_REASONS[reason])
@@ -137,7 +137,7 @@ class Relay:
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
 
-    def refuse(self, transit: Transit, reason: str) -> None:
+    def refuse(self, transit: PendingSubmit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""
         transit.bind.unanswered += 1
         self._turned_away(transit, reason)
@@ -158,7 +158,7 @@ class Relay:
             return "journal-down"
         return "window-full" if bind.unanswered >= bind.window else ""
 
-    def _read(self, transit: Transit, frame: Frame, now: float) -> str:
+    def _read(self, transit: PendingSubmit, frame: Frame, now: float) -> str:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
             head, destination, content = transit.read(frame, self._memo, now)
@@ -176,7 +176,7 @@ class Relay:
         found = transit.bind.access.fault_of(head)
         return "port-not-owned" if found is None else self._malformed(transit, found.malformed())
 
-    def _malformed(self, transit: Transit, fault: Malformed) -> str:
+    def _malformed(self, transit: PendingSubmit, fault: Malformed) -> str:
         transit.status = fault.status
         self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
         return "malformed"
@@ -184,7 +184,7 @@ class Relay:
     # ------------------------------------------------------------------ what became of it
 
     @compiled("relay_answered_all")
-    def answered_all(self, answers: Iterable[tuple[Transit, Frame]], now_s: float) -> None:
+    def answered_all(self, answers: Iterable[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """The carrier answered these submits of ours (``now_s``: monotonic)."""
         accepted = self.handover.accepted
         for transit, frame in answers:
@@ -194,7 +194,7 @@ class Relay:
             else:  # nearly always
                 accepted.append((transit, frame))
 
-    def answered(self, transit: Transit, frame: Frame) -> None:
+    def answered(self, transit: PendingSubmit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
         if not transit.entry_id:  # the gate's own words (optout_reply.py): nobody waits for what becomes of them
             return
@@ -202,45 +202,45 @@ class Relay:
         if status == 0:
             self.handover.accepted.append((transit, frame))
         else:
-            self._said_no(Answer(transit, self._effect(transit, status), status, frame.body, self._tell))
+            self._said_no(EntryFate(transit, self._effect(transit, status), status, frame.body, self._tell))
 
-    def _said_no(self, answer: Answer) -> None:
+    def _said_no(self, answer: EntryFate) -> None:
         """Anything but a plain yes in time."""
         if answer.long is None:
             self.chains.changes.append(answer)
         else:
             self.parts.change(answer)
 
-    def unanswered(self, transit: Transit) -> None:
+    def unanswered(self, transit: PendingSubmit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
-        if isinstance(transit, Apart) and transit.unanswered():
+        if isinstance(transit, OtherRequest) and transit.unanswered():
             return
         if transit.long is not None:
             self.parts.unanswered(transit)
         if transit.entry_id:
-            self._said_no(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
+            self._said_no(EntryFate(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
 
-    def answered_late(self, transit: Transit, frame: Frame) -> None:
+    def answered_late(self, transit: PendingSubmit, frame: Frame) -> None:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
-        if (isinstance(transit, Apart) and transit.answered_late(frame)) or not transit.entry_id:
+        if (isinstance(transit, OtherRequest) and transit.answered_late(frame)) or not transit.entry_id:
             return
         status = frame.command_status
-        self._said_no(Answer(transit, self._effect(transit, status, late=True), status, frame.body, self._tell))
+        self._said_no(EntryFate(transit, self._effect(transit, status, late=True), status, frame.body, self._tell))
 
-    def unsent(self, transit: Transit, reason: str) -> None:
+    def unsent(self, transit: PendingSubmit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
-        if (isinstance(transit, Apart) and transit.unsent(reason)) or not transit.entry_id:
+        if (isinstance(transit, OtherRequest) and transit.unsent(reason)) or not transit.entry_id:
             return
         status = GATE_REASONS[reason].status
-        self._said_no(Answer(transit, self._effect(transit, status), status, b"", self._tell))
+        self._said_no(EntryFate(transit, self._effect(transit, status), status, b"", self._tell))
 
-    def _effect(self, transit: Transit, status: int, late: bool = False) -> Effect | Callable[[], Effect]:
+    def _effect(self, transit: PendingSubmit, status: int, late: bool = False) -> Effect | Callable[[], Effect]:
         """What an answer that is not a plain yes does to the entry."""
         if transit.long is not None:
             return self.parts.answered(transit, status, late=late)
         return Effect.of(status, late=late, adopts=transit.adopted is not None)
 
-    def _tell(self, answer: Answer, recorded: int) -> None:
+    def _tell(self, answer: EntryFate, recorded: int) -> None:
         """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
         self.in_flight.pop(transit.recorded, None)
@@ -268,16 +268,16 @@ class Relay:
         if self.parts.drain():
             self._wake()
 
-    def change(self, change: Change) -> None:
+    def change(self, change: RecordChange) -> None:
         """Something else alters a record (an opt-out): applied in the coming turn."""
         self.chains.changes.append(change)
         self._wake()
 
-    def note(self, change: Change) -> None:
+    def note(self, change: RecordChange) -> None:
         """Something for the journal that alters no record (a deliver): written in the coming turn."""
         self.handover.changed.append(change)
 
-    def note_first(self, change: Change) -> None:
+    def note_first(self, change: RecordChange) -> None:
         """Likewise, and providers hear nothing of what came with it before it is synced."""
         self.handover.changed.append(change)
         self.handover.noted_first = True
@@ -307,14 +307,14 @@ class Relay:
         if (chains.changes or chains.submits) and not holds:  # what was handed over has led to them
             self._wake()
 
-    def _arrived(self, accepted: Iterable[tuple[Transit, Frame]]) -> Iterator[Arrived]:
+    def _arrived(self, accepted: Iterable[tuple[PendingSubmit, Frame]]) -> Iterator[Arrived]:
         """What the carrier took of that which went out in the stead of something unknown."""
         for transit, _ in accepted:
             if was_sent_twice(transit.packed) and transit.message is not None:
                 self._no_doubt(transit)
                 yield Arrived(transit.message.recipient, transit.entry_id)
 
-    def _no_doubt(self, transit: Transit) -> None:
+    def _no_doubt(self, transit: PendingSubmit) -> None:
         """The carrier answered, or did not: no other answer in time comes. Of a long message other parts may be on their way."""
         if transit.long is None:
             self.judging.sent_twice.discard(transit)
@@ -342,12 +342,12 @@ class Relay:
 
     # ------------------------------------------------------------------ for commands that are no submits (commands.py)
 
-    def tell_refused(self, transit: Transit) -> None:
+    def tell_refused(self, transit: PendingSubmit) -> None:
         """Counts and answers what was refused."""
         count(self.tally, transit)
         self.say(0, transit, detail(transit))
 
-    def say(self, sequence: int, transit: Transit, body: bytes) -> None:
+    def say(self, sequence: int, transit: PendingSubmit, body: bytes) -> None:
         """Answers the provider once the journal is synced up to ``sequence``."""
         self.handover.outbox.append((sequence, transit, body))
 

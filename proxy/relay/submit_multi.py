@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.relay.access import Access
-from proxy.relay.pending_submit import Apart, Bind, Lane, Transit
+from proxy.relay.pending_submit import Bind, OtherRequest, PendingSubmit, SubmitLane
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Malformed, response, submit_sm_resp
@@ -33,23 +33,23 @@ def respond_multi(sequence: int, status: int, message_id: bytes = b"") -> bytes:
     return response(SUBMIT_MULTI, status, sequence, b"\0\0" + message_id[1:] if message_id else b"")
 
 
-class Whole(Transit):
+class RefusedMulti(PendingSubmit):
     """A submit_multi that the gate refuses as it stands."""
 
     respond = staticmethod(respond_multi)
 
 
-class Member(Transit):
+class MultiMember(PendingSubmit):
     """One address, as the submit_sm to it. Its lane hands it to the group instead of to a link."""
 
     _lane: Any = None
 
     @property
-    def lane(self) -> Lane | None:
-        return cast("Lane | None", self._lane)
+    def lane(self) -> SubmitLane | None:
+        return cast("SubmitLane | None", self._lane)
 
     @lane.setter
-    def lane(self, lane: Lane | None) -> None:
+    def lane(self, lane: SubmitLane | None) -> None:
         real = lane.real if isinstance(lane, _Gathering) else lane
         self._lane = None if real is None else _Gathering(real, self.bind)
 
@@ -57,30 +57,30 @@ class Member(Transit):
 class _Gathering:
     """A lane, but for what is put into it: that waits for the others of its group."""
 
-    def __init__(self, lane: Lane, group: Bind) -> None:
+    def __init__(self, lane: SubmitLane, group: Bind) -> None:
         self.real = lane
         self._group = group
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
-    def put(self, member: Transit) -> None:
-        if isinstance(self._group, Group) and member.bind is self._group:
+    def put(self, member: PendingSubmit) -> None:
+        if isinstance(self._group, MultiBind) and member.bind is self._group:
             self._group.may_go(member, self.real)
         else:  # it keeps to the lane of one of ours, as a part of the same long message
             self.real.put(member)
 
-    def put_all(self, members: list[Transit]) -> None:
+    def put_all(self, members: list[PendingSubmit]) -> None:
         for member in members:
             self.put(member)
 
 
-class Fate(NamedTuple):
+class MemberOutcome(NamedTuple):
     status: int
     body: bytes
 
 
-class Group:
+class MultiBind:
     """The bind that a submit_multi's members are on: where they are told, and where they gather."""
 
     def __init__(self, relay: Relay, bind: Bind, sequence: int, multi: Multi, arrived_s: float) -> None:
@@ -93,8 +93,8 @@ class Group:
         self._sequence = sequence
         self._multi = multi
         self._arrived_s = arrived_s
-        self._fates: dict[int, Fate] = {}
-        self._ready: dict[Lane, list[Transit]] = {}
+        self._fates: dict[int, MemberOutcome] = {}
+        self._ready: dict[SubmitLane, list[PendingSubmit]] = {}
         self._waiting = len(multi.addresses)
         """Addresses not judged yet."""
         self._half_told = False
@@ -113,7 +113,7 @@ class Group:
 
     def _told(self, data: bytes) -> None:
         place = int.from_bytes(data[12:16], "big") - 1
-        self._fates[place] = Fate(int.from_bytes(data[8:12], "big"), data[16:])
+        self._fates[place] = MemberOutcome(int.from_bytes(data[8:12], "big"), data[16:])
         if self._waiting:
             self._judged()
         if len(self._fates) == len(self._multi.addresses):
@@ -121,7 +121,7 @@ class Group:
 
     # -- gathering
 
-    def may_go(self, member: Transit, lane: Lane) -> None:
+    def may_go(self, member: PendingSubmit, lane: SubmitLane) -> None:
         """A member is allowed, and its entry is written."""
         self._ready.setdefault(lane, []).append(member)
         self._judged()
@@ -175,11 +175,18 @@ def _why(body: bytes) -> str:
         return ""
 
 
-class Together(Apart):
+class Together(OtherRequest):
     """The submit_multi that goes to one carrier."""
 
     def __init__(
-        self, relay: Relay, group: Group, bind: Bind, sequence: int, multi: Multi, members: list[Transit], arrived_s: float
+        self,
+        relay: Relay,
+        group: MultiBind,
+        bind: Bind,
+        sequence: int,
+        multi: Multi,
+        members: list[PendingSubmit],
+        arrived_s: float,
     ) -> None:
         places = [member.sequence - 1 for member in members]
         super().__init__(bind, sequence, multi.only(places), arrived_s)
@@ -198,7 +205,7 @@ class Together(Apart):
         self._share(frame, self._relay.answered_late)
         return True
 
-    def _share(self, frame: Frame, then: Callable[[Transit, Frame], None]) -> None:
+    def _share(self, frame: Frame, then: Callable[[PendingSubmit, Frame], None]) -> None:
         """Each member hears what the carrier said of its address: the whole answer's status, or that of its unsuccess_sme."""
         message_id, refused = read_multi_resp(frame)
         statuses = [frame.command_status] * len(self.members)
@@ -239,7 +246,7 @@ class Together(Apart):
 
 def submit_multi(relay: Relay, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
     """A submit_multi was read from a provider. Each address counts against its rate; those over it are refused, the others go."""
-    whole = Whole(bind, frame.sequence_number, frame.data, arrived_s)
+    whole = RefusedMulti(bind, frame.sequence_number, frame.data, arrived_s)
     reason = relay.closed(bind)
     if not reason:
         try:
@@ -250,8 +257,8 @@ def submit_multi(relay: Relay, bind: Bind, frame: Frame, now: float, arrived_s: 
             reason = "malformed"
         else:
             bind.unanswered += 1
-            group = Group(relay, bind, frame.sequence_number, multi, arrived_s)
+            group = MultiBind(relay, bind, frame.sequence_number, multi, arrived_s)
             for place in range(len(multi.addresses)):
-                relay.submit(group, Frame.of(multi.submit(place)), now, arrived_s, Member)
+                relay.submit(group, Frame.of(multi.submit(place)), now, arrived_s, MultiMember)
             return
     relay.refuse(whole, reason)

@@ -33,7 +33,7 @@ class Unwanted(BaseException):
     """The work is ended from within: nobody waits for it any more."""
 
 
-class Gently:
+class Background:
     """One piece of long work at a time."""
 
     def __init__(self) -> None:

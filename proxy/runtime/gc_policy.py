@@ -22,7 +22,7 @@ DEEP_LAST_S = 86_400.0
 """… and then at the latest, whatever comes."""
 
 
-class Garbage:
+class GcPolicy:
     def __init__(self, now_s: float) -> None:
         self._deep_s = self._busy_s = now_s
         self._came = 0

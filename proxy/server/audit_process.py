@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.runtime import child_process
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ LINE_BYTES_MAX = 1 << 24
 class Auditor:
     """Of the running gate."""
 
-    def __init__(self, config: Path, tally: Tally, worker_variable: str) -> None:
+    def __init__(self, config: Path, tally: GateCounters, worker_variable: str) -> None:
         """``worker_variable``: of the environment; the audit is of all workers' journals."""
         self.failed = ""
         """What the last process said when it ended; empty when all is well."""

@@ -27,13 +27,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.cluster.truncated_copy import NO_KEY, Overtaken, overtaken, proved, segments, told, unexplained
-from proxy.config import Places
+from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, proved, segments, told, unexplained
+from proxy.config import StoragePaths
 from proxy.journal.retention import Removed
-from proxy.journal.scan import Report, segment_name
+from proxy.journal.scan import ScanReport, segment_name
 from proxy.journal.sealing import Ring, SealingError
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
-from proxy.state.revision_store import Kept
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.state.revision_store import RevisionStore
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
@@ -65,7 +65,7 @@ _NEEDED = Copied._fields[:-1]
 # --- making
 
 
-def make(places: Places, copy: Path) -> Copied:
+def make(places: StoragePaths, copy: Path) -> Copied:
     """Copies all there is into a folder that is new or empty. BackupError, OSError."""
     there = copy.exists()
     if there and any(copy.iterdir()):
@@ -83,7 +83,7 @@ def make(places: Places, copy: Path) -> Copied:
         raise
 
 
-def update(places: Places, copy: Path) -> Copied:
+def update(places: StoragePaths, copy: Path) -> Copied:
     """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError: then the copy is what it was, or the next
     update goes on with it."""
     journal = places.journal
@@ -103,7 +103,7 @@ def update(places: Places, copy: Path) -> Copied:
     return made
 
 
-def _gone(journal: Path, copy: Path, ring: Ring) -> Overtaken | None:
+def _gone(journal: Path, copy: Path, ring: Ring) -> TruncatedCopy | None:
     """What was removed before it was copied; BackupError where nobody says so."""
     try:
         found = overtaken(journal, copy / JOURNAL)
@@ -118,7 +118,7 @@ def _gone(journal: Path, copy: Path, ring: Ring) -> Overtaken | None:
     return found
 
 
-def _brought(places: Places, copy: Path) -> Copied:
+def _brought(places: StoragePaths, copy: Path) -> Copied:
     """Copies what is new. A state from before what is here is taken anew, and then what has been written since."""
     left = TRIES
     while True:
@@ -179,7 +179,7 @@ def _segments(journal: Path, target: Path) -> None:
 
 def _sets(revisions: Path, target: Path) -> None:
     """The sets that are kept now: one is never changed, but the oldest go."""
-    kept, copied = Kept(revisions, 0), Kept(target, 0)
+    kept, copied = RevisionStore(revisions, 0), RevisionStore(target, 0)
     wanted = kept.all()
     for revision in wanted:
         with suppress(FileNotFoundError):  # it went meanwhile
@@ -211,7 +211,7 @@ def _grown(source: Path, target: Path) -> None:
 
 
 def _is_redacted(segment: Path) -> bool:
-    with segment.open("rb") as file, suppress(Fault):
+    with segment.open("rb") as file, suppress(SegmentFault):
         return unpack_header(file.read(HEADER_BYTES)).redacted
     return False
 
@@ -224,7 +224,7 @@ def _alike(old: Any, new: Any, end: int) -> bool:
     return bool(old.read(end - start) == new.read(end - start))
 
 
-def _noted(copy: Path, report: Report, removed: list[Removed]) -> Copied:
+def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
     """Writes the manifest. BackupError where it is no gate's."""
     counted = _position(copy / STATE).counted
     if report.last < counted:
@@ -244,7 +244,7 @@ def _noted(copy: Path, report: Report, removed: list[Removed]) -> Copied:
     return made
 
 
-def _ring(places: Places) -> Ring:
+def _ring(places: StoragePaths) -> Ring:
     """A copy needs no key; with it more can be said of what is missing."""
     try:
         return Ring.of_files(places.sealing.keys)
@@ -252,7 +252,7 @@ def _ring(places: Places) -> Ring:
         return Ring()
 
 
-def _whole(copy: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+def _whole(copy: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
     """Reads the copy as a start would, and what it lacks. Without the key of a sealed one its chain is proved all the same."""
     report, removed = proved(copy / JOURNAL, ring)
     wrong = report.damage or unexplained(report.holes, removed)
@@ -309,7 +309,7 @@ def check(copy: Path) -> Copied:
     return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
 
 
-def restore(copy: Path, places: Places) -> Copied:
+def restore(copy: Path, places: StoragePaths) -> Copied:
     """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
     found, store, journal, revisions = check(copy), places.store, places.journal, places.revisions
     for path in (store, Path(f"{store}-wal")):

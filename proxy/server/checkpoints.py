@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from proxy.journal.write_ahead_log import Journal
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.submit import Relay
 from proxy.state import EmbeddedStore, StateError
@@ -42,7 +42,7 @@ class Checkpoints:
         ids: MessageIds,
         synced: Callable[[int], Awaitable[None]],
         holding: Sequence[Holding],
-        in_pieces: InPieces,
+        in_pieces: ChunkedImports,
     ) -> None:
         """``synced``: returns when the journal is synced up to a record."""
         self._store, self._journal, self._relay, self._ids = store, journal, relay, ids

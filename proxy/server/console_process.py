@@ -32,7 +32,7 @@ WORDS_MAX = 1000
 """Of what it said last: bytes."""
 
 
-class Console:
+class ConsoleProcess:
     """Of the running gate."""
 
     def __init__(self, config: Path) -> None:

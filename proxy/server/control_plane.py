@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from proxy.archive.pseudonym_key import Names
-from proxy.cluster.replication import Sharing
+from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
 from proxy.desk.archiving import erase_operations
 from proxy.desk.archiving import operations as retention
@@ -38,7 +38,7 @@ from proxy.desk.providers import own_operations as provider
 from proxy.desk.reply_paths import operations as reply_paths
 from proxy.desk.reply_paths import probes, states
 from proxy.desk.revisions import operations as ops_rules
-from proxy.desk.revisions.rule_deployment import Revising
+from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search import access_log
 from proxy.desk.subjects import operations as subject
 from proxy.desk.suppression import operations as suppress
@@ -46,28 +46,28 @@ from proxy.desk.today import counter_rows
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.net.authenticator import Doorkeeper
-from proxy.net.carrier import CarrierHouse
+from proxy.net.authenticator import Authenticator
+from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
 from proxy.net.tap import Hear, Taps, Wants
 from proxy.operations import whoami
-from proxy.operations.authorization import Door
-from proxy.operations.control import ControlServer, Refused
-from proxy.operations.http import Way
+from proxy.operations.authorization import Authorization
+from proxy.operations.control import CommandRefused, ControlServer
+from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
 from proxy.policy import RuleSet, time_windows
 from proxy.policy.orders import words_of
-from proxy.relay.candidate import Proposal
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.candidate import CandidateRules
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.consents import Incoming
-from proxy.relay.effects.list_import import Listing
+from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.submit import Relay
 from proxy.server.audit_process import Auditor
-from proxy.server.console_process import Console
+from proxy.server.console_process import ConsoleProcess
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
@@ -78,15 +78,15 @@ LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
 
-class NotWritten(Refused, JournalDown):
+class NotWritten(CommandRefused, JournalDown):
     """Whoever gave a command is refused; what tries again by itself knows that the journal is down."""
 
     def __init__(self, down: JournalDown) -> None:
-        Refused.__init__(self, f"{down}: nothing was done")
+        CommandRefused.__init__(self, f"{down}: nothing was done")
         self.dropped = down.dropped
 
 
-class Operating:
+class ControlPlane:
     """``ops.gate.Gate``."""
 
     def __init__(
@@ -97,11 +97,11 @@ class Operating:
         journal: Journal,
         kick: Callable[[], None],
         providers: Providers,
-        houses: Sequence[CarrierHouse],
+        houses: Sequence[CarrierAccount],
         reload: Callable[[str, str], Awaitable[list[str]]],
-        revising: Revising,
-        names: Names,
-        in_pieces: InPieces,
+        revising: RuleDeployment,
+        names: PseudonymKey,
+        in_pieces: ChunkedImports,
         people: Sequence[Person] = (),
         group: str = "",
         front: int = 0,
@@ -111,9 +111,9 @@ class Operating:
         self.relay = relay
         self.store = store
         self.houses = houses
-        self.listing: Listing | Incoming | None = None
+        self.listing: ListImport | Incoming | None = None
         self.in_pieces = in_pieces
-        self.sharing: Sharing | None = None
+        self.sharing: Replication | None = None
         """With the other gates on a shared store."""
         self.revising = revising
         self._rules = revising.rules
@@ -126,7 +126,7 @@ class Operating:
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
         hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
-        self.warden = penalties.Warden(
+        self.warden = penalties.PenaltyScheduler(
             self,
             hours,
             HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
@@ -140,13 +140,13 @@ class Operating:
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._paces = providers_told.Paces(relay.tally)
-        self.keeper = retention.Keeper(self, journal)
+        self.keeper = retention.RetentionTask(self, journal)
         self._roller: Roller | None = None
-        self._console: Console | None = None
+        self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
         self._regular: list[asyncio.Task[None]] = []
-        self._doorkeeper = Doorkeeper()
-        self.door = Door(people, self._doorkeeper.check)
+        self._doorkeeper = Authenticator()
+        self.door = Authorization(people, self._doorkeeper.check)
         self._server = ControlServer(
             control,
             {
@@ -179,7 +179,11 @@ class Operating:
         self._obey()
 
     async def start(
-        self, keep: Retention, roller: Roller | None = None, console: Console | None = None, auditor: Auditor | None = None
+        self,
+        keep: Retention,
+        roller: Roller | None = None,
+        console: ConsoleProcess | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
         ``console``: who keeps the console up; ``auditor``: the audit of opt-outs."""
@@ -212,7 +216,7 @@ class Operating:
 
     # -- what stands by the orders
 
-    def use(self, rules: RuleSet, proposal: Proposal | None) -> None:
+    def use(self, rules: RuleSet, proposal: CandidateRules | None) -> None:
         """These rules are in force from now on, beside the same orders, and those wait for approval."""
         if rules is not self._rules:
             self._rules, self._rules_since = rules, time.time()
@@ -321,11 +325,11 @@ class Operating:
             async with asyncio.timeout(SAFE_S):
                 while self._journal.synced < sequence:
                     if self.relay.journal_down:
-                        raise Refused(f"{self.relay.journal_down}: it is done, but not safe on disk")
+                        raise CommandRefused(f"{self.relay.journal_down}: it is done, but not safe on disk")
                     self._kick()
                     await asyncio.sleep(0.001)
         except TimeoutError:
-            raise Refused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
+            raise CommandRefused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
         if self.sharing is not None:
             await self.sharing.told(sequence)
 
@@ -361,9 +365,9 @@ class Operating:
     def rules_told(self) -> dict[str, Any]:
         return {"since": self._rules_since, **self.revising.told()}
 
-    def paths(self, config: Path) -> dict[str, Way]:
+    def paths(self, config: Path) -> dict[str, HttpRoute]:
         """What may be asked for over HTTP beside metrics and health. ``config``: the settings."""
-        return {"/optouts": Way("POST", optouts.OptOuts(self).take), **provider.ForProviders(self, config).paths()}
+        return {"/optouts": HttpRoute("POST", optouts.OptOutIntake(self).take), **provider.ForProviders(self, config).paths()}
 
     # -- what others should see
 

@@ -12,40 +12,40 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.archive.pseudonym_key import Names
-from proxy.cluster.replication import Sharing
-from proxy.desk.revisions.rule_deployment import Revising
+from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.cluster.replication import Replication
+from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.write_ahead_log import Journal
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.accounts import by_carrier
-from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier import CarrierAccount
 from proxy.net.provider import Providers
 from proxy.net.tls import Contexts
 from proxy.operations.metrics import Gauges, pieces
 from proxy.relay.submit import Relay
-from proxy.server.control_plane import Operating
-from proxy.server.maintenance import Upkeep
-from proxy.server.reload import Reloading
+from proxy.server.control_plane import ControlPlane
+from proxy.server.maintenance import Maintenance
+from proxy.server.reload import Reload
 from proxy.state import EmbeddedStore
 from proxy.state.mailbox.mailbox import UNOWNED
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    tally: Tally
+class Health:
+    tally: GateCounters
     relay: Relay
     store: EmbeddedStore
     journal: Journal
     providers: Providers
-    houses: Sequence[CarrierHouse]
+    houses: Sequence[CarrierAccount]
     contexts: Contexts
-    names: Names
-    revising: Revising
-    operating: Operating
-    reloading: Reloading
-    upkeep: Upkeep
-    sharing: Sharing | None
+    names: PseudonymKey
+    revising: RuleDeployment
+    operating: ControlPlane
+    reloading: Reload
+    upkeep: Maintenance
+    sharing: Replication | None
 
     def not_ready(self) -> list[str]:
         """Why traffic should go elsewhere; empty when it should come here."""
@@ -83,7 +83,7 @@ class Standing:
         boxes = [self.store.mailbox.box(name) for name in (UNOWNED, *self.relay.directory.providers)]
         return Gauges(
             binds=binds,
-            carrier_links=by_carrier(houses, CarrierHouse.states),
+            carrier_links=by_carrier(houses, CarrierAccount.states),
             window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
             window_limit=by_carrier(houses, lambda house: {"": house.window_limit()}),
             queue_messages=by_carrier(

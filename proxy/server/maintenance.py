@@ -17,20 +17,20 @@ from pathlib import Path
 import structlog
 import watchfiles
 
-from proxy.cluster.replication import Sharing
-from proxy.desk.revisions.rule_deployment import Revising
+from proxy.cluster.replication import Replication
+from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.model.counters import Tally
-from proxy.net.carrier import CarrierHouse
+from proxy.model.counters import GateCounters
+from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
-from proxy.runtime.background import Gently
-from proxy.runtime.gc_policy import Garbage
+from proxy.runtime.background import Background
+from proxy.runtime.gc_policy import GcPolicy
 from proxy.runtime.ticker import until_beat
-from proxy.server.control_plane import Operating
+from proxy.server.control_plane import ControlPlane
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
@@ -51,22 +51,22 @@ CLOCK_STEP_S = 1.0
 
 
 @dataclass
-class Upkeep:
+class Maintenance:
     relay: Relay
     store: EmbeddedStore
     journal: Journal
     syncer: Syncer
     providers: Providers
-    houses: Sequence[CarrierHouse]
-    way_back: WayBack
-    operating: Operating
-    sharing: Sharing | None
+    houses: Sequence[CarrierAccount]
+    way_back: DeliverRelay
+    operating: ControlPlane
+    sharing: Replication | None
     turns: Turns
-    tally: Tally
-    gently: Gently
+    tally: GateCounters
+    gently: Background
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
-    garbage: Garbage = field(init=False)
+    garbage: GcPolicy = field(init=False)
     doubted_until_s: float = 0.0
     """So long (the loop's clock) nothing that is over by the wall clock is dropped: rules look at ends themselves."""
     silent_until_s: float = 0.0
@@ -75,7 +75,7 @@ class Upkeep:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         wall, mono = time.time(), loop.time()
-        self.garbage = Garbage(mono)
+        self.garbage = GcPolicy(mono)
         while True:
             await asyncio.sleep(until_beat(loop.time(), TICK_S))
             now, now_s = time.time(), loop.time()
@@ -140,7 +140,7 @@ class Upkeep:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
 
 
-async def watch_rules(folder: Path, revising: Revising) -> None:
+async def watch_rules(folder: Path, revising: RuleDeployment) -> None:
     """Reads the folder again whenever its files have changed."""
     watch = watchfiles.awatch(
         folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True

@@ -29,7 +29,7 @@ from proxy.operations.worker_channel import WorkerEnd
 from proxy.runtime import cpu_affinity, hardening
 from proxy.runtime.allocator import in_large_pages
 from proxy.runtime.systemd import Manager
-from proxy.server.wiring import Gate
+from proxy.server.wiring import GateProcess
 from proxy.state import StateError
 
 log = structlog.get_logger()
@@ -122,9 +122,9 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     return 0
 
 
-async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> Gate:
+async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> GateProcess:
     try:
-        gate = Gate(settings, path, asyncio.get_running_loop(), accept_loss, worker)
+        gate = GateProcess(settings, path, asyncio.get_running_loop(), accept_loss, worker)
         await gate.start()
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error

@@ -14,18 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.pseudonym_key import Names
-from proxy.config import Settings, Shared
+from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.config import Settings, SharedStore
 from proxy.journal.sealing import Ring
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.relay.effects.replay import ID_GAP, Replayed, replay, settle_open
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.message_index import Restoring, SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
-from proxy.state.shared.connection import Login
+from proxy.state.shared.connection import ServerLogin
 
 
-class Resumed(NamedTuple):
+class Recovered(NamedTuple):
     store: EmbeddedStore
     """Locked: ``abandon`` it where the start fails behind this."""
     disk: OsDisk
@@ -33,12 +33,12 @@ class Resumed(NamedTuple):
     found: Replayed
     ids: MessageIds
     sent: SentIndex
-    names: Names
+    names: PseudonymKey
     first_id: int
     """Greater than all of earlier lives."""
 
 
-def resume(settings: Settings, accept_loss: bool = False) -> Resumed:
+def resume(settings: Settings, accept_loss: bool = False) -> Recovered:
     """StateError, JournalDamaged, SealingError or OSError; then nothing is locked."""
     store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **_shared_by(settings))
     try:
@@ -48,8 +48,8 @@ def resume(settings: Settings, accept_loss: bool = False) -> Resumed:
         raise
 
 
-def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Resumed:
-    names = Names(settings.archive.keys, store.erased)  # before the journal is read: who comes back must be known again
+def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Recovered:
+    names = PseudonymKey(settings.archive.keys, store.erased)  # before the journal is read: who comes back must be known again
     ids = MessageIds(settings.message_ids, settings.carriers)
     disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
     store.belongs_to(disk, accept_loss)
@@ -64,7 +64,7 @@ def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Resu
     settle_open(store, found)
     ids.restore(found.learnt)
     first_id = max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP
-    return Resumed(store, disk, found, ids, index, names, first_id)
+    return Recovered(store, disk, found, ids, index, names, first_id)
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _shared_by(settings: Settings) -> dict[str, Any]:
     return {
         "local": shared.local,
         "secret": shared.secret.encode(),
-        "login": Login(shared.user, shared.password, tls=context),
+        "login": ServerLogin(shared.user, shared.password, tls=context),
         "node": settings.node,
         "parts": shared.parts,
         "deadline_s": shared.deadline_s,
@@ -97,7 +97,7 @@ def _shared_by(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _context(shared: Shared) -> ssl.SSLContext:
+def _context(shared: SharedStore) -> ssl.SSLContext:
     """Of connections to the store, whose certificate must be good for its name."""
     try:
         context = ssl.create_default_context(cafile=_path(shared.tls_ca))

@@ -12,8 +12,8 @@ from typing import Any
 
 import structlog
 
-from proxy.model.counters import Tally
-from proxy.relay.deliver import WayBack
+from proxy.model.counters import GateCounters
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.pending_submit import let_go, spent
 from proxy.relay.submit import Relay
 
@@ -23,15 +23,15 @@ TIMER_S = 0.001
 """The loop's timers go by whole milliseconds: one that is early leads to a turn for nothing."""
 
 
-class Turning:
+class RelayTask:
     """What is done at the end of a turn of the loop in which something came."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         relay: Relay,
-        way_back: WayBack,
-        tally: Tally,
+        way_back: DeliverRelay,
+        tally: GateCounters,
         wake: Callable[[], None],
         look: Callable[[], None],
     ) -> None:

@@ -15,42 +15,42 @@ import structlog
 
 from proxy.config import Settings, SettingsError, load
 from proxy.config.descriptions import waiting
-from proxy.desk.revisions.rule_deployment import Revising
-from proxy.model.counters import Tally
+from proxy.desk.revisions.rule_deployment import RuleDeployment
+from proxy.model.counters import GateCounters
 from proxy.net.accounts import moved
-from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
-from proxy.net.listeners import Door
+from proxy.net.listeners import ProviderListener
 from proxy.net.provider import Providers
 from proxy.net.tls import Contexts, TlsError
-from proxy.operations.http_auth import Guard
+from proxy.operations.http_auth import HttpAuth
 from proxy.relay.access import Directory
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.multipart.handler import PartBounds
-from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.submit import Relay
-from proxy.server.control_plane import Operating
+from proxy.server.control_plane import ControlPlane
 
 log = structlog.get_logger()
 
 
 @dataclass
-class Reloading:
+class Reload:
     path: Path
     begun_with: Settings
     """Listeners, carriers and paths stay as they were there."""
     contexts: Contexts
-    tls_door: Door | None
-    houses: Sequence[CarrierHouse]
+    tls_door: ProviderListener | None
+    houses: Sequence[CarrierAccount]
     relay: Relay
     providers: Providers
-    operating: Operating
-    hearing: Hearing
-    revising: Revising
-    way_back: WayBack
-    guard: Guard
+    operating: ControlPlane
+    hearing: ReplyHandler
+    revising: RuleDeployment
+    way_back: DeliverRelay
+    guard: HttpAuth
     turns: Turns
-    tally: Tally
+    tally: GateCounters
     waiting: list[str] = field(default_factory=list)
     """What stands in the settings' file and is not in force before a restart."""
     refused: str = ""
@@ -134,9 +134,11 @@ def bounds_of(settings: Settings) -> PartBounds:
     return PartBounds(found.held_megabytes << 20, found.torn_keys, found.parts_remembered_hours * 3600)
 
 
-def manners_of(settings: Settings) -> Manners:
+def manners_of(settings: Settings) -> OptOutSettings:
     """What a refusal by reply means."""
     optout = settings.optout
     confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
     accepts = settings.consent_by_reply == "accept"
-    return Manners(optout.widen_after, optout.widen_days, confirm, settings.doubtful_replies, settings.doubtful_then, accepts)
+    return OptOutSettings(
+        optout.widen_after, optout.widen_days, confirm, settings.doubtful_replies, settings.doubtful_then, accepts
+    )

@@ -21,40 +21,40 @@ from typing import Any, cast
 
 import structlog
 
-from proxy.cluster.forwarding import Mail, Post
-from proxy.cluster.replication import Log, Sharing
-from proxy.config import WORKER_VARIABLE, Mailbox, Settings, Worker
+from proxy.cluster.forwarding import Forwarding, Mail
+from proxy.cluster.replication import Replication, ReplicationLog
+from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
 from proxy.desk.archiving.roller import Roller
-from proxy.desk.revisions.cluster_deployment import RevisingTogether
-from proxy.desk.revisions.rule_deployment import Revising
+from proxy.desk.revisions.cluster_deployment import ClusterDeployment
+from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.net.accounts import houses_of, routes_over
-from proxy.net.leases import Allotting
+from proxy.net.leases import LeaseClient
 from proxy.net.link import Turns
 from proxy.net.listeners import doors_of, inherited, room_for
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts
 from proxy.operations.http import HttpServer
-from proxy.operations.http_auth import Guard
+from proxy.operations.http_auth import HttpAuth
 from proxy.relay.access import Directory
 from proxy.relay.commands import Commands, ways
-from proxy.relay.deliver import Receiver, WayBack
-from proxy.relay.effects.chunked import InPieces
-from proxy.relay.optout_reply import Hearing
+from proxy.relay.deliver import DeliverRelay, Receiver
+from proxy.relay.effects.chunked import ChunkedImports
+from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
-from proxy.runtime.background import Gently
+from proxy.runtime.background import Background
 from proxy.server.audit_process import Auditor
 from proxy.server.checkpoints import Checkpoints, Holding
-from proxy.server.console_process import Console
-from proxy.server.control_plane import Operating
-from proxy.server.health import Standing
-from proxy.server.maintenance import Upkeep, watch_rules
+from proxy.server.console_process import ConsoleProcess
+from proxy.server.control_plane import ControlPlane
+from proxy.server.health import Health
+from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import resume
-from proxy.server.relay_task import Batches, Turning, drive
-from proxy.server.reload import Reloading, bounds_of, manners_of
+from proxy.server.relay_task import Batches, RelayTask, drive
+from proxy.server.reload import Reload, bounds_of, manners_of
 from proxy.state.mailbox.mailbox import Bounds
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ LINK_S = 3.0
 """A worker that has no link yet takes connections after so long all the same: it says why it cannot serve them."""
 
 
-class Gate:
+class GateProcess:
     def __init__(
         self,
         settings: Settings,
@@ -80,11 +80,11 @@ class Gate:
         self.settings, self.worker = settings, worker
         self.path = path
         self.loop = loop
-        self.tally = Tally()
+        self.tally = GateCounters()
         self.turns = Turns(loop)
-        self.gently = Gently()
+        self.gently = Background()
         self.contexts = Contexts(settings)
-        self.guard = Guard(
+        self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
         self.resumed = resume(settings, accept_loss)
@@ -94,9 +94,9 @@ class Gate:
         except BaseException:
             self.store.abandon()
             raise
-        self.in_pieces = InPieces(self.store.position.open_from, self.resumed.found.last_sequence)
+        self.in_pieces = ChunkedImports(self.store.position.open_from, self.resumed.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
-        self.operating = Operating(
+        self.operating = ControlPlane(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
             self.revising, self.names, self.in_pieces, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
@@ -111,8 +111,8 @@ class Gate:
         if self.store.sheets is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
             self.relay.share(self.store.sheets, life, time.time, time.monotonic)
-        self.post: Post | None = None
-        self.allotting: Allotting | None = None
+        self.post: Forwarding | None = None
+        self.allotting: LeaseClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._tend()
 
@@ -125,7 +125,7 @@ class Gate:
         self.names = self.resumed.names
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
         parts = settings, self.store.history, self.gently, tally
-        self.revising = RevisingTogether(*parts, self.store.rules) if self.store.rules is not None else Revising(*parts)
+        self.revising = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
         journal = Journal(self.resumed.disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -160,8 +160,8 @@ class Gate:
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
         self.providers.commands = Commands(relay, self.resumed.sent, ways(common, own), self.ids.own, self.ids.coded, time.time)
-        self.hearing = Hearing(relay, tally, manners_of(settings), time.time, self.loop.time, self.store.dictionary)
-        self.way_back = WayBack(
+        self.hearing = ReplyHandler(relay, tally, manners_of(settings), time.time, self.loop.time, self.store.dictionary)
+        self.way_back = DeliverRelay(
             relay,
             self.hearing,
             tally,
@@ -173,19 +173,19 @@ class Gate:
             self.ids.of,
         )
         self.providers.way_back = self.way_back
-        self.turning = Turning(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
+        self.turning = RelayTask(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
         self.turns.work = self.turning.turn
         self.way_back.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
 
-    def _share(self) -> Sharing:
+    def _share(self) -> Replication:
         """With the other gates on the store."""
         assert self.settings.shared is not None
-        found, store = self.resumed.found, cast("Log", self.store)
+        found, store = self.resumed.found, cast("ReplicationLog", self.store)
         assert found.listings is not None
         store.heard = max(store.heard, found.heard)
         told = [(one.sequence, one.kind, one.body) for one in found.told]
-        sharing = Sharing(
+        sharing = Replication(
             store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
@@ -198,16 +198,16 @@ class Gate:
         self.checkpoints = Checkpoints(
             self.store, self.journal, self.relay, self.ids, self._wait_synced, holding, self.in_pieces
         )
-        self.upkeep = Upkeep(
+        self.upkeep = Maintenance(
             self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.operating,
             self.sharing, self.turns, self.tally, self.gently,
         )  # fmt: skip
-        self.reloading = Reloading(
+        self.reloading = Reload(
             self.path, self.settings, self.contexts, self.tls_door, self.houses, self.relay, self.providers, self.operating,
             self.hearing, self.revising, self.way_back, self.guard, self.turns, self.tally,
         )  # fmt: skip
         self.reloading.use_contexts()
-        self.standing = Standing(
+        self.standing = Health(
             self.tally, self.relay, self.store, self.journal, self.providers, self.houses, self.contexts, self.names, self.revising,
             self.operating, self.reloading, self.upkeep, self.sharing,
         )  # fmt: skip
@@ -226,7 +226,7 @@ class Gate:
         await self.operating.start(
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
-            Console(self.path) if settings.console.listen is not None and self.worker is None else None,
+            ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally, WORKER_VARIABLE) if self.worker is None or self.worker.number == 1 else None,
         )
         self.http = HttpServer(
@@ -236,7 +236,7 @@ class Gate:
         if self.worker is None:  # else the supervisor listens, and asks
             self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         if self.store.leases is not None:
-            self.allotting = Allotting(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
+            self.allotting = LeaseClient(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
             self.providers.may_bind = self.allotting.may_bind
             await self.allotting.begin()
         if self.worker is None:
@@ -252,9 +252,9 @@ class Gate:
             self.loop.create_task(watch_rules(self.settings.rules, self.revising)),
         ]
         if self.sharing is not None:
-            self.post = Post(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
+            self.post = Forwarding(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
             self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
-        if isinstance(self.revising, RevisingTogether):
+        if isinstance(self.revising, ClusterDeployment):
             self._tasks.append(self.loop.create_task(self.revising.run()))
         if self.allotting is not None:
             self._tasks.append(self.loop.create_task(self.allotting.run()))
@@ -367,5 +367,5 @@ class Gate:
         raise ValueError(f"unknown question {what!r}")
 
 
-def _bounds(mailbox: Mailbox) -> Bounds:
+def _bounds(mailbox: MailboxBounds) -> Bounds:
     return Bounds(mailbox.hours * 3600, mailbox.messages, mailbox.megabytes << 20, mailbox.total_megabytes << 20)

@@ -71,7 +71,7 @@ class Conduct:
 
 
 @dataclass(slots=True)
-class Line:
+class SubmitLine:
     """One submit as the carrier saw it. ``status`` is UNANSWERED until, and unless, an answer was written."""
 
     at: float
@@ -81,7 +81,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Delivered:
+class SentDeliver:
     """One deliver_sm the carrier sent. ``status`` is None while it is unanswered."""
 
     kind: str  # receipt | reply
@@ -103,9 +103,9 @@ class Outage:
 
 
 @dataclass(slots=True)
-class Log:
-    submits: list[Line] = field(default_factory=list)
-    delivers: list[Delivered] = field(default_factory=list)
+class CarrierLog:
+    submits: list[SubmitLine] = field(default_factory=list)
+    delivers: list[SentDeliver] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers given, by status; UNANSWERED counts what will never get one."""
     bad: Counter[str] = field(default_factory=Counter)
@@ -113,12 +113,12 @@ class Log:
     outages: list[Outage] = field(default_factory=list)
 
 
-class Carrier:
+class SimulatedCarrier:
     """The SMSC: all its connections share ids, conduct and log."""
 
     def __init__(self, conduct: Conduct | None = None) -> None:
         self.conduct = conduct or Conduct()
-        self.log = Log()
+        self.log = CarrierLog()
         self.received = 0
         """Submits received, on every path."""
         self.next_id = self.conduct.first_id
@@ -126,7 +126,7 @@ class Carrier:
         self.port = 0
         self.away = False
         """During an outage: nothing is said any more, and who connects is sent away."""
-        self._waiting: deque[tuple[Delivered, bytes]] = deque()
+        self._waiting: deque[tuple[SentDeliver, bytes]] = deque()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
@@ -176,15 +176,15 @@ class Carrier:
     def reply(self, recipient: str, port: str, text: str) -> None:
         """A person answers a port (MO): sent on a connection that receives, or as soon as there is one."""
         body = text.encode("utf-16-be")
-        self._deliver(Delivered("reply", recipient, port, text), pdus.deliver_sm(recipient, port, body))
+        self._deliver(SentDeliver("reply", recipient, port, text), pdus.deliver_sm(recipient, port, body))
 
     def send_receipt(self, sms: Sms, message_id: str) -> None:
         """``message_id`` as the answer wrote it: what the log says and the provider must read."""
         named = str(int(message_id, 16)) if self.conduct.hex_answers else message_id
         data = pdus.receipt(sms, named, "DELIVRD", time.strftime("%y%m%d%H%M"), 0)
-        self._deliver(Delivered("receipt", sms.destination, sms.source, f"id:{message_id}"), data)
+        self._deliver(SentDeliver("receipt", sms.destination, sms.source, f"id:{message_id}"), data)
 
-    def _deliver(self, delivered: Delivered, data: bytes) -> None:
+    def _deliver(self, delivered: SentDeliver, data: bytes) -> None:
         if len(self._waiting) >= LINES_WAITING_MAX:
             self.log.dropped += 1
             return
@@ -210,11 +210,11 @@ class Carrier:
 class CarrierLine(asyncio.Protocol):
     """One connection to the carrier."""
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, carrier: SimulatedCarrier) -> None:
         conduct = carrier.conduct
         self.carrier = carrier
         self.kind = 0
-        self.unanswered: dict[int, Delivered] = {}
+        self.unanswered: dict[int, SentDeliver] = {}
         self._rest = b""
         self._sequence = 0
         self._receipts: Receipts | None = Receipts(conduct.window) if conduct.receipts_at_once else None
@@ -335,7 +335,7 @@ class CarrierLine(asyncio.Protocol):
             carrier.log.bad["submit"] += 1
             answers.append(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x08, sequence))
             return
-        line = Line(time.time(), sms, UNANSWERED, "")
+        line = SubmitLine(time.time(), sms, UNANSWERED, "")
         if conduct.log and len(carrier.log.submits) < LOG_MAX:
             carrier.log.submits.append(line)
         fate = conduct.rule(sms) if conduct.rule else 0
@@ -346,10 +346,10 @@ class CarrierLine(asyncio.Protocol):
         else:
             answers.append(self._answer(line, fate, sequence))
 
-    def _answer_late(self, line: Line, status: int, sequence: int) -> None:
+    def _answer_late(self, line: SubmitLine, status: int, sequence: int) -> None:
         self.write(self._answer(line, status, sequence))
 
-    def _answer(self, line: Line, status: int, sequence: int) -> bytes:
+    def _answer(self, line: SubmitLine, status: int, sequence: int) -> bytes:
         """The answer to a submit, noted in its line; nothing when the link is no more."""
         carrier, conduct = self.carrier, self.carrier.conduct
         if carrier.away or self._transport is None:
@@ -365,7 +365,7 @@ class CarrierLine(asyncio.Protocol):
             asyncio.get_running_loop().call_later(conduct.receipt_after_s, carrier.send_receipt, line.sms, line.message_id)
         return pdus.pdu(pdus.SUBMIT_SM_RESP, 0, sequence, line.message_id.encode() + b"\0")
 
-    def deliver(self, delivered: Delivered, data: bytes) -> None:
+    def deliver(self, delivered: SentDeliver, data: bytes) -> None:
         self._sequence += 1
         delivered.sent_s = time.monotonic()
         self.unanswered[self._sequence] = delivered
@@ -378,8 +378,8 @@ _TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
 def stand(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:
     """A carrier for the command line: runs until SIGINT or SIGTERM, then tells what it received."""
 
-    async def run() -> Carrier:
-        carrier = Carrier(conduct)
+    async def run() -> SimulatedCarrier:
+        carrier = SimulatedCarrier(conduct)
         tell(f"carrier on {host}:{await carrier.start(host, port)}")
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

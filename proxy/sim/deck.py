@@ -38,7 +38,7 @@ class Card(NamedTuple):
     sms: int  # index of the template, for those who want to know
 
 
-class Ports(NamedTuple):
+class DeckPorts(NamedTuple):
     """The ports of one simulated provider, by category."""
 
     otp: str
@@ -46,7 +46,7 @@ class Ports(NamedTuple):
     marketing: str
 
     @classmethod
-    def under(cls, prefix: str) -> Ports:
+    def under(cls, prefix: str) -> DeckPorts:
         return cls(prefix + "03", prefix + "02", prefix + "01")
 
     def of(self, category: Category) -> str:
@@ -59,7 +59,7 @@ def recipients(numbers: Sequence[int]) -> list[bytes]:
 
 
 def deck(
-    mix: str, ports: Ports, seed: int = 106, *, long: float | None = None, registered: int = 0, extensions: int = 1
+    mix: str, ports: DeckPorts, seed: int = 106, *, long: float | None = None, registered: int = 0, extensions: int = 1
 ) -> list[Card]:
     """Shuffled cards of a mix (a name of ``texts.MIXES``); parts of a long text follow each other. ``long``: see there; ``registered``: 1
     where each asks for a receipt; ``extensions``: how many ports of each category take turns, where more than one."""

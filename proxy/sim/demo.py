@@ -31,13 +31,13 @@ from rich.console import Console
 from smpplib import exceptions
 
 from proxy.sim import closing, measure
-from proxy.sim.carrier import Carrier, Conduct
-from proxy.sim.desk import Desk
-from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, write_settings
+from proxy.sim.carrier import Conduct, SimulatedCarrier
+from proxy.sim.desk import DemoDesk
+from proxy.sim.gate import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.ports import free_port
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
-from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Reply, Scenario, scenario
+from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Scenario, ScriptedReply, scenario
 from proxy.sim.story import read_journal
 from proxy.sim.view import Screen
 
@@ -57,7 +57,7 @@ class CarrierThread:
     """The simulated carrier on an event loop of its own."""
 
     def __init__(self, conduct: Conduct) -> None:
-        self.carrier = Carrier(conduct)
+        self.carrier = SimulatedCarrier(conduct)
         self._loop = asyncio.new_event_loop()
         self._outage: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
@@ -71,7 +71,7 @@ class CarrierThread:
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         self._loop.call_soon_threadsafe(function, *arguments)
 
-    def plan(self, replies: Sequence[Reply], outage_at_s: float) -> None:
+    def plan(self, replies: Sequence[ScriptedReply], outage_at_s: float) -> None:
         """People answer, and the carrier is away, when it is their time."""
 
         def later() -> None:
@@ -141,7 +141,7 @@ def stage(
     console: Console,
     seconds: float,
     keep: bool,
-    watch: Callable[[Gate], None] | None = None,
+    watch: Callable[[GateUnderTest], None] | None = None,
     stay: Callable[[], None] | None = None,
 ) -> int:
     """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder. ``watch`` is
@@ -150,14 +150,14 @@ def stage(
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
-    gate: Gate | None = None
+    gate: GateUnderTest | None = None
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports, shadow=True)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
-        desk = Desk.opened(free_port(), [actor.name for actor in cast.actors])
+        desk = DemoDesk.opened(free_port(), [actor.name for actor in cast.actors])
         sides = [actor.settings for actor in cast.actors]
         settings = write_settings(folder, [side], sides, response_s=RESPONSE_S, rules=rules, sealed=True, desk=desk)
-        gate = Gate(folder, *settings)
+        gate = GateUnderTest(folder, *settings)
         gate.start()
         if watch is not None:
             watch(gate)
@@ -193,7 +193,7 @@ def _tell(console: Console, lines: Sequence[str]) -> None:
 
 
 def play(
-    console: Console, cast: Scenario, carrier: CarrierThread, gate: Gate, seconds: float
+    console: Console, cast: Scenario, carrier: CarrierThread, gate: GateUnderTest, seconds: float
 ) -> tuple[Witnesses, list[Difference]]:
     """The traffic, the drain, then the reconciliation. Needs nothing but a started gate."""
     running = [
@@ -226,7 +226,7 @@ def play(
     return witnesses, differences + reconcile(witnesses, cast.owners)
 
 
-def settled(running: Sequence[SimProvider], carrier: Carrier, replies: Sequence[Reply]) -> bool:
+def settled(running: Sequence[SimProvider], carrier: SimulatedCarrier, replies: Sequence[ScriptedReply]) -> bool:
     """All sent, all answered, the carrier back, all receipts and replies with their providers (those to come are due within a moment)."""
     if carrier.away or not carrier.log.outages or not all(provider.sent_all and not provider.open for provider in running):
         return False
@@ -238,7 +238,7 @@ def settled(running: Sequence[SimProvider], carrier: Carrier, replies: Sequence[
 
 
 def drain(
-    screen: Screen, cast: Scenario, running: Sequence[SimProvider], carrier: Carrier, gate: Gate
+    screen: Screen, cast: Scenario, running: Sequence[SimProvider], carrier: SimulatedCarrier, gate: GateUnderTest
 ) -> tuple[measure.Samples, float, int]:
     """SIGTERM while one message waits for its answer and one provider still sends: (/metrics, when they were read, exit code)."""
     by_port = {

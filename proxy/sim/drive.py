@@ -22,8 +22,8 @@ from typing import NamedTuple
 import uvloop
 
 from proxy.sim import measure, people
-from proxy.sim.carrier import Carrier, Conduct
-from proxy.sim.deck import Card, Ports, deck, recipients
+from proxy.sim.carrier import Conduct, SimulatedCarrier
+from proxy.sim.deck import Card, DeckPorts, deck, recipients
 from proxy.sim.load import Load
 
 GATE_SECONDS = "gate106_gate_seconds"
@@ -116,8 +116,8 @@ class Driver:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
-        self.carrier = Carrier(conduct)
-        self.straight = Carrier(conduct) if plan.pem else self.carrier
+        self.carrier = SimulatedCarrier(conduct)
+        self.straight = SimulatedCarrier(conduct) if plan.pem else self.carrier
         """For the ceiling: it is bound to as what is measured is."""
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
@@ -130,7 +130,7 @@ class Driver:
         for name, prefix in plan.providers.items():
             asked = int(plan.receipts)
             self.decks[name] = deck(
-                plan.mix, Ports.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
+                plan.mix, DeckPorts.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
             )
         self.people = recipients(people.crowd(plan.recipients, plan.seed, plan.refused))
         gc.collect()

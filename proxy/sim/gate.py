@@ -27,7 +27,7 @@ from proxy.journal.sealing import make
 from proxy.model.message import Category
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.desk import Desk
+from proxy.sim.desk import DemoDesk
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -50,7 +50,7 @@ class GateFailed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class SimulatedProvider:
     """A simulated company, as the settings name it. ``ports`` are prefixes."""
 
     name: str
@@ -101,13 +101,13 @@ SECRET = "of simulations, which keep nothing"  # noqa: S105
 def write_settings(
     folder: Path,
     carriers: Sequence[CarrierSide],
-    providers: Sequence[Provider],
+    providers: Sequence[SimulatedProvider],
     *,
     response_s: float = 10.0,
     rules: Path | None = None,
     sealed: bool = False,
     store: str = "",
-    desk: Desk | None = None,
+    desk: DemoDesk | None = None,
     pem: Path | None = None,
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
@@ -205,7 +205,7 @@ def append_rows(registry: Path, rows: Iterable[Sequence[str]]) -> None:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-class Gate:
+class GateUnderTest:
     """One gate process. ``program``: the module and arguments before the settings; ``code``: of another tree, by its working folder."""
 
     def __init__(

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from proxy.archive import bloom, manifest, parquet, signed_heads
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, Table
+from proxy.archive.manifest import Manifest, TableEntry
 from proxy.sim import texts
 from proxy.sim.measure import machine
 
@@ -214,7 +214,7 @@ def _table(
     )
     chain = blake2b(f"{kept.node} {first}".encode(), digest_size=32).hexdigest()
     kept.tables.append(
-        Table(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)
+        TableEntry(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)
     )
     bloom.make(folder, kept)
     kept.write(folder)

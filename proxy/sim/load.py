@@ -36,7 +36,7 @@ _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 
 
 @dataclass(slots=True)
-class Counts:
+class LoadCounts:
     """What has happened so far; a measurement takes the difference of two."""
 
     sent: int = 0
@@ -75,7 +75,7 @@ class Load:
         """Receipts that have not come yet."""
         self.stalled = False
         """Whether some bind waits for receipts."""
-        self.counts = Counts()
+        self.counts = LoadCounts()
         self.before = 0
         """Answers that came before ``fresh_counts``."""
         self.lines: list[LoadLine] = []
@@ -117,7 +117,7 @@ class Load:
     def fresh_counts(self) -> None:
         """Begins a measurement: what came before is warm-up."""
         self.before += self.counts.answered
-        self.counts = Counts()
+        self.counts = LoadCounts()
 
     async def stop(self, wait_s: float = 5.0) -> int:
         """Sends no more, waits for answers; returns how many never came."""

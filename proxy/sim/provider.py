@@ -34,7 +34,7 @@ LOG_MAX = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptedSubmit:
     """One submit to come. ``raw`` replaces everything behind the header, for PDUs that smpplib would not build."""
 
     at_s: float  # after the provider's start
@@ -50,7 +50,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Sent:
+class SentSubmit:
     """One submit and its answer. ``status`` is None while there is none."""
 
     provider: str
@@ -78,7 +78,7 @@ class Got:
 
 @dataclass(slots=True)
 class ProviderLog:
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[SentSubmit] = field(default_factory=list)
     got: list[Got] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     """What should not happen: a lost connection, an answer to nothing."""
@@ -110,7 +110,7 @@ class SimProvider(threading.Thread):
         password: str,
         host: str,
         port: int,
-        steps: Sequence[Step],
+        steps: Sequence[ScriptedSubmit],
         window: int = 0,
         away: tuple[float, float] | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class SimProvider(threading.Thread):
         self._steps = sorted(steps, key=lambda step: step.at_s)
         self._window = window
         self._away = away
-        self._open: dict[int, Sent] = {}
+        self._open: dict[int, SentSubmit] = {}
         self._finish = threading.Event()
         logger = f"sim.{name}"
         logging.getLogger(logger).setLevel(logging.CRITICAL)
@@ -152,7 +152,7 @@ class SimProvider(threading.Thread):
         """Whether no step is left to send; the thread goes on reading until ``finish``, or until the gate unbinds it."""
         return self._ended or self._place == len(self._steps)
 
-    def more(self, steps: Sequence[Step]) -> None:
+    def more(self, steps: Sequence[ScriptedSubmit]) -> None:
         """Further steps, their times counted from now. Only once the others are sent."""
         passed_s = time.monotonic() - self._start_s
         self._steps += [replace(step, at_s=step.at_s + passed_s) for step in steps]
@@ -233,14 +233,14 @@ class SimProvider(threading.Thread):
         while not self._finish.is_set():
             self._read()
 
-    def _send(self, step: Step) -> None:
+    def _send(self, step: ScriptedSubmit) -> None:
         client = self._client
         if step.raw:
             sequence = client.next_sequence()
             client._socket.sendall(pdus.pdu(pdus.SUBMIT_SM, 0, sequence, step.raw))
         else:
             sequence = client.sequence + 1
-        sent = Sent(self.provider, step.source, step.destination, step.why, sequence, time.monotonic())
+        sent = SentSubmit(self.provider, step.source, step.destination, step.why, sequence, time.monotonic())
         if len(self.log.sent) >= LOG_MAX:
             raise exceptions.ConnectionError("the provider's log is full")
         self.log.sent.append(sent)
@@ -282,7 +282,9 @@ class SimProvider(threading.Thread):
         )
 
 
-def send_once(host: str, port: int, system_id: str, password: str, steps: Sequence[Step], wait_s: float) -> ProviderLog:
+def send_once(
+    host: str, port: int, system_id: str, password: str, steps: Sequence[ScriptedSubmit], wait_s: float
+) -> ProviderLog:
     """A provider for the command line: binds, sends, waits for answers and, ``wait_s`` long, for delivers; raises smpplib's exceptions."""
     provider = SimProvider(system_id, password, host, port, steps)
     provider.connect()

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
-from proxy.sim.carrier import UNANSWERED, Log
+from proxy.sim.carrier import UNANSWERED, CarrierLog
 from proxy.sim.measure import Samples
 from proxy.sim.provider import ProviderLog
 from proxy.sim.scenario import REFUSALS
@@ -50,7 +50,7 @@ class Witnesses:
     """What the four saw."""
 
     providers: Mapping[str, ProviderLog]
-    carrier: Log
+    carrier: CarrierLog
     journal: JournalStory
     metrics: Samples
     scraped_at: float = math.inf
@@ -200,7 +200,7 @@ def _may_be_lost(effect: int, status: int) -> bool:
     return effect == UNKNOWN or (effect in (TAKEN_BACK, STILL_UNKNOWN, PART_REFUSED) and status == LATER_STATUS)
 
 
-def _away(carrier: Log, at: float) -> bool:
+def _away(carrier: CarrierLog, at: float) -> bool:
     return any(outage.began <= at <= outage.ended for outage in carrier.outages)
 
 
@@ -216,7 +216,7 @@ def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
 
 
 def _delivers(
-    providers: Mapping[str, ProviderLog], carrier: Log, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]
+    providers: Mapping[str, ProviderLog], carrier: CarrierLog, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]
 ) -> list[Difference]:
     """Receipts and replies that were acknowledged reached the owner of the port, each once."""
     sent = Counter(

@@ -30,9 +30,9 @@ import uvloop
 from proxy.model.message import Category
 from proxy.sim import measure
 from proxy.sim.bench import count_rules, extra_rules
-from proxy.sim.carrier import Carrier
-from proxy.sim.deck import Ports, deck, recipients
-from proxy.sim.gate import CHINA, CarrierSide, Gate, Provider, copy_rules, write_settings
+from proxy.sim.carrier import SimulatedCarrier
+from proxy.sim.deck import DeckPorts, deck, recipients
+from proxy.sim.gate import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
 from proxy.sim.load import Load
 
 BINDS, WINDOW = 4, 50
@@ -162,7 +162,7 @@ def reload_under_load(
 
 
 async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> Report:
-    ports = Ports.under(PREFIX)
+    ports = DeckPorts.under(PREFIX)
     shipped = copy_rules(
         folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
     )
@@ -171,9 +171,11 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
     (shipped / "long.yaml").write_text(_LONG, encoding="utf-8")
     (shipped / "lists" / "long.txt").write_text("一个很少见的词语\n", encoding="utf-8")
     held = lists(words, times)
-    carrier = Carrier()
+    carrier = SimulatedCarrier()
     port = await carrier.start()
-    gate = Gate(folder, *write_settings(folder, [CarrierSide(port)], [Provider("jia", (PREFIX,), window=WINDOW)]))
+    gate = GateUnderTest(
+        folder, *write_settings(folder, [CarrierSide(port)], [SimulatedProvider("jia", (PREFIX,), window=WINDOW)])
+    )
     cores = os.sched_getaffinity(0)
     core, others = measure.apart(cores)
     await asyncio.to_thread(gate.start, core)
@@ -195,7 +197,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
 
 
 async def _measured(
-    gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
+    gate: GateUnderTest, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
 ) -> Report:
     watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
@@ -218,7 +220,7 @@ async def _measured(
     return Report(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
 
 
-async def _in_force(gate: Gate, number: int) -> None:
+async def _in_force(gate: GateUnderTest, number: int) -> None:
     """Until the gate has said so often that other rules are in force, and a second more: what is left over is cleared away then."""
     deadline = perf_counter() + IN_FORCE_S
     while gate.log.read_text(errors="replace").count("rules in force") < number:

@@ -15,9 +15,9 @@ from itertools import cycle
 from proxy.model.message import Category
 from proxy.sim import pdus, people, texts
 from proxy.sim.carrier import IGNORE, Conduct, by_ending
-from proxy.sim.deck import Ports
-from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, Provider, quiet_hours
-from proxy.sim.provider import Step
+from proxy.sim.deck import DeckPorts
+from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_hours
+from proxy.sim.provider import ScriptedSubmit
 
 RESPONSE_S = 1.5
 """The gate waits so long for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for what
@@ -104,8 +104,8 @@ SHADOWS: dict[str, str] = {
 class Actor:
     """One simulated provider: what the gate is told of it, what it sends, how it behaves."""
 
-    settings: Provider
-    steps: tuple[Step, ...]
+    settings: SimulatedProvider
+    steps: tuple[ScriptedSubmit, ...]
     window: int  # 0 = it never waits for answers
     role: str
     away: tuple[float, float] | None = None
@@ -117,7 +117,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ScriptedReply:
     """A person answers a port."""
 
     at_s: float
@@ -129,13 +129,13 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     actors: tuple[Actor, ...]
-    replies: tuple[Reply, ...]
+    replies: tuple[ScriptedReply, ...]
     conduct: Conduct
     ports: tuple[tuple[str, str, Category], ...]
     outage_at_s: float
-    held: Step
+    held: ScriptedSubmit
     """The last submit: the carrier never answers it, so a drain has something to wait for."""
-    late: Step
+    late: ScriptedSubmit
     """What a provider goes on sending while the gate drains."""
 
     @property
@@ -150,7 +150,9 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood(), stage.traveller())
     owners = [prefix for actor in actors for prefix in actor.settings.ports if prefix != PROVINCIAL]
     registered = [
-        (Ports.under(prefix).of(category), "", category) for prefix in owners for category in (Category.OTP, Category.NOTICE)
+        (DeckPorts.under(prefix).of(category), "", category)
+        for prefix in owners
+        for category in (Category.OTP, Category.NOTICE)
     ]
     conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3, hex_answers=True)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
@@ -165,7 +167,7 @@ class _Stage:
         self.seconds = seconds
         self.rng = rng
         self.night = quiet_hours(now)[1]
-        self.replies: list[Reply] = []
+        self.replies: list[ScriptedReply] = []
         self.outage_at_s = seconds * 0.55
         self._number = 0
         shuffled = rng.sample(people.PROVINCES, len(people.PROVINCES))
@@ -177,7 +179,7 @@ class _Stage:
     def shop(self) -> Actor:
         """云旗, a large shop platform: advertisements to all provinces, long ones too, of which some parts come late; some people opt out and
         are written to again."""
-        ports = Ports.under("10690101")
+        ports = DeckPorts.under("10690101")
         steps = list(self._stream(ports.marketing, 10, Category.MARKETING))
         steps += [self._step(at, ports.marketing, Category.MARKETING, person=self._target()) for at in self._times(2)]
         steps += [
@@ -196,44 +198,44 @@ class _Stage:
             steps += self._long(at, ports.marketing)
         for place, at in enumerate(self._quitting()):
             steps += self._late(at + 0.2, ports.marketing, banned=place % 2 == 0)
-        return Actor(Provider("yunqi", ("10690101",), tps=100), tuple(steps), 0, "advertisements, everywhere")
+        return Actor(SimulatedProvider("yunqi", ("10690101",), tps=100), tuple(steps), 0, "advertisements, everywhere")
 
     def bank(self) -> Actor:
         """青禾, a notice house: one-time codes, notices; some of its people the carrier refuses or ignores."""
-        ports = Ports.under("10690102")
+        ports = DeckPorts.under("10690102")
         steps = [*self._stream(ports.otp, 8, Category.OTP), *self._stream(ports.notice, 5, Category.NOTICE)]
         for ending, at in ((REFUSED, 0.5), (FULL, 1.1), (THROTTLED, 1.4), (REFUSED, 2.0)):
             steps.append(self._step(at, ports.notice, Category.NOTICE, person=self._ending(ending), why="the carrier refuses"))
         steps += self._series(0.7, ports.otp, Category.OTP, "", "otp-cap")
         steps += self._series(0.5, ports.notice, Category.NOTICE, "", "same-content")
         self.replies.append(
-            Reply(1.2, steps[0].destination, ports.notice, "谢谢")
+            ScriptedReply(1.2, steps[0].destination, ports.notice, "谢谢")
         )  # no refusal: it only goes back to the provider
         lost = self._step(0.6, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
         steps += [lost, _again(lost, RESPONSE_S + 0.5)]  # the identical submit stands in for the first
-        return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
+        return Actor(SimulatedProvider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
 
     def hasty(self) -> Actor:
         """江 has a contract for 10 messages a second and sends faster."""
-        port = Ports.under("10690103").marketing
+        port = DeckPorts.under("10690103").marketing
         steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
         for second in range(1, max(2, int(self.seconds) - 1), 3):
             steps += [self._step(float(second), port, Category.MARKETING, why="rate-exceeded") for _ in range(25)]
         return Actor(
-            Provider("jiang", ("10690103",), tps=10, window=200), tuple(steps), 0, "10/s by contract, sends 25 at once"
+            SimulatedProvider("jiang", ("10690103",), tps=10, window=200), tuple(steps), 0, "10/s by contract, sends 25 at once"
         )
 
     def narrow(self) -> Actor:
         """竹影 has a window of 4 and a client that does not wait for answers."""
-        port = Ports.under("10690104").marketing
+        port = DeckPorts.under("10690104").marketing
         steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
         for place, second in enumerate(range(1, max(2, int(self.seconds) - 1), 2)):
             steps += [self._step(second + 0.3, port, Category.MARKETING, why="window-full") for _ in range(8 + place % 5)]
-        return Actor(Provider("zhuy", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
+        return Actor(SimulatedProvider("zhuy", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
 
     def careless(self) -> Actor:
         """鹿鸣 breaks rules: other people's ports, banned words, unreadable codings, impossible recipients, broken PDUs."""
-        port = Ports.under("10690105").marketing
+        port = DeckPorts.under("10690105").marketing
         steps = list(self._stream(port, 2, Category.MARKETING))
         for at in self._times(0.6):
             steps += [
@@ -241,43 +243,46 @@ class _Stage:
                 self._step(at + 0.05, "10690999", Category.MARKETING, why="port-not-owned"),
                 self._step(at + 0.1, PROVINCIAL, Category.MARKETING, province="广东", why="port-scope"),
                 self._step(at + 0.15, PROVINCIAL, Category.MARKETING, province="江苏", why=""),
-                Step(
+                ScriptedSubmit(
                     at + 0.2,
                     port,
                     self.rng.choice(("02164038888", "4008123123", "106400001234", "12345")),
                     b"\x4f\x60",
                     "bad-recipient",
                 ),
-                Step(at + 0.25, port, self._person(), self.rng.randbytes(40), "text-unreadable", data_coding=0x0B),
+                ScriptedSubmit(at + 0.25, port, self._person(), self.rng.randbytes(40), "text-unreadable", data_coding=0x0B),
                 self._broken(at + 0.3, port),
                 *self._watched(at + 0.35, port),
             ]
-        return Actor(Provider("luming", ("10690105", PROVINCIAL)), tuple(steps), 0, "breaks every rule")
+        return Actor(SimulatedProvider("luming", ("10690105", PROVINCIAL)), tuple(steps), 0, "breaks every rule")
 
     def flood(self) -> Actor:
         """蓝鲸 starts its sale with one burst of more than the carrier takes in a second."""
-        port = Ports.under("10690106").marketing
+        port = DeckPorts.under("10690106").marketing
         steps = list(self._stream(port, 3, Category.MARKETING))
         sale = self.seconds * 0.3
         steps += [self._step(sale, port, Category.MARKETING, why="queue-full") for _ in range(int(CARRIER_TPS * 2))]
-        return Actor(Provider("lanjing", ("10690106",), window=1000), tuple(steps), 0, "one burst of twice the carrier's rate")
+        return Actor(
+            SimulatedProvider("lanjing", ("10690106",), window=1000), tuple(steps), 0, "one burst of twice the carrier's rate"
+        )
 
     def traveller(self) -> Actor:
         """晨 sends a dozen notices and is gone before their receipts come; people answer it meanwhile; then it is back for all of it."""
-        port = Ports.under("10690107").notice
+        port = DeckPorts.under("10690107").notice
         steps = [self._step(AWAY_FROM_S - 0.2, port, Category.NOTICE, province="广东") for _ in range(12)]
         back = max(AWAY_FROM_S + 1.0, self.seconds * 0.4)
         self.replies += [
-            Reply(AWAY_FROM_S + 0.5 + place * 0.05, step.destination, port, "谢谢") for place, step in enumerate(steps[:3])
+            ScriptedReply(AWAY_FROM_S + 0.5 + place * 0.05, step.destination, port, "谢谢")
+            for place, step in enumerate(steps[:3])
         ]
         steps += [self._step(back + 0.5, port, Category.NOTICE, province="广东") for _ in range(3)]
-        provider = Provider("chen", ("10690107",), window=16, category="notice")
+        provider = SimulatedProvider("chen", ("10690107",), window=16, category="notice")
         return Actor(provider, tuple(steps), 0, "leaves, and comes back", (AWAY_FROM_S, back))
 
-    def last_words(self) -> tuple[Step, Step]:
+    def last_words(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
         """What is sent around the end, see Scenario."""
-        held = self._step(0.0, Ports.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
-        return held, self._step(0.0, Ports.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
+        held = self._step(0.0, DeckPorts.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
+        return held, self._step(0.0, DeckPorts.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
 
     # -- what parts are made of
 
@@ -287,7 +292,7 @@ class _Stage:
         for place in range(count):
             yield 0.3 + (place + self.rng.random() * 0.8) / count * (self.seconds - 0.8)
 
-    def _stream(self, port: str, per_s: float, category: Category) -> Iterator[Step]:
+    def _stream(self, port: str, per_s: float, category: Category) -> Iterator[ScriptedSubmit]:
         """All provinces in turn."""
         for at in self._times(per_s):
             yield self._step(at, port, category, province=next(self._provinces))
@@ -335,28 +340,28 @@ class _Stage:
         province: str = "",
         subcategory: str = "",
         why: str = "",
-    ) -> Step:
+    ) -> ScriptedSubmit:
         text = self._short(category, subcategory)
-        return Step(at, port, person or self._person(province), text.encode("utf-16-be"), why)
+        return ScriptedSubmit(at, port, person or self._person(province), text.encode("utf-16-be"), why)
 
-    def _night_steps(self, port: str) -> Iterator[Step]:
+    def _night_steps(self, port: str) -> Iterator[ScriptedSubmit]:
         """Advertisements the carrier is asked to deliver at night; Beijing time is 32 quarters of an hour ahead (SMPP 3.4 §7.1.1)."""
         schedule = f"{self.night:%y%m%d%H%M%S}032+"
         for at in self._times(0.5):
             made = self._step(at, port, Category.MARKETING, province="广东")
-            yield Step(at, port, made.destination, made.body, "quiet-hours", schedule=schedule)
+            yield ScriptedSubmit(at, port, made.destination, made.body, "quiet-hours", schedule=schedule)
 
-    def _quitter(self, port: str, at: float, word: str) -> Iterator[Step]:
+    def _quitter(self, port: str, at: float, word: str) -> Iterator[ScriptedSubmit]:
         """A person gets an advertisement, refuses, and is written to again with the same signature, and then with another."""
         first = self._step(at, port, Category.MARKETING, person=self._person("浙江"))
         yield first
-        self.replies.append(Reply(at + 1.0, first.destination, port, word))
+        self.replies.append(ScriptedReply(at + 1.0, first.destination, port, word))
         for place in range(2):
             yield _again(first, 2.0 + 0.8 * place, "suppressed")
         renamed = "【换个名】" + first.body.decode("utf-16-be").partition("】")[2]
-        yield Step(at + 3.2, port, first.destination, renamed.encode("utf-16-be"), "renamed-sender")
+        yield ScriptedSubmit(at + 3.2, port, first.destination, renamed.encode("utf-16-be"), "renamed-sender")
 
-    def _watched(self, at: float, port: str) -> Iterator[Step]:
+    def _watched(self, at: float, port: str) -> Iterator[ScriptedSubmit]:
         """Numbers no table knows, and texts that lack something, or have what is not theirs."""
         yield self._step(at, port, Category.MARKETING, province="unknown", why="region-unknown")
         text = self._short(Category.MARKETING)
@@ -368,21 +373,21 @@ class _Stage:
                 ("signature-unregistered", f"【{VOID}】" + text.partition("】")[2]),
             )
         ):
-            yield Step(at + 0.05 * place, port, self._person("湖南"), cut.encode("utf-16-be"), why)
+            yield ScriptedSubmit(at + 0.05 * place, port, self._person("湖南"), cut.encode("utf-16-be"), why)
 
-    def _series(self, at: float, port: str, category: Category, subcategory: str, why: str) -> Iterator[Step]:
+    def _series(self, at: float, port: str, category: Category, subcategory: str, why: str) -> Iterator[ScriptedSubmit]:
         """The same signature writes to one person three times in a row."""
         first = self._step(at, port, category, person=self._person("福建"), subcategory=subcategory)
         yield first
         for place in range(1, 3):
             yield _again(first, place * 0.4, why)
 
-    def _long(self, at: float, port: str) -> Iterator[Step]:
+    def _long(self, at: float, port: str) -> Iterator[ScriptedSubmit]:
         person = self._person("四川")
         for body in texts.parts(self._text(Category.MARKETING, long=True), self.rng.randint(0, 255)):
-            yield Step(at, port, person, body, "long", esm_class=pdus.UDHI)
+            yield ScriptedSubmit(at, port, person, body, "long", esm_class=pdus.UDHI)
 
-    def _late(self, at: float, port: str, *, banned: bool) -> Iterator[Step]:
+    def _late(self, at: float, port: str, *, banned: bool) -> Iterator[ScriptedSubmit]:
         """A long text whose last part comes when the others were judged without it; in some it brings what may not be said."""
         person, text = self._person("云南"), self._text(Category.MARKETING, long=True)
         if banned:
@@ -390,16 +395,16 @@ class _Stage:
             text = f"{text}，{BANNED} {notice}"
         *first, last = texts.parts(text, self.rng.randint(0, 255))
         for body in first:
-            yield Step(at, port, person, body, "late", esm_class=pdus.UDHI)
-        yield Step(at + LATE_S, port, person, last, "late-breach" if banned else "late", esm_class=pdus.UDHI)
+            yield ScriptedSubmit(at, port, person, body, "late", esm_class=pdus.UDHI)
+        yield ScriptedSubmit(at + LATE_S, port, person, last, "late-breach" if banned else "late", esm_class=pdus.UDHI)
 
-    def _broken(self, at: float, port: str) -> Step:
+    def _broken(self, at: float, port: str) -> ScriptedSubmit:
         """sm_length says five octets more than there are."""
         person, body = self._person(), "坏".encode("utf-16-be")
         fields = bytearray(pdus.head(port) + person.encode() + b"\0" + pdus.tail(body))
         fields[-len(body) - 1] += 5
-        return Step(at, port, person, b"", "malformed", raw=bytes(fields))
+        return ScriptedSubmit(at, port, person, b"", "malformed", raw=bytes(fields))
 
 
-def _again(step: Step, later_s: float, why: str = "") -> Step:
-    return Step(step.at_s + later_s, step.source, step.destination, step.body, why or step.why, step.data_coding)
+def _again(step: ScriptedSubmit, later_s: float, why: str = "") -> ScriptedSubmit:
+    return ScriptedSubmit(step.at_s + later_s, step.source, step.destination, step.body, why or step.why, step.data_coding)

@@ -68,7 +68,7 @@ class Handed(NamedTuple):
     number: int = 0  # the record's own
 
 
-class OptedOut(NamedTuple):
+class StoryOptOut(NamedTuple):
     """One reply that refused, whomever it meant."""
 
     recipient: int
@@ -95,7 +95,7 @@ class JournalStory:
     """Numbers of delivers that their provider has acknowledged ..."""
     dropped: set[int] = field(default_factory=set)
     """... and of those that left the mailbox in another way."""
-    optouts: list[OptedOut] = field(default_factory=list)
+    optouts: list[StoryOptOut] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
@@ -105,7 +105,7 @@ class JournalStory:
 
     def opted_out(self, said: returned.OptedOut, place: int) -> None:
         if self._one_reply.begins(said):
-            self.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
+            self.optouts.append(StoryOptOut(said.recipient, said.port, said.keyword, place))
         else:
             self.widened += said.opt_out.scope == "category"
 
@@ -185,7 +185,7 @@ def _again(said: requests.Repeated, by_sequence: dict[int, Judged], place: int) 
         yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count
 
 
-def _judged(said: messages.Verdict, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
+def _judged(said: messages.VerdictRecord, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
     unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
     ids = rules.get(said.revision, ())
     objections = tuple(

@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from proxy.model.reasons import REASONS
-from proxy.sim.carrier import UNANSWERED, Carrier
-from proxy.sim.provider import Sent, SimProvider
+from proxy.sim.carrier import UNANSWERED, SimulatedCarrier
+from proxy.sim.provider import SentSubmit, SimProvider
 from proxy.sim.scenario import Actor
 
 REFRESH_S = 0.2
@@ -55,7 +55,12 @@ class Screen:
     """Shows how a run goes on, until it is closed."""
 
     def __init__(
-        self, console: Console, actors: Sequence[Actor], running: Sequence[SimProvider], carrier: Carrier, seconds: float
+        self,
+        console: Console,
+        actors: Sequence[Actor],
+        running: Sequence[SimProvider],
+        carrier: SimulatedCarrier,
+        seconds: float,
     ) -> None:
         self._actors, self._running, self._carrier, self._seconds = actors, running, carrier, seconds
         self._console = console
@@ -99,7 +104,7 @@ class Screen:
         self._phase = phase
 
 
-def line(running: Sequence[SimProvider], carrier: Carrier, passed_s: float, phase: str) -> str:
+def line(running: Sequence[SimProvider], carrier: SimulatedCarrier, passed_s: float, phase: str) -> str:
     """How things stand, in one line."""
     statuses = Counter(one.status for provider in running for one in list(provider.log.sent))
     sent, good, waiting = sum(statuses.values()), statuses[0], statuses[None]
@@ -109,7 +114,7 @@ def line(running: Sequence[SimProvider], carrier: Carrier, passed_s: float, phas
 def live(
     actors: Sequence[Actor],
     running: Sequence[SimProvider],
-    carrier: Carrier,
+    carrier: SimulatedCarrier,
     passed_s: float,
     seconds: float,
     phase: str,
@@ -153,6 +158,6 @@ def _words(statuses: Counter[int | None], room: int) -> str:
     return ""
 
 
-def _p99_ms(sent: Iterable[Sent]) -> str:
+def _p99_ms(sent: Iterable[SentSubmit]) -> str:
     took = sorted(one.took_s for one in sent if one.status is not None)
     return f"{took[int(len(took) * 0.99)] * 1e3:.0f}" if took else ""

@@ -44,7 +44,7 @@ from proxy.state.lists.consented import Consented
 from proxy.state.lists.dictionary import Dictionary
 from proxy.state.lists.erased import Erased
 from proxy.state.lists.history import History
-from proxy.state.lists.idempotency import Told
+from proxy.state.lists.idempotency import IdempotencyKeys
 from proxy.state.lists.listed import Listed
 from proxy.state.lists.orders import Orders
 from proxy.state.lists.papers import Papers
@@ -53,7 +53,7 @@ from proxy.state.record.torn import TornKeys
 
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
     from proxy.state.shared.leased import Leases
-    from proxy.state.shared.multipart_exchange import Sheets
+    from proxy.state.shared.multipart_exchange import MultipartExchange
     from proxy.state.shared.rules import SharedRules
 
 
@@ -81,7 +81,7 @@ class Position(NamedTuple):
     highest_id: int = 0  # of any entry given out by then
 
 
-class Counting(Protocol):
+class WritableCounters(Protocol):
     """Aggregates: message.Counters with the writing side."""
 
     short: int
@@ -123,7 +123,7 @@ class Store(Protocol):
     """Where nodes ask for their part of what they share; None where there is one process only."""
     rules: SharedRules | None
     """Where nodes agree on rules; None likewise."""
-    sheets: Sheets | None
+    sheets: MultipartExchange | None
     """Where nodes put up parts of long messages; likewise."""
     torn_keys: TornKeys
     """Of the records of this process, as of the last time that ``sweep`` had come round to all."""
@@ -131,7 +131,7 @@ class Store(Protocol):
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 
     @property
-    def counters(self) -> Counting: ...
+    def counters(self) -> WritableCounters: ...
     @property
     def listed(self) -> Listed: ...
 
@@ -172,7 +172,7 @@ class EmbeddedStore(Store, Protocol):
     history: History
     consented: Consented
     erased: Erased
-    told: Told
+    told: IdempotencyKeys
     cases: Papers
     penalties: Papers
     hours: Papers

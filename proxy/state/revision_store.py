@@ -46,7 +46,7 @@ HALF_S = 3600.0
 _NAME, _HALF = re.compile("[0-9a-f]{16}"), ".half"
 
 
-class Kept:
+class RevisionStore:
     def __init__(self, folder: Path, most: int) -> None:
         self.folder = folder
         self.most = most

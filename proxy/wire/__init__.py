@@ -34,7 +34,7 @@ from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.joined_text import joined
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
-from proxy.wire.submit import Memo, Submit, content_again, read_submit, source_of
+from proxy.wire.submit import ContentCache, Submit, content_again, read_submit, source_of
 from proxy.wire.tables import status_name
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
     "Deliver",
     "Frame",
     "Malformed",
-    "Memo",
+    "ContentCache",
     "Receipt",
     "Received",
     "Session",

@@ -44,7 +44,7 @@ _USUAL = frozenset(
 """What stands before data_coding in nearly all: no header, no times, nothing reserved."""
 
 
-class Tail(NamedTuple):
+class BodyTail(NamedTuple):
     """The octets after the destination, taken apart (§4.4.1)."""
 
     esm_class: int
@@ -55,7 +55,7 @@ class Tail(NamedTuple):
     tlvs: list[tuple[int, bytes]]
 
 
-def read_tail(tail: bytes) -> Tail:
+def read_tail(tail: bytes) -> BodyTail:
     """Raises Malformed."""
     position, scheduled = 5, None
     if tail[3:5] != b"\0\0":
@@ -78,7 +78,7 @@ def read_tail(tail: bytes) -> Tail:
                 if length:
                     raise Malformed(ESME_ROPTPARNOTALLWD, "tlv", "message_payload beside a short_message (§5.3.2.32)")
                 octets = value
-    return Tail(tail[0], tail[position + 2], scheduled, octets, tail[position + 3], tlvs)
+    return BodyTail(tail[0], tail[position + 2], scheduled, octets, tail[position + 3], tlvs)
 
 
 def _read_times(tail: bytes) -> tuple[int, When | None]:

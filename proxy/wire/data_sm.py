@@ -13,11 +13,11 @@ from proxy.wire.content import behind_header, content_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame
 from proxy.wire.reserved import fields_fault, reserved_of, text_fault
-from proxy.wire.submit import Memo, Submit
+from proxy.wire.submit import ContentCache, Submit
 from proxy.wire.tables import MESSAGE_PAYLOAD
 
 
-def read_data(frame: Frame, memo: Memo, now: float) -> Submit:
+def read_data(frame: Frame, memo: ContentCache, now: float) -> Submit:
     """Reads a data_sm. ``memo`` and ``now`` are not used: it has no schedule, and is too rare to be remembered."""
     fields = read_fields(frame)
     data = frame.data

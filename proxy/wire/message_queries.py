@@ -16,13 +16,13 @@ from proxy.wire.charset import EMPTY, UNREADABLE
 from proxy.wire.content import content_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.reserved import Fault, fields_fault
+from proxy.wire.reserved import ReservedFault, fields_fault
 from proxy.wire.smpp_time import read_time
 from proxy.wire.tables import CANCEL_SM, ESME_RINVMSGID, ESME_RINVSCHED, HEADER_BYTES, QUERY_SM, REPLACE_SM, RESPONSE
 
 
 @about_people
-class Asking(NamedTuple):
+class QueriedMessage(NamedTuple):
     command_id: int
     message_id: bytes
     """Empty only in a cancel_sm, which then names the messages by source and destination (§4.9.1)."""
@@ -31,18 +31,18 @@ class Asking(NamedTuple):
     source: str
     destination: bytes
     """Of a cancel_sm, else empty."""
-    fault: Fault | None = None
+    fault: ReservedFault | None = None
     """What a strict SMSC would refuse it for."""
 
 
-def read_asking(frame: Frame) -> Asking:
+def read_asking(frame: Frame) -> QueriedMessage:
     """Raises Malformed."""
     fields = read_fields(frame)
     message_id, source = fields["message_id"], fields["source_addr"]
     if not message_id and frame.command_id != CANCEL_SM:
         raise Malformed(ESME_RINVMSGID, "field", "message_id is empty")
     head = bytes((0, fields["source_addr_ton"], fields["source_addr_npi"])) + source + b"\0"
-    return Asking(
+    return QueriedMessage(
         frame.command_id, message_id, head, source.decode("latin-1"), fields.get("destination_addr", b""), fields_fault(fields)
     )
 

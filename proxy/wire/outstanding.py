@@ -25,7 +25,7 @@ class Request(Protocol):
     def data(self) -> bytes: ...
 
 
-class Asked:
+class OutstandingRequests:
     """Numbers run from 1 to SEQUENCE_MAX and begin again, passing by those still in use (§5.1.4)."""
 
     __slots__ = ("waiting", "_late", "_own", "_last", "_round")

@@ -46,7 +46,7 @@ ESM_CLASSES = frozenset(one for one in range(256) if one & ESM_TYPE in _TYPES)
 REGISTERED = frozenset(one for one in range(256) if not one & 0xE0 and one & 3 != 3)  # §5.2.17
 
 
-class Fault(NamedTuple):
+class ReservedFault(NamedTuple):
     status: int
     what: str
 
@@ -58,10 +58,10 @@ class ReservedContent(Content):
     """Content of a submit that a strict SMSC refuses."""
 
     __slots__ = ("fault",)
-    fault: Fault
+    fault: ReservedFault
 
 
-def reserved_of(content: Content, fault: Fault | None) -> Content:
+def reserved_of(content: Content, fault: ReservedFault | None) -> Content:
     """The content itself; where there is a fault, the same with it. The first one counts."""
     if fault is None or isinstance(content, ReservedContent):
         return content
@@ -79,40 +79,40 @@ def reserved_of(content: Content, fault: Fault | None) -> Content:
     return found
 
 
-def source_fault(ton: int, npi: int) -> Fault | None:
+def source_fault(ton: int, npi: int) -> ReservedFault | None:
     return _kind_fault("source_addr", ton, npi, ESME_RINVSRCTON, ESME_RINVSRCNPI)
 
 
-def destination_fault(ton: int, npi: int) -> Fault | None:
+def destination_fault(ton: int, npi: int) -> ReservedFault | None:
     return _kind_fault("dest_addr", ton, npi, ESME_RINVDSTTON, ESME_RINVDSTNPI)
 
 
-def _kind_fault(name: str, ton: int, npi: int, of_ton: int, of_npi: int) -> Fault | None:
+def _kind_fault(name: str, ton: int, npi: int, of_ton: int, of_npi: int) -> ReservedFault | None:
     if ton > TON_MAX:
-        return Fault(of_ton, f"{name}_ton {ton}")
-    return None if npi in NPIS else Fault(of_npi, f"{name}_npi {npi}")
+        return ReservedFault(of_ton, f"{name}_ton {ton}")
+    return None if npi in NPIS else ReservedFault(of_npi, f"{name}_npi {npi}")
 
 
-def flags_fault(esm_class: int = 0, priority: int = 0, registered: int = 0, replace: int = 0) -> Fault | None:
+def flags_fault(esm_class: int = 0, priority: int = 0, registered: int = 0, replace: int = 0) -> ReservedFault | None:
     """Of the fields that have a few values."""
     if esm_class not in ESM_CLASSES:
-        return Fault(ESME_RINVESMCLASS, f"esm_class 0x{esm_class:02x}")
+        return ReservedFault(ESME_RINVESMCLASS, f"esm_class 0x{esm_class:02x}")
     if priority > PRIORITY_MAX:
-        return Fault(ESME_RINVPRTFLG, f"priority_flag {priority}")
+        return ReservedFault(ESME_RINVPRTFLG, f"priority_flag {priority}")
     if registered not in REGISTERED:
-        return Fault(ESME_RINVREGDLVFLG, f"registered_delivery 0x{registered:02x}")
+        return ReservedFault(ESME_RINVREGDLVFLG, f"registered_delivery 0x{registered:02x}")
     if replace > 1:
-        return Fault(ESME_RINVREPFLAG, f"replace_if_present_flag {replace}")
+        return ReservedFault(ESME_RINVREPFLAG, f"replace_if_present_flag {replace}")
     return None
 
 
-def text_fault(octets: bytes, esm_class: int, values: Mapping[int, bytes]) -> Fault | None:
+def text_fault(octets: bytes, esm_class: int, values: Mapping[int, bytes]) -> ReservedFault | None:
     """Of the user data, and of the parameters that say which part it is. §5.3.2.22: without all three they say nothing."""
     if esm_class & ESM_UDHI and not _is_header(octets):
-        return Fault(ESME_RINVESMCLASS, "esm_class announces a user data header, and there is none that can be")
+        return ReservedFault(ESME_RINVESMCLASS, "esm_class announces a user data header, and there is none that can be")
     total, index = values.get(SAR_TOTAL_SEGMENTS, b"\1")[0], values.get(SAR_SEGMENT_SEQNUM, b"\1")[0]
     if not 1 <= index <= total and (SAR_TOTAL_SEGMENTS in values or not index):
-        return Fault(ESME_RINVOPTPARAMVAL, f"sar_segment_seqnum {index}, sar_total_segments {total}")
+        return ReservedFault(ESME_RINVOPTPARAMVAL, f"sar_segment_seqnum {index}, sar_total_segments {total}")
     return None
 
 
@@ -131,7 +131,7 @@ def _is_header(octets: bytes) -> bool:
     return bool(octets) and position == end <= len(octets)
 
 
-def fields_fault(fields: Mapping[str, Any]) -> Fault | None:
+def fields_fault(fields: Mapping[str, Any]) -> ReservedFault | None:
     """Of a data_sm, query_sm, cancel_sm or replace_sm, by the names of the specification."""
     return (
         source_fault(fields["source_addr_ton"], fields["source_addr_npi"])

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from proxy.wire import builders
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, sort_pdus
-from proxy.wire.outstanding import Asked, Request
+from proxy.wire.outstanding import OutstandingRequests, Request
 from proxy.wire.tables import (
     ALERT_NOTIFICATION,
     BINDS,
@@ -144,7 +144,7 @@ class Session:
         self._most_bytes = STRANGER_PDU_BYTES_MAX if side == "provider" else PDU_BYTES_MAX
         self._rest = b""
         self._out: list[bytes] = []
-        self._asked = Asked()
+        self._asked = OutstandingRequests()
         self._opened = now
         self._heard = now
         self._enquired: float | None = None  # when our enquire_link went out, while the peer has said nothing since

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from proxy.model.message import Content
 from proxy.model.number import about_people
-from proxy.model.recency_filter import Twice
+from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
@@ -28,7 +28,7 @@ MEMO_KEY_BYTES_MAX = 1024
 """Longer tails (message_payload) are read each time: they are rare and would make the memo's size the sender's choice."""
 
 
-class Memo:
+class ContentCache:
     """Contents by the octets they were read from: two generations, so that what is in use survives. Nothing is taken the first time."""
 
     __slots__ = ("young", "old", "twice")
@@ -36,7 +36,7 @@ class Memo:
     def __init__(self) -> None:
         self.young: dict[bytes, Content] = {}
         self.old: dict[bytes, Content] = {}
-        self.twice = Twice()
+        self.twice = RecencyFilter()
 
     def add(self, key: bytes, content: Content) -> None:
         if len(self.young) >= MEMO_ENTRIES_MAX:
@@ -67,7 +67,7 @@ def source_of(head: bytes) -> str:
     return head[head.index(0) + 3 : -1].decode("latin-1")
 
 
-def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
+def read_submit(frame: Frame, memo: ContentCache, now: float) -> Submit:
     """Reads a submit_sm. ``now`` serves a relative schedule_delivery_time. Raises Malformed."""
     data = frame.data
     service_end = data.find(0, 16, 22)
@@ -84,7 +84,7 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
-def content_again(data: bytes, memo: Memo, now: float, digest: bytes) -> Content:
+def content_again(data: bytes, memo: ContentCache, now: float, digest: bytes) -> Content:
     """The content of a submit_sm that was read before, when the message it was, or was a part of, had this digest. Raises Malformed."""
     service_end = data.find(0, 16, 22)
     source_end = data.find(0, service_end + 3, service_end + 24)
@@ -106,7 +106,7 @@ def data_coding_of(data: bytes) -> int | None:
 
 
 @compiled("submit_unseen")
-def _unseen(tail: bytes, memo: Memo, now: float, digest: bytes = b"") -> Content:
+def _unseen(tail: bytes, memo: ContentCache, now: float, digest: bytes = b"") -> Content:
     """A tail the young generation does not know."""
     content = memo.old.get(tail)
     if content is not None:

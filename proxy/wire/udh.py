@@ -19,7 +19,7 @@ WAP_PORTS = frozenset({2948, 2949, *range(9200, 9208)})
 """WAP push and WAP sessions (IANA; WAP-259-WDP)."""
 
 
-class Header(NamedTuple):
+class UserDataHeader(NamedTuple):
     length: int
     """Octets before the text."""
     part: Part | None
@@ -39,17 +39,17 @@ def part_of(reference: int, total: int, index: int) -> Part | None:
     return Part(reference & 0xFF, total, index) if 1 <= index <= total and total > 1 else None
 
 
-_BROKEN = Header(0, None, UNREADABLE)
+_BROKEN = UserDataHeader(0, None, UNREADABLE)
 
 
-def read_udh(octets: bytes) -> Header:
+def read_udh(octets: bytes) -> UserDataHeader:
     """Reads the header at the beginning of ``octets``. Of an element given twice the last counts (§9.2.3.24), but for one that is to be
     ignored."""
     end = octets[0] + 1 if octets else 0
     if not octets or end > len(octets):
         return _BROKEN
     if octets[:3] == b"\x05\x00\x03":  # the usual one: nothing but an 8-bit concatenation
-        return Header(6, part_of(octets[3], octets[4], octets[5]), READABLE)
+        return UserDataHeader(6, part_of(octets[3], octets[4], octets[5]), READABLE)
     part: Part | None = None
     state = READABLE
     position = 1
@@ -71,4 +71,4 @@ def read_udh(octets: bytes) -> Header:
             state = BINARY
         elif element in (SINGLE_SHIFT, LOCKING_SHIFT):
             state = UNREADABLE if state == READABLE else state  # national tables: read with ours, the text would be another
-    return Header(end, part, state)
+    return UserDataHeader(end, part, state)

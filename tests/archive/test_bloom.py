@@ -14,22 +14,20 @@ from proxy.archive import bloom, manifest, parquet, verification
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File
 from proxy.archive.pending_segments import AtHand
-from proxy.archive.person_rows import Row
-from proxy.archive.query import Question
-from proxy.archive.search import Found, find
+from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import Query
+from proxy.archive.search import SearchResult, find
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, SHANGHAI, House
 
 TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 
 
-def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Found:
-    return find(
-        shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), NOON + 10 * DAY, thorough=thorough
-    )
+def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> SearchResult:
+    return find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
 
 
-def table_of(folder: Path, rows: list[Row]) -> tuple[Path, File]:
+def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, File]:
     keys = Keys(folder.parent / "keys", make=True)
     (file,) = parquet.write(folder / "t.parquet", folder, parquet.batches(rows, 0, keys))
     path = folder / file.name
@@ -38,7 +36,7 @@ def table_of(folder: Path, rows: list[Row]) -> tuple[Path, File]:
 
 
 def holds(path: Path, file: File, **asked: Any) -> bool:
-    return bloom.may_hold(path, file, bloom.wanted(Question(**asked)))
+    return bloom.may_hold(path, file, bloom.wanted(Query(**asked)))
 
 
 @settings(max_examples=30)
@@ -47,7 +45,7 @@ def test_no_piece_of_a_text_is_ever_passed_over(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], start: int, size: int
 ) -> None:
     rows = [
-        Row(
+        PersonRow(
             SHANGHAI,
             1,
             number + 1,
@@ -117,8 +115,8 @@ def test_of_a_person_only_tables_are_opened_that_may_have_them(house: House, she
 
 def test_a_provider_and_a_reason_that_never_met_are_known_not_to_have(tmp_path: Path) -> None:
     rows = [
-        Row(SHANGHAI, 1, 1, 0, "verdict", "jia", outcome="reject", reason="keyword"),
-        Row(SHANGHAI, 1, 2, 0, "verdict", "yi", outcome="reject", reason="suppressed"),
+        PersonRow(SHANGHAI, 1, 1, 0, "verdict", "jia", outcome="reject", reason="keyword"),
+        PersonRow(SHANGHAI, 1, 2, 0, "verdict", "yi", outcome="reject", reason="suppressed"),
     ]
     path, file = table_of(tmp_path / "a", rows)
     assert holds(path, file, provider="jia", reason="keyword")
@@ -126,13 +124,13 @@ def test_a_provider_and_a_reason_that_never_met_are_known_not_to_have(tmp_path: 
 
 
 def test_only_what_providers_sent_counts_not_what_people_wrote(tmp_path: Path) -> None:
-    path, file = table_of(tmp_path / "a", [Row(SHANGHAI, 1, 1, 0, "reply", "jia", text="不要再发了")])
+    path, file = table_of(tmp_path / "a", [PersonRow(SHANGHAI, 1, 1, 0, "reply", "jia", text="不要再发了")])
     assert not holds(path, file, text="不要再发了")
 
 
 def test_a_filter_is_as_large_as_its_words_need(tmp_path: Path) -> None:
     def octets(name: str, count: int) -> int:
-        rows = [Row(SHANGHAI, 1, number + 1, 0, "verdict", text=f"{number * 7919:012x}") for number in range(count)]
+        rows = [PersonRow(SHANGHAI, 1, number + 1, 0, "verdict", text=f"{number * 7919:012x}") for number in range(count)]
         path, _ = table_of(tmp_path / name, rows)
         return bloom.path_of(path).stat().st_size
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from proxy.archive.complaint_matching import WINDOWS_S, Matched, Wanted, ambiguous, likeness, match
+from proxy.archive.complaint_matching import WINDOWS_S, ComplaintQuery, MatchResult, ambiguous, likeness, match
 from proxy.archive.coverage import Covered
-from proxy.archive.query import Question
-from proxy.archive.search import Found, Hit
+from proxy.archive.query import Query
+from proxy.archive.search import Hit, SearchResult
 from proxy.desk.complaints.book import digits_agree
 
 ANNA, BOB = 13800210007, 13800210008
@@ -46,36 +46,36 @@ class Archive:
 
     def __init__(self, *hits: Hit) -> None:
         self.hits = hits
-        self.asked: list[Question] = []
+        self.asked: list[Query] = []
         self.more = False
 
-    def ask(self, question: Question) -> Found:
+    def ask(self, question: Query) -> SearchResult:
         self.asked.append(question.checked())
-        return Found(
+        return SearchResult(
             [one for one in self.hits if self._fits(one, question)],
             self.more,
             [],
             NOTHING,
-            *([0] * (len(Found.__dataclass_fields__) - 4)),
+            *([0] * (len(SearchResult.__dataclass_fields__) - 4)),
         )
 
     @staticmethod
-    def _fits(one: Hit, question: Question) -> bool:
+    def _fits(one: Hit, question: Query) -> bool:
         return (
             (not question.to or one.person == question.to) and (not question.since or question.since <= one.at)
             and (not question.until or one.at <= question.until) and question.sender in one.port and question.text in one.text
         )  # fmt: skip
 
-    def match(self, wanted: Wanted) -> Matched:
+    def match(self, wanted: ComplaintQuery) -> MatchResult:
         return match(wanted, self.ask, lambda one: int.from_bytes(one.sealed or b"", "big"), digits_agree)
 
 
-def said(number: int | str = ANNA, at: float = NOON, sender: str = "", text: str = "") -> Wanted:
+def said(number: int | str = ANNA, at: float = NOON, sender: str = "", text: str = "") -> ComplaintQuery:
     whole = isinstance(number, int)
-    return Wanted(int(number) if whole else 0, str(number), at, sender, text, NOON + 86_400)
+    return ComplaintQuery(int(number) if whole else 0, str(number), at, sender, text, NOON + 86_400)
 
 
-def places(found: Matched) -> list[int]:
+def places(found: MatchResult) -> list[int]:
     return [one.hit.sequences[0] for one in found.candidates]
 
 

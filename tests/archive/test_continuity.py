@@ -13,8 +13,8 @@ from proxy.__main__ import app
 from proxy.archive import manifest, search, verification
 from proxy.archive.continuity import seams
 from proxy.archive.pending_segments import AtHand
-from proxy.archive.query import Question
-from proxy.archive.segment_index import Ahead
+from proxy.archive.query import Query
+from proxy.archive.segment_index import SegmentIndex
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import Disk, OsDisk
@@ -29,8 +29,8 @@ def proved(disk: Disk, shelf: Shelf) -> list[str]:
     return [fault for one in verification.prove(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults]
 
 
-def found(disk: Disk, shelf: Shelf, ahead: Ahead | None = None) -> list[str]:
-    asked = Question(to=SHANGHAI + 99).checked()
+def found(disk: Disk, shelf: Shelf, ahead: SegmentIndex | None = None) -> list[str]:
+    asked = Query(to=SHANGHAI + 99).checked()
     return list(search.find(shelf.folder, [AtHand(disk, 0, ahead)], shelf.keys, asked, NOON + 10 * DAY).covered.faults)
 
 
@@ -181,7 +181,7 @@ def test_a_journal_whose_name_was_taken_away_with_its_end_is_told(config: Path) 
 def test_what_was_read_ahead_says_it_too(config: Path, shelf: Shelf) -> None:
     journal = config.parent / "journal"
     disk = OsDisk(journal)
-    ahead = Ahead(disk, shelf.keys, lambda: shelf.manifest().last)
+    ahead = SegmentIndex(disk, shelf.keys, lambda: shelf.manifest().last)
     ahead.read_on()
     assert found(disk, shelf, ahead) == []
     shutil.copytree(journal, config.parent / "copy")

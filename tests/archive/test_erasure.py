@@ -14,7 +14,7 @@ from proxy.archive.keys import signed_by
 from proxy.archive.rolling import RollError
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import Change, Erasure, pack_erasure, signed, unaccounted, unpack_erasure
+from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.journal.records import delivers, messages, unread_submits
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.sealing import Ring
@@ -62,7 +62,7 @@ class Case:
         other.house.journal = Journal(other.disk, 0)
         return other
 
-    def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
+    def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         one = Erasure(self.house.now, self.shelf.keys.person(PERSON), first, tuple(changes), signature, "wang", "letter 4711")
         self.house.journal.append(messages.ERASURE, pack_erasure(one))
         self.house.journal.write(self.house.now)
@@ -76,7 +76,7 @@ class Case:
             atomic_files.settle(self.disk.path / name)
         return there
 
-    def plan(self, *holds: Hold) -> erasure.Plan:
+    def plan(self, *holds: Hold) -> erasure.ErasurePlan:
         return erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
 
     def erase(self) -> erasure.Done:
@@ -183,7 +183,7 @@ def test_a_segment_that_retention_has_just_removed_does_not_come_back(case: Case
     (oldest, *_) = case.plan().goes
     note = case.note
 
-    def gone_meanwhile(first: int, changes: Sequence[Change], signature: bytes) -> None:
+    def gone_meanwhile(first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         note(first, changes, signature)
         if first == oldest.first:
             case.disk.remove(oldest.name)
@@ -197,7 +197,7 @@ def test_a_segment_that_retention_has_just_removed_does_not_come_back(case: Case
 def test_two_erasures_or_an_erasure_and_a_roller_at_once_are_one(case: Case) -> None:
     note = case.note
 
-    def second(first: int, changes: Sequence[Change], signature: bytes) -> None:
+    def second(first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         note(first, changes, signature)
         with pytest.raises(RollError, match="is at work there"):
             case.shelf.roll(case.disk, case.house.now)

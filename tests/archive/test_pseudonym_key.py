@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from proxy.archive.keys import Keys
-from proxy.archive.pseudonym_key import Names
+from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.state.lists.erased import Erased
 from tests.house import SHANGHAI
 
 
-def again(erased: Erased, folder: Path) -> tuple[Erased, Names]:
+def again(erased: Erased, folder: Path) -> tuple[Erased, PseudonymKey]:
     """After a restart: what the checkpoint kept, and the keys as they are there now."""
     found = Erased()
     found.restore(erased.rows())
-    return found, Names(folder, found)
+    return found, PseudonymKey(folder, found)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def forgotten(folder: Path) -> Erased:
     erased = Erased()
-    names = Names(folder, erased)
+    names = PseudonymKey(folder, erased)
     assert names.problem == ""
     assert erased.named is not None
     erased.add(erased.named(SHANGHAI), SHANGHAI, erased.key)
@@ -92,7 +92,7 @@ def test_a_store_that_an_older_version_wrote_takes_the_keys_that_are_there(folde
     erased = forgotten(folder)
     older = Erased()
     older.restore([row for row in erased.rows() if row[1] == b"\x01"])
-    assert Names(folder, older).notes() == []
+    assert PseudonymKey(folder, older).notes() == []
     assert older.has(SHANGHAI)
     assert older.rows() == erased.rows()
 

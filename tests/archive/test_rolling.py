@@ -15,7 +15,7 @@ import pytest
 from proxy.archive import parquet as tables
 from proxy.archive import rolling
 from proxy.archive.manifest import File, load
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import MemoryDisk, OsDisk
@@ -126,7 +126,7 @@ def test_a_day_is_merged_a_range_of_persons_after_the_other(
     folder = shelf.folder / "node-0"
     people = 10_000
     rows = [
-        Row(SHANGHAI + person, 1000 * hour, hour * people + person, 0, "verdict", text=f"{person:x}" * 40)
+        PersonRow(SHANGHAI + person, 1000 * hour, hour * people + person, 0, "verdict", text=f"{person:x}" * 40)
         for hour in range(3)
         for person in range(people)
     ]

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.archive import manifest, search
 from proxy.archive.pending_segments import AtHand
-from proxy.archive.query import NotAQuestion, Question
-from proxy.archive.search import HIDDEN, Found
+from proxy.archive.query import BadQuery, Query
+from proxy.archive.search import HIDDEN, SearchResult
 from proxy.journal.records import delivers, messages
 from proxy.journal.write_ahead_log import Journal, MemoryDisk
 from proxy.model.message import Category
@@ -23,8 +23,8 @@ from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
 
 
-def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> Found:
-    return search.find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), now)
+def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> SearchResult:
+    return search.find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Query(**asked).checked(), now)
 
 
 def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
@@ -61,7 +61,7 @@ def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(house: 
         shelf.folder,
         [AtHand(house.disk, 0, cast("Any", Merged()))],
         shelf.keys,
-        Question(to=SHANGHAI).checked(),
+        Query(to=SHANGHAI).checked(),
         NOON + 10 * DAY,
     )
     assert (found.hits, found.covered.missing, found.covered.faults) == (before.hits, (), ())
@@ -284,7 +284,7 @@ def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(hou
 
 def test_where_a_question_reaches_further_than_a_nodes_records_the_answer_says_so(tmp_path: Path) -> None:
     shelf, _ = two_nodes(tmp_path)
-    asked = Question(to=SHANGHAI + 99, since=NOON - DAY, until=NOON + 3 * DAY)
+    asked = Query(to=SHANGHAI + 99, since=NOON - DAY, until=NOON + 3 * DAY)
     found = search.find(shelf.folder, [], shelf.keys, asked, NOON + 3 * DAY)
     assert [said.partition(" is there")[0] for said in found.covered.unreached] == [
         f"node {node}: nothing" for node in (0, 0, 1, 1)
@@ -298,7 +298,7 @@ def test_where_a_question_reaches_further_than_a_nodes_records_the_answer_says_s
 def test_a_node_that_was_taken_away_is_missed_where_another_ones_head_names_it(tmp_path: Path) -> None:
     shelf, _ = two_nodes(tmp_path)
     (shelf.folder / "node-0").rename(tmp_path / "taken")
-    found = search.find(shelf.folder, [], shelf.keys, Question(text="没有"), NOON + 3 * DAY)
+    found = search.find(shelf.folder, [], shelf.keys, Query(text="没有"), NOON + 3 * DAY)
     assert found.covered.missing == (
         "node-0 was there when node 1 signed 2025-11-11, and is not here any more: what it sent was not looked through",
     )
@@ -318,14 +318,14 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
     found = {node: house_of(tmp_path, node, 3) for node in (0, 1)}
     for house in found.values():
         shelf.roll(house.disk, house.now)
-    both = search.find(shelf.folder, [AtHand(found[1].disk, 1)], shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    both = search.find(shelf.folder, [AtHand(found[1].disk, 1)], shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
         (1, "【甲店】第1号上新 拒收请回复R"),
         (0, "【甲店】第1号上新 拒收请回复R"),
     }
     assert [(span.node, span.live) for span in both.covered.spans] == [(0, False), (1, True)]
     at_hand = [AtHand(found[node].disk, node) for node in (0, 1)]
-    every = search.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    every = search.find(shelf.folder, at_hand, shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert [(span.node, span.live) for span in every.covered.spans] == [(0, True), (1, True)]
     assert {hit.name for hit in every.hits} > {hit.name for hit in both.hits}, "the last hour of node 0 is in no table"
     assert not every.covered.faults
@@ -336,7 +336,7 @@ def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_pa
     at_hand = [AtHand(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
     if rolled:
         assert [shelf.roll(one.disk, NOON + 3600).segments for one in at_hand] == [0, 0]
-    found = search.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    found = search.find(shelf.folder, at_hand, shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text[4:8], hit.fates[0].what) for hit in found.hits} == {
         (8, "第8号上", "answer"),
         (9, "第9号上", "answer"),
@@ -369,8 +369,8 @@ def test_a_journal_that_was_begun_anew_is_looked_through_beside_the_tables_of_th
     ],
 )
 def test_what_is_no_question_is_told_so(asked: dict[str, Any], why: str) -> None:
-    with pytest.raises(NotAQuestion, match=why):
-        Question(**asked).checked()
+    with pytest.raises(BadQuery, match=why):
+        Query(**asked).checked()
 
 
 def test_words_of_a_question_are_values_and_never_SQL(house: House, shelf: Shelf) -> None:

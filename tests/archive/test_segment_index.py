@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from proxy.archive import search, segment_index
-from proxy.archive.columns import Reader, persons_of
+from proxy.archive.columns import RowReader, persons_of
 from proxy.archive.manifest import load, node_folder
 from proxy.archive.pending_segments import AtHand
-from proxy.archive.person_rows import Row
-from proxy.archive.query import Question
-from proxy.archive.segment_index import Ahead
+from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import Query
+from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.tail import tail
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import erase
@@ -45,7 +45,7 @@ class World:
         self.house, self.shelf = House(folder), Shelf(folder)
         self.disk = OsDisk(folder / "journal", ring)
         self.house.journal = self.house.relay.handover.journal = Journal(self.disk, 0)
-        self.ahead = Ahead(self.disk, self.shelf.keys, self.rolled)
+        self.ahead = SegmentIndex(self.disk, self.shelf.keys, self.rolled)
         self.seen = 0
 
     def rolled(self) -> int:
@@ -131,7 +131,7 @@ class World:
 
     def asked(self) -> None:
         """What is in no table, as it is told to who finds."""
-        for question in (Question(**asked).checked() for asked in QUESTIONS):
+        for question in (Query(**asked).checked() for asked in QUESTIONS):
             plain, found = tail(self.disk, self.rolled(), question, {}), self.ahead.tail(self.rolled(), question, {})
             if found is None:
                 continue
@@ -145,18 +145,18 @@ class World:
 
     def found(self) -> None:
         """And all the way, with tables and what became of each."""
-        for question in (Question(**asked).checked() for asked in QUESTIONS[2:9]):
+        for question in (Query(**asked).checked() for asked in QUESTIONS[2:9]):
             assert self.find(question, self.ahead) == self.find(question, None), question
 
-    def find(self, question: Question, one: Ahead | None) -> search.Found:
+    def find(self, question: Query, one: SegmentIndex | None) -> search.SearchResult:
         return search.find(self.shelf.folder, [AtHand(self.disk, 0, one)], self.shelf.keys, question, self.house.now)
 
     def known(self) -> bool:
         """Whether it was answered by who had read ahead."""
-        return self.ahead.tail(self.rolled(), Question(to=SHANGHAI), {}) is not None
+        return self.ahead.tail(self.rolled(), Query(to=SHANGHAI), {}) is not None
 
 
-def newest(rows: list[Row], question: Question) -> list[Row]:
+def newest(rows: list[PersonRow], question: Query) -> list[PersonRow]:
     """That fit, and one more than is asked for."""
     fits = [row for row in rows if question.fitted_by(row)]
     return sorted(fits, key=lambda row: (row.time_ms, row.sequence), reverse=True)[: question.limit + 1]
@@ -205,7 +205,7 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring:
 
     monkeypatch.setattr(OsDisk, "read", counted)
     whole = sum(len(world.disk.read(name).rstrip(b"\0")) for name in world.disk.list())
-    for question in (Question(to=SHANGHAI + 50), Question(provider="jia", limit=2)):
+    for question in (Query(to=SHANGHAI + 50), Query(provider="jia", limit=2)):
         octets.clear()
         assert world.ahead.tail(0, question, {}) is not None
         assert sum(octets) < whole / 3
@@ -254,7 +254,7 @@ def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: Ring) -> None:
     later.write_bytes(broken)
     for one in (world.ahead, None):
         with pytest.raises(JournalDamaged):
-            world.find(Question(to=SHANGHAI), one)
+            world.find(Query(to=SHANGHAI), one)
     assert not world.known()
 
 
@@ -263,7 +263,7 @@ def test_without_the_key_it_is_said_which_is_missing(tmp_path: Path) -> None:
     busy(world.house, 1)
     world.disk.ring = Ring([bytes(32)])
     with pytest.raises(Exception, match="is sealed with the key"):
-        world.find(Question(to=SHANGHAI), world.ahead)
+        world.find(Query(to=SHANGHAI), world.ahead)
 
 
 def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +305,7 @@ def test_whoever_a_row_is_about_is_told_of_its_record(tmp_path: Path, ring: Ring
     world = World(tmp_path, ring, 5)
     for step in [World.sends, World.answers, World.receipt, World.refuses, World.sends_long] * 12:
         step(world)
-    reader, kinds = Reader({}), set[str]()
+    reader, kinds = RowReader({}), set[str]()
     for record in read(world.disk):
         rows = reader.rows(record)
         kinds |= {row.kind for row in rows}
@@ -320,6 +320,6 @@ def test_what_fits_a_question_is_the_same_in_a_table_and_before(tmp_path: Path) 
     for step in [World.sends, World.answers, World.passes] * 20:
         step(world)
     for asked in QUESTIONS[4:]:
-        question = Question(**asked)._replace(limit=1000)
+        question = Query(**asked)._replace(limit=1000)
         fits = {row.sequence for row in tail(world.disk, 0, question, {}).rows if question.fitted_by(row)}
         assert fits == {number for hit in world.find(question, None).hits for number in hit.sequences}

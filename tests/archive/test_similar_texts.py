@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.archive.complaint_matching import Wanted, match
+from proxy.archive.complaint_matching import ComplaintQuery, match
 from proxy.archive.pending_segments import AtHand
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 from proxy.archive.search import find
-from proxy.archive.similar_texts import Swept, sweep
+from proxy.archive.similar_texts import SweepResult, sweep
 from proxy.desk.complaints.book import digits_agree
 from proxy.wire import submit_sm, tlv
 from proxy.wire.tables import ESM_UDHI, MESSAGE_PAYLOAD
@@ -18,7 +18,7 @@ TEXT = "【甲店】第5号上新 拒收请回复R"
 
 def swept(
     house: House, shelf: Shelf, text: str = TEXT, signature: str = "甲店", persons: bool = False, begins: bool = False
-) -> Swept:
+) -> SweepResult:
     return sweep(
         shelf.folder,
         [AtHand(house.disk, 0)],
@@ -73,7 +73,7 @@ def test_a_long_message_is_counted_once_by_its_first_part_whichever_of_its_texts
     )
     house.sends("yi", len(whole).to_bytes(4, "big") + whole[4:])
     synced(house)
-    question = Question(to=SHANGHAI).checked()
+    question = Query(to=SHANGHAI).checked()
     (hit,) = find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, question, house.now + 1).hits
     assert (hit.text, hit.first_text) == ("".join(PARTS), PARTS[0])
     for text, begins in ((hit.first_text, True), (hit.text, False)):
@@ -94,7 +94,7 @@ def test_a_complaint_about_words_over_the_seam_of_two_parts_finds_the_message(ho
     submit_in_parts(house, SHANGHAI, 70)
     synced(house)
     hidden = f"{str(SHANGHAI)[:3]}****{str(SHANGHAI)[7:]}"
-    wanted = Wanted(0, hidden, 0.0, "", "本活动最终解释权归本店所有", house.now + 60)
+    wanted = ComplaintQuery(0, hidden, 0.0, "", "本活动最终解释权归本店所有", house.now + 60)
     found = match(
         wanted,
         lambda question: find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, question, house.now + 1),

@@ -34,7 +34,7 @@ from rich.console import Console
 
 from proxy.sim import bench, demo, gate, measure
 from proxy.sim.bench.driver import driver
-from proxy.sim.desk import Desk
+from proxy.sim.desk import DemoDesk
 from proxy.sim.drive import Order
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
@@ -190,9 +190,13 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, driver(options) as beside_it:
         folder = Path(temporary)
         gate.copy_rules(folder / "rules", datetime.now(gate.CHINA))
-        providers = [gate.Provider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()]
-        desk = Desk.opened(free_port(), list(bench.PROVIDERS))
-        subject = gate.Gate(folder, *gate.write_settings(folder, [gate.CarrierSide(beside_it.carrier)], providers, desk=desk))
+        providers = [
+            gate.SimulatedProvider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()
+        ]
+        desk = DemoDesk.opened(free_port(), list(bench.PROVIDERS))
+        subject = gate.GateUnderTest(
+            folder, *gate.write_settings(folder, [gate.CarrierSide(beside_it.carrier)], providers, desk=desk)
+        )
         try:
             mine, others = measure.apart(os.sched_getaffinity(0))
             subject.start(mine)
@@ -213,7 +217,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def crowd(desk: Desk) -> Iterator[Callable[[], int]]:
+def crowd(desk: DemoDesk) -> Iterator[Callable[[], int]]:
     """So many who open one page after the other, in a process that gives way; how many they have opened."""
     read, write = os.pipe()
     child = os.fork()
@@ -242,7 +246,7 @@ def crowd(desk: Desk) -> Iterator[Callable[[], int]]:
         os.close(read)
 
 
-def _look_about(desk: Desk, told: int) -> None:
+def _look_about(desk: DemoDesk, told: int) -> None:
     def browse(place: int) -> None:
         name = ("admin", "li", "wang", "zhao")[place % 4]
         looking = Looking(desk.address, name, desk.tokens[name])

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from proxy.cluster.forwarding import Came, Post, pack_deliver
-from proxy.relay.deliver import WayBack
+from proxy.cluster.forwarding import Came, Forwarding, pack_deliver
+from proxy.relay.deliver import DeliverRelay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.log import Letter, Place
 from tests.crash.house import until
@@ -49,7 +49,7 @@ class Taken:
 
     def __init__(self) -> None:
         self.came: list[str] = []
-        self.post: Post
+        self.post: Forwarding
         self.relay = SimpleNamespace(note=self.note)
         self.due: set[str] = set()
 
@@ -116,7 +116,7 @@ def test_a_letter_that_this_gate_stumbles_over_holds_up_none_behind_it_and_none_
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
-        taken.post = post = Post(letters, cast("WayBack", taken), list, lambda: None, loop.time)
+        taken.post = post = Forwarding(letters, cast("DeliverRelay", taken), list, lambda: None, loop.time)
         running = loop.create_task(post.run())
         await until(lambda: letters.sent and not letters.stream, "all taken")
         assert [("jia" in one, "yi" in one) for one in taken.came] == [(True, False), (False, True)]
@@ -138,7 +138,7 @@ def test_under_a_steady_flow_the_stream_holds_what_is_not_synced_and_little_more
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
-        taken.post = post = Post(letters, cast("WayBack", taken), list, lambda: None, loop.time)
+        taken.post = post = Forwarding(letters, cast("DeliverRelay", taken), list, lambda: None, loop.time)
         running = loop.create_task(post.run())
         await until(lambda: letters.looks > 50, "many looks")
         running.cancel()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from proxy.cluster.rule_agreement import (
     SET_BYTES_MAX,
-    Follows,
-    Unfit,
+    AgreementStep,
+    UnusableRules,
     as_heard,
     decision,
     follows,
@@ -40,17 +40,17 @@ def event(
 
 
 def test_a_store_that_knows_nothing_learns_it_from_the_first_gate_that_comes() -> None:
-    assert follows(event(serial=0), None) is Follows.PUT
+    assert follows(event(serial=0), None) is AgreementStep.PUT
 
 
 def test_what_is_the_same_on_both_sides_is_left_alone_whoever_wrote_it_when() -> None:
-    assert follows(event(time=1.0, who="a"), event(time=2.0, who="b", kept_out=OLD)) is Follows.NOTHING
+    assert follows(event(time=1.0, who="a"), event(time=2.0, who="b", kept_out=OLD)) is AgreementStep.NOTHING
 
 
 def test_the_later_decision_counts_and_of_two_with_one_serial_the_store_s() -> None:
-    assert follows(event(in_force=OLD, serial=1), event(serial=2)) is Follows.TAKE
-    assert follows(event(serial=2), event(in_force=OLD, serial=1)) is Follows.PUT
-    assert follows(event(in_force=OLD, serial=2), event(serial=2)) is Follows.TAKE
+    assert follows(event(in_force=OLD, serial=1), event(serial=2)) is AgreementStep.TAKE
+    assert follows(event(serial=2), event(in_force=OLD, serial=1)) is AgreementStep.PUT
+    assert follows(event(in_force=OLD, serial=2), event(serial=2)) is AgreementStep.TAKE
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=40), st.randoms(use_true_random=False))
@@ -62,9 +62,9 @@ def test_whoever_decides_when_all_gates_end_at_what_the_store_has(steps: list[tu
     def look(number: int) -> None:
         nonlocal store
         said = follows(gates[number], store)
-        if said is Follows.TAKE:
+        if said is AgreementStep.TAKE:
             gates[number] = as_heard(gates[number], store, OLD, (), NOW)
-        elif said is Follows.PUT:
+        elif said is AgreementStep.PUT:
             store = gates[number]
 
     for place, (number, cut) in enumerate(steps):
@@ -179,7 +179,7 @@ def test_files_come_as_they_went(files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("name", ["../x.yaml", "/etc/x", "a/../../b", ""])
 def test_a_file_that_would_lie_outside_is_refused(name: str) -> None:
-    with pytest.raises(Unfit, match="outside"):
+    with pytest.raises(UnusableRules, match="outside"):
         unpack_files(pack_files({name: b"x"}))
 
 
@@ -195,10 +195,10 @@ def test_what_is_cut_garbled_or_without_end_is_refused() -> None:
         zlib.compress(b"6"),
     )
     for body in bodies:
-        with pytest.raises(Unfit):
+        with pytest.raises(UnusableRules):
             unpack_files(body)
     bomb = zlib.compressobj()
     piece = bytes(1 << 20)
     body = b"".join(bomb.compress(piece) for _ in range(2 * SET_BYTES_MAX >> 20)) + bomb.compress(b"x") + bomb.flush()
-    with pytest.raises(Unfit, match="too large"):
+    with pytest.raises(UnusableRules, match="too large"):
         unpack_files(body)

@@ -113,11 +113,11 @@ def test_every_setting_stands_in_the_example() -> None:
         config.Tls,
         config.Http,
         config.Token,
-        config.Timers,
+        config.SmppTimers,
         config.Carrier,
         config.Provider,
         config.Account,
-        config.Shared,
+        config.SharedStore,
     )
     for kind in (*kinds, config.Upstream, config.OptOutReplies):
         for setting in dataclasses.fields(kind):

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from proxy.config import Console, ConsolePlaces
 from proxy.config.fields import Address
 from proxy.console import app
-from proxy.console.app import House, found_pages
-from proxy.console.gate_client import Asking
+from proxy.console.app import App, found_pages
+from proxy.console.gate_client import GateClient
 from proxy.console.login import TRIES_AT_ONCE
 from proxy.console.login_pages import own_path
 from proxy.console.render import FILES, STATIC
@@ -225,7 +225,7 @@ def test_a_page_that_is_not_there_says_so(browser: Open) -> None:
 
 
 def test_behind_tls_cookies_stay_with_tls_and_with_this_host(world: World) -> None:
-    house = House(Console(None, "https://gate.example.cn", ()), world.asking, world.house.sampling)
+    house = App(Console(None, "https://gate.example.cn", ()), world.asking, world.house.sampling)
     here = TestClient(house.app(), base_url="https://gate.example.cn", follow_redirects=False)
     mark = hidden(here.get("/login").text, "mark")
     answer = here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark})
@@ -265,10 +265,10 @@ def test_a_role_that_was_taken_away_is_gone_from_the_menu(world: World, browser:
 
 
 def test_a_page_says_so_while_the_gate_does_not_answer(world: World, tmp_path: Path) -> None:
-    asking = Asking(
+    asking = GateClient(
         ConsolePlaces(Console(None, "", ()), tmp_path / "nobody.sock", Address("127.0.0.1", 9)), tmp_path / "gate106.yaml"
     )
-    house = House(Console(None, "", ()), asking, Sampling(asking))
+    house = App(Console(None, "", ()), asking, Sampling(asking))
     here = TestClient(house.app(), base_url="http://127.0.0.1", follow_redirects=False)
     mark = hidden(here.get("/login").text, "mark")
     assert here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark}).status_code == 503

@@ -12,7 +12,7 @@ from shutil import rmtree
 
 import pytest
 
-from proxy.console.fork_server import CannotStart, Nursery, TookTooLong
+from proxy.console.fork_server import CannotStart, ForkServer, TookTooLong
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
 from tests.house import SHANGHAI, House
@@ -25,8 +25,8 @@ WITHIN_S = 100.0
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    found = Nursery()
+def nursery() -> Iterator[ForkServer]:
+    found = ForkServer()
     yield found
     found.close()
 
@@ -34,7 +34,7 @@ def nursery() -> Iterator[Nursery]:
 REGIONS = "the region of 3.4 % of numbers in use is unknown\n"
 
 
-def test_a_program_says_what_it_would_say_in_a_terminal_and_how_it_ended(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_program_says_what_it_would_say_in_a_terminal_and_how_it_ended(nursery: ForkServer, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("rules: [{id: ban, when: {province: 北京}, then: reject, reason: region-ban}]\n")
     code, out, errors = nursery.run(["check", str(tmp_path)], "", WITHIN_S)
     assert (code, out.decode(), errors) == (0, f"{REGIONS}{tmp_path}: 1 rules, 0 tests, 0 problems, 2 warnings\n", errors)
@@ -50,7 +50,7 @@ def test_a_program_says_what_it_would_say_in_a_terminal_and_how_it_ended(nursery
 def test_a_program_begins_with_what_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which takes a second: no clock is asked, for a busy machine has others. Python says on its standard error what it imports."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
-    nursery = Nursery()
+    nursery = ForkServer()
     try:
         _, _, said = nursery.run(["settings", "node"], "", WITHIN_S)
         _, _, more = nursery.run(["check", "none"], "", WITHIN_S)
@@ -61,13 +61,13 @@ def test_a_program_begins_with_what_it_imports(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("within_s", [0.3, 1e-6], ids=["it has begun", "it has not begun yet"])
-def test_a_program_that_takes_too_long_is_ended(nursery: Nursery, within_s: float) -> None:
+def test_a_program_that_takes_too_long_is_ended(nursery: ForkServer, within_s: float) -> None:
     with pytest.raises(TookTooLong):
         nursery.run(FOR_EVER, "", within_s)
     assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
 
 
-def test_a_program_is_ended_when_the_console_is_no_more(nursery: Nursery) -> None:
+def test_a_program_is_ended_when_the_console_is_no_more(nursery: ForkServer) -> None:
     """It alone holds what its output goes to: that ends with it."""
     output, its = os.pipe()
     told, theirs = socket.socketpair()
@@ -78,7 +78,7 @@ def test_a_program_is_ended_when_the_console_is_no_more(nursery: Nursery) -> Non
         said.read()
 
 
-def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: Nursery) -> None:
+def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: ForkServer) -> None:
     assert nursery._process is not None
     nursery.run(["settings", "node"], "a secret", 30)
     environ = Path(f"/proc/{nursery._process.pid}/cmdline").read_bytes()
@@ -87,7 +87,7 @@ def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: Nursery)
 
 
 def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None:
-    nursery = Nursery()
+    nursery = ForkServer()
     try:
         assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
         assert nursery._process is not None
@@ -98,7 +98,7 @@ def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None
         nursery.close()
 
 
-def test_a_command_line_that_is_too_long_is_refused(nursery: Nursery) -> None:
+def test_a_command_line_that_is_too_long_is_refused(nursery: ForkServer) -> None:
     with pytest.raises(CannotStart, match="too long"):
         nursery.run(["x" * 200_000], "", 1)
 
@@ -108,7 +108,7 @@ def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since
     config.write_text("store: sqlite:///state.db\njournal: journal\n")
     house = House(tmp_path)
     house.journal = house.relay.handover.journal = Journal(OsDisk(tmp_path / "journal"), 0)
-    nursery = Nursery(config)
+    nursery = ForkServer(config)
 
     def found() -> list[str]:
         code, out, errors = nursery.run(["find", "--provider=jia", "--json", "--config", str(config)], "", 30)

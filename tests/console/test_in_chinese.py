@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.console.app import found_pages
-from proxy.console.page import FORM_BYTES_MAX, Way
+from proxy.console.page import FORM_BYTES_MAX, PageRoute
 from tests.console.world import AD, ANNA, BOB, PEOPLE, Browser, World
 from tests.desk.revisions.test_page import draft
 from tests.e2e.gate import SHANGHAI, run
@@ -70,11 +70,11 @@ def problems(answer: Any) -> str:
     )
 
 
-def path_of(way: Way) -> str:
+def path_of(way: PageRoute) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: PATHS[found[1]], way.path)
 
 
-def asked(here: Browser, way: Way, place: int, **more: str) -> Any:
+def asked(here: Browser, way: PageRoute, place: int, **more: str) -> Any:
     said = {name: words[min(place, len(words) - 1)] for name, words in WRONG.items()} | more
     if way.method == "GET":
         return here.part(path_of(way), **said) if place else here.get(path_of(way), **said)
@@ -89,7 +89,7 @@ def asked(here: Browser, way: Way, place: int, **more: str) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.method} {way.path}")
-def test_whatever_is_refused_is_said_in_chinese(way: Way, desk: Desk) -> None:
+def test_whatever_is_refused_is_said_in_chinese(way: PageRoute, desk: Desk) -> None:
     for name in ("jia",) if way.path.startswith("/own") else ("song", "wu"):
         here = desk(name)
         for place in (0, 1):

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from proxy.config import Console
-from proxy.console.request_guard import Guarding, peer_of
+from proxy.console.request_guard import RequestGuard, peer_of
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("127.0.0.1"))
 ORIGIN = "https://gate.example.cn"
@@ -39,7 +39,7 @@ def client(console: Console, base: str) -> TestClient:
     async def answers(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(scope["peer"])(scope, receive, send)
 
-    return TestClient(Guarding(answers, console), base_url=base, client=("10.0.0.1", 1))
+    return TestClient(RequestGuard(answers, console), base_url=base, client=("10.0.0.1", 1))
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from proxy import policy
 from proxy.console import sandbox
-from proxy.console.sandbox import Workshop
+from proxy.console.sandbox import Sandbox
 from proxy.operations.client import CannotAsk
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from tests.e2e.gate import RULES
 
 SETTINGS = """\
@@ -38,18 +38,18 @@ def kept(tmp_path: Path) -> str:
     (tmp_path / "rules" / "rules.yaml").write_text(RULES)
     (tmp_path / "gate106.yaml").write_text(SETTINGS.replace("{folder}", str(tmp_path)))
     loaded = policy.load_all(tmp_path / "rules")
-    Kept(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
+    RevisionStore(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
     return loaded.rules.revision
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    found = Workshop(tmp_path / "gate106.yaml")
+def shop(tmp_path: Path) -> Iterator[Sandbox]:
+    found = Sandbox(tmp_path / "gate106.yaml")
     yield found
     found.close()
 
 
-def test_a_process_that_dies_is_begun_again(shop: Workshop, kept: str) -> None:
+def test_a_process_that_dies_is_begun_again(shop: Sandbox, kept: str) -> None:
     assert asyncio.run(shop.told(kept))["rules"][0]["rule"] == "beijing-ban"
     assert shop._process is not None
     os.kill(shop._process.pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_a_process_that_dies_is_begun_again(shop: Workshop, kept: str) -> None:
 
 
 def test_what_holds_it_too_long_is_ended_and_the_next_is_answered(
-    shop: Workshop, kept: str, monkeypatch: pytest.MonkeyPatch
+    shop: Sandbox, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asyncio.run(shop.told(kept))
     assert shop._process is not None
@@ -71,13 +71,13 @@ def test_what_holds_it_too_long_is_ended_and_the_next_is_answered(
 
 
 @pytest.mark.parametrize("revision", ["0" * 16, "../../etc", ""])
-def test_a_set_that_is_not_kept_is_told_so(revision: str, shop: Workshop, kept: str) -> None:
+def test_a_set_that_is_not_kept_is_told_so(revision: str, shop: Sandbox, kept: str) -> None:
     with pytest.raises(CannotAsk, match="are not kept any more"):
         asyncio.run(shop.told(revision))
 
 
 @pytest.mark.parametrize("file", ["../outside.yaml", "/etc/outside.yaml", "registries/../../outside.yaml"])
-def test_a_draft_stays_inside_its_folder(file: str, shop: Workshop, kept: str, tmp_path: Path) -> None:
+def test_a_draft_stays_inside_its_folder(file: str, shop: Sandbox, kept: str, tmp_path: Path) -> None:
     told = asyncio.run(shop.told(kept, {file: "rules: []\n"}))
     assert "leads out of the rules folder" in str(told["problems"])
     with pytest.raises(CannotAsk, match="leads out of the rules folder"):
@@ -86,13 +86,13 @@ def test_a_draft_stays_inside_its_folder(file: str, shop: Workshop, kept: str, t
 
 
 def test_of_lists_and_registries_a_difference_says_how_long_they_are_and_nothing_else(
-    shop: Workshop, kept: str, tmp_path: Path
+    shop: Sandbox, kept: str, tmp_path: Path
 ) -> None:
     (tmp_path / "rules" / "lists").mkdir()
     (tmp_path / "rules" / "lists" / "people.csv").write_text("13800210500\n13800210501\n")
     (tmp_path / "rules" / "rules.yaml").write_text(RULES + "lists: {people: {file: lists/people.csv, suppress: global}}\n")
     loaded = policy.load_all(tmp_path / "rules")
-    Kept(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
+    RevisionStore(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
     found = {one["file"]: one for one in asyncio.run(shop.differs(kept, loaded.rules.revision))}
     assert (found["lists/people.csv"]["rows"], found["lists/people.csv"]["after"]) == ([], 2)
     assert ["+", "lists: {people: {file: lists/people.csv, suppress: global}}"] in found["rules.yaml"]["rows"]

@@ -14,8 +14,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from proxy.config import console_places
-from proxy.console.app import House
-from proxy.console.gate_client import Asking
+from proxy.console.app import App
+from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
 from proxy.net.authenticator import hash_password
 from proxy.operations import client
@@ -64,8 +64,8 @@ class World:
         before(self.gate)
         self.gate.start()
         places = console_places(self.gate.config)
-        self.asking = Asking(places, self.gate.config)
-        self.house = House(places.console, self.asking, Sampling(self.asking))
+        self.asking = GateClient(places, self.gate.config)
+        self.house = App(places.console, self.asking, Sampling(self.asking))
         self.app = self.house.app()
 
     def send(self, account: str, to: str, text: str) -> int:

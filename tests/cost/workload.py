@@ -27,14 +27,14 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.model.message import Category
-from proxy.relay.candidate import Proposal
-from proxy.relay.deliver import WayBack
-from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.candidate import CandidateRules
+from proxy.relay.deliver import DeliverRelay
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.sim import pdus
 from proxy.sim.baseline import rewrite_by_smpplib
 from proxy.sim.bench import known
 from proxy.sim.bench.rules import count_rules, extra_rules, quotas
-from proxy.sim.deck import FILLINGS, Ports, deck, recipients
+from proxy.sim.deck import FILLINGS, DeckPorts, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.sim.people import crowd
 from proxy.state.mailbox.deliver_queue import Item
@@ -45,7 +45,7 @@ from proxy.wire.session import Timers
 from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
 from tests.house import NOON, Bind, House
 
-PORTS = Ports.under("1069001")
+PORTS = DeckPorts.under("1069001")
 SHANGHAI, BEIJING = 13800210000, 13800100000
 PEOPLE = 15_000
 """Fewer than the turns before have submits: each has had one."""
@@ -143,7 +143,7 @@ class Road:
         if lived_in:
             (shipped / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
             _live_in(house, folder)
-            house.relay.judging.proposal = Proposal(policy.load(shipped), house.tally)
+            house.relay.judging.proposal = CandidateRules(policy.load(shipped), house.tally)
         house.relay.rules = policy.load(shipped)
         self.line = Line(house.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
@@ -157,9 +157,9 @@ class Road:
         self.line.session.output()
         self.far, self.beside, self.receipts = Far(self.link), beside, receipts
         relay, tally = house.relay, house.tally
-        self.way_back = WayBack(
+        self.way_back = DeliverRelay(
             relay,
-            Hearing(relay, tally, Manners(), lambda: self.now, lambda: self.now),
+            ReplyHandler(relay, tally, OptOutSettings(), lambda: self.now, lambda: self.now),
             tally,
             house.store.mailbox,
             lambda provider: cast("Any", (self.line,)),

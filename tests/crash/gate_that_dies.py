@@ -28,16 +28,16 @@ def prepare(plan: Plan) -> Death:
     point.place(death)
     if plan.medium:
         Medium(Path(plan.medium), Path(plan.medium) / SHADOW).watch()
-    start = wiring.Gate.start
+    start = wiring.GateProcess.start
 
-    async def started(self: wiring.Gate) -> None:
+    async def started(self: wiring.GateProcess) -> None:
         death.gate = self
         await start(self)
         death.armed = True
         for after_s, seconds in plan.clock:
             self.loop.call_later(after_s, _jump, seconds)
 
-    wiring.Gate.start = started  # type: ignore[method-assign]
+    wiring.GateProcess.start = started  # type: ignore[method-assign]
     checkpoints.CHECKPOINT_S = plan.checkpoint_s
     saving.PIECE_BYTES, saving.SLICE_GROUPS, saving.REST_S = plan.piece_bytes, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]

@@ -12,41 +12,41 @@ from proxy.desk.revisions.rule_revisions import Revisions
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
 from proxy.relay.effects.consents import Incoming, PersonSays
-from proxy.relay.effects.list_import import Listing
-from proxy.relay.effects.suppression import Beside, OfficerSays
-from proxy.server.control_plane import Operating
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
+from proxy.server.control_plane import ControlPlane
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.listed import Listed
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
 from tests.crash.points import Point
 
 POINTS = {
-    "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerSays, "done"), 1),
+    "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerRefusal, "done"), 1),
     "decision-written": Point(
-        "when a decision is written with its suppression and not acknowledged", before(Beside, "done"), 1
+        "when a decision is written with its suppression and not acknowledged", before(AccompanyingRecord, "done"), 1
     ),
     "order-written": Point("when an order is written and not synced", after(OrderBook, "give"), 1),
     "lift-written": Point("when the end of an order is written and not synced", after(OrderBook, "lift"), 1),
-    "syncing": Point("when what was ordered waits for the disk", before(Operating, "safe"), 1),
-    "list-half": Point("amid the numbers of a list", after(Listing, "add"), 2),
-    "list-unwritten": Point("when a list is whole and its end not written", after(Listing, "done"), 1),
+    "syncing": Point("when what was ordered waits for the disk", before(ControlPlane, "safe"), 1),
+    "list-half": Point("amid the numbers of a list", after(ListImport, "add"), 2),
+    "list-unwritten": Point("when a list is whole and its end not written", after(ListImport, "done"), 1),
     "list-applying": Point("when a list's end is written and half of it in force", after(Listed, "add"), 2),
     "removal-written": Point("when a removal of old segments is written and none is gone", before(retention, "remove"), 1),
     "removal-half": Point("amid the removal of old segments", after(OsDisk, "remove"), 40),
-    "set-kept": Point("when the files of a changed set are kept and nothing is written", after(Kept, "save"), 1),
+    "set-kept": Point("when the files of a changed set are kept and nothing is written", after(RevisionStore, "save"), 1),
     "set-named": Point("when it is written that a changed set is in force, and nobody knows", before(Revisions, "note"), 1),
     "set-noted": Point("when it is written that a changed set is in force", after(Revisions, "note"), 1),
-    "set-syncing": Point("when that waits for the disk", before(Operating, "safe"), 1),
+    "set-syncing": Point("when that waits for the disk", before(ControlPlane, "safe"), 1),
     "second-named": Point("when a second change of the rules is written", before(Revisions, "note"), 2),
     "second-noted": Point("when a second change of the rules is written and noted", after(Revisions, "note"), 2),
-    "second-syncing": Point("when a second change of the rules waits for the disk", before(Operating, "safe"), 2),
+    "second-syncing": Point("when a second change of the rules waits for the disk", before(ControlPlane, "safe"), 2),
     "consents-half": Point("amid the numbers of a file of consents", after(Incoming, "add"), 2),
     "consents-unwritten": Point("when a file of consents is whole and its end not written", after(Incoming, "whole"), 1),
     "consents-applying": Point("when its end is written and half of it in force", after(Consented, "add"), 1),
     "person-written": Point("when what befell a person is written and not in force everywhere", before(PersonSays, "done"), 1),
-    "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
+    "never": Point("never", before(OfficerRefusal, "unwritten"), 1 << 30),
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from proxy.journal.disk import OsDisk
 from proxy.net.link import Link
-from proxy.relay.pending_submit import Outbox, Transit
+from proxy.relay.pending_submit import Outbox, PendingSubmit
 from proxy.server import wiring
 from proxy.wire import Session
 
@@ -49,7 +49,7 @@ class Death:
         self.plan = plan
         self.left = plan.nth
         self.armed = from_start
-        self.gate: wiring.Gate | None = None
+        self.gate: wiring.GateProcess | None = None
 
     def occurs(self, last_act: Callable[[], object] | None = None) -> None:
         if not self.armed:
@@ -190,7 +190,7 @@ def part_answered(death: Death) -> None:
     release = Outbox.release
     seen: set[int] = set()  # by the sequence of the verdict: an answer may wait here for the journal's sync
 
-    def method(self: Outbox, synced: int, told: list[Transit]) -> None:
+    def method(self: Outbox, synced: int, told: list[PendingSubmit]) -> None:
         if death.gate is not None:
             flying = {id(one.long) for one in death.gate.relay.in_flight.values() if one.long is not None}
             answered = {one.recorded for _, one, _ in self if one is not None and one.lane and id(one.long) in flying}

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
-from proxy.relay.commands import Told
-from proxy.relay.deliver import WayBack, _Said
+from proxy.relay.commands import SettledQuery
+from proxy.relay.deliver import DeliverRelay, _Said
 from proxy.relay.deliver_batch import Arrival, Brought
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.optout_reply import Hearing
-from proxy.relay.pending_submit import Transit
-from proxy.relay.replace_sm import Replacing
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.optout_reply import ReplyHandler
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import Together
 from proxy.state.embedded.checkpoint import CheckpointFile
@@ -51,13 +51,13 @@ def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
     return int(values.get("counted", "0")) > 50
 
 
-def _follows(_: Lane, transit: Transit) -> bool:
+def _follows(_: Lane, transit: PendingSubmit) -> bool:
     """Whether it is a part that leaves with others, and not the first."""
     long = transit.long
     return long is not None and transit in long.batch and transit is not long.leader
 
 
-def _late(_: Lane, transit: Transit) -> bool:
+def _late(_: Lane, transit: PendingSubmit) -> bool:
     """Whether it is a part that came when its message was judged."""
     return transit.long is not None and transit not in transit.long.batch
 
@@ -87,10 +87,10 @@ POINTS: dict[str, Point] = {
     "synced-unsent": Point("when the entry is synced and on no lane yet", before(Lane, "put", synced=True), 60),
     "synced-unflushed": Point(
         "when the entry is synced and the frame not on its socket",
-        after(Session, "send_all", _made_of(Transit), synced=True),
+        after(Session, "send_all", _made_of(PendingSubmit), synced=True),
         40,
     ),
-    "sent": Point("when the frame is sent and not answered", gone("send_all", _made_of(Transit)), 40),
+    "sent": Point("when the frame is sent and not answered", gone("send_all", _made_of(PendingSubmit)), 40),
     "answered": Point(
         "when the carrier's answer is read and not written", after(Relay, "answered", lambda *a: not a[2].command_status), 40
     ),
@@ -110,7 +110,7 @@ POINTS: dict[str, Point] = {
     ),
     "refused-told": Point("as soon as the refusal is told", gone("write_all", _among(SUBMIT_SM_RESP, 0x45)), 8),
     "parts-waiting": Point(
-        "while a part of a long message waits for the others", after(Parts, "take", lambda *a: a[1].long.waiting), 20
+        "while a part of a long message waits for the others", after(PartHandler, "take", lambda *a: a[1].long.waiting), 20
     ),
     "parts-written": Point(
         "when the parts of a long message are written and not all on a lane yet", before(Lane, "put", _follows), 15
@@ -122,7 +122,7 @@ POINTS: dict[str, Point] = {
     "late-written": Point("when a part that came late is written and not sent", before(Lane, "put", _late), 6),
     "late-breach": Point(
         "when the refusal of a part that came late is written and not told",
-        before(Parts, "_refused", lambda *a: a[2].reason == "late-breach"),
+        before(PartHandler, "_refused", lambda *a: a[2].reason == "late-breach"),
         10,
     ),
     "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "go"), 12),
@@ -142,19 +142,19 @@ POINTS: dict[str, Point] = {
     "many-told": Point(
         "as soon as the provider is told of a message to many", gone("write_all", _among(SUBMIT_MULTI_RESP, 0)), 12
     ),
-    "replacing": Point("when a replacement is written and on no lane yet", before(Replacing, "go"), 8),
-    "replaced": Point("when the carrier's answer to a replacement is read and not written", after(Replacing, "answered"), 8),
+    "replacing": Point("when a replacement is written and on no lane yet", before(ReplaceSm, "go"), 8),
+    "replaced": Point("when the carrier's answer to a replacement is read and not written", after(ReplaceSm, "answered"), 8),
     "replaced-told": Point(
         "as soon as the provider is told of a replacement", gone("write_all", _among(REPLACE_SM_RESP, 0)), 8
     ),
     "unreplaced": Point(
-        "when a replacement that the carrier refused is undone and the provider not told", before(Replacing, "_tell"), 2
+        "when a replacement that the carrier refused is undone and the provider not told", before(ReplaceSm, "_tell"), 2
     ),
-    "asked": Point("when the answer to a question is written and the provider not told", before(Told, "done"), 8),
+    "asked": Point("when the answer to a question is written and the provider not told", before(SettledQuery, "done"), 8),
     "optout-written": Point(
-        "when an opt-out is written and not synced", before(Hearing, "_written", lambda *a: bool(a[2].opt_outs)), 8
+        "when an opt-out is written and not synced", before(ReplyHandler, "_written", lambda *a: bool(a[2].opt_outs)), 8
     ),
-    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(Hearing, "_in_force"), 8),
+    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(ReplyHandler, "_in_force"), 8),
     "optout-acknowledged": Point(
         "when an opt-out is acknowledged and that is not on its socket yet",
         after(Arrival, "safe", lambda *a: a[0].kind == "optout"),
@@ -162,11 +162,13 @@ POINTS: dict[str, Point] = {
     ),
     "restore-written": Point(
         "when what takes an opt-out back is written and not synced",
-        before(Hearing, "_written", lambda *a: a[2].kind == "restore"),
+        before(ReplyHandler, "_written", lambda *a: a[2].kind == "restore"),
         4,
     ),
-    "restore-synced": Point("when what takes an opt-out back is synced and not acknowledged", before(Hearing, "_restored"), 4),
-    "confirmation-written": Point("when a confirmation is written and on no lane yet", before(Hearing, "_say"), 8),
+    "restore-synced": Point(
+        "when what takes an opt-out back is synced and not acknowledged", before(ReplyHandler, "_restored"), 4
+    ),
+    "confirmation-written": Point("when a confirmation is written and on no lane yet", before(ReplyHandler, "_say"), 8),
     "deliver-written": Point(
         "when a deliver is written and not synced", either(before(Arrival, "done"), before(Brought, "done")), 20
     ),
@@ -181,7 +183,7 @@ POINTS: dict[str, Point] = {
     ),
     "delivered": Point(
         "when a provider's acknowledgement is read and not written",
-        after(WayBack, "delivered_all", lambda _, items: bool(items)),
+        after(DeliverRelay, "delivered_all", lambda _, items: bool(items)),
         20,
     ),
     "delivered-written": Point("when a provider's acknowledgement is written", before(_Said, "done"), 15),

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 from proxy.journal.records import answers, mailbox, messages, requests
 from proxy.journal.sealing import Ring
-from proxy.journal.write_ahead_log import OsDisk, Record, read
+from proxy.journal.write_ahead_log import JournalRecord, OsDisk, read
 from proxy.relay.effects.record_changes import Effect
 from tests.crash.evidence import Evidence, Message, Submit
 from tests.crash.house import House
@@ -60,7 +60,7 @@ class Written:
         """Whether it says that the carrier refused this."""
         return submit.serial in self.unreplaced or self.effects.get(submit.serial) in REFUSALS
 
-    def _read(self, record: Record) -> None:
+    def _read(self, record: JournalRecord) -> None:
         if record.kind == messages.VERDICT:
             self._verdict(record.sequence, messages.unpack_verdict(record.body))
         elif record.kind in (messages.ANSWER, messages.ACCEPTED):
@@ -81,7 +81,7 @@ class Written:
         elif record.kind == messages.DROPPED:
             self.waiting.difference_update(mailbox.unpack_dropped(record.body).numbers)
 
-    def _verdict(self, sequence: int, said: messages.Verdict) -> None:
+    def _verdict(self, sequence: int, said: messages.VerdictRecord) -> None:
         known = recognise(said.data)
         if len(known) > 1 and said.entry is None:  # a submit_multi that was refused as it stands: nobody was judged
             return
@@ -103,7 +103,7 @@ class Written:
         self._owners[entry] = message
         self._standing[message].add(entry)
 
-    def _answer(self, told: answers.Answer) -> None:
+    def _answer(self, told: answers.CarrierAnswer) -> None:
         """One to a submit, or to its message: that of a part that the gate refuses when the carrier has refused all others."""
         submit, effect = self._submits[told.verdict_sequence], Effect(told.effect)
         holds(self._owners[told.entry_id] is submit.message, "an answer belongs to its verdict", told, submit)

@@ -17,11 +17,11 @@ from proxy.config import load
 from proxy.desk.backtest.commit_groups import turns_of
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.backtest.submit_case import Case
+from proxy.desk.backtest.submit_case import SubmitCase
 from proxy.journal.write_ahead_log import OsDisk
 from proxy.policy import RuleSet
 from proxy.state import open_store
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -48,10 +48,10 @@ def statuses(gate: Gate, people: list[str]) -> list[tuple[int, bytes]]:
     return [(one.status, one.body.rstrip(b"\0")) for one in found]
 
 
-def by_the_rules_of_then(gate: Gate) -> list[Case]:
+def by_the_rules_of_then(gate: Gate) -> list[SubmitCase]:
     """Every message judged again by the set that was in force."""
     settings = load(gate.config)
-    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+    kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
     sets: dict[str, RuleSet] = {}
 
     def rules_of(revision: str) -> RuleSet:
@@ -59,13 +59,13 @@ def by_the_rules_of_then(gate: Gate) -> list[Case]:
             sets[revision] = policy.load(kept.path(revision))
         return sets[revision]
 
-    cases: list[Case] = []
+    cases: list[SubmitCase] = []
     rerun = Rerun(open_store("sqlite::memory:"), rules_of, Senders.of(settings), cases.append, lambda _: None)
     rerun.run(turns_of(OsDisk(settings.journal)))
     return cases
 
 
-def otherwise(cases: list[Case]) -> list[str]:
+def otherwise(cases: list[SubmitCase]) -> list[str]:
     return [
         f"{case.recorded}: {case.said.reason or 'allow'}, now {case.reason or 'allow'}"
         for case in cases

@@ -21,14 +21,14 @@ from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
 from proxy.journal.records import answers as answered
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import segment_name
-from proxy.journal.segment import Header, Record, pack_header
+from proxy.journal.segment import JournalRecord, SegmentHeader, pack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, MemoryDisk, read
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.net.proxy_protocol import NotProxied, read_header
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 from proxy.policy.replies.optout import read_reply
 from proxy.policy.text.bidi import _PAIRS, drawn
-from proxy.wire import Frame, Malformed, Memo, enquire_link, read_deliver, read_fields, read_receipt, read_submit
+from proxy.wire import ContentCache, Frame, Malformed, enquire_link, read_deliver, read_fields, read_receipt, read_submit
 from proxy.wire.builders import pdu
 from proxy.wire.content import content_of, read_content, read_tail
 from proxy.wire.data_sm import read_data
@@ -71,8 +71,8 @@ def session(data: bytes) -> None:
 
 
 READERS: dict[str, Callable[[Frame], object]] = {
-    "submit_sm": lambda frame: read_submit(frame, Memo(), 0.0),
-    "data_sm": lambda frame: read_data(frame, Memo(), 0.0),
+    "submit_sm": lambda frame: read_submit(frame, ContentCache(), 0.0),
+    "data_sm": lambda frame: read_data(frame, ContentCache(), 0.0),
     "deliver_sm": read_deliver,
     "submit_multi": read_multi,
     "submit_multi_resp": read_multi_resp,
@@ -216,7 +216,7 @@ def journal(data: bytes) -> None:
     """A segment: its header is good, what follows is anything."""
     disk = MemoryDisk()
     name = segment_name(1)
-    disk.append(name, 0, pack_header(Header(0, 1, 0, 0, bytes(16), bytes(32))) + data)
+    disk.append(name, 0, pack_header(SegmentHeader(0, 1, 0, 0, bytes(16), bytes(32))) + data)
     with contextlib.suppress(JournalDamaged):
         for record in read(disk, 0):
             assert record.sequence
@@ -231,7 +231,7 @@ def entry(data: bytes) -> None:
         with contextlib.suppress(ValueError, struct.error):
             reader(data)
     with contextlib.suppress(ValueError, struct.error):
-        answered.unpack_answers(Record(1, messages.ACCEPTED, data))
+        answered.unpack_answers(JournalRecord(1, messages.ACCEPTED, data))
 
 
 # --- the control socket
@@ -252,7 +252,7 @@ def control(data: bytes) -> None:
     ):  # fmt: skip
         try:
             ask()
-        except Refused as refused:
+        except CommandRefused as refused:
             assert str(refused)
 
 
@@ -344,7 +344,7 @@ def _segments() -> Iterator[bytes]:
         made.append(messages.STOP, word)
         made.write(1.0)
     (name,) = disk.list()
-    yield disk.read(name)[len(pack_header(Header(0, 1, 0, 0, bytes(16), bytes(32)))) :]
+    yield disk.read(name)[len(pack_header(SegmentHeader(0, 1, 0, 0, bytes(16), bytes(32)))) :]
 
 
 def _entries() -> Iterator[bytes]:

@@ -22,7 +22,7 @@ from proxy.i18n.catalog import (
     SAID,
     SENTENCE_CHARACTERS_MAX,
     Phrase,
-    Reading,
+    SentenceReader,
     all_books,
     books,
     in_language,
@@ -55,7 +55,7 @@ OF_OTHERS = {
 """Sentences of the operating system, of libyaml, RE2 and Starlette."""
 
 
-class Strict(Reading):
+class Strict(SentenceReader):
     """Knows what stands for a value; takes no English for one."""
 
     def value(self, kind: str, value: str, depth: int) -> tuple[str, bool]:
@@ -236,7 +236,7 @@ def test_what_is_no_sentence_is_no_work() -> None:
 
 def test_no_sentence_comes_near_the_bound_of_looking_up() -> None:
     for _, said in (*IN_FILES, *IN_RULES):
-        reading = Reading(all_books())
+        reading = SentenceReader(all_books())
         reading.line(f"rules/x.yaml:3: {said}")
         assert reading.left > LOOKS_MAX / 2, said
 

@@ -10,7 +10,7 @@ from proxy.journal.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
     RECORD_HEAD_BYTES,
-    Group,
+    CommitGroup,
     close_group,
     groups,
     pack_header,
@@ -44,13 +44,13 @@ def written_earlier(disk: MemoryDisk, segments: int = 1 << 30) -> MemoryDisk:
     return found
 
 
-def _closed(body: bytes, group: Group, content: bytes, chain: bytes) -> tuple[bytes, bytes]:
+def _closed(body: bytes, group: CommitGroup, content: bytes, chain: bytes) -> tuple[bytes, bytes]:
     assert body.startswith(_MARK)
     chain = blake2b(chain + content + body[-_CLAIM_BYTES:], digest_size=32).digest()
     return pack_record(group.last, GROUP, _MARK + chain + body[-_CLAIM_BYTES:]), chain
 
 
-def _content(disk: MemoryDisk, identity: bytes, group: Group, chain: bytes, *, sealed: bool) -> bytes:
+def _content(disk: MemoryDisk, identity: bytes, group: CommitGroup, chain: bytes, *, sealed: bool) -> bytes:
     packed = b"".join([pack_record(*record) for record in group.records])
     sealer = disk.ring.sealer(identity) if sealed and packed else None
     if sealer is None:

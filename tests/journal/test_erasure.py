@@ -9,20 +9,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.keys import signed_by
 from proxy.journal.disk import MemoryDisk
-from proxy.journal.erasure import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
+from proxy.journal.erasure import (
+    Erasure,
+    RedactedGroup,
+    RedactedSegment,
+    erase,
+    in_pieces,
+    pack_erasure,
+    signed,
+    unaccounted,
+    unpack_erasure,
+)
 from proxy.journal.records import answers, delivers, evidence, messages
 from proxy.journal.records.doubtful_replies import (
     NO_CONTEXT,
-    Decision,
+    DoubtDecision,
     Doubtful,
     id_of,
     pack_decision,
     pack_doubtful,
     unpack_decision,
 )
-from proxy.journal.records.replicated import Heard, pack_heard, unpack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, pack_heard, unpack_heard
 from proxy.journal.sealing import Ring
-from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalSealed, Record, read, verify
+from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, House
@@ -59,7 +69,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
     return written_earlier(found) if "earlier" in request.param else found
 
 
-def erased(disk: MemoryDisk, person: int = SHANGHAI) -> Erased:
+def erased(disk: MemoryDisk, person: int = SHANGHAI) -> RedactedSegment:
     (name,) = disk.list()
     found = erase(disk.read(name), disk.ring, person)
     assert found is not None
@@ -68,11 +78,11 @@ def erased(disk: MemoryDisk, person: int = SHANGHAI) -> Erased:
     return found
 
 
-def records_of(disk: MemoryDisk) -> list[Record]:
+def records_of(disk: MemoryDisk) -> list[JournalRecord]:
     return list(read(disk))
 
 
-def about(record: Record, person: int) -> bool:
+def about(record: JournalRecord, person: int) -> bool:
     if record.kind == messages.VERDICT:
         return messages.unpack_verdict(record.body).recipient == person
     return any(answer.recipient == person for answer in answers.unpack_answers(record))
@@ -131,7 +141,7 @@ def test_what_another_gate_told_of_them_goes_as_it_goes_there() -> None:
     disk = MemoryDisk(Ring())
     journal = Journal(disk, 0)
     for number, (kind, body) in enumerate(told):
-        journal.append(messages.HEARD, pack_heard(Heard(1e9, (1, number), 3, number, kind, body)))
+        journal.append(messages.HEARD, pack_heard(ReplicatedRecord(1e9, (1, number), 3, number, kind, body)))
     journal.write(1e9)
     assert erased(disk).records == 1
     assert [messages.KINDS[one.kind] for one in records_of(disk)][:3] == ["erased", "heard", "heard"]
@@ -209,7 +219,7 @@ def test_without_the_key_of_a_sealed_one_nothing_is_erased_and_the_chain_is_prov
 # -- the record of it
 
 
-def erasure(identity: bytes, changes: tuple[Change, ...], key: Ed25519PrivateKey = HEAD) -> Erasure:
+def erasure(identity: bytes, changes: tuple[RedactedGroup, ...], key: Ed25519PrivateKey = HEAD) -> Erasure:
     return Erasure(1.0, 2, 1, changes, key.sign(signed(identity, 1, changes)), "wang", "asked for by mail")
 
 
@@ -241,9 +251,9 @@ def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: 
 def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
     found, reply = MemoryDisk(Ring()), Doubtful(1.0, SHANGHAI, "86", "1069001", "jia", "我是明", NO_CONTEXT, ())
     hers, other = pack_doubtful(reply), pack_doubtful(reply._replace(recipient=SHANGHAI + 1))
-    made = Decision(2.0, "li", "why", True, False, 7, "我是明", NO_CONTEXT, "1069001", (id_of(hers),))
+    made = DoubtDecision(2.0, "li", "why", True, False, 7, "我是明", NO_CONTEXT, "1069001", (id_of(hers),))
     both = made._replace(ids=(id_of(hers), id_of(other)))
-    told = pack_heard(Heard(3.0, (1, 2), 2, 9, messages.DECISION, pack_decision(made)))
+    told = pack_heard(ReplicatedRecord(3.0, (1, 2), 2, 9, messages.DECISION, pack_decision(made)))
     journal = Journal(found, 0)
     records = [
         (messages.DOUBTFUL, hers), (messages.DOUBTFUL, other), (messages.DECISION, pack_decision(made)), (messages.DECISION, pack_decision(both)),
@@ -262,7 +272,7 @@ def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
 
 
 def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:
-    changes = tuple(Change(number, bytes([number % 256]) * 32, bytes(32)) for number in range(450))
+    changes = tuple(RedactedGroup(number, bytes([number % 256]) * 32, bytes(32)) for number in range(450))
     assert [len(piece) for piece in in_pieces(changes)] == [200, 200, 50]
     one = erasure(bytes(16), changes[:200])
     assert unpack_erasure(pack_erasure(one)) == one

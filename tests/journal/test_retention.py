@@ -13,7 +13,7 @@ from proxy.config import Hold, Retention
 from proxy.journal import retention
 from proxy.journal.disk import Disk, MemoryDisk, OsDisk
 from proxy.journal.records import messages
-from proxy.journal.retention import DAY_S, Plan, Removed
+from proxy.journal.retention import DAY_S, Removed, RetentionPlan
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 
 NOON = 1_700_000_000.0
@@ -49,13 +49,15 @@ def say(journal: Journal, day: float, kind: int = messages.CLOCK, body: bytes = 
     journal.note_synced(journal.sync())
 
 
-def planned(disk: Disk, keep: Retention = KEEP, least_s: float = 0, open_from: int | None = None, most: int = MOST) -> Plan:
+def planned(
+    disk: Disk, keep: Retention = KEEP, least_s: float = 0, open_from: int | None = None, most: int = MOST
+) -> RetentionPlan:
     """``open_from`` None: a checkpoint that has all of it."""
     last = verify(disk).last
     return retention.plan(disk, keep, least_s, NOON, last + 1 if open_from is None else open_from, most)
 
 
-def expire(disk: Disk, journal: Journal, plan: Plan) -> None:
+def expire(disk: Disk, journal: Journal, plan: RetentionPlan) -> None:
     say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.goes, *WHO))
     retention.remove(disk, plan.goes)
 

@@ -21,7 +21,7 @@ from proxy.journal.disk import MemoryDisk as InMemory
 from proxy.journal.disk import OsDisk as OnDisk
 from proxy.journal.sealing import Ring
 from proxy.journal.segment import HEADER_BYTES
-from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, Record, read, verify
+from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, JournalRecord, read, verify
 
 NOW = 1_700_000_000.123
 """No zero octet is the last of a group then."""
@@ -94,8 +94,8 @@ def test_what_is_written_is_read_back_in_order_with_its_sequence_and_kind(disk):
     journal = Journal(disk, 7)
     assert [journal.append(3, b"x"), journal.append(4, b""), journal.append(5, bytes(70_000))] == [1, 2, 3]
     journal.write(NOW)
-    assert list(read(disk)) == [Record(1, 3, b"x"), Record(2, 4, b""), Record(3, 5, bytes(70_000))]
-    assert list(read(disk, 3)) == [Record(3, 5, bytes(70_000))]
+    assert list(read(disk)) == [JournalRecord(1, 3, b"x"), JournalRecord(2, 4, b""), JournalRecord(3, 5, bytes(70_000))]
+    assert list(read(disk, 3)) == [JournalRecord(3, 5, bytes(70_000))]
     assert list(read(disk, 4)) == []
     journal.close()
 

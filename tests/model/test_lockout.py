@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.model.lockout import FAILURES_MAX, HELD_MAX, HELD_OFF_S, HeldOff
+from proxy.model.lockout import FAILURES_MAX, HELD_MAX, HELD_OFF_S, Lockout
 
 
 def test_after_too_many_wrong_passwords_an_address_waits_but_the_account_is_open_to_others():
-    held = HeldOff()
+    held = Lockout()
     for _ in range(FAILURES_MAX):
         assert not held.held_off("jia", "10.0.0.1", 100.0)
         held.failed("jia", "10.0.0.1", 100.0)
@@ -17,7 +17,7 @@ def test_after_too_many_wrong_passwords_an_address_waits_but_the_account_is_open
 
 
 def test_a_right_password_forgives():
-    held = HeldOff()
+    held = Lockout()
     for _ in range(FAILURES_MAX - 1):
         held.failed("jia", "10.0.0.1", 1.0)
     held.passed("jia", "10.0.0.1")
@@ -26,7 +26,7 @@ def test_a_right_password_forgives():
 
 
 def test_who_goes_on_guessing_after_the_wait_waits_again_at_once():
-    held = HeldOff()
+    held = Lockout()
     for _ in range(FAILURES_MAX):
         held.failed("jia", "10.0.0.1", 1.0)
     later = 1.0 + HELD_OFF_S
@@ -35,7 +35,7 @@ def test_who_goes_on_guessing_after_the_wait_waits_again_at_once():
 
 
 def test_many_addresses_do_not_grow_the_table_without_end():
-    held = HeldOff()
+    held = Lockout()
     for number in range(HELD_MAX + 100):
         held.failed("jia", str(number), 1.0)
     assert len(held._failures) == HELD_MAX

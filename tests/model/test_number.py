@@ -126,9 +126,9 @@ ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", 
 """A record with such a field may be about somebody …"""
 NOT_ABOUT_PEOPLE = frozenset(
     (
-        "proxy.config.fields.Fault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.Word", "proxy.policy.registries.templates.TemplateRow",  # files of the house
-        "proxy.journal.retention.Plan", "proxy.journal.retention.Removed", "proxy.journal.retention.Segment", "proxy.archive.manifest.File",  # octets: how many
-        "proxy.net.proxy_protocol.Header", "proxy.relay.submit_multi.Fate", "proxy.wire.redaction.Veiled",  # addresses; an answer; what is veiled
+        "proxy.config.fields.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
+        "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.File",  # octets: how many
+        "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.Veiled",  # addresses; an answer; what is veiled
     )
 )  # fmt: skip
 """… but for these."""
@@ -173,6 +173,8 @@ def test_a_record_about_a_person_shows_nothing_of_them(name: str, kind: Any, nam
 
 
 def test_there_are_such_records() -> None:
-    assert {"proxy.journal.records.messages.Verdict", "proxy.journal.segment.Record", "proxy.wire.submit.Submit"} <= {
-        name for name, _, _ in RECORDS
-    }
+    assert {
+        "proxy.journal.records.messages.VerdictRecord",
+        "proxy.journal.segment.JournalRecord",
+        "proxy.wire.submit.Submit",
+    } <= {name for name, _, _ in RECORDS}

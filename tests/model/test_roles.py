@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from proxy.config import Person
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.roles import COMMANDS, PATHS, PEOPLE, Asker, NotAllowed, Permission, Role, at_account, demand, with_token
-from proxy.relay.effects.chunked import InPieces
-from proxy.server.control_plane import Operating
+from proxy.relay.effects.chunked import ChunkedImports
+from proxy.server.control_plane import ControlPlane
 from proxy.state import open_store
 
 LI = Person("li", "", "li.ops", frozenset({Role.OFFICER, Role.APPROVER}))
@@ -22,11 +22,11 @@ WANG = Person("wang", "", "wang", frozenset({Role.ADMIN}))
 def operated(tmp_path: Any) -> Any:
     """What a gate's socket answers with, whatever else it is made of."""
     directory = SimpleNamespace(throttle=lambda _: None)
-    relay = SimpleNamespace(directory=directory, tally=Tally(), judging=SimpleNamespace(proposal=None), rules=None)
+    relay = SimpleNamespace(directory=directory, tally=GateCounters(), judging=SimpleNamespace(proposal=None), rules=None)
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda *_: None, asked_of=lambda _: -1))
-    return Operating(
-        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None, InPieces()  # type: ignore[arg-type]
+    return ControlPlane(
+        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None, ChunkedImports()  # type: ignore[arg-type]
     )  # fmt: skip
 
 

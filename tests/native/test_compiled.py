@@ -35,12 +35,12 @@ from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
 from proxy.policy.text import folding as _text  # noqa: F401 # likewise
 from proxy.relay import submit as _relay  # noqa: F401 # registers its functions
-from proxy.relay.batch_window import UnderWay
-from proxy.relay.pending_submit import Transit
+from proxy.relay.batch_window import BatchWindow
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.embedded.table import KEY_MAX, Table
 from proxy.state.record import record  # likewise
 from proxy.state.shared import connection  # noqa: F401 # likewise
-from proxy.state.shared.keys import Keys
+from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.records import Records  # noqa: F401 # likewise
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame
@@ -269,7 +269,7 @@ PERSONS = st.integers(1, 6)
 
 def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], again: set[int]) -> Any:
     """What becomes of submits to these persons, where others have changes, are under way, or must be judged again."""
-    gate: Any = SimpleNamespace(under_way=UnderWay(), _refused={}, refusals=None, judging=SimpleNamespace(rules=None))
+    gate: Any = SimpleNamespace(under_way=BatchWindow(), _refused={}, refusals=None, judging=SimpleNamespace(rules=None))
     gate.under_way.people = busy
     submits: list[Any] = [
         SimpleNamespace(message=SimpleNamespace(recipient=person), place=place) for place, person in enumerate(come)
@@ -327,7 +327,7 @@ def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) ->
 @needs("gcc")
 @given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
 def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
-    keys = Keys(key, [b"g106:{%d}" % part for part in range(parts)])
+    keys = RecordKeys(key, [b"g106:{%d}" % part for part in range(parts)])
     assert said(twin("shared_names"), keys, people) == said(PURE["shared_names"], keys, people)
 
 
@@ -347,7 +347,7 @@ def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("vectors")
 def test_digests_are_those_of_the_library_whatever_the_processor_has():
     draw = random.Random(7)
-    keys = Keys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
+    keys = RecordKeys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
     people = [draw.randrange(1 << 48) for _ in range(50)]
     assert twin("shared_names")(keys, people) == PURE["shared_names"](keys, people)
     for size in [*range(1100), 8191, 8192, 8193, 100_000]:
@@ -470,15 +470,15 @@ def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
 # ---------------------------------------------------------------------------------------------------------------- on their way
 
 
-class Other(Transit):
+class Other(PendingSubmit):
     """What is no plain submit: the twins ask it as anybody would."""
 
 
-def on_their_way(made: list[tuple[int, int, bool]]) -> list[Transit]:
+def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
     """(person, category, whether it is a plain submit), each twice as old as the one before."""
-    found: list[Transit] = []
+    found: list[PendingSubmit] = []
     for number, (person, category, plain) in enumerate(made, 1):
-        one = (Transit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
+        one = (PendingSubmit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
         one.message = Message(cast("Any", None), 13_800_210_000 + person, cast("Any", None))
         one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
         found.append(one)
@@ -591,10 +591,10 @@ class Kept:
     def __init__(self) -> None:
         self.numbers: list[int] = []
 
-    def put(self, transit: Transit) -> None:
+    def put(self, transit: PendingSubmit) -> None:
         self.numbers.append(transit.sequence)
 
-    def put_all(self, transits: list[Transit]) -> None:
+    def put_all(self, transits: list[PendingSubmit]) -> None:
         self.numbers += [transit.sequence for transit in transits]
 
 
@@ -651,13 +651,13 @@ def test_what_is_freed_lets_go_of_all_it_held_and_is_made_again_empty() -> None:
 @needs("gcc")
 def test_a_weak_reference_to_what_is_freed_says_so() -> None:
     frames(1)  # from then on they are made so
-    transit = Transit(cast("Any", None), 1, b"data", 0.0)
+    transit = PendingSubmit(cast("Any", None), 1, b"data", 0.0)
     gone: list[int] = []
     weak = weakref.ref(transit, lambda _: gone.append(1))
     assert weak() is transit
     del transit
     assert (weak(), gone) == (None, [1])
-    another = Transit(cast("Any", None), 2, b"data", 0.0)
+    another = PendingSubmit(cast("Any", None), 2, b"data", 0.0)
     assert weakref.getweakrefcount(another) == 0
 
 
@@ -665,7 +665,7 @@ def test_a_weak_reference_to_what_is_freed_says_so() -> None:
 def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
     frames(1)
 
-    class Heir(Transit):
+    class Heir(PendingSubmit):
         __slots__ = ("more",)
         more: bytes
 
@@ -679,7 +679,7 @@ def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
     del heir, heirs
     gc.collect()
     assert (sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)) == before
-    one = Transit(cast("Any", None), 1, data, 0.0)
+    one = PendingSubmit(cast("Any", None), 1, data, 0.0)
     one.message = cast("Any", [one])
     del one
     assert gc.collect() == 2

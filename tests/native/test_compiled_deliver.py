@@ -17,10 +17,10 @@ from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, MemoryDisk
 from proxy.native.loader import PURE
-from proxy.relay.deliver import WayBack
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.deliver_batch import Brought, Route
 from proxy.state.mailbox import deliver_queue as boxes
-from proxy.state.mailbox.deliver_queue import Box, Item
+from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds, Mailbox
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 from tests.native.test_compiled import said, twin
@@ -107,7 +107,7 @@ USUAL = [
 def test_a_usual_receipt_is_led_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("receipt_addresses", "way_back_answered", "mailbox_add_all", "mailbox_ready_all", "mailbox_delivered_all"):
         monkeypatch.setitem(PURE, name, None)
-    monkeypatch.setattr(WayBack, "deliver", None)
+    monkeypatch.setattr(DeliverRelay, "deliver", None)
     house = House()
     bind = house.binds_for("jia")
     house.come(data, data)
@@ -214,7 +214,7 @@ def test_mailboxes_hold_the_same(steps: list[tuple[str, list[int]]]) -> None:
 def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     left = []
     for tidy in (twin("box_tidy"), PURE["box_tidy"]):
-        box = Box("jia")
+        box = DeliverQueue("jia")
         for number in range(2 * boxes.SLACK):
             box.add(item := Item(number, 0.0, "receipt", b"", box))
             item.state = boxes.READY if number == 5 else boxes.GONE
@@ -237,8 +237,8 @@ def test_carriers_are_acknowledged_alike(sequences: list[int]) -> None:
 @given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40))), st.floats(0, 4e9))
 def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
     people = [word(person) for person, _, _ in found]
-    routes = [Route(port, "jia", Box("jia")) for _, port, _ in found]
-    items = [Item(0, now, "receipt", data, Box("jia")) for _, _, data in found]
+    routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
+    items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
     for extend in (twin("journal_extend"), PURE["journal_extend"]):
         journal = one if extend is twin("journal_extend") else other
@@ -259,7 +259,7 @@ def test_one_too_few_is_seen_by_both() -> None:
 @needs("gcc")
 @given(st.lists(DELIVERS, max_size=5))
 def test_items_get_the_same_numbers(pdus: list[bytes]) -> None:
-    items = [Item(0, NOW, "receipt", data, Box("jia")) for data in pdus]
+    items = [Item(0, NOW, "receipt", data, DeliverQueue("jia")) for data in pdus]
     one: dict[int, Any] = {}
     other: dict[int, Any] = {}
     sent = b"".join(twin("asked_pieces")(cast("Any", items), 1.5, one, 7))

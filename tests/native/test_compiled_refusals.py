@@ -24,11 +24,11 @@ from proxy.native.loader import PURE
 from proxy.policy import RuleSet
 from proxy.relay import commit as handover_room
 from proxy.relay import refusal_cache
-from proxy.relay.admission import Judging
-from proxy.relay.batching import Chains
-from proxy.relay.commit import HandOver
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.pending_submit import Outbox, Transit
+from proxy.relay.admission import Admission
+from proxy.relay.batching import Batching
+from proxy.relay.commit import Commit
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.pending_submit import Outbox, PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
@@ -86,8 +86,8 @@ def pure() -> pytest.MonkeyPatch:
     """The pure functions, in the places of their twins."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Chains, "_judged", "chains_judged"), (Chains, "_at_once", "chains_at_once"), (Chains, "_add_to", "chains_add_to"), (HandOver, "_written", "handover_written"),
-        (Relay, "submit_all", "relay_submit_all"), (Judging, "judge", "judging_judge"), (Outbox, "release", "outbox_release"),
+        (Batching, "_judged", "chains_judged"), (Batching, "_at_once", "chains_at_once"), (Batching, "_add_to", "chains_add_to"), (Commit, "_written", "handover_written"),
+        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "judging_judge"), (Outbox, "release", "outbox_release"),
         (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
         (handover_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
     ):  # fmt: skip
@@ -132,7 +132,7 @@ class Street:
     def __init__(self, folder: Path, rules: RuleSet, **provider: Any) -> None:
         with loaded_once(rules):
             self.house = House(folder, **({"category": Category.OTP} | provider))
-        self.judged: list[Transit] = []
+        self.judged: list[PendingSubmit] = []
         self.house.store.update(SUPPRESSED, lambda old: record.opt_out(old, OptOut("all", "", int(NOON), "reply", 0)))
 
     def sends(self, name: str, frames: list[bytes]) -> None:
@@ -164,7 +164,7 @@ def _kept(found: Any) -> Any:
     return *found[:2], found.sender.account, found.sender.port, *found[3:-1]
 
 
-def _of(transit: Transit) -> tuple[Any, ...]:
+def _of(transit: PendingSubmit) -> tuple[Any, ...]:
     verdict = transit.verdict
     assert verdict is not None
     return (
@@ -184,7 +184,7 @@ def lived(street: Street, submits: list[tuple[str, int, str, int | None]]) -> tu
     return street.seen()
 
 
-def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, str], most: int) -> list[Transit]:
+def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, str], most: int) -> list[PendingSubmit]:
     """Lived twice, with the twins and without; what was judged."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusal_cache, "REFUSALS_MAX", most)
@@ -281,8 +281,8 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (
-        (messages, "pack_verdict"), (refusal_cache.Refusals, "keep"), (handover_room, "count"), (Judging, "refuse"), (Parts, "_settle"),
-        (Parts, "take"), (Parts, "judge"),
+        (messages, "pack_verdict"), (refusal_cache.RefusalCache, "keep"), (handover_room, "count"), (Admission, "refuse"), (PartHandler, "_settle"),
+        (PartHandler, "take"), (PartHandler, "judge"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, _fails(name))
     goes(first + step)

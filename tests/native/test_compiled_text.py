@@ -16,7 +16,7 @@ from proxy.native.loader import PURE
 from proxy.policy import load
 from proxy.policy.reading import Reader
 from proxy.runtime.shipped_files import shipped
-from proxy.wire import Memo, joined_text  # noqa: F401 # registers its functions
+from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
 from tests.house import SHANGHAI, House
 from tests.needs import needs
 
@@ -212,7 +212,7 @@ def content_or_fault(function: Any, *given: Any) -> Any:
 @needs("gcc")
 @given(TAILS, st.sampled_from([b"", b"d" * 16]))
 def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
-    one, other = Memo(), Memo()
+    one, other = ContentCache(), ContentCache()
     for _ in range(2):  # what comes twice is remembered
         assert content_or_fault(twin("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
             PURE["submit_unseen"], data, other, 1e9, digest

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from proxy.config import Settings, load
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.net.accounts import by_carrier, houses_of, moved
 from proxy.net.link import Turns
 from proxy.relay.message_ids import MessageIds
@@ -35,7 +35,7 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
     ids = MessageIds(found.message_ids, found.carriers)
     loop = asyncio.new_event_loop()
     try:
-        houses = houses_of(found, Turns(loop), Tally(), ids.of)
+        houses = houses_of(found, Turns(loop), GateCounters(), ids.of)
     finally:
         loop.close()
     assert [(one.carrier.name, one.owner, one.account) for one in houses] == [

@@ -10,14 +10,14 @@ import pytest
 
 from proxy.model.lockout import FAILURES_MAX
 from proxy.net import authenticator
-from proxy.net.authenticator import CHECKS_MAX, Doorkeeper, hash_password
+from proxy.net.authenticator import CHECKS_MAX, Authenticator, hash_password
 
 STORED = hash_password("secret")
 
 
 @pytest.fixture
-def keeper() -> Iterator[Doorkeeper]:
-    keeper = Doorkeeper()
+def keeper() -> Iterator[Authenticator]:
+    keeper = Authenticator()
     yield keeper
     keeper.close()
 
@@ -43,7 +43,9 @@ def hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hashing]:
     found.may_go.set()
 
 
-async def asked(keeper: Doorkeeper, given: str, stored: str = STORED, account: str = "jia", address: str = "10.0.0.1") -> bool:
+async def asked(
+    keeper: Authenticator, given: str, stored: str = STORED, account: str = "jia", address: str = "10.0.0.1"
+) -> bool:
     found = keeper.check(stored, given, account, address)
     return found if isinstance(found, bool) else await waits(found)
 
@@ -53,7 +55,7 @@ async def waits(found: bool | asyncio.Future[bool] | None) -> bool:
     return await found
 
 
-async def test_a_password_in_clear_and_its_hash_let_the_same_client_in(keeper: Doorkeeper):
+async def test_a_password_in_clear_and_its_hash_let_the_same_client_in(keeper: Authenticator):
     assert keeper.check("secret", "secret") is True
     assert keeper.check("secret", "Secret") is False
     good, bad = keeper.check(STORED, "secret"), keeper.check(STORED, "secret ")
@@ -66,7 +68,7 @@ def test_two_hashes_of_one_password_differ():
     assert "secret" not in hash_password("secret")
 
 
-async def test_a_right_password_is_known_again_without_its_hash_and_every_other_is_wrong_at_once(keeper: Doorkeeper):
+async def test_a_right_password_is_known_again_without_its_hash_and_every_other_is_wrong_at_once(keeper: Authenticator):
     assert await asked(keeper, "secret")
     assert keeper.check(STORED, "secret") is True
     assert keeper.check(STORED, "Secret") is False
@@ -74,19 +76,19 @@ async def test_a_right_password_is_known_again_without_its_hash_and_every_other_
     assert isinstance(keeper.check(other, "secret"), asyncio.Future), "one account's password says nothing of another's"
 
 
-async def test_a_wrong_password_is_not_remembered(keeper: Doorkeeper):
+async def test_a_wrong_password_is_not_remembered(keeper: Authenticator):
     assert not await asked(keeper, "wrong")
     assert isinstance(keeper.check(STORED, "wrong"), asyncio.Future)
 
 
-async def test_the_same_guess_over_many_connections_is_looked_at_once(keeper: Doorkeeper, hashing: Hashing):
+async def test_the_same_guess_over_many_connections_is_looked_at_once(keeper: Authenticator, hashing: Hashing):
     guesses = [keeper.check(STORED, "secret", "jia", "10.0.0.1") for _ in range(50)]
     hashing.may_go.set()
     assert all([await waits(guess) for guess in guesses])
     assert hashing.guesses == ["secret"]
 
 
-async def test_of_one_account_and_address_so_many_guesses_wait_as_may_be_wrong(keeper: Doorkeeper, hashing: Hashing):
+async def test_of_one_account_and_address_so_many_guesses_wait_as_may_be_wrong(keeper: Authenticator, hashing: Hashing):
     first = [keeper.check(STORED, f"guess {number}", "jia", "10.0.0.1") for number in range(FAILURES_MAX)]
     assert keeper.check(STORED, "another", "jia", "10.0.0.1") is None
     others = [keeper.check(STORED, "another", "jia", "10.0.0.2"), keeper.check(hash_password("x"), "x", "yi", "10.0.0.1")]
@@ -95,7 +97,7 @@ async def test_of_one_account_and_address_so_many_guesses_wait_as_may_be_wrong(k
     assert isinstance(keeper.check(STORED, "yet another", "jia", "10.0.0.1"), asyncio.Future), "and then others may"
 
 
-async def test_a_storm_from_everywhere_queues_no_more_than_can_be_looked_at_in_time(keeper: Doorkeeper, hashing: Hashing):
+async def test_a_storm_from_everywhere_queues_no_more_than_can_be_looked_at_in_time(keeper: Authenticator, hashing: Hashing):
     waiting = [keeper.check(STORED, "guess", "jia", f"10.0.{number >> 8}.{number & 255}") for number in range(3)]
     assert len({id(one) for one in waiting}) == 1, "one guess, whoever makes it"
     guesses = [keeper.check(STORED, f"{number}", "jia", f"{number}") for number in range(10_000)]
@@ -110,7 +112,7 @@ async def test_a_storm_from_everywhere_queues_no_more_than_can_be_looked_at_in_t
 
 
 async def test_a_gate_that_ends_does_not_wait_for_guesses(hashing: Hashing):
-    keeper = Doorkeeper()
+    keeper = Authenticator()
     guesses = [keeper.check(STORED, f"{number}", "jia", f"{number}") for number in range(20)]
     keeper.close()
     hashing.may_go.set()

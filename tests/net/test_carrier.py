@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.config import Carrier, Timers
-from proxy.model.counters import Tally
+from proxy.config import Carrier, SmppTimers
+from proxy.model.counters import GateCounters
 from proxy.net import carrier
-from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
 
 SOON_S = 20.0
@@ -25,8 +25,8 @@ async def test_a_name_that_cannot_be_looked_up_is_told_and_tried_again_as_any_ca
         name="bj", code="B1", host="smsc..example.com", port=2775, system_id="gate106", password="secret", bind="transceiver", links=1,
         window=64, tps=100, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
     )  # fmt: skip
-    timers = Timers(bind_s=10.0, enquire_s=3600.0, response_s=10.0, unread_s=30.0)
-    house = CarrierHouse(found, timers, Turns(asyncio.get_running_loop()), Tally())
+    timers = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=10.0, unread_s=30.0)
+    house = CarrierAccount(found, timers, Turns(asyncio.get_running_loop()), GateCounters())
     with capture_logs() as logs:
         house.start(cast("Any", None), cast("Any", None))
         async with asyncio.timeout(SOON_S):

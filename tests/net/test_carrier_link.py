@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.config import Carrier, Timers
-from proxy.model.counters import Tally
+from proxy.config import Carrier, SmppTimers
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire import response, submit_sm, submit_sm_resp, unbind
 from proxy.wire.frame import Frame
 from proxy.wire.tables import BIND_TRANSCEIVER, SUBMIT_SM, UNBIND, UNBIND_RESP
@@ -47,10 +47,10 @@ class Wire:
             name="bj", code="B1", host="127.0.0.1", port=2775, system_id="gate106", password="secret", bind="transceiver", links=links,
             window=WINDOW, tps=100, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
         )  # fmt: skip
-        timers = Timers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
-        self.house = CarrierHouse(carrier, timers, Turns(cast("Any", self.clock)), Tally())
-        self.unanswered: list[Transit] = []
-        self.unsent: list[tuple[Transit, str]] = []
+        timers = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
+        self.house = CarrierAccount(carrier, timers, Turns(cast("Any", self.clock)), GateCounters())
+        self.unanswered: list[PendingSubmit] = []
+        self.unsent: list[tuple[PendingSubmit, str]] = []
         self.house.relay = cast("Any", SimpleNamespace(
             unanswered=self.unanswered.append, unsent=lambda transit, why: self.unsent.append((transit, why)),
             answered_all=lambda answers, now_s: None,
@@ -77,8 +77,8 @@ class Wire:
             data = data[size:]
         return found
 
-    def transit(self, person: int) -> Transit:
-        made = Transit(cast("Any", None), 1, submit_sm("1069001", str(person), b"x"), 0.0)
+    def transit(self, person: int) -> PendingSubmit:
+        made = PendingSubmit(cast("Any", None), 1, submit_sm("1069001", str(person), b"x"), 0.0)
         made.message = cast("Any", SimpleNamespace(recipient=person))
         made.category = Category.MARKETING
         return made

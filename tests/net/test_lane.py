@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category
 from proxy.net.lane import CYCLE, SHARE, Lane
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 
 
 def lane(tps: float = 100.0) -> Lane:
     return Lane("bj", "B1", tps, wake=lambda: None)
 
 
-def submit(category: Category, provider: str = "jia", name: object = None) -> Transit:
+def submit(category: Category, provider: str = "jia", name: object = None) -> PendingSubmit:
     bind = SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name=provider)))
-    return cast("Transit", SimpleNamespace(category=category, bind=bind, name=name))
+    return cast("PendingSubmit", SimpleNamespace(category=category, bind=bind, name=name))
 
 
 def queue(into: Lane, category: Category, provider: str = "jia", name: object = None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink
 from proxy.wire import Timers, enquire_link
@@ -38,7 +38,7 @@ async def _connect_and_go() -> list[Any]:
     ended = asyncio.Semaphore(0)
     known: list[weakref.ref[ProviderLink]] = []
     providers = SimpleNamespace(
-        timers=Timers(), turns=Turns(loop), links=set(), tally=Tally(), relay=None, connections_max=CONNECTIONS,
+        timers=Timers(), turns=Turns(loop), links=set(), tally=GateCounters(), relay=None, connections_max=CONNECTIONS,
         way_back=SimpleNamespace(lost=lambda tickets: loop.call_soon(ended.release)),
     )  # fmt: skip
 

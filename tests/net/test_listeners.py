@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.fields import Address
 from proxy.net import listeners as doors
-from proxy.net.listeners import STORM, VARIABLE, YIELD_S, YIELD_S_MAX, Door, inherited, yielding_s
+from proxy.net.listeners import STORM, VARIABLE, YIELD_S, YIELD_S_MAX, ProviderListener, inherited, yielding_s
 from proxy.server.workers.supervisor import reserve
 
 
@@ -28,7 +28,7 @@ async def test_who_is_silent_for_longest_gives_way_to_who_comes(monkeypatch: pyt
         served.append(peer)
         return Served()
 
-    door = Door(serve, failed.append, balancers=())
+    door = ProviderListener(serve, failed.append, balancers=())
     port = await door.open(Address("127.0.0.1", 0))
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
     assert [await reader.read() for reader, _ in silent[:2]] == [b"", b""], "they have waited longest"
@@ -45,7 +45,7 @@ async def test_who_is_silent_for_longest_gives_way_to_who_comes(monkeypatch: pyt
 async def test_a_taken_port_is_told_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        door = Door(lambda peer: asyncio.Protocol(), lambda why: None)
+        door = ProviderListener(lambda peer: asyncio.Protocol(), lambda why: None)
         with pytest.raises(
             OSError, match=re.escape(f"smpp: cannot listen on 127.0.0.1:{port}: Address already in use")
         ) as told:
@@ -69,7 +69,7 @@ async def test_of_several_at_one_door_whoever_serves_fewer_takes_the_next() -> N
     with socket.create_server(("127.0.0.1", 0)) as shared:
         address = Address(*shared.getsockname())
         doors = [
-            Door(serving(mine), lambda why: None, crowd=counting(mine, before))
+            ProviderListener(serving(mine), lambda why: None, crowd=counting(mine, before))
             for mine, before in zip(served, (25, 25, 0), strict=True)
         ]
         for door in doors:
@@ -112,7 +112,7 @@ async def test_a_door_that_is_shut_for_all_lets_nobody_in_and_counts_nobody() ->
     failed = list[str]()
     with socket.create_server(("127.0.0.1", 0)) as shared:
         greeter = Greeter()
-        door = Door(lambda peer: greeter, failed.append, crowd=lambda: 0)
+        door = ProviderListener(lambda peer: greeter, failed.append, crowd=lambda: 0)
         port = await door.open(Address(*shared.getsockname()), shared.dup())
         writer = await _greeted(port)
         shared.shutdown(socket.SHUT_RDWR)
@@ -127,7 +127,7 @@ async def test_a_door_that_is_shut_for_all_lets_nobody_in_and_counts_nobody() ->
 async def test_a_worker_whose_supervisor_hands_it_no_door_listens_beside_what_that_keeps() -> None:
     kept = reserve(Address("127.0.0.1", 0))
     greeter = Greeter()
-    door = Door(lambda peer: greeter, lambda why: None, crowd=lambda: 0)
+    door = ProviderListener(lambda peer: greeter, lambda why: None, crowd=lambda: 0)
     port = await door.open(Address(*kept.getsockname()), inherited({})[0])
     writer = await _greeted(port)
     writer.close()

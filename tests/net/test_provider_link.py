@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.config import Account, Provider
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink
@@ -57,7 +57,7 @@ async def _bound(then: Directory, now: Directory) -> tuple[Frame, Any]:
     loop = asyncio.get_running_loop()
     looked_at = loop.create_future()
     house = SimpleNamespace(
-        directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=Tally(), accepting=True, links=set(), bound=defaultdict(list), failures=0,
+        directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=GateCounters(), accepting=True, links=set(), bound=defaultdict(list), failures=0,
         may_bind=None, doorkeeper=SimpleNamespace(check=lambda *_: looked_at), take_number=lambda: 1, log_bind=lambda *_: None,
         log_refusal=lambda *_: None, way_back=SimpleNamespace(bound=lambda name: None),
         held_off=SimpleNamespace(held_off=lambda *_: False, failed=lambda *_: None, passed=lambda *_: None),

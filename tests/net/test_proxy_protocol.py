@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.net.proxy_protocol import HEADER_MAX, LINE_MAX, Header, NotProxied, read_header
+from proxy.net.proxy_protocol import HEADER_MAX, LINE_MAX, NotProxied, ProxyHeader, read_header
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 BIND = b"\0\0\0\x2f\0\0\0\x09"  # what comes behind it
@@ -36,13 +36,13 @@ GOOD = [
 
 @pytest.mark.parametrize(("header", "address"), GOOD)
 def test_a_header_says_whom_the_balancer_speaks_for_and_ends_where_the_connection_begins(header: bytes, address: str) -> None:
-    assert read_header(header + BIND) == Header(len(header), address)
+    assert read_header(header + BIND) == ProxyHeader(len(header), address)
 
 
 @pytest.mark.parametrize(("header", "address"), GOOD)
 def test_a_header_that_comes_octet_by_octet_is_waited_for(header: bytes, address: str) -> None:
     assert [read_header(header[:size]) for size in range(len(header))] == [None] * len(header)
-    assert read_header(header) == Header(len(header), address)
+    assert read_header(header) == ProxyHeader(len(header), address)
 
 
 @pytest.mark.parametrize(

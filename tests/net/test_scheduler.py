@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from proxy.net.scheduler import SLICE_S, Turnstile
+from proxy.net.scheduler import SLICE_S, LinkScheduler
 
 
 class Speaker:
@@ -24,7 +24,7 @@ class Speaker:
 
 
 async def _heard(*speakers: Speaker) -> list[str]:
-    turnstile = Turnstile(asyncio.get_running_loop())
+    turnstile = LinkScheduler(asyncio.get_running_loop())
     for one in speakers:
         turnstile.add(one)
     async with asyncio.timeout(10):

@@ -7,7 +7,7 @@ import pytest
 from proxy.config import Person, Token
 from proxy.model.approvals import Impossible, Waiting, approve
 from proxy.model.roles import Role
-from proxy.operations.authorization import Door, Refused
+from proxy.operations.authorization import Authorization, CommandRefused
 from proxy.operations.http_auth import hash_token, new_token
 
 MADE, PROGRAM = new_token(), new_token()
@@ -22,7 +22,7 @@ class Compared:
 
     def __init__(self) -> None:
         self.with_whom: list[str] = []
-        self.door = Door(PEOPLE, self._check, [Token("ledger", hash_token(PROGRAM), Role.OFFICER)])
+        self.door = Authorization(PEOPLE, self._check, [Token("ledger", hash_token(PROGRAM), Role.OFFICER)])
 
     def _check(self, stored: str, given: str, name: str) -> bool:
         self.with_whom.append(name)
@@ -31,7 +31,7 @@ class Compared:
     async def whose(self, token: str) -> str:
         try:
             return (await self.door.asker("somebody", token)).name
-        except Refused as refused:
+        except CommandRefused as refused:
             assert refused.cause == "token"
             return ""
 

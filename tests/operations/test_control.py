@@ -17,10 +17,10 @@ import pytest
 
 from proxy.config import Person
 from proxy.model.roles import Permission, Role
-from proxy.net.authenticator import Doorkeeper, hash_password
+from proxy.net.authenticator import Authenticator, hash_password
 from proxy.operations import client, control, json_lines
-from proxy.operations.authorization import Door
-from proxy.operations.control import Args, Call, ControlError, ControlServer, Refused
+from proxy.operations.authorization import Authorization
+from proxy.operations.control import Args, Call, CommandRefused, ControlError, ControlServer
 from proxy.operations.http_auth import hash_token, new_token
 
 Ask = Callable[..., Awaitable[Any]]
@@ -236,7 +236,7 @@ async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_pa
     ],
 )
 def test_an_argument_that_is_not_as_it_must_be_is_named(take: Callable[[Args], Any], says: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CommandRefused) as caught:
         take(Args({"list": [1], "half": "a\ud800", "halves": ["\udfff"], "empty": [""], "nan": float("nan"), "why": " "}))
     assert str(caught.value).startswith(says)
 
@@ -260,8 +260,8 @@ async def strict(tmp_path: Path):
         Person("wang", hash_password("chosen"), "wang", frozenset({Role.APPROVER})),
         Person("zhao", hash_token("other"), "zhao", frozenset({Role.ADMIN})),
     ]
-    doorkeeper = Doorkeeper()
-    made = ControlServer(tmp_path / "control.sock", COMMANDS, Door(people, doorkeeper.check), WANTED)
+    doorkeeper = Authenticator()
+    made = ControlServer(tmp_path / "control.sock", COMMANDS, Authorization(people, doorkeeper.check), WANTED)
     await made.start()
     yield made
     await made.stop()

@@ -19,8 +19,8 @@ from proxy.config import Token
 from proxy.config.fields import Network
 from proxy.model.roles import PATHS, Role
 from proxy.operations import http_listener
-from proxy.operations.http import SPOKEN_AT_ONCE, HttpServer, Way
-from proxy.operations.http_auth import Guard, hash_token, new_token
+from proxy.operations.http import SPOKEN_AT_ONCE, HttpRoute, HttpServer
+from proxy.operations.http_auth import HttpAuth, hash_token, new_token
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
 WAIT_S = 20.0
@@ -42,7 +42,7 @@ class House:
         self.why: list[str] = []
         self.text: bytes | Iterator[bytes] = b"gate106_store_up 1.0\n"
         self.server: HttpServer | None = None
-        self.more: dict[str, Way] = {}
+        self.more: dict[str, HttpRoute] = {}
 
 
 async def answers(_: Request) -> Response:
@@ -54,8 +54,8 @@ async def serving(
     house: House | None = None, allow: Sequence[Network] = HERE, tokens: Sequence[str] = ()
 ) -> AsyncIterator[int]:
     house = house or House()
-    guard = Guard(allow, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
-    more = {path: Way("GET", answers) for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")}
+    guard = HttpAuth(allow, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
+    more = {path: HttpRoute("GET", answers) for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")}
     house.server = server = HttpServer(lambda: house.text, lambda: house.why, guard, more=more | house.more)
     port = await server.start("127.0.0.1", 0)
     try:
@@ -435,7 +435,7 @@ def test_who_hangs_up_amid_a_request_leaves_no_traceback(caplog: pytest.LogCaptu
             finally:
                 ended.set()
 
-        house.more["/taken"] = Way("POST", take)
+        house.more["/taken"] = HttpRoute("POST", take)
         async with serving(house) as port:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /taken HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -465,7 +465,7 @@ def test_a_taken_port_is_told_in_one_line() -> None:
     async def conversation() -> None:
         async with serving() as port:
             with pytest.raises(OSError, match=rf"http: cannot listen on 127.0.0.1:{port}: .*[Aa]ddress already in use"):
-                await HttpServer(lambda: b"", list, Guard(HERE)).start("127.0.0.1", port)
+                await HttpServer(lambda: b"", list, HttpAuth(HERE)).start("127.0.0.1", port)
 
     run(conversation)
 

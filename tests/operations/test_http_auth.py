@@ -14,23 +14,23 @@ from proxy.model.lockout import FAILURES_MAX, HELD_OFF_S
 from proxy.model.roles import Asker, Permission, Role
 from proxy.net.authenticator import hash_password
 from proxy.operations import http_auth
-from proxy.operations.http_auth import Guard, Refusal, hash_token, new_token
+from proxy.operations.http_auth import HttpAuth, HttpRefusal, hash_token, new_token
 
 HERE = (ip_network("127.0.0.0/8"),)
 TOKEN = new_token()
 FAR = "203.0.113.9"
 
 
-def guarded(*tokens: str) -> Guard:
-    return Guard(HERE, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
+def guarded(*tokens: str) -> HttpAuth:
+    return HttpAuth(HERE, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
 
 
 def refused(
-    guarding: Guard, host: str, header: str | None, now: float = 0.0, wanted: Permission = Permission.SEE
-) -> Refusal | None:
+    guarding: HttpAuth, host: str, header: str | None, now: float = 0.0, wanted: Permission = Permission.SEE
+) -> HttpRefusal | None:
     """What is said to who may not; None: they may."""
     found = guarding.asks(host, header, wanted, "/metrics", now)
-    return found if isinstance(found, Refusal) else None
+    return found if isinstance(found, HttpRefusal) else None
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_an_address_is_judged_as_what_it_is(host: str, allowed: bool):
     ],
 )  # fmt: skip
 def test_who_has_no_token_asks_the_gate_by_a_name_of_its_own(name: str, status: int):
-    guarding = Guard(HERE, [Token("t0", hash_token(TOKEN))], names=("gate.example.cn",))
+    guarding = HttpAuth(HERE, [Token("t0", hash_token(TOKEN))], names=("gate.example.cn",))
     found = guarding.asks("127.0.0.1", None, Permission.SEE, "/metrics", 0.0, name)
-    assert (found.status if isinstance(found, Refusal) else 0) == status
+    assert (found.status if isinstance(found, HttpRefusal) else 0) == status
     with_token = guarding.asks("127.0.0.1", f"Bearer {TOKEN}", Permission.SEE, "/metrics", 0.0, name)
     assert isinstance(with_token, Asker), "a page of a stranger has no token"
 
@@ -108,7 +108,7 @@ def test_other_tokens_after_a_reload_are_the_only_ones_that_count():
 
 def test_a_program_and_a_person_may_do_what_their_roles_say_and_an_address_only_sees():
     programs, people = new_token(), new_token()
-    guarding = Guard(
+    guarding = HttpAuth(
         HERE,
         [Token("hotline", hash_token(programs), Role.OFFICER)],
         [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.model.counters import SECONDS_BUCKETS, Histogram, Tally
+from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
 from proxy.operations import metrics
 from proxy.operations.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, GateCollector, Gauges, exposition, pieces
 
@@ -41,9 +41,9 @@ sent_against_record_total optout_audit_lag_seconds
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
 
-def full() -> tuple[Tally, Gauges]:
+def full() -> tuple[GateCounters, Gauges]:
     """A tally in which everything has been counted once, with distinct labels."""
-    tally = Tally()
+    tally = GateCounters()
     for attribute, name, labels, _ in COUNTERS:
         getattr(tally, attribute)[tuple(f"{name}-{label}" for label in labels)] += 1
     tally.submit_seconds["bj"].observe_all(array("d", [0.002] * 3))
@@ -57,13 +57,13 @@ def full() -> tuple[Tally, Gauges]:
     return tally, gauges
 
 
-def read(tally: Tally, gauges: Gauges) -> dict[str, Metric]:
+def read(tally: GateCounters, gauges: Gauges) -> dict[str, Metric]:
     families = list(text_string_to_metric_families(exposition(tally, gauges).decode()))
     assert len({family.name for family in families}) == len(families), "a family stands there twice"
     return {family.name: family for family in families}
 
 
-def values(tally: Tally, gauges: Gauges | None = None) -> dict[tuple[str, tuple[str, ...]], float]:
+def values(tally: GateCounters, gauges: Gauges | None = None) -> dict[tuple[str, tuple[str, ...]], float]:
     found = read(tally, gauges or Gauges())
     return {
         (sample.name, tuple(sample.labels.values())): sample.value for family in found.values() for sample in family.samples
@@ -103,7 +103,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "apart",  # by signature, of which there may be thousands: nobody's label
         "advertised",  # by port prefix, likewise: reply_paths says how many are in which state
     }
-    assert shown == {name for name in vars(Tally()) if not name.startswith("_")}
+    assert shown == {name for name in vars(GateCounters()) if not name.startswith("_")}
     single = {"rules_revision", "journal_written_bytes", "limit_counts_dropped"}
     assert {attribute for attribute, *_ in (*GAUGES, *SCALARS)} | single == set(Gauges.__slots__)
 
@@ -119,7 +119,7 @@ def test_many_observed_at_once_are_each_observed(seconds: list[float]) -> None:
 
 
 def test_counts_come_out_as_they_went_in() -> None:
-    tally = Tally()
+    tally = GateCounters()
     tally.submits["jia", "marketing", "reject", "region-ban"] += 41
     tally.judge_errors[()] += 2
     tally.sent_after_optout = 1
@@ -132,7 +132,7 @@ def test_counts_come_out_as_they_went_in() -> None:
 
 
 def test_what_must_stay_zero_is_zero_before_it_ever_happened() -> None:
-    found = values(Tally())
+    found = values(GateCounters())
     assert found["gate106_judge_errors_total", ()] == 0
     assert found["gate106_sent_after_optout_total", ()] == 0
     assert found["gate106_gate_seconds_count", ()] == 0
@@ -141,7 +141,7 @@ def test_what_must_stay_zero_is_zero_before_it_ever_happened() -> None:
 
 
 def test_what_is_shown_before_it_is_counted_goes_on_with_its_count() -> None:
-    tally = Tally()
+    tally = GateCounters()
     tally.rules_reload["failed",] += 1
     tally.entries["settled",] += 3
     found = values(tally)
@@ -152,7 +152,7 @@ def test_what_is_shown_before_it_is_counted_goes_on_with_its_count() -> None:
 
 
 def test_a_histogram_is_cumulative_and_ends_in_everything() -> None:
-    tally = Tally()
+    tally = GateCounters()
     for seconds in (0.0001, 0.00011, 0.5, 99.0):
         tally.submit_seconds["bj"].observe(seconds)
     found = values(tally)
@@ -165,14 +165,15 @@ def test_a_histogram_is_cumulative_and_ends_in_everything() -> None:
 
 
 def test_a_provider_without_a_rate_has_no_limit_to_show() -> None:
-    found = values(Tally(), Gauges(provider_tps_limit={("jia",): None, ("yi",): 200.0}))
+    found = values(GateCounters(), Gauges(provider_tps_limit={("jia",): None, ("yi",): 200.0}))
     assert ("gate106_provider_tps_limit", ("jia",)) not in found
     assert found["gate106_provider_tps_limit", ("yi",)] == 200
 
 
 def test_what_is_down_or_broken_is_zero() -> None:
     found = values(
-        Tally(), Gauges(store_up=False, journal_up=False, journal_chain_ok=False, rules_folder_ok=False, rules_agreed=False)
+        GateCounters(),
+        Gauges(store_up=False, journal_up=False, journal_chain_ok=False, rules_folder_ok=False, rules_agreed=False),
     )
     for name in ("store_up", "journal_up", "journal_chain_ok", "rules_folder_ok", "rules_agreed"):
         assert found[f"gate106_{name}", ()] == 0
@@ -180,7 +181,7 @@ def test_what_is_down_or_broken_is_zero() -> None:
 
 @pytest.mark.parametrize("label", ['"} 1\ngate106_sent_after_optout_total 9', "a\\", 'a"b', "a\nb", "北京\u202e", "{}", ""])
 def test_a_hostile_label_stays_a_label(label: str) -> None:
-    tally = Tally()
+    tally = GateCounters()
     tally.rule_hits[label, "北京"] += 1
     samples = list(read(tally, Gauges())["gate106_rule_hits"].samples)
     assert [(sample.labels["rule"], sample.value) for sample in samples] == [(label, 1)]
@@ -220,5 +221,5 @@ def test_a_registry_of_prometheus_client_can_hold_the_collector() -> None:
 
 
 def test_the_process_says_what_it_costs() -> None:
-    assert 0 < values(Tally())["process_cpu_seconds_total", ()] <= time.process_time() + 0.05
+    assert 0 < values(GateCounters())["process_cpu_seconds_total", ()] <= time.process_time() + 0.05
     assert metrics.CONTENT_TYPE.startswith("text/plain; version=0.0.4")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.operations.rule_hits import HOUR_S, HOURS, Hits
 
 BEGAN = 1_700_000_000.0
 
 
 def test_the_last_day_is_counted_and_what_was_before_is_let_go() -> None:
-    tally = Tally()
+    tally = GateCounters()
     hits = Hits(tally, BEGAN)
     tally.rule_hits["ban", "北京"] += 5
     tally.shadow["cap", "reject"] += 2
@@ -24,7 +24,7 @@ def test_the_last_day_is_counted_and_what_was_before_is_let_go() -> None:
 
 
 def test_it_looks_once_an_hour_and_keeps_a_day() -> None:
-    hits = Hits(Tally(), BEGAN)
+    hits = Hits(GateCounters(), BEGAN)
     for second in range(0, int(3 * HOURS * HOUR_S), 60):
         hits.tick(BEGAN + second)
     assert len(hits._seen) == HOURS + 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.operations import worker_channel
-from proxy.operations.worker_channel import Gone, Said, SupervisorEnd, WorkerEnd
+from proxy.operations.worker_channel import ChannelClosed, Said, SupervisorEnd, WorkerEnd
 
 SOON_S = 20.0
 
@@ -98,7 +98,7 @@ async def test_what_is_not_answered_when_a_worker_hangs_up_is_given_up_and_its_l
     slow = pair.ask(1)
     await pair.began()
     await pair.worker.close({"why": ["draining"]})
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosed):
         await slow
     assert pair.given_up == 1
     assert pair.supervisor.last_words == {"why": ["draining"]}

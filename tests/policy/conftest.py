@@ -15,7 +15,7 @@ from proxy.model.message import Category, Content, Facts, Message, Outcome, Send
 from proxy.model.number import recipient_of
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy import Regions, RuleSet, judge, load, reading, time_windows
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.scanner import Scanner
 
@@ -44,7 +44,7 @@ class Bench:
 
     rules: RuleSet
     people: defaultdict[int, Past] = field(default_factory=lambda: defaultdict(Past))
-    counts: Counts = field(default_factory=Counts)
+    counts: PastCounts = field(default_factory=PastCounts)
     senders: dict[tuple[object, ...], Sender] = field(default_factory=dict)
     sent: int = 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.model.message import Content
-from proxy.model.recency_filter import Twice
+from proxy.model.recency_filter import RecencyFilter
 from proxy.policy import RulesError, RuleSet, load, load_all
 from proxy.policy.loading.folder import PIECE_CHARACTERS, lines_of
 from proxy.policy.reading import Reader
@@ -45,7 +45,7 @@ def test_texts_that_were_read_lately_are_read_before_the_new_set_is_in_force(
     words(folder, "代开发票", "加微信")
     after = load_all(folder, before=before).rules
     if others:
-        before.reader._twice = Twice()
+        before.reader._twice = RecencyFilter()
     after.learn_from(before)
     assert not says(before, content.text), "the set in force is not disturbed"
     monkeypatch.setattr(Reader, "_analyse", None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Outcome, Sender
 from proxy.model.recipient import Entry
 from proxy.policy import judge, load, time_windows
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +221,7 @@ def test_caps_agree_with_a_naive_count(
         now += gap
         sender = SENDERS[provider, category]
         verdict = judge(
-            Message(sender, 13800250500, Content(f"【{signature}】你好", "readable", b"")), past, rules, now, Counts()
+            Message(sender, 13800250500, Content(f"【{signature}】你好", "readable", b"")), past, rules, now, PastCounts()
         )
         mine: dict[str, object] = {"signature": signature, "provider": provider, "category": category}
         first = naive_start(window, now)

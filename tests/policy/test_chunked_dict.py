@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.chunked_dict import PIECES, Spread, distinct
+from proxy.policy.chunked_dict import PIECES, ChunkedDict, distinct
 from proxy.runtime.yield_point import PIECE, no_rest
 
 WORDS = st.lists(st.text("优惠券a0", max_size=3))
@@ -13,7 +13,7 @@ WORDS = st.lists(st.text("优惠券a0", max_size=3))
 
 @given(st.lists(st.tuples(st.text("优惠券a", max_size=3), st.integers())))
 def test_it_says_what_a_dict_would(pairs: list[tuple[str, int]]) -> None:
-    spread: Spread[str, int] = Spread()
+    spread: ChunkedDict[str, int] = ChunkedDict()
     for word, value in pairs:
         spread[word] = value
     assert list(spread.items()) == list(dict(pairs).items())
@@ -24,7 +24,7 @@ def test_it_says_what_a_dict_would(pairs: list[tuple[str, int]]) -> None:
 
 @given(WORDS)
 def test_the_first_value_stays_where_only_a_missing_one_is_set(words: list[str]) -> None:
-    spread: Spread[str, int] = Spread()
+    spread: ChunkedDict[str, int] = ChunkedDict()
     kept = [spread.setdefault(word, number) for number, word in enumerate(words)]
     assert kept == [words.index(word) for word in words]
 
@@ -41,14 +41,14 @@ def test_what_is_distinct_rests_though_all_are_the_same() -> None:
 
 
 def test_no_piece_holds_much_more_than_its_share() -> None:
-    spread: Spread[bytes, int] = Spread()
+    spread: ChunkedDict[bytes, int] = ChunkedDict()
     for number in range(100_000):
         spread[f"词{number}".encode()] = number
     assert max(map(len, spread._pieces)) < 1.25 * 100_000 / PIECES
 
 
 def test_it_lets_go_of_everything_with_rests_between() -> None:
-    spread: Spread[bytes, int] = Spread()
+    spread: ChunkedDict[bytes, int] = ChunkedDict()
     for number in range(2_000):
         spread[f"{number}".encode()] = number
     rested: list[int] = []

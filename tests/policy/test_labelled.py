@@ -13,7 +13,7 @@ from proxy.policy.loading.folder import shipped_words
 from proxy.policy.reading import Reader
 from proxy.policy.text.category import BANDS, SUBCATEGORIES, Classified, band_of
 from proxy.policy.text.lexicon import Lexicon, read_lexicon
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from tests.policy.labelled import TEXTS, Labelled, labelled
 
 FROZEN = "ca84651a331f95d4918edbc3d11f2b40df059a20460d6573baeb1d4eb4c0fc37"
@@ -23,8 +23,8 @@ PAYMENTS = {one.text for one in DEVELOP_TEXTS + FROZEN_TEXTS if one.hard == "otp
 SHIPPED, _ = read_lexicon((shipped_words(), shipped_words("codes.csv")))
 
 
-def page(text: str) -> Page:
-    return Page(Content(text, "readable", b""))
+def page(text: str) -> TextAnalysis:
+    return TextAnalysis(Content(text, "readable", b""))
 
 
 def fewer() -> Lexicon:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Breach, Category, Content, Outcome
 from proxy.model.reasons import Reason
 from proxy.policy import RulesError, explain, load, review_key, time_windows
-from proxy.policy.explanation.history import NOTHING, Counts
+from proxy.policy.explanation.history import NOTHING, PastCounts
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.registries.templates import TemplateRow, Templates
 from proxy.policy.time_windows import Window
@@ -29,7 +29,7 @@ def moment(text: str) -> float:
 def test_a_burst_passes_and_ten_windows_hold_ten_times_the_count(gaps: list[int], most: int, burst: int) -> None:
     burst = min(max(burst, most + 1), most * 10)
     limit = Limit(most, Window("rolling", 2), frozenset(("provider",)), "", 1, burst)
-    counts, now = Counts(), 1_000_000
+    counts, now = PastCounts(), 1_000_000
     passed: list[int] = []
     for gap in gaps:
         now += gap
@@ -45,7 +45,7 @@ def test_a_burst_passes_and_ten_windows_hold_ten_times_the_count(gaps: list[int]
 @given(st.lists(st.booleans(), max_size=60), st.sampled_from((0.1, 0.3, 0.5)), st.integers(1, 5))
 def test_what_a_rule_is_about_stays_within_its_share(kinds: list[bool], share: float, least: int) -> None:
     limit = Limit(0, Window("day", 86_400), frozenset(("provider",)), "", 1, 0, share, least)
-    counts, mine, all_ = Counts(), 0, 0
+    counts, mine, all_ = PastCounts(), 0, 0
     for is_mine in kinds:
         if is_mine and limit.reached(counts.count, 1, 2, 1e6):
             assert mine >= least

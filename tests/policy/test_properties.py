@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.model.recipient import OptOut
 from proxy.policy import Regions, RuleSet, explain, judge, load, time_windows
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.explanation.precheck import forecast
 from proxy.policy.text.evidence import evidence
 from tests.policy.conftest import Make, entry_of, scanners_kept
@@ -117,7 +117,7 @@ class World:
     def __init__(self) -> None:
         self.people = {number: Past() for number in PEOPLE}
         self.people[PEOPLE[0]].refusals.append(OptOut("signature", "测试", int(START), "reply", 0))
-        self.counts, self.now, self.sent = Counts(), START, 0
+        self.counts, self.now, self.sent = PastCounts(), START, 0
 
     def remember(self, message: Message, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.ALLOW:
@@ -235,7 +235,7 @@ def test_a_text_of_ten_thousand_characters_costs_milliseconds_whatever_it_is(shi
         for turn in range(3):
             content = Content(part + "x" * turn, "readable", b"")
             started = time.process_time()
-            judge(Message(SENDERS[0], PEOPLE[0], content), Past(), shipped, START, Counts())
+            judge(Message(SENDERS[0], PEOPLE[0], content), Past(), shipped, START, PastCounts())
             best = min(best, time.process_time() - started)
         return best
 
@@ -250,7 +250,7 @@ def test_a_message_of_140_parts_length_is_read(shipped: RuleSet) -> None:
     text = "【测试】" + "双11优惠券限量领，点 s.example/a1 贷丨款 " * 330 + "拒收请回复R"
     assert len(text) > 140 * 67
     started = time.process_time()
-    verdict = judge(Message(SENDERS[0], PEOPLE[1], Content(text, "readable", b"")), Past(), shipped, START, Counts())
+    verdict = judge(Message(SENDERS[0], PEOPLE[1], Content(text, "readable", b"")), Past(), shipped, START, PastCounts())
     assert verdict.facts.category is Category.MARKETING
     assert verdict.facts.keyword == "R"
     assert time.process_time() - started < 0.15
@@ -272,7 +272,7 @@ def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], s
     against = (*told.everywhere, *told.somewhere)
     by_rule = {one.rule for one in against} | {one.rule for one in told.depends}
     for number in PEOPLE:
-        verdict = judge(Message(sender, number, content), Past(), rules, at, Counts())
+        verdict = judge(Message(sender, number, content), Past(), rules, at, PastCounts())
         assert told.outcome is Outcome.ALLOW or verdict.outcome is not Outcome.ALLOW, "refused whoever gets it"
         assert {
             breach.rule for breach in verdict.breaches if not breach.shadow and breach.outcome is not Outcome.ALLOW

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Sender, hash48
 from proxy.model.recipient import Entry, OptOut, RefusedText
 from proxy.policy import RuleSet, judge, load
-from proxy.policy.explanation.history import Counts
-from proxy.policy.refusal_match import NAMES_MAX, Concerning
+from proxy.policy.explanation.history import PastCounts
+from proxy.policy.refusal_match import NAMES_MAX, RefusalMatch
 from proxy.policy.renamed import refused_text
 from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
@@ -117,7 +117,7 @@ def test_who_refused_others_is_judged_as_who_refused_nobody(
         data = record.opt_out(data, refusal)
     for text in texts:
         data = asked.refused_text(data, text)
-    person, counts = Record(data), Counts()
+    person, counts = Record(data), PastCounts()
     verdict = judge(said, Record(bare), rules, NOW, counts)
     if not rules.concerning.any(said, person.opt_outs(), person.refused_texts(), verdict.facts):
         again = judge(said, person, rules, NOW, counts)
@@ -127,7 +127,7 @@ def test_who_refused_others_is_judged_as_who_refused_nobody(
 
 def test_most_who_refused_somebody_are_not_asked_again_for_others(rules: RuleSet) -> None:
     others = message("丁店", WORDS[2].replace(" m.jia.example", ""), SENDERS[0])
-    facts = judge(others, Record(record.EMPTY), rules, NOW, Counts()).facts
+    facts = judge(others, Record(record.EMPTY), rules, NOW, PastCounts()).facts
     for scope, value in (
         ("advertiser", "甲公司"),
         ("signature", "无名"),
@@ -147,7 +147,7 @@ def test_most_who_refused_somebody_are_not_asked_again_for_others(rules: RuleSet
 def test_a_platform_s_refusal_is_about_its_shops_and_not_the_other_way(rules: RuleSet) -> None:
     def concerns(value: str, shop: str) -> bool:
         said = message(shop, "五金工具上新满200减50", SENDERS[0])
-        facts = judge(said, Record(record.EMPTY), rules, NOW, Counts()).facts
+        facts = judge(said, Record(record.EMPTY), rules, NOW, PastCounts()).facts
         return rules.concerning.any(said, [OptOut("advertiser", value, NOW, "reply", 0)], (), facts)
 
     for value in ("戊平台", HASHES[SHOPS.index("戊台")]):
@@ -161,16 +161,16 @@ def test_rules_that_compare_no_texts_have_none_compared(tmp_path: Path, monkeypa
     (tmp_path / "rules.yaml").write_text(RULES.splitlines()[1] + "\n" + RULES.splitlines()[2], encoding="utf-8")
     rules = load(tmp_path)
     said = message("丁店", OFFER, SENDERS[0])
-    facts = judge(said, Record(record.EMPTY), rules, NOW, Counts()).facts
+    facts = judge(said, Record(record.EMPTY), rules, NOW, PastCounts()).facts
     monkeypatch.setattr("proxy.policy.refusal_match.kept_of", None)
     assert not rules.concerning.any(said, [OptOut("advertiser", "甲店", NOW, "reply", 0)], [RefusedText(1, 1, OFFER)], facts)
 
 
 def test_so_many_names_are_remembered_and_no_more(rules: RuleSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.policy.refusal_match.NAMES_MAX", 5)
-    concerning = Concerning(rules.registry, 0.0)
+    concerning = RefusalMatch(rules.registry, 0.0)
     said = message("丁店", OFFER, SENDERS[0])
-    facts = judge(said, Record(record.EMPTY), rules, NOW, Counts()).facts
+    facts = judge(said, Record(record.EMPTY), rules, NOW, PastCounts()).facts
     for number in range(20):
         assert not concerning.any(said, [OptOut("advertiser", f"公司{number}", NOW, "reply", 0)], (), facts)
         assert len(concerning.refused) <= 5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy import RuleSet, judge, load, time_windows
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from tests.policy.conftest import scanners_kept
 
 RULES = """
@@ -138,7 +138,7 @@ def test_memory_changes_no_verdict(messages: list[tuple[Sender, int, str, int]],
     for memo in (SEASONED.known, SEASONED.senders, SEASONED.kindred._kins, SEASONED._decisions):
         memo.most = most
     now = START
-    counts = Counts()
+    counts = PastCounts()
     people = {number: Past() for number in PEOPLE}
     people[PEOPLE[1]].refusals.append(OptOut("port", "1069000", int(START), "reply", 0))
     people[PEOPLE[4]].refusals.append(OptOut("advertiser", "甲", int(START), "reply", 0))
@@ -167,7 +167,7 @@ def test_ports_of_one_provider_share_their_plans() -> None:
     for extension in range(200):
         sender = Sender.of("jia", "jia-1", f"1062001{extension:03d}", "1062001", Category.MARKETING)
         for recipient in PEOPLE:
-            judge(Message(sender, recipient, content), Past(), rules, START, Counts())
+            judge(Message(sender, recipient, content), Past(), rules, START, PastCounts())
     assert len(set(rules.senders.young.values())) == 1
     (known,) = rules.known.young.values()
     # 南京, where the port is at home; 北京; unknown, which a rule names alone; anywhere else
@@ -176,7 +176,7 @@ def test_ports_of_one_provider_share_their_plans() -> None:
 
 
 def test_what_a_port_has_sent_counts_against_no_other_port() -> None:
-    rules, counts = unseasoned(SEASONED), Counts()
+    rules, counts = unseasoned(SEASONED), PastCounts()
     one, other = (Sender.of("jia", "jia-1", port, "10690", Category.OTP) for port in ("1069000777", "1069000888"))
 
     def outcomes(sender: Sender) -> list[str]:

@@ -13,7 +13,7 @@ from proxy.i18n.phrases import in_language
 from proxy.model.message import UNSIGNED, Category, Content, Message, Outcome, Sender, hash48, hash_unsigned
 from proxy.model.recipient import Entry, pack_entry
 from proxy.policy import RuleSet, explain, judge, load, time_windows
-from proxy.policy.explanation.history import NOTHING, Counts, Past
+from proxy.policy.explanation.history import NOTHING, Past, PastCounts
 from proxy.runtime.shipped_files import shipped
 from proxy.state.record import record
 from proxy.wire import submit_sm, submit_sm_resp
@@ -38,7 +38,7 @@ class Gate:
     """Sends under some rules; what goes out stands in a packed record, and in counters."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self.rules, self.counts, self.data, self.sent = rules, Counts(), record.EMPTY, 0
+        self.rules, self.counts, self.data, self.sent = rules, PastCounts(), record.EMPTY, 0
 
     def sends(self, who: Sender, text: str = CODE, state: str = "", now: int = NOON) -> bool:
         message = Message(who, PERSON, Content(text, state or ("readable" if text else "empty"), b""))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config import Account, Provider, Settings, load
 from proxy.model.message import Category
-from proxy.relay.access import SENDERS_MAX, Directory, Ports
+from proxy.relay.access import SENDERS_MAX, Directory, PortTable
 
 
 def provider(name: str, *ports: str, tps: float | None = None, accounts: tuple[Account, ...] = ()) -> Provider:
@@ -28,44 +28,44 @@ def settings(tmp_path, *providers: Provider) -> Settings:
 
 
 def test_the_longest_prefix_owns_a_port():
-    ports = Ports((provider("jia", "1069"), provider("yi", "106901", "")))
+    ports = PortTable((provider("jia", "1069"), provider("yi", "106901", "")))
     assert ports.longest("10690123") == ("106901", "yi")
     assert ports.longest("10690223") == ("1069", "jia")
     assert ports.longest("1068") == ("", "")
 
 
 def test_an_empty_or_alphanumeric_source_is_owned_only_literally():
-    ports = Ports((provider("jia", "BANK", "1069"), provider("yi", "")))
+    ports = PortTable((provider("jia", "BANK", "1069"), provider("yi", "")))
     assert ports.longest("BANK") == ("BANK", "jia")
     assert ports.longest("BANKER") == ("", "")
     assert ports.longest("1069A") == ("", "")
     assert ports.longest("")[1] == "yi"
-    assert Ports((provider("jia", "1069"),)).longest("") == ("", "")
+    assert PortTable((provider("jia", "1069"),)).longest("") == ("", "")
 
 
 @pytest.mark.parametrize("written", ["10690199", "8610690199", "+8610690199", "008610690199"])
 @pytest.mark.parametrize("registered", ["106901", "86106901", "1069", "861069"])
 def test_a_port_finds_its_owner_with_the_countrys_code_and_without_however_it_is_registered(written: str, registered: str):
-    ports = Ports((provider("jia", registered), provider("yi", "BANK", "")))
+    ports = PortTable((provider("jia", registered), provider("yi", "BANK", "")))
     found = ports.national(written)
     assert ports.longest(found) == (registered, "jia")
     assert found == ("8610690199" if registered.startswith("86") else "10690199")
 
 
 def test_the_longest_prefix_owns_a_port_whichever_is_registered_with_the_code():
-    ports = Ports((provider("jia", "1069"), provider("yi", "86106901"), provider("bing", "106902")))
+    ports = PortTable((provider("jia", "1069"), provider("yi", "86106901"), provider("bing", "106902")))
     assert ports.national("10690199") == ports.national("+8610690199") == "8610690199"
     assert ports.national("10690299") == ports.national("8610690299") == "10690299"
     assert ports.national("8610690399") == "10690399"
 
 
 def test_among_equal_prefixes_a_port_stays_as_it_is():
-    ports = Ports((provider("jia", "106901"), provider("yi", "86106901")))
+    ports = PortTable((provider("jia", "106901"), provider("yi", "86106901")))
     assert (ports.national("10690199"), ports.national("8610690199")) == ("10690199", "8610690199")
 
 
 def test_a_port_that_nobody_owns_has_no_code_and_the_code_alone_is_nobodys_empty_source():
-    ports = Ports((provider("jia", "1069"), provider("yi", "", "BANK")))
+    ports = PortTable((provider("jia", "1069"), provider("yi", "", "BANK")))
     assert [ports.national(one) for one in ("+8610086", "10086", "86", "+86", "BANK", "86BANK")] == [
         "10086",
         "10086",
@@ -79,7 +79,7 @@ def test_a_port_that_nobody_owns_has_no_code_and_the_code_alone_is_nobodys_empty
 
 @given(st.lists(st.text("01", min_size=1, max_size=6), unique=True, max_size=12), st.text("01", max_size=8))
 def test_the_table_agrees_with_asking_every_prefix(prefixes: list[str], port: str):
-    table = Ports(tuple(provider(f"p{prefix}", prefix) for prefix in prefixes))
+    table = PortTable(tuple(provider(f"p{prefix}", prefix) for prefix in prefixes))
     best = max((prefix for prefix in prefixes if port.startswith(prefix)), key=len, default="")
     assert table.longest(port) == (best, f"p{best}" if best else "")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.journal.write_ahead_log import read
 from proxy.model.recipient import EntryState, OptOut
 from proxy.relay.effects.replay import replay, settle_open
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm_resp
@@ -29,14 +29,14 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def sent(house: House, text: str = TEXT) -> Transit | None:
+def sent(house: House, text: str = TEXT) -> PendingSubmit | None:
     """What left for the carrier when the provider sent this."""
     house.submit("jia", SHANGHAI, text)
     left = house.at_carrier()
     return left[0] if left else None
 
 
-def silence(house: House, text: str = TEXT) -> Transit:
+def silence(house: House, text: str = TEXT) -> PendingSubmit:
     """It is sent, and the carrier says nothing."""
     transit = sent(house, text)
     assert transit is not None
@@ -49,7 +49,7 @@ def answer(status: int) -> bytes:
     return submit_sm_resp(1, status, b"" if status else b"m1\0")
 
 
-def says_late(house: House, transit: Transit, status: int) -> None:
+def says_late(house: House, transit: PendingSubmit, status: int) -> None:
     house.relay.answered_late(transit, Frame.of(answer(status)))
     house.turn()
 
@@ -151,7 +151,7 @@ def test_ten_minutes_after_the_first_it_is_a_new_message_that_counts(house: Hous
 
 def test_while_the_carrier_is_silent_a_cap_of_three_lets_six_copies_out_at_most(house: House) -> None:
     """However often the provider sends again, and however fast: three that count, and one in the stead of each."""
-    copies: list[Transit] = []
+    copies: list[PendingSubmit] = []
     for second in range(0, 1_800, 10):
         house.now += 10
         house.submit("jia", SHANGHAI, TEXT)
@@ -259,9 +259,9 @@ def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_
 ) -> None:
     """The handset's side of it: what was sent and not refused has arrived. Half of it may be told of nowhere, no more."""
     house = House(tmp_path_factory.mktemp("house"))
-    on_the_way: list[Transit] = []
-    silent: list[Transit] = []
-    handset: list[Transit] = []
+    on_the_way: list[PendingSubmit] = []
+    silent: list[PendingSubmit] = []
+    handset: list[PendingSubmit] = []
     for what, which in steps:
         if what == "send":
             house.submit("jia", SHANGHAI, TEXT + str(which))

@@ -12,22 +12,22 @@ import pytest
 
 from proxy import policy
 from proxy.journal.write_ahead_log import read
-from proxy.model.pseudonym import Namer
+from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.rate import Rate
 from proxy.native.loader import PURE
 from proxy.relay import commit
-from proxy.relay.admission import Judging
-from proxy.relay.batching import Chains
-from proxy.relay.candidate import Proposal
-from proxy.relay.multipart.handler import Parts
+from proxy.relay.admission import Admission
+from proxy.relay.batching import Batching
+from proxy.relay.candidate import CandidateRules
+from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import Outbox
 from proxy.relay.submit import Relay
 from proxy.state.counters.counting import SharedCounters
 from proxy.state.counters.shares import LeasedRate
-from proxy.state.lists.bloom import Sieves
+from proxy.state.lists.bloom import BloomFilters
 from proxy.state.shared.leases import Given
-from proxy.state.shared.multipart_record import Group, Key
-from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
+from proxy.state.shared.multipart_record import Key, StoreGroup
+from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
 from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
@@ -103,7 +103,7 @@ def await_approval(house: House, folder: Path, rules: str) -> None:
         (folder / "waiting").mkdir()
         (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
         (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
-        house.relay.judging.proposal = Proposal(policy.load(folder / "waiting"), house.tally)
+        house.relay.judging.proposal = CandidateRules(policy.load(folder / "waiting"), house.tally)
 
 
 class Sheets:
@@ -116,10 +116,10 @@ class Sheets:
     async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
         return {key: self.held.get(key, (0, b"")) for key in keys}
 
-    async def swap(self, groups: Sequence[Group]) -> list[bool]:
+    async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
         return [await self._swap(group) for group in groups]
 
-    async def _swap(self, group: Group) -> bool:
+    async def _swap(self, group: StoreGroup) -> bool:
         if any(self.held.get(key, (0, b""))[0] != version for key, version, _ in group.sheets):
             return False
         if group.record is not None and not (await self.house.store.swap([group.record]))[0]:
@@ -294,13 +294,13 @@ def lived(
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Judging, "judge", PURE["judging_judge"])
-    patch.setattr(Sieves, "may_hold", PURE["sieves_may_hold"])
-    patch.setattr(Namer, "__call__", PURE["namer_call"])
-    patch.setattr(Chains, "_at_once", PURE["chains_at_once"])
+    patch.setattr(Admission, "judge", PURE["judging_judge"])
+    patch.setattr(BloomFilters, "may_hold", PURE["sieves_may_hold"])
+    patch.setattr(Pseudonymizer, "__call__", PURE["namer_call"])
+    patch.setattr(Batching, "_at_once", PURE["chains_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
-    patch.setattr(Chains, "_judged", PURE["chains_judged"])
-    patch.setattr(Parts, "settle", PURE["parts_settle"])
+    patch.setattr(Batching, "_judged", PURE["chains_judged"])
+    patch.setattr(PartHandler, "settle", PURE["parts_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
     patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
@@ -349,7 +349,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     sheets = sharing(house) if shared else None
     house.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
     for name in ("take", "judge", "_settle", "_count"):
-        monkeypatch.setattr(Parts, name, asked)
+        monkeypatch.setattr(PartHandler, name, asked)
     frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
@@ -366,7 +366,7 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     house = House(tmp_path)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-    monkeypatch.setattr(Chains, "_chains", chained)
+    monkeypatch.setattr(Batching, "_chains", chained)
     monkeypatch.setitem(PURE, "judging_judge", chained)
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
@@ -405,7 +405,7 @@ def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart
     for _ in range(2):  # another generation of what is remembered
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
         made = house.relay.chains.submits
-        fresh = Memo()
+        fresh = ContentCache()
         for frame, transit in zip(frames, made, strict=True):
             said = read_submit(frame, fresh, house.now)
             assert transit.message is not None

@@ -12,13 +12,13 @@ import pytest
 from pyroaring import BitMap
 
 from proxy.model.message import Category, hash48
-from proxy.model.pseudonym import Namer
+from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.recipient import Entry, OptOut, Recipient
 from proxy.native.loader import PURE
 from proxy.policy.renamed import refused_text
-from proxy.state.lists.consented import Batch
-from proxy.state.lists.listed import Beside, Listed
-from proxy.state.lists.listed import Key as Listing
+from proxy.state.lists.consented import ConsentBatch
+from proxy.state.lists.listed import Listed, ListedRecipient
+from proxy.state.lists.listed import ListKey as Listing
 from proxy.state.record import asked, record, replied
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 from tests.house import SHANGHAI, House
@@ -41,7 +41,7 @@ def lists(store: Any) -> None:
 
 
 def forgotten(store: Any) -> None:
-    store.listed.erased.named = named = Namer(b"key")
+    store.listed.erased.named = named = Pseudonymizer(b"key")
     for one in (WANG, SHANGHAI + 14):
         store.listed.erased.add(named(one), one)
 
@@ -56,7 +56,7 @@ def forgotten_by_some_other_name(store: Any) -> None:
 
 
 def agreed(store: Any) -> None:
-    store.listed.consented.put(Batch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
+    store.listed.consented.put(ConsentBatch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
     store.listed.consented.add(1, LI >> 20, BitMap((LI & 0xFFFFF,)))
 
 
@@ -127,9 +127,9 @@ def test_who_is_on_no_list_has_nothing_beside_the_record(
     beside(cast("Any", house.store))
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
 
-    def noted(listed: Listed, record: Recipient, number: int) -> Beside:
+    def noted(listed: Listed, record: Recipient, number: int) -> ListedRecipient:
         asked.append(number)
-        return Beside(record, listed, number)
+        return ListedRecipient(record, listed, number)
 
     monkeypatch.setattr(Listed, "beside", noted)
     frames = [submit(number, SHANGHAI + 1000 + number, TEXT) for number in range(1, 50)]
@@ -223,7 +223,7 @@ def test_who_was_forgotten_is_known_wherever_in_a_turn_they_come(tmp_path: Path,
     house = House(tmp_path)
     strangers = [SHANGHAI + 1000 + number for number in range(26)]
     erased = cast("Any", house.store).listed.erased
-    erased.named = named = Namer(b"key")
+    erased.named = named = Pseudonymizer(b"key")
     gone = set(strangers[first::5])
     for one in gone:
         erased.add(named(one), one)

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.native.loader import PURE
 from proxy.policy.reading import Reader
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from proxy.wire import Frame, submit_sm
 from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.native.test_compiled_text import ASKED, REGISTERED, told
@@ -84,7 +84,7 @@ def test_a_text_that_cannot_be_read_keeps_nobody_from_reading_those_beside_it(tm
     house, order = House(tmp_path), []
     jia, reader = cast("Any", house.binds["jia"]), reader_of(house)
 
-    def notes(page: Page) -> bool:
+    def notes(page: TextAnalysis) -> bool:
         order.append(page.text[1])
         if page.text[1] == "丙":
             raise RuntimeError("no")

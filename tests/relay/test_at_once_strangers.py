@@ -13,7 +13,7 @@ import pytest
 from proxy.journal.records import messages
 from proxy.native.loader import PURE
 from proxy.policy import related_senders, ruleset
-from proxy.relay.batching import Chains
+from proxy.relay.batching import Batching
 from tests.house import NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import PORTS, TEXT, lived, submit, without
@@ -64,7 +64,7 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
         for most in ("KNOWN_MAX", "PLANS_MAX", "DECISIONS_MAX"):
             monkeypatch.setattr(ruleset, most, 1)
     if chained:
-        monkeypatch.setattr(Chains, "_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_at_once", PURE["chains_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once

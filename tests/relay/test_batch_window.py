@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.relay.batch_window import ENOUGH, FADES, LONG_S, MANY, MOST, WORTH, UnderWay
+from proxy.relay.batch_window import ENOUGH, FADES, LONG_S, MANY, MOST, WORTH, BatchWindow
 
 NOW = 1_762_833_600.0
 ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003
 
 
 def test_at_rest_nothing_waits():
-    under_way = UnderWay()
+    under_way = BatchWindow()
     assert not under_way.gathers(1, 0, NOW)
     under_way.begins([ANNA], NOW)
     under_way.ends([ANNA])
@@ -22,14 +22,14 @@ def test_at_rest_nothing_waits():
 
 
 def test_few_wait_while_another_batch_is_on_its_way():
-    under_way = UnderWay()
+    under_way = BatchWindow()
     under_way.begins([ANNA], NOW)
     assert under_way.gathers(ENOUGH - 1, 0, NOW + LONG_S / 2)
     assert not under_way.gathers(ENOUGH, 0, NOW + LONG_S / 2)
 
 
 def test_a_store_that_is_far_away_is_asked_again_before_it_has_answered():
-    under_way = UnderWay()
+    under_way = BatchWindow()
     under_way.begins([ANNA], NOW)
     assert not under_way.gathers(1, 0, NOW + 2 * LONG_S)
     under_way.begins([BERT], NOW + 2 * LONG_S)
@@ -37,7 +37,7 @@ def test_a_store_that_is_far_away_is_asked_again_before_it_has_answered():
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up():
-    under_way = UnderWay()
+    under_way = BatchWindow()
     under_way.begins([ANNA], NOW)
     assert not under_way.gathers(1, 0, NOW - 3600)
 
@@ -46,9 +46,9 @@ TOOK_S = LONG_S / 4
 CROWD = range(BERT, BERT + MANY)
 
 
-def after(people: Collection[int]) -> UnderWay:
+def after(people: Collection[int]) -> BatchWindow:
     """A batch has just ended that took ``TOOK_S``."""
-    under_way = UnderWay()
+    under_way = BatchWindow()
     under_way.begins(people, NOW)
     under_way.ends(people)
     return under_way
@@ -114,7 +114,7 @@ def test_a_clock_that_is_set_back_lets_go_of_what_waits_for_more():
 
 
 def test_what_came_for_a_person_meanwhile_is_given_back_once_in_the_order_in_which_it_came():
-    under_way = UnderWay()
+    under_way = BatchWindow()
     under_way.begins([ANNA, BERT], NOW)
     under_way.begins([CLARA], NOW)
     came: dict[int, Any] = {person: ([], [cast("Any", person)]) for person in (BERT, CLARA, ANNA)}

@@ -9,7 +9,7 @@ import pytest
 from proxy import policy
 from proxy.model.message import Content
 from proxy.policy.reading import Reader, Reading
-from proxy.relay.candidate import Proposal
+from proxy.relay.candidate import CandidateRules
 from tests.house import BEIJING, SHANGHAI, House
 
 BOTH = """\
@@ -27,11 +27,11 @@ def house(tmp_path: Path) -> House:
     waiting = tmp_path / "waiting"
     waiting.mkdir()
     (waiting / "rules.yaml").write_text(BOTH, encoding="utf-8")
-    house.relay.judging.proposal = Proposal(policy.load(waiting), house.tally)
+    house.relay.judging.proposal = CandidateRules(policy.load(waiting), house.tally)
     return house
 
 
-def proposal(house: House) -> Proposal:
+def proposal(house: House) -> CandidateRules:
     found = house.relay.judging.proposal
     assert found is not None
     return found
@@ -48,7 +48,7 @@ def test_what_it_would_do_is_counted_and_not_done(house: House) -> None:
 
 def test_what_it_would_let_pass_is_counted_too(house: House, tmp_path: Path) -> None:
     (tmp_path / "waiting" / "rules.yaml").write_text("rules: []", encoding="utf-8")
-    house.relay.judging.proposal = Proposal(policy.load(tmp_path / "waiting"), house.tally)
+    house.relay.judging.proposal = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
     house.submit("jia", BEIJING, PLAIN)
     assert (proposal(house).milder, house.at_carrier()) == (1, [])
 

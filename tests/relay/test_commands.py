@@ -43,7 +43,7 @@ def sent(house: House, name: str = "jia", text: str = TEXT, person: int = SHANGH
     assert house.told(name)[0].command_status == 0
 
 
-def asked(house: House) -> list[requests.Asked]:
+def asked(house: House) -> list[requests.MessageRequest]:
     return [requests.unpack_asked(one.body) for one in house.written() if one.kind == messages.ASKED]
 
 

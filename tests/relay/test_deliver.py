@@ -11,12 +11,12 @@ import pytest
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.relay import deliver
-from proxy.relay.access import Ports
-from proxy.relay.deliver import NEWS_MAX, RUN, WayBack
+from proxy.relay.access import PortTable
+from proxy.relay.deliver import NEWS_MAX, RUN, DeliverRelay
 from proxy.relay.deliver_batch import Brought
-from proxy.relay.optout_reply import Hearing, Manners
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.mailbox.deliver_queue import Item
@@ -76,7 +76,7 @@ class House:
             store=self.store,
             journal=self.journal,
             routes=cast("Any", None),
-            tally=Tally(),
+            tally=GateCounters(),
             spawn=_at_once,
             wake=lambda: None,
             sync=lambda: None,
@@ -85,8 +85,10 @@ class House:
         self.now = NOW
         self.monotonic = 0.0
         self.link = Link()
-        hearing = Hearing(self.relay, self.relay.tally, Manners(widen_after=0), lambda: self.now, lambda: self.monotonic)
-        self.way = WayBack(
+        hearing = ReplyHandler(
+            self.relay, self.relay.tally, OptOutSettings(widen_after=0), lambda: self.now, lambda: self.monotonic
+        )
+        self.way = DeliverRelay(
             self.relay,
             hearing,
             self.relay.tally,
@@ -135,8 +137,8 @@ class House:
         return [record.body for record in read(self.disk, 1) if record.kind == kind]
 
 
-def ports_of(**owned: str) -> Ports:
-    return Ports(cast("Any", [SimpleNamespace(name=name, ports=(port,)) for name, port in owned.items()]))
+def ports_of(**owned: str) -> PortTable:
+    return PortTable(cast("Any", [SimpleNamespace(name=name, ports=(port,)) for name, port in owned.items()]))
 
 
 def receipt(sequence: int, port: str = PORT, person: str = PERSON, **more: Any) -> bytes:
@@ -366,7 +368,9 @@ def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house
     house.turn()
     (body,) = house.said(messages.DELIVER)
     owner = {PORT: "jia", "106900299": "yi"}.get(port, "")
-    assert delivers.unpack_deliver(body) == delivers.Deliver(NOW, "receipt", person, port, owner, receipt(7, port, person))
+    assert delivers.unpack_deliver(body) == delivers.DeliverRecord(
+        NOW, "receipt", person, port, owner, receipt(7, port, person)
+    )
     assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
     (item,) = house.store.mailbox.boxes[owner].there()
     assert (item.kind, item.at, item.data) == ("receipt", NOW, receipt(7, port, person))

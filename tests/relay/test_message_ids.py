@@ -254,7 +254,7 @@ def test_habits_are_journalled_when_they_change_and_only_then():
     assert journalled(ids) == []
     told(ids, "000A")
     first = journalled(ids)
-    assert [gate_events.unpack_ids(body) for body in first] == [gate_events.Ids(1.5, "bj", 4, True, ())]
+    assert [gate_events.unpack_ids(body) for body in first] == [gate_events.LearntIds(1.5, "bj", 4, True, ())]
     told(ids, "000B")
     assert journalled(ids) == []
     again = restarted(ids, *first)
@@ -266,7 +266,7 @@ def test_a_width_of_the_settings_is_not_learnt_nor_restored():
     ids = CarrierIds("bj", "", "dec", 6)
     told(ids, "00a")
     assert ids.news == []
-    ids.restore(gate_events.Ids(1.0, "bj", 3, True, ()))
+    ids.restore(gate_events.LearntIds(1.0, "bj", 3, True, ()))
     assert names(ids.receipt(receipt("10")))[0] == "00000A"
 
 
@@ -323,11 +323,11 @@ def test_without_codes_an_id_is_the_lone_carriers_or_does_not_say():
 
 def test_what_was_learnt_of_a_carrier_that_is_gone_is_let_go():
     ids = MessageIds("carrier", [Setting("bj", receipt_id="dec")])
-    ids.restore([gate_events.Ids(1.0, "gone", 4, True, (b"x",)), gate_events.Ids(1.0, "bj", 4, True, (b"x",))])
+    ids.restore([gate_events.LearntIds(1.0, "gone", 4, True, (b"x",)), gate_events.LearntIds(1.0, "bj", 4, True, (b"x",))])
     disk = MemoryDisk()
     assert ids.carry(Journal(disk, 0), 3.0)
     (carried,) = [gate_events.unpack_ids(one.body) for one in read(disk, 1)]
-    assert carried == gate_events.Ids(3.0, "bj", 4, True, ())
+    assert carried == gate_events.LearntIds(3.0, "bj", 4, True, ())
     assert names(ids.of["bj"].receipt(receipt("10")))[0] == "000A"
 
 

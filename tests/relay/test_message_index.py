@@ -28,7 +28,7 @@ def accepted(house: House, message_id: bytes, person: int = SHANGHAI) -> None:
     house.carrier_says(transit, pdu(0x80000004, 9, message_id + b"\0"))
 
 
-def known(index: SentIndex, message_id: bytes) -> message_index.Sent:
+def known(index: SentIndex, message_id: bytes) -> message_index.IndexedMessage:
     found = index.find(message_id)
     assert found is not None
     return found
@@ -45,7 +45,7 @@ def test_an_id_tells_whose_it_is_where_it_went_and_by_whom(house):
     found = house.commands.index.find(b"id-1")
     ((entry, _),) = house.entries(SHANGHAI)
     sender = house.binds["jia"].access.sender(b"\0\1\1" + b"1069001\0")
-    assert found == message_index.Sent(entry, SHANGHAI, sender.port_hash, "bj", 8, True)
+    assert found == message_index.IndexedMessage(entry, SHANGHAI, sender.port_hash, "bj", 8, True)
     assert house.commands.index.find(b"id-2") is None
 
 

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from proxy import policy
 from proxy.desk.optouts.inbox import Inbox
 from proxy.journal.records import delivers, messages
-from proxy.journal.records.doubtful_replies import Decision, Doubtful, pack_decision
+from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, pack_decision
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash16, hash32, hash48
 from proxy.model.recipient import HOLD_S, Entry, EntryState, OptOut
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, Ports
-from proxy.relay.deliver import WayBack
+from proxy.relay.access import Access, PortTable
+from proxy.relay.deliver import DeliverRelay
 from proxy.relay.effects.optouts import ALL_MARKETING, ReplyTo, lift, refusals, refused_by, taken_back, widened
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.effects.suppression import DoubtSettled
-from proxy.relay.optout_reply import Hearing, Manners
-from proxy.relay.pending_submit import Transit
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
@@ -93,9 +93,9 @@ class Bind:
 class House:
     """A gate with three providers and one carrier, which takes everything at once unless told otherwise."""
 
-    def __init__(self, rules: policy.RuleSet, manners: Manners | None = None, disk: MemoryDisk | None = None) -> None:
+    def __init__(self, rules: policy.RuleSet, manners: OptOutSettings | None = None, disk: MemoryDisk | None = None) -> None:
         self.now = NOON
-        self.tally = Tally()
+        self.tally = GateCounters()
         self.disk = disk or MemoryDisk()
         self.store = SqliteStore(None)
         found = replay(self.store, read(self.disk), 0)
@@ -103,11 +103,11 @@ class House:
         self.journal = Journal(self.disk, 0)
         self.lane = Lane("bj", "B1", 1000, lambda: None)
         self.lane.up = True
-        ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for port, name in OWNERS.items())))
+        ports = PortTable(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for port, name in OWNERS.items())))
         self.accesses = {(name, category): _access(name, ports, category) for name in OWNERS.values() for category in Category}
         self.binds = {name: Bind(self.accesses[name, Category.MARKETING]) for name in OWNERS.values()}
         self.acknowledged: list[tuple[int, int]] = []  # (sequence of the deliver, status)
-        self.left: list[Transit] = []
+        self.left: list[PendingSubmit] = []
         """What went to the carrier."""
         self.carrier_says = 0
         self.silent = False
@@ -117,9 +117,9 @@ class House:
             routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.lane.up else None)),
             tally=self.tally, spawn=_drive, wake=lambda: None, sync=lambda: None, first_id=found.highest_id + 1,
         )  # fmt: skip
-        manners = manners or Manners(confirm={name: f"{name}: 退订已生效" for name in ("jia", "yi")})
-        self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.now + 0.002, lambda: self.now)
-        self.way_back = WayBack(
+        manners = manners or OptOutSettings(confirm={name: f"{name}: 退订已生效" for name in ("jia", "yi")})
+        self.hearing = ReplyHandler(self.relay, self.tally, manners, lambda: self.now + 0.002, lambda: self.now)
+        self.way_back = DeliverRelay(
             self.relay, self.hearing, self.tally, self.store.mailbox, lambda name: [cast("Any", self.binds[name])], {},
             frozenset(), clock=lambda: self.now, ids={},
         )  # fmt: skip
@@ -204,7 +204,7 @@ class House:
         return [delivers.unpack_deliver(body).kind for body in self.journalled(messages.DELIVER)]
 
 
-def _access(name: str, ports: Ports, category: Category) -> Access:
+def _access(name: str, ports: PortTable, category: Category) -> Access:
     provider = SimpleNamespace(
         name=name,
         statuses="vendor",
@@ -617,7 +617,7 @@ def test_refusals_of_another_month_do_not_add_up(house: House) -> None:
 
 
 def test_widening_can_be_switched_off(rules: policy.RuleSet) -> None:
-    house = House(rules, Manners(widen_after=0))
+    house = House(rules, OptOutSettings(widen_after=0))
     refuse(house, "甲店", "乙店", "丙店", "丁店")
     assert len(house.refused()) == 4
     assert ALL_MARKETING not in house.refused()
@@ -942,7 +942,7 @@ def test_a_person_who_refuses_at_a_thousand_ports_has_a_record_of_bounded_size()
 DOUBTFUL = "这是退订吗"
 
 
-def doubting(rules: policy.RuleSet, manners: Manners, disk: MemoryDisk | None = None) -> House:
+def doubting(rules: policy.RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> House:
     """A gate with an inbox of doubtful replies."""
     house = House(rules, manners, disk)
     house.hearing.inbox = Inbox(house.store.doubtful, house.store.decisions)
@@ -978,7 +978,7 @@ def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
 def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
     rules: policy.RuleSet, then: str, afterwards: int
 ) -> None:
-    house = doubting(rules, Manners(doubtful_then=then))
+    house = doubting(rules, OptOutSettings(doubtful_then=then))
     assert house.send(JIA, MING, "【甲店】双11券") == 0
     house.reply(MING, JIA, DOUBTFUL)
     assert house.send(JIA, MING, "【甲店】双11券", after_s=HOLD_S - 700) == NOT_PERMITTED
@@ -989,7 +989,7 @@ def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
 
 
 def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rules: policy.RuleSet) -> None:
-    house = doubting(rules, Manners(doubtful="pass"))
+    house = doubting(rules, OptOutSettings(doubtful="pass"))
     house.send(JIA, MING, "【甲店】双11券")
     house.reply(MING, JIA, DOUBTFUL)
     assert house.send(JIA, MING, "【甲店】双11券") == 0
@@ -997,7 +997,7 @@ def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rul
 
 
 def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy.RuleSet) -> None:
-    house = doubting(rules, Manners(doubtful="pass", widen_after=0))
+    house = doubting(rules, OptOutSettings(doubtful="pass", widen_after=0))
     for sign in ("甲店", "乙店"):
         house.send(JIA, MING, ad(sign))
     house.reply(MING, JIA, DOUBTFUL)
@@ -1007,7 +1007,7 @@ def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy
 
 
 def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: policy.RuleSet) -> None:
-    house = doubting(rules, Manners())
+    house = doubting(rules, OptOutSettings())
     house.send(JIA, MING, "【甲店】双11券")
     house.reply(MING, JIA, DOUBTFUL)
     held = record.opt_outs(house.store.held(MING))
@@ -1019,13 +1019,13 @@ def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_l
 
 @pytest.mark.parametrize("yes", [True, False])
 def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy.RuleSet, yes: bool) -> None:
-    house = doubting(rules, Manners(widen_after=0))
+    house = doubting(rules, OptOutSettings(widen_after=0))
     house.send(JIA, MING, "【甲店】双11券")
     if not yes:
         house.reply(MING, JIA, "退订")
     house.reply(MING, JIA, DOUBTFUL)
     settle(house, yes=yes)
-    for one in (house, doubting(rules, Manners(widen_after=0), house.disk)):
+    for one in (house, doubting(rules, OptOutSettings(widen_after=0), house.disk)):
         (refusal,) = record.opt_outs(one.store.held(MING))
         assert replied.name_of(refusal) in replied.refused_at(one.store.held(MING), hash32(JIA))
     house.reply(MING, JIA, "START")
@@ -1033,7 +1033,7 @@ def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy
 
 
 def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_certain(rules: policy.RuleSet) -> None:
-    house = doubting(rules, Manners(widen_after=0))
+    house = doubting(rules, OptOutSettings(widen_after=0))
     house.send(JIA, MING, "【甲店】双11券")
     house.reply(MING, JIA, DOUBTFUL)
     house.reply(MING, JIA, "退订")
@@ -1044,12 +1044,12 @@ def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_
 
 def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_still(rules: policy.RuleSet) -> None:
     for yes in (True, False):
-        house = doubting(rules, Manners())
+        house = doubting(rules, OptOutSettings())
         for who in (MING, HONG):
             house.send(JIA, who, "【甲店】双11券")
             house.reply(who, JIA, DOUBTFUL)
         settle(house, yes=yes)  # killed before the decision is written
-        again = doubting(rules, Manners(), house.disk)
+        again = doubting(rules, OptOutSettings(), house.disk)
         again.now = house.now
         assert inbox_of(again).open == 2
         before = [record.opt_outs(again.store.held(who)) for who in (MING, HONG)]
@@ -1061,12 +1061,12 @@ def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_st
 
 def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) -> None:
     for yes, status, kind in ((True, NOT_PERMITTED, "optout"), (False, 0, "reply")):
-        house = doubting(rules, Manners())
+        house = doubting(rules, OptOutSettings())
         house.send(JIA, MING, "【甲店】双11券")
         house.reply(MING, JIA, DOUBTFUL)
         key = next(inbox_of(house).rows())
         ((number, reply),) = inbox_of(house).undecided(key, 10)
-        made = Decision(house.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
+        made = DoubtDecision(house.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
         inbox_of(house).decided(made, pack_decision(made))
         house.send(JIA, HONG, "【甲店】双11券")
         house.reply(HONG, JIA, "這是退訂嗎？")
@@ -1075,7 +1075,7 @@ def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) 
 
 
 def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.RuleSet) -> None:
-    house = doubting(rules, Manners())
+    house = doubting(rules, OptOutSettings())
     house.send(JIA, MING, ad("甲店"))
     assert house.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0
     (key,) = inbox_of(house).rows()

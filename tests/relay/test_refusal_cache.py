@@ -248,7 +248,7 @@ def test_the_journal_full_repeats_are_asked_to_come_again(house):
 
 
 def test_an_allowed_person_asks_the_cache_nothing_while_it_is_empty(house, monkeypatch):
-    monkeypatch.setattr(refusal_cache.Refusals, "again", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(refusal_cache.RefusalCache, "again", lambda *_: pytest.fail("asked"))
     house.submit("jia", SHANGHAI, TEXT)
     assert len(house.at_carrier()) == 1
 

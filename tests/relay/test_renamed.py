@@ -10,7 +10,7 @@ import pytest
 from proxy import policy
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records import messages
-from proxy.relay.optout_reply import Manners
+from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.record.record import EMPTY, Record
 from tests.relay.test_optout_reply import JIA, MING, NOT_PERMITTED, YI, House
 
@@ -93,7 +93,7 @@ def test_who_takes_a_refusal_back_hears_the_same_words_again(house: House) -> No
 
 
 def test_what_is_kept_is_bounded_and_the_newest_stays(rules: policy.RuleSet) -> None:
-    house = House(rules, Manners(widen_after=0))
+    house = House(rules, OptOutSettings(widen_after=0))
     for shop in range(12):
         words = "".join(chr(0x5000 + shop * 100 + letter) for letter in range(90))
         assert house.send(JIA, MING, f"【店铺{shop:02d}】{words}优惠券满减 拒收请回复R") == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy import policy
-from proxy.runtime.background import SLICE_S, Gently, Unwanted
+from proxy.runtime.background import SLICE_S, Background, Unwanted
 from proxy.sim.reload import words_of
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
@@ -30,7 +30,7 @@ def test_a_list_of_100000_words_is_taken_in_while_the_loop_has_its_turns(tmp_pat
     gc.disable()  # as in the gate, which chooses the moments
 
     async def beside() -> tuple[float, policy.RuleSet]:
-        gently = Gently()
+        gently = Background()
         work = asyncio.create_task(gently.run(lambda rest: policy.load_all(folder, before=before, rest=rest).rules))
         worst, last = 0.0, time.process_time()
         while not work.done():
@@ -61,7 +61,7 @@ def test_one_long_work_waits_for_another() -> None:
         return done
 
     async def both() -> None:
-        gently = Gently()
+        gently = Background()
         await asyncio.gather(gently.run(work("first")), gently.run(work("second")))
 
     asyncio.run(both())
@@ -79,7 +79,7 @@ def test_between_two_slices_the_loop_has_the_interpreter_for_itself() -> None:
             rest()
 
     async def beside() -> list[int]:
-        task = asyncio.create_task(Gently().run(work))
+        task = asyncio.create_task(Background().run(work))
         moved = []
         while not task.done():
             before = len(slices)
@@ -101,7 +101,7 @@ def test_a_slice_that_waits_for_something_else_is_not_waited_for() -> None:
     passed: list[bool] = []
 
     async def beside() -> None:
-        task = asyncio.create_task(Gently().run(lambda rest: passed.append(disk.wait(30))))
+        task = asyncio.create_task(Background().run(lambda rest: passed.append(disk.wait(30))))
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_later(0.001, disk.set)  # which the loop comes to only if it goes on
         await task
@@ -116,7 +116,7 @@ def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
         raise ValueError("not a rule")
 
     with pytest.raises(ValueError, match="not a rule"):
-        asyncio.run(Gently().run(fails))
+        asyncio.run(Background().run(fails))
     gc.unfreeze()
 
 
@@ -133,7 +133,7 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
             raise
 
     async def stopped() -> None:
-        task = asyncio.create_task(Gently().run(endless))
+        task = asyncio.create_task(Background().run(endless))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])

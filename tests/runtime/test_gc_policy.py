@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.runtime.gc_policy import DEEP_LAST_S, DEEP_S, LOOK_EVERY, QUIET_S, STAYS, Garbage
+from proxy.runtime.gc_policy import DEEP_LAST_S, DEEP_S, LOOK_EVERY, QUIET_S, STAYS, GcPolicy
 
 START_S = 100.0
 
@@ -45,20 +45,20 @@ def untied() -> weakref.ref[Knot]:
 
 
 def test_what_stays_is_set_aside_and_not_walked_again():
-    garbage, before, stays = Garbage(START_S), gc.get_freeze_count(), kept()
+    garbage, before, stays = GcPolicy(START_S), gc.get_freeze_count(), kept()
     garbage.look(START_S + 1, came=1)
     assert gc.get_freeze_count() - before > len(stays) // 2  # others that were set aside before may have gone
     assert gc.get_count()[0] < STAYS // 2
 
 
 def test_a_few_are_left_alone():
-    garbage, few = Garbage(START_S), kept(STAYS // 2)
+    garbage, few = GcPolicy(START_S), kept(STAYS // 2)
     garbage.look(START_S + 1, came=1)
     assert gc.get_count()[0] >= len(few), "neither walked nor set aside"
 
 
 def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_comes_afterwards():
-    garbage, stays = Garbage(START_S), []
+    garbage, stays = GcPolicy(START_S), []
     for number in range(2 * LOOK_EVERY):
         stays.append(kept())
         knot = untied()
@@ -72,7 +72,7 @@ def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_c
 
 
 def test_every_so_often_what_is_set_aside_is_looked_at_and_then_each_time_while_something_is_found():
-    garbage, stays = Garbage(START_S), []
+    garbage, stays = GcPolicy(START_S), []
     for number in range(LOOK_EVERY - 1):
         stays.append(kept())
         garbage.look(START_S, came=number)
@@ -94,7 +94,7 @@ def test_every_so_often_what_is_set_aside_is_looked_at_and_then_each_time_while_
 
 
 def test_what_was_missed_is_found_in_the_first_quiet_second_after_an_hour():
-    garbage, missed = Garbage(START_S), untied()
+    garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
     garbage.look(START_S, came=1)  # set aside, unseen
     busy_s = START_S + DEEP_S
@@ -107,7 +107,7 @@ def test_what_was_missed_is_found_in_the_first_quiet_second_after_an_hour():
 
 
 def test_a_gate_that_is_never_quiet_looks_at_all_once_a_day():
-    garbage, missed = Garbage(START_S), untied()
+    garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
     garbage.look(START_S, came=1)
     garbage.look(START_S + DEEP_LAST_S - 1, came=2)
@@ -118,7 +118,7 @@ def test_a_gate_that_is_never_quiet_looks_at_all_once_a_day():
 
 
 def test_a_quiet_gate_does_not_look_at_all_for_ever():
-    garbage = Garbage(START_S)
+    garbage = GcPolicy(START_S)
     garbage.look(START_S + DEEP_S, came=0)
     missed = untied()
     garbage.look(START_S + DEEP_S + 60, came=0)
@@ -126,7 +126,7 @@ def test_a_quiet_gate_does_not_look_at_all_for_ever():
 
 
 def test_setting_aside_takes_no_time_however_much_there_is():
-    garbage, stays = Garbage(START_S), kept(300_000)
+    garbage, stays = GcPolicy(START_S), kept(300_000)
     began_s = time.perf_counter()
     garbage.look(START_S, came=1)
     aside_s = time.perf_counter() - began_s

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Places, Retention
+from proxy.config import Retention, StoragePaths
 from proxy.journal import retention
 from proxy.journal.records import gate_events, messages
 from proxy.journal.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
@@ -16,7 +16,7 @@ from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.server import backup
 from proxy.server.backup import BackupError
 from proxy.state import open_store
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from tests.e2e.gate import run
 
 SEGMENT_BYTES = 600
@@ -46,7 +46,7 @@ class House:
     def keeps(self, *numbers: int) -> None:
         """Sets of rules were in force."""
         for number in numbers:
-            Kept(self.places.revisions, 9).save(
+            RevisionStore(self.places.revisions, 9).save(
                 f"{number:016x}", {"daily.yaml": b"rules: []\n", "lists/words.txt": b"word\n" * number}
             )
 
@@ -69,8 +69,8 @@ class House:
         return {path.name: path.read_bytes().rstrip(b"\0") for path in (folder or self.journal).glob("*.journal")}
 
 
-def _in(folder: Path) -> Places:
-    return Places(folder / "state.db", folder / "journal", folder / "revisions")
+def _in(folder: Path) -> StoragePaths:
+    return StoragePaths(folder / "state.db", folder / "journal", folder / "revisions")
 
 
 @pytest.fixture
@@ -123,12 +123,12 @@ def test_a_restored_copy_is_the_gate_it_was(house: House, tmp_path: Path) -> Non
 def test_kept_sets_of_rules_are_copied_put_back_and_go_when_they_went(house: House, tmp_path: Path) -> None:
     house.keeps(1, 2)
     house.makes()
-    Kept(house.places.revisions, 9).remove(f"{1:016x}")
+    RevisionStore(house.places.revisions, 9).remove(f"{1:016x}")
     house.keeps(3)
     backup.update(house.places, house.copy)
     places = _in(tmp_path / "new")
     backup.restore(house.copy, places)
-    was, found = Kept(house.places.revisions, 9), Kept(places.revisions, 9)
+    was, found = RevisionStore(house.places.revisions, 9), RevisionStore(places.revisions, 9)
     assert found.all() == was.all() == [f"{number:016x}" for number in (2, 3)]
     for revision in found.all():
         assert found.files(revision) == was.files(revision)
@@ -229,7 +229,7 @@ def test_the_manifest_says_where_the_copy_ends(house: House) -> None:
 # --- the gate removes what is older than it is kept
 
 
-def starts(places: Places) -> int:
+def starts(places: StoragePaths) -> int:
     """Reads state and journal as a start does; how many records it replays."""
     with closing(open_store(f"sqlite://{places.store}")) as store:
         disk, position = OsDisk(places.journal), store.position

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.journal.records import gate_events, messages
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.server import checkpoints
 from proxy.server.checkpoints import Checkpoints
@@ -35,7 +35,7 @@ class Stage:
         self.wrong: Exception | None = None
         """What the wait for the journal's sync ends with."""
         self.checkpoints = Checkpoints(
-            self.store, house.journal, house.relay, MessageIds("carrier", []), self._synced, [], InPieces()
+            self.store, house.journal, house.relay, MessageIds("carrier", []), self._synced, [], ChunkedImports()
         )
 
     async def _synced(self, sequence: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.server.maintenance import SILENT_S, Upkeep
+from proxy.server.maintenance import SILENT_S, Maintenance
 
 
 class House:
@@ -30,10 +30,10 @@ class House:
         return SimpleNamespace(**{call: called(call) for call in calls}, **more)
 
 
-def upkeep_of(house: House) -> Upkeep:
+def upkeep_of(house: House) -> Maintenance:
     part = house.part
     judging = SimpleNamespace(stale=False, error=None)
-    made = Upkeep(
+    made = Maintenance(
         relay=part("relay", "due", "tick", "clock_jumped", idle=True, judging=judging, rules=SimpleNamespace(window_s=60)),
         store=part("store", "sweep"),
         journal=part("journal", "mark", written=0),

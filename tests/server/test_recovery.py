@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config import load
 from proxy.journal.records import gate_events, messages
-from proxy.journal.write_ahead_log import Journal, OsDisk, Record
+from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.relay.effects.replay import replay as replayed
 from proxy.server import recovery
 from tests.house import NOON
@@ -44,7 +44,7 @@ def test_a_replay_is_not_stopped_by_the_collector_which_stands_as_it_stood_behin
     path.write_text(json.dumps(SETTINGS | {"store": f"sqlite://{tmp_path / 'state.db'}", "journal": str(tmp_path / "journal")}))
     seen: list[bool] = []
 
-    def replay_seen(store: Any, records: Iterable[Record], *more: Any, **others: Any) -> Any:
+    def replay_seen(store: Any, records: Iterable[JournalRecord], *more: Any, **others: Any) -> Any:
         seen.append(gc.isenabled())
         return replayed(store, records, *more, **others)
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.server.relay_task import Turning
+from proxy.server.relay_task import RelayTask
 
 
 class Loop:
@@ -57,20 +57,24 @@ class Relay:
 
 
 @pytest.fixture
-def house() -> tuple[Turning, Relay, Loop]:
+def house() -> tuple[RelayTask, Relay, Loop]:
     loop, relay = Loop(), Relay()
     way_back = SimpleNamespace(turn=lambda now: None)
     stub = cast("Any", None)
-    return Turning(cast("Any", loop), cast("Any", relay), cast("Any", way_back), stub, lambda: None, lambda: None), relay, loop
+    return (
+        RelayTask(cast("Any", loop), cast("Any", relay), cast("Any", way_back), stub, lambda: None, lambda: None),
+        relay,
+        loop,
+    )
 
 
-def test_no_timer_is_set_while_nothing_waits(house: tuple[Turning, Relay, Loop]) -> None:
+def test_no_timer_is_set_while_nothing_waits(house: tuple[RelayTask, Relay, Loop]) -> None:
     turning, _, loop = house
     turning.turn()
     assert loop.set == []
 
 
-def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[Turning, Relay, Loop]) -> None:
+def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[RelayTask, Relay, Loop]) -> None:
     turning, relay, loop = house
     for later in range(100):  # each is whole before it has waited long enough, and another is the oldest
         relay.parts.next_s = 10.0 + later
@@ -82,7 +86,7 @@ def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[Turni
     assert len(loop.set) == 2
 
 
-def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[Turning, Relay, Loop]) -> None:
+def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[RelayTask, Relay, Loop]) -> None:
     turning, relay, loop = house
     relay.parts.next_s = 10.0
     turning.turn()
@@ -91,7 +95,7 @@ def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[Turni
     assert loop.waiting == [4.0]
 
 
-def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(house: tuple[Turning, Relay, Loop]) -> None:
+def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(house: tuple[RelayTask, Relay, Loop]) -> None:
     turning, relay, loop = house
     relay.parts.next_s = 10.0
     turning.turn()

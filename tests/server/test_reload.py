@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy.config import SettingsError
-from proxy.model.counters import Tally
-from proxy.server.reload import Reloading
+from proxy.model.counters import GateCounters
+from proxy.server.reload import Reload
 
 
 class Held(ThreadPoolExecutor):
@@ -40,9 +40,9 @@ async def test_whoever_asks_amid_a_reload_has_the_files_read_once_more_behind_it
     """Both would read at once, and what was read first could come into force last."""
     asyncio.get_running_loop().set_default_executor(held := Held())
     path = tmp_path / "gate106.yaml"
-    parts = {name: cast("Any", None) for name in Reloading.__dataclass_fields__ if name not in ("waiting", "refused", "_one")}
+    parts = {name: cast("Any", None) for name in Reload.__dataclass_fields__ if name not in ("waiting", "refused", "_one")}
     revising = SimpleNamespace(reload=_no_problems)
-    reloading = Reloading(**parts | {"path": path, "revising": cast("Any", revising), "tally": Tally()})
+    reloading = Reload(**parts | {"path": path, "revising": cast("Any", revising), "tally": GateCounters()})
     asking = [asyncio.create_task(reloading.reload("SIGHUP", "")) for _ in range(2)]
     for text in ("first: 1\n", "second: 1\n"):
         for _ in range(5):

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from proxy.sim import pdus, people
-from proxy.sim.carrier import IGNORE, Carrier, Conduct, by_ending
-from proxy.sim.deck import Ports, deck, recipients
-from proxy.sim.load import BUCKETS, Counts, Load, quantile
-from proxy.sim.provider import SimProvider, Step, send_once
+from proxy.sim.carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
+from proxy.sim.deck import DeckPorts, deck, recipients
+from proxy.sim.load import BUCKETS, Load, LoadCounts, quantile
+from proxy.sim.provider import ScriptedSubmit, SimProvider, send_once
 
 BODY = "【测试】你好".encode("utf-16-be")
 
@@ -47,11 +47,11 @@ class Stage:
     """Carriers and connections of one test, closed at its end."""
 
     def __init__(self):
-        self.carriers: list[Carrier] = []
+        self.carriers: list[SimulatedCarrier] = []
         self.talks: list[Talk] = []
 
     async def __call__(self, **conduct):
-        self.carriers.append(Carrier(Conduct(**conduct)))
+        self.carriers.append(SimulatedCarrier(Conduct(**conduct)))
         await self.carriers[-1].start()
         return self.carriers[-1]
 
@@ -156,7 +156,7 @@ async def test_the_load_generator_counts_what_the_carrier_counts(start, rate):
     folk = recipients(people.crowd(500))
     for number in range(3):
         await load.add(
-            "127.0.0.1", carrier.port, "jia", "secret", deck("repeated", Ports.under("10690001")), folk, number * 100
+            "127.0.0.1", carrier.port, "jia", "secret", deck("repeated", DeckPorts.under("10690001")), folk, number * 100
         )
     load.go()
     async with asyncio.timeout(10):
@@ -176,24 +176,24 @@ async def test_the_load_generator_says_when_a_bind_is_refused(start):
     carrier = await start(accounts={"jia": "secret"})
     with pytest.raises(ConnectionError, match="0x0000000d"):
         await Load(4).add(
-            "127.0.0.1", carrier.port, "jia", "wrong", deck("repeated", Ports.under("1069")), [b"8613800138000\0"]
+            "127.0.0.1", carrier.port, "jia", "wrong", deck("repeated", DeckPorts.under("1069")), [b"8613800138000\0"]
         )
 
 
 def test_quantiles_are_the_upper_edges_of_buckets_and_nothing_is_lost_at_the_slow_end():
-    counts = Counts()
+    counts = LoadCounts()
     counts.histogram[0] += 98
     counts.histogram[500] += 1
     counts.histogram[BUCKETS] += 1
     assert quantile(counts.histogram, 0.5) == 1
     assert counts.quantile_s(0.99) == pytest.approx(0.00501)
     assert counts.quantile_s(1.0) == pytest.approx(2.00001)
-    assert Counts().quantile_s(0.99) == 0
+    assert LoadCounts().quantile_s(0.99) == 0
 
 
 async def test_a_provider_on_smpplib_logs_every_answer_the_carrier_gave_and_every_deliver(start):
     carrier = await start(log=True, receipt_after_s=0.0, rule=by_ending({"0009": 0x45}))
-    steps = [Step(0.0, "10690001", f"861380013000{place}", BODY, "test") for place in (1, 2, 9)]
+    steps = [ScriptedSubmit(0.0, "10690001", f"861380013000{place}", BODY, "test") for place in (1, 2, 9)]
     provider = SimProvider("jia", "secret", "127.0.0.1", carrier.port, steps)
     await asyncio.to_thread(provider.connect)
     provider.start()
@@ -214,7 +214,7 @@ async def test_a_provider_on_smpplib_logs_every_answer_the_carrier_gave_and_ever
 
 async def test_one_message_can_be_sent_from_the_command_line(start):
     carrier = await start(log=True, receipt_after_s=0.0)
-    steps = [Step(0.0, "10690001", "8613800138000", BODY)]
+    steps = [ScriptedSubmit(0.0, "10690001", "8613800138000", BODY)]
     log = await asyncio.to_thread(send_once, "127.0.0.1", carrier.port, "jia", "secret", steps, 0.3)
     assert [(one.status, one.message_id) for one in log.sent] == [(0, "0000000001")]
     assert len(log.got) == 1
@@ -247,7 +247,7 @@ async def test_the_load_generator_waits_for_receipts_that_are_far_behind_and_goe
         carrier.port,
         "jia",
         "secret",
-        deck("repeated", Ports.under("10690001"), registered=1),
+        deck("repeated", DeckPorts.under("10690001"), registered=1),
         recipients(people.crowd(50)),
     )
     load.go()

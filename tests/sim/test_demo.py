@@ -22,15 +22,15 @@ from proxy.config import load
 from proxy.desk.backtest import result_text
 from proxy.desk.backtest.commit_groups import turns_of
 from proxy.desk.backtest.differences import KINDS
-from proxy.desk.backtest.environment import Known
-from proxy.desk.backtest.runner import Question, backtest
-from proxy.desk.reports.sheet import SENT, Counting
+from proxy.desk.backtest.environment import KnownProvider
+from proxy.desk.backtest.runner import BacktestRequest, backtest
+from proxy.desk.reports.sheet import SENT, DayCounter
 from proxy.journal.disk import OsDisk
 from proxy.journal.scan import verify
 from proxy.journal.sealing import Ring
 from proxy.model.reasons import GATE_REASONS
 from proxy.sim import closing, demo, gate, measure, scenario, view
-from proxy.sim.carrier import Carrier
+from proxy.sim.carrier import SimulatedCarrier
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import reconcile
 from tests.e2e.waiting import until
@@ -125,8 +125,10 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     ring = Ring.of_files(settings.sealing.keys)
-    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring))
+    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
+    answer = backtest(
+        BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring)
+    )
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differing
     assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})
@@ -150,7 +152,7 @@ def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
-    sheet = Counting(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
+    sheet = DayCounter(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
     verdicts = run.witnesses.journal.verdicts
     assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)
     refused = Counter(one.reason for one in verdicts if one.reason)
@@ -236,7 +238,7 @@ def test_one_planted_difference_in_any_of_the_four_exits_1_and_is_named(run, lie
     seen = copy.deepcopy(run.witnesses)
     lie(seen)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(gate.Gate, "start", lambda self: None)
+    monkeypatch.setattr(gate.GateUnderTest, "start", lambda self: None)
     monkeypatch.setattr(demo, "play", lambda *_: (seen, reconcile(seen, run.owners)))
     out = io.StringIO()
     assert demo.stage(Console(file=out, width=200), SECONDS, keep=False) == 1
@@ -274,7 +276,7 @@ def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(an
 @pytest.mark.parametrize(("columns", "role"), [(80, False), (120, True)])
 def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
     cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate.CHINA))
-    carrier = Carrier(cast.conduct)
+    carrier = SimulatedCarrier(cast.conduct)
     carrier.log = run.witnesses.carrier
     running = [SimProvider(actor.name, "", "127.0.0.1", 0, ()) for actor in cast.actors]
     for provider in running:

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.archive import manifest, search, verification
 from proxy.archive.keys import Keys
-from proxy.archive.query import Question
+from proxy.archive.query import Query
 from proxy.sim import half_year
 from proxy.sim.half_year import FIRST_NUMBER, Size
 
@@ -40,7 +40,7 @@ def test_it_is_whole_and_can_be_asked_and_goes_on_where_it_was_killed(tmp_path: 
     assert sum(file.rows for file in manifest.load(tmp_path / "archive" / "node-0").files()) == pytest.approx(
         SIZE.rows, rel=0.05
     )
-    found = search.find(tmp_path / "archive", [], keys, Question(to=FIRST_NUMBER).checked(), 2e9)
+    found = search.find(tmp_path / "archive", [], keys, Query(to=FIRST_NUMBER).checked(), 2e9)
     assert found.hits
     assert {keys.unseal(hit.sealed) for hit in found.hits} == {FIRST_NUMBER}
     assert all(len(hit.fates) == 2 for hit in found.hits if hit.verdict == "allow")

@@ -11,8 +11,8 @@ from proxy.journal.records.delivers import pack_optout
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import closing, measure, pdus, scenario
-from proxy.sim.carrier import Delivered, Line, Log, Outage
-from proxy.sim.provider import Got, ProviderLog, Sent
+from proxy.sim.carrier import CarrierLog, Outage, SentDeliver, SubmitLine
+from proxy.sim.provider import Got, ProviderLog, SentSubmit
 from proxy.sim.reconcile import Witnesses, owner, reconcile
 from proxy.sim.story import (
     ACCEPTED,
@@ -23,8 +23,8 @@ from proxy.sim.story import (
     Handed,
     JournalStory,
     Judged,
-    OptedOut,
     Settled,
+    StoryOptOut,
     read_journal,
 )
 
@@ -55,7 +55,7 @@ OWN = pdus.Sms("10690121", "8613800250001", 0, "", 0, 8, "退订已生效".encod
 
 
 def sent(provider, destination, status, message_id="", why=""):
-    return Sent(provider, "10690121", destination, why, 1, 0.0, status, message_id)
+    return SentSubmit(provider, "10690121", destination, why, 1, 0.0, status, message_id)
 
 
 @pytest.fixture
@@ -77,16 +77,16 @@ def witnesses():
         ),
         "yi": ProviderLog([sent("yi", f"86{first}", 0x58)]),
     }
-    carrier = Log(
+    carrier = CarrierLog(
         [
-            Line(0, sms(f"86{first}"), 0, "0000000001"),
-            Line(0, sms(f"86{second}"), 0x45, ""),
-            Line(0, sms(f"86{third}"), -1, ""),
-            Line(0, OWN, 0, "0000000002"),
+            SubmitLine(0, sms(f"86{first}"), 0, "0000000001"),
+            SubmitLine(0, sms(f"86{second}"), 0x45, ""),
+            SubmitLine(0, sms(f"86{third}"), -1, ""),
+            SubmitLine(0, OWN, 0, "0000000002"),
         ],
         [
-            Delivered("receipt", f"86{first}", "10690121", "id:0000000001", 0),
-            Delivered("reply", f"86{first}", "10690121", "TD", 0),
+            SentDeliver("receipt", f"86{first}", "10690121", "id:0000000001", 0),
+            SentDeliver("reply", f"86{first}", "10690121", "TD", 0),
         ],
     )
     carrier.statuses.update({0: 2, 0x45: 1, -1: 1})
@@ -113,7 +113,7 @@ def witnesses():
         [Handed("receipt", "jia", 11), Handed("optout", "jia", 12)],
         {11, 12},
         set(),
-        [OptedOut(first, "10690121", "TD", 9)],
+        [StoryOptOut(first, "10690121", "TD", 9)],
         [Confirmed(first, "10690121", "退订已生效", 5.0)],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))

@@ -92,7 +92,7 @@ def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
 
 
 def test_settings_for_a_gate_are_yaml_that_names_every_provider(tmp_path):
-    providers = [gate.Provider("jia", ("106901",), tps=10), gate.Provider("yi", ("106902",))]
+    providers = [gate.SimulatedProvider("jia", ("106901",), tps=10), gate.SimulatedProvider("yi", ("106902",))]
     path, smpp, http = gate.write_settings(tmp_path, [gate.CarrierSide(4000)], providers)
     said: Any = load(path).value
     assert said["smpp"]["listen"] == f"127.0.0.1:{smpp}"

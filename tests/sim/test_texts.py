@@ -9,7 +9,7 @@ from proxy.model.message import Category
 from proxy.model.number import recipient_of
 from proxy.policy.registries.regions import Regions
 from proxy.sim import deck, pdus, people, texts
-from proxy.wire import Frame, Memo, read_submit
+from proxy.wire import ContentCache, Frame, read_submit
 
 SEEDS = (1, 106, 2026)
 
@@ -86,8 +86,8 @@ def test_a_crowd_is_the_same_for_a_seed_and_holds_nobody_twice():
 
 @pytest.mark.parametrize("mix", ["repeated", "standard"])
 def test_every_card_of_a_deck_is_a_submit_that_the_gates_strict_reader_takes(mix):
-    ports = deck.Ports.under("10690001")
-    memo = Memo()
+    ports = deck.DeckPorts.under("10690001")
+    memo = ContentCache()
     longs = 0
     for place, card in enumerate(islice(deck.deck(mix, ports), 3_000)):
         filling = card.fillings[place % deck.FILLINGS]
@@ -102,14 +102,14 @@ def test_every_card_of_a_deck_is_a_submit_that_the_gates_strict_reader_takes(mix
 
 
 def test_a_deck_has_an_odd_number_of_cards_so_that_every_card_meets_every_filling():
-    assert len(deck.deck("standard", deck.Ports.under("10690001"))) % 2 == 1
+    assert len(deck.deck("standard", deck.DeckPorts.under("10690001"))) % 2 == 1
     assert deck.FILLINGS & (deck.FILLINGS - 1) == 0
 
 
 def test_what_the_simulators_build_and_what_the_gate_reads_agree():
     """Two encoders written apart: pdus (simulators) and wire (gate)."""
     data = pdus.submit_sm("10690001", "8613800138000", "【测试】你好".encode("utf-16-be"), registered=1)
-    submit = read_submit(Frame.of(data), Memo(), 0.0)
+    submit = read_submit(Frame.of(data), ContentCache(), 0.0)
     assert (submit.source, bytes(submit.destination), submit.content.text) == ("10690001", b"8613800138000", "【测试】你好")
     read = pdus.read(data)
     assert (read.source, read.destination, read.registered, read.text) == ("10690001", "8613800138000", 1, "【测试】你好")

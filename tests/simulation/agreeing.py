@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from pyroaring import BitMap
 
 from proxy.journal.records import consents, messages
-from proxy.journal.records.consents import ConsentFile, Person, Terms
+from proxy.journal.records.consents import ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.relay.effects.consents import Incoming, PersonSays
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK
 from proxy.state.record import record
 from proxy.wire import submit_sm
@@ -168,7 +168,7 @@ class Agreeing:
     def take_back(self) -> None:
         person = self.random.choice(CAREFUL)
         self.taking_back.setdefault(person, self.world.now)
-        self._befalls(Person(self.world.wall, person, "withdrawn", "ops", "why"), self._taken_back)
+        self._befalls(ConsentChange(self.world.wall, person, "withdrawn", "ops", "why"), self._taken_back)
 
     def _taken_back(self, person: int) -> None:
         self.seen["consent taken back"] += 1
@@ -177,14 +177,14 @@ class Agreeing:
     def forget(self) -> None:
         person = self.random.choice(CAREFUL)
         self.forgetting.setdefault(person, self.world.now)
-        self._befalls(Person(self.world.wall, person, "erased", "ops", "why", name=named(person)), self._forgotten)
+        self._befalls(ConsentChange(self.world.wall, person, "erased", "ops", "why", name=named(person)), self._forgotten)
 
     def _forgotten(self, person: int) -> None:
         self.seen["forgotten"] += 1
         self.forgotten.setdefault(person, self.world.now)
         self.world.relay.refusals.forget(person)
 
-    def _befalls(self, said: Person, told: Callable[[int], None]) -> None:
+    def _befalls(self, said: ConsentChange, told: Callable[[int], None]) -> None:
         def written(change: PersonSays, recorded: int) -> None:
             self.world.relay.when_synced(recorded, partial(told, change.recipient))
 
@@ -192,7 +192,7 @@ class Agreeing:
 
     # ------------------------------------------------------------------ promises
 
-    def check_sent(self, submit: Submit, transit: Transit) -> None:
+    def check_sent(self, submit: Submit, transit: PendingSubmit) -> None:
         person = submit.recipient
         if person not in CAREFUL:
             return

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.journal.records import answers, messages
-from proxy.journal.records.messages import Verdict
+from proxy.journal.records.messages import VerdictRecord
 from proxy.journal.write_ahead_log import read
 from proxy.model.reasons import RULE_REASONS
 from proxy.relay.effects.record_changes import Effect
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire import Frame, read_fields
 from proxy.wire.tables import (
     CANCEL_SM,
@@ -112,7 +112,7 @@ class Asking:
     def gate_starts(self, open_from: int) -> None:
         """The ids of what was accepted behind the last checkpoint, read here a second time."""
         self.known = set()
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, VerdictRecord] = {}
         for item in read(self.world.disk, open_from):
             if item.kind == messages.VERDICT:
                 verdicts[item.sequence] = messages.unpack_verdict(item.body)
@@ -151,7 +151,7 @@ class Asking:
 
     # ------------------------------------------------------------------ at the carrier
 
-    def reaches_socket(self, carrier: Carrier, transit: Transit) -> None:
+    def reaches_socket(self, carrier: Carrier, transit: PendingSubmit) -> None:
         question = self._of(transit)
         question.reached += 1
         if question.reached > 1:
@@ -169,7 +169,7 @@ class Asking:
         if question.command == REPLACE_SM:
             self._replacement_leaves(carrier, question, transit)
 
-    def _replacement_leaves(self, carrier: Carrier, question: Question, transit: Transit) -> None:
+    def _replacement_leaves(self, carrier: Carrier, question: Question, transit: PendingSubmit) -> None:
         target = question.target
         if not question.known or target is None:
             raise Broken(f"{question} reached the carrier, though the gate does not know the message")
@@ -185,7 +185,7 @@ class Asking:
         question.entry = transit.entry_id
         self.replacements.setdefault(target, []).append(question)
 
-    def at_carrier(self, carrier: Carrier, transit: Transit) -> Said:
+    def at_carrier(self, carrier: Carrier, transit: PendingSubmit) -> Said:
         """It asks whose the message is, as it should."""
         question = self._of(transit)
         theirs = question.message_id[2:] if self.world.coded else question.message_id
@@ -195,7 +195,7 @@ class Asking:
         asked = question.command == QUERY_SM and not refuses
         return Said([status], Frame.of(pdus.query_resp(theirs) if asked else pdus.header(question.command, status)))
 
-    def _of(self, transit: Transit) -> Question:
+    def _of(self, transit: PendingSubmit) -> Question:
         return cast("SimBind", transit.bind).questions[transit.sequence]
 
     # ------------------------------------------------------------------ what the provider is told

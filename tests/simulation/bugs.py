@@ -12,15 +12,15 @@ from proxy.journal.write_ahead_log import read
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.policy import Reply
 from proxy.relay.effects.consents import Incoming, PersonSays
-from proxy.relay.effects.list_import import Listing
-from proxy.relay.effects.optouts import Confirmation, Heard, all_taken_back, lift, refusals, refuse
-from proxy.relay.effects.record_changes import Answer, Effect
-from proxy.relay.effects.suppression import OfficerSays
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.optouts import Confirmation, ReplyEffect, all_taken_back, lift, refusals, refuse
+from proxy.relay.effects.record_changes import Effect, EntryFate
+from proxy.relay.effects.suppression import OfficerRefusal
 from proxy.relay.message_index import SentIndex
-from proxy.relay.optout_reply import Manners
-from proxy.relay.pending_submit import Outbox, Transit
+from proxy.relay.optout_reply import OptOutSettings
+from proxy.relay.pending_submit import Outbox, PendingSubmit
 from proxy.relay.replace_sm import Restore
-from proxy.relay.submit_multi import Member
+from proxy.relay.submit_multi import MultiMember
 from proxy.state.lists.listed import Listed
 from proxy.state.record import record
 from proxy.state.record.candidates import Reach, meant, reach
@@ -33,7 +33,7 @@ def acknowledged_before_synced(world: World) -> None:
     """The provider's answer does not wait for the sync."""
 
     class Hasty(Outbox):
-        def release(self, synced: int, told: list[Transit]) -> None:
+        def release(self, synced: int, told: list[PendingSubmit]) -> None:
             super().release(1 << 62, told)
 
     world.relay.handover.outbox = Hasty()
@@ -59,14 +59,14 @@ def take_back_not_written(world: World) -> None:
     def answer(transit: Any, frame: Any) -> None:
         answered(transit, frame)
         change = relay.chains.changes[-1] if relay.chains.changes else None
-        if isinstance(change, Answer) and change.effect is Effect.TAKEN_BACK:
+        if isinstance(change, EntryFate) and change.effect is Effect.TAKEN_BACK:
             relay.chains.changes[-1] = cast("Any", _Silent(change))
 
     cast("Any", relay).answered = answer
 
 
 class _Silent:
-    def __init__(self, change: Answer | OfficerSays | PersonSays) -> None:
+    def __init__(self, change: EntryFate | OfficerRefusal | PersonSays) -> None:
         self.recipient, self.apply, self._change = change.recipient, change.apply, change
 
     def written(self, now: float) -> None:
@@ -123,7 +123,7 @@ def unsuccess_sme_ignored(world: World) -> None:
     answered = relay.answered
 
     def answer(transit: Any, frame: Any) -> None:
-        if isinstance(transit, Member) and frame.command_status:
+        if isinstance(transit, MultiMember) and frame.command_status:
             frame = Frame.of(submit_sm_resp(frame.sequence_number, 0, b"c"))
         answered(transit, frame)
 
@@ -202,7 +202,7 @@ def opt_out_of_the_wrong_person(world: World) -> None:
     change = relay.change
 
     def misplace(what: Any) -> None:
-        if isinstance(what, Heard):
+        if isinstance(what, ReplyEffect):
             what.recipient += 1
         change(what)
 
@@ -222,7 +222,7 @@ def _spoil_changes(world: World, kind: type, spoilt: type) -> None:
     cast("Any", relay).change = spoil
 
 
-class _Deaf(Heard):
+class _Deaf(ReplyEffect):
     """Takes nothing back from the record, though it says so."""
 
     __slots__ = ()
@@ -234,10 +234,10 @@ class _Deaf(Heard):
 
 def restore_not_applied(world: World) -> None:
     """Who takes a refusal back is journalled, acknowledged, and left alone all the same."""
-    _spoil_changes(world, Heard, _Deaf)
+    _spoil_changes(world, ReplyEffect, _Deaf)
 
 
-class _Hushed(Heard):
+class _Hushed(ReplyEffect):
     __slots__ = ()
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
@@ -246,10 +246,10 @@ class _Hushed(Heard):
 
 def restore_not_written(world: World) -> None:
     """A restore is made in memory and never journalled."""
-    _spoil_changes(world, Heard, _Hushed)
+    _spoil_changes(world, ReplyEffect, _Hushed)
 
 
-class _Careless(Heard):
+class _Careless(ReplyEffect):
     """Does not look which message asked for the word: the newest one is meant."""
 
     __slots__ = ()
@@ -266,10 +266,10 @@ class _Careless(Heard):
 
 def declared_keyword_ignored(world: World) -> None:
     """A refusal stops the newest advertiser, whoever asked for the word."""
-    _spoil_changes(world, Heard, _Careless)
+    _spoil_changes(world, ReplyEffect, _Careless)
 
 
-class _PortAlone(Heard):
+class _PortAlone(ReplyEffect):
     __slots__ = ()
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
@@ -279,17 +279,17 @@ class _PortAlone(Heard):
 def only_the_port_is_stopped(world: World) -> None:
     """Where two advertisers may be meant, the port is refused, and both go on through the next provider."""
 
-    class Ambiguous(Heard):
+    class Ambiguous(ReplyEffect):
         __slots__ = ()
 
         def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
             alone = len({one.signature for one in found.entries}) == 1
-            return (Heard if alone else _PortAlone)._refused(self, data, found, said, now)
+            return (ReplyEffect if alone else _PortAlone)._refused(self, data, found, said, now)
 
-    _spoil_changes(world, Heard, Ambiguous)
+    _spoil_changes(world, ReplyEffect, Ambiguous)
 
 
-class _Newest(Heard):
+class _Newest(ReplyEffect):
     __slots__ = ()
 
     def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
@@ -298,10 +298,10 @@ class _Newest(Heard):
 
 def only_the_newest_is_meant(world: World) -> None:
     """Of what came within some minutes only the last is refused."""
-    _spoil_changes(world, Heard, _Newest)
+    _spoil_changes(world, ReplyEffect, _Newest)
 
 
-class _SureOnly(Heard):
+class _SureOnly(ReplyEffect):
     __slots__ = ()
 
     def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
@@ -311,10 +311,10 @@ class _SureOnly(Heard):
 
 def what_is_unknown_never_came(world: World) -> None:
     """A message that was not answered is nobody's to refuse."""
-    _spoil_changes(world, Heard, _SureOnly)
+    _spoil_changes(world, ReplyEffect, _SureOnly)
 
 
-class _VeryPort(Heard):
+class _VeryPort(ReplyEffect):
     __slots__ = ()
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
@@ -325,7 +325,7 @@ class _VeryPort(Heard):
 
 def only_the_very_port_counts(world: World) -> None:
     """A reply to a shorter or longer port than the message's finds nothing it may answer: that port is stopped."""
-    _spoil_changes(world, Heard, _VeryPort)
+    _spoil_changes(world, ReplyEffect, _VeryPort)
 
 
 def malformed_answers_passed_on(world: World) -> None:
@@ -358,10 +358,10 @@ def receipts_keep_the_country_code(world: World) -> None:
 def country_code_kept(world: World) -> None:
     """86 before a port makes it another port, which nobody owns."""
     cast("Any", world.relay.directory.ports).national = lambda port: port
-    _spoil_changes(world, Heard, _VeryPort)
+    _spoil_changes(world, ReplyEffect, _VeryPort)
 
 
-class _Nobodys(Heard):
+class _Nobodys(ReplyEffect):
     __slots__ = ()
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
@@ -372,10 +372,10 @@ class _Nobodys(Heard):
 
 def a_port_of_nobody_is_a_port(world: World) -> None:
     """Who writes to the carrier's own number stops what comes from that number: nothing."""
-    _spoil_changes(world, Heard, _Nobodys)
+    _spoil_changes(world, ReplyEffect, _Nobodys)
 
 
-class _OneProvider(Heard):
+class _OneProvider(ReplyEffect):
     __slots__ = ()
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
@@ -385,10 +385,10 @@ class _OneProvider(Heard):
 
 def stopped_at_one_provider(world: World) -> None:
     """A refusal ends where the next provider begins."""
-    _spoil_changes(world, Heard, _OneProvider)
+    _spoil_changes(world, ReplyEffect, _OneProvider)
 
 
-class _NotAll(Heard):
+class _NotAll(ReplyEffect):
     __slots__ = ()
 
     def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
@@ -397,10 +397,10 @@ class _NotAll(Heard):
 
 def everything_is_one_advertiser(world: World) -> None:
     """Who stops everything stops whoever wrote last."""
-    _spoil_changes(world, Heard, _NotAll)
+    _spoil_changes(world, ReplyEffect, _NotAll)
 
 
-class _Anywhere(Heard):
+class _Anywhere(ReplyEffect):
     __slots__ = ()
 
     def apply(self, data: bytes, now: float) -> bytes:
@@ -413,12 +413,12 @@ class _Anywhere(Heard):
 
 def restored_by_any_port(world: World) -> None:
     """START at one port ends what replies to others stopped."""
-    _spoil_changes(world, Heard, _Anywhere)
+    _spoil_changes(world, ReplyEffect, _Anywhere)
 
 
 def never_widened(world: World) -> None:
     """The settings' number of refusals is not looked at."""
-    world.hearing.manners = Manners(0, 30, world.hearing.manners.confirm)
+    world.hearing.manners = OptOutSettings(0, 30, world.hearing.manners.confirm)
 
 
 class _Chatty(Confirmation):
@@ -695,7 +695,7 @@ def zeros_lost_in_a_checkpoint(world: World) -> None:
 
 
 def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -> None:
-    class Spoilt(Answer):
+    class Spoilt(EntryFate):
         __slots__ = ("__dict__",)
 
     relay = world.relay
@@ -704,7 +704,7 @@ def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -
         def call(*args: Any) -> None:
             method(*args)
             change = relay.chains.changes[-1] if relay.chains.changes else None
-            if isinstance(change, Answer) and change.effect is effect:
+            if isinstance(change, EntryFate) and change.effect is effect:
                 spoilt = Spoilt(change.transit, change.effect, change.status, change.carrier_id, change._then)
                 spoil(spoilt)
                 relay.chains.changes[-1] = spoilt
@@ -754,7 +754,7 @@ def officer_not_written(world: World) -> None:
     change = world.relay.change
 
     def silently(one: Any) -> None:
-        change(cast("Any", _Silent(one)) if isinstance(one, OfficerSays) else one)
+        change(cast("Any", _Silent(one)) if isinstance(one, OfficerRefusal) else one)
 
     cast("Any", world.relay).change = silently
 
@@ -766,10 +766,10 @@ def lists_not_asked(world: World) -> None:
 
 def half_a_list_is_believed(world: World) -> None:
     """A restart puts into force what had come of a list."""
-    begun: dict[int, Listing] = {}
+    begun: dict[int, ListImport] = {}
     for item in read(world.disk, 1) if world.restarts else ():
         if item.kind == messages.LISTING:
-            begun[item.sequence] = Listing(item.sequence, operator_actions.unpack_listing(item.body))
+            begun[item.sequence] = ListImport(item.sequence, operator_actions.unpack_listing(item.body))
         elif item.kind == messages.LISTED:
             begun[operator_actions.unpack_listed(item.body).listing].add(item.body, 1)
         elif item.kind == messages.LISTING_DONE:

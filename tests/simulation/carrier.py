@@ -9,13 +9,13 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from proxy.model.counters import Tally
-from proxy.net.answer_filter import MalformedLog, Passing
+from proxy.model.counters import GateCounters
+from proxy.net.answer_filter import AnswerFilter, MalformedLog
 from proxy.net.lane import Lane
-from proxy.relay.commands import Data, Question
+from proxy.relay.commands import Data, MessageQuery
 from proxy.relay.message_ids import CarrierIds
-from proxy.relay.pending_submit import Apart, Transit
-from proxy.relay.replace_sm import Replacing
+from proxy.relay.pending_submit import OtherRequest, PendingSubmit
+from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import Together
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
@@ -57,7 +57,7 @@ class Carrier:
         self.receipt_id = receipt_id
         self.receipt_id_width = 0
         self.given = world.random.randrange(1, 5000)
-        self.told_malformed = Tally()
+        self.told_malformed = GateCounters()
         self.dice = random.Random(f"malformed {world.seed} {name}")
         self.has: dict[bytes, Submit] = {}  # what it took, by its own id
 
@@ -67,7 +67,7 @@ class Carrier:
         self.lane = Lane(self.name, self.code, 1000, self.pump_soon)
         self.lane.up = True
         self.pumping = False
-        self.passing = Passing(MalformedLog(self.told_malformed, self.name, self.name), ids, self.name)
+        self.passing = AnswerFilter(MalformedLog(self.told_malformed, self.name, self.name), ids, self.name)
 
     @property
     def relay(self) -> Relay:
@@ -110,12 +110,12 @@ class Carrier:
                 )
             self.world.later(RESPONSE_S, partial(self.overdue, link, sequence))
 
-    def reaches_socket(self, transit: Transit) -> None:
+    def reaches_socket(self, transit: PendingSubmit) -> None:
         """From here nobody can call a message back."""
-        if not transit.entry_id and not isinstance(transit, Apart):
+        if not transit.entry_id and not isinstance(transit, OtherRequest):
             self.world.people.confirmed(transit)
             return
-        if isinstance(transit, (Question, Replacing)):
+        if isinstance(transit, (MessageQuery, ReplaceSm)):
             self.world.asking.reaches_socket(self, transit)
         else:
             for member, submit in self.submits_of(transit):
@@ -123,17 +123,17 @@ class Carrier:
         if self.world.restarts < 4 and self.world.chance(self.world.faults * 0.05):  # when it hurts most
             self.world.later(self.world.random.choice([0.0, 0.001]), self.world.crash)
 
-    def submits_of(self, transit: Transit) -> list[tuple[Transit, Submit]]:
+    def submits_of(self, transit: PendingSubmit) -> list[tuple[PendingSubmit, Submit]]:
         """What leaves in one PDU."""
         bind = cast("SimBind", transit.bind)
-        if isinstance(transit, (Question, Replacing)) or (not transit.entry_id and not isinstance(transit, Apart)):
+        if isinstance(transit, (MessageQuery, ReplaceSm)) or (not transit.entry_id and not isinstance(transit, OtherRequest)):
             return []  # it is about a submit, or the gate's own words
         if isinstance(transit, Together):
             group = bind.groups[transit.sequence]
             return [(member, group[member.sequence - 1]) for member in transit.members]
         return [(transit, bind.asked[transit.sequence])]
 
-    def submit_reaches_socket(self, transit: Transit, submit: Submit) -> None:
+    def submit_reaches_socket(self, transit: PendingSubmit, submit: Submit) -> None:
         submit.entry, submit.carrier = transit.entry_id, self.name
         sharing = self.world.by_entry.setdefault(transit.entry_id, [])
         if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
@@ -180,11 +180,13 @@ class Carrier:
 
     # ------------------------------------------------------------------ what it answers
 
-    def gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
+    def gets(self, link: SimLink, sequence: int, transit: PendingSubmit) -> None:
         """A PDU of the gate arrives."""
-        if isinstance(transit, (Question, Replacing)):
+        if isinstance(transit, (MessageQuery, ReplaceSm)):
             answer = self.world.asking.at_carrier(self, transit)
-        elif not transit.entry_id and not isinstance(transit, Apart):  # the gate's own words: what is answered concerns nobody
+        elif not transit.entry_id and not isinstance(
+            transit, OtherRequest
+        ):  # the gate's own words: what is answered concerns nobody
             self.given += 1
             answer = Said([0], Frame.of(submit_sm_resp(sequence, 0, self.in_answers(self.given))))
             if self.world.chance(0.15):
@@ -198,7 +200,7 @@ class Carrier:
             self.world.later(delay, lambda: self.answers(link, sequence, answer))
             delay += self.world.random.expovariate(100)
 
-    def takes(self, sequence: int, transit: Transit) -> Said:
+    def takes(self, sequence: int, transit: PendingSubmit) -> Said:
         """Submits: each is taken, or refused."""
         parts = self.submits_of(transit)
         there = [transit.data]
@@ -226,7 +228,7 @@ class Carrier:
         if sequence in link.window:
             transit = link.window.pop(sequence)
             self.note_refusals(transit, statuses)
-            hears = transit.answered if isinstance(transit, Apart) else partial(relay.answered, transit)
+            hears = transit.answered if isinstance(transit, OtherRequest) else partial(relay.answered, transit)
             for _, frame in self.passing.told([(transit, said.frame)], [0], self.world.now):
                 hears(frame)
             for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
@@ -240,7 +242,7 @@ class Carrier:
         self.world.wake()
         self.pump_soon()
 
-    def answer_to(self, transit: Transit, sequence: int, statuses: list[int], name: bytes) -> Frame:
+    def answer_to(self, transit: PendingSubmit, sequence: int, statuses: list[int], name: bytes) -> Frame:
         if isinstance(transit, Together):
             people = [submit.recipient for _, submit in self.submits_of(transit)]
             refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
@@ -257,7 +259,7 @@ class Carrier:
         body = frame.body
         return frame.with_body(self.dice.choice([body[:-1], body + b"\x14", body + tlv(0x1400, b"x") * 2]))
 
-    def note_refusals(self, transit: Transit, statuses: list[int]) -> None:
+    def note_refusals(self, transit: PendingSubmit, statuses: list[int]) -> None:
         for (member, submit), status in zip(self.submits_of(transit), statuses, strict=False):
             first = member if member.long is None else member.long.leader
             if (

@@ -11,10 +11,10 @@ from zlib import crc32
 
 from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import answers, delivers, mailbox, messages, operator_actions, requests
-from proxy.journal.records.delivers import OptedOut, Restored, Said
-from proxy.journal.records.messages import Verdict
+from proxy.journal.records.delivers import ConfirmationSent, OptedOut, Restored
+from proxy.journal.records.messages import VerdictRecord
 from proxy.journal.scan import segment_name
-from proxy.journal.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
+from proxy.journal.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, JournalRecord
 from proxy.journal.segment import _unpack_record as unpack_record
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.record_changes import Effect
@@ -41,7 +41,7 @@ class OnDisk:
         self.allowed_in: dict[int, int] = {}  # entry → the group of its first verdict
         self.let_out: dict[int, dict[bytes, int]] = {}  # entry → all that was let out under it, and the group of each
         self.restored: list[Restored] = []
-        self.said: list[Said] = []
+        self.said: list[ConfirmationSent] = []
         self.orders: set[int] = set()
         self.ended: dict[int, int] = {}  # orders that were lifted or over: the group that says so
         self.turns: list[OptedOut | Restored] = []  # refusals and what took them back, in order
@@ -72,7 +72,7 @@ class OnDisk:
                     self._note(item)
                     self._last = item.sequence
 
-    def _note(self, item: Record) -> None:
+    def _note(self, item: JournalRecord) -> None:
         if item.kind == messages.VERDICT:
             self._verdict(item.sequence, messages.unpack_verdict(item.body))
         elif item.kind == messages.REPEATED:
@@ -93,7 +93,7 @@ class OnDisk:
         self._turn(item)
         self._deliver(item)
 
-    def _verdict(self, sequence: int, verdict: Verdict) -> None:
+    def _verdict(self, sequence: int, verdict: VerdictRecord) -> None:
         if verdict.entry is not None:
             self._unanswered[sequence] = verdict.entry.id
             self.entries.add(verdict.entry.id)
@@ -106,7 +106,7 @@ class OnDisk:
         if verdict.reason == "late-breach":
             self.late[verdict.data] = self.groups
 
-    def _turn(self, item: Record) -> None:
+    def _turn(self, item: JournalRecord) -> None:
         if item.kind == messages.OPTOUT:
             refusal = delivers.unpack_optout(item.body)
             self.refusals.append(refusal)
@@ -121,7 +121,7 @@ class OnDisk:
         elif item.kind == messages.SAID:
             self.said.append(delivers.unpack_said(item.body))
 
-    def _deliver(self, item: Record) -> None:
+    def _deliver(self, item: JournalRecord) -> None:
         """What the way back wrote."""
         if item.kind == messages.DELIVER:
             data = delivers.unpack_deliver(item.body).data
@@ -149,10 +149,10 @@ class OnDisk:
         return held
 
 
-def _whole_groups(data: bytes, offset: int) -> tuple[list[list[Record]], int]:
+def _whole_groups(data: bytes, offset: int) -> tuple[list[list[JournalRecord]], int]:
     """All groups that are whole, and where the last of them ends. That the chain holds is seen at each restart."""
-    found: list[list[Record]] = []
-    group: list[Record] = []
+    found: list[list[JournalRecord]] = []
+    group: list[JournalRecord] = []
     whole = offset
     while offset + RECORD_HEAD_BYTES <= len(data):
         length, crc, sequence, kind = unpack_record(data, offset)
@@ -163,5 +163,5 @@ def _whole_groups(data: bytes, offset: int) -> tuple[list[list[Record]], int]:
             found.append(group)
             group, whole = [], offset
         else:
-            group.append(Record(sequence, kind, data[start:offset]))
+            group.append(JournalRecord(sequence, kind, data[start:offset]))
     return found, whole

@@ -20,17 +20,17 @@ from typing import Any, cast
 from proxy import policy
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, Ports
+from proxy.relay.access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import WAIT_MAX_S
 from proxy.relay.multipart.codec import key_of
 from proxy.relay.multipart.shared import LINGER_S, LOOK_S
-from proxy.relay.multipart.transaction import Sheets
-from proxy.relay.pending_submit import Transit
+from proxy.relay.multipart.transaction import MultipartStore
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.listed import Listed
@@ -39,7 +39,7 @@ from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
 from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.record.torn import TornKeys
-from proxy.state.shared.multipart_record import Group, Key
+from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.simulation.nouns import Broken
 from tests.simulation.store import Pause
@@ -76,7 +76,7 @@ class Part:
     index: int
     gate: Gate
     sent_at: float
-    transit: Transit | None = None
+    transit: PendingSubmit | None = None
     told: int | None = None
     at_carrier: bool = False
     unseen: bool = False
@@ -164,7 +164,7 @@ class GateSheets:
         self.read_at.update(dict.fromkeys(keys, self.world.now))
         return {key: self.world.sheets.get(key, (0, b"")) for key in keys}
 
-    async def swap(self, groups: Sequence[Group]) -> list[bool]:
+    async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
         await self.world.pause()
         self.world.swapped += len(groups)
         done = []
@@ -213,13 +213,13 @@ class Gate:
             store=cast("Any", self.store),
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane)),
-            tally=Tally(),
+            tally=GateCounters(),
             spawn=self.spawn,
             wake=self.wake,
             sync=lambda: self.later(0.002, self.sync),
             first_id=(node << NODE_SHIFT) + life * 1_000_000,
         )
-        self.relay.share(cast("Sheets", self.sheets), node << 48 | life, lambda: world.now, lambda: world.now)
+        self.relay.share(cast("MultipartStore", self.sheets), node << 48 | life, lambda: world.now, lambda: world.now)
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         self.world.later(seconds, lambda: do() if self.alive else None)
@@ -289,7 +289,7 @@ class Gates:
         self.swapped = 0
         """Groups that gates tried to store."""
         self.rules = the_rules(folder)
-        self.ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
+        self.ports = PortTable(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
         provider = SimpleNamespace(
             name="jia",
             statuses="vendor",
@@ -458,7 +458,7 @@ class Gates:
 
     # ------------------------------------------------------------------ the carrier
 
-    def reaches_carrier(self, gate: Gate, transit: Transit) -> None:
+    def reaches_carrier(self, gate: Gate, transit: PendingSubmit) -> None:
         part = gate.in_hand[transit.sequence]
         part.transit, part.at_carrier, part.carried_at = transit, True, self.now
         part.unseen = gate.store.away or (transit.long is not None and transit.long.alone)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from proxy.model.reasons import RULE_REASONS
 from proxy.relay.multipart.assembler import INHERIT_S, WAIT_MAX_S
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire import renumbered, submit_sm
 from tests.simulation.nouns import BANNED, PORTS, WORDS, Broken, Submit
 
@@ -191,7 +191,7 @@ class Longs:
                 if long.waiting and now - long.first_s > WAIT_MAX_S + TICK_S:
                     raise Broken(f"parts of {long.key} have waited {now - long.first_s:.1f} s")
 
-    def check_sent(self, submit: Submit, transit: Transit) -> None:
+    def check_sent(self, submit: Submit, transit: PendingSubmit) -> None:
         """A part reaches the carrier."""
         long = submit.long
         assert long is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.model.message import hash48
 from proxy.relay.access import Access
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Malformed, read_fields
 
@@ -180,8 +180,8 @@ class SimLink:
         self.world = world
         self.carrier = carrier
         self.up = True
-        self.window: dict[int, Transit] = {}
-        self.late: dict[int, Transit] = {}
+        self.window: dict[int, PendingSubmit] = {}
+        self.late: dict[int, PendingSubmit] = {}
         self.sequence = 0
 
     def answer(self, data: bytes) -> None:

@@ -18,9 +18,9 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.list_import import Listing
-from proxy.relay.effects.suppression import OfficerSays
-from proxy.relay.pending_submit import Transit
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit
 
@@ -71,7 +71,7 @@ class Operators:
         store.listed.restore(iter(lists.items()))
 
     def gate_starts(self) -> None:
-        self.listing: Listing | None = None
+        self.listing: ListImport | None = None
         self._taking_back.clear()
         self._going: list[int] = []  # numbers of that list which are written
         self.book = OrderBook(self.world.store.orders, self._write, self._obey)
@@ -163,7 +163,7 @@ class Operators:
         def wanted(one: OptOut) -> bool:
             return one[:2] == (PROVIDER, name)
 
-        change = OfficerSays(
+        change = OfficerRefusal(
             person,
             added,
             wanted if name else None,
@@ -174,10 +174,10 @@ class Operators:
         )
         self.world.relay.change(change)
 
-    def _written(self, asked_at: float, change: OfficerSays, recorded: int) -> None:
+    def _written(self, asked_at: float, change: OfficerRefusal, recorded: int) -> None:
         self.world.relay.when_synced(recorded, partial(self._said, asked_at, change))
 
-    def _said(self, asked_at: float, change: OfficerSays) -> None:
+    def _said(self, asked_at: float, change: OfficerRefusal) -> None:
         for one in change.added:
             if self._taken_back.get((change.recipient, one.value), 0.0) < asked_at:  # else it is told late, and stands no more
                 self.held[change.recipient, one.value] = self.world.now
@@ -195,7 +195,7 @@ class Operators:
         refusal = OptOut(PROVIDER, name, int(self.world.wall), "import", 0)
         body = operator_actions.pack_listing(self.world.wall, off, (refusal,), "ops", "why", "list.csv")
         try:
-            self.listing = Listing(self._write(messages.LISTING, body), operator_actions.unpack_listing(body))
+            self.listing = ListImport(self._write(messages.LISTING, body), operator_actions.unpack_listing(body))
         except JournalDown:
             return
         if not off:
@@ -254,7 +254,7 @@ class Operators:
 
     # ------------------------------------------------------------------ promises
 
-    def check_sent(self, submit: Submit, transit: Transit) -> None:
+    def check_sent(self, submit: Submit, transit: PendingSubmit) -> None:
         began_at = self.world.judged_at(submit, transit)
         for number, (told_at, until, name) in self.stops.items():
             if name == submit.provider and told_at < began_at and self.world.latest_wall < until:

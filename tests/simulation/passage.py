@@ -31,12 +31,12 @@ from zoneinfo import ZoneInfo
 from proxy import policy
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.net.answer_filter import MalformedLog, Passing
-from proxy.net.carrier import CarrierHouse
+from proxy.net.answer_filter import AnswerFilter, MalformedLog
+from proxy.net.carrier import CarrierAccount
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, Ports
+from proxy.relay.access import Access, PortTable
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
@@ -148,7 +148,7 @@ class Passage:
         self.epoch += 1
         self.turning = self.syncing = False
         self.due_at = 0.0
-        self.tally = Tally()
+        self.tally = GateCounters()
         store, open_from, counted, highest = SimStore(cast("Any", self), {}, Aggregates(), 0), 1, 0, 1
         if self.saved is not None:
             records, counters, counted, open_from, highest = self.saved
@@ -159,7 +159,9 @@ class Passage:
         self.journal = Journal(self.disk, 0)
         self.lane = Lane("bj", "B1", 100_000, lambda: None)
         self.lane.up = True
-        self.ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=one.ports) for name, one in ACCOUNTS.items())))
+        self.ports = PortTable(
+            cast("Any", tuple(SimpleNamespace(name=name, ports=one.ports) for name, one in ACCOUNTS.items()))
+        )
         self.binds = {name: Bind(self, self._access(name)) for name in ACCOUNTS}
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=self.ports)),
@@ -198,7 +200,7 @@ class Passage:
             pacer=SimpleNamespace(throttled=lambda now_s: None),
         )  # fmt: skip
         house.malformed = MalformedLog(self.tally, "bj", "bj")
-        house.passing = Passing(house.malformed, None, "bj")
+        house.passing = AnswerFilter(house.malformed, None, "bj")
         house.passing.relay = self.relay
         return house
 
@@ -343,10 +345,10 @@ class Passage:
     def answers(self, data: bytes) -> None:
         received = self.session.receive(data, self.now)
         if received.answers:
-            CarrierHouse.answers(self.house, received.answers, self.now)
+            CarrierAccount.answers(self.house, received.answers, self.now)
         for sequence, frame in received.strays:
             if (transit := self.late.pop(sequence, None)) is not None:
-                CarrierHouse.late(self.house, transit, frame)
+                CarrierAccount.late(self.house, transit, frame)
         self.wake()
 
     # ------------------------------------------------------------------ what people see

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.journal.records.delivers import OptedOut
 from proxy.policy.text.folding import signature
 from proxy.relay.effects.optouts import ALL_MARKETING
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.mailbox.mailbox import UNOWNED
 from proxy.wire import Frame, read_fields
 from tests.simulation.disk import OnDisk
@@ -36,7 +36,7 @@ class People:
             name = UNOWNED
         self.world.mail.reply(name, person, text, PORTS.get(name, NOBODYS))
 
-    def confirmed(self, transit: Transit) -> None:
+    def confirmed(self, transit: PendingSubmit) -> None:
         """A message of the gate itself: why it was said is on the disk, and it was not said before."""
         fields = read_fields(Frame.of(transit.data))
         person, port = int(fields["destination_addr"][-11:]), fields["source_addr"].decode()

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.relay.commands import Data
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit_multi import submit_multi
 from proxy.wire import Frame, read_fields, submit_sm
 from proxy.wire.multi import read_multi
@@ -68,13 +68,13 @@ class Providers:
         if again is None and self.world.chance(0.1):
             self.submit_to_many(name, text, advertiser)
             return
-        bind, kind = self.world.binds[name], Transit
+        bind, kind = self.world.binds[name], PendingSubmit
         octets, coding = disguised(self.world.seed, text)
         frame = submit_sm(PORTS[name], str(recipient), octets, data_coding=coding, sequence=number)
         if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
             frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
-        submit.kind = "submit_sm" if kind is Transit else "data_sm"
+        submit.kind = "submit_sm" if kind is PendingSubmit else "data_sm"
         self.hand_in(submit, bind, kind)
         if self.reserved.random() < 0.05:
             self.submit_reserved(name, advertiser, recipient)
@@ -101,12 +101,12 @@ class Providers:
         )
         self.hand_in(submit, self.world.binds[name])
 
-    def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
+    def hand_in(self, submit: Submit, bind: SimBind, kind: type[PendingSubmit] = PendingSubmit) -> None:
         self.world.submits.append(submit)
         submit.asked = self.world.moment
         bind.asked[submit.number] = submit
         world, frame = self.world, Frame.of(submit.frame)
-        if kind is Transit:
+        if kind is PendingSubmit:
             world.relay.submit_all(cast("Any", bind), [frame], world.wall, world.now)
         else:
             world.relay.submit(cast("Any", bind), frame, world.wall, world.now, kind)

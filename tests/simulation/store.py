@@ -14,7 +14,7 @@ from proxy.state.lists.consented import Consented
 from proxy.state.lists.dictionary import Dictionary
 from proxy.state.lists.erased import Erased
 from proxy.state.lists.history import History
-from proxy.state.lists.idempotency import Told
+from proxy.state.lists.idempotency import IdempotencyKeys
 from proxy.state.lists.listed import Listed
 from proxy.state.lists.orders import Orders
 from proxy.state.lists.papers import Papers
@@ -49,7 +49,7 @@ class SimStore:
         self.counters = counters
         self.versions = versions
         self.mailbox = Mailbox()
-        self.consented, self.erased, self.told = Consented(), Erased(), Told()
+        self.consented, self.erased, self.told = Consented(), Erased(), IdempotencyKeys()
         self.erased.named = named
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from proxy.desk.backtest import conditions, rerun
-from proxy.desk.backtest.commit_groups import Turn, turns_of
-from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.commit_groups import GateTurn, turns_of
+from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_state import stood, window_s
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.backtest.submit_case import AWAY, Case
+from proxy.desk.backtest.submit_case import AWAY, SubmitCase
 from proxy.journal.records import messages
 from proxy.model.message import Category
 from proxy.state import open_store
@@ -38,10 +38,10 @@ def world_of(seed: int) -> World:
 
 
 def senders() -> Senders:
-    return Senders(dict.fromkeys(PORTS, Known(Category.MARKETING, None, True)))
+    return Senders(dict.fromkeys(PORTS, KnownProvider(Category.MARKETING, None, True)))
 
 
-def then_and_now(case: Case) -> tuple[Any, Any]:
+def then_and_now(case: SubmitCase) -> tuple[Any, Any]:
     """All that a verdict is: the entry to the last bit, the reason, every breach in its order, what was taken and adopted."""
     said, verdict = case.said, case.verdict
     then = said.entry.pack() if said.entry else b"", said.reason, said.breaches, said.takes, said.adopts, said.category
@@ -60,7 +60,7 @@ class Heard:
         """... of parts that were refused, and of refused replacements: what decided them may lie before all that is judged again
         (run.RUN_IN_S)."""
 
-    def __call__(self, case: Case) -> None:
+    def __call__(self, case: SubmitCase) -> None:
         self.cases += 1
         if case.said.reason not in AWAY:
             then, now = then_and_now(case)
@@ -123,10 +123,10 @@ def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
     def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
         turn = Rerun.turn
 
-        def partly(self: Rerun, one: Turn) -> None:
+        def partly(self: Rerun, one: GateTurn) -> None:
             left = [item for item in one.records if item.kind not in kinds]
             if left:
-                turn(self, Turn(one.time, left))
+                turn(self, GateTurn(one.time, left))
 
         monkeypatch.setattr(Rerun, "turn", partly)
 

@@ -12,13 +12,13 @@ import pytest
 
 from proxy.model.reasons import GATE_REASONS
 from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.multipart.shared import Board
-from proxy.relay.multipart.transaction import Sights
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.multipart.shared import SharedParts
+from proxy.relay.multipart.transaction import SharedTransactions
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from proxy.state.shared import multipart_record
-from proxy.state.shared.multipart_record import POSTED_MAX, Group, Key, Posted
+from proxy.state.shared.multipart_record import POSTED_MAX, Key, Posted, StoreGroup
 from proxy.wire import submit_sm
 from tests.simulation.gates import CAP, PEOPLE, PORT, REFUSED, RMSGQFUL, Gate, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
@@ -256,15 +256,15 @@ def test_a_late_refusal_of_a_message_that_newer_ones_have_displaced_takes_nothin
 
 
 def nobody_inherits(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Parts, "inherit", lambda self, long, by: None)
+    patch.setattr(PartHandler, "inherit", lambda self, long, by: None)
 
 
 def record_and_sheet_are_stored_apart(patch: pytest.MonkeyPatch) -> None:
     whole = GateSheets.swap
 
-    async def apart(self: GateSheets, groups: Sequence[Group]) -> list[bool]:
+    async def apart(self: GateSheets, groups: Sequence[StoreGroup]) -> list[bool]:
         records = [self.store.stored(one.record) if one.record is not None else True for one in groups]
-        await whole(self, [Group(None, one.sheets) for one in groups])
+        await whole(self, [StoreGroup(None, one.sheets) for one in groups])
         return records
 
     patch.setattr(GateSheets, "swap", apart)
@@ -300,23 +300,23 @@ def what_was_taken_back_goes_on(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_looks_again(patch: pytest.MonkeyPatch) -> None:
-    gathered = Board._gathered
+    gathered = SharedParts._gathered
 
-    def blind(self: Board) -> Any:
+    def blind(self: SharedParts) -> Any:
         self._looked.clear()
         return gathered(self)
 
-    patch.setattr(Board, "_gathered", blind)
-    patch.setattr(Parts, "seen", lambda self, long, *, grown: None)
+    patch.setattr(SharedParts, "_gathered", blind)
+    patch.setattr(PartHandler, "seen", lambda self, long, *, grown: None)
 
 
 def a_failed_part_is_kept_to_itself(patch: pytest.MonkeyPatch) -> None:
-    load = Sights.load
+    load = SharedTransactions.load
 
-    async def loaded(self: Sights, chains: Mapping[int, Any]) -> Any:
+    async def loaded(self: SharedTransactions, chains: Mapping[int, Any]) -> Any:
         return await load(self, {person: ([], chain[1]) for person, chain in chains.items()})
 
-    patch.setattr(Sights, "load", loaded)
+    patch.setattr(SharedTransactions, "load", loaded)
 
 
 def records_are_loaded_before_sheets(patch: pytest.MonkeyPatch) -> None:
@@ -336,14 +336,14 @@ def records_are_loaded_before_sheets(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_it_took_goes_back_nowhere(patch: pytest.MonkeyPatch) -> None:
-    inherit = Parts.inherit
+    inherit = PartHandler.inherit
 
-    def inherited(self: Parts, long: LongMessage[Any], by: Any) -> None:
+    def inherited(self: PartHandler, long: LongMessage[Any], by: Any) -> None:
         takes = long.takes
         inherit(self, long, by)
         long.takes = takes
 
-    patch.setattr(Parts, "inherit", inherited)
+    patch.setattr(PartHandler, "inherit", inherited)
 
 
 def parts_go_out_as_often_as_they_come(patch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,11 @@ import pytest
 from proxy import policy
 from proxy.model.message import UNSIGNED, Part, Sender
 from proxy.model.recipient import EntryState
-from proxy.net.answer_filter import Passing
+from proxy.net.answer_filter import AnswerFilter
 from proxy.policy.reading import Reader
 from proxy.relay.access import Access
 from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.multipart.handler import Parts
+from proxy.relay.multipart.handler import PartHandler
 from proxy.state.record import record, torn
 from proxy.wire.charset import decode
 from tests.simulation import passage
@@ -95,7 +95,7 @@ def another_text_takes_the_place_of_a_part(patch: Patch) -> None:
 
 
 def torn_keys_are_not_looked_at(patch: Patch) -> None:
-    patch.setattr(Parts, "_cannot_begin", lambda self, *asked, whole: "")
+    patch.setattr(PartHandler, "_cannot_begin", lambda self, *asked, whole: "")
 
 
 def torn_keys_are_lost_in_replay(patch: Patch) -> None:
@@ -128,17 +128,17 @@ def a_full_reference_is_the_key(patch: Patch) -> None:
 
 
 def a_bound_forgets(patch: Patch) -> None:
-    cannot, tear = Parts._cannot_begin, torn.tear
+    cannot, tear = PartHandler._cannot_begin, torn.tear
     full: set[int] = set()
 
-    def forgets(self: Parts, long: Any, data: bytes, key: int, now: float, *, whole: bool) -> str:
+    def forgets(self: PartHandler, long: Any, data: bytes, key: int, now: float, *, whole: bool) -> str:
         reason = cannot(self, long, data, key, now, whole=whole)
         if reason == "parts-full":
             full.add(key)
             return ""
         return reason
 
-    patch.setattr(Parts, "_cannot_begin", forgets)
+    patch.setattr(PartHandler, "_cannot_begin", forgets)
     patch.setattr(torn, "tear", lambda data, key, time: data if key in full else tear(data, key, time))
 
 
@@ -179,7 +179,7 @@ def sent_again_and_again(patch: Patch) -> None:
 
 
 def answers_pass_as_they_come(patch: Patch) -> None:
-    patch.setattr(Passing, "_allowed", lambda self, transit, frame: frame)
+    patch.setattr(AnswerFilter, "_allowed", lambda self, transit, frame: frame)
 
 
 def senders_without_a_signature_are_one(patch: Patch) -> None:

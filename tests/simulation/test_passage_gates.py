@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.relay.multipart.handler import Parts
-from proxy.relay.pending_submit import Transit
+from proxy.relay.multipart.handler import PartHandler
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire import submit_sm
 from tests.simulation.gates import BANNED, PORT, RUN_S, Gate, Gates, Long
 from tests.simulation.handsets import KINDS, Handset, shows
@@ -52,7 +52,7 @@ class Scattered(Gates):
         self.seen["scattered"] += 1
         self.send(long, index)
 
-    def reaches_carrier(self, gate: Gate, transit: Transit) -> None:
+    def reaches_carrier(self, gate: Gate, transit: PendingSubmit) -> None:
         super().reaches_carrier(gate, transit)
         for kind, handset in self.handsets.items():
             texts = handset.takes(transit.data, self.now)
@@ -74,10 +74,10 @@ def test_no_seed_shows_a_handset_what_parts_say_together(tmp_path: Path) -> None
 
 
 def test_a_gate_that_does_not_look_for_torn_messages_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def begins(self: Parts, *asked: Any, whole: bool) -> str:
+    def begins(self: PartHandler, *asked: Any, whole: bool) -> str:
         return ""
 
-    monkeypatch.setattr(Parts, "_cannot_begin", begins)
+    monkeypatch.setattr(PartHandler, "_cannot_begin", begins)
     for seed in range(SOUGHT):
         try:
             Scattered(seed, tmp_path).run()

@@ -28,18 +28,18 @@ from typing import Any, cast
 from proxy import policy
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, Ports
+from proxy.relay.access import Access, PortTable
 from proxy.relay.commands import Commands, ways
-from proxy.relay.deliver import WayBack
-from proxy.relay.effects.chunked import InPieces
+from proxy.relay.deliver import DeliverRelay
+from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.message_index import Restoring, SentIndex
-from proxy.relay.optout_reply import Hearing, Manners
-from proxy.relay.pending_submit import Transit
+from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.mailbox.mailbox import Bounds
@@ -117,7 +117,7 @@ class World:
         disk = self.on_disk()
         return Moment(disk.groups, len(disk.turns), self.wall)
 
-    def judged_at(self, submit: Submit, transit: Transit) -> float:
+    def judged_at(self, submit: Submit, transit: PendingSubmit) -> float:
         """Not before this moment was it judged, as everybody's clock has it; parts that come later inherit."""
         long = transit.long
         if long is None:
@@ -186,7 +186,7 @@ class World:
     def start(self) -> None:
         """One life of the gate begins with what the last checkpoint and the journal hold."""
         self.epoch += 1
-        self.tally = Tally()
+        self.tally = GateCounters()
         self.turn_scheduled = self.syncing = False
         self.parts_due = 0.0
         self.ids = MessageIds("coded" if self.coded else "carrier", self.carriers)
@@ -194,7 +194,7 @@ class World:
             carrier.gate_starts(self.ids.of.get(carrier.name))
         highest, index = self._restore()
         self.journal = Journal(self.disk, 0)
-        ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
+        ports = PortTable(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
         accesses = self._open_binds(ports)
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, accesses=accesses)),
@@ -212,9 +212,9 @@ class World:
         self.agreeing.gate_starts()
         common = {carrier.name: carrier.lane for carrier in self.carriers}
         self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.wall)
-        manners = Manners(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
-        self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
-        self.way_back = WayBack(
+        manners = OptOutSettings(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
+        self.hearing = ReplyHandler(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
+        self.way_back = DeliverRelay(
             self.relay,
             self.hearing,
             self.tally,
@@ -250,7 +250,7 @@ class World:
         self.agreeing.restore(store)
         found = replay(cast("Any", store), read(self.disk, open_from), counted, Restoring(index))
         settle_open(cast("Any", store), found)
-        self.in_pieces = InPieces(open_from, found.last_sequence)
+        self.in_pieces = ChunkedImports(open_from, found.last_sequence)
         self.ids.restore(found.learnt)
         self.asking.gate_starts(open_from)
         self.mail_rows = dict(rows)
@@ -267,7 +267,7 @@ class World:
     def link_to(self, name: str) -> Any:
         return next(carrier.link for carrier in self.carriers if carrier.name == name)
 
-    def _open_binds(self, ports: Ports) -> dict[str, Access]:
+    def _open_binds(self, ports: PortTable) -> dict[str, Access]:
         self.binds: dict[str, SimBind] = {}
         accesses: dict[str, Access] = {}
         for name in PORTS:

@@ -20,8 +20,8 @@ from typing import Any
 
 from proxy.config import Retention
 from proxy.desk.archiving import operations as retention
-from proxy.desk.archiving.operations import Keeper
-from proxy.journal.retention import DAY_S, Plan, plan
+from proxy.desk.archiving.operations import RetentionTask
+from proxy.journal.retention import DAY_S, RetentionPlan, plan
 from proxy.journal.write_ahead_log import Journal
 from proxy.server import process
 
@@ -45,9 +45,9 @@ class Hurry:
 
 def prepare(hurry: Hurry) -> None:
     """Patches the gate."""
-    run: Callable[[Keeper], Any] = Keeper.run
+    run: Callable[[RetentionTask], Any] = RetentionTask.run
 
-    async def ran(self: Keeper) -> None:
+    async def ran(self: RetentionTask) -> None:
         beside = [asyncio.create_task(one) for one in (_tell(hurry), _leak(hurry.leak_bytes_s))]
         try:
             await run(self)
@@ -55,10 +55,10 @@ def prepare(hurry: Hurry) -> None:
             for one in beside:
                 one.cancel()
 
-    def hurried(disk: Any, keep: Retention, _: float, *rest: Any) -> Plan:
+    def hurried(disk: Any, keep: Retention, _: float, *rest: Any) -> RetentionPlan:
         return plan(disk, Retention(hurry.keep_s / DAY_S, keep.holds), 0.0, *rest)  # type: ignore[arg-type]
 
-    Keeper.run = ran  # type: ignore[method-assign]
+    RetentionTask.run = ran  # type: ignore[method-assign]
     retention.retention.plan = hurried  # type: ignore[attr-defined]
     retention.EVERY_S = hurry.expire_s
     Journal.__init__.__kwdefaults__["segment_bytes"] = hurry.segment_bytes  # type: ignore[index]

@@ -25,7 +25,7 @@ from typing import Any
 
 from proxy.config import load
 from proxy.desk.backtest import runner
-from proxy.desk.backtest.environment import Known
+from proxy.desk.backtest.environment import KnownProvider
 from proxy.sim import bench
 from proxy.sim.measure import machine
 
@@ -48,10 +48,10 @@ STEPS = (
 """What the innermost frame of ours says a sample was spent on; the first that fits."""
 
 
-def question(folder: Path) -> runner.Question:
+def question(folder: Path) -> runner.BacktestRequest:
     settings = load(folder / "gate106.yaml")
-    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    return runner.Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
+    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
+    return runner.BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
 
 
 def once(folder: Path, *, sampled: bool) -> dict[str, Any]:

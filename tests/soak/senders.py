@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from proxy.model.message import Category
 from proxy.sim import pdus
-from proxy.sim.deck import FILLINGS, Card, Ports, deck
+from proxy.sim.deck import FILLINGS, Card, DeckPorts, deck
 from tests.soak.smsc import NUMBER, TAG, number_of
 from tests.soak.tally import ACCEPTED, ANSWERED, CUT, Tally
 from tests.soak.transceiver import Transceiver
@@ -28,7 +28,7 @@ _TLV = NUMBER.pack(TAG, 4, 0)[:4]
 class Company:
     """One provider: what it has to say, and what went wrong there."""
 
-    def __init__(self, owner: int, name: str, ports: Ports, cards: list[Card]) -> None:
+    def __init__(self, owner: int, name: str, ports: DeckPorts, cards: list[Card]) -> None:
         self.owner, self.name = owner, name
         self.ports, self.cards = ports, cards
         self.statuses: Counter[int] = Counter()
@@ -143,7 +143,7 @@ class Bind(Transceiver):
 
 def companies() -> list[Company]:
     """All of them say the same, each from ports of its own, and each seat begins elsewhere: making a deck takes half a second."""
-    ports = {name: Ports.under(prefix) for name, prefix in PROVIDERS.items()}
+    ports = {name: DeckPorts.under(prefix) for name, prefix in PROVIDERS.items()}
     first = next(iter(ports.values()))
     cards = [_asks_for_receipt(card) for card in deck("standard", first)]
     found = []

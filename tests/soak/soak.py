@@ -117,13 +117,16 @@ class Soak:
         rules = gate.copy_rules(self.folder / "rules", datetime.now(gate.CHINA), ports_of(self.companies))
         self._caps = (rules / "caps.yaml").read_text(encoding="utf-8")
         self._change_rules(0)
-        sides = [gate.Provider(one.name, (one.ports.otp[:-2],), window=WINDOW, category="marketing") for one in self.companies]
+        sides = [
+            gate.SimulatedProvider(one.name, (one.ports.otp[:-2],), window=WINDOW, category="marketing")
+            for one in self.companies
+        ]
         settings, smpp, http = gate.write_settings(
             self.folder, [gate.CarrierSide(port)], sides, rules=rules, response_s=self.response_s
         )
         self.settings = settings
         program = ("tests.soak.gate_that_hurries", json.dumps(asdict(self.hurry)))
-        self.gate = gate.Gate(self.folder, settings, smpp, http, program)
+        self.gate = gate.GateUnderTest(self.folder, settings, smpp, http, program)
         await asyncio.to_thread(self.gate.start)
         try:
             return await self._soaked()

@@ -25,7 +25,7 @@ import uvloop
 
 from proxy.model.message import Category
 from proxy.sim import gate, measure, pdus, people
-from proxy.sim.carrier import Carrier, Conduct
+from proxy.sim.carrier import Conduct, SimulatedCarrier
 from tests.soak.transceiver import Transceiver
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 6)}
@@ -129,7 +129,7 @@ class Run:
         self.rng = random.Random(seed)
         self.providers = {name: Provider(name, port) for name, port in PROVIDERS.items()}
         self.clients: dict[str, Client] = {}
-        self.carrier = Carrier(Conduct(log=True, receipt_after_s=0.02, window=200))
+        self.carrier = SimulatedCarrier(Conduct(log=True, receipt_after_s=0.02, window=200))
         self.asked: dict[str, str] = {}
         """Text of each reply → the provider whose port it went to."""
         self.serial = 0
@@ -140,9 +140,11 @@ class Run:
         port = await self.carrier.start()
         ports = [(prefix + "02", "", Category.NOTICE) for prefix in PROVIDERS.values()]
         rules = gate.copy_rules(self.folder / "rules", datetime.now(gate.CHINA), ports)
-        sides = [gate.Provider(name, (prefix,), window=WINDOW, category="notice") for name, prefix in PROVIDERS.items()]
+        sides = [
+            gate.SimulatedProvider(name, (prefix,), window=WINDOW, category="notice") for name, prefix in PROVIDERS.items()
+        ]
         carrier = gate.CarrierSide(port, window=2000)
-        subject = gate.Gate(self.folder, *gate.write_settings(self.folder, [carrier], sides, rules=rules))
+        subject = gate.GateUnderTest(self.folder, *gate.write_settings(self.folder, [carrier], sides, rules=rules))
         await asyncio.to_thread(subject.start)
         try:
             tasks = [asyncio.create_task(self._keep(name, subject.smpp)) for name in PROVIDERS]

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from proxy.state.shared import leasing
-from proxy.state.shared.connection import Address, Login, connect
+from proxy.state.shared.connection import ServerAddress, ServerLogin, connect
 
 CLOCK = "local function time_ms() return tonumber(redis.call('GET', 'now')) end\n"
 
@@ -16,7 +16,7 @@ class LeasingServer:
         _, rest = leasing.SOURCE.split("local function number", 1)
         self._source = "#!lua name=tried\n" + CLOCK + "local function number" + rest.replace("NAME", "tried")
         self._runner = asyncio.Runner()
-        self._connection = self._runner.run(connect(Address("127.0.0.1", port), Login(), 5.0, lambda _: None))
+        self._connection = self._runner.run(connect(ServerAddress("127.0.0.1", port), ServerLogin(), 5.0, lambda _: None))
         self.call("FUNCTION", "LOAD", "REPLACE", self._source)
 
     def call(self, *words: Any) -> Any:

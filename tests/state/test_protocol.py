@@ -18,7 +18,7 @@ from proxy.model.message import Take
 from proxy.policy.kinds.limit import COUNT_MAX
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.counting import COUNT_S, ENDLESS, SharedCounters
-from proxy.state.counters.portions import Book, Told
+from proxy.state.counters.portions import PortionBook, PortionState
 from proxy.state.shared.leasing import portion_told
 from tests.needs import needs
 from tests.state.counters.test_counting import read_word
@@ -28,7 +28,7 @@ START_S = 1_700_000_000
 KEY = 7
 DEADLINE_S = 0.25
 TRIES = 5
-Ask = Callable[[int, str, int], Told]
+Ask = Callable[[int, str, int], PortionState]
 """(node, word, milliseconds) → what the store tells."""
 
 
@@ -202,7 +202,7 @@ class World:
         if back_s is not None:
             self._at(back_s, partial(self._answered, node, counters, told))
 
-    def _answered(self, node: Node, counters: SharedCounters, told: Told | None) -> None:
+    def _answered(self, node: Node, counters: SharedCounters, told: PortionState | None) -> None:
         if counters is not node.counters:
             return  # it died meanwhile
         if node.awake_s > self.now_s:
@@ -222,7 +222,7 @@ class World:
 
 
 def in_python() -> Ask:
-    book = Book()
+    book = PortionBook()
     return lambda node, word, now_ms: book.report(node, read_word(word), now_ms)
 
 
@@ -244,7 +244,7 @@ def test_no_limit_is_passed_by_what_was_handed_out(seed: int):
 def test_no_limit_is_passed_on_a_real_store(leasing: LeasingServer, seed: int):
     key = f"protocol{seed}"
 
-    def ask(node: int, word: str, now_ms: int) -> Told:
+    def ask(node: int, word: str, now_ms: int) -> PortionState:
         return portion_told(leasing.ask(now_ms, "portions", key, node, word))
 
     world = World(ask, seed, most=(40, 300, 600)[seed % 3], window_s=WINDOWS[seed // 3], nodes=3, chances=ROUGH)

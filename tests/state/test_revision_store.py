@@ -13,7 +13,7 @@ import pytest
 
 from proxy.policy import load_all
 from proxy.runtime.shipped_files import shipped
-from proxy.state.revision_store import HALF_S, Kept
+from proxy.state.revision_store import HALF_S, RevisionStore
 
 FILES = {"caps.yaml": b"rules: []\n", "lists/deep/words.txt": "词\n".encode()}
 
@@ -23,11 +23,11 @@ def revision(number: int) -> str:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "revisions", 2)
+def kept(tmp_path: Path) -> RevisionStore:
+    return RevisionStore(tmp_path / "revisions", 2)
 
 
-def test_a_set_that_ships_is_the_same_when_it_is_read_from_what_is_kept(kept: Kept) -> None:
+def test_a_set_that_ships_is_the_same_when_it_is_read_from_what_is_kept(kept: RevisionStore) -> None:
     loaded = load_all(shipped("rules"))
     kept.save(loaded.rules.revision, loaded.files)
     again = load_all(kept.path(loaded.rules.revision))
@@ -36,14 +36,14 @@ def test_a_set_that_ships_is_the_same_when_it_is_read_from_what_is_kept(kept: Ke
     assert [rule.file for rule in again.rules.rules] == [rule.file for rule in loaded.rules.rules]
 
 
-def test_nobody_else_may_read_them(kept: Kept) -> None:
+def test_nobody_else_may_read_them(kept: RevisionStore) -> None:
     kept.save(revision(1), FILES)
     for path in (kept.folder, *kept.folder.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_a_set_is_there_whole_or_not_at_all(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_is_there_whole_or_not_at_all(kept: RevisionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
@@ -57,7 +57,7 @@ def test_a_set_is_there_whole_or_not_at_all(kept: Kept, monkeypatch: pytest.Monk
     assert [one.name for one in kept.folder.iterdir()] == [revision(1)], "what was half written is gone"
 
 
-def test_of_several_who_save_a_set_at_once_none_fails_and_it_is_whole(kept: Kept) -> None:
+def test_of_several_who_save_a_set_at_once_none_fails_and_it_is_whole(kept: RevisionStore) -> None:
     at_once, rounds = 3, 20
     files = FILES | {f"lists/{number}.txt": b"%d\n" % number for number in range(5)}
     together = threading.Barrier(at_once, timeout=10)
@@ -78,7 +78,7 @@ def test_of_several_who_save_a_set_at_once_none_fails_and_it_is_whole(kept: Kept
     assert sorted(one.name for one in kept.folder.iterdir()) == [revision(number) for number in range(rounds)]
 
 
-def test_what_a_kill_left_half_written_goes_and_what_another_is_writing_stays(kept: Kept) -> None:
+def test_what_a_kill_left_half_written_goes_and_what_another_is_writing_stays(kept: RevisionStore) -> None:
     left, young = (kept.folder / f".{revision(1)}.{name}.half" for name in ("left", "young"))
     for half in (left, young):
         (half / "rules").mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_what_a_kill_left_half_written_goes_and_what_another_is_writing_stays(ke
     assert kept.all() == [revision(2)]
 
 
-def test_what_has_not_changed_is_not_written_again_and_stays_when_the_older_set_goes(kept: Kept) -> None:
+def test_what_has_not_changed_is_not_written_again_and_stays_when_the_older_set_goes(kept: RevisionStore) -> None:
     kept.save(revision(1), FILES)
     kept.save(revision(2), {**FILES, "caps.yaml": b"rules: [ ]"})
     words = [kept.path(revision(number)) / "lists/deep/words.txt" for number in (1, 2)]
@@ -99,14 +99,14 @@ def test_what_has_not_changed_is_not_written_again_and_stays_when_the_older_set_
     assert kept.files(revision(2)) == {**FILES, "caps.yaml": b"rules: [ ]"}
 
 
-def test_a_file_that_somebody_altered_in_an_older_set_is_not_taken_over(kept: Kept) -> None:
+def test_a_file_that_somebody_altered_in_an_older_set_is_not_taken_over(kept: RevisionStore) -> None:
     kept.save(revision(1), FILES)
     (kept.path(revision(1)) / "caps.yaml").write_bytes(b"rules: {}\n")  # as long as it was
     kept.save(revision(2), FILES)
     assert kept.files(revision(2)) == FILES
 
 
-def test_the_oldest_go_and_what_is_needed_stays(kept: Kept) -> None:
+def test_the_oldest_go_and_what_is_needed_stays(kept: RevisionStore) -> None:
     for number in range(6):
         kept.save(revision(number), FILES)
         os.utime(kept.folder / revision(number), (number, number))
@@ -116,6 +116,6 @@ def test_the_oldest_go_and_what_is_needed_stays(kept: Kept) -> None:
     assert sorted(one.name for one in kept.folder.iterdir()) == [*map(revision, (0, 1, 5)), "notes"]
 
 
-def test_nothing_is_kept_under_no_name(kept: Kept) -> None:
+def test_nothing_is_kept_under_no_name(kept: RevisionStore) -> None:
     assert not kept.has("")
     kept.forget(set())

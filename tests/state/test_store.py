@@ -22,7 +22,7 @@ from proxy.state import Position, StateError, open_store
 from proxy.state.embedded.saving import Wait
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
-from proxy.state.shared.connection import Login
+from proxy.state.shared.connection import ServerLogin
 from tests.needs import needs
 from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey
 
@@ -95,10 +95,10 @@ class Shared(Embedded):
 
     def open(self) -> None:
         context = ssl.create_default_context(cafile=str(self.server.folder / "ca.pem")) if self.tls else None
-        login = Login(USER if self.acl else "", PASSWORD if self.acl else "", tls=context)
+        login = ServerLogin(USER if self.acl else "", PASSWORD if self.acl else "", tls=context)
         self.loop.run_until_complete(self._open(login))
 
-    async def _open(self, login: Login) -> None:
+    async def _open(self, login: ServerLogin) -> None:
         options = {"connection": self.connection, "secret": SECRET, "login": login, "deadline_s": 5.0}
         self.store = open_store(self.server.url, now=lambda: self.now, **options)
         await self.store.open()

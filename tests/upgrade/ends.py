@@ -14,8 +14,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from proxy.sim import pdus
-from proxy.sim.carrier import IGNORE, Carrier, Conduct, by_ending
-from proxy.sim.gate import CarrierSide, Gate, Provider, write_settings
+from proxy.sim.carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
+from proxy.sim.gate import CarrierSide, GateUnderTest, SimulatedProvider, write_settings
 from proxy.sim.texts import parts
 from tests.soak.transceiver import Transceiver
 
@@ -95,8 +95,10 @@ class Ends:
 
     def __init__(self, folder: Path, code: Path = ROOT) -> None:
         self.folder, self.code = folder, code
-        self.carrier = Carrier(Conduct(rule=by_ending({TAKEN_BACK: 0x45, SILENT: IGNORE}), receipt_after_s=0.01, log=True))
-        self._gate: Gate | None = None
+        self.carrier = SimulatedCarrier(
+            Conduct(rule=by_ending({TAKEN_BACK: 0x45, SILENT: IGNORE}), receipt_after_s=0.01, log=True)
+        )
+        self._gate: GateUnderTest | None = None
 
     async def open(self, first_id: int = 1) -> None:
         """The carrier listens, settings and rules lie there."""
@@ -109,7 +111,7 @@ class Ends:
         if not rules.exists():
             rules.mkdir()
             (rules / "rules.yaml").write_text(RULES, encoding="utf-8")
-        sides = [Provider(name, (prefix,), category=CATEGORIES[name]) for name, prefix in PORTS.items()]
+        sides = [SimulatedProvider(name, (prefix,), category=CATEGORIES[name]) for name, prefix in PORTS.items()]
         self.settings, self.smpp, self.http = write_settings(
             self.folder, [CarrierSide(port, window=32, tps=500)], sides, response_s=2
         )
@@ -117,7 +119,7 @@ class Ends:
     async def start(self, at: float | None = None) -> None:
         """A gate; ``at``: it believes that it is then."""
         program = ("proxy", "serve", "--config") if at is None else ("tests.upgrade.gate_of_then", str(time.time() - at))
-        gate = Gate(self.folder, self.settings, self.smpp, self.http, program, self.code)
+        gate = GateUnderTest(self.folder, self.settings, self.smpp, self.http, program, self.code)
         self._gate = gate
         await asyncio.to_thread(gate.start)
         await until(self.links_up, "two links to the carrier")

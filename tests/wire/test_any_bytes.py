@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire import (
+    ContentCache,
     Frame,
     Malformed,
-    Memo,
     enquire_link,
     read_deliver,
     read_fields,
@@ -88,7 +88,7 @@ def test_what_was_read_is_the_stream_itself(data: bytes):
 @settings(max_examples=500, deadline=None)
 def test_any_body_is_read_or_refused_with_a_status_of_the_specification(command: int, body: bytes):
     frame = Frame.of(pdu(command, 0, 1, body))
-    for read in (read_fields, read_deliver, lambda frame: read_submit(frame, Memo(), 0.0)):
+    for read in (read_fields, read_deliver, lambda frame: read_submit(frame, ContentCache(), 0.0)):
         try:
             read(frame)
         except Malformed as fault:
@@ -106,7 +106,7 @@ def test_a_submit_with_some_octets_changed_is_read_alike_by_the_quick_reader_and
     changed = data[:place] + junk + data[place + len(junk) :]
     frame = Frame.of(len(changed).to_bytes(4, "big") + changed[4:])
     try:
-        submit = read_submit(frame, Memo(), 0.0)
+        submit = read_submit(frame, ContentCache(), 0.0)
     except Malformed:
         return  # it may be stricter than the tables: it knows what times and payloads mean
     fields = read_fields(frame)

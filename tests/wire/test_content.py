@@ -12,7 +12,7 @@ from proxy.wire import encode
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION, KINDS, decode, decode_gsm
 from proxy.wire.content import text_of
 from proxy.wire.smpp_time import When, read_time
-from proxy.wire.udh import Header, read_udh
+from proxy.wire.udh import UserDataHeader, read_udh
 
 UCS_2_CODINGS = [8, 0x18, 0x19, 0x1B, 0x48, 0xE0, 0xEF]
 GSM_CODINGS = [0, 0x10, 0x13, 0x40, 0x50, 0xC0, 0xC8, 0xDF, 0xF0, 0xF3]
@@ -117,31 +117,31 @@ def test_what_we_encode_we_read(text: str):
 @pytest.mark.parametrize(
     ("octets", "header"),
     [
-        (b"\x05\x00\x03\x2a\x02\x01hi", Header(6, Part(0x2A, 2, 1), "readable")),
-        (b"\x06\x08\x04\x12\x34\x03\x03hi", Header(7, Part(0x34, 3, 3), "readable")),
-        (b"\x05\x00\x03\x2a\x02\x03hi", Header(6, None, "readable")),
-        (b"\x05\x00\x03\x2a\x00\x00hi", Header(6, None, "readable")),
-        (b"\x05\x00\x03\x2a\x01\x01hi", Header(6, None, "readable")),
-        (b"\x06\x05\x04\x0b\x84\x23\xf0x", Header(7, None, "wap-push")),
-        (b"\x06\x05\x04\x15\x81\x15\x81x", Header(7, None, "binary")),
-        (b"\x04\x04\x02\xf0\xf1x", Header(5, None, "binary")),
-        (b"\x0b\x05\x04\x0b\x84\x23\xf0\x00\x03\x01\x02\x01x", Header(12, Part(1, 2, 1), "wap-push")),
-        (b"\x0a\x00\x03\x01\x02\x01\x00\x03\x01\x02\x02x", Header(11, Part(1, 2, 2), "readable")),
+        (b"\x05\x00\x03\x2a\x02\x01hi", UserDataHeader(6, Part(0x2A, 2, 1), "readable")),
+        (b"\x06\x08\x04\x12\x34\x03\x03hi", UserDataHeader(7, Part(0x34, 3, 3), "readable")),
+        (b"\x05\x00\x03\x2a\x02\x03hi", UserDataHeader(6, None, "readable")),
+        (b"\x05\x00\x03\x2a\x00\x00hi", UserDataHeader(6, None, "readable")),
+        (b"\x05\x00\x03\x2a\x01\x01hi", UserDataHeader(6, None, "readable")),
+        (b"\x06\x05\x04\x0b\x84\x23\xf0x", UserDataHeader(7, None, "wap-push")),
+        (b"\x06\x05\x04\x15\x81\x15\x81x", UserDataHeader(7, None, "binary")),
+        (b"\x04\x04\x02\xf0\xf1x", UserDataHeader(5, None, "binary")),
+        (b"\x0b\x05\x04\x0b\x84\x23\xf0\x00\x03\x01\x02\x01x", UserDataHeader(12, Part(1, 2, 1), "wap-push")),
+        (b"\x0a\x00\x03\x01\x02\x01\x00\x03\x01\x02\x02x", UserDataHeader(11, Part(1, 2, 2), "readable")),
         (
             b"\x0a\x00\x03\x01\x02\x01\x00\x03\x01\x02\x00x",
-            Header(11, Part(1, 2, 1), "readable"),
+            UserDataHeader(11, Part(1, 2, 1), "readable"),
         ),  # the second is to be ignored
-        (b"\x0b\x00\x03\x01\x02\x01\x08\x04\x00\x01\x01\x01x", Header(12, Part(1, 2, 1), "readable")),  # likewise
-        (b"\x03\x24\x01\x01t", Header(4, None, "unreadable")),
-        (b"\x02\x70\x00x", Header(3, None, "binary")),
-        (b"\x00x", Header(1, None, "readable")),
-        (b"", Header(0, None, "unreadable")),
-        (b"\x05\x00\x03\x2a", Header(0, None, "unreadable")),
-        (b"\x01\x00x", Header(0, None, "unreadable")),
-        (b"\x03\x00\x03\x01x", Header(0, None, "unreadable")),
+        (b"\x0b\x00\x03\x01\x02\x01\x08\x04\x00\x01\x01\x01x", UserDataHeader(12, Part(1, 2, 1), "readable")),  # likewise
+        (b"\x03\x24\x01\x01t", UserDataHeader(4, None, "unreadable")),
+        (b"\x02\x70\x00x", UserDataHeader(3, None, "binary")),
+        (b"\x00x", UserDataHeader(1, None, "readable")),
+        (b"", UserDataHeader(0, None, "unreadable")),
+        (b"\x05\x00\x03\x2a", UserDataHeader(0, None, "unreadable")),
+        (b"\x01\x00x", UserDataHeader(0, None, "unreadable")),
+        (b"\x03\x00\x03\x01x", UserDataHeader(0, None, "unreadable")),
     ],
 )
-def test_a_header_says_what_follows_it(octets: bytes, header: Header):
+def test_a_header_says_what_follows_it(octets: bytes, header: UserDataHeader):
     assert read_udh(octets) == header
 
 

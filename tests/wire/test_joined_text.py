@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Content, Part
 from proxy.policy.text.folding import signature
-from proxy.wire import Frame, Memo, encode, joined, read_submit, submit_sm
+from proxy.wire import ContentCache, Frame, encode, joined, read_submit, submit_sm
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION
 from proxy.wire.joined_text import GAP
 
@@ -21,7 +21,7 @@ AD = "【测试】双11优惠券满300减40🎁点击领取 拒收请回复R"
 
 def content(message: bytes, coding: int, udhi: int, tlvs: Sequence[tuple[int, bytes]] = (), schedule: str = "") -> Content:
     pdu = submit_sm("10690001", "13800250500", message, data_coding=coding, esm_class=udhi, tlvs=tlvs, schedule=schedule)
-    return read_submit(Frame.of(pdu), Memo(), 1000.0).content
+    return read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
 
 
 def udh_8(reference: int, total: int, index: int) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire import Frame, Malformed, Memo, read_fields
+from proxy.wire import ContentCache, Frame, Malformed, read_fields
 from proxy.wire.data_sm import read_data
 from proxy.wire.message_queries import answer_body, read_asking, renamed, replacement
 from tests.e2e.pdus import DATA_SM, pdu, tlv
@@ -68,18 +68,21 @@ def test_when_a_replacement_is_delivered_is_read_too():
 
 def test_a_data_sm_is_read_with_its_parts_and_its_ports():
     whole = data(SOURCE, THERE, "你好")
-    found = read_data(Frame.of(whole), Memo(), 0.0)
+    found = read_data(Frame.of(whole), ContentCache(), 0.0)
     assert (found.source, found.destination, found.content.text) == ("1069001", THERE, "你好")
     assert found.head == whole[16 : 16 + 3 + len(SOURCE) + 1]
     part = tlv(0x20C, b"\0\5") + tlv(0x20E, b"\3") + tlv(0x20F, b"\2")
-    longer = read_data(Frame.of((len(whole) + len(part)).to_bytes(4, "big") + whole[4:] + part), Memo(), 0.0)
+    longer = read_data(Frame.of((len(whole) + len(part)).to_bytes(4, "big") + whole[4:] + part), ContentCache(), 0.0)
     assert longer.content.part == (5, 3, 2)
     assert longer.content.digest != found.content.digest
     push = tlv(0x20B, b"\x0b\x84")
-    assert read_data(Frame.of((len(whole) + len(push)).to_bytes(4, "big") + whole[4:] + push), Memo(), 0.0).content.text == ""
+    assert (
+        read_data(Frame.of((len(whole) + len(push)).to_bytes(4, "big") + whole[4:] + push), ContentCache(), 0.0).content.text
+        == ""
+    )
     udh = b"\5\0\3\7\2\1" + "好".encode("utf-16-be")
     body = b"\0\1\1" + SOURCE + b"\0\1\1" + THERE + b"\0" + bytes((0x40, 0, 8)) + tlv(0x424, udh)
-    assert read_data(Frame.of(pdu(DATA_SM, 1, body)), Memo(), 0.0).content.part == (7, 2, 1)
+    assert read_data(Frame.of(pdu(DATA_SM, 1, body)), ContentCache(), 0.0).content.part == (7, 2, 1)
 
 
 def test_a_data_sm_cut_anywhere_is_malformed_but_for_one_without_a_text():
@@ -87,8 +90,8 @@ def test_a_data_sm_cut_anywhere_is_malformed_but_for_one_without_a_text():
     bare = len(whole) - 8
     for cut in {*range(16, len(whole))} - {bare}:
         with pytest.raises(Malformed):
-            read_data(Frame.of(cut.to_bytes(4, "big") + whole[4:cut]), Memo(), 0.0)
-    assert read_data(Frame.of(bare.to_bytes(4, "big") + whole[4:bare]), Memo(), 0.0).content.state == "empty"
+            read_data(Frame.of(cut.to_bytes(4, "big") + whole[4:cut]), ContentCache(), 0.0)
+    assert read_data(Frame.of(bare.to_bytes(4, "big") + whole[4:bare]), ContentCache(), 0.0).content.state == "empty"
 
 
 @given(st.binary(max_size=80), st.sampled_from([3, 7, 8, 0x21, 0x103]))
@@ -101,7 +104,7 @@ def test_any_octets_are_read_or_refused(octets, command):
         if command == 0x21:
             read_multi(frame)
         elif command == 0x103:
-            read_data(frame, Memo(), 0.0)
+            read_data(frame, ContentCache(), 0.0)
         else:
             read_asking(frame)
     except Malformed as fault:

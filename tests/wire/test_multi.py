@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire import Frame, Malformed, Memo, read_fields, read_submit
+from proxy.wire import ContentCache, Frame, Malformed, read_fields, read_submit
 from proxy.wire.multi import Multi, read_multi, read_multi_resp, submit_multi_resp
 from tests.e2e.pdus import pdu, tlv
 from tests.pdus import address, multi, multi_resp
@@ -29,7 +29,7 @@ def test_all_of_its_parts_together_are_what_came(numbers, text, more):
 @given(numbers=NUMBERS, data=st.data())
 def test_each_submit_is_one_to_that_person_with_the_same_content(numbers, data):
     found = read_multi(Frame.of(multi(b"1069001", numbers, "【测试】你好")))
-    memo, contents = Memo(), set[tuple[str, bytes]]()
+    memo, contents = ContentCache(), set[tuple[str, bytes]]()
     for place in data.draw(st.lists(st.integers(0, len(numbers) - 1), max_size=3)):
         frame = Frame.of(found.submit(place))
         submit = read_submit(frame, memo, 0.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Content
 from proxy.native.loader import PURE
-from proxy.wire import Frame, Memo, joined, read_submit, submit_sm
+from proxy.wire import ContentCache, Frame, joined, read_submit, submit_sm
 from proxy.wire.charset import KINDS, decode, shown
 
 AD = "【甲店】双11优惠券满100减20 拒收请回复R"
@@ -20,9 +20,9 @@ EIGHT_BIT = [0x02, 0x04, 0x14, 0x17, 0x54, 0xF4, 0xF7]
 
 def content(message: bytes, coding: int, udhi: int = 0) -> Content:
     pdu = submit_sm("10690001", "13800250500", message, data_coding=coding, esm_class=udhi)
-    found = read_submit(Frame.of(pdu), Memo(), 1000.0).content
+    found = read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
     tail = pdu[pdu.index(b"13800250500\0") + 12 :]
-    assert PURE["submit_unseen"](tail, Memo(), 1000.0).text == found.text  # the twin and the function
+    assert PURE["submit_unseen"](tail, ContentCache(), 1000.0).text == found.text  # the twin and the function
     return found
 
 

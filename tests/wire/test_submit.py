@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from proxy.model.message import Part
-from proxy.wire import Frame, Malformed, Memo, encode, read_fields, read_submit, submit_sm
+from proxy.wire import ContentCache, Frame, Malformed, encode, read_fields, read_submit, submit_sm
 from proxy.wire.builders import pdu
 from proxy.wire.submit import MEMO_ENTRIES_MAX, MEMO_KEY_BYTES_MAX
 from proxy.wire.tables import STATUSES
@@ -58,7 +58,7 @@ FAULTS = {
 def test_each_fault_gets_its_own_status(name: str):
     body, status, kind = FAULTS[name]
     with pytest.raises(Malformed) as fault:
-        read_submit(_frame(body), Memo(), 0.0)
+        read_submit(_frame(body), ContentCache(), 0.0)
     assert (fault.value.status, fault.value.kind) == (STATUSES[status], kind)
     assert status in str(fault.value)
 
@@ -74,7 +74,7 @@ def test_the_tables_find_the_same_fault(name: str):
 
 
 def test_a_fault_is_found_again_the_second_time():
-    memo = Memo()
+    memo = ContentCache()
     for _ in range(3):
         with pytest.raises(Malformed):
             read_submit(_frame(ADDRESSES + _tail(length=6)), memo, 0.0)
@@ -90,18 +90,18 @@ def test_the_longest_of_everything_is_taken():
         + b"\0"
         + _tail(b"x" * 254, times=b"261111083000032+\x00261111083000032-\0")
     )
-    submit = read_submit(_frame(body), Memo(), 0.0)
+    submit = read_submit(_frame(body), ContentCache(), 0.0)
     assert (submit.source, submit.destination, len(submit.content.text)) == ("1" * 20, b"2" * 20, 254)
 
 
 def test_head_is_the_raw_spelling_of_the_source():
-    submit = read_submit(_frame(ADDRESSES + _tail()), Memo(), 0.0)
+    submit = read_submit(_frame(ADDRESSES + _tail()), ContentCache(), 0.0)
     assert submit.head == b"\0\0\x0110690001\0"
     assert (submit.source, submit.destination, submit.content.text) == ("10690001", b"13800138000", "hello")
 
 
 def test_octets_that_came_twice_are_the_same_content_whoever_they_are_for():
-    memo = Memo()
+    memo = ContentCache()
     first = read_submit(Frame.of(submit_sm("1069", "13800138000", b"sale")), memo, 0.0)
     second = read_submit(Frame.of(submit_sm("1070", "13900139000", b"sale", sequence=7)), memo, 0.0)
     third = read_submit(Frame.of(submit_sm("1071", "13700137000", b"sale", sequence=9)), memo, 0.0)
@@ -112,14 +112,14 @@ def test_octets_that_came_twice_are_the_same_content_whoever_they_are_for():
 
 
 def test_what_comes_but_once_is_not_remembered():
-    memo = Memo()
+    memo = ContentCache()
     for number in range(3 * MEMO_ENTRIES_MAX):
         read_submit(_frame(ADDRESSES + _tail(struct.pack(">I", number), coding=2)), memo, 0.0)
     assert memo.young == memo.old == {}
 
 
 def test_what_is_used_outlives_what_is_not():
-    memo = Memo()
+    memo = ContentCache()
     read_submit(_frame(ADDRESSES + _tail(b"used")), memo, 0.0)
     used = read_submit(_frame(ADDRESSES + _tail(b"used")), memo, 0.0).content
     for number in range(3 * MEMO_ENTRIES_MAX):
@@ -132,7 +132,7 @@ def test_what_is_used_outlives_what_is_not():
 
 
 def test_what_is_long_is_not_remembered():
-    memo = Memo()
+    memo = ContentCache()
     payload = [(0x0424, b"x" * MEMO_KEY_BYTES_MAX)]
     for _ in range(2):
         submit = read_submit(Frame.of(submit_sm("1069", "138", b"", tlvs=payload)), memo, 0.0)
@@ -141,7 +141,7 @@ def test_what_is_long_is_not_remembered():
 
 
 def test_a_relative_schedule_counts_from_now_each_time():
-    memo, frame = Memo(), Frame.of(submit_sm("1069", "13800138000", b"x", schedule="000001020304000R"))
+    memo, frame = ContentCache(), Frame.of(submit_sm("1069", "13800138000", b"x", schedule="000001020304000R"))
     for now in (1000.0, 2000.0):
         assert read_submit(frame, memo, now).content.scheduled == now + 86_400 + 2 * 3600 + 3 * 60 + 4
 
@@ -149,13 +149,13 @@ def test_a_relative_schedule_counts_from_now_each_time():
 def test_parameters_are_kept_for_those_who_know_them_but_not_the_payload():
     payload, _ = encode("【测试】好")
     frame = Frame.of(submit_sm("1069", "138", b"", data_coding=8, tlvs=[(0x1400, b"e1"), (0x0424, payload), (0x1401, b"t1")]))
-    content = read_submit(frame, Memo(), 0.0).content
+    content = read_submit(frame, ContentCache(), 0.0).content
     assert (content.text, content.extra) == ("【测试】好", ((0x1400, b"e1"), (0x1401, b"t1")))
 
 
 def test_callback_numbers_may_be_several():
     frame = Frame.of(submit_sm("1069", "138", b"x", tlvs=[(0x0381, b"\0\0\x0012345"), (0x0381, b"\0\0\x0067890")]))
-    assert len(read_submit(frame, Memo(), 0.0).content.extra) == 2
+    assert len(read_submit(frame, ContentCache(), 0.0).content.extra) == 2
 
 
 @pytest.mark.parametrize(
@@ -169,15 +169,15 @@ def test_callback_numbers_may_be_several():
     ],
 )
 def test_sar_parameters_say_which_part_only_together_and_only_if_it_can_be(tlvs: list[tuple[int, bytes]], part: Part | None):
-    assert read_submit(Frame.of(submit_sm("1069", "138", b"x", tlvs=tlvs)), Memo(), 0.0).content.part == part
+    assert read_submit(Frame.of(submit_sm("1069", "138", b"x", tlvs=tlvs)), ContentCache(), 0.0).content.part == part
 
 
 @pytest.mark.parametrize(("port", "state"), [(b"\x0b\x84", "wap-push"), (b"\x0d\x05", "binary")])
 def test_a_text_for_an_application_is_nothing_a_person_reads(port: bytes, state: str):
-    content = read_submit(Frame.of(submit_sm("1069", "138", b"x", tlvs=[(0x020B, port)])), Memo(), 0.0).content
+    content = read_submit(Frame.of(submit_sm("1069", "138", b"x", tlvs=[(0x020B, port)])), ContentCache(), 0.0).content
     assert (content.text, content.state) == ("", state)
 
 
 def test_a_canned_message_of_the_carrier_is_not_empty_but_unreadable():
-    content = read_submit(Frame.of(submit_sm("1069", "138", b"", default_msg_id=3)), Memo(), 0.0).content
+    content = read_submit(Frame.of(submit_sm("1069", "138", b"", default_msg_id=3)), ContentCache(), 0.0).content
     assert content.state == "unreadable"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.wire import Frame, Malformed, Memo, Session, read_deliver, read_fields, read_submit, renumbered
+from proxy.wire import ContentCache, Frame, Malformed, Session, read_deliver, read_fields, read_submit, renumbered
 from proxy.wire.tables import COMMANDS, DELIVER_SM, RESPONSE, STATUSES, SUBMIT_SM
 from tests.wire.ways import TIMERS, UNBIND, WAYS, carrier, feed, provider, written
 
@@ -140,7 +140,7 @@ def test_the_quick_reader_agrees_with_the_tables(row: dict[str, Any]):
             read_deliver(frame)
         assert fault.value.status == STATUSES[WRONG[row["id"]]]
     elif frame.command_id == SUBMIT_SM:
-        submit = read_submit(frame, Memo(), 0.0)
+        submit = read_submit(frame, ContentCache(), 0.0)
         assert submit.source == row["fields"]["source_addr"]
         assert submit.destination.decode("latin-1") == row["fields"]["destination_addr"]
         assert renumbered(frame.data, 5)[16:].startswith(submit.head)
@@ -155,7 +155,7 @@ def test_what_was_put_in_by_another_library_comes_out(row: dict[str, Any]):
     frame, want = Frame.of(bytes.fromhex(row["hex"])), dict(row["want"])
     found: dict[str, Any] = {}
     if frame.command_id == SUBMIT_SM:
-        submit = read_submit(frame, Memo(), 1000.0)
+        submit = read_submit(frame, ContentCache(), 1000.0)
         content = submit.content
         found = {"source": submit.source, "destination": submit.destination.decode()}
         found |= {"text": content.text, "state": content.state}

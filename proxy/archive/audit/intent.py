@@ -65,7 +65,7 @@ class Outgoing:
 
 
 @dataclass(slots=True, eq=False)
-class Reply:
+class SeenReply:
     """What a person wrote; or, with ``claims``, what another gate says of a reply that it took."""
 
     key: Key
@@ -132,14 +132,14 @@ class Findings:
         return next((one for one in self.claims if one.key == key), None)
 
 
-def findings(events: Sequence[Outgoing | Reply | Ended]) -> Findings:
+def findings(events: Sequence[Outgoing | SeenReply | Ended]) -> Findings:
     """Of one person's events in order: a reply is read against what was sent before it."""
     found = Findings()
     sent: list[Outgoing] = []
     for place, event in enumerate(events):
         if isinstance(event, Ended):
             found.standing = [one for one in found.standing if not _ends(event, one)]
-        elif isinstance(event, Reply):
+        elif isinstance(event, SeenReply):
             if not event.promised or any(_is_start(later, event.port) for later in events[place + 1 :]):
                 _answer(found, event, sent)
         elif event.state != "lost":
@@ -171,13 +171,13 @@ def _ends(event: Ended, claim: Claim) -> bool:
     return bool(event.signatures & (claim.signatures | claim.names))
 
 
-def _is_start(event: Outgoing | Reply | Ended, port: str) -> bool:
-    if not isinstance(event, Reply) or event.promised or event.port != port:
+def _is_start(event: Outgoing | SeenReply | Ended, port: str) -> bool:
+    if not isinstance(event, SeenReply) or event.promised or event.port != port:
         return False
     return any(wish is not None and wish.kind.startswith("start") for wish in map(plain_reading.wish_of, event.texts))
 
 
-def _answer(found: Findings, reply: Reply, sent: Sequence[Outgoing]) -> None:
+def _answer(found: Findings, reply: SeenReply, sent: Sequence[Outgoing]) -> None:
     """What one reply claims, or ends."""
     if reply.claims is not None:
         found.claims.append(reply.claims)
@@ -197,14 +197,14 @@ def _answer(found: Findings, reply: Reply, sent: Sequence[Outgoing]) -> None:
         found.standing.append(claim)
 
 
-def _goes_on(claim: Claim, reply: Reply, sent: Iterable[Outgoing]) -> bool:
+def _goes_on(claim: Claim, reply: SeenReply, sent: Iterable[Outgoing]) -> bool:
     """Whether START at this port ends the claim."""
     if related(claim.port, reply.port) or reply.port in claim.ports:
         return True
     return not claim.everything and any(related(one.port, reply.port) and claim.speaks_of(one) for one in sent)
 
 
-def _pool(reply: Reply, sent: Sequence[Outgoing]) -> list[Outgoing]:
+def _pool(reply: SeenReply, sent: Sequence[Outgoing]) -> list[Outgoing]:
     """Candidates among which the reply is to be read, the oldest first, the newest of each port and name."""
     newest = {(one.port, one.name): one for one in sent if one.at >= reply.at - CANDIDATES_S and one.candidate}
     candidates = sorted(newest.values(), key=lambda one: one.at)
@@ -222,7 +222,7 @@ def _declared(pool: Sequence[Outgoing]) -> frozenset[str]:
     return words | pool[-1].words if pool else words
 
 
-def _asks_for_sure(reply: Reply, wish: plain_reading.Wish, sent: Sequence[Outgoing]) -> bool:
+def _asks_for_sure(reply: SeenReply, wish: plain_reading.Wish, sent: Sequence[Outgoing]) -> bool:
     """Where the newest message is a notice that wants an answer, a word may be that answer."""
     newest = next((one for one in reversed(sent) if not one.code and related(one.port, reply.port)), None)
     if newest is None or newest.marketing or not plain_reading.asks_for_an_answer(newest.text):
@@ -230,7 +230,7 @@ def _asks_for_sure(reply: Reply, wish: plain_reading.Wish, sent: Sequence[Outgoi
     return wish.advertising or wish.word in newest.words
 
 
-def _claim(reply: Reply, wish: plain_reading.Wish, pool: Sequence[Outgoing], sent: Sequence[Outgoing]) -> Claim | None:
+def _claim(reply: SeenReply, wish: plain_reading.Wish, pool: Sequence[Outgoing], sent: Sequence[Outgoing]) -> Claim | None:
     if wish.kind == "everything":
         return Claim(reply.key, reply.at, reply.port, everything=True)
     if not pool:

@@ -19,11 +19,11 @@ from operator import itemgetter
 from struct import Struct
 from zlib import crc32
 
-from proxy.archive.segment_index import PIECE_BYTES, Ahead, Segment, Stretch
+from proxy.archive.segment_index import PIECE_BYTES, IndexedSegment, SegmentIndex, Stretch
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import answers, delivers, messages
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.segment import GROUP, GROUP_BYTES, RECORD_HEAD_BYTES, Group, Record
+from proxy.journal.segment import GROUP, GROUP_BYTES, RECORD_HEAD_BYTES, CommitGroup, JournalRecord
 from proxy.model.number import NotARecipient, recipient_of
 
 SEGMENTS_MAX = 10_000
@@ -41,8 +41,8 @@ _GROUP_OF_NOTHING = 0
 """A kind that no record has: stands for the verdicts of a group, which are not made records of."""
 
 
-class FollowedJournal(Ahead):
-    def __init__(self, disk: OsDisk, behind: int, look: Callable[[Record], None]) -> None:
+class FollowedJournal(SegmentIndex):
+    def __init__(self, disk: OsDisk, behind: int, look: Callable[[JournalRecord], None]) -> None:
         """``behind``: the last record that is not needed. ``look``: is shown replies and what else is rare, and verdicts about ``watched``."""
         super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
         self.behind, self._look = behind, look
@@ -53,7 +53,7 @@ class FollowedJournal(Ahead):
         """Whether somebody waits for an answer of the carrier: else answers that are a plain yes are not looked at."""
         self._readings = -1
         self._verdicts: list[tuple[int, bytes]] = []  # of the group that is read: sequence, body
-        self._decisions: deque[Record] = deque(maxlen=DECISIONS_MAX)
+        self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)
         """Which may be about anybody."""
 
     # ------------------------------------------------------------------ reading on
@@ -73,7 +73,7 @@ class FollowedJournal(Ahead):
     def _part(self, number: int) -> int:
         return number & _LOW
 
-    def _to_its_end(self, one: Segment, until: float | None) -> bool:
+    def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
         if one.header.sealed or one.header.redacted:
             return super()._to_its_end(one, until)
         size = PIECE_BYTES
@@ -90,10 +90,10 @@ class FollowedJournal(Ahead):
             if until is not None and time.monotonic() >= until:
                 return False
 
-    def _heads(self, one: Segment, data: bytes, base: int) -> None:
+    def _heads(self, one: IndexedSegment, data: bytes, base: int) -> None:
         """The whole groups in ``data``, which stands at ``base`` of the segment."""
         unpack, at, start, end = _HEAD.unpack_from, 0, 0, len(data)
-        sequence, records = one.last, list[Record]()
+        sequence, records = one.last, list[JournalRecord]()
         verdicts = self._verdicts = list[tuple[int, bytes]]()
         while at + RECORD_HEAD_BYTES <= end:
             length, crc, number, kind = unpack(data, at)
@@ -108,8 +108,8 @@ class FollowedJournal(Ahead):
                     return  # torn, or altered: others prove which
                 digest = data[after - _CLAIM.size - 32 : after - _CLAIM.size]
                 if count:
-                    records.insert(0, Record(one.last + 1, _GROUP_OF_NOTHING, b""))
-                self._keep(one, Group(records, sequence, start, after, digest, synced, time_ms, count), base)
+                    records.insert(0, JournalRecord(one.last + 1, _GROUP_OF_NOTHING, b""))
+                self._keep(one, CommitGroup(records, sequence, start, after, digest, synced, time_ms, count), base)
                 start, records = after, []
                 verdicts = self._verdicts = []
             else:
@@ -119,14 +119,14 @@ class FollowedJournal(Ahead):
                 if kind == messages.VERDICT:
                     verdicts.append((number, data[body:after]))
                 elif kind != messages.ACCEPTED or self.answers_matter:
-                    records.append(Record(number, kind, data[body:after]))
+                    records.append(JournalRecord(number, kind, data[body:after]))
             at = after
 
-    def _keep(self, one: Segment, group: Group, shift: int) -> None:
+    def _keep(self, one: IndexedSegment, group: CommitGroup, shift: int) -> None:
         super()._keep(one, group, shift)
         self.seen = max(self.seen, group.last)
 
-    def _note(self, stretch: Stretch, records: Sequence[Record]) -> None:
+    def _note(self, stretch: Stretch, records: Sequence[JournalRecord]) -> None:
         persons = stretch.persons
         assert isinstance(persons, set)
         for record in records:
@@ -142,7 +142,7 @@ class FollowedJournal(Ahead):
         self._note_verdicts(persons)
         self._verdicts = []
 
-    def _spoken_of(self, record: Record) -> Sequence[int]:
+    def _spoken_of(self, record: JournalRecord) -> Sequence[int]:
         """The lower 32 bits of whom a record other than a verdict is about, as far as it may matter."""
         kind, body = record.kind, record.body
         if kind in _NAMED:
@@ -166,15 +166,15 @@ class FollowedJournal(Ahead):
         if not self.watched.isdisjoint(numbers):
             for number, (sequence, body) in zip(numbers, verdicts, strict=True):
                 if number in self.watched and sequence > self.seen:
-                    self._look(Record(sequence, messages.VERDICT, body))
+                    self._look(JournalRecord(sequence, messages.VERDICT, body))
 
     # ------------------------------------------------------------------ one person
 
-    def about(self, person: int) -> Iterator[Record]:
+    def about(self, person: int) -> Iterator[JournalRecord]:
         """What it says of one person, and of others beside them. Stale, Fault, OSError."""
         return merge(self._about(person), list(self._decisions), key=itemgetter(0))
 
-    def _about(self, person: int) -> Iterator[Record]:
+    def _about(self, person: int) -> Iterator[JournalRecord]:
         parts = {person & _LOW}
         for segment in self._segments:
             for stretch in segment.stretches:
@@ -183,7 +183,7 @@ class FollowedJournal(Ahead):
                         yield from (one for one in group.records if not decides(one))
 
 
-def decides(record: Record) -> bool:
+def decides(record: JournalRecord) -> bool:
     """Whether it is a clerk's decision about doubtful replies, here or at another gate."""
     kind = record.kind
     return kind == messages.DECISION or (kind == messages.HEARD and unpack_heard(record.body).kind == messages.DECISION)

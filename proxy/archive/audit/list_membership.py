@@ -17,7 +17,7 @@ CHUNK_BITS = 20
 """A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/listed.py)."""
 
 
-class Named(NamedTuple):
+class ListMembership(NamedTuple):
     """A list that names the person."""
 
     time: float
@@ -31,9 +31,9 @@ class Named(NamedTuple):
 class Lists:
     def __init__(self, person: int) -> None:
         self._chunk, self._low = person >> CHUNK_BITS, person & (1 << CHUNK_BITS) - 1
-        self._begun: dict[int, tuple[operator_actions.Listing, set[int]]] = {}
+        self._begun: dict[int, tuple[operator_actions.ListBegun, set[int]]] = {}
 
-    def take(self, sequence: int, kind: int, body: bytes) -> Named | None:
+    def take(self, sequence: int, kind: int, body: bytes) -> ListMembership | None:
         """One record; the list that it ends, if that names the person."""
         if kind == messages.LISTING:
             self._begun[sequence] = operator_actions.unpack_listing(body), set()
@@ -44,12 +44,12 @@ class Lists:
             said, named = self._begun.pop(done.listing, (None, set[int]()))
             if said is not None and named:
                 found = tuple(said.refusals[place] for place in sorted(named))
-                return Named(done.time, said.takes_off, found, said.who, said.why, said.file)
+                return ListMembership(done.time, said.takes_off, found, said.who, said.why, said.file)
         else:  # a start: what was not whole by then never will be
             self._begun.clear()
         return None
 
-    def _look(self, chunk: operator_actions.Listed) -> None:
+    def _look(self, chunk: operator_actions.ListChunk) -> None:
         _, named = self._begun.get(chunk.listing, (None, set[int]()))
         if chunk.chunk == self._chunk and self._low in BitMap.deserialize(chunk.numbers):
             named.add(chunk.key)

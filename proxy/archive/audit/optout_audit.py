@@ -25,7 +25,7 @@ from proxy.archive.segment_index import Stale
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.segment import HEADER_BYTES, Fault, Record, unpack_header
+from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.model.message import Category
 from proxy.model.number import about_people
 
@@ -56,7 +56,7 @@ def first_needed(disk: OsDisk, since: float) -> int:
     for name in reversed(disk.list()):
         try:
             header = unpack_header(disk.read(name, HEADER_BYTES))
-        except Fault:
+        except SegmentFault:
             continue
         size += disk.size(name)
         if found and size > REMEMBERED_BYTES_MAX:
@@ -130,10 +130,10 @@ class Audit:
             reached[place] = min(reached[place], sequence - 1)
         return reached
 
-    def _look(self, place: int) -> Callable[[Record], None]:
+    def _look(self, place: int) -> Callable[[JournalRecord], None]:
         """What is to be noticed in a record that is read for the first time."""
 
-        def look(record: Record) -> None:
+        def look(record: JournalRecord) -> None:
             kind, body = record.kind, record.body
             if kind == messages.VERDICT:
                 person = int.from_bytes(body[8:16], "big")
@@ -163,7 +163,7 @@ class Audit:
         if len(self._claimants) > CLAIMANTS_MAX:
             self._claimants.popitem(last=False)
 
-    def _marketing(self, place: int, person: int, record: Record) -> None:
+    def _marketing(self, place: int, person: int, record: JournalRecord) -> None:
         if record.sequence <= self._done[place]:
             return
         claims = self._claimants[person]
@@ -172,7 +172,7 @@ class Audit:
             self._journals[place].answers_matter = True
 
     @staticmethod
-    def _may_be_against(claims: Sequence[Claim], place: int, person: int, record: Record) -> bool:
+    def _may_be_against(claims: Sequence[Claim], place: int, person: int, record: JournalRecord) -> bool:
         alone = PersonHistory(person)
         alone.take(place, record)
         return any(claim.speaks_of(sent) for sent in alone.sent() for claim in claims)
@@ -184,7 +184,7 @@ class Audit:
         try:
             for place, record in in_order([one.about(person) for one in self._journals]):
                 history.take(place, record)
-        except (Stale, Fault):  # a segment was altered meanwhile: it is read anew
+        except (Stale, SegmentFault):  # a segment was altered meanwhile: it is read anew
             return None
         history.assume_answered(waiting_for)
         return history

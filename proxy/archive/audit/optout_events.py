@@ -31,7 +31,7 @@ About = Callable[[OptOut, Mapping[int, str]], Mapping[str, str]]
 """A refusal, signatures by their hash as messages had them → names and words: ``about`` in English, ``about_zh`` in Chinese …"""
 
 
-class Event(NamedTuple):
+class OptOutEvent(NamedTuple):
     at: float
     what: str  # received | held | decided | stopped | restored | confirmed | sent
     port: str
@@ -54,7 +54,7 @@ class Trace:
     first: float = 0.0
     last: float = 0.0
     """What the journal covers, whoever it was about; 0 when it is empty."""
-    events: list[Event] = field(default_factory=list)
+    events: list[OptOutEvent] = field(default_factory=list)
     asked: float = 0.0
     """When: what had ended by then is not in force."""
     stands: dict[Key, OptOut] = field(default_factory=dict)
@@ -135,7 +135,7 @@ def until(one: OptOut) -> str:
     return f" until {local(one.expiry)}" if one.expiry else ""
 
 
-def _where(one: Event) -> str:
+def _where(one: OptOutEvent) -> str:
     return f"{one.port} ({one.provider or 'nobody owns it'}): " if one.port else ""
 
 

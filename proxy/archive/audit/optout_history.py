@@ -19,12 +19,24 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from proxy.archive.audit.intent import Findings, Key
-from proxy.archive.audit.list_membership import KINDS, Lists, Named
-from proxy.archive.audit.optout_events import About, Event, Says, Trace, by_value, iso, key, local, printable, scope, until
+from proxy.archive.audit.list_membership import KINDS, ListMembership, Lists
+from proxy.archive.audit.optout_events import (
+    About,
+    OptOutEvent,
+    Says,
+    Trace,
+    by_value,
+    iso,
+    key,
+    local,
+    printable,
+    scope,
+    until,
+)
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
-from proxy.journal.records.replicated import Heard, unpack_heard
-from proxy.journal.segment import Record
+from proxy.journal.records.replicated import ReplicatedRecord, unpack_heard
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
@@ -39,7 +51,7 @@ _RECEIPT = b"\0\7receipt"
 """How a deliver begins, behind its time, that nobody wrote."""
 
 
-class Read(NamedTuple):
+class PduReaders(NamedTuple):
     """How a deliver and a submit are read, and what officers write of them: neither the protocol nor the rules are this room's."""
 
     text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
@@ -49,12 +61,14 @@ class Read(NamedTuple):
     about: About = by_value  # a refusal, and the signatures that are known → its words
 
 
-def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, asked: float, nodes: Collection[int] = ()) -> Trace:
+def trace(
+    journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
+) -> Trace:
     """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
     before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
     them is not told twice. A record that is not about this person costs a comparison."""
     found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
-    at_record: dict[Key, list[Event]] = {}  # what records of replies and messages were told as
+    at_record: dict[Key, list[OptOutEvent]] = {}  # what records of replies and messages were told as
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], Lists] = {}  # by journal, and the node that told of them; -1: its own
     for place, item in in_order(journals):
@@ -88,7 +102,7 @@ def trace(journals: Sequence[Iterable[Record]], recipient: int, read: Read, aske
     return found
 
 
-def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[Event]]) -> None:
+def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[OptOutEvent]]) -> None:
     """Adds what the second reading says: whom each reply meant, and what went out against that."""
     places = {id(event): place for place, event in enumerate(found.events)}
     sent_after = Counter(against.claim.key for against in meant.against)
@@ -112,14 +126,14 @@ def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[Eve
                 found.events[places[id(event)]] = event._replace(says=says, details=details)
 
 
-def in_order(journals: Sequence[Iterable[Record]]) -> Iterable[tuple[int, Record]]:
+def in_order(journals: Sequence[Iterable[JournalRecord]]) -> Iterable[tuple[int, JournalRecord]]:
     """Records of several journals by their times, of each in its own order; with which journal it is of."""
     if len(journals) == 1:
         return ((0, item) for item in journals[0])
     return (found for _, found in heapq.merge(*(_timed(*one) for one in enumerate(journals)), key=itemgetter(0)))
 
 
-def _timed(place: int, journal: Iterable[Record]) -> Iterator[tuple[int, tuple[int, Record]]]:
+def _timed(place: int, journal: Iterable[JournalRecord]) -> Iterator[tuple[int, tuple[int, JournalRecord]]]:
     """With the time in ms up to which it has come: of a record that says none, that of those before it."""
     reached = 0
     for item in journal:
@@ -128,7 +142,7 @@ def _timed(place: int, journal: Iterable[Record]) -> Iterator[tuple[int, tuple[i
         yield reached, (place, item)
 
 
-def _received(found: Trace, body: bytes, read: Read) -> list[Event]:
+def _received(found: Trace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
     said = delivers.unpack_deliver(body)
     if said.kind not in _REPLIES:
         return []
@@ -143,7 +157,7 @@ def _received(found: Trace, body: bytes, read: Read) -> list[Event]:
     text = printable(read.text_of(said.data))
     means = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
     read_as = f"read as {means.get(said.kind, 'no refusal')}"
-    event = Event(
+    event = OptOutEvent(
         said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
         f"“{numbers_masked(text)}”, {read_as}",
     )  # fmt: skip
@@ -151,19 +165,19 @@ def _received(found: Trace, body: bytes, read: Read) -> list[Event]:
     return [event]
 
 
-def _stopped(found: Trace, body: bytes, read: Read) -> None:
+def _stopped(found: Trace, body: bytes, read: PduReaders) -> None:
     said = delivers.unpack_optout(body)
     one = said.opt_out
     found.stands[key(one)] = one
     found.events.append(
-        Event(
+        OptOutEvent(
             said.time, "stopped", said.port, said.provider, (one, f", at once, by {one.source}"),
             {**scope(one), "source": one.source, "keyword": said.keyword, "effective": iso(said.time)},
         )
     )  # fmt: skip
 
 
-def _held(found: Trace, body: bytes, read: Read) -> None:
+def _held(found: Trace, body: bytes, read: PduReaders) -> None:
     reply = doubtful_replies.unpack_doubtful(body)
     found.doubtful.add(doubtful_replies.id_of(body))
     for one in reply.held:
@@ -174,7 +188,7 @@ def _held(found: Trace, body: bytes, read: Read) -> None:
         then = "ends" if reply.held[0].expiry else "is a refusal"
         says = (*_all_of(reply.held), f" is held until somebody decides, and {then} on {local(reply.until)}")
         details["until"] = iso(reply.until)
-    found.events.append(Event(reply.time, "held", reply.port, reply.provider, says, details))
+    found.events.append(OptOutEvent(reply.time, "held", reply.port, reply.provider, says, details))
 
 
 def _decided(found: Trace, body: bytes) -> None:
@@ -186,20 +200,20 @@ def _decided(found: Trace, body: bytes) -> None:
     by, masked = _by(said.who, said.why)
     means = "it asked to stop, " if said.yes else "it did not ask to stop, "
     details = {"asked": said.yes, **_ordered(said.who, said.why, "")}
-    found.events.append(Event(said.time, "decided", "", "", means + by, details, means + masked))
+    found.events.append(OptOutEvent(said.time, "decided", "", "", means + by, details, means + masked))
 
 
-def _restored(found: Trace, body: bytes, read: Read) -> None:
+def _restored(found: Trace, body: bytes, read: PduReaders) -> None:
     said = delivers.unpack_restored(body)
     for one in said.lifted:
         found.stands.pop(key(one), None)
     says = _all_of(said.lifted) or "nothing had been stopped here"
     found.events.append(
-        Event(said.time, "restored", said.port, said.provider, says, {"lifted": [scope(one) for one in said.lifted]})
+        OptOutEvent(said.time, "restored", said.port, said.provider, says, {"lifted": [scope(one) for one in said.lifted]})
     )
 
 
-def _by_officer(found: Trace, body: bytes, read: Read) -> None:
+def _by_officer(found: Trace, body: bytes, read: PduReaders) -> None:
     said = operator_actions.unpack_suppressed(body)
     for one in said.added:
         found.stands[key(one)] = one
@@ -213,7 +227,7 @@ def _by_officer(found: Trace, body: bytes, read: Read) -> None:
         _lifts(found, said.time, lifted, said.who, said.why)
 
 
-def _listed(found: Trace, said: Named) -> None:
+def _listed(found: Trace, said: ListMembership) -> None:
     """A list that was taken in."""
     if not said.takes_off:
         for one in said.refusals:
@@ -232,14 +246,14 @@ def _stops(found: Trace, at: float, one: OptOut, who: str, why: str, file: str =
     }  # fmt: skip
     stopped = one, f"{until(one)}, at once, "
     by, masked = _by(who, why, file)
-    found.events.append(Event(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
+    found.events.append(OptOutEvent(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
 
 
 def _lifts(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
     says = (*(_all_of(lifted) or ("nothing",)), ", ")
     by, masked = _by(who, why, file)
     details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(Event(at, "restored", "", "", (*says, by), details, (*says, masked)))
+    found.events.append(OptOutEvent(at, "restored", "", "", (*says, by), details, (*says, masked)))
 
 
 def _all_of(refusals: Sequence[OptOut]) -> Says:
@@ -257,7 +271,7 @@ def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
     return f"by {printable(who)}{done}", f"by {printable(who)}{numbers_masked(done)}"
 
 
-def _told_by(heard: Heard, event: Event) -> Event:
+def _told_by(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
     """What another gate wrote holds here from when this one heard of it."""
     told = f" (told by gate {heard.node})"
     details = event.details | {"gate": heard.node} | ({"effective": iso(heard.time)} if "effective" in event.details else {})
@@ -265,7 +279,7 @@ def _told_by(heard: Heard, event: Event) -> Event:
     return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
 
 
-def _befell(found: Trace, body: bytes, read: Read) -> None:
+def _befell(found: Trace, body: bytes, read: PduReaders) -> None:
     said = consents.unpack_person(body)
     if said.event == "withdrawn":
         return  # of what they agreed to: no refusal
@@ -276,24 +290,24 @@ def _befell(found: Trace, body: bytes, read: Read) -> None:
         ends = "; a keyed hash stays, and stops all marketing"
         details = {"scope": "all", "value": "", "source": "officer", **_ordered(said.who, said.why, "")}
         by, masked = _by(said.who, said.why)
-        found.events.append(Event(said.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
+        found.events.append(OptOutEvent(said.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
         return
     over = [place for place, one in found.stands.items() if one.time < said.before]
     lifted = [found.stands.pop(place) for place in over]
     says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(said.before)}, ")
     by, masked = _by(said.who, said.why)
     details = _ordered(said.who, said.why, "") | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(Event(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
+    found.events.append(OptOutEvent(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
 
 
-def _confirmed(found: Trace, body: bytes, read: Read) -> None:
+def _confirmed(found: Trace, body: bytes, read: PduReaders) -> None:
     said = delivers.unpack_said(body)
     found.events.append(
-        Event(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
+        OptOutEvent(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
     )
 
 
-def _sent(found: Trace, body: bytes, read: Read) -> None:
+def _sent(found: Trace, body: bytes, read: PduReaders) -> None:
     said = messages.unpack_verdict(body)
     name = read.signature_of(said.data)
     if name:
@@ -307,7 +321,7 @@ def _sent(found: Trace, body: bytes, read: Read) -> None:
         return
     why = f"AGAINST THE REFUSAL OF {against}" if against else _why(found, said)
     found.events.append(
-        Event(
+        OptOutEvent(
             said.time, "sent", said.port, said.provider,
             f"{said.category.word}, {printable(name) or 'no signature'}: {why}",
             {"category": said.category.word, "signature": printable(name), "why": why, "against_refusal": bool(against)},
@@ -315,7 +329,7 @@ def _sent(found: Trace, body: bytes, read: Read) -> None:
     )  # fmt: skip
 
 
-def _against(found: Trace, said: messages.Verdict, entry: Entry, read: Read) -> str:
+def _against(found: Trace, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> str:
     """The refusal in force that speaks of this message, in words; empty if none does."""
     if said.category is not Category.MARKETING:
         return ""
@@ -323,7 +337,7 @@ def _against(found: Trace, said: messages.Verdict, entry: Entry, read: Read) -> 
     return next((found.words(one) for one in standing if _speaks(one, said, entry, read)), "")
 
 
-def _speaks(one: OptOut, said: messages.Verdict, entry: Entry, read: Read) -> bool:
+def _speaks(one: OptOut, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> bool:
     """As policy/kinds/suppressed.py has it: a signature by its hash or by its name, an advertiser as it was answered."""
     if one.scope in ("all", "global"):
         return True
@@ -335,7 +349,7 @@ def _speaks(one: OptOut, said: messages.Verdict, entry: Entry, read: Read) -> bo
     return one.value == said.provider if one.scope == "provider" else said.port.startswith(one.value)
 
 
-def _why(found: Trace, said: messages.Verdict) -> str:
+def _why(found: Trace, said: messages.VerdictRecord) -> str:
     if said.category is not Category.MARKETING:
         return "a refusal covers marketing only"
     standing = [one for one in found.stands.values() if not 0 < one.expiry <= said.time]

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
 from proxy.archive.audit import plain_reading
-from proxy.archive.audit.intent import Claim, Ended, Findings, Key, Outgoing, Reply, digits_of, findings
+from proxy.archive.audit.intent import Claim, Ended, Findings, Key, Outgoing, SeenReply, digits_of, findings
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, about_people, recipient_of
 
@@ -39,16 +39,16 @@ class PersonHistory:
         self.recipient = recipient
         self._wanted = _PERSON.pack(recipient)
         self._nodes = nodes
-        self._events: list[Outgoing | Reply | Ended] = []
+        self._events: list[Outgoing | SeenReply | Ended] = []
         self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
         self._standing: dict[int, str] = {}  # row of a standing "no" → its words
         self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
 
-    def take_all(self, journal: int, records: Iterable[Record]) -> None:
+    def take_all(self, journal: int, records: Iterable[JournalRecord]) -> None:
         for record in records:
             self.take(journal, record)
 
-    def take(self, journal: int, record: Record) -> None:
+    def take(self, journal: int, record: JournalRecord) -> None:
         """A record that is not about this person costs a comparison."""
         read = _READ.get(record.kind)
         if read is None or (record.kind in _NAMED and record.body[8:16] != self._wanted):
@@ -73,7 +73,7 @@ class PersonHistory:
 
     # ------------------------------------------------------------------ records
 
-    def _verdict(self, key: Key, record: Record) -> None:
+    def _verdict(self, key: Key, record: JournalRecord) -> None:
         said = messages.unpack_verdict(record.body)
         if said.entry is None:
             return
@@ -98,7 +98,7 @@ class PersonHistory:
         sent.marketing |= said.category is Category.MARKETING
         sent.parts[pdu.part] = pdu.octets
 
-    def _answers(self, key: Key, record: Record) -> None:
+    def _answers(self, key: Key, record: JournalRecord) -> None:
         if self._wanted not in record.body:
             return
         for one in answers.unpack_answers(record):
@@ -116,14 +116,14 @@ class PersonHistory:
         if (sent := self._sent.get((journal, entry_id))) is not None:
             sent.state = "lost"
 
-    def _unreplaced(self, key: Key, record: Record) -> None:
+    def _unreplaced(self, key: Key, record: JournalRecord) -> None:
         self._lose(key[0], requests.unpack_unreplaced(record.body).entry_id)
 
-    def _restored(self, key: Key, record: Record) -> None:
+    def _restored(self, key: Key, record: JournalRecord) -> None:
         said = delivers.unpack_restored(record.body)
-        self._events.append(Reply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
+        self._events.append(SeenReply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
 
-    def _deliver(self, key: Key, record: Record) -> None:
+    def _deliver(self, key: Key, record: JournalRecord) -> None:
         said = delivers.unpack_deliver(record.body)
         if said.kind not in _REPLIES:
             return
@@ -134,15 +134,15 @@ class PersonHistory:
             return
         pdu = plain_reading.text_of(said.data)
         texts = plain_reading.readings(pdu.octets, pdu.coding)
-        reply = Reply(key, said.time, digits_of(said.port), said.provider, texts)
+        reply = SeenReply(key, said.time, digits_of(said.port), said.provider, texts)
         reply.dismissed = any(plain_reading.plainly(text) == words for text in texts for words in self._standing.values())
         self._events.append(reply)
 
-    def _doubtful(self, key: Key, record: Record) -> None:
+    def _doubtful(self, key: Key, record: JournalRecord) -> None:
         said = doubtful_replies.unpack_doubtful(record.body)
         self._doubts[doubtful_replies.id_of(record.body)] = digits_of(said.port), said.time
 
-    def _decided(self, key: Key, record: Record) -> None:
+    def _decided(self, key: Key, record: JournalRecord) -> None:
         """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
         said = doubtful_replies.unpack_decision(record.body)
         self._standing.pop(said.row, None)
@@ -153,20 +153,20 @@ class PersonHistory:
         for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
             self._events.append(Ended(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
 
-    def _heard(self, key: Key, record: Record) -> None:
+    def _heard(self, key: Key, record: JournalRecord) -> None:
         """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
         heard = unpack_heard(record.body)
         if heard.kind == messages.DECISION:
-            self._decided(key, Record(heard.sequence, heard.kind, heard.body))
+            self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
         if heard.node in self._nodes or heard.body[8:16] != self._wanted:
             return
         if heard.kind == messages.OPTOUT:
             self._told(key, heard.time, delivers.unpack_optout(heard.body))
         elif heard.kind == messages.RESTORED:
             said = delivers.unpack_restored(heard.body)
-            self._events.append(Reply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
+            self._events.append(SeenReply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
         elif heard.kind in (messages.PERSON, messages.SUPPRESSED):
-            self._ended(key, Record(heard.sequence, heard.kind, heard.body))
+            self._ended(key, JournalRecord(heard.sequence, heard.kind, heard.body))
 
     def _told(self, key: Key, at: float, said: delivers.OptedOut) -> None:
         scope, value, _, source, _ = said.opt_out
@@ -174,9 +174,9 @@ class PersonHistory:
             return
         signatures = frozenset((value,)) if scope == "advertiser" else frozenset[str]()
         claim = Claim(key, at, digits_of(said.port), not signatures, frozenset(f"#{one}" for one in signatures), signatures)
-        self._events.append(Reply(key, at, claim.port, said.provider, (), claim))
+        self._events.append(SeenReply(key, at, claim.port, said.provider, (), claim))
 
-    def _ended(self, key: Key, record: Record) -> None:
+    def _ended(self, key: Key, record: JournalRecord) -> None:
         if record.kind == messages.PERSON:
             told = consents.unpack_person(record.body)
             if told.event != "withdrawn":
@@ -190,7 +190,7 @@ class PersonHistory:
             self._events.append(Ended(said.time, said.time, None if whole else values, whole))
 
 
-_READ: dict[int, Callable[[PersonHistory, Key, Record], None]] = {
+_READ: dict[int, Callable[[PersonHistory, Key, JournalRecord], None]] = {
     messages.VERDICT: PersonHistory._verdict, messages.ANSWER: PersonHistory._answers, messages.ACCEPTED: PersonHistory._answers,
     messages.DELIVER: PersonHistory._deliver, messages.RESTORED: PersonHistory._restored, messages.UNREPLACED: PersonHistory._unreplaced,
     messages.HEARD: PersonHistory._heard, messages.PERSON: PersonHistory._ended, messages.SUPPRESSED: PersonHistory._ended,

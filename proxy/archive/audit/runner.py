@@ -19,7 +19,7 @@ from proxy.config import Sealing, SettingsError, rest_places
 from proxy.journal.disk import OsDisk
 from proxy.journal.scan import JournalError
 from proxy.journal.sealing import Ring, SealingError
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.model.number import Number
 
 EVERY_S = 1.0
@@ -66,7 +66,7 @@ def _node_of(disk: OsDisk) -> int:
     names = disk.list()
     try:
         return unpack_header(disk.read(names[-1], HEADER_BYTES)).node if names else -1
-    except (OSError, Fault):
+    except (OSError, SegmentFault):
         return -1
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy.console.gate_client import Asking, CannotAsk
+from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.desk.api.parameters import Arg
-from proxy.desk.api.table import Command, Operation, Program
+from proxy.desk.api.table import ControlCommand, Operation, Program
 from proxy.operations.client import Conversation, push_files
 
 XLSX = b"PK\x03\x04"
@@ -22,15 +22,15 @@ LINES_MAX = 20_000
 """Of one answer: more is for the command line."""
 
 
-async def call(asking: Asking, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
+async def call(asking: GateClient, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
     """A mapping for JSON, or the bytes of a file."""
-    if isinstance(operation.by, Command):
+    if isinstance(operation.by, ControlCommand):
         return await _command(asking, token, operation.by, values)
     with tempfile.TemporaryDirectory(prefix="gate106-api-") as folder:
         return await _program(asking, token, operation, operation.by, values, file, Path(folder))
 
 
-async def _command(asking: Asking, token: str, command: Command, values: Mapping[str, Any]) -> Any:
+async def _command(asking: GateClient, token: str, command: ControlCommand, values: Mapping[str, Any]) -> Any:
     if "files" in values:
         files: dict[str, str] = values["files"]
         rest = {name: value for name, value in values.items() if name != "files"}
@@ -53,7 +53,7 @@ def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:
 
 
 async def _program(
-    asking: Asking, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
+    asking: GateClient, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
 ) -> Any:
     argv, last = [*program.words.split()], list[str]()
     if program.takes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.desk.api.parameters import Arg
 from proxy.desk.api.schemas import ERROR, NAMED, shape
-from proxy.desk.api.table import OPERATIONS, Command, Operation, Program
+from proxy.desk.api.table import OPERATIONS, ControlCommand, Operation, Program
 from proxy.model.roles import Role
 
 JSON = "application/json"
@@ -64,7 +64,7 @@ def _operation(one: Operation) -> dict[str, Any]:
         "x-roles": [role.value for role in Role if one.wants in role.may],
         "responses": {"200": _answer(one)} | {str(one): {"$ref": f"#/components/responses/{one}"} for one in statuses},
     }
-    if isinstance(one.by, Command):
+    if isinstance(one.by, ControlCommand):
         found["x-command"] = one.by.name
     if one.reads or file:
         found["parameters"] = [_parameter(arg) for arg in one.args]

@@ -20,7 +20,7 @@ WHY_MAX = 500
 LIST_MAX = 100
 
 
-class Wrong(Exception):
+class BadRequest(Exception):
     """A request is not as the document says: the text names what."""
 
 
@@ -41,7 +41,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Text(Form):
+class TextParameter(Form):
     most: int = TEXT_MAX
     pattern: str = ""
     """Of all of it; empty: whatever is no blank."""
@@ -66,7 +66,7 @@ class Text(Form):
 
 
 @dataclass(frozen=True)
-class Number(Form):
+class NumberParameter(Form):
     least: float
     most: float
 
@@ -87,7 +87,7 @@ class Number(Form):
 
 
 @dataclass(frozen=True)
-class Whole(Number):
+class IntegerParameter(NumberParameter):
     def schema(self) -> Schema:
         return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
 
@@ -112,7 +112,7 @@ class Flag(Form):
 
 
 @dataclass(frozen=True)
-class OneOf(Form):
+class ChoiceParameter(Form):
     words: tuple[str, ...]
 
     def schema(self) -> Schema:
@@ -185,17 +185,17 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
     known = {arg.name: arg for arg in args}
     for name in given:
         if name not in known:
-            raise Wrong(f"{str(name)[:60]!r} is not known here (known: {', '.join(known) or 'nothing'})")
+            raise BadRequest(f"{str(name)[:60]!r} is not known here (known: {', '.join(known) or 'nothing'})")
     found = {}
     for arg in args:
         if arg.name not in given:
             if arg.needed:
-                raise Wrong(f"{arg.name}: is missing: {arg.say}")
+                raise BadRequest(f"{arg.name}: is missing: {arg.say}")
             continue
         try:
             found[arg.name] = arg.form.read(given[arg.name])
         except ValueError as error:
-            raise Wrong(f"{arg.name}: {error}") from None
+            raise BadRequest(f"{arg.name}: {error}") from None
     return found
 
 
@@ -205,6 +205,6 @@ def spelt(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, An
     found: dict[str, Any] = {}
     for name, word in query:
         if name in found:
-            raise Wrong(f"{name[:60]!r} is there twice")
+            raise BadRequest(f"{name[:60]!r} is there twice")
         found[name] = forms[name].spelt(word) if name in forms else word
     return found

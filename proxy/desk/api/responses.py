@@ -17,7 +17,7 @@ from proxy.i18n import catalog
 from proxy.model.redact import as_json
 
 
-class Told(Exception):
+class ErrorAnswer(Exception):
     """What a request is answered with instead."""
 
     def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:

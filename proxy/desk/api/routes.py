@@ -17,18 +17,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proxy.console.gate_client import Asking, CannotAsk
+from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
-from proxy.desk.api.parameters import Wrong, read
+from proxy.desk.api.parameters import BadRequest, read
 from proxy.desk.api.parameters import spelt as words_of
-from proxy.desk.api.responses import Told, answered, wrong
+from proxy.desk.api.responses import ErrorAnswer, answered, wrong
 from proxy.desk.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
-from proxy.model.lockout import HELD_OFF_S, HeldOff
+from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.roles import Asker, NotAllowed, demand
 from proxy.operations.args import object_of
-from proxy.operations.authorization import Refused
+from proxy.operations.authorization import CommandRefused
 from proxy.operations.client import NobodyAnswers
 
 JSON_BYTES_MAX = 128 * 1024
@@ -47,9 +47,9 @@ log = structlog.get_logger()
 
 
 class Api:
-    def __init__(self, asking: Asking, clock: Callable[[], float]) -> None:
+    def __init__(self, asking: GateClient, clock: Callable[[], float]) -> None:
         self._asking, self._clock = asking, clock
-        self._held = HeldOff()
+        self._held = Lockout()
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._document = json.dumps(document(), ensure_ascii=False).encode()
 
@@ -64,14 +64,14 @@ class Api:
         """Open to who has a token: what there is, is nobody else's business."""
         try:
             await self._whose(request)
-        except Told as told:
+        except ErrorAnswer as told:
             return wrong(request, str(told), told.status, told.headers)
         return Response(self._document, media_type=JSON)
 
     async def _nothing_there(self, request: Request) -> Response:
         try:
             await self._whose(request)
-        except Told as told:
+        except ErrorAnswer as told:
             return wrong(request, str(told), told.status, told.headers)
         return wrong(request, f"no such operation ({DOCUMENT} says which there are)", 404)
 
@@ -83,13 +83,13 @@ class Api:
             try:
                 token, asker = await self._whose(request)
                 if operation is None:
-                    raise Told(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
+                    raise ErrorAnswer(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
                 _may(asker, operation)
                 values, file = await _given(request, operation)
                 return answered(operation, await call(self._asking, token, operation, values, file))
-            except Told as told:
+            except ErrorAnswer as told:
                 return wrong(request, str(told), told.status, told.headers)
-            except Wrong as fault:
+            except BadRequest as fault:
                 return wrong(request, str(fault), 400)
             except CannotAsk as error:
                 return wrong(request, str(error), 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409))
@@ -107,18 +107,18 @@ class Api:
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not (token.isascii() and token.isprintable()):
-            raise Told(401, "not without a token (people and http.tokens in the settings)", ASKS)
+            raise ErrorAnswer(401, "not without a token (people and http.tokens in the settings)", ASKS)
         digest = hashlib.sha256(token.encode()).digest()
         if digest not in self._known and self._held.held_off("", peer, now):
-            raise Told(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
+            raise ErrorAnswer(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
         try:
             asker = await who_is(self._asking, spelt(token), token)
         except CannotAsk as error:
-            raise Told(503, str(error)) from None
+            raise ErrorAnswer(503, str(error)) from None
         if asker is None:
             self._known.pop(digest, None)
             self._held.failed("", peer, now)
-            raise Told(401, NOBODYS, ASKS)
+            raise ErrorAnswer(401, NOBODYS, ASKS)
         self._known[digest] = None
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
@@ -129,7 +129,7 @@ def _may(asker: Asker, operation: Operation) -> None:
     try:
         demand(asker, operation.wants, operation.name)
     except NotAllowed as fault:
-        raise Told(403, str(fault)) from None
+        raise ErrorAnswer(403, str(fault)) from None
 
 
 async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
@@ -139,7 +139,7 @@ async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any]
         values = read(operation.args, words_of(operation.args, request.query_params.multi_items()))
         return values, await _file(request) if takes_file else b""
     if request.query_params:
-        raise Wrong("nothing is said in the address here: what is asked for stands in the body")
+        raise BadRequest("nothing is said in the address here: what is asked for stands in the body")
     body = await _body(request, JSON_BYTES_MAX)
     return read(operation.args, _said_in(body) if body and _is_json(request.headers) else {}), b""
 
@@ -147,19 +147,19 @@ async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any]
 def _said_in(body: bytes) -> dict[str, Any]:
     try:
         return object_of(body)
-    except Refused as refused:
-        raise Wrong(str(refused)) from None
+    except CommandRefused as refused:
+        raise BadRequest(str(refused)) from None
 
 
 async def _file(request: Request) -> bytes:
     if request.headers.get("content-type", BODY).partition(";")[0].strip().lower() != BODY:
-        raise Told(415, f"the body is a file: {BODY}")
+        raise ErrorAnswer(415, f"the body is a file: {BODY}")
     return await _body(request, FILE_BYTES_MAX)
 
 
 def _is_json(headers: Headers) -> bool:
     if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Told(415, f"the body is {JSON}")
+        raise ErrorAnswer(415, f"the body is {JSON}")
     return True
 
 
@@ -168,10 +168,10 @@ async def _body(request: Request, most: int) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > most:
-            raise Told(413, f"the body is larger than {most:,} bytes")
+            raise ErrorAnswer(413, f"the body is larger than {most:,} bytes")
     return bytes(body)
 
 
-def routes(asking: Asking, clock: Callable[[], float]) -> list[Route]:
+def routes(asking: GateClient, clock: Callable[[], float]) -> list[Route]:
     """What the console answers for programs: it finds this function by the file's name."""
     return Api(asking, clock).routes()

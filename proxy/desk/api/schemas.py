@@ -14,7 +14,7 @@ from proxy.journal.records.penalties import Penalty
 from proxy.journal.records.probes import Probe
 from proxy.journal.records.revisions import Revised
 from proxy.relay.effects.reply_paths import PathState
-from proxy.state.lists.consented import Batch
+from proxy.state.lists.consented import ConsentBatch
 from proxy.state.record.withdrawn import Withdrawal
 
 Schema = dict[str, Any]
@@ -38,7 +38,7 @@ def shape(of: Any) -> Schema:
     if isinstance(of, tuple) and not hasattr(of, "_fields"):
         items = [shape(one) for one in dict.fromkeys(of)]
         return {"type": "array", "items": {"anyOf": items}, "minItems": len(of), "maxItems": len(of)}
-    if isinstance(of, Named):
+    if isinstance(of, SharedSchema):
         return {"$ref": f"#/components/schemas/{of.name}"}
     if isinstance(of, types.UnionType):
         return {"anyOf": [{"type": "null"} if one is type(None) else shape(one) for one in typing.get_args(of)]}
@@ -55,7 +55,7 @@ def _mapping(of: dict[str, Any]) -> Schema:
     return {"type": "object", "properties": names, "required": needed, "additionalProperties": False}
 
 
-class Named:
+class SharedSchema:
     """A shape that several answers have; it stands once in the document."""
 
     def __init__(self, name: str, of: Any) -> None:
@@ -75,21 +75,21 @@ ORDER_OF = {
     "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
     "everything": bool, "trial": bool,
 }  # fmt: skip
-ORDER = Named("Order", ORDER_OF | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
-CASE = Named(
+ORDER = SharedSchema("Order", ORDER_OF | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
+CASE = SharedSchema(
     "Case",
     _of(Case, ("recipient",), to=str, decided=float)
     | {"suppressed?": object, "forward_days?": int | None, "answer_days?": int | None},
 )
-PENALTY = Named("Penalty", _of(Penalty, name=str))
-REVISED = Named("Revised", Revised)
+PENALTY = SharedSchema("Penalty", _of(Penalty, name=str))
+REVISED = SharedSchema("Revised", Revised)
 REFUSAL_OF = {"scope": str, "value": str, "source": str, "since": int, "until": int}
 NAMES_OF = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
 """Whom a refusal means, by name: policy/explanation/naming.py."""
-REFUSAL = Named("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
-BATCH = Named(
-    "Batch",
-    _of(Batch)
+REFUSAL = SharedSchema("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
+BATCH = SharedSchema(
+    "ConsentBatch",
+    _of(ConsentBatch)
     | {
         "numbers?": int,
         "overdue?": bool,
@@ -97,28 +97,28 @@ BATCH = Named(
         "ended?": {"time": int, "by": str, "source": str},
     },
 )
-WITHDRAWAL = Named("Withdrawal", Withdrawal)
-BIND = Named(
+WITHDRAWAL = SharedSchema("Withdrawal", Withdrawal)
+BIND = SharedSchema(
     "Bind",
     {
         "id": int, "provider": str, "account": str, "type": str, "address": str, "since": float, "unanswered": int, "window": int,
         "tps": float, "unread_bytes": int, "suspended": str,
     },
 )  # fmt: skip
-REPLY_PATH = Named(
+REPLY_PATH = SharedSchema(
     "ReplyPath",
     _of(PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]),
 )
-PROBE = Named(
+PROBE = SharedSchema(
     "Probe",
     _of(
         Probe, ("tries",), provider=str,
         tries=[{"to": str, "note": str, "sent_at": float, "accepted_ms": int | None, "answered_ms": int | None, "said": str, "problem": str}],
     ),
 )  # fmt: skip
-LINK = Named(
+LINK = SharedSchema(
     "Link",
     {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
 )
-ERROR = Named("Error", {"error": str})
+ERROR = SharedSchema("Error", {"error": str})
 NAMED = (ORDER, CASE, PENALTY, REVISED, REFUSAL, BATCH, WITHDRAWAL, BIND, LINK, REPLY_PATH, PROBE, ERROR)

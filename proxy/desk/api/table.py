@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.desk.api.parameters import WHY_MAX, Arg, Files, Flag, Number, OneOf, Text, Texts, Whole
+from proxy.desk.api.parameters import (
+    WHY_MAX,
+    Arg,
+    ChoiceParameter,
+    Files,
+    Flag,
+    IntegerParameter,
+    NumberParameter,
+    TextParameter,
+    Texts,
+)
 from proxy.desk.api.schemas import (
     BATCH,
     BIND,
@@ -51,7 +61,7 @@ FILE_BYTES_MAX = 32 << 20
 CSV, PDF, ZIP, HTML = "text/csv", "application/pdf", "application/zip", "text/html"
 
 
-class Command(NamedTuple):
+class ControlCommand(NamedTuple):
     """One of the control socket."""
 
     name: str
@@ -74,7 +84,7 @@ class Program(NamedTuple):
 
 class Operation(NamedTuple):
     path: str
-    by: Command | Program
+    by: ControlCommand | Program
     wants: Permission
     say: str
     args: tuple[Arg, ...] = ()
@@ -94,13 +104,13 @@ class Operation(NamedTuple):
 def _told(name: str, say: str, *args: Arg, answer: Any, lines: str = "", under: str = "") -> Operation:
     """A command of the socket by GET."""
     return Operation(
-        f"/api/{name.replace('.', '/')}", Command(name, lines, under), COMMANDS[name], say, args, answer, reads=True
+        f"/api/{name.replace('.', '/')}", ControlCommand(name, lines, under), COMMANDS[name], say, args, answer, reads=True
     )
 
 
 def _done(name: str, say: str, *args: Arg, answer: Any, lines: str = "", under: str = "") -> Operation:
     """A command of the socket by POST."""
-    return Operation(f"/api/{name.replace('.', '/')}", Command(name, lines, under), COMMANDS[name], say, args, answer)
+    return Operation(f"/api/{name.replace('.', '/')}", ControlCommand(name, lines, under), COMMANDS[name], say, args, answer)
 
 
 def _run(words: str, wants: Permission, say: str, *args: Arg, answer: Any = object, path: str = "", **how: Any) -> Operation:
@@ -108,17 +118,17 @@ def _run(words: str, wants: Permission, say: str, *args: Arg, answer: Any = obje
 
 
 def _text(name: str, say: str, most: int = 1000, needed: bool = False, option: str = "", pattern: str = "") -> Arg:
-    return Arg(name, Text(most, pattern), say, needed, option)
+    return Arg(name, TextParameter(most, pattern), say, needed, option)
 
 
 def _seconds(say: str, most: float, needed: bool = False, name: str = "for_s", least: float = LEAST_S) -> Arg:
-    return Arg(name, Number(least, most), say, needed)
+    return Arg(name, NumberParameter(least, most), say, needed)
 
 
 _DURATION = "[0-9]{1,6}[smhd]"
 _MOMENT = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?: (?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 _DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_BATCH = Text(11, "[0-9]{1,11}")
+_BATCH = TextParameter(11, "[0-9]{1,11}")
 
 WHY = _text("why", "Why: the journal keeps it.", WHY_MAX, needed=True)
 WHY_LOOKS = _text("why", "Why somebody looks: the journal keeps it.", WHY_MAX)
@@ -128,13 +138,13 @@ CASE_ID = _text("id", "The case's number.", 17, needed=True, option="-", pattern
 PENALTY_ID = _text("id", "The penalty's number.", 17, needed=True, option="-", pattern="[0-9]{1,17}")
 PROVIDER = _text("provider", "A provider of the settings.", needed=True)
 OF_PROVIDER = _text("provider", "Only of this provider.")
-CATEGORIES_OF = Arg("category", Texts(OneOf(tuple(CATEGORY_WORDS))), "Only these categories.")
+CATEGORIES_OF = Arg("category", Texts(ChoiceParameter(tuple(CATEGORY_WORDS))), "Only these categories.")
 FROM = _text("from", "The port (source address).", 20)
-CATEGORY = Arg("category", OneOf(tuple(CATEGORY_WORDS)), "If it was declared.")
+CATEGORY = Arg("category", ChoiceParameter(tuple(CATEGORY_WORDS)), "If it was declared.")
 MATCHED = _text("message", "The message: node and record (`0:4711`), or an id of the carrier's.", 80)
 BATCHES = Arg("batches", Texts(_BATCH, least=1), "Which batches, by number.", True)
 REVISION = _text("revision", "Of a set of rules.", 16, needed=True, pattern="[0-9a-f]{16}")
-_LANG = Arg("lang", OneOf(("zh", "en")), "The language of words for people.")
+_LANG = Arg("lang", ChoiceParameter(("zh", "en")), "The language of words for people.")
 
 _GATE = (
     _told("whoami", "Whom the gate takes you for.", answer={"name": str, "roles": [str], "by_token": bool, "program": bool}),
@@ -149,7 +159,7 @@ _GATE = (
     _told("binds", "Providers' connections.", answer={"binds": [BIND]}),
     _done(
         "binds.kick", "Ends connections: of a provider, an account, or one.",
-        OF_PROVIDER, _text("account", "Only of this account."), Arg("id", Whole(1, 2**53), "Only this one."), WHY, answer={"kicked": [BIND]},
+        OF_PROVIDER, _text("account", "Only of this account."), Arg("id", IntegerParameter(1, 2**53), "Only this one."), WHY, answer={"kicked": [BIND]},
     ),
     _told("providers", "How each provider does, about an hour back.", answer={"at": float, "since": float, "providers": [object]},
           lines="provider", under="providers"),
@@ -164,7 +174,7 @@ _GATE = (
         "trace", "PDUs as they pass, veiled, for some seconds.",
         _text("provider", "Only a provider's."), _text("carrier", "Only a carrier account's."), _text("to", "Only a person's.", 100),
         _text("address", "Only from this address or network.", 100), _seconds("For so long.", WATCH_S_MAX, True, least=0.1),
-        Arg("count", Whole(1, 10_000), "At most so many."), Arg("full", Flag(), "Numbers and texts whole; needs `why`."), WHY_LOOKS,
+        Arg("count", IntegerParameter(1, 10_000), "At most so many."), Arg("full", Flag(), "Numbers and texts whole; needs `why`."), WHY_LOOKS,
         answer={"lines": [object], "shown": int, "not_shown": int}, lines="*", under="lines",
     ),
     _done(
@@ -172,7 +182,7 @@ _GATE = (
         Arg("dry_run", Flag(), "Only tell what would go."), WHY_LOOKS,
         answer={"dry_run": bool, "removed": object, "kept": object, "stays_for": str},
     ),
-    _run("journal heads", Permission.LOOK, "The signed heads of days, the newest first.", Arg("days", Whole(1, 1000), "So many of each node."),
+    _run("journal heads", Permission.LOOK, "The signed heads of days, the newest first.", Arg("days", IntegerParameter(1, 1000), "So many of each node."),
          answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]}),
     _run("journal verify", Permission.LOOK, "Whether every record and table is as it was written.", answer=object),
 )  # fmt: skip
@@ -180,7 +190,7 @@ _GATE = (
 _ORDERS = (
     _done(
         "stop", "Refuses messages from now on; with `watch_s` only counts what it would refuse.",
-        *(Arg(name, Texts(Text()), f"Only of such: {name}.") for name in DIMENSIONS),
+        *(Arg(name, Texts(TextParameter()), f"Only of such: {name}.") for name in DIMENSIONS),
         _seconds("For so long; a day.", STOP_S_MAX), _seconds("Try it for so long, and stop nothing.", WATCH_S_MAX, name="watch_s", least=0),
         WHY, answer=ORDER,
     ),
@@ -203,7 +213,7 @@ _RULES = (
             "rules": [{"rule": str, "mode": str, "say": str, "where": str, "hits_last_minute": int}],
         },
     ),
-    _told("rules.history", "Which sets came and went, the newest first.", Arg("last", Whole(1, 100), "So many."),
+    _told("rules.history", "Which sets came and went, the newest first.", Arg("last", IntegerParameter(1, 100), "So many."),
           answer={"events": [REVISED], "kept": int}),
     _told("rules.hits", "What each rule objected to in the last day.",
           answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]}, lines="rules"),
@@ -234,14 +244,14 @@ _MESSAGES = (
         _text("within", "How far from `at`.", 8, pattern=_DURATION), _text("since", "From when on, instead.", pattern=_MOMENT),
         _text("until", "And up to when.", pattern=_MOMENT), _text("from", "Some digits of the port.", 20, pattern="[0-9]{1,20}"),
         _text("signature", "What stands in 【】, or a part of it.", 100), _text("text", "Some words of it.", 200),
-        _text("provider", "Who sent it.", 100), Arg("verdict", OneOf(("allow", "defer", "reject")), "What was decided."),
-        _text("reason", "Why it was refused.", 60), Arg("limit", Whole(1, 1000), "So many, the newest."), UNMASKED, WHY_LOOKS,
+        _text("provider", "Who sent it.", 100), Arg("verdict", ChoiceParameter(("allow", "defer", "reject")), "What was decided."),
+        _text("reason", "Why it was refused.", 60), Arg("limit", IntegerParameter(1, 1000), "So many, the newest."), UNMASKED, WHY_LOOKS,
         Arg("prove", Flag(), "Read every file the answer stands on."),
         answer={"messages": [object], "more": Any, "events": [object], "covered": object},
     ),
     _done(
         "explain", "What would be decided now about a message to a person, by what is known of them.",
-        TO, Arg("from", Text(20), "The port (source address).", True), _text("text", "What it says.", 3060), OF_PROVIDER, CATEGORY,
+        TO, Arg("from", TextParameter(20), "The port (source address).", True), _text("text", "What it says.", 3060), OF_PROVIDER, CATEGORY,
         answer={
             "revision": str, "verdict": str, "reason": str | None, "public_reason": str | None, "rule": str | None, "province": str, "city": str,
             "category": str, "declared": str, "classified": str, "subcategory": str | None, "signature": str | None,
@@ -251,19 +261,19 @@ _MESSAGES = (
     ),
     _run(
         "explain", Permission.LOOK, "Why a message that was sent was decided so, and what today's rules would say.",
-        Arg("message", Text(80), "Node and record (`0:4711`), or an id of the carrier's.", True), UNMASKED, WHY_LOOKS,
+        Arg("message", TextParameter(80), "Node and record (`0:4711`), or an id of the carrier's.", True), UNMASKED, WHY_LOOKS,
         answer=object, path="explain/message",
     ),
     _run("precheck", Permission.SEE, "What would become of a campaign: a text a line, or CSV.", FROM, OF_PROVIDER, CATEGORY, _LANG,
          answer={"revision": str, "refused": Any, "texts": [object]}, takes=True),
     _told(
         "optout.paths", "By which ports replies reach the gate: each registered prefix, those in doubt first.",
-        Arg("state", OneOf(PATH_STATES), "Only these."), OF_PROVIDER,
+        Arg("state", ChoiceParameter(PATH_STATES), "Only these."), OF_PROVIDER,
         answer={"at": float, "rate": float, "paths": [REPLY_PATH]}, lines="path", under="paths",
     ),
     _done(
         "optout.probe", "Sends a test message from a port to test numbers; `optout.probes` has what became of it.",
-        Arg("port", Text(20), "From this port, with its extension.", True), Arg("to", Texts(Text(40)), "These of the registered test numbers; all of them."),
+        Arg("port", TextParameter(20), "From this port, with its extension.", True), Arg("to", Texts(TextParameter(40)), "These of the registered test numbers; all of them."),
         _text("keyword", "What is to be replied; TD.", 40), _seconds("A reply must come within.", PROBE_S_MAX, name="wait_s", least=1), WHY,
         answer=PROBE,
     ),
@@ -276,7 +286,7 @@ _MESSAGES = (
         Arg("chain", Flag(), "With the journal's own bytes: needs `unmasked`."), WHY, out="--out", media=ZIP,
     ),
     _run("report", Permission.SEE, "The sheet of a day.", _text("day", "Which; yesterday.", pattern=_DAY),
-         Arg("least", Whole(1, 1_000_000), "Smaller numbers are not told apart."), answer=object),
+         Arg("least", IntegerParameter(1, 1_000_000), "Smaller numbers are not told apart."), answer=object),
     _run("report", Permission.SEE, "The sheet of a day on paper.", _text("day", "Which; yesterday.", pattern=_DAY), _LANG,
          path="report/pdf", out="--pdf", media=PDF),
 )  # fmt: skip
@@ -288,8 +298,8 @@ _ANSWERED = {"category": str, "signature": str, "advertiser": str, "text": str}
 _PEOPLE = (
     _told(
         "optout.doubtful", "Replies that may be a refusal, by rows of equal words in an equal context; or what was decided about them.",
-        Arg("state", OneOf(DOUBTFUL_STATES), "Which; open."), Arg("limit", Whole(0, LISTED_ROWS_MAX), "So many; 0: only counts."),
-        Arg("skip", Whole(0, SKIPPED_MAX), "Not the first so many."),
+        Arg("state", ChoiceParameter(DOUBTFUL_STATES), "Which; open."), Arg("limit", IntegerParameter(0, LISTED_ROWS_MAX), "So many; 0: only counts."),
+        Arg("skip", IntegerParameter(0, SKIPPED_MAX), "Not the first so many."),
         answer={
             "rows": [
                 {
@@ -306,13 +316,13 @@ _PEOPLE = (
             "more": bool, "counts": {"open": int, "overdue": int, "lapsed": int, "decided": int, "unlisted": int}, "oldest": float,
         },
     ),
-    _done("optout.decide", "Decides about all replies of a row.", _ROW, Arg("says", OneOf(SAYS), "Whether they asked to stop.", True),
+    _done("optout.decide", "Decides about all replies of a row.", _ROW, Arg("says", ChoiceParameter(SAYS), "Whether they asked to stop.", True),
           Arg("standing", Flag(), "Equal words in an equal context are decided so in future, too."), WHY,
           answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int}),
     _done("optout.end-standing", "Ends a standing decision.", _ROW, WHY, answer={"row": str, "says": str}),
     _done(
-        "suppress.add", "A person gets no marketing: at all, or of one kind.", TO, Arg("scope", OneOf(("all", "global", *(one for one in SCOPES if one != "all"))), "Of what; all."),
-        _text("value", "Which, where the scope has one.", 200), Arg("source", OneOf(SOURCES), "Who says so; officer."),
+        "suppress.add", "A person gets no marketing: at all, or of one kind.", TO, Arg("scope", ChoiceParameter(("all", "global", *(one for one in SCOPES if one != "all"))), "Of what; all."),
+        _text("value", "Which, where the scope has one.", 200), Arg("source", ChoiceParameter(SOURCES), "Who says so; officer."),
         _seconds("For so long; for good.", FOR_S_MAX, least=0), WHY, answer={"to": str, "added": [REFUSAL], "enforced": bool},
     ),
     _done(
@@ -325,33 +335,33 @@ _PEOPLE = (
           answer={"lists": [{"scope": str, "value": str, "source": str, "expiry": int, "until": int, "newest": int, "numbers": int} | NAMES_OF]}),
     _run(
         "suppress import", COMMANDS["suppress.import"], "A list in, all of it or nothing.",
-        _text("scope", "Where no column says so.", 40), _text("value", "Likewise.", 200), Arg("source", OneOf(SOURCES), "Who says so; import."),
+        _text("scope", "Where no column says so.", 40), _text("value", "Likewise.", 200), Arg("source", ChoiceParameter(SOURCES), "Who says so; import."),
         _text("for", "For so long.", 8, pattern=_DURATION), Arg("remove", Flag(), "Take these numbers off instead."), WHY,
         answer={"numbers": int, "changed": int, "enforced": bool}, takes=True,
     ),
     _run("suppress export", COMMANDS["suppress.export"], "Everybody who is suppressed, as CSV with whole numbers.", WHY, out="--out", media=CSV),
     _told(
-        "consent", "Batches of consents.", OF_PROVIDER, _text("advertiser", "Only of this one."), Arg("state", OneOf(tuple(CONSENT_STATES)), "Only these."),
+        "consent", "Batches of consents.", OF_PROVIDER, _text("advertiser", "Only of this one."), Arg("state", ChoiceParameter(tuple(CONSENT_STATES)), "Only these."),
         answer={"batches": [BATCH]}, lines="batches",
     ),
     _told("consent.tasks", "Batches whose proof is missing.", OF_PROVIDER, answer={"batches": [BATCH], "overdue": int}, lines="batches"),
     _run(
         "consent import", COMMANDS["consent.import"], "Consents in, all of a file or nothing.",
-        Arg("source", Text(200), "Where they agreed.", True), _text("provider", "Who handed it in.", 200), _text("advertiser", "Where no column says so.", 180),
-        Arg("category", OneOf(CATEGORIES), "Likewise."), _text("given", "Likewise.", pattern=_DAY), _text("until", "Likewise.", pattern=_DAY),
-        _text("version", "Of the words they agreed to.", 200), Arg("due", Whole(1, 60), "Working days for a missing proof."), WHY,
+        Arg("source", TextParameter(200), "Where they agreed.", True), _text("provider", "Who handed it in.", 200), _text("advertiser", "Where no column says so.", 180),
+        Arg("category", ChoiceParameter(CATEGORIES), "Likewise."), _text("given", "Likewise.", pattern=_DAY), _text("until", "Likewise.", pattern=_DAY),
+        _text("version", "Of the words they agreed to.", 200), Arg("due", IntegerParameter(1, 60), "Working days for a missing proof."), WHY,
         answer={"batches": [int], "numbers": int, "new": int, "due": float, "enforced": bool}, takes=True,
     ),
     _done("consent.show", "What a person agreed to; the journal keeps that somebody looked.", TO,
           answer={"to": str, "consents": [BATCH], "withdrawn": [WITHDRAWAL]}),
-    _done("consent.review", "Somebody has looked at the proof.", BATCHES, Arg("verdict", OneOf(("accepted", "rejected")), "And found it so.", True), WHY,
+    _done("consent.review", "Somebody has looked at the proof.", BATCHES, Arg("verdict", ChoiceParameter(("accepted", "rejected")), "And found it so.", True), WHY,
           answer={"batches": [BATCH]}),
     _done("consent.proof", "Notes the proof of batches that came without.", BATCHES,
           _text("proof", "Its SHA-256.", 64, needed=True, pattern="[0-9a-f]{64}"), WHY, answer={"batches": [BATCH]}),
     _done(
         "consent.withdraw", "Takes back what a person agreed to, or whole batches.", _text("to", "Whose.", 100),
         Arg("batches", Texts(_BATCH), "Whole batches, instead."), _text("advertiser", "Only of this one.", 200),
-        Arg("category", OneOf(CATEGORIES), "Only of this one."), WHY,
+        Arg("category", ChoiceParameter(CATEGORIES), "Only of this one."), WHY,
         answer={"to?": str, "advertiser?": str, "category?": str, "enforced?": bool, "batches?": [BATCH]},
     ),
     _run("consent export", COMMANDS["consent.export"], "Consents as CSV with whole numbers.", WHY, out="--out", media=CSV),
@@ -367,9 +377,9 @@ _COMPLAINTS = (
     _run("complaint import", COMMANDS["complaint.import"], "A batch in, as cases; all rows or none.", _text("source", "Who sent it; 12321.", 200),
          Arg("check", Flag(), "File nothing."), WHY, answer={"filed": int, "would_file": int, "known": int, "cases": [int]}, takes=True),
     _told(
-        "complaint.list", "Cases, what is due first.", Arg("state", OneOf(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
+        "complaint.list", "Cases, what is due first.", Arg("state", ChoiceParameter(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
         _text("source", "Only of this one.", 200), Arg("overdue", Flag(), "Only those whose time has passed."),
-        Arg("skip", Whole(0, 1_000_000), "So many first."), Arg("limit", Whole(1, 1000), "So many."),
+        Arg("skip", IntegerParameter(0, 1_000_000), "So many first."), Arg("limit", IntegerParameter(1, 1000), "So many."),
         answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}},
     ),
     _done("complaint.show", "A case and what was done with it.", CASE_ID, UNMASKED, WHY_LOOKS, answer=CASE),
@@ -378,27 +388,27 @@ _COMPLAINTS = (
     _done("complaint.forward", "It went to the provider: the first clock stops.", CASE_ID, WHY, answer=CASE),
     _done(
         "complaint.decide", "Decides a case, and suppresses for the person in the same step if it is told to.", CASE_ID,
-        Arg("state", OneOf(tuple(one for one in DECISIONS if one != WITHDRAWN)), "The decision.", True), Arg("of", Whole(1, 10**15), "Of a duplicate: the case it repeats."),
-        _text("provider", "Whose it was, where no message was found."), Arg("suppress", OneOf(("all", *(one for one in SCOPES if one != "all"))), "Of what the person gets no more."),
+        Arg("state", ChoiceParameter(tuple(one for one in DECISIONS if one != WITHDRAWN)), "The decision.", True), Arg("of", IntegerParameter(1, 10**15), "Of a duplicate: the case it repeats."),
+        _text("provider", "Whose it was, where no message was found."), Arg("suppress", ChoiceParameter(("all", *(one for one in SCOPES if one != "all"))), "Of what the person gets no more."),
         _text("value", "Which, instead of the message's."), _seconds("For so long; for good.", FOR_S_MAX, least=0), WHY, answer=CASE,
     ),
     _done("complaint.withdraw", "The complainant took it back.", CASE_ID, WHY, answer=CASE),
     _done("complaint.reopen", "A decided case is open again.", CASE_ID, WHY, answer=CASE),
     _done("complaint.note", "Something was done beside the case.", CASE_ID,
-          Arg("what", OneOf(("evidence", "proposed")), "A pack was made of it, or a penalty was proposed because of it."), WHY, answer=CASE),
+          Arg("what", ChoiceParameter(("evidence", "proposed")), "A pack was made of it, or a penalty was proposed because of it."), WHY, answer=CASE),
     _run("complaint sweep", Permission.LOOK, "Who else got the text; stops the campaign if it is told to.", CASE_ID,
-         _text("within", "How far around the message.", 8, pattern=_DURATION), Arg("stop", OneOf(("signature", "port", "provider")), "By what."),
+         _text("within", "How far around the message.", 8, pattern=_DURATION), Arg("stop", ChoiceParameter(("signature", "port", "provider")), "By what."),
          _text("for", "For so long.", 8, pattern=_DURATION), WHY_LOOKS, answer=object),
-    _run("complaint export", Permission.TAKE_OUT, "Cases as CSV, numbers masked.", Arg("state", OneOf(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
+    _run("complaint export", Permission.TAKE_OUT, "Cases as CSV, numbers masked.", Arg("state", ChoiceParameter(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
          out="-", media=CSV),
 )  # fmt: skip
 
 _PENALTIES = (
-    _told("penalty.list", "Penalties, the newest first.", Arg("state", OneOf(tuple(PENALTY_STATES)), "Only these."), OF_PROVIDER, answer={"penalties": [PENALTY]}),
+    _told("penalty.list", "Penalties, the newest first.", Arg("state", ChoiceParameter(tuple(PENALTY_STATES)), "Only these."), OF_PROVIDER, answer={"penalties": [PENALTY]}),
     _done("penalty.show", "One of them.", PENALTY_ID, answer=PENALTY),
     _done(
-        "penalty.propose", "Proposes one.", PROVIDER, Arg("step", OneOf(tuple(LADDER)), "Of the ladder.", True),
-        Arg("to", Number(0.01, 1.0), "Of a throttle: what is left of the provider's rate."), _seconds("For so long; 30 days.", PENALTY_S_MAX),
+        "penalty.propose", "Proposes one.", PROVIDER, Arg("step", ChoiceParameter(tuple(LADDER)), "Of the ladder.", True),
+        Arg("to", NumberParameter(0.01, 1.0), "Of a throttle: what is left of the provider's rate."), _seconds("For so long; 30 days.", PENALTY_S_MAX),
         _seconds("Lapses if nobody has decided it; 7 days.", PENALTY_S_MAX, name="lapses_s"), _text("basis", "What it rests on."), WHY, answer=PENALTY,
     ),
     _done("penalty.approve", "Puts it into force, as another person.", PENALTY_ID, answer=PENALTY),

@@ -15,11 +15,11 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fa
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
-    from proxy.archive.erasure import Done, Plan
+    from proxy.archive.erasure import Done, ErasurePlan
     from proxy.archive.keys import Keys
     from proxy.config import RestPlaces
     from proxy.journal.disk import OsDisk
-    from proxy.journal.erasure import Change
+    from proxy.journal.erasure import RedactedGroup
 
 
 def erase(
@@ -84,7 +84,7 @@ class _Asking:
     def begin(self, *, early: bool) -> Any:
         return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)
 
-    def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
+    def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         rows = [{"last": last, "before": _spelt(before), "now": _spelt(now)} for last, before, now in changes]
         self._ask("journal.erased", why=self._why, person=self._person, first=first, changes=rows, signature=_spelt(signature))
 
@@ -96,12 +96,14 @@ def _spelt(octets: bytes) -> str:
     return b64encode(octets).decode()
 
 
-def _erased(places: RestPlaces, disk: OsDisk, keys: Keys, person: int, asking: _Asking, *, early: bool) -> tuple[Plan, Done]:
+def _erased(
+    places: RestPlaces, disk: OsDisk, keys: Keys, person: int, asking: _Asking, *, early: bool
+) -> tuple[ErasurePlan, Done]:
     from proxy.archive import erasure
     from proxy.archive.manifest import ManifestError
     from proxy.archive.rolling import RollError
     from proxy.config import Hold
-    from proxy.journal.segment import Fault
+    from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
     told = asking.begin(early=early)
@@ -110,5 +112,5 @@ def _erased(places: RestPlaces, disk: OsDisk, keys: Keys, person: int, asking: _
         before = time.time() - (0.0 if early else erasure.KEPT_S)
         plan = erasure.plan(disk, holds, before, told["open_from"])
         return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, asking)
-    except (JournalError, RollError, ManifestError, Fault, OSError) as error:
+    except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

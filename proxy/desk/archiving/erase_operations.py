@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from proxy.desk.archiving.operations import Keeper
-from proxy.journal.erasure import CHANGES_MAX, Change, Erasure, pack_erasure
+from proxy.desk.archiving.operations import RetentionTask
+from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup, pack_erasure
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.scan import segment_name
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ COMMAND = "journal erase"
 _DIGEST, _SIGNATURE = 32, 64
 
 
-def commands(gate: Gate, keeper: Keeper) -> Mapping[str, Handler]:
+def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
     async def begin(call: Call) -> Mapping[str, Any]:
         """``person``: 16 hex digits. Tells what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
@@ -42,7 +42,9 @@ def commands(gate: Gate, keeper: Keeper) -> Mapping[str, Handler]:
         args = call.args
         person, first, why = _person(args), int(args.number("first", None, 1, 2**53)), args.why()
         changes = tuple(
-            Change(int(row.number("last", None, 1, 2**53)), _octets(row, "before", _DIGEST), _octets(row, "now", _DIGEST))
+            RedactedGroup(
+                int(row.number("last", None, 1, 2**53)), _octets(row, "before", _DIGEST), _octets(row, "now", _DIGEST)
+            )
             for row in args.rows("changes", CHANGES_MAX)
         )
         one = Erasure(gate.now(), person, first, changes, _octets(args, "signature", _SIGNATURE), call.who, why)
@@ -58,7 +60,7 @@ def commands(gate: Gate, keeper: Keeper) -> Mapping[str, Handler]:
         try:
             return {"put": await keeper.put(segment_name(first))}
         except OSError as error:
-            raise Refused(f"{segment_name(first)}: {error.strerror or error}") from None
+            raise CommandRefused(f"{segment_name(first)}: {error.strerror or error}") from None
 
     return {"journal.erase": begin, "journal.erased": erased, "journal.put": put}
 
@@ -67,7 +69,7 @@ def _person(args: Args) -> int:
     try:
         return int(args.text("person", most=16), 16)
     except ValueError:
-        raise Refused("person: must be a keyed hash of 16 hex digits") from None
+        raise CommandRefused("person: must be a keyed hash of 16 hex digits") from None
 
 
 def _octets(args: Args, name: str, size: int) -> bytes:
@@ -76,5 +78,5 @@ def _octets(args: Args, name: str, size: int) -> bytes:
     except (NotBase64, ValueError):
         found = b""
     if len(found) != size:
-        raise Refused(f"{name}: must be {size} bytes in base64")
+        raise CommandRefused(f"{name}: must be {size} bytes in base64")
     return found

@@ -18,7 +18,7 @@ from proxy.journal import retention
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.runtime import atomic_files
 
@@ -35,11 +35,11 @@ GATE = "gate106"
 """Who removes, where nobody has asked."""
 
 
-def commands(keeper: Keeper) -> Mapping[str, Handler]:
+def commands(keeper: RetentionTask) -> Mapping[str, Handler]:
     return {"journal.expire": keeper.asked}
 
 
-class Keeper:
+class RetentionTask:
     """Of the running gate's journal."""
 
     def __init__(self, gate: Gate, journal: Journal) -> None:
@@ -64,7 +64,7 @@ class Keeper:
     async def _by_itself(self, dry_run: bool) -> None:
         try:
             await self.expire(GATE, f"retention: {self.keep.days} days", dry_run)
-        except (Refused, OSError) as error:
+        except (CommandRefused, OSError) as error:
             log.error("old segments of the journal could not be removed", error=str(error))
 
     async def asked(self, call: Call) -> Mapping[str, Any]:
@@ -74,7 +74,7 @@ class Keeper:
         try:
             return await self.expire(call.who, why, dry_run)
         except OSError as error:
-            raise Refused(f"journal {self._journal.disk}: {error.strerror or error}") from None
+            raise CommandRefused(f"journal {self._journal.disk}: {error.strerror or error}") from None
 
     async def expire(self, who: str, why: str, dry_run: bool = False) -> Mapping[str, Any]:
         """Removes what may go now (with ``dry_run`` nothing), and tells what that is. Refused, OSError."""
@@ -101,7 +101,7 @@ class Keeper:
         async with self._one_at_a_time:
             return await asyncio.to_thread(_put, self._journal.disk, name)
 
-    async def _plan(self, most: int) -> retention.Plan:
+    async def _plan(self, most: int) -> retention.RetentionPlan:
         gate, journal = self._gate, self._journal
         written, end = journal.written_bytes, journal.end
         plan = await asyncio.to_thread(
@@ -126,7 +126,7 @@ def _put(disk: Disk, name: str) -> bool:
     return True
 
 
-def _told(goes: Sequence[retention.Segment]) -> dict[str, Any]:
+def _told(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
     if not goes:
         return {"segments": 0, "bytes": 0}
     return {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.config import RestPlaces
     from proxy.journal.disk import Disk, OsDisk
     from proxy.journal.retention import Removed
-    from proxy.journal.scan import Report
+    from proxy.journal.scan import ScanReport
     from proxy.journal.sealing import Ring
 
 TRIES = 3
@@ -83,7 +83,7 @@ class Chain(NamedTuple):
     """What one journal's bytes say."""
 
     folder: Path
-    report: Report
+    report: ScanReport
     removed: list[Removed]
     damage: str | None
 
@@ -132,7 +132,7 @@ def _tell_verified(chain: Chain) -> None:
         say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
 
 
-def _altered(folder: Path, ring: Ring, report: Report, keys_folder: Path | None) -> str:
+def _altered(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | None) -> str:
     """The first group that says that something was erased and of which no signed record does; empty where there is none."""
     if not report.redactions:
         return ""
@@ -210,7 +210,7 @@ def _proved(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_fold
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
 
-def _looks(archive: Path, ring: Ring) -> Report | None:
+def _looks(archive: Path, ring: Ring) -> ScanReport | None:
     """What the small journal says that searches write themselves; None where there has been no such search."""
     from proxy.archive.access_records import FOLDER
 
@@ -218,7 +218,7 @@ def _looks(archive: Path, ring: Ring) -> Report | None:
     return _verified(folder, ring)[0] if folder.is_dir() else None
 
 
-def _removed_looks(looks: Report) -> str:
+def _removed_looks(looks: ScanReport) -> str:
     """Which of them are not there any more; empty where all are: nothing removes them in good order."""
     holes = [(hole.first, hole.last) for hole in looks.holes]
     if looks.first > 1:
@@ -235,7 +235,7 @@ def places_of(config: Path, *, every: bool = False) -> RestPlaces:
         fail(f"{error} (or name the journal's folder)")
 
 
-def _verified(folder: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+def _verified(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
     """What the journal's bytes say, and what they say of removals."""
     from proxy.cluster.truncated_copy import proved
 

@@ -15,8 +15,8 @@ from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, not
 
 if TYPE_CHECKING:
     from proxy.config import Settings
-    from proxy.desk.backtest.runner import Answer, Question
-    from proxy.state.revision_store import Kept
+    from proxy.desk.backtest.runner import BacktestRequest, BacktestResult
+    from proxy.state.revision_store import RevisionStore
 
 STEP = 0.01
 """So much further each line of ``--progress``."""
@@ -83,14 +83,14 @@ def backtest(
     raise typer.Exit(1 if answer.differing.total else 0)
 
 
-def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> Question:
+def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
     """``gates``: of each whose journal is read."""
-    from proxy.desk.backtest.environment import Known
-    from proxy.desk.backtest.runner import Question
+    from proxy.desk.backtest.environment import KnownProvider
+    from proxy.desk.backtest.runner import BacktestRequest
 
-    known = {one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers}
+    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     (journal, node), *beside = [(one.journal, one.node) for one in gates]
-    return Question(
+    return BacktestRequest(
         journal,
         rules,
         settings.category_tag,
@@ -114,12 +114,12 @@ def _folder_of(rules: str, settings: Settings) -> Path:
     return kept.path(name)
 
 
-def kept_set(rules: str, settings: Settings) -> tuple[Kept, str]:
+def kept_set(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
     from proxy.config import every_worker
-    from proxy.state.revision_store import Kept
+    from proxy.state.revision_store import RevisionStore
 
-    homes = [Kept(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
+    homes = [RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
     found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}
     if len(found) > 1:
         fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
@@ -138,7 +138,7 @@ def _writable(html: Path) -> None:
         fail(f"{html}: {error.strerror}")
 
 
-def _with_progress(question: Question, processes: int, plain: bool) -> Answer:
+def _with_progress(question: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
     """A bar on a terminal's stderr; nothing where nobody looks. ``plain``: lines."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from proxy.desk.backtest.environment import FULL, Way
+from proxy.desk.backtest.environment import FULL, SoleLane
 from proxy.desk.backtest.long_messages import begins, index_of, total_of
-from proxy.desk.backtest.replacements import Named, Replacing
-from proxy.desk.backtest.submit_case import AWAY, Case, Look, RulesOf
+from proxy.desk.backtest.replacements import ReplacedMessage, Replacements
+from proxy.desk.backtest.submit_case import AWAY, Look, RulesOf, SubmitCase
 from proxy.journal.records import operator_actions
-from proxy.journal.records.answers import Answer
-from proxy.model.counters import Tally
+from proxy.journal.records.answers import CarrierAnswer
+from proxy.model.counters import GateCounters
 from proxy.model.message import ORDER_KINDS, Order, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy import RuleSet
-from proxy.relay.admission import ON_JUDGE_ERROR, Judging
-from proxy.relay.effects.record_changes import Change, Effect
-from proxy.relay.multipart.handler import PartBounds, Parts
-from proxy.relay.pending_submit import Transit
+from proxy.relay.admission import ON_JUDGE_ERROR, Admission
+from proxy.relay.effects.record_changes import Effect, RecordChange
+from proxy.relay.multipart.handler import PartBounds, PartHandler
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state import EmbeddedStore
 from proxy.state.record import record
 
@@ -29,17 +29,17 @@ SPARE_IDS_FROM = 1 << 47
 JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throttle"))
 
 
-class Bench:
+class Conditions:
     def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Look | None) -> None:
-        self.pending: list[Change] = []
+        self.pending: list[RecordChange] = []
         """Changes that judging itself asks for: they come first in the next turn."""
         self._store, self._rules_of, self._look = store, rules_of, look
-        self._way = Way()
+        self._way = SoleLane()
         self._spare = SPARE_IDS_FROM
-        self._judging: Judging | None = None
-        self._parts: Parts
-        self._ready: list[Transit] = []
-        self._away: dict[int, tuple[bytes, list[Case]]] = {}
+        self._judging: Admission | None = None
+        self._parts: PartHandler
+        self._ready: list[PendingSubmit] = []
+        self._away: dict[int, tuple[bytes, list[SubmitCase]]] = {}
         """Messages that the store did not take in the end, by person, with the record as it was before them."""
         self._given: dict[str, RuleSet | None] = {}
         self._revision: str | None = None
@@ -61,8 +61,13 @@ class Bench:
         if rules is None:
             return False
         if self._judging is None:
-            self._judging = Judging(
-                rules=rules, store=self._store, routes=self._way, tally=Tally(), on_judge_error=ON_JUDGE_ERROR, first_id=0
+            self._judging = Admission(
+                rules=rules,
+                store=self._store,
+                routes=self._way,
+                tally=GateCounters(),
+                on_judge_error=ON_JUDGE_ERROR,
+                first_id=0,
             )
             self._parts = self._new_parts(self._judging)
         self._judging.rules = rules
@@ -90,8 +95,8 @@ class Bench:
         self._given.clear()
         self._revision = None
 
-    def _new_parts(self, judging: Judging) -> Parts:
-        parts = Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
+    def _new_parts(self, judging: Admission) -> PartHandler:
+        parts = PartHandler(judging, hand_in=self._ready.extend, change=self.pending.append)
         parts.bounds = PartBounds(held_bytes=1 << 62, torn=1 << 62, remembered_s=0.0, in_order=False)
         return parts
 
@@ -102,13 +107,13 @@ class Bench:
 
     # -- judging
 
-    def judge(self, case: Case, now: float) -> None:
+    def judge(self, case: SubmitCase, now: float) -> None:
         """One message that is no part of another."""
         judging = self._judging
         assert judging is not None
         self._judge(case, self._place(case, now, first=True), judging.judge)
 
-    def judge_parts(self, batch: Sequence[Case], now: float, now_s: float) -> list[Case]:
+    def judge_parts(self, batch: Sequence[SubmitCase], now: float, now_s: float) -> list[SubmitCase]:
         """Parts that were judged together, or one that came later, perhaps before (``comes``); ``now_s``: of a clock that does not jump."""
         parts = self._parts
         if batch[0].long is not None:
@@ -123,13 +128,13 @@ class Bench:
             parts.take(case, now_s)
         if parts.waiting:
             parts.drain(now_s)
-        ready = [transit for transit in self._ready if isinstance(transit, Case)]
+        ready = [transit for transit in self._ready if isinstance(transit, SubmitCase)]
         self._ready.clear()
         for case in ready:
             self._judge_part(case, now)
         return ready
 
-    def comes(self, case: Case, answered: Case, now_s: float) -> bool:
+    def comes(self, case: SubmitCase, answered: SubmitCase, now_s: float) -> bool:
         """A part is there, and will be judged later, if it belongs to the message of one that is about to be answered."""
         parts, message, long = self._parts, case.message, answered.long
         assert message is not None
@@ -141,11 +146,11 @@ class Bench:
         self._ready.clear()
         return True
 
-    def _judge_part(self, case: Case, now: float) -> None:
+    def _judge_part(self, case: SubmitCase, now: float) -> None:
         assert case.long is not None
         self._judge(case, self._place(case, now, first=case in case.long.batch), self._parts.judge)
 
-    def _judge(self, case: Case, at: float, by: Callable[[Transit, bytes, float], bytes]) -> None:
+    def _judge(self, case: SubmitCase, at: float, by: Callable[[PendingSubmit, bytes, float], bytes]) -> None:
         message, judging = case.message, self._judging
         assert message is not None
         assert judging is not None
@@ -172,7 +177,7 @@ class Bench:
                 judging.refuse(case, GATE_REASONS[case.said.reason])
         self._away.clear()
 
-    def _place(self, case: Case, now: float, *, first: bool) -> float:
+    def _place(self, case: SubmitCase, now: float, *, first: bool) -> float:
         """What the gate around it was like: whether there was room, and which id it gave. When it was judged: a store that waits made it
         wait, so it may have been written in a later second than that of its entry. ``first``: no part that came later."""
         assert self._judging is not None
@@ -183,7 +188,7 @@ class Bench:
             return min(now, said.entry.time + 0.999)
         return now
 
-    def replace(self, case: Case, named: Named, replacing: Replacing, now: float) -> None:
+    def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
         """A text that is to take the place of another."""
         judging = self._judging
         assert judging is not None
@@ -192,7 +197,7 @@ class Bench:
         self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
-    def knows(self, batch: Sequence[Case], now_s: float, early: bool) -> bool:
+    def knows(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
         """Whether parts belong to a message of which others were judged here, or to one that is new. ``early``: others may have been judged
         just before all this begins; then what was refused and is not whole may inherit from them."""
         case = batch[0]
@@ -217,7 +222,7 @@ class Bench:
 
     # -- afterwards
 
-    def settle(self, decided: list[Case]) -> None:
+    def settle(self, decided: list[SubmitCase]) -> None:
         """The turn is written."""
         if self._judging is not None:
             self._judging.grounds.waiting.clear()
@@ -225,7 +230,7 @@ class Bench:
         if long := [case for case in decided if case.long is not None]:
             self._parts.settle(list(long))
 
-    def answered(self, case: Case, told: Answer) -> Effect:
+    def answered(self, case: SubmitCase, told: CarrierAnswer) -> Effect:
         """What the carrier's answer does: to a part of a long message that depends on what became of the others."""
         effect = Effect(told.effect)
         if case.long is None:
@@ -236,7 +241,7 @@ class Bench:
         said = self._parts.answered(case, told.status, late=effect.late)
         return said() if callable(said) else said
 
-    def give_back(self, transit: Transit) -> None:
+    def give_back(self, transit: PendingSubmit) -> None:
         if self._judging is not None:
             self._judging.give_back(transit)
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.backtest.environment import FULL
-from proxy.desk.backtest.submit_case import AWAY, Case, Skipped
+from proxy.desk.backtest.submit_case import AWAY, Skipped, SubmitCase
 from proxy.journal.records import gate_events, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.model.number import about_people, mask
 from proxy.model.reasons import RULE_REASONS
@@ -30,7 +30,7 @@ REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refus
 KINDS = (REFUSED, ALLOWED, OTHERWISE)
 
 
-class Word(NamedTuple):
+class RuledOutcome(NamedTuple):
     """What became of a message, and by which rule."""
 
     outcome: str  # allow | defer | reject
@@ -38,7 +38,7 @@ class Word(NamedTuple):
     rule: str = ""
 
 
-PASSED = Word("allow")
+PASSED = RuledOutcome("allow")
 
 
 @about_people
@@ -50,8 +50,8 @@ class Example(NamedTuple):
     province: str
     category: str
     text: str  # masked; empty where it is not shown
-    then: Word
-    now: Word
+    then: RuledOutcome
+    now: RuledOutcome
 
 
 class Place(NamedTuple):
@@ -63,7 +63,7 @@ class Place(NamedTuple):
     category: str
 
 
-class Differing:
+class Differences:
     """All that came out otherwise in one window."""
 
     def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
@@ -106,7 +106,7 @@ class Differing:
         self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
         self.on_paths.update(rule.id for rule in rules.rules if rule.mode != "off" and "path" in _scopes(rule.when))
 
-    def note(self, item: Record) -> None:
+    def note(self, item: JournalRecord) -> None:
         """Any record of the journal."""
         if item.kind == messages.RULES:
             said = gate_events.unpack_rules(item.body)
@@ -131,7 +131,7 @@ class Differing:
         if skipped.said.time >= self.since:
             self.skipped[skipped.why] += 1
 
-    def hear(self, case: Case) -> None:
+    def hear(self, case: SubmitCase) -> None:
         said = case.said
         if said.time < self.since:
             return
@@ -157,7 +157,7 @@ class Differing:
         if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
             self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
 
-    def _differs(self, case: Case, then: Word, now: Word, place: Place) -> None:
+    def _differs(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: Place) -> None:
         kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
         if kind == ALLOWED:
             self._passed.add(case.recorded)
@@ -171,12 +171,12 @@ class Differing:
         elif (at := self._dice.randrange(self._seen[key])) < EXAMPLES_MAX:
             held[at] = self._example(case, then, now, place)
 
-    def _then(self, said: messages.Verdict) -> Word:
+    def _then(self, said: messages.VerdictRecord) -> RuledOutcome:
         """The reported rule is the first that objects so strictly; breaches stand in that order."""
         for number, outcome, shadow in said.breaches:
             if not shadow and outcome is not Outcome.ALLOW:
-                return Word(outcome.word, said.reason, self._rule(said.revision, number))
-        return Word(said.outcome.word, said.reason)
+                return RuledOutcome(outcome.word, said.reason, self._rule(said.revision, number))
+        return RuledOutcome(said.outcome.word, said.reason)
 
     def _rule(self, revision: str, number: int) -> str:
         if number >= ORDER_NUMBERS_FROM:
@@ -184,7 +184,7 @@ class Differing:
         names = self._rules.get(revision, ())
         return names[number] if number < len(names) else f"#{number}"
 
-    def _example(self, case: Case, then: Word, now: Word, place: Place) -> Example:
+    def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: Place) -> Example:
         said, message, verdict = case.said, case.message, case.verdict
         assert message is not None
         assert verdict is not None
@@ -198,7 +198,7 @@ class Differing:
 
     # -- with those of other processes
 
-    def add(self, other: Differing) -> None:
+    def add(self, other: Differences) -> None:
         self.messages += other.messages
         self.parts += other.parts
         self.first = min(filter(None, (self.first, other.first)), default=0.0)
@@ -241,13 +241,15 @@ def _scopes(when: Tree) -> set[str]:
     return {leaf.scope for leaf in leaves(when) if isinstance(leaf, Test)}
 
 
-def _now(case: Case) -> Word:
+def _now(case: SubmitCase) -> RuledOutcome:
     verdict = case.verdict
     assert verdict is not None
     outcome = verdict.outcome
     if outcome is Outcome.ALLOW:  # the gate itself objected
         outcome = Outcome.DEFER if case.reason == "outcome-unknown" else Outcome.REJECT
-    return Word(outcome.word, case.reason, verdict.rule if case.reason in RULE_REASONS or case.reason == "late-breach" else "")
+    return RuledOutcome(
+        outcome.word, case.reason, verdict.rule if case.reason in RULE_REASONS or case.reason == "late-breach" else ""
+    )
 
 
 def masked(text: str, *, code: bool) -> str:

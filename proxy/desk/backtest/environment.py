@@ -13,8 +13,8 @@ from proxy.config import Settings
 from proxy.journal.records import messages
 from proxy.model.message import Category, Content, Message, Sender, Verdict
 from proxy.relay.access import EMPTY, covers
-from proxy.relay.pending_submit import Bind, Lane, Transit
-from proxy.wire import Frame, Malformed, Memo, content_again
+from proxy.relay.pending_submit import Bind, PendingSubmit, SubmitLane
+from proxy.wire import ContentCache, Frame, Malformed, content_again
 from proxy.wire.data_sm import read_data
 from proxy.wire.tables import DATA_SM, SUBMIT_SM
 
@@ -25,7 +25,7 @@ FULL = frozenset(("queue-full", "no-route"))
 """Reasons of the gate for a message that the rules let pass."""
 
 
-class Known(NamedTuple):
+class KnownProvider(NamedTuple):
     """What the settings say of a provider that rules can read."""
 
     category: Category | None = None
@@ -40,7 +40,7 @@ class Known(NamedTuple):
 
 
 class Senders:
-    def __init__(self, known: Mapping[str, Known]) -> None:
+    def __init__(self, known: Mapping[str, KnownProvider]) -> None:
         self._known = known
         self._made: dict[tuple[str, str, str], Sender] = {}
         self._binds: dict[tuple[str, str], Bind] = {}
@@ -49,7 +49,7 @@ class Senders:
 
     @classmethod
     def of(cls, settings: Settings) -> Senders:
-        return cls({one.name: Known(one.category, one.since, one.replace, one.ports) for one in settings.providers})
+        return cls({one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers})
 
     def find(self, provider: str, account: str, port: str) -> Sender:
         key = provider, account, port
@@ -60,7 +60,7 @@ class Senders:
             known = self._known.get(provider)
             if known is None:
                 self.unknown.add(provider)
-                known = Known()
+                known = KnownProvider()
             found = self._made[key] = Sender.of(provider, account, port, known.prefix(port), known.category, known.since)
         return found
 
@@ -84,7 +84,7 @@ class Senders:
         return found
 
 
-def read_case(said: messages.Verdict, memo: Memo) -> Content | None:
+def read_case(said: messages.VerdictRecord, memo: ContentCache) -> Content | None:
     """What a submit or data_sm of the journal says; None for anything else (replace_sm), or what cannot be read any more."""
     data = said.data
     command = data[4:8]
@@ -98,7 +98,7 @@ def read_case(said: messages.Verdict, memo: Memo) -> Content | None:
     return None
 
 
-class Way:
+class SoleLane:
     """The one way to the carrier (Routes, and its one Lane): as open as it was for the message at hand."""
 
     name, apart, debt = "then", 0, 0
@@ -113,7 +113,7 @@ class Way:
     def up(self) -> bool:
         return self.reason != "no-route"
 
-    def lane(self, message: Message, verdict: Verdict) -> Lane | None:
+    def lane(self, message: Message, verdict: Verdict) -> SubmitLane | None:
         return cast("Any", self) if self.up else None
 
     def hold(self, category: Category) -> bool:
@@ -122,5 +122,5 @@ class Way:
     def release(self, category: Category) -> None:
         return None
 
-    def put(self, transit: Transit) -> None:
+    def put(self, transit: PendingSubmit) -> None:
         return None

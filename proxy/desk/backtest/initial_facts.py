@@ -19,7 +19,7 @@ from pyroaring import BitMap
 from proxy.desk.backtest.commit_groups import turns_since
 from proxy.journal.disk import Disk
 from proxy.journal.records import consents, delivers, messages, operator_actions
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
 from proxy.policy.registries.registry import HASH
 from proxy.relay.effects.list_import import key_of
@@ -85,7 +85,7 @@ def _put_back(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], momen
 
 def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Takes off whom lists named later, and puts on whom they let go."""
-    begun: dict[int, operator_actions.Listing] = {}
+    begun: dict[int, operator_actions.ListBegun] = {}
     for item in records_since(disk, moment):
         if item.kind == messages.LISTING:
             begun[item.sequence] = operator_actions.unpack_listing(item.body)
@@ -113,6 +113,6 @@ def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
             store.consented.put(batch._replace(state="unreviewed", reviewed=0, reviewer="", reason=""))
 
 
-def records_since(disk: Disk, moment: float) -> Iterator[Record]:
+def records_since(disk: Disk, moment: float) -> Iterator[JournalRecord]:
     for turn in turns_since(disk, moment):
         yield from turn.records

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.commit_groups import GateTurn
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.merged_journals import Others, Whose, by_time
+from proxy.desk.backtest.merged_journals import ForeignFacts, Whose, by_time
 from proxy.desk.backtest.submit_case import take_all
 from proxy.journal.records import messages
-from proxy.journal.records.answers import Answer, unpack_answer
-from proxy.journal.write_ahead_log import Record
+from proxy.journal.records.answers import CarrierAnswer, unpack_answer
+from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.policy import RuleSet, takes_of
 from proxy.policy.kinds.limit import BURST_WINDOWS
@@ -30,7 +30,7 @@ from proxy.state import EmbeddedStore, open_store
 from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.record.record import EMPTY
 from proxy.state.record.record import Record as Person
-from proxy.wire import Memo
+from proxy.wire import ContentCache
 
 SENT = frozenset((messages.VERDICT, messages.ANSWER, messages.ACCEPTED, messages.UNREPLACED))
 MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.DISOWNED, messages.IDS))
@@ -43,7 +43,7 @@ NEVER_COUNTED = 1 << 62
 Mine = Callable[[int], bool]
 
 
-class Stood(NamedTuple):
+class InitialState(NamedTuple):
     """How things stood."""
 
     store: EmbeddedStore
@@ -52,13 +52,13 @@ class Stood(NamedTuple):
     """When the journal begins; 0 where nothing is before the window."""
 
 
-class StoodTogether(NamedTuple):
+class MergedInitialState(NamedTuple):
     """... for several gates on one store."""
 
     store: EmbeddedStore
     found: list[Replayed]
     """Of each."""
-    others: Others | None
+    others: ForeignFacts | None
     first: float
 
 
@@ -67,11 +67,11 @@ class Counted:
 
     def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
         self._store, self._rules, self._senders = store, rules, senders
-        self._memo = Memo()
+        self._memo = ContentCache()
         self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
         self._lately: OrderedDict[int, tuple[tuple[Take, ...], int]] = OrderedDict()  # entries that may still be taken back
 
-    def look(self, said: messages.Verdict) -> None:
+    def look(self, said: messages.VerdictRecord) -> None:
         entry = said.entry
         if entry is None or said.adopts:
             return
@@ -91,7 +91,7 @@ class Counted:
             if len(self._lately) > LATELY_MAX:
                 self._lately.popitem(last=False)
 
-    def answered(self, told: Answer) -> None:
+    def answered(self, told: CarrierAnswer) -> None:
         """What the carrier refused does not count."""
         if Effect(told.effect).takes_back:
             takes, at = self._lately.pop(told.entry_id, ((), 0))
@@ -100,36 +100,36 @@ class Counted:
 
 
 def stood(
-    turns: Iterator[Turn],
+    turns: Iterator[GateTurn],
     begin: float,
     look_back_s: int,
     *,
-    hear: Callable[[Record], None],
+    hear: Callable[[JournalRecord], None],
     mine: Mine | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
-) -> tuple[Stood, Iterator[Turn]]:
+) -> tuple[InitialState, Iterator[GateTurn]]:
     """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
     keep what they were sent. ``store``: what is known from before the journal."""
     before, left = stood_together([turns], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
-    return Stood(before.store, before.found[0], before.first), (turn for _, turn in left)
+    return InitialState(before.store, before.found[0], before.first), (turn for _, turn in left)
 
 
 def stood_together(
-    journals: Sequence[Iterator[Turn]],
+    journals: Sequence[Iterator[GateTurn]],
     nodes: Sequence[int],
     begin: float,
     look_back_s: int,
     *,
-    hear: Sequence[Callable[[Record], None]],
+    hear: Sequence[Callable[[JournalRecord], None]],
     mine: Mine | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
-) -> tuple[StoodTogether, Iterator[Whose]]:
+) -> tuple[MergedInitialState, Iterator[Whose]]:
     """Likewise of several gates on one store, each with its journal, its node and who hears of its records."""
     store = store if store is not None else open_store("sqlite::memory:")
     counted = Counted(store, *count_by) if count_by is not None else None
-    others = Others(store, nodes) if len(journals) > 1 else None
+    others = ForeignFacts(store, nodes) if len(journals) > 1 else None
     counted_from = NEVER_COUNTED if counted is not None else 0
     replays = [Replaying(store, counted_from, keep_least_s=look_back_s, by_lives=True, others=others) for _ in journals]
     turns, left, first = by_time(journals), list[Whose](), 0.0
@@ -154,7 +154,7 @@ def stood_together(
                         take_all(store, item.body)
                     continue
             take(item)
-    return StoodTogether(store, [one.end() for one in replays], others, first), chain(left, turns)
+    return MergedInitialState(store, [one.end() for one in replays], others, first), chain(left, turns)
 
 
 def window_s(rules: RuleSet) -> int:

@@ -5,12 +5,12 @@ In: Cases of parts, in the order of the journal. Out: yes or no. Never: a clock:
 
 from __future__ import annotations
 
-from proxy.desk.backtest.submit_case import Case
+from proxy.desk.backtest.submit_case import SubmitCase
 from proxy.model.reasons import RULE_REASONS
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 
 
-def follows(before: Case, case: Case) -> bool:
+def follows(before: SubmitCase, case: SubmitCase) -> bool:
     """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. One that came late in the same
     turn has it, too, and says so."""
     one, other = before.message, case.message
@@ -28,27 +28,27 @@ def follows(before: Case, case: Case) -> bool:
     ) and (a.index < b.index and before.said.entry == case.said.entry and not (before.said.late or case.said.late))
 
 
-def index_of(case: Case) -> int:
+def index_of(case: SubmitCase) -> int:
     assert case.message is not None
     assert case.message.content.part is not None
     return case.message.content.part.index
 
 
-def total_of(case: Case) -> int:
+def total_of(case: SubmitCase) -> int:
     assert case.message is not None
     assert case.message.content.part is not None
     return case.message.content.part.total
 
 
-def others_stand(case: Transit) -> bool:
+def others_stand(case: PendingSubmit) -> bool:
     """Whether the person has, or may get, other parts of its message."""
     return case.long is None or bool(case.long.alive - {case})
 
 
-def begins(case: Case, leader: Transit | None) -> bool:
+def begins(case: SubmitCase, leader: PendingSubmit | None) -> bool:
     """Whether the journal shows that a part began a new message, though one with its key was remembered: whether it did was decided when
     it came, up to two seconds before it was judged."""
-    if not isinstance(leader, Case):
+    if not isinstance(leader, SubmitCase):
         return False
     led, mine = leader.said.entry, case.said.entry
     if mine is not None:

@@ -12,39 +12,39 @@ import heapq
 from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 
-from proxy.desk.backtest.commit_groups import Turn
-from proxy.journal.records.replicated import Heard
-from proxy.relay.effects.list_import import Listings
+from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.relay.effects.list_import import ListImports
 from proxy.state import EmbeddedStore
 
-Whose = tuple[int, Turn]
+Whose = tuple[int, GateTurn]
 """A turn, and the place of its gate among those that are read."""
 
 
-def by_time(journals: Sequence[Iterator[Turn]]) -> Iterator[Whose]:
+def by_time(journals: Sequence[Iterator[GateTurn]]) -> Iterator[Whose]:
     if len(journals) == 1:
         return ((0, turn) for turn in journals[0])
     timed = (_timed(number, journal) for number, journal in enumerate(journals))
     return ((number, turn) for _, number, turn in heapq.merge(*timed, key=itemgetter(0)))
 
 
-def _timed(number: int, journal: Iterator[Turn]) -> Iterator[tuple[float, int, Turn]]:
+def _timed(number: int, journal: Iterator[GateTurn]) -> Iterator[tuple[float, int, GateTurn]]:
     reached = 0.0
     for turn in journal:
         reached = max(reached, turn.time)
         yield reached, number, turn
 
 
-class Others:
+class ForeignFacts:
     """What gates of which no journal is read told these."""
 
     def __init__(self, store: EmbeddedStore, read: Collection[int]) -> None:
         """``read``: the nodes whose journals are."""
-        self.listings = Listings(store.listed)
+        self.listings = ListImports(store.listed)
         self._read = frozenset(read)
         self._reached = (0, 0)
 
-    def is_new(self, said: Heard) -> bool:
+    def is_new(self, said: ReplicatedRecord) -> bool:
         """Whether nobody has heard it before; all hear the same, in the order of the log."""
         if said.node in self._read or said.place <= self._reached:
             return False

@@ -12,7 +12,7 @@ from html import escape
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
 from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED, Example
 from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, hours, local, notes, outcomes, spelt
-from proxy.desk.backtest.runner import Answer
+from proxy.desk.backtest.runner import BacktestResult
 
 ROWS_SHOWN = 15
 EXAMPLES_SHOWN = 60
@@ -34,13 +34,13 @@ CLASSES = {REFUSED: "refused", ALLOWED: "allowed", OTHERWISE: "otherwise"}
 TITLES = {REFUSED: "newly refused", ALLOWED: "newly allowed", OTHERWISE: "refused otherwise"}
 
 
-def page(answer: Answer, language: str = "zh") -> str:
+def page(answer: BacktestResult, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
     return _Page(answer, language).whole()
 
 
 class _Page:
-    def __init__(self, answer: Answer, language: str) -> None:
+    def __init__(self, answer: BacktestResult, language: str) -> None:
         self._answer, self._found, self._language = answer, answer.differing, language
 
     def put(self, english: str) -> str:

@@ -15,24 +15,24 @@ from proxy.desk.backtest.environment import Senders
 from proxy.journal.records import answers, messages
 from proxy.model.message import Content, Message, Take
 from proxy.model.reasons import GATE_REASONS
-from proxy.relay.admission import Judging
-from proxy.relay.message_index import KNOWN_S, Restoring, Sent, SentIndex
-from proxy.relay.pending_submit import Transit
+from proxy.relay.admission import Admission
+from proxy.relay.message_index import KNOWN_S, IndexedMessage, Restoring, SentIndex
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state import EmbeddedStore
 from proxy.state.record import record
 from proxy.wire import Frame, Malformed
 from proxy.wire.message_queries import read_asking, replacement
 
 
-class Named(NamedTuple):
+class ReplacedMessage(NamedTuple):
     """What a replace_sm is about."""
 
     message_id: bytes
-    sent: Sent
+    sent: IndexedMessage
     content: Content
 
 
-class Replacing:
+class Replacements:
     def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
@@ -43,7 +43,7 @@ class Replacing:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
-    def accepted(self, said: messages.Verdict, told: answers.Answer, transit: Transit | None) -> None:
+    def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
         """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
         if not self._senders.replaces(said.provider):
             return
@@ -51,7 +51,7 @@ class Replacing:
             said = said._replace(takes=transit.verdict.takes)
         self._index.restore(said, told)
 
-    def named(self, said: messages.Verdict) -> Named | None:
+    def named(self, said: messages.VerdictRecord) -> ReplacedMessage | None:
         """What a replace_sm of the journal is about; None where nobody knows."""
         frame = Frame.of(said.data)
         try:
@@ -59,14 +59,14 @@ class Replacing:
             sent = self._index.find(asking.message_id)
             if sent is None or not sent.replaceable or sent.recipient != said.recipient:
                 return None
-            return Named(asking.message_id, sent, replacement(frame, sent.data_coding, said.time, sent.scheduled))
+            return ReplacedMessage(asking.message_id, sent, replacement(frame, sent.data_coding, said.time, sent.scheduled))
         except Malformed:
             return None
 
-    def message(self, said: messages.Verdict, named: Named) -> Message:
+    def message(self, said: messages.VerdictRecord, named: ReplacedMessage) -> Message:
         return Message(self._senders.find(said.provider, said.account, said.port), said.recipient, named.content)
 
-    def judge(self, judging: Judging, transit: Transit, named: Named, data: bytes, now: float) -> bytes:
+    def judge(self, judging: Admission, transit: PendingSubmit, named: ReplacedMessage, data: bytes, now: float) -> bytes:
         """The record with the new text's entry in place of the old one's, where that is allowed."""
         counters, sent = self._store.counters, named.sent
         old = next((one for one in record.entries(data) if one.id == sent.entry_id), None)
@@ -86,7 +86,9 @@ class Replacing:
         self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes, named.content.scheduled)
         return after
 
-    def restored(self, transit: Transit, named: Named, data: bytes, now: float) -> tuple[bytes, tuple[Take, ...]]:
+    def restored(
+        self, transit: PendingSubmit, named: ReplacedMessage, data: bytes, now: float
+    ) -> tuple[bytes, tuple[Take, ...]]:
         """The carrier refused to replace it: the record with the old entry again, and what goes back to counters."""
         assert transit.adopted is not None
         sent = self._index.find(named.message_id)

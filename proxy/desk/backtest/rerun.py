@@ -16,24 +16,24 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import Turn
-from proxy.desk.backtest.conditions import Bench
+from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.conditions import Conditions
 from proxy.desk.backtest.environment import Senders, read_case
 from proxy.desk.backtest.long_messages import follows, others_stand
-from proxy.desk.backtest.merged_journals import Others
-from proxy.desk.backtest.replacements import Replacing
-from proxy.desk.backtest.submit_case import AWAY, UNJUDGED, Case, Look, RulesOf, Skipped, take_all
+from proxy.desk.backtest.merged_journals import ForeignFacts
+from proxy.desk.backtest.replacements import Replacements
+from proxy.desk.backtest.submit_case import AWAY, UNJUDGED, Look, RulesOf, Skipped, SubmitCase, take_all
 from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
 from proxy.journal.records.consents import unpack_person
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.write_ahead_log import Record
+from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import EntryState
 from proxy.relay.effects.consents import beside_changed, person_changed
-from proxy.relay.effects.list_import import Listings
-from proxy.relay.effects.record_changes import Answer, Arrived, Change, Effect, was_sent_twice
+from proxy.relay.effects.list_import import ListImports
+from proxy.relay.effects.record_changes import Arrived, Effect, EntryFate, RecordChange, was_sent_twice
 from proxy.relay.effects.replay import (
     NotUnderstood,
     Replayed,
@@ -50,7 +50,7 @@ from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.state import EmbeddedStore
 from proxy.state.record import record
-from proxy.wire import Memo
+from proxy.wire import ContentCache
 from proxy.wire.tables import REPLACE_SM
 
 HOUSEKEEPING_S = 60.0
@@ -93,9 +93,9 @@ _REPLACE = REPLACE_SM.to_bytes(4, "big")
 class Sorted(NamedTuple):
     """The records of a turn, by what they do."""
 
-    submits: list[Record]
-    changes: list[Record]
-    accepted: list[Record]
+    submits: list[JournalRecord]
+    changes: list[JournalRecord]
+    accepted: list[JournalRecord]
 
 
 class Rerun:
@@ -104,13 +104,13 @@ class Rerun:
         store: EmbeddedStore,
         rules_of: RulesOf,
         senders: Senders,
-        hear: Callable[[Case], None],
+        hear: Callable[[SubmitCase], None],
         skip: Callable[[Skipped], None],
-        note: Callable[[Record], None] | None = None,
+        note: Callable[[JournalRecord], None] | None = None,
         before: Replayed | None = None,
         mine: Callable[[int], bool] | None = None,
         look: Look | None = None,
-        others: Others | None = None,
+        others: ForeignFacts | None = None,
     ) -> None:
         """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
         replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
@@ -118,22 +118,22 @@ class Rerun:
         are rerun on one store, what they heard of still others."""
         self.store = store
         self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
-        self._bench = Bench(store, rules_of, look)
+        self._bench = Conditions(store, rules_of, look)
         self._others = others
         self._before = before if before is not None else Replayed()
         self._past = before is not None
         self._inherits_until_s = 0.0
         """Until then parts that come late may belong to a message that was judged before all this begins."""
-        self._listings = self._before.listings or Listings(store.listed)
-        self._replacing = Replacing(store, senders) if senders.any_replaces else None
-        self._memo = Memo()
-        self._in_flight: dict[int, Case] = {}
-        self._doubted: dict[int, Case] = {}
+        self._listings = self._before.listings or ListImports(store.listed)
+        self._replacing = Replacements(store, senders) if senders.any_replaces else None
+        self._memo = ContentCache()
+        self._in_flight: dict[int, SubmitCase] = {}
+        self._doubted: dict[int, SubmitCase] = {}
         """Of which nobody knew: an answer may still come."""
-        self._batch: list[Case] = []
-        self._coming: list[Record] = []
+        self._batch: list[SubmitCase] = []
+        self._coming: list[JournalRecord] = []
         """What the turn that is dealt with brings to be judged …"""
-        self._came: dict[int, Case] = {}
+        self._came: dict[int, SubmitCase] = {}
         """… and what of it came before an answer did."""
         self._swept = 0.0
         self._stepped_s = 0.0
@@ -145,13 +145,13 @@ class Rerun:
         self._as_then: set[int] = set()
         """Verdicts whose effects stand as they were."""
 
-    def run(self, turns: Iterable[Turn]) -> None:
+    def run(self, turns: Iterable[GateTurn]) -> None:
         for turn in turns:
             self.turn(turn)
 
     # ------------------------------------------------------------------ one turn
 
-    def turn(self, turn: Turn) -> None:
+    def turn(self, turn: GateTurn) -> None:
         """Deals with one commit group."""
         if not self._begin:
             self._begin = turn.records[0].sequence
@@ -178,7 +178,7 @@ class Rerun:
             if self._replacing is not None:
                 self._replacing.turn(turn.time)
 
-    def _sorted(self, turn: Turn) -> Sorted:
+    def _sorted(self, turn: GateTurn) -> Sorted:
         """What stands in a group of its own is dealt with at once."""
         found = Sorted([], [], [])
         for item in turn.records:
@@ -195,7 +195,7 @@ class Rerun:
                 self._note(item)
         return found
 
-    def _arrive(self, accepted: list[Record], now: float) -> None:
+    def _arrive(self, accepted: list[JournalRecord], now: float) -> None:
         """What went out in the stead of something unknown, and was taken: there is no doubt any more when others are judged."""
         if not (self._bench.sent_twice or self._open_twice):
             return
@@ -210,7 +210,7 @@ class Rerun:
                     continue
                 self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
 
-    def _accept(self, accepted: list[Record]) -> None:
+    def _accept(self, accepted: list[JournalRecord]) -> None:
         """Nothing changes but that nobody waits any more; and ids name messages, for who may replace them."""
         replacing = self._replacing
         for item in accepted:
@@ -230,8 +230,8 @@ class Rerun:
 
     # ------------------------------------------------------------------ messages
 
-    def _decide(self, submits: list[Record], now: float) -> list[Case]:
-        decided: list[Case] = []
+    def _decide(self, submits: list[JournalRecord], now: float) -> list[SubmitCase]:
+        decided: list[SubmitCase] = []
         for item in submits:
             if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
                 take_all(self.store, item.body)
@@ -259,15 +259,15 @@ class Rerun:
         self._bench.give_up()
         return decided
 
-    def _case(self, said: messages.Verdict, number: int) -> Case | None:
+    def _case(self, said: messages.VerdictRecord, number: int) -> SubmitCase | None:
         content = read_case(said, self._memo)
         if content is None:
             return None
         senders = self._senders
         message = Message(senders.find(said.provider, said.account, said.port), said.recipient, content)
-        return Case(senders.bind(said.provider, said.account), message, said, number)
+        return SubmitCase(senders.bind(said.provider, said.account), message, said, number)
 
-    def _stands(self, sequence: int, said: messages.Verdict, why: str) -> None:
+    def _stands(self, sequence: int, said: messages.VerdictRecord, why: str) -> None:
         """It is not judged again: what it did is done as it was."""
         if said.entry is not None:
             self._as_then.add(sequence)
@@ -276,7 +276,7 @@ class Rerun:
                 self._replacing.as_then.allowed(said)
         self._skip(Skipped(said, why))
 
-    def _flush(self, decided: list[Case], now: float) -> None:
+    def _flush(self, decided: list[SubmitCase], now: float) -> None:
         """Parts that were judged together, or one that came later."""
         batch, self._batch = self._batch, []
         if not batch:
@@ -290,7 +290,7 @@ class Rerun:
 
     # ------------------------------------------------------------------ what changed records
 
-    def _changed(self, changes: list[Record], now: float) -> list[Callable[[], None]]:
+    def _changed(self, changes: list[JournalRecord], now: float) -> list[Callable[[], None]]:
         """Applies changes; what is to be done once the turn is judged."""
         after: list[Callable[[], None]] = []
         pending = list(self._bench.pending)
@@ -318,11 +318,11 @@ class Rerun:
                 apply_person(self.store, item)
         return after
 
-    def _apply(self, change: Change, now: float, after: list[Callable[[], None]]) -> None:
+    def _apply(self, change: RecordChange, now: float, after: list[Callable[[], None]]) -> None:
         self.store.update(change.recipient, lambda data: change.apply(data, now))
         after.append(lambda: change.done(0))
 
-    def _answered(self, told: answered.Answer, now: float, after: list[Callable[[], None]]) -> None:
+    def _answered(self, told: answered.CarrierAnswer, now: float, after: list[Callable[[], None]]) -> None:
         number = told.verdict_sequence
         case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
         if case is None:
@@ -336,9 +336,9 @@ class Rerun:
         if Effect(told.effect) in STANDS and not others_stand(case):
             self._comes_first(case, now)
         effect = self._bench.answered(case, told)
-        self._apply(Answer(case, effect, told.status, told.carrier_id, self._told), now, after)
+        self._apply(EntryFate(case, effect, told.status, told.carrier_id, self._told), now, after)
 
-    def _comes_first(self, answered: Case, now: float) -> None:
+    def _comes_first(self, answered: SubmitCase, now: float) -> None:
         """The gate was told that the carrier refused a part, and others stood: one that is judged in this turn had come before."""
         for item in self._coming:
             said = messages.unpack_verdict(item.body)
@@ -349,11 +349,11 @@ class Rerun:
                 self._came[item.sequence] = case
                 return
 
-    def _told(self, answer: Answer, recorded: int) -> None:
+    def _told(self, answer: EntryFate, recorded: int) -> None:
         if answer.effect.takes_back:
             self._bench.give_back(answer.transit)
 
-    def _replaced(self, item: Record, now: float) -> None:
+    def _replaced(self, item: JournalRecord, now: float) -> None:
         """A replace_sm: it changes the record like a submit in place of another, among the changes of its turn."""
         said, bench, replacing = messages.unpack_verdict(item.body), self._bench, self._replacing
         if self._mine is not None and not self._mine(said.recipient):
@@ -363,14 +363,14 @@ class Rerun:
         if named is None or replacing is None or not bench.use(said.revision):
             self._stands(item.sequence, said, said.reason if said.reason in GATE_REASONS else "replace_sm")
             return
-        case = Case(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
+        case = SubmitCase(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
         bench.replace(case, named, replacing, now)
         if case.lane is not None and said.entry is not None:
             self._in_flight[item.sequence] = case
         if case.verdict is not None:
             self._hear(case)
 
-    def _unreplaced(self, item: Record, now: float, after: list[Callable[[], None]]) -> None:
+    def _unreplaced(self, item: JournalRecord, now: float, after: list[Callable[[], None]]) -> None:
         """The carrier refused to replace a message."""
         told = requests.unpack_unreplaced(item.body)
         number, replacing = told.verdict_sequence, self._replacing
@@ -392,7 +392,7 @@ class Rerun:
         self.store.update(told.recipient, restore)
         after.append(lambda: self._bench.give_back_all(back, case.entry_time))
 
-    def _share(self, told: aggregate_shares.Share) -> None:
+    def _share(self, told: aggregate_shares.CounterShare) -> None:
         """What a verdict took: of one that stands as it was. Of one that was judged again it is known."""
         number = told.verdict_sequence
         if number < self._begin or number in self._as_then:
@@ -400,7 +400,7 @@ class Rerun:
 
     # ------------------------------------------------------------------ what stands in a group of its own
 
-    def _alone(self, item: Record) -> None:
+    def _alone(self, item: JournalRecord) -> None:
         body = item.body
         if item.kind == messages.START:
             self._started()

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from proxy.config.fields import CHINA
-from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, Example, Word
-from proxy.desk.backtest.runner import Answer
+from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, Example, RuledOutcome
+from proxy.desk.backtest.runner import BacktestResult
 
 ROWS_SHOWN = 10
 FIELDS = ("rule", "provider", "province", "category")
@@ -28,7 +28,7 @@ def local(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def outcomes(answer: Answer, place: int) -> Counter[str]:
+def outcomes(answer: BacktestResult, place: int) -> Counter[str]:
     """Messages by what became of them: then (1) or now (2)."""
     found: Counter[str] = Counter()
     for key, count in answer.differing.hours.items():
@@ -36,7 +36,7 @@ def outcomes(answer: Answer, place: int) -> Counter[str]:
     return found
 
 
-def hours(answer: Answer) -> Iterator[dict[str, Any]]:
+def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
     """What became of the messages, hour by hour; hours without any are there, too."""
     counted = answer.differing.hours
     if not counted:
@@ -53,7 +53,7 @@ def hours(answer: Answer) -> Iterator[dict[str, Any]]:
         }
 
 
-def notes(answer: Answer) -> Iterator[str]:
+def notes(answer: BacktestResult) -> Iterator[str]:
     """What whoever reads the numbers must know."""
     found = answer.differing
     if found.unexplained and answer.question.beside:
@@ -86,7 +86,7 @@ def notes(answer: Answer) -> Iterator[str]:
         yield f"{found.skipped['rules-unknown']} messages had been decided while judging failed: they count as they did then"
 
 
-def as_dict(answer: Answer) -> dict[str, Any]:
+def as_dict(answer: BacktestResult) -> dict[str, Any]:
     """What ``gate106 backtest --json`` prints."""
     found = answer.differing
     return {
@@ -124,13 +124,13 @@ def _example(one: Example) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def spelt(word: Word) -> str:
+def spelt(word: RuledOutcome) -> str:
     if word.outcome == "allow":
         return "allow"
     return f"{word.outcome} {word.reason}" + (f" ({word.rule})" if word.rule and word.rule != word.reason else "")
 
 
-def as_text(answer: Answer) -> Iterator[str]:
+def as_text(answer: BacktestResult) -> Iterator[str]:
     """For people, in lines."""
     found = answer.differing
     yield (
@@ -157,7 +157,7 @@ def as_text(answer: Answer) -> Iterator[str]:
         yield f"note: {one}"
 
 
-def _kind(answer: Answer, kind: str) -> Iterator[str]:
+def _kind(answer: BacktestResult, kind: str) -> Iterator[str]:
     found = answer.differing
     yield f"{WORDS[kind]}: {sum(found.differences[kind].values()):,}"
     for field in FIELDS:

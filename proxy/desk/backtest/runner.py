@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 from proxy import policy
 from proxy.archive.otp_texts import HIDDEN_S
-from proxy.desk.backtest.commit_groups import Turn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
-from proxy.desk.backtest.differences import Differing
-from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.commit_groups import GateTurn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
+from proxy.desk.backtest.differences import Differences
+from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_facts import older
 from proxy.desk.backtest.initial_state import ADOPTED_S, counts, stood_together, window_s
 from proxy.desk.backtest.rerun import Rerun
@@ -33,7 +33,7 @@ from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.sealing import Ring, SealingError
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.policy import RulesError, RuleSet
 from proxy.policy.spans import is_to_come
 from proxy.state import EmbeddedStore, StateError
@@ -51,13 +51,13 @@ class CannotBacktest(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class BacktestRequest:
     """What is asked. Made of plain values, for other processes."""
 
     journal: Path
     rules: Path
     category_tag: int | None
-    providers: Mapping[str, Known]
+    providers: Mapping[str, KnownProvider]
     store: Path | None
     """The gate's, for what people refused before the journal begins; None: it cannot be read."""
     last_s: float
@@ -80,12 +80,12 @@ class Question:
 
 
 @dataclass(slots=True)
-class Answer:
-    question: Question
+class BacktestResult:
+    question: BacktestRequest
     revision: str
     in_force: str
     """The revision that decided last in the journal."""
-    differing: Differing
+    differing: Differences
     since: float
     until: float
     begins: float
@@ -158,7 +158,7 @@ def _rules(path: Path, category_tag: int | None) -> RuleSet:
     return policy.load(path, category_tag=category_tag)
 
 
-def backtest(question: Question, processes: int = 1, tell: Callable[[float], None] = nobody_waits) -> Answer:
+def backtest(question: BacktestRequest, processes: int = 1, tell: Callable[[float], None] = nobody_waits) -> BacktestResult:
     """Judges again. ``processes``: at most so many. ``tell``: hears how far it is, from 0 to 1."""
     began = time.monotonic()
     try:
@@ -172,7 +172,7 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         found, unknown, from_store = _all_shares(question, span._replace(begins=since), shares, tell)
     except JournalDamaged as error:
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
-    except Fault as error:
+    except SegmentFault as error:
         raise CannotBacktest(f"{question.journal}: {error}: see gate106 journal verify") from error
     except (StateError, SealingError) as error:
         raise CannotBacktest(error) from error
@@ -182,15 +182,15 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest(f"{question.journal}: the journal cannot be read: {error}") from error
     if not span.ends:
         raise CannotBacktest(f"{question.journal}: the journal is empty")
-    return Answer(
+    return BacktestResult(
         question, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
     )  # fmt: skip
 
 
 def _all_shares(
-    question: Question, span: _Span, shares: int, tell: Callable[[float], None]
-) -> tuple[Differing, set[str], bool]:
+    question: BacktestRequest, span: _Span, shares: int, tell: Callable[[float], None]
+) -> tuple[Differences, set[str], bool]:
     if shares == 1:
         return share(question, span, 0, 1, tell)
     with ProcessPoolExecutor(shares - 1, get_context("spawn")) as pool:  # this process may have threads
@@ -205,7 +205,7 @@ def _all_shares(
 
 def readings(
     disk: Disk, store: Path | None, begin: float, look_back_s: int, tell: Callable[[float], None] = nobody_waits
-) -> tuple[Iterator[Turn], EmbeddedStore | None]:
+) -> tuple[Iterator[GateTurn], EmbeddedStore | None]:
     """What to read for a window: the journal, and what people had refused before that, where it must come from the gate's store. Raises
     StateError, JournalDamaged, OSError."""
     start = begin - look_back_s - ADOPTED_S
@@ -216,8 +216,8 @@ def readings(
 
 
 def share(
-    question: Question, span: _Span, number: int, of: int, tell: Callable[[float], None] = nobody_waits
-) -> tuple[Differing, set[str], bool]:
+    question: BacktestRequest, span: _Span, number: int, of: int, tell: Callable[[float], None] = nobody_waits
+) -> tuple[Differences, set[str], bool]:
     """Judges again what was sent to one in ``of`` people since ``span.begins``; with it the providers that nobody knows, and whether the store
     was asked."""
     thresholds = gc.get_threshold()
@@ -252,16 +252,16 @@ def share(
         gc.unfreeze()
 
 
-def _differing(question: Question, since: float, rules: RuleSet, number: int) -> Differing:
-    found = Differing(since, question.now - HIDDEN_S, rules.revision)
+def _differing(question: BacktestRequest, since: float, rules: RuleSet, number: int) -> Differences:
+    found = Differences(since, question.now - HIDDEN_S, rules.revision)
     found.counts_repeats = not number
     found.learn(rules)
     return found
 
 
 def _all_readings(
-    question: Question, begin: float, look_back_s: int, tell: Callable[[float], None]
-) -> tuple[list[Iterator[Turn]], EmbeddedStore | None]:
+    question: BacktestRequest, begin: float, look_back_s: int, tell: Callable[[float], None]
+) -> tuple[list[Iterator[GateTurn]], EmbeddedStore | None]:
     """Of each journal; a store that several gates share is not asked what was before them."""
     disks = question.disks
     if len(disks) == 1:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.desk.backtest.environment import FULL
-from proxy.desk.backtest.replacements import Named
+from proxy.desk.backtest.replacements import ReplacedMessage
 from proxy.journal.records import messages
 from proxy.model.message import Message
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy import RuleSet
-from proxy.relay.pending_submit import Bind, Transit
+from proxy.relay.pending_submit import Bind, PendingSubmit
 from proxy.state import EmbeddedStore
 
 UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down", "outcome-unknown"}
@@ -23,15 +23,15 @@ AWAY = frozenset(("store-conflict", "store-down"))
 """Reasons for which it stands for nothing though it was."""
 
 
-class Case(Transit):
+class SubmitCase(PendingSubmit):
     """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any Transit."""
 
-    def __init__(self, bind: Bind, message: Message, said: messages.Verdict, number: int) -> None:
+    def __init__(self, bind: Bind, message: Message, said: messages.VerdictRecord, number: int) -> None:
         super().__init__(bind, 0, said.data, said.time)
         self.message = message
         self.said = said
         self.recorded = number
-        self.named: Named | None = None
+        self.named: ReplacedMessage | None = None
         """What it was to replace."""
 
     @property
@@ -45,11 +45,11 @@ class Case(Transit):
 class Skipped(NamedTuple):
     """A record of a verdict that is not judged again."""
 
-    said: messages.Verdict
+    said: messages.VerdictRecord
     why: str
 
 
-Look = Callable[[Case, bytes, float, RuleSet], None]
+Look = Callable[[SubmitCase, bytes, float, RuleSet], None]
 RulesOf = Callable[[str], RuleSet | None]
 """By the revision in force then: the rules to judge by, None where they are not known."""
 

@@ -43,7 +43,7 @@ _PLACE = {word: name for name, words in COLUMNS.items() for word in words}
 
 
 @dataclass
-class Batch:
+class ComplaintBatch:
     name: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: int = 0
@@ -56,9 +56,9 @@ class Batch:
             self.problems.append(f"{self.name}:{line}: {what}")
 
 
-def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> Batch:
+def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:
     """``now``: nobody complains of what is yet to come."""
-    batch = Batch(name)
+    batch = ComplaintBatch(name)
     heads: dict[str, int] = {}
     for line, cells in rows:
         if cells[0].startswith("#"):

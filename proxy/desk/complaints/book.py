@@ -23,7 +23,7 @@ from proxy.journal.records.complaints import (
     VALID,
     WITHDRAWN,
     Case,
-    Event,
+    DeskEvent,
     pack_case,
     unpack_case,
 )
@@ -64,7 +64,7 @@ class Due(NamedTuple):
 
 
 @about_people
-class Matched(NamedTuple):
+class MatchedMessage(NamedTuple):
     """The message that somebody says it was."""
 
     message: str
@@ -141,7 +141,7 @@ class CaseBook:
             forward_by, answer_by = due_dates(one.came or now, due, holidays)
             case = Case(
                 number, OPEN, source, one.reference, batch, now, one.came or now, forward_by, answer_by, 0.0, one.recipient, one.number,
-                one.at, one.sender, one.text, "", "", "", "", "", 0.0, 0, (Event(now, "filed", who, why),),
+                one.at, one.sender, one.text, "", "", "", "", "", 0.0, 0, (DeskEvent(now, "filed", who, why),),
             )  # fmt: skip
             body = pack_case(case)
             yield unpack_case(body), body  # as a restart will read it
@@ -160,7 +160,7 @@ class CaseBook:
 
     # -- what becomes of one
 
-    def match(self, number: int, found: Matched, now: float, who: str, why: str) -> tuple[Case, int]:
+    def match(self, number: int, found: MatchedMessage, now: float, who: str, why: str) -> tuple[Case, int]:
         case = self._open(number)
         if case.recipient and found.recipient and case.recipient != found.recipient:
             raise Impossible(f"case {number} is of another number than message {found.message}")
@@ -171,30 +171,30 @@ class CaseBook:
                 message=found.message, recipient=case.recipient or found.recipient, provider=found.provider, port=found.port,
                 signature=found.signature, category=found.category, sent=found.sent,
             ),
-            Event(now, "matched", who, f"{found.message}: {why}"),
+            DeskEvent(now, "matched", who, f"{found.message}: {why}"),
         )  # fmt: skip
 
     def forward(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
         case = self._open(number)
         if not case.provider:
             raise Impossible(f"case {number} is of no provider yet: match it to a message first")
-        return self._put(case._replace(forwarded=now), Event(now, "forwarded", who, why))
+        return self._put(case._replace(forwarded=now), DeskEvent(now, "forwarded", who, why))
 
     def decide(
         self, number: int, state: str, now: float, who: str, why: str, *, of: int = 0, provider: str = ""
     ) -> tuple[Case, int]:
         """``of``: the case that a duplicate repeats. ``provider``: of a valid case that is matched to no message."""
-        return self._put(self._decided(number, state, of, provider), Event(now, state, who, why))
+        return self._put(self._decided(number, state, of, provider), DeskEvent(now, state, who, why))
 
     def begin(
-        self, number: int, state: str, now: float, who: str, why: str, beside: Event, *, of: int = 0, provider: str = ""
+        self, number: int, state: str, now: float, who: str, why: str, beside: DeskEvent, *, of: int = 0, provider: str = ""
     ) -> bytes:
         """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
         Nobody alters the case until it is ``written``."""
         case = self._decided(number, state, of, provider)
         self._free(number)
         self._under_way.add(number)
-        return pack_case(case._replace(events=(*case.events, Event(now, state, who, why), beside)))
+        return pack_case(case._replace(events=(*case.events, DeskEvent(now, state, who, why), beside)))
 
     def written(self, number: int, body: bytes) -> Case:
         """What ``begin`` began is in the journal."""
@@ -225,17 +225,17 @@ class CaseBook:
         case = self.find(number)
         if case.state == WITHDRAWN:
             raise Impossible(f"case {number} is withdrawn already")
-        return self._put(case._replace(state=WITHDRAWN), Event(now, WITHDRAWN, who, why))
+        return self._put(case._replace(state=WITHDRAWN), DeskEvent(now, WITHDRAWN, who, why))
 
     def reopen(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
         case = self.find(number)
         if case.state == OPEN:
             raise Impossible(f"case {number} is open")
-        return self._put(case._replace(state=OPEN, of=0), Event(now, "reopened", who, why))
+        return self._put(case._replace(state=OPEN, of=0), DeskEvent(now, "reopened", who, why))
 
     def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
         """Something was done beside it (a suppression, a stop): kept with the case."""
-        return self._put(self.find(number), Event(now, what, who, why))
+        return self._put(self.find(number), DeskEvent(now, what, who, why))
 
     def of(self, recipient: int) -> list[Case]:
         """Those that a person has filed, as far as their whole number is known; the oldest first."""
@@ -255,7 +255,7 @@ class CaseBook:
                     text=numbers_masked(case.text, recipient),
                     events=(
                         *(one._replace(why=numbers_masked(one.why, recipient)) for one in case.events),
-                        Event(now, "forgotten", who, numbers_masked(why, recipient)),
+                        DeskEvent(now, "forgotten", who, numbers_masked(why, recipient)),
                     ),
                 )
             )
@@ -308,7 +308,7 @@ class CaseBook:
         if number in self._under_way:
             raise Impossible(f"case {number} is being decided this moment: look at it again before you do more")
 
-    def _put(self, case: Case, event: Event) -> tuple[Case, int]:
+    def _put(self, case: Case, event: DeskEvent) -> tuple[Case, int]:
         self._free(case.id)
         body = pack_case(case._replace(events=(*case.events, event)))
         sequence = self._write([(messages.CASED, body)])

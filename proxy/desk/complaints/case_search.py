@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 from proxy.operations.terminal import ask, fail, tell, when
 
 if TYPE_CHECKING:
-    from proxy.archive.complaint_matching import Candidate, Matched
+    from proxy.archive.complaint_matching import Candidate, MatchResult
     from proxy.archive.keys import Keys
-    from proxy.archive.similar_texts import Swept
+    from proxy.archive.similar_texts import SweepResult
     from proxy.config import RestPlaces
 
 
 def _wanted(told: Mapping[str, Any]) -> Any:
-    from proxy.archive.complaint_matching import Wanted
+    from proxy.archive.complaint_matching import ComplaintQuery
     from proxy.desk.complaints.book import HIDDEN
 
     whole = told["to"]
     recipient = int(whole) if HIDDEN not in whole else 0
-    return Wanted(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
+    return ComplaintQuery(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
 
 
-def matched(told: Mapping[str, Any], config: Path) -> Matched:
+def matched(told: Mapping[str, Any], config: Path) -> MatchResult:
     import time
 
     from proxy.archive.complaint_matching import match as matching
@@ -73,7 +73,7 @@ def _candidate(one: Candidate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def match_dict(found: Matched) -> dict[str, Any]:
+def match_dict(found: MatchResult) -> dict[str, Any]:
     covered = found.asked[-1].covered if found.asked else None
     return {
         "candidates": [_candidate(one) for one in found.candidates],
@@ -85,7 +85,7 @@ def match_dict(found: Matched) -> dict[str, Any]:
     }
 
 
-def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
+def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
     from proxy.desk.search.command import _tell_covered
 
@@ -110,13 +110,13 @@ def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
 
 def swept(
     told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
-) -> tuple[Swept, bool]:
+) -> tuple[SweepResult, bool]:
     """Who else got it, and whether that was looked for by what the complainant typed: the message itself is not there any more."""
     import duckdb
 
     from proxy.archive import similar_texts
     from proxy.archive.manifest import ManifestError
-    from proxy.archive.query import NotAQuestion
+    from proxy.archive.query import BadQuery
     from proxy.archive.tail import TailError
     from proxy.desk.search import command as find
     from proxy.journal.write_ahead_log import JournalError
@@ -149,7 +149,7 @@ def swept(
         if out is not None:
             rows = ([keys.unseal(sealed), provider, cell(port), when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
             write_table(out, ("number", "provider", "port", "time"), rows)
-    except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
+    except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     return found, known is None
 
@@ -159,19 +159,19 @@ def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[s
     another. It is known when it was sent and from which port, so it is found among however many. None where it is not there any more."""
     import time
 
-    from proxy.archive.query import LIMIT_MAX, Question
+    from proxy.archive.query import LIMIT_MAX, Query
     from proxy.desk.search import command as find
 
     sent = told["sent"]
     for around_s in (0.002, 1.0):
-        question = Question(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
+        question = Query(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
         for hit in find.look_through(places, keys, question, time.time()).hits:
             if hit.name == told["message"] and hit.first_text:
                 return hit.first_text, hit.parts > 1
     return None
 
 
-def swept_lines(found: Swept, out: Path | None, *, typed: bool) -> Iterator[str]:
+def swept_lines(found: SweepResult, out: Path | None, *, typed: bool) -> Iterator[str]:
     if typed:
         yield "the message itself is not there any more: compared with what the complaint says of it"
     for one in found.campaign:

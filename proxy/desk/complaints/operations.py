@@ -14,23 +14,23 @@ from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.book import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
+from proxy.desk.complaints.book import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, MatchedMessage, digits_agree
 from proxy.desk.orders import operations as orders
 from proxy.desk.orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppress
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, Event
+from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import numbers_masked, without_digits
 from proxy.model.roles import Permission
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.papers import asked_of, number_in
 from proxy.policy.orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.suppression import Beside
+from proxy.relay.effects.suppression import AccompanyingRecord
 from proxy.state.record.facts import SCOPES
 
 LISTED_MAX = 1000
@@ -109,7 +109,7 @@ class _Complaints:
         )
         args.done()
         if self._importing:
-            raise Refused("another batch is on its way in: try again when it is done")
+            raise CommandRefused("another batch is on its way in: try again when it is done")
         self._importing = True
         try:
             await call.say({"go": True})
@@ -123,12 +123,12 @@ class _Complaints:
             said = await call.hear()
             if said.get("end") is True:
                 if said.get("rows") != len(found):
-                    raise Refused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
+                    raise CommandRefused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
                 return found
             rows = Args(said).rows("rows", ROWS_A_LINE_MAX)
             found += map(_complaint, rows)
             if len(found) > BATCH_MAX:
-                raise Refused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
+                raise CommandRefused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
             await asyncio.sleep(0)
 
     async def _file(
@@ -165,7 +165,7 @@ class _Complaints:
         skip = int(args.number("skip", 0, 0, SKIPPED_MAX))
         args.done()
         if state and state not in STATES:
-            raise Refused(unknown("state", state, STATES))
+            raise CommandRefused(unknown("state", state, STATES))
         now, advertiser_of = self._gate.now(), self._gate.relay.rules.registry.advertiser_of
         found = [
             case
@@ -217,7 +217,7 @@ class _Complaints:
         args = call.args
         number, message = number_in(call, "case", "complaint"), args.text("message", most=40)
         to = args.text("to", "", WORD_MAX)
-        matched = Matched(
+        matched = MatchedMessage(
             message, _recipient(to) if to else 0, args.text("provider", most=WORD_MAX), args.text("port", "", WORD_MAX),
             args.text("signature", "", WORD_MAX), args.text("category", "", WORD_MAX), args.number("sent", 0.0, 0.0, YEAR_3000_S),
         )  # fmt: skip
@@ -242,15 +242,15 @@ class _Complaints:
         )
         args.done()
         if state not in DECISIONS or state == WITHDRAWN:
-            raise Refused(unknown("decision", state, [one for one in DECISIONS if one != WITHDRAWN]))
+            raise CommandRefused(unknown("decision", state, [one for one in DECISIONS if one != WITHDRAWN]))
         if provider and provider not in gate.relay.directory.providers:
-            raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
+            raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if scope:
             case = asked_of(lambda: self._book.find(number))
             refusal = self._refusal(case, provider, scope, value, for_s)
             return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
         if value or for_s:
-            raise Refused("value and for_s are of what is suppressed: say what (--suppress)")
+            raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
             asked_of(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
         )
@@ -258,14 +258,14 @@ class _Complaints:
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
         """What the person of a case refuses from now on: of its message where no value is said."""
         if not case.recipient:
-            raise Refused(f"case {case.id} is of {case.number}: match it to a message first, to know whom to suppress")
+            raise CommandRefused(f"case {case.id} is of {case.number}: match it to a message first, to know whom to suppress")
         if not value and scope not in ("all", "global"):
             told_by = {
                 "provider": case.provider or provider, "signature": case.signature, "port": case.port, "category": case.category,
             }  # fmt: skip
             value = told_by.get(scope, "")
             if not value and scope in SCOPES:
-                raise Refused(f"suppress {scope}: say which (--value): the case's message does not tell")
+                raise CommandRefused(f"suppress {scope}: say which (--value): the case's message does not tell")
         said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
         return suppress.refusal_of(self._gate, Args(said))
 
@@ -274,15 +274,15 @@ class _Complaints:
     ) -> Mapping[str, Any]:
         gate, book = self._gate, self._book
         if gate.relay.journal_down:
-            raise Refused(f"{gate.relay.journal_down}: nothing was done")
+            raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
-        beside = Event(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
+        beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
         body = asked_of(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
 
         def written() -> None:
             self._counted(book.written(case.id, body))
 
-        decided = Beside(case.recipient, messages.CASED, body, written)
+        decided = AccompanyingRecord(case.recipient, messages.CASED, body, written)
         done = await suppress.suppress(gate, case.recipient, refusal, who, f"case {case.id}: {why}", decided)
         return told(book.find(case.id)) | {"suppressed": done}
 
@@ -304,12 +304,12 @@ class _Complaints:
         args.done()
         case = asked_of(lambda: self._book.find(number))
         if by not in STOPPED_BY:
-            raise Refused(unknown("way to stop", by, STOPPED_BY))
+            raise CommandRefused(unknown("way to stop", by, STOPPED_BY))
         if not case.message:
-            raise Refused(f"case {number} is matched to no message yet (gate106 complaint match {number})")
+            raise CommandRefused(f"case {number} is matched to no message yet (gate106 complaint match {number})")
         value = {"signature": case.signature, "port": case.port, "provider": case.provider}[by]
         if not value:
-            raise Refused(
+            raise CommandRefused(
                 f"case {number}: its message has no {by}: stop by {' or '.join(one for one in STOPPED_BY if one != by)}"
             )
         scope = ((by, (value,)), *([("category", (case.category,))] if case.category else []))
@@ -328,7 +328,7 @@ class _Complaints:
         number, what, why = number_in(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
         call.args.done()
         if what not in NOTES:
-            raise Refused(unknown("what", what, NOTES))
+            raise CommandRefused(unknown("what", what, NOTES))
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
         return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
@@ -361,7 +361,7 @@ def _complaint(row: Args) -> Complaint:
     recipient = 0
     if HIDDEN in number:
         if not digits_agree(number, int("".join("0" if one == HIDDEN else one for one in number) or "x")):
-            raise Refused(f"number: {number!r:.40} is no number of which digits are hidden (like 138****0500)")
+            raise CommandRefused(f"number: {number!r:.40} is no number of which digits are hidden (like 138****0500)")
     else:
         recipient = _recipient(number)
         number = mask(recipient)
@@ -377,4 +377,4 @@ def _recipient(spelling: str) -> int:
     try:
         return recipient_of(spelling)
     except NotARecipient as fault:
-        raise Refused(f"number: {fault}") from None
+        raise CommandRefused(f"number: {fault}") from None

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.journal.records.complaints import DUPLICATE, INVALID, NOT_OURS, STATES, VALID
 from proxy.journal.records.penalties import LADDER
 from proxy.model.roles import Permission
@@ -33,11 +33,11 @@ LATE, ALL = "overdue", "all"
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return await _list(visit)
 
 
-async def _list(visit: Visit, problem: str = "") -> Response:
+async def _list(visit: PageRequest, problem: str = "") -> Response:
     """Open ones where nothing else is asked for: that is the work there is."""
     state = visit.query.get("state", "") or "open"
     provider = visit.query.get("provider", "").strip()
@@ -58,7 +58,7 @@ async def _list(visit: Visit, problem: str = "") -> Response:
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: Visit) -> Response:
+async def take(visit: PageRequest) -> Response:
     """All rows of a batch or none; ``check``: what would be filed."""
     options = [f"--why={visit.form('why')}", f"--source={visit.form('source') or '12321'}", "--json"]
     check = bool(visit.form("check"))
@@ -74,7 +74,7 @@ async def take(visit: Visit) -> Response:
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
-async def give(visit: Visit) -> Response:
+async def give(visit: PageRequest) -> Response:
     """Cases as a sheet, for whoever asked: numbers are masked."""
     state, provider = visit.form("state"), visit.form("provider")
     options = [f"--state={state}"] if state in STATES else []
@@ -86,11 +86,11 @@ async def give(visit: Visit) -> Response:
 
 
 @page.get("case/{number}")
-async def case(visit: Visit) -> Response:
+async def case(visit: PageRequest) -> Response:
     return await _case(visit)
 
 
-async def _case(visit: Visit, problem: str = "", **more: Any) -> Response:
+async def _case(visit: PageRequest, problem: str = "", **more: Any) -> Response:
     told = await visit.ask("complaint.show", id=visit.path("number"))
     provider = told["provider"]
     penalties = (await visit.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
@@ -108,7 +108,7 @@ async def _case(visit: Visit, problem: str = "", **more: Any) -> Response:
 
 
 @page.post("case/{number}/whole", wants=Permission.WHOLE)
-async def whole(visit: Visit) -> Response:
+async def whole(visit: PageRequest) -> Response:
     try:
         told = await visit.ask("complaint.show", id=visit.path("number"), unmasked=True, why=visit.form("why"))
     except CannotAsk as error:
@@ -117,14 +117,14 @@ async def whole(visit: Visit) -> Response:
 
 
 @page.get("case/{number}/candidates", wants=Permission.WHOLE)
-async def candidates(visit: Visit) -> Response:
+async def candidates(visit: PageRequest) -> Response:
     """Messages that it may have been, out of the journal at rest: the journal keeps that somebody looked."""
     ran = await forms.read_rest(visit, "complaint", "match", visit.path("number"), "--json")
     return visit.part("candidates", "complaints_case.html", number=visit.path("number"), **ran.json)
 
 
 @page.get("case/{number}/sweep")
-async def sweep(visit: Visit) -> Response:
+async def sweep(visit: PageRequest) -> Response:
     within = visit.query.get("within", "")
     around = [f"--within={within}"] if within in WITHIN else []
     ran = await forms.read_rest(visit, "complaint", "sweep", visit.path("number"), *around, "--json", fine=(0,))
@@ -132,18 +132,18 @@ async def sweep(visit: Visit) -> Response:
 
 
 @page.post("case/{number}/match", wants=Permission.WHOLE)
-async def match(visit: Visit) -> Response:
+async def match(visit: PageRequest) -> Response:
     return await _program(visit, "matched", "match", f"--message={visit.form('message')}")
 
 
 @page.post("case/{number}/stop", wants=Permission.ENTER)
-async def stop(visit: Visit) -> Response:
+async def stop(visit: PageRequest) -> Response:
     """Stops the campaign, and notes that with the case."""
     options = [f"--stop={visit.form('stop')}"] + ([f"--for={visit.form('lasts')}"] if visit.form("lasts") in STOPS else [])
     return await _program(visit, "stopped", "sweep", *options)
 
 
-async def _program(visit: Visit, words: str, command: str, *options: str) -> Response:
+async def _program(visit: PageRequest, words: str, command: str, *options: str) -> Response:
     try:
         argv: Sequence[str] = ("complaint", command, visit.path("number"), *options, f"--why={visit.form('why')}", "--json")
         await forms.read_rest(visit, *argv, fine=(0,))
@@ -153,7 +153,7 @@ async def _program(visit: Visit, words: str, command: str, *options: str) -> Res
 
 
 @page.post("case/{number}/decide", wants=Permission.ENTER)
-async def decide(visit: Visit) -> Response:
+async def decide(visit: PageRequest) -> Response:
     """And the person left alone in the same step, where a scope is said."""
     scope, of = visit.form("suppress"), visit.form("of")
     said: dict[str, Any] = {"state": visit.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
@@ -164,7 +164,7 @@ async def decide(visit: Visit) -> Response:
 
 
 @page.post("case/{number}/{step}", wants=Permission.ENTER)
-async def step(visit: Visit) -> Response:
+async def step(visit: PageRequest) -> Response:
     """What takes a reason and nothing else."""
     done = {"forward": "forwarded", "withdraw": "withdrawn", "reopen": "reopened"}
     if visit.path("step") not in done:
@@ -172,7 +172,7 @@ async def step(visit: Visit) -> Response:
     return await _asked(visit, f"complaint.{visit.path('step')}", done[visit.path("step")])
 
 
-async def _asked(visit: Visit, command: str, words: str, **said: Any) -> Response:
+async def _asked(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
     try:
         await visit.ask(command, id=visit.path("number"), why=visit.form("why"), **said)
     except CannotAsk as error:
@@ -181,7 +181,7 @@ async def _asked(visit: Visit, command: str, words: str, **said: Any) -> Respons
 
 
 @page.post("penalty/{number}", wants=Permission.ENTER)
-async def penalty(visit: Visit) -> Response:
+async def penalty(visit: PageRequest) -> Response:
     """A proposal for somebody else to agree to, that names the case; the case notes it, too."""
     number, step = visit.path("number"), visit.form("step")
     share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
@@ -198,7 +198,7 @@ async def penalty(visit: Visit) -> Response:
 
 
 @page.post("evidence/{number}", wants=Permission.TAKE_OUT)
-async def evidence(visit: Visit) -> Response:
+async def evidence(visit: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it, and so does the case."""
     number, unmasked = visit.path("number"), ["--unmasked"] if visit.form("unmasked") else []
     options = [f"--case={number}", f"--why={visit.form('why')}", *unmasked, "--json"]
@@ -208,6 +208,6 @@ async def evidence(visit: Visit) -> Response:
         return await _case(visit, forms.beside(error))
 
 
-def _to(visit: Visit, words: str) -> Response:
+def _to(visit: PageRequest, words: str) -> Response:
     number = visit.path("number")
     return visit.go(f"/complaints/case/{number}", visit.t(words, number=number))

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.desk.orders.operations import WithOrders
 from proxy.journal.records import messages, operator_actions
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import BindLink
 
 
@@ -54,7 +54,7 @@ class _Binds:
         number, why = int(args.number("id", 0.0, 0, 2**53)), args.why()
         args.done()
         if not (provider or account or number):
-            raise Refused("say whom to kick (--provider, --account, --id)")
+            raise CommandRefused("say whom to kick (--provider, --account, --id)")
         found = [
             bind
             for bind in self._gate.binds()
@@ -63,7 +63,7 @@ class _Binds:
             and number in (0, bind.number)
         ]
         if not found:
-            raise Refused("no such bind (`gate106 binds` lists them)")
+            raise CommandRefused("no such bind (`gate106 binds` lists them)")
         shown = [told(bind, {}) for bind in found]
         whom = "; ".join(f"{one['id']} {one['account']} {one['address']}" for one in shown)
         sequence = self._gate.write(

@@ -13,8 +13,8 @@ from proxy.config.yaml_file import unknown
 from proxy.desk.orders import operations as orders
 from proxy.desk.orders.operations import WithOrders
 from proxy.model.message import Order
-from proxy.operations.control import Call, Handler, Refused
-from proxy.operations.gate import CarrierHouse
+from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.operations.gate import CarrierAccountView
 
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
 """A link that nobody enables comes back after a day, if nothing else is said."""
@@ -25,13 +25,13 @@ def commands(gate: WithOrders) -> Mapping[str, Handler]:
     return {"links": asked.list, "links.drain": asked.drain, "links.enable": asked.enable}
 
 
-def drained(house: CarrierHouse, given: Iterable[Order], now: float) -> frozenset[int]:
+def drained(house: CarrierAccountView, given: Iterable[Order], now: float) -> frozenset[int]:
     """The slots of an account that orders keep drained."""
     names = {name for order in given if order.in_force(now) for name in dict(order.scope).get("link", ())}
     return frozenset(slot for slot in range(1, house.slots + 1) if {house.name, f"{house.name}/{slot}"} & names)
 
 
-def _told(house: CarrierHouse, slot: int) -> dict[str, Any]:
+def _told(house: CarrierAccountView, slot: int) -> dict[str, Any]:
     link = next((link for link in house.links if link.slot == slot), None)
     up = link is not None and link.session.bound
     state = ("draining" if up else "drained") if slot in house.drained else "up" if up else "down"
@@ -69,17 +69,17 @@ class _Links:
         self._check(name)
         given = [order for order in self._gate.book.of_kind("drain") if _touches(order, name)]
         if not given:
-            raise Refused(f"{name} is not drained (`gate106 links` lists them)")
+            raise CommandRefused(f"{name} is not drained (`gate106 links` lists them)")
         wider = next((order for order in given if dict(order.scope)["link"] != (name,) and "/" in name), None)
         if wider is not None:
-            raise Refused(f"{name} is drained with all of {dict(wider.scope)['link'][0]}: enable that")
+            raise CommandRefused(f"{name} is drained with all of {dict(wider.scope)['link'][0]}: enable that")
         return {"lifted": await orders.lift(self._gate, given, call.who, why)}
 
     def _check(self, name: str) -> None:
         known = [house.name for house in self._gate.houses]
         known += [f"{house.name}/{slot}" for house in self._gate.houses for slot in range(1, house.slots + 1)]
         if name not in known:
-            raise Refused(unknown("link", name, known))
+            raise CommandRefused(unknown("link", name, known))
 
 
 def _touches(order: Order, name: str) -> bool:

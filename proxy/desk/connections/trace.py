@@ -22,7 +22,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.model.roles import Permission
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
@@ -96,7 +96,7 @@ class _Tracing:
         args.done()
         wanted.check(gate)
         if self._running >= TRACES_MAX:
-            raise Refused(f"{TRACES_MAX} traces are running already")
+            raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
         said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{wanted} for {for_s:g} s")
         await gate.safe(gate.write(messages.OPERATED, said))
@@ -148,13 +148,13 @@ class _Wanted:
 
     def check(self, gate: Gate) -> None:
         if not (self.provider or self.carrier or self.person or self.network):
-            raise Refused("say whom to watch (--provider, --address, --carrier, --to)")
+            raise CommandRefused("say whom to watch (--provider, --address, --carrier, --to)")
         providers = gate.relay.directory.providers
         if self.provider and self.provider not in providers:
-            raise Refused(unknown("provider of the settings", self.provider, providers))
+            raise CommandRefused(unknown("provider of the settings", self.provider, providers))
         known = [house.name for house in gate.houses]
         if self.carrier and self.carrier not in known:
-            raise Refused(unknown("carrier of the settings", self.carrier, known))
+            raise CommandRefused(unknown("carrier of the settings", self.carrier, known))
 
     def link(self, link: Watched) -> bool:
         """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
@@ -310,11 +310,11 @@ def _network(spelling: str) -> Network | None:
     try:
         return network_of(spelling) if spelling else None
     except ValueError:
-        raise Refused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
+        raise CommandRefused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
 
 
 def _person(spelling: str) -> int:
     try:
         return recipient_of(spelling) if spelling else 0
     except NotARecipient as fault:
-        raise Refused(f"to: {fault}") from None
+        raise CommandRefused(f"to: {fault}") from None

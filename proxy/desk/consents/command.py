@@ -36,7 +36,7 @@ Batches = Annotated[list[int], typer.Argument(metavar="BATCH…", help="Which ba
 Provider = Annotated[str | None, typer.Option("--provider", help="Only those this provider handed in.")]
 
 
-class Terms(NamedTuple):
+class NumberTerms(NamedTuple):
     """What a number agreed to."""
 
     advertiser: str
@@ -141,7 +141,7 @@ def take(
     from proxy.operations.files.number_list import read_people
     from proxy.operations.files.upload import hand_in
 
-    default = Terms(advertiser, category, _day(given, "--given"), _day(until, "--until", _end), version)
+    default = NumberTerms(advertiser, category, _day(given, "--given"), _day(until, "--until", _end), version)
     digest = _sha256(proof) if proof is not None else None
     args = {"source": source, "provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
 
@@ -160,13 +160,13 @@ def take(
     tell(told, json, lines)
 
 
-def _terms(said: Mapping[str, str], default: Terms) -> Terms:
+def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     """What the cells of one row say; ValueError."""
     from proxy.model.redact import cell_of
 
     advertiser, category = cell_of(said.get("advertiser", "")), said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
-    return Terms(
+    return NumberTerms(
         advertiser or default.advertiser,
         category or default.category,
         _moment(given, "given") if given else default.given,

@@ -18,12 +18,12 @@ from typing import Any
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.person_view import of_person, told
 from proxy.journal.records import consents, messages, operator_actions
-from proxy.journal.records.consents import ConsentFile, Event, Person, Terms
+from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
 from proxy.model.number import Number
 from proxy.operations.args import each
 from proxy.operations.chunks import hear_numbers, put_in_force
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.person import recipient as recipient_in
 from proxy.policy import NotInScope, asks
@@ -32,7 +32,7 @@ from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.consents import Incoming, PersonSays, apply_event
-from proxy.state.lists.consented import STATES, Batch, TooManyBatches
+from proxy.state.lists.consented import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
 from proxy.state.record.withdrawn import WORD_BYTES_MAX
 
@@ -106,7 +106,7 @@ class _Consent:
         provider, advertiser, state = args.text("provider", ""), args.text("advertiser", ""), args.text("state", "")
         args.done()
         if state and state not in STATES:
-            raise Refused(unknown("state", state, STATES))
+            raise CommandRefused(unknown("state", state, STATES))
         found = [
             told(batch, numbers)
             for batch, numbers in self._gate.store.consented.batches()
@@ -147,14 +147,14 @@ class _Consent:
         file, why = args.text("file", "-", 255), args.why()
         args.done()
         if provider and provider not in gate.relay.directory.providers:
-            raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
+            raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if not rows:
-            raise Refused("batches: must be a list of what the numbers agreed to")
+            raise CommandRefused("batches: must be a list of what the numbers agreed to")
         batches = tuple(each(rows, partial(self._terms, now)))
         if gate.away:
-            raise Refused(gate.away)
+            raise CommandRefused(gate.away)
         if gate.listing is not None:
-            raise Refused("another list of people is on its way in: try again when it is done")
+            raise CommandRefused("another list of people is on its way in: try again when it is done")
         body = consents.pack_file(
             ConsentFile(now, batches, source, provider, _digest(proof), file, self._due(now, days), call.who, why)
         )
@@ -173,11 +173,11 @@ class _Consent:
         version = row.text("version", "", most=WORD_MAX)
         row.done()
         if category and category not in CATEGORIES:
-            raise Refused(unknown("category of marketing", category, CATEGORIES))
+            raise CommandRefused(unknown("category of marketing", category, CATEGORIES))
         if given > now:
-            raise Refused("given: nobody has agreed to anything in the future")
+            raise CommandRefused("given: nobody has agreed to anything in the future")
         if until and until <= given:
-            raise Refused("until: ends before it was given")
+            raise CommandRefused("until: ends before it was given")
         return Terms(self._advertiser(advertiser), category, given, until, version)
 
     def _advertiser(self, word: str) -> str:
@@ -186,14 +186,14 @@ class _Consent:
         if not word:
             return ""
         if len(word.encode()) > WORD_BYTES_MAX - 20:
-            raise Refused(f"advertiser: longer than {WORD_BYTES_MAX - 20} bytes")
+            raise CommandRefused(f"advertiser: longer than {WORD_BYTES_MAX - 20} bytes")
         try:
             return DIMENSIONS["advertiser"](word, registry)
         except NotInScope as fault:
             name = normal_signature(word.strip("【】"))
             if any(normal_signature(row.signature) == name for row in registry.rows.signatures) or not registry.rows.signatures:
                 return name
-            raise Refused(str(fault)) from None
+            raise CommandRefused(str(fault)) from None
 
     def _due(self, now: float, days: int) -> int:
         """The end of the last working day on which it is in time."""
@@ -206,7 +206,7 @@ class _Consent:
             try:
                 consented.make_room(len(incoming.said.batches))
             except TooManyBatches as fault:
-                raise Refused(f"{fault}: nothing was imported") from None
+                raise CommandRefused(f"{fault}: nothing was imported") from None
             event = incoming.whole(gate.now(), consented)
             sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
             new = await put_in_force(incoming.apply(event, consented))
@@ -229,15 +229,17 @@ class _Consent:
         numbers, verdict, why = self._numbers(args), args.text("verdict"), args.why()
         args.done()
         if verdict not in ("accepted", "rejected"):
-            raise Refused(unknown("verdict", verdict, ("accepted", "rejected")))
+            raise CommandRefused(unknown("verdict", verdict, ("accepted", "rejected")))
         for batch in map(self._batch, numbers):
             if batch.state == "withdrawn":
-                raise Refused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
+                raise CommandRefused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
             if verdict == "accepted" and not batch.proof:
-                raise Refused(f"batch {batch.number}: there is no proof to look at (gate106 consent proof)")
+                raise CommandRefused(f"batch {batch.number}: there is no proof to look at (gate106 consent proof)")
             if verdict == "accepted" and call.strict and call.asker.name in (_name(batch.who), _name(batch.proof_by)):
-                raise Refused(f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof")
-        return await self._happens(Event(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
+                raise CommandRefused(
+                    f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof"
+                )
+        return await self._happens(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
 
     async def proof(self, call: Call) -> Mapping[str, Any]:
         args = call.args
@@ -245,22 +247,22 @@ class _Consent:
         args.done()
         for batch in map(self._batch, numbers):
             if batch.state != "unreviewed":
-                raise Refused(f"batch {batch.number} is {batch.state}: its proof is not changed any more")
-        return await self._happens(Event(self._gate.now(), "proof", numbers, call.who, why, _digest(proof)))
+                raise CommandRefused(f"batch {batch.number} is {batch.state}: its proof is not changed any more")
+        return await self._happens(BatchEvent(self._gate.now(), "proof", numbers, call.who, why, _digest(proof)))
 
     def _numbers(self, args: Args) -> tuple[int, ...]:
         found = args.texts("batches", BATCHES_A_FILE_MAX)
         if not found or not all(one.isascii() and one.isdigit() and len(one) < 12 for one in found):
-            raise Refused("say which batches, by number (gate106 consent lists them)")
+            raise CommandRefused("say which batches, by number (gate106 consent lists them)")
         return tuple(dict.fromkeys(map(int, found)))
 
-    def _batch(self, number: int) -> Batch:
+    def _batch(self, number: int) -> ConsentBatch:
         found = self._gate.store.consented.find(number)
         if found is None:
-            raise Refused(f"there is no batch {number} (gate106 consent lists them)")
+            raise CommandRefused(f"there is no batch {number} (gate106 consent lists them)")
         return found
 
-    async def _happens(self, event: Event) -> Mapping[str, Any]:
+    async def _happens(self, event: BatchEvent) -> Mapping[str, Any]:
         gate = self._gate
         sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(gate.store.consented, event)
@@ -276,14 +278,14 @@ class _Consent:
             args.done()
             for number in numbers:
                 self._batch(number)
-            return await self._happens(Event(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
+            return await self._happens(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
         person, category = recipient_in(args), args.text("category", "", most=WORD_MAX)
         advertiser, why = self._advertiser(args.text("advertiser", "", most=WORD_MAX)), args.why()
         args.done()
         if category and category not in CATEGORIES:
-            raise Refused(unknown("category of marketing", category, CATEGORIES))
+            raise CommandRefused(unknown("category of marketing", category, CATEGORIES))
         gate = self._gate
-        said = Person(gate.now(), person, "withdrawn", call.who, why, advertiser, category)
+        said = ConsentChange(gate.now(), person, "withdrawn", call.who, why, advertiser, category)
         await befalls(gate, said)
         return {"to": str(Number(person)), "advertiser": advertiser, "category": category, "enforced": enforced(gate)}
 
@@ -318,7 +320,7 @@ def enforced(gate: Gate) -> bool:
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
-async def befalls(gate: Gate, said: Person) -> PersonSays:
+async def befalls(gate: Gate, said: ConsentChange) -> PersonSays:
     """Alters what is known of one person; returns when that is safe."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -332,12 +334,12 @@ async def befalls(gate: Gate, said: Person) -> PersonSays:
         async with asyncio.timeout(WRITTEN_S):
             recorded = await written
     except TimeoutError:
-        raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
     await gate.safe(recorded)
     return change
 
 
 def _digest(proof: str) -> str:
     if proof and not _SHA256.fullmatch(proof):
-        raise Refused("proof: must be the SHA-256 of a file, in hex")
+        raise CommandRefused("proof: must be the SHA-256 of a file, in hex")
     return proof

@@ -14,13 +14,13 @@ from proxy.operations.gate import Gate
 from proxy.policy.kinds.consent import refusal_since
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.folding import normal_signature
-from proxy.state.lists.consented import Batch
+from proxy.state.lists.consented import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven
 from proxy.state.record.withdrawn import Withdrawal
 
 
-def told(batch: Batch, numbers: int | None = None) -> dict[str, Any]:
+def told(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
     """A batch, for programs and people."""
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
@@ -46,7 +46,7 @@ def _proof(one: ConsentGiven) -> dict[str, Any]:
 
 
 def _ended(
-    batch: Batch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
+    batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
 ) -> Mapping[str, Any] | None:
     """What the person said that ends it: the refusal, or the taking back, that came first."""
     name = normal_signature(batch.advertiser)

@@ -13,7 +13,7 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, f
 if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.evidence.proof import Proof
-    from proxy.desk.explain.inquiry import Found
+    from proxy.desk.explain.inquiry import Inquiry
     from proxy.policy import RuleSet
 
 app = typer.Typer(help="Evidence packs: made, and checked without the gate.", no_args_is_help=True, rich_markup_mode=None)
@@ -138,7 +138,7 @@ def verifier(
 
 
 def _packed(
-    settings: Settings, journal: Path, found: Found, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
+    settings: Settings, journal: Path, found: Inquiry, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
     from proxy.archive.keys import Keys, KeysError, are_made_now
@@ -185,7 +185,7 @@ def _packed(
     return packed(files, about, keys), proof
 
 
-def _rules(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
     """Each rule of then: what it says, what it rests on, what it said of this message; first those that objected."""
     if then is None or found.then is None:
         return
@@ -200,7 +200,7 @@ def _rules(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _consents(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
     """What the person had agreed to, by the registry of then, as far as it is about this sender."""
     from proxy.policy import time_windows
     from proxy.policy.registries.people import state_of
@@ -216,7 +216,7 @@ def _consents(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _names(found: Found, then: RuleSet | None) -> set[str]:
+def _names(found: Inquiry, then: RuleSet | None) -> set[str]:
     """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
     nobody's business here."""
     if then is None or found.then is None:
@@ -225,7 +225,7 @@ def _names(found: Found, then: RuleSet | None) -> set[str]:
     return {"", facts.signature, then.registry.advertiser_of(facts.signature_hash)}
 
 
-def _given(control: Path, found: Found, names: set[str]) -> list[dict[str, Any]] | None:
+def _given(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
     """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
     from proxy.operations import client
     from proxy.policy import time_windows
@@ -263,7 +263,7 @@ def _by_reply(one: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
+def _case(case: dict[str, Any], found: Inquiry) -> dict[str, Any]:
     """Without digits that may be those of a code."""
     from proxy.archive.otp_texts import may_be_code
     from proxy.desk.backtest.differences import masked
@@ -272,11 +272,11 @@ def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
     return case | {"text": masked(case["text"], code=inquiry_text.may_be_code(found) or may_be_code(case["text"]))}
 
 
-def _rule_files(settings: Settings, found: Found) -> dict[str, bytes]:
+def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:
     """The files in which rules of then stood; lists of people are not among them."""
-    from proxy.state.revision_store import Kept
+    from proxy.state.revision_store import RevisionStore
 
-    kept, revision = Kept(settings.revisions.folder, settings.revisions.keep), found.verdict.revision
+    kept, revision = RevisionStore(settings.revisions.folder, settings.revisions.keep), found.verdict.revision
     if not kept.has(revision):
         return {}
     try:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive import signed_heads
-from proxy.archive.manifest import Manifest, Table, home_of, load
-from proxy.i18n.phrases import Said
+from proxy.archive.manifest import Manifest, TableEntry, home_of, load
+from proxy.i18n.phrases import Bilingual
 from proxy.journal.disk import Disk
-from proxy.journal.scan import Placed, Scan
+from proxy.journal.scan import PlacedRecord, Scan
 from proxy.journal.segment import pack_header
 
 CHAIN_BYTES_MAX = 256 << 20
@@ -70,43 +70,43 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     return Proof(said | {"proves": {"en": str(words), "zh": words.zh}}, whole)
 
 
-_VOUCHED = Said(
+_VOUCHED = Bilingual(
     "The gate's signature, made with this pack, vouches for all that is in it.", "本包的网关签名为包内全部内容作证."
 )
-_NO_HEAD = Said(
+_NO_HEAD = Bilingual(
     "The day of the record is not over or not rolled yet: nothing about it was published that this could be held against.",
     "记录当日尚未结束或尚未归档, 还没有公布过可供比对的当日摘要.",
 )
-_NO_CHAIN = Said(
+_NO_CHAIN = Bilingual(
     "The head of the day was signed then, and published. That the record leads to it rests on the gate's signature alone:",
     "当日摘要是当时签名并公布的; 记录确实通向该摘要, 只凭网关签名:",
 )
-_OTHERS = Said(
+_OTHERS = Bilingual(
     "the groups between, over which the digests run, hold what other people were sent, and are not in this pack.",
     "两者之间的提交组含有同一时段他人的短信, 不在包内.",
 )
-_FOLLOWED = Said(
+_FOLLOWED = Bilingual(
     "By chain.bin anybody can follow the digests from the record's group to the head of the day, which was signed then, and published.",
     "任何人都可凭 chain.bin 逐组核对, 从记录所在的提交组直到当时签名并公布的当日摘要.",
 )
-_SEALED = Said(
+_SEALED = Bilingual(
     "The groups are sealed: that the record is what stands in its group rests on the gate's signature, or on whoever has the key.",
     "各组已加密: 组内确为此记录, 凭网关签名或由持钥者核对.",
 )
 
 
-def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Said:
+def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
     """What a pack proves by itself, and what it does not. ``why``: no chain came along though it might have."""
     if not head:
         parts = [_VOUCHED, _NO_HEAD]
     elif not chain:
-        parts = [_VOUCHED, _NO_CHAIN, Said(f"{why}.", f"{why}.") if why else _OTHERS]
+        parts = [_VOUCHED, _NO_CHAIN, Bilingual(f"{why}.", f"{why}.") if why else _OTHERS]
     else:
         parts = [_VOUCHED, _FOLLOWED, *([_SEALED] if sealed else [])]
-    return Said(" ".join(parts), "".join(part.zh for part in parts))
+    return Bilingual(" ".join(parts), "".join(part.zh for part in parts))
 
 
-def _placed(disk: Disk, sequence: int) -> tuple[Placed, bytes]:
+def _placed(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
     """(the group that holds the record, the digest before it)."""
     chain, name = bytes(32), ""
     for placed in Scan(disk, sequence):
@@ -149,7 +149,7 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
     return b"".join(pieces)
 
 
-def _head(home: Path, table: Table | None) -> str:
+def _head(home: Path, table: TableEntry | None) -> str:
     """The line of the day's head, empty while there is none: the day is not over, or not rolled yet."""
     if table is None or not table.whole_day:
         return ""

@@ -16,8 +16,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from proxy.desk.evidence.checking import Checked, NotAPack, check, key_of
-from proxy.i18n.text import Said
+from proxy.desk.evidence.checking import NotAPack, PackCheck, check, key_of
+from proxy.i18n.text import Bilingual
 from proxy.model.redact import plain
 
 FILES = (
@@ -46,14 +46,14 @@ def made() -> bytes:
     return out.getvalue()
 
 
-def lines_of(pack: Path, found: Checked, language: str) -> list[str]:
+def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
     """What is told of a pack, whoever checks it. ``language``: zh or en."""
-    fine = Said(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
-    told = [Said(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
+    fine = Bilingual(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
+    told = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
     return [plain(_in(line, language)) for line in (*told, *found.notes)]
 
 
-def _in(said: Said, language: str) -> str:
+def _in(said: Bilingual, language: str) -> str:
     return said.zh if language == CHINESE else str(said)
 
 

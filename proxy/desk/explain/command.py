@@ -37,7 +37,7 @@ Folder = Annotated[Path | None, typer.Option("--rules", help="The folder with ru
 At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-11-11 10:00"; default now.')]
 
 
-class House(NamedTuple):
+class ExplainContext(NamedTuple):
     """What the question is asked of."""
 
     rules: RuleSet
@@ -177,7 +177,7 @@ def moment(at: str | None) -> float:
         fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
 
 
-def house_of(folder: Path | None, config: Path | None, control: Path | None) -> House:
+def house_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
     """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
     from proxy import policy
 
@@ -190,11 +190,11 @@ def house_of(folder: Path | None, config: Path | None, control: Path | None) -> 
             warn(problem)
         fail(f"{folder}: the rules cannot be loaded")
     if settings is None and control is None:
-        return House(rules, None, [])
+        return ExplainContext(rules, None, [])
     return _ordered(rules, settings, control or (settings.control if settings is not None else None))
 
 
-def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> House:
+def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> ExplainContext:
     """The rules with what is ordered; a note where nobody could be asked, or the gate serves other rules than these."""
     from proxy.desk.orders.operations import order_of
     from proxy.operations import client
@@ -203,12 +203,12 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
     try:
         told = client.ask(socket, "rules")
     except client.CannotAsk as error:
-        return House(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
+        return ExplainContext(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
     notes = []
     if told["revision"] != rules.revision:
         notes.append(f"the gate serves revision {told['revision']}, this folder is {rules.revision}: it may decide otherwise")
     orders = tuple(order_of(one) for one in told["orders"])
-    return House(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
+    return ExplainContext(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
 
 
 def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:

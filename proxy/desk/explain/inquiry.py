@@ -14,19 +14,19 @@ from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.desk.backtest.commit_groups import Turn, turns_of
+from proxy.desk.backtest.commit_groups import GateTurn, turns_of
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.backtest.initial_state import stood_together, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, readings
-from proxy.desk.backtest.submit_case import Case, RulesOf
+from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
 from proxy.desk.explain.message_lookup import Meant
 from proxy.journal.disk import Disk
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records.replicated import unpack_heard
-from proxy.journal.write_ahead_log import Record
+from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
 from proxy.model.number import about_people
 from proxy.model.recipient import Entry, OptOut, Recipient
@@ -45,12 +45,12 @@ LOOK_BACK_S = 32 * 86_400
 
 @about_people
 @dataclass(slots=True)
-class Found:
+class Inquiry:
     meant: Meant
-    said: dict[int, messages.Verdict] = field(default_factory=dict)
+    said: dict[int, messages.VerdictRecord] = field(default_factory=dict)
     """The verdicts of the message, one for each part, by their place."""
-    answers: list[answered.Answer] = field(default_factory=list)
-    evidence: list[grounds.Evidence] = field(default_factory=list)
+    answers: list[answered.CarrierAnswer] = field(default_factory=list)
+    evidence: list[grounds.VerdictEvidence] = field(default_factory=list)
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
     """When, the state it tells, the error."""
     repeats: int = 0
@@ -77,7 +77,7 @@ class Found:
     """What is known of signatures, by today's registry first."""
 
     @property
-    def verdict(self) -> messages.Verdict:
+    def verdict(self) -> messages.VerdictRecord:
         """Of the part that was named."""
         return self.said[self.meant.sequence]
 
@@ -92,11 +92,11 @@ class Found:
 class _Story:
     """What the journal says of a message, beside its state of things."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Inquiry) -> None:
         self._found = found
         self._ids: set[bytes] = set()
 
-    def listen(self, turns: Iterator[Turn]) -> Iterator[Turn]:
+    def listen(self, turns: Iterator[GateTurn]) -> Iterator[GateTurn]:
         for turn in turns:
             for item in turn.records:
                 note = _KINDS.get(item.kind)
@@ -104,14 +104,14 @@ class _Story:
                     note(self, item)
             yield turn
 
-    def _verdict(self, item: Record) -> None:
+    def _verdict(self, item: JournalRecord) -> None:
         found, entry = self._found, self._found.meant.entry_id
         if item.sequence == found.meant.sequence or (entry and entry.to_bytes(6, "big") in item.body):
             said = messages.unpack_verdict(item.body)
             if item.sequence == found.meant.sequence or (said.entry is not None and said.entry.id == entry):
                 found.said[item.sequence] = said
 
-    def _answer(self, item: Record) -> None:
+    def _answer(self, item: JournalRecord) -> None:
         found = self._found
         if not found.said or not any(number.to_bytes(8, "big") in item.body for number in found.said):
             return
@@ -121,7 +121,7 @@ class _Story:
                 if told := answer.carrier_id.partition(b"\0")[0]:
                     self._ids.add(told)
 
-    def _deliver(self, item: Record) -> None:
+    def _deliver(self, item: JournalRecord) -> None:
         if not any(one in item.body for one in self._ids):
             return
         came = delivers.unpack_deliver(item.body)
@@ -137,29 +137,29 @@ class _Story:
             state = receipt.stat if receipt is not None else str(said.message_state)
             self._found.receipts.append((came.time, state, receipt.err if receipt is not None else ""))
 
-    def _evidence(self, item: Record) -> None:
+    def _evidence(self, item: JournalRecord) -> None:
         said = grounds.unpack_evidence(item.body)
         if said.verdict_sequence in self._found.said:
             self._found.evidence.append(said)
 
-    def _repeated(self, item: Record) -> None:
+    def _repeated(self, item: JournalRecord) -> None:
         again = requests.unpack_repeated(item.body).counts
         self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
 
-    def _rules(self, item: Record) -> None:
+    def _rules(self, item: JournalRecord) -> None:
         said = gate_events.unpack_rules(item.body)
         self._found.names[said.revision] = said.ids
 
-    def _ordered(self, item: Record) -> None:
+    def _ordered(self, item: JournalRecord) -> None:
         order = operator_actions.unpack_order(item.body)
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
-    def _heard(self, item: Record) -> None:
+    def _heard(self, item: JournalRecord) -> None:
         said = unpack_heard(item.body)
         if (note := _OF_OTHERS.get(said.kind)) is not None:
-            note(self, Record(item.sequence, said.kind, said.body))
+            note(self, JournalRecord(item.sequence, said.kind, said.body))
 
-    def _refused(self, item: Record) -> None:
+    def _refused(self, item: JournalRecord) -> None:
         if self._found.said:
             said = delivers.unpack_optout(item.body)
             if said.recipient == self._found.verdict.recipient:
@@ -185,11 +185,11 @@ def inquire(
     beside: Mapping[int, Disk] = NOBODY,
     node: int = 0,
     look_up: LookUp = NOT_SEARCHED,
-) -> Found:
+) -> Inquiry:
     """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
     store, for what the person got from them. ``look_up``: of signatures that are not registered. Raises StateError, JournalDamaged, OSError."""
     recipient = meant.recipient
-    found = Found(meant, today_revision=today.revision)
+    found = Inquiry(meant, today_revision=today.revision)
     found.look_up = by_registry(today.registry, by_names(found.signatures, look_up))
     begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
     turns, known = readings(disk, store if not beside else None, begin, look_back_s)
@@ -233,11 +233,11 @@ def inquire(
 class _Looking:
     """The moment at which the message is judged again."""
 
-    def __init__(self, found: Found, store: EmbeddedStore, today: RuleSet) -> None:
+    def __init__(self, found: Inquiry, store: EmbeddedStore, today: RuleSet) -> None:
         self._found, self._store, self._today = found, store, today
         self.waits = True
 
-    def look(self, case: Case, data: bytes, at: float, rules: RuleSet) -> None:
+    def look(self, case: SubmitCase, data: bytes, at: float, rules: RuleSet) -> None:
         long, message = case.long, case.message
         together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
         if self._found.meant.sequence not in together or self._found.then is not None:
@@ -261,7 +261,7 @@ class _Looking:
         found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
         found.today = explain(message, person, today, moment, self._store.counters, found.look_up)
 
-    def _paths(self, case: Case, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AsDecided | None:
+    def _paths(self, case: SubmitCase, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AsDecided | None:
         """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
         if rules.asked_of(UNUSED) < 0:
             return None
@@ -273,7 +273,7 @@ class _Looking:
                 return paths
         return AsDecided(NO_BOOK)
 
-    def hear(self, case: Case) -> None:
+    def hear(self, case: SubmitCase) -> None:
         if case.recorded == self._found.meant.sequence:
             said = case.said
             now = case.lane is not None, case.reason

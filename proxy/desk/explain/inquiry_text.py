@@ -13,7 +13,7 @@ from proxy.archive import otp_texts
 from proxy.config.fields import CHINA
 from proxy.desk.backtest.differences import masked
 from proxy.desk.backtest.result_text import iso, local
-from proxy.desk.explain.inquiry import Found
+from proxy.desk.explain.inquiry import Inquiry
 from proxy.i18n.phrases import in_language
 from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Outcome
@@ -34,7 +34,7 @@ EFFECTS = {
 }  # fmt: skip
 
 
-def as_dict(found: Found, node: int, now: float, *, whole: bool = False) -> dict[str, Any]:
+def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> dict[str, Any]:
     """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
     said = found.verdict
     return {
@@ -86,7 +86,7 @@ def as_dict(found: Found, node: int, now: float, *, whole: bool = False) -> dict
     }  # fmt: skip
 
 
-def as_lines(found: Found, node: int, now: float, language: str, *, whole: bool = False) -> Iterator[str]:
+def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: bool = False) -> Iterator[str]:
     """For people. ``whole``: with the whole number."""
 
     def put(english: str, chinese: str) -> str:
@@ -132,7 +132,7 @@ def as_lines(found: Found, node: int, now: float, language: str, *, whole: bool 
             yield from _indented(found.today, language)
 
 
-def _beside(found: Found, language: str) -> Iterator[str]:
+def _beside(found: Inquiry, language: str) -> Iterator[str]:
     zh = language == "zh"
     for one in found.evidence:
         yield f"  {'依据' if zh else 'rests on'}  {one.rule}: {one.words}"
@@ -146,7 +146,7 @@ def _beside(found: Found, language: str) -> Iterator[str]:
         yield f"  原样重发 {found.repeats} 次, 同样拒绝" if zh else f"  sent again {found.repeats} times, refused likewise"
 
 
-def _person(found: Found, language: str) -> Iterator[str]:
+def _person(found: Inquiry, language: str) -> Iterator[str]:
     zh = language == "zh"
     for one in found.refusals:
         what = in_language(about(one, found.look_up), language)
@@ -164,18 +164,18 @@ def _indented(told: Explanation, language: str) -> Iterator[str]:
     yield from (f"  {line}" for line in as_text(told, language).splitlines())
 
 
-def _person_of(said: messages.Verdict, *, whole: bool) -> str:
+def _person_of(said: messages.VerdictRecord, *, whole: bool) -> str:
     """Empty where the number could not be read."""
     if not said.recipient:
         return ""
     return f"{said.recipient:011d}" if whole else mask(said.recipient)
 
 
-def _word(said: messages.Verdict) -> str:
+def _word(said: messages.VerdictRecord) -> str:
     return Outcome.ALLOW.word if said.entry is not None else said.outcome.word
 
 
-def _reported(found: Found) -> str | None:
+def _reported(found: Inquiry) -> str | None:
     said = found.verdict
     if said.entry is not None:
         return None
@@ -183,13 +183,13 @@ def _reported(found: Found) -> str | None:
     return found.rule(said.revision, objecting[0]) if objecting else None
 
 
-def _text(found: Found, now: float) -> str:
+def _text(found: Inquiry, now: float) -> str:
     """Nothing of a code that may still open something, no digit of any code."""
     code = may_be_code(found)
     return "" if code and found.verdict.time > now - otp_texts.HIDDEN_S else masked(found.text, code=code)
 
 
-def may_be_code(found: Found) -> bool:
+def may_be_code(found: Inquiry) -> bool:
     """What was never judged may be one."""
     said = found.verdict
     if found.then is not None:
@@ -199,7 +199,7 @@ def may_be_code(found: Found) -> bool:
     return otp_texts.is_code(said.category.word, said.reason, found.text, objected=bool(said.breaches))
 
 
-def _id(answer: answers.Answer) -> str:
+def _id(answer: answers.CarrierAnswer) -> str:
     return answer.carrier_id.partition(b"\0")[0].decode("utf-8", "replace")
 
 

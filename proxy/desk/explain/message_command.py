@@ -13,8 +13,8 @@ from proxy.operations.terminal import as_json, fail, note, say, when
 
 if TYPE_CHECKING:
     from proxy.config import Settings
-    from proxy.desk.backtest.commit_groups import Turn
-    from proxy.desk.explain.inquiry import Found
+    from proxy.desk.backtest.commit_groups import GateTurn
+    from proxy.desk.explain.inquiry import Inquiry
     from proxy.desk.explain.message_lookup import Meant
     from proxy.journal.disk import OsDisk
     from proxy.policy import RuleSet
@@ -55,7 +55,7 @@ def explain_message(
 
 def inquest_of(
     wanted: str, config: Path, journal: Path | None, rules: Path | None
-) -> tuple[Settings, Found, dict[str, RuleSet | None]]:
+) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
     """What there is about one message, and the sets of rules that were read for it, by revision (None: not kept). Exit 2 where it cannot
     be had."""
     import struct
@@ -120,26 +120,26 @@ def _meant(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings,
     return found[0]
 
 
-def _turns_with(disk: OsDisk, sequence: int) -> Iterable[Turn]:
+def _turns_with(disk: OsDisk, sequence: int) -> Iterable[GateTurn]:
     """Some turns, among them the one with a record."""
     from proxy.archive.segment_index import held
-    from proxy.desk.backtest.commit_groups import Turn, turns_up_to
+    from proxy.desk.backtest.commit_groups import GateTurn, turns_up_to
 
     known = held(disk)
     found = known.with_record(sequence) if known is not None else []
-    return [Turn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
+    return [GateTurn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
 
 
 def _inquired(
     meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
     look_up: LookUp,
-) -> Found:  # fmt: skip
+) -> Inquiry:  # fmt: skip
     from proxy.desk.backtest.environment import Senders
     from proxy.desk.explain.inquiry import inquire
     from proxy.operations.terminal import store_of
-    from proxy.state.revision_store import Kept
+    from proxy.state.revision_store import RevisionStore
 
-    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+    kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
 
     def then(revision: str) -> RuleSet | None:
         if revision not in loaded:

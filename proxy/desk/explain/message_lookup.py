@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.commit_groups import GateTurn
 from proxy.journal.records import answers, messages
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.number import about_people
 from proxy.relay.message_ids import CODE_OCTETS
 
@@ -35,10 +35,10 @@ class Meant(NamedTuple):
     about: float  # no later than when it was decided
 
 
-def meant_by(turns: Iterable[Turn], wanted: str) -> list[Meant]:
+def meant_by(turns: Iterable[GateTurn], wanted: str) -> list[Meant]:
     """Messages that an id may mean, at most MEANT_MAX; parts of one message are one."""
     match = PLACE.fullmatch(wanted)
-    look: Callable[[Record], Iterator[Meant]] = _At(int(match[2])).look if match is not None else _Called(wanted).look
+    look: Callable[[JournalRecord], Iterator[Meant]] = _At(int(match[2])).look if match is not None else _Called(wanted).look
     found: dict[int, Meant] = {}
     moments: list[tuple[int, float]] = []
     for count, turn in enumerate(turns):
@@ -58,7 +58,7 @@ class _At:
     def __init__(self, sequence: int) -> None:
         self._sequence = sequence
 
-    def look(self, item: Record) -> Iterator[Meant]:
+    def look(self, item: JournalRecord) -> Iterator[Meant]:
         if item.sequence == self._sequence and item.kind == messages.VERDICT:
             said = messages.unpack_verdict(item.body)
             yield Meant(item.sequence, said.entry.id if said.entry is not None else 0, said.recipient, 0.0)
@@ -73,7 +73,7 @@ class _Called:
         self._number = int(wanted) if digits and int(wanted) < ID_MAX else 0
         self._packed = self._number.to_bytes(6, "big")
 
-    def look(self, item: Record) -> Iterator[Meant]:
+    def look(self, item: JournalRecord) -> Iterator[Meant]:
         body = item.body
         if item.kind == messages.VERDICT:
             if self._number and self._packed in body:

@@ -12,7 +12,7 @@ from typing import Any
 from proxy.config.yaml_file import unknown
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.person import recipient
 from proxy.policy import LANGUAGES, as_text, explain
@@ -40,7 +40,7 @@ class _Explain:
         number, content, sender = recipient(args), _content(args), _sender(args, gate.relay.directory)
         wanted = args.text("answer", JSON)
         if wanted not in (*LANGUAGES, JSON):
-            raise Refused(unknown("answer", wanted, (*LANGUAGES, JSON)))
+            raise CommandRefused(unknown("answer", wanted, (*LANGUAGES, JSON)))
         args.done()
         said = operator_actions.pack_operated(gate.now(), call.who, "explain", "", str(number))
         await gate.safe(gate.write(messages.OPERATED, said))
@@ -64,6 +64,6 @@ def _sender(args: Args, directory: Directory) -> Sender:
     port, provider = args.text("from", most=20), args.text("provider", "")
     word, since = args.text("category", ""), args.number("since", 0.0, 0.0, 1e11)
     if word and word not in CATEGORY_WORDS:
-        raise Refused(unknown("category", word, CATEGORY_WORDS))
+        raise CommandRefused(unknown("category", word, CATEGORY_WORDS))
     prefix, _ = directory.ports.longest(port)
     return Sender.of(provider, provider, port, prefix, Category.of(word) if word else None, since or None)

@@ -16,19 +16,26 @@ from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.optouts.inbox import Inbox, Row, came_before
+from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, came_before
 from proxy.journal.records import messages
-from proxy.journal.records.doubtful_replies import DECIDED_IDS_MAX, NO_CONTEXT, Context, Decision, Doubtful, pack_decision
+from proxy.journal.records.doubtful_replies import (
+    DECIDED_IDS_MAX,
+    NO_CONTEXT,
+    DoubtDecision,
+    Doubtful,
+    ReplyContext,
+    pack_decision,
+)
 from proxy.model.message import Category
 from proxy.model.number import mask
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.model.redact import numbers_masked, without_digits
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.papers import asked_of
-from proxy.policy.explanation.naming import GONE, Known, by_names, by_registry, fields, nothing
+from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, nothing
 from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, OfficerSays, Stops
+from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
 from proxy.state.record.candidates import Port
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -68,8 +75,8 @@ class _Doubtful:
         limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
         args.done()
         if state not in STATES:
-            raise Refused(unknown("state", state, STATES))
-        inbox, rows, decisions, end = self._gate.inbox, list[int](), list[Decision](), skip + limit
+            raise CommandRefused(unknown("state", state, STATES))
+        inbox, rows, decisions, end = self._gate.inbox, list[int](), list[DoubtDecision](), skip + limit
         if state in (OPEN, LAPSED):
             rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
         else:
@@ -83,7 +90,7 @@ class _Doubtful:
             "oldest": inbox.oldest(),
         }
 
-    def _row(self, row: Row, late: float) -> dict[str, Any]:
+    def _row(self, row: DoubtfulRow, late: float) -> dict[str, Any]:
         """``late``: an open one that came before then is older than a working day."""
         first, held = row.first, row.holder.held
         return {
@@ -104,9 +111,9 @@ class _Doubtful:
             "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in held],
         }
 
-    def _answered(self, context: Context, text: str) -> dict[str, Any]:
+    def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
         """The message; empty words where there was none, or what is not known of it any more."""
-        known = self._known(context.signature) if context.signature else Known()
+        known = self._known(context.signature) if context.signature else KnownSignature()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
             "signature": known.signature,
@@ -114,13 +121,13 @@ class _Doubtful:
             "text": shown(without_digits(text) if context.category == Category.OTP else text),
         }
 
-    def _known(self, signature: int) -> Known:
+    def _known(self, signature: int) -> KnownSignature:
         """By the registry, and by what messages brought."""
         met = self._gate.store.dictionary.signature(signature)
         registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
         return by_registry(registry, by_names(names, nothing(GONE)))(signature)
 
-    def _decision(self, one: Decision) -> dict[str, Any]:
+    def _decision(self, one: DoubtDecision) -> dict[str, Any]:
         said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
         answered = self._answered(one.context, "")
         return said | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
@@ -132,9 +139,9 @@ class _Doubtful:
         key, says, standing, why = _row_in(args.text("row", most=40)), args.text("says"), args.flag("standing"), args.why()
         args.done()
         if says not in SAYS:
-            raise Refused(unknown("says", says, SAYS))
+            raise CommandRefused(unknown("says", says, SAYS))
         if key in self._under_way:
-            raise Refused(f"row {key:012x} is being decided this moment: look at it again")
+            raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
         row = asked_of(lambda: self._gate.inbox.row(key))
         self._under_way.add(key)
         try:
@@ -142,14 +149,14 @@ class _Doubtful:
         finally:
             self._under_way.discard(key)
 
-    async def _decide(self, row: Row, who: str, why: str, *, yes: bool, standing: bool) -> Mapping[str, Any]:
+    async def _decide(self, row: DoubtfulRow, who: str, why: str, *, yes: bool, standing: bool) -> Mapping[str, Any]:
         gate, inbox = self._gate, self._gate.inbox
         replies = refused = lifted = sequence = 0
         while some := inbox.undecided(row.key, BATCH):
             changes = await self._settle(row.key, [reply for _, reply in some], who, why, yes=yes)
             first, ids = row.first, tuple(number for number, _ in some)
             words = numbers_masked(first.text)
-            decision = Decision(gate.now(), who, why, yes, standing, row.key, words, first.context, first.port, ids)
+            decision = DoubtDecision(gate.now(), who, why, yes, standing, row.key, words, first.context, first.port, ids)
             body = pack_decision(decision)
             sequence = gate.write(messages.DECISION, body)
             inbox.decided(decision, body)
@@ -162,13 +169,13 @@ class _Doubtful:
             "lifted": lifted,
         }  # fmt: skip
 
-    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[OfficerSays]:
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[OfficerRefusal]:
         """Changes the records of these persons; returns when all of it is written."""
         gate = self._gate
         left, written = len(replies), asyncio.get_running_loop().create_future()
-        changes: list[OfficerSays] = []
+        changes: list[OfficerRefusal] = []
 
-        def then(change: OfficerSays, recorded: int) -> None:
+        def then(change: OfficerRefusal, recorded: int) -> None:
             nonlocal left
             left -= 1
             if not left and not written.done():
@@ -182,7 +189,7 @@ class _Doubtful:
             async with asyncio.timeout(WRITTEN_S):
                 await written
         except TimeoutError:
-            raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+            raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
         for reply, change in zip(replies, changes, strict=True):
             self._count(reply, change.added)
         return changes
@@ -208,7 +215,9 @@ class _Doubtful:
         call.args.done()
         stands = next((one for one in inbox.standing_ones() if one.row == key), None)
         if stands is None:
-            raise Refused(f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)")
+            raise CommandRefused(
+                f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)"
+            )
         ended = stands._replace(time=gate.now(), who=call.who, why=why, standing=False, ids=())
         body = pack_decision(ended)
         sequence = gate.write(messages.DECISION, body)
@@ -232,5 +241,7 @@ def shown(text: str) -> str:
 
 def _row_in(said: str) -> int:
     if len(said) != 12 or not all(one in "0123456789abcdef" for one in said):
-        raise Refused(f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)")
+        raise CommandRefused(
+            f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
+        )
     return int(said, 16)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.desk.optouts.doubtful_operations import DECIDED, OPEN, SAYS, STANDING, STATES
 from proxy.model.roles import Permission
 
@@ -22,11 +22,11 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return await _list(visit, visit.query.get("state", OPEN))
 
 
-async def _list(visit: Visit, state: str, problem: str = "") -> Response:
+async def _list(visit: PageRequest, state: str, problem: str = "") -> Response:
     state = state if state in STATES else OPEN
     skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 7 else 0
     told: dict[str, Any] = await visit.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
@@ -37,7 +37,7 @@ async def _list(visit: Visit, state: str, problem: str = "") -> Response:
 
 
 @page.post("{row}/decide", wants=Permission.ENTER)
-async def decide(visit: Visit) -> Response:
+async def decide(visit: PageRequest) -> Response:
     says = visit.form("says") if visit.form("says") in SAYS else ""
     why = visit.form("why") or (visit.t(f"why_{says}") if says else "")
     try:
@@ -50,7 +50,7 @@ async def decide(visit: Visit) -> Response:
 
 
 @page.post("{row}/end", wants=Permission.ENTER)
-async def end(visit: Visit) -> Response:
+async def end(visit: PageRequest) -> Response:
     try:
         await visit.ask("optout.end-standing", row=visit.path("row"), why=visit.form("why"))
     except CannotAsk as error:

@@ -23,9 +23,9 @@ from typing import NamedTuple
 from proxy.journal.records.doubtful_replies import (
     LISTED_MAX,
     TEXT_CHARACTERS_MAX,
-    Context,
-    Decision,
+    DoubtDecision,
     Doubtful,
+    ReplyContext,
     id_of,
     unpack_decision,
     unpack_doubtful,
@@ -50,7 +50,7 @@ SWEEP_S = 3600.0
 _NO_LETTER = re.compile(r"[^\w]|_")
 
 
-class Row(NamedTuple):
+class DoubtfulRow(NamedTuple):
     """Replies of equal words in an equal context that nobody has decided about."""
 
     key: int
@@ -87,7 +87,7 @@ def words_of(text: str) -> str:
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
 
-def row_of(text: str, context: Context, port: str) -> int:
+def row_of(text: str, context: ReplyContext, port: str) -> int:
     """The name of the row that a reply belongs to: 48 bits."""
     about = "\0".join(map(str, context)) if context.known else port
     return int.from_bytes(blake2b(f"{words_of(text)}\0{about}".encode("utf-8", "surrogatepass"), digest_size=6).digest(), "big")
@@ -109,10 +109,10 @@ class Inbox:
         """(time in ms, reply), sorted: of those that have not lapsed."""
         self._lapsed: deque[tuple[int, int]] = deque()
         """The same of those that have, some of them decided since."""
-        self._made: dict[int, Decision] = {}
+        self._made: dict[int, DoubtDecision] = {}
         self._decided: dict[int, int] = {}
         """Reply → decision."""
-        self._standing: dict[int, Decision] = {}
+        self._standing: dict[int, DoubtDecision] = {}
         self._lapsed_ms = 0
         """What came by then has lapsed."""
         self._looked = 0.0
@@ -125,7 +125,7 @@ class Inbox:
 
     # -- what comes
 
-    def standing(self, text: str, context: Context, port: str) -> bool | None:
+    def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
         """What a standing decision says of such a reply: whether it asks to stop; None where there is no such decision."""
         found = self._standing.get(row_of(text, context, port)) if self._standing else None
         return None if found is None else found.yes
@@ -139,7 +139,7 @@ class Inbox:
         self._replies.put(number, body)
         self._enter(number, body)
 
-    def decided(self, decision: Decision, body: bytes) -> None:
+    def decided(self, decision: DoubtDecision, body: bytes) -> None:
         """A decision whose record is written."""
         number = id_of(body)
         self._decisions.put(number, body)
@@ -187,14 +187,14 @@ class Inbox:
             if (self._rows[key].open > 0) is not lapsed:
                 yield key
 
-    def row(self, key: int) -> Row:
+    def row(self, key: int) -> DoubtfulRow:
         found = self._rows.get(key)
         if found is None:
             raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
         first = next(iter(found.ids))
         holder = next((one for one in found.ids if self._places[one].holds), first)
         told = [unpack_doubtful(self._replies.held[one]) for one in (first, holder)]
-        return Row(key, told[0], told[1], len(found.ids), len(found.people), found.open, found.holding)
+        return DoubtfulRow(key, told[0], told[1], len(found.ids), len(found.people), found.open, found.holding)
 
     def undecided(self, key: int, most: int) -> list[tuple[int, Doubtful]]:
         """Some replies of a row with their numbers."""
@@ -212,11 +212,11 @@ class Inbox:
         """What a person wrote that waits for a decision."""
         return [unpack_doubtful(self._replies.held[one]) for one in self._people.get(recipient, ())]
 
-    def decisions(self) -> list[Decision]:
+    def decisions(self) -> list[DoubtDecision]:
         """The newest first."""
         return sorted((one for one in self._made.values() if one.ids), key=lambda one: -one.time)
 
-    def standing_ones(self) -> list[Decision]:
+    def standing_ones(self) -> list[DoubtDecision]:
         """The newest first."""
         return sorted(self._standing.values(), key=lambda one: -one.time)
 
@@ -288,7 +288,7 @@ class Inbox:
         place = self._places.get(number)
         return place is not None and place.time_ms > self._lapsed_ms
 
-    def _take(self, number: int, decision: Decision) -> None:
+    def _take(self, number: int, decision: DoubtDecision) -> None:
         self._made[number] = decision
         if decision.standing:
             self._standing[decision.row] = decision
@@ -300,7 +300,7 @@ class Inbox:
         if len(self._made) > DECISIONS_MAX:
             self._forget(next((one for one, made in self._made.items() if not self._stands(made)), number))
 
-    def _stands(self, decision: Decision) -> bool:
+    def _stands(self, decision: DoubtDecision) -> bool:
         return self._standing.get(decision.row) == decision
 
     def _forget(self, number: int) -> None:

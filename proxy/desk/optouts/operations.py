@@ -19,13 +19,13 @@ from starlette.responses import Response
 
 from proxy.desk.suppression.operations import officer_says, refusal_of
 from proxy.journal.records import messages
-from proxy.journal.records.external_optouts import Told, pack_told, unpack_told
+from proxy.journal.records.external_optouts import ExternalOptOut, pack_told, unpack_told
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.args import object_of
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 from proxy.operations.gate import Gate
 
 BODY_BYTES_MAX = 4 << 20
@@ -45,7 +45,7 @@ class _Wrong(Exception):
         self.status, self.problems = status, problems
 
 
-class OptOuts:
+class OptOutIntake:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._one = asyncio.Lock()
@@ -57,7 +57,7 @@ class OptOuts:
             return _answer(200, told)
         except _Wrong as wrong:
             return _answer(wrong.status, {"error": str(wrong), "problems": list(wrong.problems)})
-        except Refused as refused:  # the journal is down: nothing was acknowledged, the same request may come again
+        except CommandRefused as refused:  # the journal is down: nothing was acknowledged, the same request may come again
             return _answer(503, {"error": str(refused)})
 
     async def _take(self, request: Request) -> Mapping[str, Any]:
@@ -75,9 +75,11 @@ class OptOuts:
                 if told.request != asked:
                     raise _Wrong(422, "this Idempotency-Key was another request's: nothing was done")
                 return {"optouts": told.refusals, "repeated": True}
-            return await self._enter(Told(self._gate.now(), known, asked, len(refusals), asker.name, channel), refusals)
+            return await self._enter(
+                ExternalOptOut(self._gate.now(), known, asked, len(refusals), asker.name, channel), refusals
+            )
 
-    async def _enter(self, told: Told, refusals: list[tuple[int, OptOut]]) -> Mapping[str, Any]:
+    async def _enter(self, told: ExternalOptOut, refusals: list[tuple[int, OptOut]]) -> Mapping[str, Any]:
         gate, why = self._gate, f"told by {told.channel}"
         for start in range(0, len(refusals), AT_ONCE):
             some = refusals[start : start + AT_ONCE]
@@ -97,7 +99,7 @@ class OptOuts:
             args = Args(object_of(body))
             channel, rows = args.text("channel", most=CHANNEL_MAX), args.rows("optouts", OPTOUTS_MAX)
             args.done()
-        except Refused as refused:
+        except CommandRefused as refused:
             raise _Wrong(400, str(refused)) from None
         if not rows:
             raise _Wrong(400, "optouts: must not be empty")
@@ -108,7 +110,7 @@ class OptOuts:
                 row.done()
             except NotARecipient as fault:
                 problems.append(f"optouts[{place}]: number: {fault}")
-            except Refused as refused:
+            except CommandRefused as refused:
                 problems.append(f"optouts[{place}]: {refused}")
         if problems:
             raise _Wrong(400, *problems[:PROBLEMS_MAX])

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.policy.explanation.naming import nameless
@@ -31,11 +31,11 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return await _person(visit, visit.query.get("to", "").strip())
 
 
-async def _person(visit: Visit, to: str, problem: str = "") -> Response:
+async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
     told: dict[str, Any] | None = None
     if to and not _is_number(to):
         problem = visit.t("bad_number")
@@ -58,7 +58,7 @@ async def _person(visit: Visit, to: str, problem: str = "") -> Response:
     )
 
 
-async def _named(visit: Visit, to: str, told: dict[str, Any]) -> dict[str, Any]:
+async def _named(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
     """With names from the journal, which a program reads, where the gate knows a sender by a hash alone."""
     if not any(map(nameless, (*told["refusals"], *told["received"]))):
         return told
@@ -77,31 +77,31 @@ def _is_number(said: str) -> bool:
 
 
 @page.get("trace")
-async def trace(visit: Visit) -> Response:
+async def trace(visit: PageRequest) -> Response:
     """Read from the journal: it may take a moment. It keeps that somebody looked."""
     ran = await visit.run("optout", "trace", f"--to={visit.query.get('to', '')}", "--json", within_s=forms.PROGRAM_S, fine=(0,))
     return visit.part("trace", told=ran.json)
 
 
 @page.post("add", wants=Permission.ENTER)
-async def add(visit: Visit) -> Response:
+async def add(visit: PageRequest) -> Response:
     said = {"scope": visit.form("scope") or "all", "value": visit.form("value") or None, "source": visit.form("source") or None}
     return await _changed(visit, "suppress.add", "added", for_s=forms.lasts(visit.form("lasts")), **said)
 
 
 @page.post("remove", wants=Permission.ENTER)
-async def remove(visit: Visit) -> Response:
+async def remove(visit: PageRequest) -> Response:
     said = {name: visit.form(name) or None for name in ("scope", "value", "source")}
     return await _changed(visit, "suppress.remove", "removed", **said)
 
 
 @page.post("withdraw", wants=Permission.ENTER)
-async def withdraw(visit: Visit) -> Response:
+async def withdraw(visit: PageRequest) -> Response:
     said = {name: visit.form(name) or None for name in ("advertiser", "category")}
     return await _changed(visit, "consent.withdraw", "withdrawn", **said)
 
 
-async def _changed(visit: Visit, command: str, words: str, **said: Any) -> Response:
+async def _changed(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
     to = visit.form("to")
     try:
         told = await visit.ask(command, to=to, why=visit.form("why"), **said)
@@ -116,7 +116,7 @@ async def _changed(visit: Visit, command: str, words: str, **said: Any) -> Respo
 
 
 @page.get("paths")
-async def paths(visit: Visit) -> Response:
+async def paths(visit: PageRequest) -> Response:
     """By which ports replies reach the gate."""
     state, wanted = visit.query.get("state", ""), visit.query.get("q", "").strip()
     lines, told = await visit.lines("optout.paths")
@@ -137,11 +137,11 @@ async def paths(visit: Visit) -> Response:
 
 
 @page.get("lists")
-async def lists(visit: Visit) -> Response:
+async def lists(visit: PageRequest) -> Response:
     return await _lists(visit)
 
 
-async def _lists(visit: Visit, problem: str = "") -> Response:
+async def _lists(visit: PageRequest, problem: str = "") -> Response:
     found = (await visit.ask("suppress.lists"))["lists"]
     found.sort(key=lambda one: (-one["newest"], one["scope"], one["value"]))
     return visit.render(
@@ -151,7 +151,7 @@ async def _lists(visit: Visit, problem: str = "") -> Response:
 
 
 @page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: Visit) -> Response:
+async def take(visit: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
     options = [
         f"--scope={visit.form('scope') or 'all'}",
@@ -176,7 +176,7 @@ async def take(visit: Visit) -> Response:
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
-async def give(visit: Visit) -> Response:
+async def give(visit: PageRequest) -> Response:
     """Everybody who is suppressed, with whole numbers: the journal keeps who took it, and why."""
     return await forms.made(
         visit, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={visit.form('why')}", "--json"]
@@ -187,11 +187,11 @@ async def give(visit: Visit) -> Response:
 
 
 @page.get("consents")
-async def consents(visit: Visit) -> Response:
+async def consents(visit: PageRequest) -> Response:
     return await _consents(visit)
 
 
-async def _consents(visit: Visit, problem: str = "") -> Response:
+async def _consents(visit: PageRequest, problem: str = "") -> Response:
     query = {name: visit.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
     asked = {name: value or None for name, value in query.items()}
     asked["state"] = asked["state"] if asked["state"] in STATES else None
@@ -209,7 +209,7 @@ async def _consents(visit: Visit, problem: str = "") -> Response:
 
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take_consents(visit: Visit) -> Response:
+async def take_consents(visit: PageRequest) -> Response:
     """Numbers and, with them or later, the file that proves it: its digest is kept, the file stays with whoever keeps the papers."""
     given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if visit.form(name)]
     options = [f"--{name}={visit.form(name)}" for name in given]
@@ -232,18 +232,18 @@ async def take_consents(visit: Visit) -> Response:
 
 
 @page.post("consents/{number}/review", wants=Permission.ENTER)
-async def review(visit: Visit) -> Response:
+async def review(visit: PageRequest) -> Response:
     verdict = "accepted" if visit.form("verdict") == "accepted" else "rejected"
     return await _batch(visit, "consent.review", "reviewed", verdict=verdict)
 
 
 @page.post("consents/{number}/withdraw", wants=Permission.ENTER)
-async def withdraw_batch(visit: Visit) -> Response:
+async def withdraw_batch(visit: PageRequest) -> Response:
     return await _batch(visit, "consent.withdraw", "batch_withdrawn")
 
 
 @page.post("consents/{number}/proof", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def proof(visit: Visit) -> Response:
+async def proof(visit: PageRequest) -> Response:
     number, why = visit.path("number"), visit.form("why")
     try:
         await forms.with_files(
@@ -254,7 +254,7 @@ async def proof(visit: Visit) -> Response:
     return visit.go("/optouts/consents", visit.t("proven", number=number))
 
 
-async def _batch(visit: Visit, command: str, words: str, **said: Any) -> Response:
+async def _batch(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
     number = visit.path("number")
     try:
         await visit.ask(command, batches=[number], why=visit.form("why"), **said)

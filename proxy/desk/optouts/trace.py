@@ -11,24 +11,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from proxy.archive.audit.optout_events import About, Trace
-from proxy.archive.audit.optout_history import Read, trace
+from proxy.archive.audit.optout_history import PduReaders, trace
 from proxy.cluster.truncated_copy import Walk
 from proxy.config import Sealing, SettingsError, rest_places, rules_folder
 from proxy.journal.sealing import Ring, SealingError
-from proxy.journal.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.journal.write_ahead_log import JournalDamaged, OsDisk
 from proxy.model.message import hash48
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy import RulesError
 from proxy.policy.explanation import naming
-from proxy.policy.loading.folder import Folder
+from proxy.policy.loading.folder import RulesFolder
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.page import signer
 from proxy.relay.effects.optouts import understood
-from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
+from proxy.wire import ContentCache, Frame, Malformed, read_deliver, read_submit
 
 TRIES = 3
 """A journal that is being written may be caught in the middle; damage stays."""
@@ -60,7 +60,7 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
 
 def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
-    read = Read(_text, _signature, _hash, _subcategory, _about(registry))
+    read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
     while True:
         left -= 1
         try:
@@ -95,14 +95,14 @@ def _node_of(folder: Path) -> int:
     try:
         (*_, newest) = disk.list()
         return unpack_header(disk.read(newest, HEADER_BYTES)).node
-    except (OSError, ValueError, Fault):  # told once it is read
+    except (OSError, ValueError, SegmentFault):  # told once it is read
         return -1
 
 
 def registry_of(config: Path) -> Registry:
     """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
     try:
-        return Folder(rules_folder(config)).signatures()
+        return RulesFolder(rules_folder(config)).signatures()
     except (SettingsError, RulesError, OSError):
         return Registry()
 
@@ -131,7 +131,7 @@ def _text(data: bytes) -> str:
 
 def _signature(data: bytes) -> str:
     try:
-        text = read_submit(Frame.of(data), Memo(), 0.0).content.text
+        text = read_submit(Frame.of(data), ContentCache(), 0.0).content.text
     except Malformed:
         return ""
     return naming.signature_written(signer(text), text)

@@ -14,7 +14,7 @@ from proxy.config.yaml_file import unknown
 from proxy.desk.orders.book import OrderBook, TooMany
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.policy import NotInScope
 from proxy.policy.orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
@@ -81,7 +81,7 @@ async def give(gate: WithOrders, order: Order, beside: Callable[[Order], int] | 
     try:
         order, sequence = gate.book.give(order, gate.now())
     except TooMany as fault:
-        raise Refused(str(fault)) from None
+        raise CommandRefused(str(fault)) from None
     await gate.safe(sequence if beside is None else beside(order))
     return order
 
@@ -109,7 +109,7 @@ class _Orders:
         why = args.why()
         args.done()
         if not scope:
-            raise Refused("say what to stop (--province, --provider, --signature, --category …)")
+            raise CommandRefused("say what to stop (--province, --provider, --signature, --category …)")
         if trial_s:
             return await self._try(call, scope, trial_s, why)
         return told(await give(self._gate, self._order("stop", scope, for_s, call.who, why)))
@@ -120,11 +120,11 @@ class _Orders:
         for dimension, known in (("provider", directory.providers), ("account", directory.accesses)):
             for word in said[dimension]:
                 if word not in known:
-                    raise Refused(unknown(f"{dimension} of the settings", word, known))
+                    raise CommandRefused(unknown(f"{dimension} of the settings", word, known))
         try:
             return scope_of(said, gate.relay.rules.registry)
         except NotInScope as fault:
-            raise Refused(str(fault)) from None
+            raise CommandRefused(str(fault)) from None
 
     def _order(self, kind: str, scope: Scope, for_s: float, who: str, why: str) -> Order:
         now = self._gate.now()
@@ -160,7 +160,7 @@ class _Orders:
         number = name.rpartition("-")[2]
         order = self._gate.book.find(int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else None
         if order is None or name not in (number, order.name):
-            raise Refused(f"no order {name!r:.40} is in force (`gate106 stop list` lists them)")
+            raise CommandRefused(f"no order {name!r:.40} is in force (`gate106 stop list` lists them)")
         self._may_lift(call, [order])
         return {"lifted": await lift(self._gate, [order], call.who, why)}
 
@@ -188,10 +188,10 @@ class _Orders:
         args.done()
         for word in categories:
             if word not in CATEGORY_WORDS:
-                raise Refused(unknown("category", word, CATEGORY_WORDS))
+                raise CommandRefused(unknown("category", word, CATEGORY_WORDS))
         found = [order for order in self._gate.book.of_kind("suspension") if _is_of(order, provider, categories)]
         if not found:
-            raise Refused(f"no suspension of {provider!r:.60} is in force (`gate106 stop list` lists them)")
+            raise CommandRefused(f"no suspension of {provider!r:.60} is in force (`gate106 stop list` lists them)")
         self._may_lift(call, found)
         return {"lifted": await lift(self._gate, found, call.who, why)}
 
@@ -210,7 +210,7 @@ class _Orders:
         call.args.done()
         found = self._gate.book.of_kind("shadow")
         if not found:
-            raise Refused("the rules are not in shadow")
+            raise CommandRefused("the rules are not in shadow")
         return {"lifted": await lift(self._gate, found, call.who, why)}
 
 

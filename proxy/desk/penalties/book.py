@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import Event
+from proxy.journal.records.complaints import DeskEvent
 from proxy.journal.records.penalties import (
     IN_FORCE,
     LAPSED,
@@ -109,14 +109,14 @@ class PenaltyBook:
         if penalty.for_s <= 0:
             raise Impossible("say for how long")
         draft = penalty._replace(id=self._papers.following()[0], state=PROPOSED, events=())
-        return self._put(draft, Event(now, PROPOSED, who, why))
+        return self._put(draft, DeskEvent(now, PROPOSED, who, why))
 
     def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:
         """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; what a rule asked for needs one person."""
         one = self._in(number, PROPOSED)
         names = {*known, one.author} if one.trigger else known
         if approvals.approve(_waits(one), asker, names, now) is Follows.VOUCHED:
-            return self._put(one._replace(author=asker.name), Event(now, "vouched", who, ""))
+            return self._put(one._replace(author=asker.name), DeskEvent(now, "vouched", who, ""))
         return self._begin(one, now, who)
 
     def begin(self, number: int, now: float, who: str) -> tuple[Penalty, int]:
@@ -127,28 +127,28 @@ class PenaltyBook:
         begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
             if lesser.subject == one.subject and lesser.trigger == one.trigger and _takes_its_place(begun, lesser):
-                self._put(lesser._replace(state=RAISED), Event(now, RAISED, who, one.name))
-        return self._put(begun, Event(now, "approved", who, ""))
+                self._put(lesser._replace(state=RAISED), DeskEvent(now, RAISED, who, one.name))
+        return self._put(begun, DeskEvent(now, "approved", who, ""))
 
     def reject(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self._in(number, PROPOSED)
         approvals.reject(_waits(one), asker, why, now)
-        return self._put(one._replace(state=REJECTED), Event(now, REJECTED, who, why))
+        return self._put(one._replace(state=REJECTED), DeskEvent(now, REJECTED, who, why))
 
     def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         """The author takes it back."""
         one = self._in(number, PROPOSED)
         approvals.withdraw(_waits(one), asker, why, now)
-        return self._put(one._replace(state=WITHDRAWN), Event(now, WITHDRAWN, who, why))
+        return self._put(one._replace(state=WITHDRAWN), DeskEvent(now, WITHDRAWN, who, why))
 
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self.find(number)
         if not one.since:
             raise Impossible(f"penalty {number} never came into force ({one.state}): there is nothing to appeal against")
-        return self._put(one._replace(appeal=why), Event(now, "appealed", who, why))
+        return self._put(one._replace(appeal=why), DeskEvent(now, "appealed", who, why))
 
     def lift(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
-        return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), Event(now, LIFTED, who, why))
+        return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), DeskEvent(now, LIFTED, who, why))
 
     def acts_by(self, number: int, order: int) -> int:
         """The order that makes it act."""
@@ -158,7 +158,7 @@ class PenaltyBook:
     def end(self, now: float) -> list[Penalty]:
         """Those whose time has passed are over."""
         return [
-            self._put(one._replace(state=OVER), Event(one.until, OVER, "", ""))[0]
+            self._put(one._replace(state=OVER), DeskEvent(one.until, OVER, "", ""))[0]
             for one in self.in_force()
             if one.until <= now
         ]
@@ -166,7 +166,7 @@ class PenaltyBook:
     def lapse(self, now: float) -> list[Penalty]:
         """Proposals that nobody decided in time wait no more."""
         return [
-            self._put(one._replace(state=LAPSED), Event(one.until, LAPSED, "", ""))[0]
+            self._put(one._replace(state=LAPSED), DeskEvent(one.until, LAPSED, "", ""))[0]
             for one in self.waiting()
             if approvals.lapsed(_waits(one), now)
         ]
@@ -179,7 +179,7 @@ class PenaltyBook:
             raise Impossible(f"penalty {number} is {one.state}, not {state} (gate106 penalty show {number})")
         return one
 
-    def _put(self, penalty: Penalty, event: Event | None) -> tuple[Penalty, int]:
+    def _put(self, penalty: Penalty, event: DeskEvent | None) -> tuple[Penalty, int]:
         events = penalty.events if event is None else (*penalty.events, event)
         body = pack_penalty(penalty._replace(events=events))
         sequence = self._write([(messages.PENALIZED, body)])

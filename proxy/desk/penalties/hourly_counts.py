@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from proxy.journal.records import messages
-from proxy.journal.records.penalties import Counts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
-from proxy.model.counters_by_signature import Apart
+from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
+from proxy.model.counters_by_signature import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
 from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour
@@ -38,10 +38,10 @@ Key = TypeVar("Key")
 class _OfGates(Generic[Key]):
     """Hours of this gate, and with gates that share a store what each of them counted."""
 
-    def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, Counts]]]) -> None:
+    def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
         self._papers, self._node, self._unpack = papers, node, unpack
-        self._held: dict[int, dict[Key, Counts]] = {}
-        self._others: dict[int, dict[int, Mapping[Key, Counts]]] = {}
+        self._held: dict[int, dict[Key, HourCounts]] = {}
+        self._others: dict[int, dict[int, Mapping[Key, HourCounts]]] = {}
         """Hour → gate → what it had counted then when it last said so."""
         for number, body in sorted(papers.held.items()):
             self._enter(number, body)
@@ -68,7 +68,7 @@ class _OfGates(Generic[Key]):
         """The hour before this one, where it is not the one that was counted into last."""
         return [self._last[1]] if self._last is not None and self._last[0] != start else []
 
-    def _put(self, start: int, hour: dict[Key, Counts], body: bytes) -> None:
+    def _put(self, start: int, hour: dict[Key, HourCounts], body: bytes) -> None:
         self._last = start, body
         self._held[start] = hour
         self._papers.put(start // HOUR_S, body)
@@ -81,7 +81,7 @@ class _OfGates(Generic[Key]):
             for node in self._others.pop(old):
                 self._papers.drop(hour_of_node(node, old))
 
-    def _at(self, start: int) -> Iterator[Mapping[Key, Counts]]:
+    def _at(self, start: int) -> Iterator[Mapping[Key, HourCounts]]:
         """What each gate counted in an hour."""
         if (own := self._held.get(start)) is not None:
             yield own
@@ -96,19 +96,19 @@ class Hours(_OfGates[str]):
         """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
         super().__init__(papers, node, unpack_hour)
         self._write, self._tell = write, tell
-        self._seen: dict[str, Counts] = {}
+        self._seen: dict[str, HourCounts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 
     def take(self, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int], now: float) -> None:
         """What was counted since the last time, into this hour. JournalDown: then it is taken the next time."""
         running = _running(submits, optouts)
-        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, Counts())))}
+        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, HourCounts())))}
         if not more:
             return
         start = hour_of(now)
         hour = dict(self._held.get(start, {}))
         for name, counts in more.items():
-            hour[name] = added(hour.get(name, Counts()), counts)
+            hour[name] = added(hour.get(name, HourCounts()), counts)
         body = pack_hour(start, hour)
         self._note(start, body, now)
         self._put(start, hour, body)
@@ -124,9 +124,9 @@ class Hours(_OfGates[str]):
         else:
             self._write([(messages.COUNTED, body)])
 
-    def of(self, provider: str, since: float, until: float) -> Counts:
+    def of(self, provider: str, since: float, until: float) -> HourCounts:
         """What it did in the hours that begin from ``since`` on and before ``until``."""
-        total = Counts()
+        total = HourCounts()
         for start in _starts(since, until):
             for hour in self._at(start):
                 if (counts := hour.get(provider)) is not None:
@@ -144,7 +144,7 @@ class HoursApart(_OfGates[Signed]):
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
 
-    def take(self, apart: Apart, now: float) -> Iterator[None]:
+    def take(self, apart: SignatureCounters, now: float) -> Iterator[None]:
         """What was counted since the last time, into this hour, a piece at a time so that messages notice nothing: of 5,000 signatures it is
         30 ms in one go. JournalDown: then it is taken the next time, as what is left when nobody goes on."""
         start = hour_of(now)
@@ -153,12 +153,12 @@ class HoursApart(_OfGates[Signed]):
             self._untaken.append(apart.taken())
         if not self._untaken:
             return
-        sums: dict[Signed, Counts] = {}
+        sums: dict[Signed, HourCounts] = {}
         for submits, optouts in self._untaken:
             yield from _sum_up(submits, optouts, self._names, sums)
         hour = dict(self._held.get(start, {}))
         for place, (key, counts) in enumerate(sums.items()):
-            hour[key] = added(hour.get(key, Counts()), counts)
+            hour[key] = added(hour.get(key, HourCounts()), counts)
             if place % PIECE == 0:
                 yield
         if len(hour) > SIGNATURES_MAX:
@@ -169,7 +169,7 @@ class HoursApart(_OfGates[Signed]):
         self._put(start, hour, body)
         self._untaken.clear()
 
-    def _note(self, start: int, hour: dict[Signed, Counts], body: bytes, now: float) -> None:
+    def _note(self, start: int, hour: dict[Signed, HourCounts], body: bytes, now: float) -> None:
         """Into the journal. The other gates hear now and then of what most was sent of, and when an hour has ended of all of it."""
         ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
         if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
@@ -188,9 +188,9 @@ class HoursApart(_OfGates[Signed]):
         """Who sent under which signature then, hour by hour and gate by gate."""
         return (hour.keys() for start in _starts(since, until) for hour in self._at(start))
 
-    def of(self, keys: Sequence[Signed], since: float, until: float) -> Counts:
+    def of(self, keys: Sequence[Signed], since: float, until: float) -> HourCounts:
         """All of these together, in the hours that begin from ``since`` on and before ``until``."""
-        total = Counts()
+        total = HourCounts()
         for start in _starts(since, until):
             for hour in self._at(start):
                 for key in keys:
@@ -199,7 +199,7 @@ class HoursApart(_OfGates[Signed]):
         return total
 
 
-def _most(hour: Mapping[Signed, Counts], count: int) -> dict[Signed, Counts]:
+def _most(hour: Mapping[Signed, HourCounts], count: int) -> dict[Signed, HourCounts]:
     """Those under which most was tried to be sent."""
     most = sorted(hour, key=lambda key: hour[key].sent + sum(hour[key].refused.values()), reverse=True)
     return {key: hour[key] for key in most[:count]}
@@ -218,7 +218,7 @@ def _starts(since: float, until: float) -> range:
     return range(int(next_hour(since)), math.ceil(until), HOUR_S)
 
 
-def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]) -> dict[str, Counts]:
+def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]) -> dict[str, HourCounts]:
     sent: dict[str, int] = {}
     marketing: dict[str, int] = {}
     refused: dict[str, dict[str, int]] = {}
@@ -236,18 +236,20 @@ def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str,
             replied[provider] = replied.get(provider, 0) + count
     names = sent.keys() | refused.keys() | replied.keys()
     return {
-        name: Counts(sent.get(name, 0), marketing.get(name, 0), replied.get(name, 0), refused.get(name, {}))
+        name: HourCounts(sent.get(name, 0), marketing.get(name, 0), replied.get(name, 0), refused.get(name, {}))
         for name in sorted(names - {""})
     }
 
 
 def _sum_up(
     submits: Mapping[tuple[str, str, Category, str], int], optouts: Mapping[tuple[str, int], int],
-    names: Callable[[], Mapping[int, str]], into: dict[Signed, Counts],
+    names: Callable[[], Mapping[int, str]], into: dict[Signed, HourCounts],
 ) -> Iterator[None]:  # fmt: skip
     for place, ((provider, signature, category, reason), count) in enumerate(submits.items()):
-        more = Counts(refused={reason: count}) if reason else Counts(count, count if category is Category.MARKETING else 0)
-        into[provider, signature] = added(into.get((provider, signature), Counts()), more)
+        more = (
+            HourCounts(refused={reason: count}) if reason else HourCounts(count, count if category is Category.MARKETING else 0)
+        )
+        into[provider, signature] = added(into.get((provider, signature), HourCounts()), more)
         if place % PIECE == 0:
             yield
     if not optouts:
@@ -255,19 +257,19 @@ def _sum_up(
     known = {**names(), **{hash48(signature): signature for _, signature in into}}
     for (provider, number), count in optouts.items():
         if (name := known.get(number)) is not None:
-            into[provider, name] = added(into.get((provider, name), Counts()), Counts(optouts=count))
+            into[provider, name] = added(into.get((provider, name), HourCounts()), HourCounts(optouts=count))
 
 
-def _less(now: Counts, before: Counts) -> Counts | None:
+def _less(now: HourCounts, before: HourCounts) -> HourCounts | None:
     """What has been added; None if nothing."""
     if now == before:
         return None
     refused = {reason: more for reason, count in now.refused.items() if (more := count - before.refused.get(reason, 0))}
-    return Counts(now.sent - before.sent, now.marketing - before.marketing, now.optouts - before.optouts, refused)
+    return HourCounts(now.sent - before.sent, now.marketing - before.marketing, now.optouts - before.optouts, refused)
 
 
-def added(one: Counts, other: Counts) -> Counts:
+def added(one: HourCounts, other: HourCounts) -> HourCounts:
     refused = dict(one.refused)
     for reason, count in other.refused.items():
         refused[reason] = refused.get(reason, 0) + count
-    return Counts(one.sent + other.sent, one.marketing + other.marketing, one.optouts + other.optouts, refused)
+    return HourCounts(one.sent + other.sent, one.marketing + other.marketing, one.optouts + other.optouts, refused)

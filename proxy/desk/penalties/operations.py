@@ -21,11 +21,11 @@ from proxy.desk.consents import operations as consent
 from proxy.desk.orders.book import TooMany
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
-from proxy.desk.penalties.triggers import MILLION, Counting, Proposal, due
-from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, Counts, Penalty, Subject
+from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
+from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, HourCounts, Penalty, Subject
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.papers import asked_of, number_in
 from proxy.policy import NotInScope
 from proxy.policy.orders import scope_of
@@ -51,7 +51,7 @@ class WithPenalties(WithCases, Protocol):
     def penalties(self) -> PenaltyBook: ...
 
 
-def commands(gate: WithPenalties, warden: Warden) -> Mapping[str, Handler]:
+def commands(gate: WithPenalties, warden: PenaltyScheduler) -> Mapping[str, Handler]:
     asked = _Penalties(gate, warden)
     return {
         "penalty.list": asked.list,
@@ -71,7 +71,7 @@ def told(one: Penalty) -> dict[str, Any]:
     return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
 
 
-class Warden:
+class PenaltyScheduler:
     def __init__(
         self,
         gate: WithPenalties,
@@ -103,7 +103,7 @@ class Warden:
         if now_s >= self._again_s:
             try:
                 self._keep_orders(now)
-            except (Refused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
+            except (CommandRefused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
                 self._again_s = now_s + AGAIN_S
                 if now_s >= self._said_s:
                     self._said_s = now_s + LOOK_S
@@ -123,7 +123,7 @@ class Warden:
     async def _look_beside(self, now: float) -> None:
         try:
             await self.look(now)
-        except (Refused, Impossible) as error:
+        except (CommandRefused, Impossible) as error:
             log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
 
     async def look(self, now: float) -> None:
@@ -142,7 +142,7 @@ class Warden:
         self.ppm = ppm
         self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
-        counting = Counting(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
+        counting = MeasureSource(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
         for asked in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
             if asked is not None:
                 self._propose(asked, rules.revision, now)
@@ -166,17 +166,17 @@ class Warden:
             return cases.valid("", since, until, lambda case: advertiser_of(hash48(case.signature)) == subject.value)
         return cases.valid(subject.provider, since, until)
 
-    def counted(self, provider: str, hour: float) -> Counts:
+    def counted(self, provider: str, hour: float) -> HourCounts:
         """What a provider did in the clock hour that begins then, as of the last look."""
         return self._hours.of(provider, hour, hour + 1)
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(CommandRefused):
             for _ in self._take(now):
                 pass
 
-    def _propose(self, asked: Proposal, revision: str, now: float) -> None:
+    def _propose(self, asked: ProposedPenalty, revision: str, now: float) -> None:
         trigger, step = asked.trigger, asked.step
         author = f"rule {trigger.id}"
         draft = Penalty(
@@ -241,7 +241,7 @@ class Warden:
         try:
             given, _ = self._gate.book.give(order, now)
         except TooMany as fault:
-            raise Refused(str(fault)) from None
+            raise CommandRefused(str(fault)) from None
         self._gate.penalties.acts_by(penalty.id, given.id)
 
     def settle(self, penalty: Penalty, now: float) -> None:
@@ -270,7 +270,7 @@ class Warden:
 
 
 class _Penalties:
-    def __init__(self, gate: WithPenalties, warden: Warden) -> None:
+    def __init__(self, gate: WithPenalties, warden: PenaltyScheduler) -> None:
         self._gate = gate
         self._warden = warden
 
@@ -279,7 +279,7 @@ class _Penalties:
         state, provider = call.args.text("state", ""), call.args.text("provider", "")
         call.args.done()
         if state and state not in STATES:
-            raise Refused(unknown("state", state, STATES))
+            raise CommandRefused(unknown("state", state, STATES))
         found = [told(one) for one in self._gate.penalties.all() if state in ("", one.state) and provider in ("", one.provider)]
         return {"penalties": found[::-1][:1000]}
 
@@ -296,9 +296,9 @@ class _Penalties:
         basis, why = args.text("basis", ""), args.why()
         args.done()
         if step not in LADDER:
-            raise Refused(unknown("step", step, LADDER))
+            raise CommandRefused(unknown("step", step, LADDER))
         if step != THROTTLE and share != 1.0:
-            raise Refused(f"to: only a {THROTTLE} has it")
+            raise CommandRefused(f"to: only a {THROTTLE} has it")
         who = call.asker.name
         draft = Penalty(
             0, PROPOSED, step, subject.provider, share, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
@@ -313,9 +313,9 @@ class _Penalties:
         relay = self._gate.relay
         provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
         if provider and provider not in relay.directory.providers:
-            raise Refused(unknown("provider of the settings", provider, relay.directory.providers))
+            raise CommandRefused(unknown("provider of the settings", provider, relay.directory.providers))
         if bool(advertiser) is bool(provider) or (signature and advertiser):
-            raise Refused(
+            raise CommandRefused(
                 "say whose messages: a provider's (--provider), of them those under one --signature, or an --advertiser's"
             )
         try:
@@ -324,7 +324,7 @@ class _Penalties:
                 relay.rules.registry,
             )
         except NotInScope as fault:
-            raise Refused(str(fault)) from None
+            raise CommandRefused(str(fault)) from None
         (by, values), *_ = scope or [("", ("",))]
         return Subject(provider, by, values[0])
 

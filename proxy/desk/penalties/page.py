@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.journal.records.penalties import IN_FORCE, PROPOSED, STATES
 from proxy.model.roles import Permission
 
@@ -23,11 +23,11 @@ APPEALED = "appealed"
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return await _list(visit)
 
 
-async def _list(visit: Visit, problem: str = "") -> Response:
+async def _list(visit: PageRequest, problem: str = "") -> Response:
     found = (await visit.ask("penalty.list"))["penalties"]
     state, provider = visit.query.get("state", ""), visit.query.get("provider", "").strip()
     fits = [
@@ -44,7 +44,7 @@ async def _list(visit: Visit, problem: str = "") -> Response:
     )  # fmt: skip
 
 
-async def _waiting(visit: Visit, penalties: list[dict[str, Any]]) -> dict[str, Any]:
+async def _waiting(visit: PageRequest, penalties: list[dict[str, Any]]) -> dict[str, Any]:
     """Rules, penalties, appeals, proofs of consent, complaints: what somebody else must look at."""
     lines, _ = await visit.lines("consent", state="unreviewed")
     waits: dict[str, Any] = {
@@ -60,16 +60,16 @@ async def _waiting(visit: Visit, penalties: list[dict[str, Any]]) -> dict[str, A
 
 
 @page.post("rules/{revision}/approve", wants=Permission.APPROVE)
-async def approve_rules(visit: Visit) -> Response:
+async def approve_rules(visit: PageRequest) -> Response:
     return await _rules(visit, "rules.approve", "rules_approved")
 
 
 @page.post("rules/{revision}/reject", wants=Permission.APPROVE)
-async def reject_rules(visit: Visit) -> Response:
+async def reject_rules(visit: PageRequest) -> Response:
     return await _rules(visit, "rules.reject", "rules_rejected", why=visit.form("why"))
 
 
-async def _rules(visit: Visit, command: str, words: str, **said: Any) -> Response:
+async def _rules(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
     try:
         await visit.ask(command, revision=visit.path("revision"), **said)
     except CannotAsk as error:
@@ -81,17 +81,17 @@ async def _rules(visit: Visit, command: str, words: str, **said: Any) -> Respons
 
 
 @page.get("one/{number}")
-async def one(visit: Visit) -> Response:
+async def one(visit: PageRequest) -> Response:
     return await _one(visit)
 
 
-async def _one(visit: Visit, problem: str = "") -> Response:
+async def _one(visit: PageRequest, problem: str = "") -> Response:
     told = await visit.ask("penalty.show", id=visit.path("number"))
     return visit.render("penalties_one.html", 409 if problem else 200, one=told, problem=problem)
 
 
 @page.post("one/{number}/approve", wants=Permission.APPROVE)
-async def approve(visit: Visit) -> Response:
+async def approve(visit: PageRequest) -> Response:
     number = visit.path("number")
     try:
         told = await visit.ask("penalty.approve", id=number)
@@ -101,26 +101,26 @@ async def approve(visit: Visit) -> Response:
 
 
 @page.post("one/{number}/reject", wants=Permission.APPROVE)
-async def reject(visit: Visit) -> Response:
+async def reject(visit: PageRequest) -> Response:
     return await _done(visit, "penalty.reject", "rejected")
 
 
 @page.post("one/{number}/lift", wants=Permission.APPROVE)
-async def lift(visit: Visit) -> Response:
+async def lift(visit: PageRequest) -> Response:
     return await _done(visit, "penalty.lift", "lifted")
 
 
 @page.post("one/{number}/withdraw", wants=Permission.ENTER)
-async def withdraw(visit: Visit) -> Response:
+async def withdraw(visit: PageRequest) -> Response:
     return await _done(visit, "penalty.withdraw", "withdrawn")
 
 
 @page.post("one/{number}/appeal", wants=Permission.ENTER)
-async def appeal(visit: Visit) -> Response:
+async def appeal(visit: PageRequest) -> Response:
     return await _done(visit, "penalty.appeal", "appeal_noted")
 
 
-async def _done(visit: Visit, command: str, words: str) -> Response:
+async def _done(visit: PageRequest, command: str, words: str) -> Response:
     number = visit.path("number")
     try:
         await visit.ask(command, id=number, why=visit.form("why"))
@@ -130,7 +130,7 @@ async def _done(visit: Visit, command: str, words: str) -> Response:
 
 
 @page.post("one/{number}/letter", wants=Permission.LOOK)
-async def letter(visit: Visit) -> Response:
+async def letter(visit: PageRequest) -> Response:
     """The letter to the provider, with its valid complaints as annex: numbers are masked."""
     number = visit.path("number")
     return await forms.made(visit, f"penalty-{number}.pdf", lambda out: ["penalty", "letter", number, f"--out={out}", "--json"])

@@ -14,8 +14,8 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy.desk.penalties.hourly_counts import HOUR_S, Hours, HoursApart, Signed, hour_of, next_hour
-from proxy.i18n.phrases import Said
-from proxy.journal.records.penalties import LADDER, LAPSED, RAISED, UNSETTLED, Counts, Penalty, Subject
+from proxy.i18n.phrases import Bilingual
+from proxy.journal.records.penalties import LADDER, LAPSED, RAISED, UNSETTLED, HourCounts, Penalty, Subject
 from proxy.model.message import hash48
 from proxy.policy import time_windows
 from proxy.policy.penalties import ADVERTISER, PROVIDER, REPLY_PATHS, SIGNATURE, Step, Trigger
@@ -24,18 +24,18 @@ from proxy.policy.reply_paths import STATES, WORDS
 MILLION = 1_000_000
 Valid = Callable[[Subject, float, float], int]
 """(of whose messages, since, until) → valid complaints that came then."""
-Counted = Callable[[float, float], Counts]
+Counted = Callable[[float, float], HourCounts]
 """(since, until) → what one subject did then."""
 PATHS_SHOWN = 5
 
 
-class Proposal(NamedTuple):
+class ProposedPenalty(NamedTuple):
     """A penalty that a rule asks for."""
 
     trigger: Trigger
     subject: Subject
     step: Step
-    figure: Said
+    figure: Bilingual
 
 
 # -- measured
@@ -43,7 +43,7 @@ class Proposal(NamedTuple):
 
 class Measure(NamedTuple):
     value: float
-    words: Said
+    words: Bilingual
 
 
 def begins(trigger: Trigger, now: float) -> float:
@@ -69,7 +69,7 @@ def measured(
         if count < trigger.least_count or counts.sent < trigger.least_sent:
             return None
         rate = count * MILLION / counts.sent
-        words = Said(
+        words = Bilingual(
             f"{count} valid complaints in {counts.sent:,} messages {within}: {rate:.2f} in a million",
             f"{begun} {counts.sent:,} 条短信中有效投诉 {count} 件: 百万分之 {rate:.2f}",
         )
@@ -78,7 +78,7 @@ def measured(
         if counts.optouts < trigger.least_count or counts.marketing < trigger.least_sent:
             return None
         share = counts.optouts / counts.marketing
-        words = Said(
+        words = Bilingual(
             f"{counts.optouts} opt-outs by reply in {counts.marketing:,} marketing messages {within}: {share:.2%}",
             f"{begun} {counts.marketing:,} 条营销短信中回复退订 {counts.optouts} 次: {share:.2%}",
         )
@@ -89,7 +89,7 @@ def measured(
             return None
         reasons = ", ".join(trigger.reasons)
         return Measure(
-            count, Said(f"{count:,} messages refused ({reasons}) {within}", f"{begun}被拦下 {count:,} 条 ({reasons})")
+            count, Bilingual(f"{count:,} messages refused ({reasons}) {within}", f"{begun}被拦下 {count:,} 条 ({reasons})")
         )
     if trigger.watch == REPLY_PATHS:
         closed = {prefix: state for prefix, state in paths().items() if state in trigger.states}
@@ -101,25 +101,25 @@ def measured(
     if counts.marketing < trigger.least_sent or usual <= 0:
         return None
     times = counts.marketing / usual
-    words = Said(
+    words = Bilingual(
         f"{counts.marketing:,} marketing messages {within}: {times:.1f} times what was usual before",
         f"{begun}营销短信 {counts.marketing:,} 条: 是此前平时的 {times:.1f} 倍",
     )
     return Measure(times, words)
 
 
-def _closed(closed: Mapping[str, str], marketing: int, within: str, begun: str) -> Said:
+def _closed(closed: Mapping[str, str], marketing: int, within: str, begun: str) -> Bilingual:
     some = sorted(closed.items(), key=lambda one: (STATES.index(one[1]), one[0]), reverse=True)[:PATHS_SHOWN]
     more = ", …" if len(closed) > PATHS_SHOWN else ""
     named = ", ".join(f"{prefix} {state}" for prefix, state in some) + more
     named_zh = ", ".join(f"{prefix} {WORDS[state]}" for prefix, state in some) + more
-    return Said(
+    return Bilingual(
         f"replies to {len(closed)} registered port prefixes do not arrive ({named}); {marketing:,} marketing messages {within}",
         f"{len(closed)} 个登记端口的退订通路不通 ({named_zh}); {begun}营销短信 {marketing:,} 条",
     )
 
 
-class Counting(NamedTuple):
+class MeasureSource(NamedTuple):
     """Where counts are found."""
 
     hours: Hours
@@ -132,8 +132,8 @@ class Counting(NamedTuple):
 
 
 def due(
-    triggers: Iterable[Trigger], providers: Iterable[str], counting: Counting, held: Callable[[Subject, str], list[Penalty]], now: float
-) -> Iterator[Proposal | None]:  # fmt: skip
+    triggers: Iterable[Trigger], providers: Iterable[str], counting: MeasureSource, held: Callable[[Subject, str], list[Penalty]], now: float
+) -> Iterator[ProposedPenalty | None]:  # fmt: skip
     """Penalties that are called for ``now`` and are not there; None between them, so that whoever asks can let others have their turn.
     ``held``: (subject, trigger) → those there were."""
     for trigger in triggers:
@@ -142,7 +142,7 @@ def due(
 
 
 def _subjects(
-    trigger: Trigger, providers: Iterable[str], counting: Counting, now: float
+    trigger: Trigger, providers: Iterable[str], counting: MeasureSource, now: float
 ) -> Iterator[tuple[Subject, Counted] | None]:
     """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately. None: a rest."""
     meant = [one for one in providers if not trigger.providers or one in trigger.providers]
@@ -170,8 +170,8 @@ def _subject(trigger: Trigger, signed: Signed, meant: Collection[str], advertise
 
 
 def _due(
-    trigger: Trigger, subject: Subject, counted: Counted, counting: Counting, held: list[Penalty], now: float
-) -> Proposal | None:
+    trigger: Trigger, subject: Subject, counted: Counted, counting: MeasureSource, held: list[Penalty], now: float
+) -> ProposedPenalty | None:
     pending = [one for one in held if one.state in UNSETTLED]
     decided = [one for one in held if one.state != LAPSED]
     since = begins(trigger, now)
@@ -190,7 +190,7 @@ def _due(
     step = _again(trigger, reached[-1], held, now)
     if any(one.rung >= LADDER.index(step.then) for one in pending):
         return None
-    return Proposal(trigger, subject, step, measure.words)
+    return ProposedPenalty(trigger, subject, step, measure.words)
 
 
 def _again(trigger: Trigger, step: Step, held: list[Penalty], now: float) -> Step:

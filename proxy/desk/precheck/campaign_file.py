@@ -33,16 +33,16 @@ class BadCampaign(Exception):
 
 @about_people
 @dataclass
-class Text:
+class CampaignText:
     line: int  # where it stands first
     text: str
     port: str  # empty: the campaign's
     people: list[int] = field(default_factory=list)
 
 
-def read_campaign(path: Path) -> list[Text]:
+def read_campaign(path: Path) -> list[CampaignText]:
     """The different texts of a file, each with its people, in the order of the file. BadCampaign."""
-    found: dict[tuple[str, str], Text] = {}
+    found: dict[tuple[str, str], CampaignText] = {}
     people = 0
     for line, cells in _rows(path):
         text, port = cells["text"], cells.get("from", "")
@@ -50,7 +50,7 @@ def read_campaign(path: Path) -> list[Text]:
             raise BadCampaign(f"{path}:{line}: text: {'is empty' if not text else f'longer than {TEXT_MAX} characters'}")
         if port and not (port.isascii() and port.isdigit() and len(port) <= 20):
             raise BadCampaign(f"{path}:{line}: from: {port[:30]!r} is no port (at most 20 digits)")
-        one = found.setdefault((text, port), Text(line, text, port))
+        one = found.setdefault((text, port), CampaignText(line, text, port))
         if len(found) > TEXTS_MAX:
             raise BadCampaign(
                 f"{path}:{line}: more than {TEXTS_MAX} different texts (check each template once, or split the file)"

@@ -14,7 +14,7 @@ from proxy.model.redact import numbers_masked, without_digits
 from proxy.operations.terminal import Control, Json, Language, as_json, fail, note, say, speaks
 
 if TYPE_CHECKING:
-    from proxy.desk.precheck.campaign_file import Text
+    from proxy.desk.precheck.campaign_file import CampaignText
     from proxy.model.message import Category
     from proxy.policy import RuleSet
     from proxy.policy.explanation.precheck import Count, Forecast
@@ -24,8 +24,8 @@ PLACES_SHOWN = 6
 
 
 @about_people
-class Checked(NamedTuple):
-    text: Text
+class TextForecast(NamedTuple):
+    text: CampaignText
     port: str
     shown: str  # without anybody's number; of a one-time password without digits
     forecast: Forecast
@@ -83,14 +83,20 @@ def _owns(ports: tuple[str, ...], port: str) -> bool:
 
 
 def _checked(
-    rules: RuleSet, texts: list[Text], sender: str, provider: str, declared: Category | None, since: float | None, at: float
-) -> Iterator[Checked]:
+    rules: RuleSet,
+    texts: list[CampaignText],
+    sender: str,
+    provider: str,
+    declared: Category | None,
+    since: float | None,
+    at: float,
+) -> Iterator[TextForecast]:
     from proxy.model.message import Content, Sender
     from proxy.policy.explanation import precheck
-    from proxy.policy.explanation.history import Counts, Past
+    from proxy.policy.explanation.history import Past, PastCounts
 
     pasts: dict[int, Past] = {}
-    counts = Counts()
+    counts = PastCounts()
     for one in texts:
         port = one.port or sender
         who = Sender.of(provider, provider, port, "", declared, since)
@@ -100,13 +106,13 @@ def _checked(
         facts = rules.facts(who, rules.reader.read(content).traits, at)
         is_code = "otp" in (facts.category.word, facts.classified.word)
         shown = without_digits(one.text) if is_code else numbers_masked(one.text)
-        yield Checked(one, port, shown, found, count)
+        yield TextForecast(one, port, shown, found, count)
 
 
 # --- for programs
 
 
-def _as_dict(one: Checked) -> dict[str, Any]:
+def _as_dict(one: TextForecast) -> dict[str, Any]:
     found = one.forecast
     return {
         "line": one.text.line,
@@ -130,11 +136,11 @@ def _hidden(words: str) -> str:
 # --- for people
 
 
-def _lines(checked: list[Checked], language: str) -> Iterator[str]:
-    from proxy.i18n.phrases import Said, in_language, term
+def _lines(checked: list[TextForecast], language: str) -> Iterator[str]:
+    from proxy.i18n.phrases import Bilingual, in_language, term
 
     def put(english: str, chinese: str) -> str:
-        return in_language(Said(english, chinese), language)
+        return in_language(Bilingual(english, chinese), language)
 
     for one in checked:
         found, shown = one.forecast, one.shown[:SHOWN] + ("…" if len(one.shown) > SHOWN else "")

@@ -17,10 +17,10 @@ from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds
 from proxy.desk.orders import operations as orders
-from proxy.desk.penalties.operations import Warden, WithPenalties
-from proxy.model.counters import Tally
+from proxy.desk.penalties.operations import PenaltyScheduler, WithPenalties
+from proxy.model.counters import GateCounters
 from proxy.model.message import Order
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import BindLink
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.access import Access
@@ -40,7 +40,7 @@ NOTHING: Counts = (0, 0, 0)
 class Paces:
     """Running counts by provider as each of the last sixty minutes began: the clock's, so that those of several gates can be added up."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
         self._seen: deque[tuple[float, dict[str, Counts]]] = deque(maxlen=MINUTES + 1)
         self._minute = -1
@@ -104,13 +104,13 @@ def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def commands(gate: WithPenalties, warden: Warden, paces: Paces) -> Mapping[str, Handler]:
+def commands(gate: WithPenalties, warden: PenaltyScheduler, paces: Paces) -> Mapping[str, Handler]:
     asked = _Providers(gate, warden, paces)
     return {"providers": asked.list, "providers.show": asked.show}
 
 
 class _Providers:
-    def __init__(self, gate: WithPenalties, warden: Warden, paces: Paces) -> None:
+    def __init__(self, gate: WithPenalties, warden: PenaltyScheduler, paces: Paces) -> None:
         self._gate, self._warden, self._paces = gate, warden, paces
 
     async def list(self, call: Call) -> Mapping[str, Any]:
@@ -139,7 +139,7 @@ class _Providers:
         call.args.done()
         provider = gate.relay.directory.providers.get(name)
         if provider is None:
-            raise Refused(unknown("provider of the settings", name, gate.relay.directory.providers))
+            raise CommandRefused(unknown("provider of the settings", name, gate.relay.directory.providers))
         bound = [bind for bind in gate.binds() if bind.access.provider.name == name]
         held, minutes = self._orders().get(name, []), self._paces.minutes(name, now)
         totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))

@@ -26,7 +26,7 @@ from proxy.desk.revisions.operations import WithRevisions
 from proxy.desk.revisions.rule_revisions import IN_FORCE
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
-from proxy.operations.http import Way
+from proxy.operations.http import HttpRoute
 from proxy.policy import time_windows
 
 PAGE_MAX = 10_000
@@ -71,13 +71,13 @@ class ForProviders:
         self._read = asyncio.Semaphore(AT_ONCE)
         self._each: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def paths(self) -> dict[str, Way]:
+    def paths(self) -> dict[str, HttpRoute]:
         return {
-            "/provider": Way("GET", self._name),
-            "/provider/refusals": Way("GET", self._refusals),
-            "/provider/tasks": Way("GET", self._tasks),
-            "/provider/penalties": Way("GET", self._penalties),
-            "/provider/rules": Way("GET", self._rules),
+            "/provider": HttpRoute("GET", self._name),
+            "/provider/refusals": HttpRoute("GET", self._refusals),
+            "/provider/tasks": HttpRoute("GET", self._tasks),
+            "/provider/penalties": HttpRoute("GET", self._penalties),
+            "/provider/rules": HttpRoute("GET", self._rules),
         }
 
     async def _name(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 
@@ -17,14 +17,14 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return visit.render(
         day=_day(visit), bears=await visit.own("/provider/penalties"), tasks=(await visit.own("/provider/tasks"))["tasks"]
     )
 
 
 @page.get("refusals")
-async def refusals(visit: Visit) -> Response:
+async def refusals(visit: PageRequest) -> Response:
     """Read from the journal: it may take a moment."""
     skip = visit.query.get("skip", "0")
     told = await visit.own("/provider/refusals", day=_day(visit), skip=skip, limit=str(LIMIT), lang=visit.lang)
@@ -34,7 +34,7 @@ async def refusals(visit: Visit) -> Response:
 
 
 @page.get("rules")
-async def rules(visit: Visit) -> Response:
+async def rules(visit: PageRequest) -> Response:
     told = await visit.own("/provider/rules")
     changes = [{"at": one["at"], "rules": [_changed(said) for said in one["rules"]]} for one in told["changes"]]
     return visit.render("own_rules.html", rules=told["rules"], changes=changes)
@@ -46,5 +46,5 @@ def _changed(said: str) -> tuple[str, str]:
     return rule, what
 
 
-def _day(visit: Visit) -> str:
+def _day(visit: PageRequest) -> str:
     return visit.query.get("day") or time_windows.local(visit.house.wall())[:10]

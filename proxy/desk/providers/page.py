@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.journal.records.penalties import LADDER
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -33,16 +33,16 @@ MINUTES, MINUTE_S = 60, 60.0
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return await _list(visit)
 
 
 @page.get("table", renews=True)
-async def table(visit: Visit) -> Response:
+async def table(visit: PageRequest) -> Response:
     return visit.part("table", **await _rows(visit))
 
 
-async def _list(visit: Visit, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
+async def _list(visit: PageRequest, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
     orders = (await visit.ask("stop.list"))["orders"]
     return visit.render(
         status=409 if problem else 200, problem=problem, tried=tried, orders=orders, lasts=STOPS,
@@ -51,7 +51,7 @@ async def _list(visit: Visit, problem: str = "", tried: dict[str, Any] | None = 
     )  # fmt: skip
 
 
-async def _rows(visit: Visit) -> dict[str, Any]:
+async def _rows(visit: PageRequest) -> dict[str, Any]:
     lines, told = await visit.lines("providers")
     wanted, held = visit.query.get("q", "").strip(), bool(visit.query.get("held"))
     rows = [
@@ -68,7 +68,7 @@ async def _rows(visit: Visit) -> dict[str, Any]:
 
 
 @page.post("stop", wants=Permission.ENTER)
-async def stop(visit: Visit) -> Response:
+async def stop(visit: PageRequest) -> Response:
     """With ``try``: what it would do, counted for some seconds, and nothing stopped."""
     scope = {name: [word for word in visit.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
     said: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
@@ -83,7 +83,7 @@ async def stop(visit: Visit) -> Response:
 
 
 @page.post("orders/{name}/lift", wants=Permission.ENTER)
-async def lift(visit: Visit) -> Response:
+async def lift(visit: PageRequest) -> Response:
     name = visit.path("name")
     await visit.ask("stop.lift", id=name, why=visit.form("why"))
     return visit.go(_of(visit.form("of")) if visit.form("of") else "/providers", visit.t("lifted", whom=name))
@@ -93,23 +93,23 @@ async def lift(visit: Visit) -> Response:
 
 
 @page.get("one/{name}")
-async def one(visit: Visit) -> Response:
+async def one(visit: PageRequest) -> Response:
     return await _one(visit)
 
 
 @page.get("one/{name}/live", renews=True)
-async def live(visit: Visit) -> Response:
+async def live(visit: PageRequest) -> Response:
     return visit.part("live", "providers_one.html", **await _about(visit))
 
 
-async def _one(visit: Visit, problem: str = "") -> Response:
+async def _one(visit: PageRequest, problem: str = "") -> Response:
     return visit.render(
         "providers_one.html", 409 if problem else 200, problem=problem, suspensions=SUSPENSIONS, lasts=PENALTIES, ladder=LADDER, shares=SHARES,
         penalties=(await visit.ask("penalty.list", provider=visit.path("name")))["penalties"][:20], **await _about(visit),
     )  # fmt: skip
 
 
-async def _about(visit: Visit) -> dict[str, Any]:
+async def _about(visit: PageRequest) -> dict[str, Any]:
     told = await visit.ask("providers.show", provider=visit.path("name"))
     ahead = range(MINUTES - len(told["minutes"]), 0, -1)
     told["minutes"] = [[told["since"] - MINUTE_S * back, 0, 0, 0] for back in ahead] + told["minutes"]
@@ -121,19 +121,19 @@ async def _about(visit: Visit) -> dict[str, Any]:
 
 
 @page.post("one/{name}/suspend", wants=Permission.ENTER)
-async def suspend(visit: Visit) -> Response:
+async def suspend(visit: PageRequest) -> Response:
     categories = ["marketing"] if visit.form("what") == "marketing" else None
     for_s = forms.lasts(visit.form("lasts"), "24h")
     return await _done(visit, "suspend", "suspended", category=categories, for_s=for_s)
 
 
 @page.post("one/{name}/resume", wants=Permission.ENTER)
-async def resume(visit: Visit) -> Response:
+async def resume(visit: PageRequest) -> Response:
     return await _done(visit, "resume", "resumed")
 
 
 @page.post("one/{name}/kick", wants=Permission.OPERATE)
-async def kick(visit: Visit) -> Response:
+async def kick(visit: PageRequest) -> Response:
     """One bind, or all of the provider's; with ``lasts`` it is suspended for so long in the same step, before it can come back."""
     number = _number(visit.form("id"))
     if for_s := forms.lasts(visit.form("lasts")):
@@ -145,7 +145,7 @@ async def kick(visit: Visit) -> Response:
 
 
 @page.post("one/{name}/penalty", wants=Permission.ENTER)
-async def penalty(visit: Visit) -> Response:
+async def penalty(visit: PageRequest) -> Response:
     step = visit.form("step")
     share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
     return await _done(
@@ -154,7 +154,7 @@ async def penalty(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-async def _done(visit: Visit, command: str, words: str, **said: Any) -> Response:
+async def _done(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
     name = visit.path("name")
     try:
         await visit.ask(command, provider=name, why=visit.form("why"), **said)

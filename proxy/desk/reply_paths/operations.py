@@ -15,7 +15,7 @@ import structlog
 
 from proxy.config.yaml_file import unknown
 from proxy.journal.write_ahead_log import JournalDown
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.relay.effects.reply_paths import STATES, PathState, ReplyPaths
 
@@ -138,10 +138,10 @@ class _Paths:
         state, provider = call.args.text("state", ""), call.args.text("provider", "")
         call.args.done()
         if state and state not in STATES:
-            raise Refused(unknown("state", state, STATES))
+            raise CommandRefused(unknown("state", state, STATES))
         providers = self._gate.relay.directory.providers
         if provider and provider not in providers:
-            raise Refused(unknown("provider of the settings", provider, providers))
+            raise CommandRefused(unknown("provider of the settings", provider, providers))
         book, now, found = self._keeper.book, self._gate.now(), []
         for place, (prefix, owner) in enumerate(sorted(self._keeper.registered().items()), 1):
             one = book.state_of(prefix, now)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
-from proxy.relay.pending_submit import Apart, Lane
+from proxy.relay.pending_submit import OtherRequest, SubmitLane
 from proxy.relay.submit import Relay
 from proxy.wire import Frame, encode, status_name, submit_sm
 
@@ -26,7 +26,7 @@ LINE_BYTES_MAX = 1_000
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
-class ProbeText(Apart):
+class ProbeText(OtherRequest):
     """On its way to the carrier. ``tell``: it was taken (an empty text), or why not."""
 
     def __init__(self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, tell: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class ProbeText(Apart):
         self.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, relay.rules.regions.of(number)[0], 0, ())
         self._tell = tell
 
-    def send(self, lane: Lane | None) -> str:
+    def send(self, lane: SubmitLane | None) -> str:
         """Why it cannot leave; empty if it is on its way."""
         if lane is None:
             return "no link to a carrier that serves this number is up"

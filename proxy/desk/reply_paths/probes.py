@@ -23,13 +23,13 @@ from proxy.journal.records.probes import ENDED, FAILED, NUMBERS_MAX, WAITING, Bu
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.policy import read_reply
 from proxy.policy.registries.registry import TelephoneRow
 from proxy.policy.replies.optout import KEYWORD_MAX, REPLY_CHARACTERS_MAX
 from proxy.policy.text.folding import fold
-from proxy.relay.pending_submit import Lane
+from proxy.relay.pending_submit import SubmitLane
 from proxy.wire import Deliver
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class Prober:
         self.probes = probes
         self.text, self.within_s = PROBE_TEXT, 120.0
         self._gate, self._proved = gate, proved
-        self._live: dict[str, tuple[float, list[Lane]]] = {}
+        self._live: dict[str, tuple[float, list[SubmitLane]]] = {}
         """Probes of this life of this gate that wait: until when (monotonic), and by which lanes they went."""
         self._taken_up = False
         self._changed = asyncio.Event()
@@ -72,8 +72,8 @@ class Prober:
         try:
             sequence = self.probes.begin(probe)
         except Busy:
-            raise Refused(f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout probes)") from None
-        lanes: list[Lane] = []
+            raise CommandRefused(f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout probes)") from None
+        lanes: list[SubmitLane] = []
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         await gate.safe(sequence)
         if gate.store.shared:
@@ -178,7 +178,7 @@ class Prober:
         self._wake()
         return probe
 
-    def _end(self, probe: Probe, lanes: list[Lane]) -> Probe:
+    def _end(self, probe: Probe, lanes: list[SubmitLane]) -> Probe:
         if probe.state == FAILED and not all(lane.up for lane in lanes):
             probe = probe._replace(state=ENDED)
         if self._put(probe) and probe.state == FAILED:
@@ -264,16 +264,16 @@ class _Probes:
         port, written = args.text("port", most=20), args.text("keyword", KEYWORD, most=40)
         prefix, owner = gate.relay.directory.ports.longest(port)
         if not prefix:
-            raise Refused(f"port: no provider of the settings owns {port} (providers[].ports)")
+            raise CommandRefused(f"port: no provider of the settings owns {port} (providers[].ports)")
         keyword = keyword_of(written)
         if not 0 < len(keyword) <= KEYWORD_MAX:
-            raise Refused(f"keyword: must be 1 to {KEYWORD_MAX} letters and digits")
+            raise CommandRefused(f"keyword: must be 1 to {KEYWORD_MAX} letters and digits")
         rows = self._numbers(args)
         within_s = args.seconds("wait_s", self._prober.within_s, 1.0, WITHIN_S_MAX)
         follow, why = args.flag("follow"), args.why()
         args.done()
         if gate.relay.draining:
-            raise Refused("the gate is about to stop")
+            raise CommandRefused("the gate is about to stop")
         tries = tuple(Try(row.number, " ".join(filter(None, (row.carrier, row.note)))) for row in rows)
         probe = Probe(
             prefix, port, keyword, call.who, why, gate.store.node, round(gate.now(), 3), within_s, WAITING, 0.0, tries
@@ -286,7 +286,9 @@ class _Probes:
             await self._prober.change()
             current = self._prober.probes.find(prefix)
             if current is None or current.begun_at != begun_at:
-                raise Refused(f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)")
+                raise CommandRefused(
+                    f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)"
+                )
             probe = current
         await gate.safe(self._prober.probes.written)
         return row_of(probe, owner)
@@ -296,19 +298,21 @@ class _Probes:
         registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
         spelt = args.texts("to", NUMBERS_MAX)
         if not registered:
-            raise Refused("there are no test numbers: name them in registries/test-numbers.csv of the rules")
+            raise CommandRefused("there are no test numbers: name them in registries/test-numbers.csv of the rules")
         found: dict[int, TelephoneRow] = {}
         for one in spelt:
             try:
                 number = recipient_of(one)
             except NotARecipient as fault:
-                raise Refused(f"to: {fault.why}") from None
+                raise CommandRefused(f"to: {fault.why}") from None
             if number not in registered:
-                raise Refused("to: this is no registered test number: registries/test-numbers.csv of the rules names them")
+                raise CommandRefused(
+                    "to: this is no registered test number: registries/test-numbers.csv of the rules names them"
+                )
             found[number] = registered[number]
         rows = [*found.values()] or [*registered.values()]
         if len(rows) > NUMBERS_MAX:
-            raise Refused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
+            raise CommandRefused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
         return rows
 
     def _owner(self, probe: Probe) -> str:

@@ -17,7 +17,7 @@ from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, not
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Sealing, Settings
-    from proxy.desk.reports.sheet import Counting, NamesOf, Sheet
+    from proxy.desk.reports.sheet import DayCounter, DayReport, NamesOf
 
 REPEATS_S = 900
 """So long before the day reading begins: repeats of what was refused before midnight name it."""
@@ -75,10 +75,10 @@ def _midnight(day: str | None) -> float:
     return datetime(of.year, of.month, of.day, tzinfo=CHINA).timestamp()
 
 
-def _counted(gates: Sequence[Settings], since: float, until: float) -> Sheet:
+def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport:
     """Of all workers of a gate, or of the one that there is."""
     from proxy import policy
-    from proxy.desk.reports.sheet import Counting
+    from proxy.desk.reports.sheet import DayCounter
 
     first = gates[0]
     try:
@@ -86,13 +86,13 @@ def _counted(gates: Sequence[Settings], since: float, until: float) -> Sheet:
     except policy.RulesError as error:
         fail(f"{first.rules}: the rules cannot be loaded: {error.problems[0]}")
     names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
-    counting = Counting(since, until, rules.regions, names)
+    counting = DayCounter(since, until, rules.regions, names)
     for gate in gates:
         _count(counting, gate.journal, gate.sealing, since, until)
     return counting.sheet
 
 
-def _count(counting: Counting, folder: Path, sealing: Sealing, since: float, until: float) -> None:
+def _count(counting: DayCounter, folder: Path, sealing: Sealing, since: float, until: float) -> None:
     from proxy.desk.backtest.commit_groups import turns_between
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
@@ -124,9 +124,9 @@ def _heads(settings: Settings, since: float) -> list[Head]:
 def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
     """Names of rules by revision, of sets that are kept."""
     from proxy import policy
-    from proxy.state.revision_store import Kept
+    from proxy.state.revision_store import RevisionStore
 
-    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+    kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
 
     def names_of(revision: str) -> tuple[str, ...]:
         if revision not in known:

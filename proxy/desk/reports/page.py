@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 
@@ -33,7 +33,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     day = _day(visit)
     today = _today(visit)
     known = [(today - timedelta(days=back)).isoformat() for back in range(DAYS)]
@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
 
 
 @page.get("sheet")
-async def sheet(visit: Visit) -> Response:
+async def sheet(visit: PageRequest) -> Response:
     day = _day(visit).isoformat()
     try:
         told = (await visit.run("report", f"--day={day}", "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
@@ -53,7 +53,7 @@ async def sheet(visit: Visit) -> Response:
 
 
 @page.get("file/{kind}")
-async def file(visit: Visit) -> Response:
+async def file(visit: PageRequest) -> Response:
     """The same as a page that opens offline, or on paper."""
     kind, day = visit.path("kind"), _day(visit).isoformat()
     if kind not in KINDS:
@@ -68,16 +68,16 @@ async def file(visit: Visit) -> Response:
 
 
 @page.get("heads")
-async def heads(visit: Visit) -> Response:
+async def heads(visit: PageRequest) -> Response:
     ran = await visit.run("journal", "heads", f"--days={HEADS}", "--json", fine=(0,))
     return visit.part("heads", heads=ran.json["heads"])
 
 
-def _today(visit: Visit) -> date:
+def _today(visit: PageRequest) -> date:
     return date.fromisoformat(time_windows.local(visit.house.wall())[:10])
 
 
-def _day(visit: Visit) -> date:
+def _day(visit: PageRequest) -> date:
     """As asked for; else yesterday, which is over."""
     said = visit.query.get("day", "")
     try:

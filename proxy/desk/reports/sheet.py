@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import Turn
+from proxy.desk.backtest.commit_groups import GateTurn
 from proxy.desk.backtest.environment import read_case
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
 from proxy.policy import Regions
 from proxy.policy.text.page import signer
 from proxy.relay.effects.record_changes import Effect
-from proxy.wire import Memo
+from proxy.wire import ContentCache
 
 NamesOf = Callable[[str], tuple[str, ...]]
 SIGNATURES_MAX = 200_000
@@ -34,7 +34,7 @@ UNREAD = "unread"
 """Province and category of what was refused before it was read."""
 
 
-class Fate(NamedTuple):
+class ReportedOutcome(NamedTuple):
     """One way to end, of those of one provider in one province."""
 
     fate: str
@@ -45,11 +45,11 @@ class Fate(NamedTuple):
 
 
 @dataclass(slots=True)
-class Sheet:
+class DayReport:
     since: float
     until: float
     """Excluded."""
-    submits: Counter[Fate] = field(default_factory=Counter)
+    submits: Counter[ReportedOutcome] = field(default_factory=Counter)
     hours: Counter[tuple[int, str]] = field(default_factory=Counter)
     """By hour of the day and fate."""
     signatures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -87,24 +87,24 @@ class Sheet:
         return sum(count for key, count in self.submits.items() if key.fate == fate)
 
 
-class Counting:
+class DayCounter:
     """Counts one day."""
 
     def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = lambda _: ()) -> None:
         """``names_of``: the ids of a set of rules by its revision, asked where the journal that is read does not say them."""
-        self.sheet = Sheet(since, until)
+        self.sheet = DayReport(since, until)
         self._regions = regions
         self._names_of = names_of
         self._rules: dict[str, tuple[str, ...]] = {}
         self._hits: Counter[tuple[str, int]] = Counter()
         self._shadow: Counter[tuple[str, int, str]] = Counter()
         self._orders: dict[int, str] = {}
-        self._memo = Memo()
+        self._memo = ContentCache()
         self._names: dict[int, str] = {}
         self._one_reply = delivers.OneReply()
-        self._fates: dict[int, Fate] = {}  # of refusals, for their repeats
+        self._fates: dict[int, ReportedOutcome] = {}  # of refusals, for their repeats
 
-    def read(self, turns: Iterable[Turn]) -> Sheet:
+    def read(self, turns: Iterable[GateTurn]) -> DayReport:
         """One journal; of a gate of several workers one after the other. A turn from behind the day ends nothing: a clock may be put back."""
         sheet = self.sheet
         self._fates.clear()  # whose places are those of this journal
@@ -123,7 +123,7 @@ class Counting:
         self._shadow.clear()
         return sheet
 
-    def _look(self, item: Record, inside: bool) -> None:
+    def _look(self, item: JournalRecord, inside: bool) -> None:
         kind = item.kind
         if kind == messages.RULES:
             said = gate_events.unpack_rules(item.body)
@@ -146,14 +146,14 @@ class Counting:
                 if (fate := self._fates.get(number)) is not None:
                     self.sheet.submits[fate] += count
 
-    def _verdict(self, item: Record, inside: bool) -> None:
+    def _verdict(self, item: JournalRecord, inside: bool) -> None:
         said = messages.unpack_verdict(item.body)
         sheet = self.sheet
         province = self._regions.of(said.recipient)[0] if said.recipient else UNREAD
         sent = said.entry is not None
         fate = SENT if sent else DEFERRED if said.outcome is Outcome.DEFER else REFUSED
         category = said.category.word if said.recipient else UNREAD
-        key = Fate(fate, said.reason, said.provider, province, category)
+        key = ReportedOutcome(fate, said.reason, said.provider, province, category)
         if not sent:
             self._fates[item.sequence] = key
         if not inside:
@@ -172,7 +172,7 @@ class Counting:
             elif sent and outcome is not Outcome.ALLOW:
                 self._shadow[said.revision, number, outcome.word] += 1
 
-    def _signature(self, said: messages.Verdict) -> str:
+    def _signature(self, said: messages.VerdictRecord) -> str:
         """The name in 【】; of a later part of a long message that of the message."""
         if said.entry is not None and said.entry.signature in self._names:
             return self._names[said.entry.signature]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.config.fields import CHINA
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import FATES, UNREAD, Sheet
+from proxy.desk.reports.sheet import FATES, UNREAD, DayReport
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -24,7 +24,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class OptOuts:
+class OptOutCounts:
     """Of one provider or signature."""
 
     name: str
@@ -37,7 +37,7 @@ class OptOuts:
 class View:
     """A sheet as it may be shown."""
 
-    def __init__(self, sheet: Sheet, least: int = small_counts.LEAST, heads: Sequence[Head] = ()) -> None:
+    def __init__(self, sheet: DayReport, least: int = small_counts.LEAST, heads: Sequence[Head] = ()) -> None:
         """``heads``: of the journal, for that day, of each node; none before it was rolled."""
         self.sheet, self.least, self.heads = sheet, least, tuple(heads)
 
@@ -65,27 +65,27 @@ class View:
         counted = {str(hour): Counter({fate: self.sheet.hours[hour, fate] for fate in FATES}) for hour in range(24)}
         return [(int(hour), one) for hour, one in self.cells(counted).items()]
 
-    def optouts_by_provider(self) -> list[OptOuts]:
+    def optouts_by_provider(self) -> list[OptOutCounts]:
         counted = self.sheet.optouts  # all are listed, of signatures some
         cells = small_counts.cells(
             {name: Counter({"optouts": count}) for name, count in counted.items()}, ("optouts",), self.least
         )
         return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
 
-    def optouts_by_signature(self) -> list[OptOuts]:
+    def optouts_by_signature(self) -> list[OptOutCounts]:
         """The highest rates first, of those that are large enough to have one."""
         found = [
             one for one in self._optouts(self.sheet.refused, self.sheet.marketing, {}) if one.per_10k is not None and one.name
         ]
         return sorted(found, key=lambda one: -(one.per_10k or 0))[:SIGNATURES_SHOWN]
 
-    def _optouts(self, counted: Counter[str], sent: Mapping[str, int], cells: Mapping[str, int | str]) -> list[OptOuts]:
+    def _optouts(self, counted: Counter[str], sent: Mapping[str, int], cells: Mapping[str, int | str]) -> list[OptOutCounts]:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
             cell = cells[name] if cells else small_counts.told(count, self.least)
             rate = small_counts.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
-            found.append(OptOuts(name, cell, sent.get(name, 0), rate))
+            found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
 
     def unknown(self) -> list[tuple[str, float]]:
@@ -139,7 +139,7 @@ def as_dict(view: View) -> dict[str, Any]:
     }
 
 
-def _optouts(one: OptOuts, least: int) -> dict[str, Any]:
+def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
     return {"name": one.name, "optouts": one.count, "sent": small_counts.told(one.sent, least), "per_10k": per_10k}
 

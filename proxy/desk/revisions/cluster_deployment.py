@@ -18,16 +18,16 @@ from typing import NamedTuple
 
 import structlog
 
-from proxy.cluster.agreement_exchange import Agreeing, Apart, Shared
-from proxy.cluster.rule_agreement import Follows, as_heard, decision, follows, objection
+from proxy.cluster.agreement_exchange import AgreementExchange, AgreementStore, Diverged
+from proxy.cluster.rule_agreement import AgreementStep, as_heard, decision, follows, objection
 from proxy.config import Settings
-from proxy.desk.revisions.rule_deployment import TRIES, Overtaken, Revising
+from proxy.desk.revisions.rule_deployment import TRIES, ConcurrentDecision, RuleDeployment
 from proxy.journal.records.revisions import Revised
-from proxy.model.counters import Tally
-from proxy.operations.control import Refused
+from proxy.model.counters import GateCounters
+from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.contents import changed_files, changes
-from proxy.runtime.background import Gently
+from proxy.runtime.background import Background
 from proxy.runtime.ticker import until_beat
 from proxy.state.lists.history import History
 from proxy.state.shared.connection import StoreDown
@@ -41,22 +41,24 @@ LARGE_BYTES = 64 << 10
 a look, and no decision waits for it."""
 
 
-class Ahead(NamedTuple):
+class AnnouncedRules(NamedTuple):
     """A set that another gate is about to put into force, and is read here already."""
 
     revision: str
     reading: asyncio.Task[Loaded | None]
 
 
-class RevisingTogether(Revising):
+class ClusterDeployment(RuleDeployment):
     among_others = True
 
-    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally, shared: Shared) -> None:
+    def __init__(
+        self, settings: Settings, history: History, gently: Background, tally: GateCounters, shared: AgreementStore
+    ) -> None:
         super().__init__(settings, history, gently, tally)
-        self.agreeing = Agreeing(shared, self.kept, self.revisions.now.serial)
+        self.agreeing = AgreementExchange(shared, self.kept, self.revisions.now.serial)
         self._serial = self.revisions.now.serial
         """Of the last decision that this gate judges by, or that is the same."""
-        self._ahead: Ahead | None = None
+        self._ahead: AnnouncedRules | None = None
 
     def use(self, settings: Settings) -> None:
         super().use(settings)
@@ -93,9 +95,9 @@ class RevisingTogether(Revising):
             await self._look_ahead()
         except StoreDown:
             agreeing.look_again()
-        except Apart as why:
+        except Diverged as why:
             agreeing.stay(why, now_s)
-        except Refused:
+        except CommandRefused:
             pass  # it is said, and tried again
         except Exception as error:  # whatever it is: the next decision must be seen
             log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
@@ -110,11 +112,11 @@ class RevisingTogether(Revising):
         agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
         try:
             await self._come_together()
-        except Apart as why:
+        except Diverged as why:
             agreeing.stay(why, now_s)
             raise
-        except Refused as error:
-            agreeing.stay(Apart(str(error)), now_s)
+        except CommandRefused as error:
+            agreeing.stay(Diverged(str(error)), now_s)
             raise
         except BaseException:  # it was looked at, and not followed
             agreeing.look_again()
@@ -124,14 +126,14 @@ class RevisingTogether(Revising):
         agreeing = self.agreeing
         for _ in range(TRIES):
             theirs, mine = await agreeing.theirs(), self._mine
-            if theirs is not None and follows(mine, theirs) is not Follows.PUT:
+            if theirs is not None and follows(mine, theirs) is not AgreementStep.PUT:
                 await self._follow(mine, theirs)
                 break
             if await agreeing.put(mine if mine.serial else mine._replace(serial=1, node=agreeing.node)):
                 self._serial = agreeing.serial
                 break
         else:
-            raise Apart("other gates decide all the time")
+            raise Diverged("other gates decide all the time")
         agreeing.together()
         await agreeing.mend()
 
@@ -139,7 +141,7 @@ class RevisingTogether(Revising):
         """What the store has is in force here, too."""
         if decision(theirs) != decision(mine):
             if why := objection(mine, theirs, four_eyes=self._four_eyes):
-                raise Apart(f"the set {theirs.in_force}: {why}", lasting=True)
+                raise Diverged(f"the set {theirs.in_force}: {why}", lasting=True)
             found = {revision: await self._set(revision) for revision in filter(None, (theirs.in_force, theirs.proposed))}
             changed = changes(self._current.contents, found[theirs.proposed or theirs.in_force].contents)
             await self._enter(as_heard(mine, theirs, self._folder, changed, time.time()), found)
@@ -166,7 +168,7 @@ class RevisingTogether(Revising):
             wrong = str(error.problems[0])
         if came:
             self.kept.remove(revision)
-        raise Apart(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
+        raise Diverged(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
 
     # -- what is about to be decided elsewhere
 
@@ -178,14 +180,14 @@ class RevisingTogether(Revising):
         self._forget_ahead()
         known = [one.rules.revision for one in (self._current, self._waiting) if one is not None]
         if revision and revision not in known:
-            self._ahead = Ahead(revision, asyncio.create_task(self._read_ahead(revision)))
+            self._ahead = AnnouncedRules(revision, asyncio.create_task(self._read_ahead(revision)))
 
     async def _read_ahead(self, revision: str) -> Loaded | None:
         """None: it cannot be read, which whoever needs it then is told."""
         await self.agreeing.reads(revision, has=False)
         try:
             return await self._fetched(revision)
-        except (StoreDown, Apart):
+        except (StoreDown, Diverged):
             return None
         finally:
             await self.agreeing.reads(revision, has=True)
@@ -226,7 +228,7 @@ class RevisingTogether(Revising):
         if decision(event) == decision(mine):
             return event._replace(serial=mine.serial, node=mine.node)
         if mine.serial < agreeing.serial:
-            raise Refused(
+            raise CommandRefused(
                 f"this gate does not judge by what the gates agreed on: {agreeing.apart or 'it has not come to it yet'}"
             )
         event = event._replace(serial=agreeing.serial + 1, node=agreeing.node)
@@ -235,16 +237,16 @@ class RevisingTogether(Revising):
                 raise StoreDown(0, agreeing.why)
             event = await self._have_it_read(mine, event, found)
             if not await agreeing.put(event):
-                raise Overtaken(
+                raise ConcurrentDecision(
                     "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
                 )
         except StoreDown as error:
             agreeing.look_again()
             if event.event != "rolled-back":
-                raise Refused(self._away(error)) from None
+                raise CommandRefused(self._away(error)) from None
             log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
-        except Apart as why:
-            raise Refused(str(why)) from None
+        except Diverged as why:
+            raise CommandRefused(str(why)) from None
         finally:
             await agreeing.decided()
         return event
@@ -264,13 +266,15 @@ class RevisingTogether(Revising):
                 await self._catch_up()
             except StoreDown as error:
                 if not alone:
-                    raise Refused(self._away(error)) from None
-            except Apart as why:
-                raise Refused(f"this gate does not judge by what the gates agreed on, decide at another: {why}") from None
+                    raise CommandRefused(self._away(error)) from None
+            except Diverged as why:
+                raise CommandRefused(
+                    f"this gate does not judge by what the gates agreed on, decide at another: {why}"
+                ) from None
             yield
 
     async def _know(self) -> None:
-        with contextlib.suppress(StoreDown, Apart):  # whoever decides something then is told so
+        with contextlib.suppress(StoreDown, Diverged):  # whoever decides something then is told so
             await self._catch_up()
 
     def _unnoted(self) -> None:

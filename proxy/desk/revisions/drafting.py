@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Visit
+from proxy.console.page import PageRequest
 from proxy.desk.revisions.comparison import changed, new_problems
 from proxy.operations.client import Conversation, push_files
 
@@ -18,20 +18,20 @@ PROBLEMS_SHOWN = 40
 """Of each sort: who has more mends these first."""
 
 
-async def base_of(visit: Visit) -> str:
+async def base_of(visit: PageRequest) -> str:
     """What a new draft is made of: what waits, else what is in force."""
     now = await visit.ask("rules")
     return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
 
 
-def text_of(visit: Visit) -> str:
+def text_of(visit: PageRequest) -> str:
     """As browsers send it, but with the ends of lines as files have them."""
     found = visit.form_data.get("text")
     text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def instead_of(visit: Visit, of: re.Pattern[str]) -> dict[str, str]:
+def instead_of(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
     """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
     file = visit.form("file")
     if file and not of.fullmatch(file):
@@ -39,7 +39,7 @@ def instead_of(visit: Visit, of: re.Pattern[str]) -> dict[str, str]:
     return {file: text_of(visit)} if file else {}
 
 
-async def checked(visit: Visit, of: re.Pattern[str]) -> dict[str, Any]:
+async def checked(visit: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
     workshop, base = visit.asking.workshop, visit.form("base")
     told, before = await workshop.told(base, instead_of(visit, of)), await workshop.told(base)
@@ -55,7 +55,7 @@ async def checked(visit: Visit, of: re.Pattern[str]) -> dict[str, Any]:
     }
 
 
-async def push(visit: Visit, base: str, files: dict[str, str]) -> dict[str, Any]:
+async def push(visit: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
     """What became of it. CannotAsk."""
 
     def say(said: Conversation) -> dict[str, Any]:

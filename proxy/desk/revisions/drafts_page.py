@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk
 from proxy.console.jobs import Job, scratch
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import rule_wizard
 from proxy.desk.revisions.comparison import new_problems
 from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, instead_of, push, text_of
@@ -30,7 +30,7 @@ SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
 @page.get("new")
-async def new(visit: Visit) -> Response:
+async def new(visit: PageRequest) -> Response:
     """The form for the commonest rules."""
     told = await visit.asking.workshop.told(await base_of(visit))
     kind = visit.query.get("kind", "ban")
@@ -40,7 +40,7 @@ async def new(visit: Visit) -> Response:
 
 
 @page.post("written")
-async def written(visit: Visit) -> Response:
+async def written(visit: PageRequest) -> Response:
     """The rule that the form means, while it is filled in."""
     try:
         made = await _made(visit)
@@ -50,7 +50,7 @@ async def written(visit: Visit) -> Response:
 
 
 @page.post("write")
-async def write(visit: Visit) -> Response:
+async def write(visit: PageRequest) -> Response:
     """Into the editor with it."""
     try:
         made = await _made(visit)
@@ -64,13 +64,13 @@ async def write(visit: Visit) -> Response:
 
 @page.get("write")
 @page.get("propose")
-async def again(visit: Visit) -> Response:
+async def again(visit: PageRequest) -> Response:
     """Whoever comes back to the address of a form, or only changes the language."""
     return visit.go("/drafts/edit")
 
 
 @page.get("edit")
-async def edit(visit: Visit) -> Response:
+async def edit(visit: PageRequest) -> Response:
     base = await base_of(visit)
     told = await visit.asking.workshop.told(base)
     files = told["files"]
@@ -81,7 +81,7 @@ async def edit(visit: Visit) -> Response:
 
 
 @page.post("check", body_max=DRAFT_BYTES_MAX)
-async def check(visit: Visit) -> Response:
+async def check(visit: PageRequest) -> Response:
     try:
         return visit.part("check", wrong="", **await checked(visit, RULES_FILE))
     except CannotAsk as error:
@@ -89,7 +89,7 @@ async def check(visit: Visit) -> Response:
 
 
 @page.get("beside", wants=Permission.LOOK)
-async def beside(visit: Visit) -> Response:
+async def beside(visit: PageRequest) -> Response:
     """To try a set that waits: a message, a backtest; and the newest result of one."""
     base = visit.query.get("base", "")
     told = await visit.asking.workshop.told(base)
@@ -100,7 +100,7 @@ async def beside(visit: Visit) -> Response:
 
 
 @page.post("try", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
-async def try_one(visit: Visit) -> Response:
+async def try_one(visit: PageRequest) -> Response:
     message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = visit.form("try_at").replace("T", " ")
     try:
@@ -112,7 +112,7 @@ async def try_one(visit: Visit) -> Response:
 
 
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
-async def backtest(visit: Visit) -> Response:
+async def backtest(visit: PageRequest) -> Response:
     since = visit.form("since") if visit.form("since") in SPANS else "24h"
     instead, workshop = instead_of(visit, RULES_FILE), visit.asking.workshop
     folder = None
@@ -129,19 +129,19 @@ async def backtest(visit: Visit) -> Response:
 
 
 @page.get("job/{name}", wants=Permission.LOOK, renews=True)
-async def job(visit: Visit) -> Response:
+async def job(visit: PageRequest) -> Response:
     return visit.part("job", job=_job(visit), wrong="", spans=SPANS)
 
 
 @page.post("job/{name}/cancel", wants=Permission.LOOK)
-async def cancel(visit: Visit) -> Response:
+async def cancel(visit: PageRequest) -> Response:
     found = _job(visit)
     visit.asking.jobs.cancel(found)
     return visit.part("job", job=found, wrong="", spans=SPANS)
 
 
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
-async def propose(visit: Visit) -> Response:
+async def propose(visit: PageRequest) -> Response:
     base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
     found = await checked(visit, RULES_FILE)
     if found["broken"] or (found["failing"] and not visit.form("seen")):
@@ -160,11 +160,11 @@ async def propose(visit: Visit) -> Response:
 # -- what all of them need
 
 
-def _now(visit: Visit) -> str:
+def _now(visit: PageRequest) -> str:
     return time_windows.local(visit.house.wall())[:16]
 
 
-async def _made(visit: Visit) -> dict[str, Any]:
+async def _made(visit: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
     base, workshop = visit.form("base"), visit.asking.workshop
     told = await workshop.told(base)
@@ -188,7 +188,7 @@ async def _made(visit: Visit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _form(visit: Visit, told: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
+def _form(visit: PageRequest, told: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
     provinces, ticked = rule_wizard.in_order(told["provinces"]), visit.form_data.getlist("province")
     return visit.render(
         "drafts_new.html", status, told=told, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS, **more
@@ -196,7 +196,7 @@ def _form(visit: Visit, told: dict[str, Any], kind: str, status: int = 200, **mo
 
 
 async def _editor(
-    visit: Visit, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
+    visit: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
 ) -> Response:
     now = await visit.ask("rules")
     told = await visit.asking.workshop.told(base)
@@ -209,7 +209,7 @@ async def _editor(
     )  # fmt: skip
 
 
-def _job(visit: Visit) -> Job:
+def _job(visit: PageRequest) -> Job:
     found = visit.asking.jobs.find(visit.path("name"))
     if found is None:
         raise HTTPException(404)

@@ -14,9 +14,9 @@ from proxy.desk.orders import operations as orders
 from proxy.desk.revisions.rule_revisions import Revisions
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.rule_hits import Hits
 from proxy.state.lists.history import EVENTS_MAX
@@ -34,7 +34,7 @@ EVERY_S = 10.0
 class Lately:
     """Hits of each rule, enforced and in shadow, in about the last minute."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
         self._seen: deque[tuple[float, Counter[str]]] = deque([(float("-inf"), Counter())])
 
@@ -58,7 +58,7 @@ class Lately:
         return found
 
 
-class Revising(Protocol):
+class RuleDeployer(Protocol):
     """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
 
     @property
@@ -75,7 +75,7 @@ class WithRevisions(Gate, Protocol):
     """A gate whose sets of rules come and go."""
 
     @property
-    def revising(self) -> Revising: ...
+    def revising(self) -> RuleDeployer: ...
 
 
 def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
@@ -197,14 +197,16 @@ async def _files(call: Call) -> dict[str, bytes]:
             break
         name, text = said.get("file"), said.get("text")
         if not isinstance(name, str) or not may_be_pushed(name):
-            raise Refused(
+            raise CommandRefused(
                 "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
             )
         if not isinstance(text, str):
-            raise Refused(f"{name}: 'text' is missing")
+            raise CommandRefused(f"{name}: 'text' is missing")
         found[name] = found.get(name, "") + text
         if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
-            raise Refused(f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules")
+            raise CommandRefused(
+                f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules"
+            )
     if not found:
-        raise Refused("no file was given")
+        raise CommandRefused("no file was given")
     return {name: text.encode("utf-8", "replace") for name, text in found.items()}

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import compared, earlier, past
 from proxy.model.roles import Permission
 
@@ -23,7 +23,7 @@ MODES = ("enforce", "shadow", "off")
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     now, told, counted = await seen(visit)
     asked, mode = visit.query.get("q", "").strip(), visit.query.get("mode", "")
     files: dict[str, list[dict[str, Any]]] = {}
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> Response:
 
 
 @page.get("rule/{name}")
-async def one_rule(visit: Visit) -> Response:
+async def one_rule(visit: PageRequest) -> Response:
     now, told, counted = await seen(visit)
     name = visit.path("name")
     found = next((one for one in told["rules"] if one["rule"] == name), None)
@@ -55,33 +55,33 @@ async def one_rule(visit: Visit) -> Response:
 
 
 @page.get("history")
-async def history(visit: Visit) -> Response:
+async def history(visit: PageRequest) -> Response:
     now = await visit.ask("rules")
     events = (await visit.ask("rules.history", last=EVENTS))["events"]
     return visit.render("rules_history.html", now=now, events=compared(events), earlier=earlier(events, now["revision"]))
 
 
 @page.get("diff")
-async def diff(visit: Visit) -> Response:
+async def diff(visit: PageRequest) -> Response:
     before, after = visit.query.get("from", ""), visit.query.get("to", "")
     return visit.render("rules_diff.html", before=before, after=after, files=await visit.asking.workshop.differs(before, after))
 
 
 @page.post("rollback", wants=Permission.ENTER)
-async def roll_back(visit: Visit) -> Response:
+async def roll_back(visit: PageRequest) -> Response:
     event = await visit.ask("rules.rollback", revision=visit.form("revision"), why=visit.form("why"))
     return visit.go("/rules/history", visit.t("rolled_back", revision=event["in_force"][:8]))
 
 
 @page.post("take", wants=Permission.ENTER)
-async def take(visit: Visit) -> Response:
+async def take(visit: PageRequest) -> Response:
     event = await visit.ask("rules.take", why=visit.form("why"))
     if event["proposed"]:
         return visit.go("/proposal", visit.t("taken_waits"))
     return visit.go("/rules", visit.t("taken"))
 
 
-async def seen(visit: Visit) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+async def seen(visit: PageRequest) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What the gate says now; the set in force, in words; what its rules objected to in the last day."""
     now = await visit.ask("rules")
     lines, ending = await visit.lines("rules.hits")

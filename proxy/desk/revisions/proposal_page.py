@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import changed, new_problems
 from proxy.model.roles import Permission
 
@@ -18,7 +18,7 @@ page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     now = await visit.ask("rules")
     waits = now["proposed"]
     if waits is None:
@@ -40,14 +40,14 @@ async def show(visit: Visit) -> Response:
 
 
 @page.get("tried", renews=True)
-async def tried(visit: Visit) -> Response:
+async def tried(visit: PageRequest) -> Response:
     """How it does beside the set in force, message by message."""
     now = await visit.ask("rules")
     return visit.part("tried", waits=now["proposed"])
 
 
 @page.post("approve", wants=Permission.APPROVE)
-async def approve(visit: Visit) -> Response:
+async def approve(visit: PageRequest) -> Response:
     event = await visit.ask("rules.approve", revision=visit.form("revision"))
     if event["event"] == "vouched":
         return visit.go("/proposal", visit.t("vouched"))
@@ -55,13 +55,13 @@ async def approve(visit: Visit) -> Response:
 
 
 @page.post("reject", wants=Permission.APPROVE)
-async def reject(visit: Visit) -> Response:
+async def reject(visit: PageRequest) -> Response:
     await visit.ask("rules.reject", revision=visit.form("revision"), why=visit.form("why"))
     return visit.go("/rules", visit.t("rejected"))
 
 
 @page.post("withdraw", wants=Permission.ENTER)
-async def withdraw(visit: Visit) -> Response:
+async def withdraw(visit: PageRequest) -> Response:
     await visit.ask("rules.withdraw", revision=visit.form("revision"), why=visit.form("why"))
     return visit.go("/rules", visit.t("withdrawn"))
 

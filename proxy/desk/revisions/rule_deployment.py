@@ -25,17 +25,17 @@ from proxy.config import Settings
 from proxy.desk.revisions.rule_revisions import Impossible, Revisions
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised, pack_revised
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, at_account
-from proxy.operations.control import Refused
+from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError, RuleSet, time_windows
 from proxy.policy.loading.contents import NOTHING, Contents, changed_files, changes
-from proxy.relay.candidate import Proposal
-from proxy.runtime.background import Gently
+from proxy.relay.candidate import CandidateRules
+from proxy.runtime.background import Background
 from proxy.runtime.yield_point import Rest, no_rest
 from proxy.state import StateError
 from proxy.state.lists.history import History
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 
 log = structlog.get_logger()
 
@@ -45,23 +45,23 @@ TRIES = 5
 NO_FILES: Mapping[str, bytes] = {}
 
 
-class House(Protocol):
+class DeploymentHost(Protocol):
     """The gate around it."""
 
     def write(self, kind: int, body: bytes) -> int: ...
     async def safe(self, sequence: int) -> None: ...
-    def use(self, rules: RuleSet, proposal: Proposal | None) -> None: ...
+    def use(self, rules: RuleSet, proposal: CandidateRules | None) -> None: ...
 
 
-class Overtaken(Refused):
+class ConcurrentDecision(CommandRefused):
     """Another gate decided something at this very moment."""
 
 
-class Revising:
-    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally) -> None:
+class RuleDeployment:
+    def __init__(self, settings: Settings, history: History, gently: Background, tally: GateCounters) -> None:
         self.revisions = Revisions(history)
-        self.kept = Kept(settings.revisions.folder, settings.revisions.keep)
-        self.proposal: Proposal | None = None
+        self.kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
+        self.proposal: CandidateRules | None = None
         """The set that waits, and what it would have done."""
         self.problem = ""
         """Why the folder's rules are not taken, empty when they are."""
@@ -74,7 +74,7 @@ class Revising:
         self._waiting: Loaded | None = None
         self._folder = ""
         """The revision of what the folder held when it was last read without a mistake."""
-        self._house: House
+        self._house: DeploymentHost
         self._begun: Revised | None = None
         self._current = self._begin()
 
@@ -117,7 +117,7 @@ class Revising:
             self._propose(sets[state.proposed])
         return _lean(sets[state.in_force])
 
-    def opened(self, house: House) -> None:
+    def opened(self, house: DeploymentHost) -> None:
         """The gate stands around it, and the journal is open."""
         self._house = house
         house.use(self.rules, self.proposal)
@@ -129,7 +129,7 @@ class Revising:
             self._write_rules(self._current)
             if self._begun is not None:
                 self._note(self._begun)
-        except Refused as error:
+        except CommandRefused as error:
             self.unsettled = True
             log.error("rules not noted", problem=str(error))
             return
@@ -180,7 +180,7 @@ class Revising:
             self._folder = found.rules.revision
             try:
                 event = await self._take_in(found, how, who)
-            except Refused as error:
+            except CommandRefused as error:
                 before, self.problem = self.problem, f"the set {found.rules.revision}: {error}"
                 self.unsettled = True
                 self._tally.rules_reload["failed",] += 1
@@ -204,10 +204,10 @@ class Revising:
                     await self._happened(event, found)
                 elif self.unsettled:
                     self._write_rules(self._current)
-            except Overtaken:  # perhaps by a gate whose folder was edited likewise
+            except ConcurrentDecision:  # perhaps by a gate whose folder was edited likewise
                 continue
             return event
-        raise Refused("other gates decide all the time")
+        raise CommandRefused("other gates decide all the time")
 
     def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
         """What follows from what the folder holds."""
@@ -243,7 +243,7 @@ class Revising:
             try:
                 found = await self._gently.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
             except RulesError as error:
-                raise Refused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
+                raise CommandRefused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
             changed, revision = changes(self._current.contents, found.contents), found.rules.revision
             event = self._asked(
                 lambda: self.revisions.pushed(
@@ -256,7 +256,7 @@ class Revising:
         try:
             return self.revisions.base(on)
         except Impossible as error:
-            raise Refused(str(error)) from None
+            raise CommandRefused(str(error)) from None
 
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):
@@ -264,7 +264,7 @@ class Revising:
             try:
                 found = await self._gently.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
             except StateError as error:
-                raise Refused(str(error)) from None
+                raise CommandRefused(str(error)) from None
             event = event._replace(changes=changes(self._current.contents, found.contents))
             return await self._happened(event, found)
 
@@ -274,11 +274,11 @@ class Revising:
             try:
                 found = await self._gently.run(self._load_beside(self._folder_path))
             except RulesError as error:
-                raise Refused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
+                raise CommandRefused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
             changed = changes(self._current.contents, found.contents)
             event = self._asked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
             if event.revision != found.rules.revision:
-                raise Refused("the folder has changed meanwhile: see gate106 rules")
+                raise CommandRefused("the folder has changed meanwhile: see gate106 rules")
             return await self._happened(event, found)
 
     @staticmethod
@@ -286,7 +286,7 @@ class Revising:
         try:
             return what()
         except (Impossible, NotAllowed) as error:
-            raise Refused(str(error)) from None
+            raise CommandRefused(str(error)) from None
 
     # -- what it brings
 
@@ -297,11 +297,11 @@ class Revising:
             try:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
             except OSError as error:
-                raise Refused(f"{self._cannot_keep(error)}: nothing was done") from None
+                raise CommandRefused(f"{self._cannot_keep(error)}: nothing was done") from None
         event = await self._agree(event, found)
         try:
             await self._enter(event, {found.rules.revision: found} if found is not None else {})
-        except Refused:
+        except CommandRefused:
             self._unnoted()
             raise
         return event
@@ -345,7 +345,7 @@ class Revising:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
 
     def _propose(self, found: Loaded) -> None:
-        self._waiting, self.proposal = found, Proposal(found.rules, self._tally)
+        self._waiting, self.proposal = found, CandidateRules(found.rules, self._tally)
 
     def _forget_files(self) -> None:
         now = self.revisions.now

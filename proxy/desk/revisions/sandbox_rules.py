@@ -28,7 +28,7 @@ from proxy.policy import Loaded, RulesError, time_windows
 from proxy.policy.registries.tables import COLUMNS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime import hardening
-from proxy.state.revision_store import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
+from proxy.state.revision_store import REGISTRIES, TABLE_FILE, RevisionStore, may_be_pushed
 
 NICE = 5
 READ_MAX = 6
@@ -39,11 +39,11 @@ LINES_MAX = 4000
 """Of a difference that is shown."""
 
 
-class Wrong(Exception):
+class SandboxError(Exception):
     """It cannot be done; the text says why."""
 
 
-class Sets:
+class SandboxRules:
     def __init__(self, config: Path) -> None:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
@@ -82,7 +82,7 @@ class Sets:
         try:
             loaded = self._loaded(revision, instead)
         except RulesError as error:
-            raise Wrong(str(error.problems[0])) from None
+            raise SandboxError(str(error.problems[0])) from None
         provider = {one.name: one for one in self.settings.providers}.get(message.get("provider", ""))
         category = message.get("category") or None
         declared = Category.of(category) if category else provider.category if provider else None
@@ -93,7 +93,7 @@ class Sets:
                 message.get("provider", ""), declared, at, provider.since if provider else None,
             )  # fmt: skip
         except (NotARecipient, ValueError) as error:
-            raise Wrong(str(error)) from None
+            raise SandboxError(str(error)) from None
         found = told.as_dict()
         found["rules"] = [
             {
@@ -132,7 +132,7 @@ class Sets:
         try:
             loaded = self._loaded(revision, instead)
         except RulesError as error:
-            raise Wrong(str(error.problems[0])) from None
+            raise SandboxError(str(error.problems[0])) from None
         for name, data in loaded.files.items():
             path = Path(into) / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -141,7 +141,7 @@ class Sets:
 
     def begin(self) -> None:
         """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
-        with contextlib.suppress(Wrong, OSError):
+        with contextlib.suppress(SandboxError, OSError):
             if names := self._kept().all():
                 self._first = names[-1], self.told(names[-1], {})
 
@@ -154,17 +154,17 @@ class Sets:
             if self._settings is None or self._settings[0] != changed:
                 self._settings = (changed, load_settings(self._config))
         except (OSError, SettingsError) as error:
-            raise Wrong(str(error)) from None
+            raise SandboxError(str(error)) from None
         return self._settings[1]
 
-    def _kept(self) -> Kept:
+    def _kept(self) -> RevisionStore:
         revisions = self.settings.revisions
-        return Kept(revisions.folder, revisions.keep)
+        return RevisionStore(revisions.folder, revisions.keep)
 
     def _folder(self, revision: str) -> Path:
         kept = self._kept()
         if not revision.isalnum() or not kept.has(revision):
-            raise Wrong(f"the files of {revision or 'this set'} are not kept any more (settings: revisions.keep)")
+            raise SandboxError(f"the files of {revision or 'this set'} are not kept any more (settings: revisions.keep)")
         return kept.path(revision)
 
     def _files(self, revision: str) -> dict[str, bytes]:
@@ -172,7 +172,7 @@ class Sets:
         try:
             return self._kept().files(revision)
         except OSError as error:
-            raise Wrong(f"the files of {revision} cannot be read: {error.strerror or error}") from None
+            raise SandboxError(f"the files of {revision} cannot be read: {error.strerror or error}") from None
 
     def _loaded(self, revision: str, instead: Mapping[str, str]) -> Loaded:
         """RulesError where it cannot be used."""
@@ -193,7 +193,7 @@ def main() -> None:
     """Answers line by line."""
     hardening.hold_memory()
     os.nice(NICE)
-    sets = Sets(Path(sys.argv[1]))
+    sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
     ways: Mapping[str, Callable[..., Any]] = {
         "told": sets.told,
@@ -206,7 +206,7 @@ def main() -> None:
         asked = json.loads(line)
         try:
             said: dict[str, Any] = {"ok": ways[asked.pop("do")](**asked)}
-        except Wrong as error:
+        except SandboxError as error:
             said = {"wrong": str(error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered
             said = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}

@@ -21,19 +21,19 @@ ENDS = "to"
 """The column of the last day on which a row counts."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     at: int  # its first line, from 0
     lines: int
     cells: tuple[str, ...]  # as many as there are columns
 
 
-class Sheet(NamedTuple):
+class EditableTable(NamedTuple):
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     problem: str
     """Why it cannot be read to its end; empty: it can."""
 
-    def row(self, at: int) -> Row | None:
+    def row(self, at: int) -> TableRow | None:
         return next((one for one in self.rows if one.at == at), None)
 
 
@@ -46,11 +46,13 @@ def columns_of(file: str) -> tuple[str, ...]:
     return WORDS
 
 
-def read(file: str, text: str) -> Sheet:
-    columns, found = columns_of(file), list[Row]()
+def read(file: str, text: str) -> EditableTable:
+    columns, found = columns_of(file), list[TableRow]()
     if columns is WORDS:
         said = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
-        return Sheet(columns, tuple(Row(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), "")
+        return EditableTable(
+            columns, tuple(TableRow(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), ""
+        )
     reader, begun, first = csv.reader(io.StringIO(text, newline=None)), 0, True
     try:
         for record in reader:
@@ -62,10 +64,10 @@ def read(file: str, text: str) -> Sheet:
             first = False
             if not heading:
                 full = [*cells, *[""] * (len(columns) - len(cells))]
-                found.append(Row(at, begun - at, tuple(full[: len(columns)])))
+                found.append(TableRow(at, begun - at, tuple(full[: len(columns)])))
     except csv.Error as error:
-        return Sheet(columns, tuple(found), str(error))
-    return Sheet(columns, tuple(found), "")
+        return EditableTable(columns, tuple(found), str(error))
+    return EditableTable(columns, tuple(found), "")
 
 
 def line_of(file: str, cells: Sequence[str]) -> str:
@@ -77,11 +79,11 @@ def line_of(file: str, cells: Sequence[str]) -> str:
     return held.getvalue()
 
 
-def changed(file: str, text: str, row: Row, cells: Sequence[str]) -> str:
+def changed(file: str, text: str, row: TableRow, cells: Sequence[str]) -> str:
     return _placed(_lines(file, text), row.at, row.lines, [line_of(file, cells)])
 
 
-def without(file: str, text: str, row: Row) -> str:
+def without(file: str, text: str, row: TableRow) -> str:
     return _placed(_lines(file, text), row.at, row.lines, [])
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
 from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, push, text_of
 from proxy.desk.revisions.rule_text import difference
@@ -39,7 +39,7 @@ CODINGS = ("utf-8-sig", "gb18030")
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """All there are, with how many rows each has."""
     base = await base_of(visit)
     found = await visit.asking.workshop.tables(base)
@@ -53,13 +53,13 @@ async def show(visit: Visit) -> Response:
 
 
 @page.get("one")
-async def one(visit: Visit) -> Response:
+async def one(visit: PageRequest) -> Response:
     base, file = await base_of(visit), visit.query.get("file", "")
     return await _table(visit, base, file, await _before(visit, base, file), asked=visit.query.get("q", ""))
 
 
 @page.get("file")
-async def file_(visit: Visit) -> Response:
+async def file_(visit: PageRequest) -> Response:
     """As it stands in the set, to be changed elsewhere and brought back."""
     base, file = await base_of(visit), visit.query.get("file", "")
     text = await _before(visit, base, file)
@@ -68,7 +68,7 @@ async def file_(visit: Visit) -> Response:
 
 
 @page.post("rows", body_max=DRAFT_BYTES_MAX)
-async def found(visit: Visit) -> Response:
+async def found(visit: PageRequest) -> Response:
     """Those that fit, while somebody types."""
     file, text = visit.form("file"), text_of(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
@@ -76,7 +76,7 @@ async def found(visit: Visit) -> Response:
 
 
 @page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def row(visit: Visit) -> Response:
+async def row(visit: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
     file, text = visit.form("file"), text_of(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
@@ -85,7 +85,7 @@ async def row(visit: Visit) -> Response:
 
 
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def change(visit: Visit) -> Response:
+async def change(visit: PageRequest) -> Response:
     """The draft with one change more."""
     base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
     before = await _before(visit, base, file)
@@ -96,7 +96,7 @@ async def change(visit: Visit) -> Response:
 
 
 @page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def check(visit: Visit) -> Response:
+async def check(visit: PageRequest) -> Response:
     try:
         return visit.part("check", "tables_one.html", wrong="", **await checked(visit, TABLE_FILE))
     except CannotAsk as error:
@@ -104,7 +104,7 @@ async def check(visit: Visit) -> Response:
 
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def propose(visit: Visit) -> Response:
+async def propose(visit: PageRequest) -> Response:
     base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
     before = await _before(visit, base, file)
     said = await checked(visit, TABLE_FILE)
@@ -122,7 +122,7 @@ async def propose(visit: Visit) -> Response:
 
 @page.get("change")
 @page.get("propose")
-async def again(visit: Visit) -> Response:
+async def again(visit: PageRequest) -> Response:
     """Whoever comes back to the address of a form, or only changes the language."""
     return visit.go("/tables")
 
@@ -141,17 +141,17 @@ def _known(file: str, tables: dict[str, str | None]) -> str:
     return text
 
 
-async def _before(visit: Visit, base: str, file: str) -> str:
+async def _before(visit: PageRequest, base: str, file: str) -> str:
     """As it stands in the set that the draft is made of."""
     return _known(file, await visit.asking.workshop.tables(base))
 
 
-def _at(visit: Visit) -> int:
+def _at(visit: PageRequest) -> int:
     said = visit.form("at")
     return int(said) if said.isdecimal() and len(said) < 9 else -1
 
 
-async def _made(visit: Visit, file: str, text: str, before: str) -> str:
+async def _made(visit: PageRequest, file: str, text: str, before: str) -> str:
     do, sheet = visit.form("do"), table_rows.read(file, text)
     if do == "undo":
         return before
@@ -175,7 +175,7 @@ async def _made(visit: Visit, file: str, text: str, before: str) -> str:
     return table_rows.changed(file, text, meant, cells)
 
 
-async def _brought(visit: Visit) -> str:
+async def _brought(visit: PageRequest) -> str:
     upload = visit.upload("csv")
     data = await upload.read() if upload is not None else b""
     for coding in CODINGS:
@@ -196,7 +196,7 @@ def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
 
 
 async def _table(
-    visit: Visit,
+    visit: PageRequest,
     base: str,
     file: str,
     before: str,

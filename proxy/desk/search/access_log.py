@@ -11,7 +11,7 @@ from typing import Any
 from proxy.config.yaml_file import unknown
 from proxy.journal.records import messages, operator_actions
 from proxy.model.roles import Permission
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.person import recipient
 
@@ -29,7 +29,7 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
         args = call.args
         what, unmasked = args.text("what"), args.flag("unmasked")
         if what not in COMMANDS:
-            raise Refused(unknown("look", what, COMMANDS))
+            raise CommandRefused(unknown("look", what, COMMANDS))
         whom = args.text("details", "", most=WORDS_MAX) or str(recipient(args))
         if unmasked:
             call.demand(Permission.WHOLE, UNMASKED)

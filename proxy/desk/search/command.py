@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from proxy.archive.coverage import Covered
     from proxy.archive.keys import Keys
     from proxy.archive.pending_segments import AtHand
-    from proxy.archive.query import Question
-    from proxy.archive.search import Fate, Found, Hit
+    from proxy.archive.query import Query
+    from proxy.archive.search import HistoryEvent, Hit, SearchResult
     from proxy.config import RestPlaces
-    from proxy.i18n.text import Said
+    from proxy.i18n.text import Bilingual
 
 COMMAND = "find"
 DAY_S = 86_400.0
-Names = Mapping[str, "Said"]
+Names = Mapping[str, "Bilingual"]
 """States of events that say a signature's hash → the same with its name."""
 NO_NAMES: Names = {}
 
@@ -62,7 +62,7 @@ def find(
     """
     import time
 
-    from proxy.archive.query import NotAQuestion, Question
+    from proxy.archive.query import BadQuery, Query
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.close_files()
@@ -71,10 +71,10 @@ def find(
     try:
         begin, end = _span(at, within, since, until)
         person = recipient_of(to) if to is not None else 0
-        question = Question(person, begin, end, sender, signature, text, provider, verdict, reason, limit).checked()
+        question = Query(person, begin, end, sender, signature, text, provider, verdict, reason, limit).checked()
     except NotARecipient as fault:
         fail(f"--to: {fault}")
-    except NotAQuestion as fault:
+    except BadQuery as fault:
         fail(f"find: {fault} (see --help)")
     note_unknown(config, provider)
     places = places_of(config)
@@ -150,7 +150,7 @@ def journals_of(places: RestPlaces) -> list[AtHand]:
     return [AtHand(disk, node, held(disk)) for disk, node in disks]
 
 
-def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:
+def look_through(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
     import duckdb
 
     from proxy.archive import search
@@ -174,7 +174,7 @@ def _proved(covered: Covered) -> list[str]:
         fail(error)
 
 
-def _named(found: Found, person: int, config: Path) -> Names:
+def _named(found: SearchResult, person: int, config: Path) -> Names:
     from proxy.desk.optouts.trace import registry_of
     from proxy.desk.suppression.signature_search import InJournal, names_of
     from proxy.policy.explanation import naming
@@ -190,7 +190,7 @@ def _named(found: Found, person: int, config: Path) -> Names:
 # -- told
 
 
-def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
+def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Query) -> str:
     from proxy.model.number import mask
 
     number = question.to or keys.unseal(hit.sealed)
@@ -205,7 +205,7 @@ def _shown(text: str, *, whole: bool) -> str:
 
 
 def _tell(
-    found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
+    found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> None:
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
@@ -224,14 +224,14 @@ def _tell(
     _tell_covered(found, proved)
 
 
-def _fate(fate: Fate) -> str:
+def _fate(fate: HistoryEvent) -> str:
     said = f"{fate.what} {fate.state}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def _tell_covered(found: Found, proved: list[str] | None) -> None:
+def _tell_covered(found: SearchResult, proved: list[str] | None) -> None:
     covered = found.covered
     for span in covered.spans:
         end = "what is written now" if span.live else when(span.until)
@@ -249,7 +249,7 @@ def _tell_covered(found: Found, proved: list[str] | None) -> None:
         say(f"ALTERED: {fault}")
 
 
-def _files(found: Found, proved: list[str] | None) -> str:
+def _files(found: SearchResult, proved: list[str] | None) -> str:
     count = len(found.covered.files)
     if proved is None:
         passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
@@ -262,7 +262,7 @@ def _files(found: Found, proved: list[str] | None) -> str:
 
 
 def as_dict(
-    found: Found, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
+    found: SearchResult, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
 ) -> dict[str, Any]:
     """``whole``: with the numbers that stand in texts."""
     return {
@@ -281,11 +281,11 @@ def as_dict(
     }
 
 
-def _fated(fate: Fate, *, whole: bool) -> dict[str, Any]:
+def _fated(fate: HistoryEvent, *, whole: bool) -> dict[str, Any]:
     return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
 
 
-def _event(fate: Fate, names: Names, *, whole: bool) -> dict[str, Any]:
+def _event(fate: HistoryEvent, names: Names, *, whole: bool) -> dict[str, Any]:
     """``about``: its state with names."""
     about = names.get(fate.state)
     return _fated(fate, whole=whole) | ({} if about is None else {"about": str(about), "about_zh": about.zh})

@@ -17,7 +17,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from proxy.console.gate_client import Ran
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
@@ -36,12 +36,12 @@ UNTIL = ("30d", "180d", "")
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return visit.render(asked=asked(visit.query), wanted=any(visit.query.get(name) for name in FIELDS if name != "within"))
 
 
 @page.get("found")
-async def found(visit: Visit) -> Response:
+async def found(visit: PageRequest) -> Response:
     given = asked(visit.query)
     if given["to"]:
         try:
@@ -54,22 +54,22 @@ async def found(visit: Visit) -> Response:
 
 
 @page.get("message/{name}")
-async def message(visit: Visit) -> Response:
+async def message(visit: PageRequest) -> Response:
     return visit.render("find_message.html", name=visit.path("name"))
 
 
 @page.get("message/{name}/told")
-async def told(visit: Visit) -> Response:
+async def told(visit: PageRequest) -> Response:
     return await _told(visit)
 
 
 @page.post("message/{name}/whole", wants=Permission.WHOLE)
-async def whole(visit: Visit) -> Response:
+async def whole(visit: PageRequest) -> Response:
     """The same with the whole number: the journal keeps who saw it, and why."""
     return await _told(visit, "--unmasked", f"--why={visit.form('why')}")
 
 
-async def _told(visit: Visit, *more: str) -> Response:
+async def _told(visit: PageRequest, *more: str) -> Response:
     ran = await _explained(visit, *more)
     said = ran.json
     parts = (said["then"] or {}).get("rules", [])
@@ -82,7 +82,7 @@ async def _told(visit: Visit, *more: str) -> Response:
 
 
 @page.post("message/{name}/suppress", wants=Permission.ENTER)
-async def suppress(visit: Visit) -> Response:
+async def suppress(visit: PageRequest) -> Response:
     scope, _, value = visit.form("scope").partition(":")
     until, why = visit.form("until"), visit.form("why")
     number = await _number(visit, why)
@@ -92,7 +92,7 @@ async def suppress(visit: Visit) -> Response:
 
 
 @page.post("message/{name}/case", wants=Permission.ENTER)
-async def case(visit: Visit) -> Response:
+async def case(visit: PageRequest) -> Response:
     """A complaint of whom the message went to, matched to it at once."""
     name, why = visit.path("name"), visit.form("why")
     said = (await _explained(visit, "--unmasked", f"--why={why}")).json
@@ -117,7 +117,7 @@ async def case(visit: Visit) -> Response:
 
 
 @page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
-async def evidence(visit: Visit) -> Response:
+async def evidence(visit: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it."""
     name = visit.path("name")
     unmasked = ["--unmasked"] if visit.form("unmasked") else []
@@ -149,11 +149,11 @@ def asked(query: QueryParams) -> dict[str, str]:
     return found
 
 
-async def _explained(visit: Visit, *more: str) -> Ran:
+async def _explained(visit: PageRequest, *more: str) -> Ran:
     return await visit.run("explain", f"--message={visit.path('name')}", "--json", *more, fine=(0,))
 
 
-async def _number(visit: Visit, why: str) -> str:
+async def _number(visit: PageRequest, why: str) -> str:
     """The whole number behind a message: it stays in this process, and the journal keeps that it was looked up."""
     return str((await _explained(visit, "--unmasked", f"--why={why}")).json["to"])
 

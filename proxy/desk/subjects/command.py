@@ -107,14 +107,14 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     Digits of codes are masked as always."""
     import time
 
-    from proxy.archive.query import Question
+    from proxy.archive.query import Query
     from proxy.desk.search import command as find
     from proxy.model.number import recipient_of
 
     places = find.places_of(config)
     if not places.archive.keys.exists():
         return None, []
-    keys, question = find.keys_of(places), Question(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
+    keys, question = find.keys_of(places), Query(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
     messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
     while True:
         found = find.look_through(places, keys, question, time.time())

@@ -11,25 +11,25 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from proxy.archive.pseudonym_key import Names
-from proxy.desk.archiving.operations import Keeper
+from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.desk.archiving.operations import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, text_of
 from proxy.desk.consents import person_view
 from proxy.desk.consents.operations import befalls
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
-from proxy.i18n.text import Said
+from proxy.i18n.text import Bilingual
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import Case
-from proxy.journal.records.consents import Person
+from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.message import Category
 from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
 from proxy.model.redact import numbers_masked
 from proxy.model.roles import Permission
-from proxy.operations.control import Call, Handler, Refused
+from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.papers import asked_of
 from proxy.operations.person import recipient as recipient_in
 from proxy.policy.explanation.naming import LookUp, whom
@@ -50,14 +50,14 @@ class WithSubjects(WithCases, WithInbox, Protocol):
     """What the rights of a data subject reach."""
 
 
-def commands(gate: WithSubjects, keeper: Keeper, names: Names) -> Mapping[str, Handler]:
+def commands(gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
     """``keeper``: says how long the journal is kept."""
     asked = _Subject(gate, keeper, names)
     return {"subject.show": asked.show, "subject.erase": asked.erase, "subject.recycled": asked.recycled}
 
 
 class _Subject:
-    def __init__(self, gate: WithSubjects, keeper: Keeper, names: Names) -> None:
+    def __init__(self, gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> None:
         self._gate = gate
         self._keeper, self._names = keeper, names
 
@@ -117,7 +117,7 @@ class _Subject:
 
     def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
         """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
-        said = whom(signature, look_up) if signature else Said("", "")
+        said = whom(signature, look_up) if signature else Bilingual("", "")
         return {
             "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),
             "signature": look_up(signature).signature if signature else "",
@@ -132,12 +132,12 @@ class _Subject:
         person, why = recipient_in(args), args.why()
         args.done()
         if problem := await self._names.opened():
-            raise Refused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
+            raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
-        said = Person(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
+        said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await befalls(gate, said)
         gate.inbox.forget()
         gate.relay.refusals.forget(person)
@@ -190,12 +190,12 @@ class _Subject:
                 break
             rows += _rows_of(said)
             if len(rows) > RECYCLED_MAX:
-                raise Refused(f"more than {RECYCLED_MAX:,} numbers: nothing was done (split the file)")
+                raise CommandRefused(f"more than {RECYCLED_MAX:,} numbers: nothing was done (split the file)")
         if said.get("numbers") != len(rows):
-            raise Refused(f"{len(rows)} numbers came, the client says {said.get('numbers')!r:.20}: nothing was done")
+            raise CommandRefused(f"{len(rows)} numbers came, the client says {said.get('numbers')!r:.20}: nothing was done")
         now = gate.now()
         if any(before > now for _, before in rows):
-            raise Refused("a number is somebody else's from the future on: nothing was done")
+            raise CommandRefused("a number is somebody else's from the future on: nothing was done")
         said_of = operator_actions.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
         await gate.safe(gate.write(messages.OPERATED, said_of))
         return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
@@ -205,7 +205,7 @@ class _Subject:
         for start in range(0, len(rows), AT_ONCE):
             changes: list[PersonSays] = await asyncio.gather(
                 *(
-                    befalls(self._gate, Person(now, number, "recycled", who, why, before=before))
+                    befalls(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
                     for number, before in rows[start : start + AT_ONCE]
                 )
             )
@@ -235,9 +235,9 @@ def _cases_stay(count: int, now: float) -> dict[str, Any]:
 def _rows_of(said: Mapping[str, Any]) -> list[tuple[int, int]]:
     found = said.get("numbers")
     if not isinstance(found, list) or not 0 < len(found) <= LINE_NUMBERS_MAX:
-        raise Refused(f"a line holds no numbers, or more than {LINE_NUMBERS_MAX:,}: nothing was done")
+        raise CommandRefused(f"a line holds no numbers, or more than {LINE_NUMBERS_MAX:,}: nothing was done")
     if not all(isinstance(one, list) and len(one) == 2 and all(type(value) is int for value in one) for one in found):
-        raise Refused("a line says no number with a moment: nothing was done")
+        raise CommandRefused("a line says no number with a moment: nothing was done")
     if not all(FIRST <= number <= LAST and before > 0 for number, before in found):
-        raise Refused("a line says a number or a moment that is none: nothing was done")
+        raise CommandRefused("a line says a number or a moment that is none: nothing was done")
     return [(number, before) for number, before in found]

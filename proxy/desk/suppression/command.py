@@ -147,11 +147,11 @@ def take(
     import time
     from functools import partial
 
-    from proxy.operations.files.number_list import Refusal, read_people
+    from proxy.operations.files.number_list import ListedRefusal, read_people
     from proxy.operations.files.upload import hand_in
 
     for_s = seconds(lasts)
-    default = Refusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
+    default = ListedRefusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
     args = {"remove": off, "file": file.name[:255], "why": why}
     told = hand_in(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_people, file, default))
     _warn(told)

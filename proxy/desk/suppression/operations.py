@@ -21,15 +21,15 @@ from proxy.model.number import Number
 from proxy.model.recipient import OptOut
 from proxy.operations.args import each
 from proxy.operations.chunks import hear_numbers, put_in_force
-from proxy.operations.control import Args, Call, Handler, Refused
+from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.operations.person import recipient as recipient_in
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.explanation import naming
 from proxy.policy.orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
-from proxy.relay.effects.list_import import Listing
-from proxy.relay.effects.suppression import Beside, OfficerSays
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
 from proxy.state.lists.listed import LISTS_MAX, TooManyLists
 from proxy.state.record import record
 from proxy.state.record.facts import SCOPES, VALUE_BYTES_MAX
@@ -112,11 +112,11 @@ class _Suppress:
 
         change = await officer_says(self._gate, recipient, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
-            raise Refused(
+            raise CommandRefused(
                 f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply, hotline or doubtful"
             )
         if not change.lifted:
-            raise Refused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
+            raise CommandRefused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
         return {"to": str(Number(recipient)), "removed": named(self._gate, change.lifted)}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
@@ -160,15 +160,15 @@ class _Suppress:
         keys = args.rows("keys", LISTS_MAX)
         args.done()
         if not keys:
-            raise Refused("keys: must be a list of what the numbers refuse")
+            raise CommandRefused("keys: must be a list of what the numbers refuse")
         refusals = each(keys, self._refusal)
         if gate.away:
-            raise Refused(gate.away)
+            raise CommandRefused(gate.away)
         if gate.listing is not None:
-            raise Refused("another list is on its way in: try again when it is done")
+            raise CommandRefused("another list is on its way in: try again when it is done")
         body = operator_actions.pack_listing(gate.now(), takes_off, refusals, call.who, why, file)
         sequence = gate.write(messages.LISTING, body)
-        listing = gate.listing = Listing(sequence, operator_actions.unpack_listing(body))
+        listing = gate.listing = ListImport(sequence, operator_actions.unpack_listing(body))
         try:
             await call.say({"go": True})
             pack = partial(operator_actions.pack_listed, listing.sequence)
@@ -182,13 +182,13 @@ class _Suppress:
         row.done()
         return refusal
 
-    async def _put_in_force(self, listing: Listing) -> Mapping[str, Any]:
+    async def _put_in_force(self, listing: ListImport) -> Mapping[str, Any]:
         gate = self._gate
         async with gate.in_pieces.one_at_a_time:
             try:
                 gate.store.listed.make_room(listing.keys())
             except TooManyLists as fault:
-                raise Refused(f"{fault}: nothing was imported") from None
+                raise CommandRefused(f"{fault}: nothing was imported") from None
             sequence = gate.write(messages.LISTING_DONE, listing.done(gate.now()))
             changed = await put_in_force(listing.apply(gate.store.listed))
         if listing.said.takes_off:
@@ -225,7 +225,7 @@ class _Suppress:
 
 
 async def suppress(
-    gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: Beside | None = None
+    gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: AccompanyingRecord | None = None
 ) -> Mapping[str, Any]:
     """Enters one refusal, and what is decided ``beside`` it in the same step; returns when both are safe."""
     change = await officer_says(gate, recipient, (refusal,), None, who, why, beside)
@@ -244,16 +244,16 @@ async def officer_says(
     wanted: Any,
     who: str,
     why: str,
-    beside: Beside | None = None,
-) -> OfficerSays:
+    beside: AccompanyingRecord | None = None,
+) -> OfficerRefusal:
     """Alters one record; returns when that is safe, and what was written beside it, too."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def then(change: OfficerSays, recorded: int) -> None:
+    def then(change: OfficerRefusal, recorded: int) -> None:
         if not written.done():
             written.set_result(recorded)
 
-    change = OfficerSays(recipient, added, wanted, gate.store.listed, who, why, then)
+    change = OfficerRefusal(recipient, added, wanted, gate.store.listed, who, why, then)
     gate.relay.change(change)
     if beside is not None:
         gate.relay.change(beside)
@@ -261,7 +261,7 @@ async def officer_says(
         async with asyncio.timeout(WRITTEN_S):
             recorded = await written
     except TimeoutError:
-        raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
     await gate.safe(recorded if beside is None else beside.recorded)
     return change
 
@@ -274,13 +274,13 @@ def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
     until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
     scope = "all" if scope == "global" else scope
     if scope not in SCOPES:
-        raise Refused(unknown("scope", scope, SCOPES))
+        raise CommandRefused(unknown("scope", scope, SCOPES))
     if source not in SOURCES:
-        raise Refused(unknown("source", source, SOURCES))
+        raise CommandRefused(unknown("source", source, SOURCES))
     if until and until <= now:
-        raise Refused("until: is over already")
+        raise CommandRefused("until: is over already")
     if (scope == "all") is bool(value):
-        raise Refused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
+        raise CommandRefused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
     if value:
         value = _value(gate, scope, value)
     return OptOut(scope, value, int(now), source, until or (int(now + for_s) if for_s else 0))
@@ -289,16 +289,16 @@ def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
 def _value(gate: Gate, scope: str, value: str) -> str:
     relay = gate.relay
     if scope == "provider" and value not in relay.directory.providers:
-        raise Refused(unknown("provider of the settings", value, relay.directory.providers))
+        raise CommandRefused(unknown("provider of the settings", value, relay.directory.providers))
     if scope == "category":
         words = (Category.MARKETING.word, *SUBCATEGORIES[1:])
         if value not in words:
-            raise Refused(unknown("category of marketing", value, words))
+            raise CommandRefused(unknown("category of marketing", value, words))
         return value
     try:
         value = DIMENSIONS[scope](value, relay.rules.registry)
     except NotInScope as fault:
-        raise Refused(str(fault)) from None
+        raise CommandRefused(str(fault)) from None
     if len(value.encode()) > VALUE_BYTES_MAX:
-        raise Refused(f"value: longer than {VALUE_BYTES_MAX} bytes")
+        raise CommandRefused(f"value: longer than {VALUE_BYTES_MAX} bytes")
     return value

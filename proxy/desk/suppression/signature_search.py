@@ -11,19 +11,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.recipient import OptOut
 from proxy.policy.explanation import naming
-from proxy.policy.explanation.naming import GONE, UNREADABLE, Known, LookUp, nameless
+from proxy.policy.explanation.naming import GONE, UNREADABLE, KnownSignature, LookUp, nameless
 
 if TYPE_CHECKING:
-    from proxy.archive.search import Found, Hit
+    from proxy.archive.search import Hit, SearchResult
 
 MESSAGES_A_LOOK, LOOKS_MAX, SEARCH_S_MAX = 1_000, 5, 5.0
 """Of one person: some years of messages, and no longer than somebody waits for a page."""
 HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
-NOT_AMONG = Said(
+NOT_AMONG = Bilingual(
     f"its message is not among the newest {MESSAGES_A_LOOK * LOOKS_MAX:,} of this person",
     f"不在此人最近 {MESSAGES_A_LOOK * LOOKS_MAX:,} 条短信中",
 )
@@ -39,13 +39,13 @@ class InJournal:
         self._person, self._config = person, config
         self._names: dict[int, str] = {}
         self._until, self._looks, self._ends = 0.0, 0, 0.0
-        self._why: Said | None = None if person else GONE
+        self._why: Bilingual | None = None if person else GONE
         """Why no more names will be found; None while there is more to read."""
 
-    def __call__(self, number: int) -> Known:
+    def __call__(self, number: int) -> KnownSignature:
         while number not in self._names and self._why is None:
             self._read_on()
-        return Known(signature=self._names[number]) if number in self._names else Known(why=self._why or GONE)
+        return KnownSignature(signature=self._names[number]) if number in self._names else KnownSignature(why=self._why or GONE)
 
     def _read_on(self) -> None:
         self._ends = self._ends or time.monotonic() + SEARCH_S_MAX
@@ -64,7 +64,7 @@ class InJournal:
             self._why = NOT_AMONG
         self._until = found.reaches_to
 
-    def _found(self) -> Found | None:
+    def _found(self) -> SearchResult | None:
         """One look; None where the journal cannot be read."""
         import struct
 
@@ -74,7 +74,7 @@ class InJournal:
         from proxy.archive.keys import Keys, KeysError, are_made_now
         from proxy.archive.manifest import ManifestError
         from proxy.archive.pending_segments import AtHand
-        from proxy.archive.query import Question
+        from proxy.archive.query import Query
         from proxy.archive.segment_index import held
         from proxy.archive.tail import TailError
         from proxy.config import SettingsError, rest_places
@@ -89,7 +89,7 @@ class InJournal:
             keys = Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
             disks = [(OsDisk(folder, ring), node) for folder, node in places.journals]
             journals = [AtHand(disk, node, held(disk)) for disk, node in disks]
-            question = Question(to=self._person, until=until, limit=MESSAGES_A_LOOK)
+            question = Query(to=self._person, until=until, limit=MESSAGES_A_LOOK)
             return search.find(places.archive.folder, journals, keys, question, time.time())
         except (
             SettingsError, SealingError, KeysError, TailError, ManifestError, JournalError, OSError, ValueError, struct.error, duckdb.Error,

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from proxy.console.page import Page, Visit
+from proxy.console.page import Page, PageRequest
 from proxy.console.sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
@@ -32,17 +32,17 @@ KEPT_OUT = "rules: the folder's set"
 
 
 @page.get()
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     return visit.render(**await seen(visit))
 
 
 @page.get("today/live", renews=True)
-async def live(visit: Visit) -> Response:
+async def live(visit: PageRequest) -> Response:
     return visit.part("live", **await seen(visit))
 
 
 @page.get("today/waits", renews=True)
-async def waits(visit: Visit) -> Response:
+async def waits(visit: PageRequest) -> Response:
     """What somebody must look at: it changes seldom, and takes some questions."""
     ready, rules, penalties = await asyncio.gather(
         visit.asking.ready(), visit.ask("rules"), visit.ask("penalty.list", state="proposed")
@@ -64,7 +64,7 @@ async def waits(visit: Visit) -> Response:
     )
 
 
-async def seen(visit: Visit) -> dict[str, Any]:
+async def seen(visit: PageRequest) -> dict[str, Any]:
     sampling = visit.house.sampling
     sampling.look()
     if not sampling.now:

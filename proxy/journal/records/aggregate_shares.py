@@ -12,14 +12,14 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader
+from proxy.journal.encoding import BodyReader
 from proxy.model.message import Take
 
 _FIXED = struct.Struct(">QQIBB")  # now in ms, sequence of the verdict, time of the entry, whether it is given back, takes
 _TAKE = struct.Struct(">QII")
 
 
-class Share(NamedTuple):
+class CounterShare(NamedTuple):
     time: float
     verdict_sequence: int  # where the verdict stands in the journal
     entry_time: int  # as of which the takes count
@@ -32,9 +32,9 @@ def pack_share(now: float, verdict_sequence: int, entry_time: int, given_back: b
     return fixed + b"".join([_TAKE.pack(*take) for take in takes])
 
 
-def unpack_share(body: bytes) -> Share:
+def unpack_share(body: bytes) -> CounterShare:
     """The reverse; struct.error or ValueError when the body is no such thing."""
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, verdict_sequence, entry_time, given_back, count = reader.take(_FIXED)
     takes = tuple(Take(*reader.take(_TAKE)) for _ in range(count))
-    return Share(time_ms / 1000, verdict_sequence, entry_time, bool(given_back), takes)
+    return CounterShare(time_ms / 1000, verdict_sequence, entry_time, bool(given_back), takes)

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader as _Reader
+from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.records.messages import ACCEPTED, ANSWER, TAKE, TIME
-from proxy.journal.segment import Record
+from proxy.journal.segment import JournalRecord
 from proxy.journal.settlement import Bodied, Taken
 from proxy.model.message import Take
 from proxy.model.number import about_people
@@ -20,7 +20,7 @@ from proxy.native.loader import compiled
 
 
 @about_people
-class Answer(NamedTuple):
+class CarrierAnswer(NamedTuple):
     """What became of an entry: the carrier's answer, or the lack of one."""
 
     time: float
@@ -85,7 +85,7 @@ def pack_accepted(now: float, accepted: Iterable[tuple[Taken, Bodied]]) -> Itera
         yield pieces
 
 
-def unpack_answers(record: Record) -> list[Answer]:
+def unpack_answers(record: JournalRecord) -> list[CarrierAnswer]:
     """The answers that a record of kind ANSWER or ACCEPTED holds; none for any other kind."""
     if record.kind == ANSWER:
         return [unpack_answer(record.body)]
@@ -96,7 +96,7 @@ def unpack_answers(record: Record) -> list[Answer]:
     found = []
     while reader.at < len(record.body):
         entry_id, recipient, verdict, size = reader.take(_TAKEN)
-        found.append(Answer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
+        found.append(CarrierAnswer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
     return found
 
 
@@ -133,10 +133,10 @@ def accepted_without(body: bytes, recipient: int) -> bytes:
     return b"".join([body[: TIME.size], *kept]) if kept and found else b"" if found else body
 
 
-def unpack_answer(body: bytes) -> Answer:
+def unpack_answer(body: bytes) -> CarrierAnswer:
     time_ms, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, takes = _ANSWER.unpack_from(body)
     reader = _Reader(body, _ANSWER.size)
     gives_back = tuple(Take(*reader.take(TAKE)) for _ in range(takes))
-    return Answer(
+    return CarrierAnswer(
         time_ms / 1000, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, gives_back, reader.rest()
     )

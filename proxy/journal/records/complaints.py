@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.model.number import about_people
 
 _CASE = struct.Struct(">QQQQQQQQQQB")  # id, seven moments in ms, recipient, of, state
@@ -19,7 +19,7 @@ EVENTS_MAX = 60
 """Of one case; the journal has all of them."""
 
 
-class Event(NamedTuple):
+class DeskEvent(NamedTuple):
     """Something that was done with a paper of the desk."""
 
     time: float
@@ -54,7 +54,7 @@ class Case(NamedTuple):
     category: str
     sent: float  # when that message came to the gate
     of: int  # of a duplicate, the case it repeats
-    events: tuple[Event, ...]
+    events: tuple[DeskEvent, ...]
 
     @property
     def decided(self) -> float:
@@ -81,7 +81,7 @@ def pack_case(case: Case) -> bytes:
 
 
 def unpack_case(body: bytes) -> Case:
-    reader = Reader(body)
+    reader = BodyReader(body)
     number, *ms, recipient, of, state = reader.take(_CASE)
     filed, came, forward_by, answer_by, forwarded, at, sent = (one / 1000 for one in ms)
     source, reference, batch, shown, sender, text, message, provider, port, signature, category = (
@@ -93,7 +93,7 @@ def unpack_case(body: bytes) -> Case:
     )  # fmt: skip
 
 
-def pack_events(events: tuple[Event, ...]) -> bytes:
+def pack_events(events: tuple[DeskEvent, ...]) -> bytes:
     kept = events[:1] + events[1:][-(EVENTS_MAX - 1) :]  # how it began, and what came last
     parts = [_EVENTS.pack(len(kept))]
     for event in kept:
@@ -101,6 +101,6 @@ def pack_events(events: tuple[Event, ...]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_events(reader: Reader) -> tuple[Event, ...]:
+def unpack_events(reader: BodyReader) -> tuple[DeskEvent, ...]:
     (count,) = reader.take(_EVENTS)
-    return tuple(Event(reader.take(_EVENT)[0] / 1000, reader.word(), reader.word(), reader.word()) for _ in range(count))
+    return tuple(DeskEvent(reader.take(_EVENT)[0] / 1000, reader.word(), reader.word(), reader.word()) for _ in range(count))

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from proxy.journal.encoding import Reader
+from proxy.journal.encoding import BodyReader
 from proxy.model.number import about_people
 
 _TIME = struct.Struct(">Q")
@@ -57,7 +57,7 @@ class Chunk(NamedTuple):
     numbers: bytes  # a bitmap (state/lists/consented.py)
 
 
-class Event(NamedTuple):
+class BatchEvent(NamedTuple):
     """What became of batches."""
 
     time: float
@@ -71,7 +71,7 @@ class Event(NamedTuple):
 
 
 @about_people
-class Person(NamedTuple):
+class ConsentChange(NamedTuple):
     """What befell one person."""
 
     time: float
@@ -120,27 +120,27 @@ def pack_chunk(file: int, batch: int, chunk: int, numbers: bytes) -> bytes:
 
 
 def unpack_chunk(body: bytes) -> Chunk:
-    reader = Reader(body)
+    reader = BodyReader(body)
     file, batch, chunk = reader.take(_CHUNK)
     return Chunk(file, batch, chunk, reader.rest())
 
 
-def pack_event(one: Event) -> bytes:
+def pack_event(one: BatchEvent) -> bytes:
     return _packed(one.time, one[1:])
 
 
-def unpack_event(body: bytes) -> Event:
+def unpack_event(body: bytes) -> BatchEvent:
     time, (event, batches, *rest) = _unpacked(body)
-    return Event(time, event, tuple(batches), *rest)
+    return BatchEvent(time, event, tuple(batches), *rest)
 
 
-def pack_person(one: Person) -> bytes:
+def pack_person(one: ConsentChange) -> bytes:
     return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
 
 
-def unpack_person(body: bytes) -> Person:
+def unpack_person(body: bytes) -> ConsentChange:
     time_ms, recipient = _PERSON.unpack_from(body)
-    return Person(time_ms / 1000, recipient, *_words(body[_PERSON.size :]))
+    return ConsentChange(time_ms / 1000, recipient, *_words(body[_PERSON.size :]))
 
 
 def pack_reply(one: ConsentReply) -> bytes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import Reader, refusal_of, word
+from proxy.journal.encoding import BodyReader, refusal_of, word
 from proxy.model.number import about_people
 from proxy.model.recipient import OptOut
 from proxy.native.loader import compiled
@@ -21,7 +21,7 @@ _pack_time = _TIME.pack
 
 
 @about_people
-class Deliver(NamedTuple):
+class DeliverRecord(NamedTuple):
     time: float
     kind: str  # receipt, reply, optout, restore, review
     source: str
@@ -68,10 +68,10 @@ _known = lru_cache(maxsize=16_384)(word)
 """Ports and names are few; a person's number is new each time."""
 
 
-def unpack_deliver(body: bytes) -> Deliver:
-    reader = Reader(body)
+def unpack_deliver(body: bytes) -> DeliverRecord:
+    reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
-    return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+    return DeliverRecord(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
 
 
 @about_people
@@ -94,7 +94,7 @@ def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", pro
 
 
 def unpack_optout(body: bytes) -> OptedOut:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, recipient, time, expiry = reader.take(_OPTOUT)
     scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
@@ -113,7 +113,7 @@ class Restored(NamedTuple):
 
 
 @about_people
-class Said(NamedTuple):
+class ConfirmationSent(NamedTuple):
     """The gate confirmed a refusal to the person, in its own words."""
 
     time: float
@@ -133,7 +133,7 @@ def pack_restored(now: float, recipient: int, port: str, provider: str, keyword:
 
 
 def unpack_restored(body: bytes) -> Restored:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, recipient, count = reader.take(_RESTORED)
     port, provider, keyword = reader.word(), reader.word(), reader.word()
     return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(refusal_of(reader) for _ in range(count)))
@@ -162,7 +162,7 @@ def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: 
     return _SAID.pack(int(now * 1000), recipient) + values.refusal(refusal) + word(port) + word(provider) + word(text)
 
 
-def unpack_said(body: bytes) -> Said:
-    reader = Reader(body)
+def unpack_said(body: bytes) -> ConfirmationSent:
+    reader = BodyReader(body)
     time_ms, recipient = reader.take(_SAID)
-    return Said(time_ms / 1000, recipient, refusal_of(reader), reader.word(), reader.word(), reader.word())
+    return ConfirmationSent(time_ms / 1000, recipient, refusal_of(reader), reader.word(), reader.word(), reader.word())

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import Reader, refusal_of, word
+from proxy.journal.encoding import BodyReader, refusal_of, word
 from proxy.model.number import about_people
 from proxy.model.recipient import HOLD_S, OptOut
 
@@ -29,7 +29,7 @@ _DECISION = struct.Struct(">QBBQBQIH")  # time in ms, yes, standing, row, catego
 _ID = struct.Struct(">Q")
 
 
-class Context(NamedTuple):
+class ReplyContext(NamedTuple):
     """The newest message that the reply may answer; zeros where there was none."""
 
     category: int
@@ -41,7 +41,7 @@ class Context(NamedTuple):
         return self != NO_CONTEXT
 
 
-NO_CONTEXT = Context(0, 0, 0)
+NO_CONTEXT = ReplyContext(0, 0, 0)
 
 
 @about_people
@@ -54,7 +54,7 @@ class Doubtful(NamedTuple):
     port: str
     provider: str  # who owns the port, empty if nobody does
     text: str  # as it was read; empty where it cannot be read
-    context: Context
+    context: ReplyContext
     held: tuple[OptOut, ...]  # refusals put into the record for the time being; their source is ``doubtful``
     answered: str = ""  # the text of the newest message, as far as it is known
 
@@ -64,7 +64,7 @@ class Doubtful(NamedTuple):
         return self.time + HOLD_S
 
 
-class Decision(NamedTuple):
+class DoubtDecision(NamedTuple):
     """What an officer decided about one row of doubtful replies."""
 
     time: float
@@ -74,7 +74,7 @@ class Decision(NamedTuple):
     standing: bool  # replies like these that come later are decided so, too
     row: int  # name of the row: equal words in an equal context
     words: str  # an example of the replies, without anybody's whole number
-    context: Context
+    context: ReplyContext
     port: str  # of the example
     ids: tuple[int, ...]  # of the replies (``id_of``); none: the standing decision of this row ends
 
@@ -89,11 +89,11 @@ def pack_doubtful(one: Doubtful) -> bytes:
 
 
 def unpack_doubtful(body: bytes) -> Doubtful:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, recipient, category, signature, template, count = reader.take(_DOUBTFUL)
     source, port, provider, text, answered = (reader.word() for _ in range(5))
     held = tuple(refusal_of(reader) for _ in range(count))
-    context = Context(category, signature, template)
+    context = ReplyContext(category, signature, template)
     return Doubtful(time_ms / 1000, recipient, source, port, provider, text, context, held, answered)
 
 
@@ -102,7 +102,7 @@ def id_of(body: bytes) -> int:
     return int.from_bytes(blake2b(body, digest_size=8).digest(), "big") >> 1 or 1
 
 
-def pack_decision(one: Decision) -> bytes:
+def pack_decision(one: DoubtDecision) -> bytes:
     context = one.context
     fixed = _DECISION.pack(
         int(one.time * 1000), one.yes, one.standing, one.row, context.category, context.signature, context.template, len(one.ids)
@@ -111,13 +111,13 @@ def pack_decision(one: Decision) -> bytes:
     return b"".join((fixed, *map(word, words), *map(_ID.pack, one.ids)))
 
 
-def unpack_decision(body: bytes) -> Decision:
-    reader = Reader(body)
+def unpack_decision(body: bytes) -> DoubtDecision:
+    reader = BodyReader(body)
     time_ms, yes, standing, row, category, signature, template, count = reader.take(_DECISION)
     who, why, words, port = (reader.word() for _ in range(4))
     ids = tuple(reader.take(_ID)[0] for _ in range(count))
-    context = Context(category, signature, template)
-    return Decision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)
+    context = ReplyContext(category, signature, template)
+    return DoubtDecision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)
 
 
 def replies_of(replies: Mapping[int, bytes], recipient: int) -> set[int]:

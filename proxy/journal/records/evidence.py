@@ -17,7 +17,7 @@ _HEAD = struct.Struct(">QQ")
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
-class Evidence(NamedTuple):
+class VerdictEvidence(NamedTuple):
     time: float
     verdict_sequence: int  # where the verdict stands in the journal
     rule: str
@@ -38,7 +38,7 @@ class Review(NamedTuple):
 
 
 @about_people
-class Said(NamedTuple):
+class OptOutWording(NamedTuple):
     """What those said whom a person refused: kept with the refusal."""
 
     time: float
@@ -50,9 +50,9 @@ def pack_evidence(now: float, verdict_sequence: int, rule: str, words: str) -> b
     return _pack(now, verdict_sequence, [rule, words])
 
 
-def unpack_evidence(body: bytes) -> Evidence:
+def unpack_evidence(body: bytes) -> VerdictEvidence:
     time, number, (rule, words) = _unpack(body)
-    return Evidence(time, number, rule, words)
+    return VerdictEvidence(time, number, rule, words)
 
 
 def pack_review(now: float, verdict_sequence: int, rule: str, provider: str, port: str, key: str, text: str) -> bytes:
@@ -68,9 +68,9 @@ def pack_said(now: float, recipient: int, texts: Sequence[RefusedText]) -> bytes
     return _pack(now, recipient, [list(one) for one in texts])
 
 
-def unpack_said(body: bytes) -> Said:
+def unpack_said(body: bytes) -> OptOutWording:
     time, number, rows = _unpack(body)
-    return Said(time, number, tuple(RefusedText(*row) for row in rows))
+    return OptOutWording(time, number, tuple(RefusedText(*row) for row in rows))
 
 
 def _pack(now: float, number: int, value: object) -> bytes:

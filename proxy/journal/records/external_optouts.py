@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 
 _TOLD = struct.Struct(">Q16s16sI")  # now, digest of the key, digest of the request, refusals
 
 
-class Told(NamedTuple):
+class ExternalOptOut(NamedTuple):
     time: float
     key: bytes  # 16 bytes of who asked and their Idempotency-Key
     request: bytes  # 16 bytes of what was asked
@@ -23,11 +23,11 @@ class Told(NamedTuple):
     channel: str
 
 
-def pack_told(one: Told) -> bytes:
+def pack_told(one: ExternalOptOut) -> bytes:
     return _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + word(one.who) + word(one.channel)
 
 
-def unpack_told(body: bytes) -> Told:
-    reader = Reader(body)
+def unpack_told(body: bytes) -> ExternalOptOut:
+    reader = BodyReader(body)
     time_ms, key, request, count = reader.take(_TOLD)
-    return Told(time_ms / 1000, key, request, count, reader.word(), reader.word())
+    return ExternalOptOut(time_ms / 1000, key, request, count, reader.word(), reader.word())

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import U16, Reader, word
+from proxy.journal.encoding import U16, BodyReader, word
 
 
 class Rules(NamedTuple):
@@ -38,7 +38,7 @@ def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
 
 
 def unpack_rules(body: bytes) -> Rules:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, count = reader.take(_COUNTED)
     return Rules(time_ms / 1000, reader.word(), tuple(reader.word() for _ in range(count)))
 
@@ -61,7 +61,7 @@ def unpack_stop(body: bytes) -> Stop:
     return Stop(time_ms / 1000, left)
 
 
-class Ids(NamedTuple):
+class LearntIds(NamedTuple):
     """What a carrier's answers taught about its message ids (proxy/relay/message_ids.py)."""
 
     time: float
@@ -79,9 +79,9 @@ def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Seq
     return fixed + word(carrier) + b"".join([U16.pack(len(one)) + one for one in digested])
 
 
-def unpack_ids(body: bytes) -> Ids:
-    reader = Reader(body)
+def unpack_ids(body: bytes) -> LearntIds:
+    reader = BodyReader(body)
     time_ms, width, capitals, count = reader.take(_IDS)
     carrier = reader.word()
     digested = tuple(reader.raw(reader.take(U16)[0]) for _ in range(count))
-    return Ids(time_ms / 1000, carrier, width, bool(capitals), digested)
+    return LearntIds(time_ms / 1000, carrier, width, bool(capitals), digested)

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader as _Reader
+from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.encoding import word as _word
 from proxy.journal.settlement import Decided
 from proxy.model.message import Category, Outcome, Sender, Take
@@ -75,7 +75,7 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 
 
 @about_people
-class Verdict(NamedTuple):
+class VerdictRecord(NamedTuple):
     """What was decided of one submit, with what decided it."""
 
     time: float
@@ -112,7 +112,7 @@ TAKE = struct.Struct(">QII")
 _WHOS_MAX = 65_536
 """Providers choose what stands behind their prefixes, so the memo is dropped when it is full."""
 
-_verdict: Callable[[tuple[object, ...]], Verdict] = partial(tuple.__new__, Verdict)
+_verdict: Callable[[tuple[object, ...]], VerdictRecord] = partial(tuple.__new__, VerdictRecord)
 """A Verdict of all its fields, at a third of what its own ``__new__`` costs."""
 _OUTCOMES, _CATEGORIES = tuple(Outcome), tuple(Category)
 _named: dict[bytes, str] = {}
@@ -214,7 +214,7 @@ def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
     )
 
 
-def unpack_verdict(body: bytes) -> Verdict:
+def unpack_verdict(body: bytes) -> VerdictRecord:
     """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
     (
         time_ms,

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 
 Name = tuple[int, str]
 """Number (state/lists/dictionary.py) and word."""
@@ -20,7 +20,7 @@ NAMES_A_RECORD_MAX = 10_000
 """A record holds some 300 KB at most."""
 
 
-class Named(NamedTuple):
+class NamedHash(NamedTuple):
     time: float
     names: tuple[Name, ...]
 
@@ -31,8 +31,8 @@ def pack_named(now: float, names: Sequence[Name]) -> bytes:
     return head + b"".join([_NUMBER.pack(number) + word(name) for number, name in names])
 
 
-def unpack_named(body: bytes) -> Named:
+def unpack_named(body: bytes) -> NamedHash:
     """ValueError or struct.error when the body is no such thing."""
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, count = reader.take(_HEAD)
-    return Named(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.word()) for _ in range(count)))
+    return NamedHash(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.word()) for _ in range(count)))

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, refusal, refusal_of, word
+from proxy.journal.encoding import BodyReader, refusal, refusal_of, word
 from proxy.model.message import ORDER_KINDS, Order
 from proxy.model.number import about_people
 from proxy.model.recipient import OptOut
@@ -60,7 +60,7 @@ class Suppressed(NamedTuple):
     why: str
 
 
-class Listing(NamedTuple):
+class ListBegun(NamedTuple):
     """A list of people begins: each of its numbers is of one of these refusals, put on or taken off."""
 
     time: float
@@ -72,7 +72,7 @@ class Listing(NamedTuple):
 
 
 @about_people
-class Listed(NamedTuple):
+class ListChunk(NamedTuple):
     """Some of its numbers: those of one chunk, as a bitmap (state/lists/listed.py)."""
 
     listing: int  # the sequence of the LISTING record
@@ -101,7 +101,7 @@ def pack_order(now: float, order: Order) -> bytes:
 
 
 def unpack_order(body: bytes) -> Order:
-    reader = Reader(body)
+    reader = BodyReader(body)
     _, number, since, until, kind, dimensions = reader.take(_ORDERED)
     scope = tuple((reader.word(), tuple(reader.word() for _ in range(reader.take(_COUNT)[0]))) for _ in range(dimensions))
     return Order(number, ORDER_KINDS[kind], scope, since / 1000, until / 1000, reader.word(), reader.word())
@@ -112,7 +112,7 @@ def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
 
 
 def unpack_lifted(body: bytes) -> Lifted:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, number = reader.take(_LIFTED)
     return Lifted(time_ms / 1000, number, reader.word(), reader.word())
 
@@ -122,7 +122,7 @@ def pack_operated(now: float, who: str, command: str, why: str, details: str) ->
 
 
 def unpack_operated(body: bytes) -> Operated:
-    reader = Reader(body)
+    reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
     return Operated(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word())
 
@@ -133,7 +133,7 @@ def pack_suppressed(now: float, recipient: int, added: Sequence[OptOut], lifted:
 
 
 def unpack_suppressed(body: bytes) -> Suppressed:
-    reader = Reader(body)
+    reader = BodyReader(body)
     time_ms, recipient, added, lifted = reader.take(_SUPPRESSED)
     return Suppressed(
         time_ms / 1000, recipient, tuple(refusal_of(reader) for _ in range(added)), tuple(refusal_of(reader) for _ in range(lifted)),
@@ -146,21 +146,21 @@ def pack_listing(now: float, takes_off: bool, refusals: Sequence[OptOut], who: s
     return b"".join((fixed, *map(refusal, refusals), word(who), word(why), word(file)))
 
 
-def unpack_listing(body: bytes) -> Listing:
-    reader = Reader(body)
+def unpack_listing(body: bytes) -> ListBegun:
+    reader = BodyReader(body)
     time_ms, takes_off, keys = reader.take(_LISTING)
     refusals = tuple(refusal_of(reader) for _ in range(keys))
-    return Listing(time_ms / 1000, bool(takes_off), refusals, reader.word(), reader.word(), reader.word())
+    return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.word(), reader.word(), reader.word())
 
 
 def pack_listed(listing: int, key: int, chunk: int, numbers: bytes) -> bytes:
     return _LISTED.pack(listing, key, chunk) + numbers
 
 
-def unpack_listed(body: bytes) -> Listed:
-    reader = Reader(body)
+def unpack_listed(body: bytes) -> ListChunk:
+    reader = BodyReader(body)
     listing, key, chunk = reader.take(_LISTED)
-    return Listed(listing, key, chunk, reader.rest())
+    return ListChunk(listing, key, chunk, reader.rest())
 
 
 def pack_listing_done(now: float, listing: int, chunks: int, numbers: int, digest: bytes) -> bytes:

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
-from proxy.journal.records.complaints import Event, pack_events, unpack_events
+from proxy.journal.encoding import BodyReader, word
+from proxy.journal.records.complaints import DeskEvent, pack_events, unpack_events
 
 _PENALTY = struct.Struct(">QQQQQHBB")  # id, since, until (ms), for_s, order, share in thousandths, state, rung
 _HOUR = struct.Struct(">QH")
@@ -68,7 +68,7 @@ class Penalty(NamedTuple):
     revision: str  # of the rules then
     author: str
     appeal: str
-    events: tuple[Event, ...]
+    events: tuple[DeskEvent, ...]
     figure_zh: str = ""  # the same in Chinese; empty where nothing was measured
     by: str = ""  # of a part of the messages: signature | advertiser
     value: str = ""  # whose
@@ -93,7 +93,7 @@ class Penalty(NamedTuple):
         return next((event.time for event in reversed(self.events) if event.what == self.state), self.until)
 
 
-class Counts(NamedTuple):
+class HourCounts(NamedTuple):
     """Of one provider in one hour."""
 
     sent: int = 0
@@ -113,7 +113,7 @@ def pack_penalty(one: Penalty) -> bytes:
 
 
 def unpack_penalty(body: bytes) -> Penalty:
-    reader = Reader(body)
+    reader = BodyReader(body)
     number, since, until, for_s, order, share, state, rung = reader.take(_PENALTY)
     provider, trigger, say, basis, figure, revision, author, appeal = (reader.word() for _ in range(8))
     figure, _, figure_zh = figure.partition("\n")
@@ -124,7 +124,7 @@ def unpack_penalty(body: bytes) -> Penalty:
     )  # fmt: skip
 
 
-def pack_hour(start: int, counts: Mapping[str, Counts]) -> bytes:
+def pack_hour(start: int, counts: Mapping[str, HourCounts]) -> bytes:
     """``start``: seconds since 1970, a whole hour."""
     parts = [_HOUR.pack(start, len(counts))]
     for provider, one in counts.items():
@@ -132,23 +132,23 @@ def pack_hour(start: int, counts: Mapping[str, Counts]) -> bytes:
     return b"".join(parts)
 
 
-def _pack_counts(one: Counts) -> bytes:
+def _pack_counts(one: HourCounts) -> bytes:
     reasons = (word(reason) + _COUNT.pack(count) for reason, count in one.refused.items())
     return _COUNTS.pack(one.sent, one.marketing, one.optouts, len(one.refused)) + b"".join(reasons)
 
 
-def _counts(reader: Reader) -> Counts:
+def _counts(reader: BodyReader) -> HourCounts:
     sent, marketing, optouts, reasons = reader.take(_COUNTS)
-    return Counts(sent, marketing, optouts, {reader.word(): reader.take(_COUNT)[0] for _ in range(reasons)})
+    return HourCounts(sent, marketing, optouts, {reader.word(): reader.take(_COUNT)[0] for _ in range(reasons)})
 
 
-def unpack_hour(body: bytes) -> tuple[int, dict[str, Counts]]:
-    reader = Reader(body)
+def unpack_hour(body: bytes) -> tuple[int, dict[str, HourCounts]]:
+    reader = BodyReader(body)
     start, providers = reader.take(_HOUR)
     return start, {reader.word(): _counts(reader) for _ in range(providers)}
 
 
-def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], Counts]) -> bytes:
+def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) -> bytes:
     """By provider and signature."""
     parts = [_HOUR.pack(start, len(counts))]
     for (provider, signature), one in counts.items():
@@ -156,7 +156,7 @@ def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], Counts]) -> byt
     return b"".join(parts)
 
 
-def unpack_hour_apart(body: bytes) -> tuple[int, dict[tuple[str, str], Counts]]:
-    reader = Reader(body)
+def unpack_hour_apart(body: bytes) -> tuple[int, dict[tuple[str, str], HourCounts]]:
+    reader = BodyReader(body)
     start, keys = reader.take(_HOUR)
     return start, {(reader.word(), reader.word()): _counts(reader) for _ in range(keys)}

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.journal.records import messages
 from proxy.model.message import hash48
 
@@ -249,7 +249,7 @@ def pack_probe(one: Probe) -> bytes:
 
 
 def unpack_probe(body: bytes) -> Probe:
-    reader = Reader(body)
+    reader = BodyReader(body)
     begun, over, within, node, state, count = reader.take(_PROBE)
     prefix, port, keyword, who, why = (reader.word() for _ in range(5))
     tries = []

@@ -16,7 +16,7 @@ _HEAD = struct.Struct(">QQQBQB")  # now, place (milliseconds, number), node, seq
 
 
 @about_people
-class Heard(NamedTuple):
+class ReplicatedRecord(NamedTuple):
     time: float
     place: tuple[int, int]
     node: int
@@ -25,10 +25,10 @@ class Heard(NamedTuple):
     body: bytes
 
 
-def pack_heard(one: Heard) -> bytes:
+def pack_heard(one: ReplicatedRecord) -> bytes:
     return _HEAD.pack(int(one.time * 1000), *one.place, one.node, one.sequence, one.kind) + one.body
 
 
-def unpack_heard(body: bytes) -> Heard:
+def unpack_heard(body: bytes) -> ReplicatedRecord:
     time_ms, milliseconds, number, node, sequence, kind = _HEAD.unpack_from(body)
-    return Heard(time_ms / 1000, (milliseconds, number), node, sequence, kind, body[_HEAD.size :])
+    return ReplicatedRecord(time_ms / 1000, (milliseconds, number), node, sequence, kind, body[_HEAD.size :])

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.model.number import about_people
 from proxy.model.recipient import Entry
 
@@ -24,7 +24,7 @@ class Repeated(NamedTuple):
 
 
 @about_people
-class Asked(NamedTuple):
+class MessageRequest(NamedTuple):
     """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
 
     time: float
@@ -71,11 +71,13 @@ def pack_asked(
     return _ASKED.pack(int(now * 1000), status, len(data)) + words + data + body
 
 
-def unpack_asked(body: bytes) -> Asked:
-    reader = Reader(body)
+def unpack_asked(body: bytes) -> MessageRequest:
+    reader = BodyReader(body)
     time_ms, status, size = reader.take(_ASKED)
     words = [reader.word() for _ in range(5)]
-    return Asked(time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest())
+    return MessageRequest(
+        time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest()
+    )
 
 
 def pack_unreplaced(now: float, recipient: int, entry_id: int, verdict_sequence: int, status: int, entry: Entry) -> bytes:

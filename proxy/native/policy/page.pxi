@@ -77,7 +77,7 @@ cdef int _learn_to_read() except -1:
         _learn_marks()
     _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
     _apart, _links = contacts.apart, contacts.links
-    _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
+    _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.ContentCache
     _part_of = partial(tuple.__new__, Part)
     _seldom, _Reader = reading.SELDOM, reading.Reader
     _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48
@@ -94,7 +94,7 @@ cdef int _learn_to_read() except -1:
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
-    _page_type = _laid(page.Page, "_candidates _contacts _domains _split folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
+    _page_type = _laid(page.TextAnalysis, "_candidates _contacts _domains _split folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
     _outside_type = _laid(Outside, "provider reads registry", sizeof(OutsideFields))
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _nobody = reading.Traits, reading._domain_bits, reading._NOBODY

@@ -230,15 +230,15 @@ cdef int _learn_fields() except -1:
 
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
-    from proxy.relay.admission import ESME_RSUBMITFAIL, Judging
+    from proxy.relay.admission import ESME_RSUBMITFAIL, Admission as Judging
     from proxy.net.lane import Lane
     from proxy.net.routes import Routes
     from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason
-    from proxy.model.pseudonym import Namer
+    from proxy.model.pseudonym import Pseudonymizer as Namer
     from proxy.policy.refusal_match import is_like
-    from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
+    from proxy.policy.condition import AnyOf, RecipientTest as Person, ask_person, evidence_of
     from proxy.policy.counted import part_key
     from proxy.policy.kinds.limit import COUNT_MAX
     from proxy.policy.judge import objected
@@ -253,13 +253,13 @@ cdef int _learn_fields() except -1:
     from proxy.model.rate import Rate
     from proxy.state.record.record import Record
     from proxy.state.counters.shares import LeasedRate
-    from proxy.state.lists.bloom import Sieves
+    from proxy.state.lists.bloom import BloomFilters as Sieves
     from proxy.relay import commit as handover, refusal_cache as refusals
-    from proxy.relay.pending_submit import Transit, detail, part_with
+    from proxy.relay.pending_submit import PendingSubmit as Transit, detail, part_with
     from proxy.relay.pending_submit import _say as say
-    from proxy.model.recency_filter import MARKS, Twice
+    from proxy.model.recency_filter import MARKS, RecencyFilter as Twice
     from proxy.wire.frame import Frame, Malformed
-    from proxy.wire.submit import Memo
+    from proxy.wire.submit import ContentCache as Memo
     from proxy.wire.submit import _unseen as unseen
 
     _kept_of, _is_like = kept_of, is_like
@@ -277,7 +277,7 @@ cdef int _learn_fields() except -1:
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
     _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
-    _kept_type, _any_type = <PyTypeObject *>refusals.Kept, <PyTypeObject *>AnyOf
+    _kept_type, _any_type = <PyTypeObject *>refusals.CachedRefusal, <PyTypeObject *>AnyOf
     _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
     _handover, _detail = handover, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
@@ -321,7 +321,7 @@ cdef int _learn_fields() except -1:
     _namer_type = _laid(Namer, "key", sizeof(NamerFields))
     _sieves_type = _laid(Sieves, "by_place", sizeof(SievesFields))
     _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
-    _box_type = _laid(box.Box, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
+    _box_type = _laid(box.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
     _route_type = _laid(Route, "box label said", sizeof(RouteFields))
     states = box.UNSAFE, box.READY, box.HANDED, box.GONE  # there is one of each such number, for ever
     _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]

@@ -16,8 +16,8 @@ cdef double _inherit_s
 cdef int _learn_long() except -1:
     global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _rules_own
     from proxy.relay.multipart import assembler as room
-    from proxy.relay.multipart.shared import Board
-    from proxy.relay.multipart.handler import Parts
+    from proxy.relay.multipart.shared import SharedParts as Board
+    from proxy.relay.multipart.handler import PartHandler as Parts
     from proxy.model.reasons import RULE_REASONS
 
     _Parts, _Assembler, _Board = Parts, room.Assembler, Board

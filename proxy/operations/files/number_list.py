@@ -39,7 +39,7 @@ FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
 """Numbers that model/number.py refuses among those between its first and last."""
 
 
-class Refusal(NamedTuple):
+class ListedRefusal(NamedTuple):
     """What a number refuses."""
 
     scope: str
@@ -244,7 +244,7 @@ def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
     return {"number": 0} | {name: heads[name] for name in columns if name in heads}
 
 
-def _refusal(said: Mapping[str, str], default: Refusal) -> Refusal:
+def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
     scope, value = said.get("scope", ""), said.get("value", "")
     value = cell_of(value)
     if not scope:
@@ -253,9 +253,9 @@ def _refusal(said: Mapping[str, str], default: Refusal) -> Refusal:
     if source == "reply":
         source = "import"  # a person's own word, told by somebody else
     if not said.get("until"):
-        return Refusal(scope, value, source, default.until)
+        return ListedRefusal(scope, value, source, default.until)
     until, timed = time_windows.moment(said["until"])
-    return Refusal(scope, value, source, until if timed else until + time_windows.DAY_S)  # a day is meant to its end
+    return ListedRefusal(scope, value, source, until if timed else until + time_windows.DAY_S)  # a day is meant to its end
 
 
 def _empty(people: People, waiting: Mapping[K, list[int]]) -> None:

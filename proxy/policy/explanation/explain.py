@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.i18n.phrases import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, in_language, joined, term
+from proxy.i18n.phrases import AND, FIELDS, OR, THEN, Bilingual, any_of, as_written, both, in_language, joined, term
 from proxy.model.message import Category, Content, Counters, Message, Outcome, Sender, Verdict
 from proxy.model.number import Number, about_people, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import All, AnyOf, Not, OneOf, Person, Test, Tree
+from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.counted import falls_back
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
@@ -28,7 +28,7 @@ from proxy.policy.explanation.naming import (
     nothing,
     signature_written,
 )
-from proxy.policy.explanation.standing import Standing
+from proxy.policy.explanation.standing import ConditionStanding
 from proxy.policy.explanation.suggestions import mends
 from proxy.policy.judge import judge
 from proxy.policy.kinds.limit import Limit
@@ -38,7 +38,7 @@ from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AsDecided, path_of
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
-from proxy.policy.text.evidence import Evidence, evidence
+from proxy.policy.text.evidence import CategoryEvidence, evidence
 from proxy.policy.text.page import pages_of
 
 WORDS_SHOWN = 10  # of those found in a text
@@ -46,15 +46,15 @@ NOT_SEARCHED = nothing(NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RulePart:
     """What one rule had to say."""
 
     rule: str
     say: str
     mode: str
-    says: Said  # refuses | would refuse | exempts | does not apply | is within | waits | off
-    why: Said
-    change: Said
+    says: Bilingual  # refuses | would refuse | exempts | does not apply | is within | waits | off
+    why: Bilingual
+    change: Bilingual
     """Of a rule that objects: what would have to change for it not to."""
 
     def as_dict(self) -> dict[str, str]:
@@ -72,8 +72,8 @@ class Explanation:
     verdict: Verdict
     province: str
     city: str
-    evidence: Evidence
-    parts: tuple[Part, ...]
+    evidence: CategoryEvidence
+    parts: tuple[RulePart, ...]
     recipient: Number
     number: int = 0
     advertiser: str = ""
@@ -129,7 +129,7 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    telling = _Telling(Standing(message, recipient, rules, now, counters, verdict), known)
+    telling = _Telling(ConditionStanding(message, recipient, rules, now, counters, verdict), known)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
@@ -157,23 +157,25 @@ def explain_text(
 class _Telling:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: Standing, look_up: LookUp) -> None:
+    def __init__(self, standing: ConditionStanding, look_up: LookUp) -> None:
         self._standing, self._look_up = standing, look_up
 
-    def part(self, rule: Rule) -> Part:
+    def part(self, rule: Rule) -> RulePart:
         says, why = self._says(rule)
         breach = self._standing.breached.get(rule.id)
         change = (
-            mends(self._standing, rule, breach) if breach is not None and breach.outcome is not Outcome.ALLOW else Said("", "")
+            mends(self._standing, rule, breach)
+            if breach is not None and breach.outcome is not Outcome.ALLOW
+            else Bilingual("", "")
         )
-        return Part(rule.id, rule.say, rule.mode, says, why, change)
+        return RulePart(rule.id, rule.say, rule.mode, says, why, change)
 
-    def _says(self, rule: Rule) -> tuple[Said, Said]:
+    def _says(self, rule: Rule) -> tuple[Bilingual, Bilingual]:
         if rule.mode == "off":
-            return OFF, Said("the rule is switched off", "规则已关闭")
+            return OFF, Bilingual("the rule is switched off", "规则已关闭")
         waits = not self._standing.message.content.complete and undecided(rule.when)
         if waits and rule.id not in self._standing.breached:
-            return WAITS, Said("parts of the text are missing", "短信还不完整")
+            return WAITS, Bilingual("parts of the text are missing", "短信还不完整")
         unmet = list(self._unmet(rule.when))
         if unmet:
             return IDLE, joined(THEN, unmet)
@@ -182,11 +184,11 @@ class _Telling:
         counts = joined(THEN, self._counts(rule))
         breach = self._standing.breached.get(rule.id)
         if breach is None:
-            return (WITHIN, counts) if counts else (SPARED, Said("an exemption switches it off", "被豁免规则免除"))
+            return (WITHIN, counts) if counts else (SPARED, Bilingual("an exemption switches it off", "被豁免规则免除"))
         says = (WOULD if breach.shadow else DOES)[breach.outcome]
         return says, joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
 
-    def _unmet(self, tree: Tree) -> Iterator[Said]:
+    def _unmet(self, tree: Tree) -> Iterator[Bilingual]:
         """Conditions that keep a rule from applying, in words."""
         if isinstance(tree, All):
             for part in tree.parts:
@@ -194,21 +196,21 @@ class _Telling:
         elif not self._standing.holds(tree):
             yield self._word(tree)
 
-    def _word(self, tree: Tree) -> Said:
+    def _word(self, tree: Tree) -> Bilingual:
         if isinstance(tree, Not):
             plain = plainly(tree.part)
-            return Said(f"excluded: {plain}", f"被排除: {plain.zh}")
+            return Bilingual(f"excluded: {plain}", f"被排除: {plain.zh}")
         if isinstance(tree, OneOf):
             asked = self._standing
             field = asked.rules.field(tree.field, asked.facts, asked.message, asked.at)
             names = tree.field in ("provider", "account")
             values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
             found = field if names else term(field).zh
-            return Said(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}, 不是{values.zh}")
+            return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}, 不是{values.zh}")
         plain = plainly(tree)
-        return Said(f"not true: {plain}", f"不成立: {plain.zh}")
+        return Bilingual(f"not true: {plain}", f"不成立: {plain.zh}")
 
-    def _seen(self, tree: Tree) -> Iterator[Said]:
+    def _seen(self, tree: Tree) -> Iterator[Bilingual]:
         """What of text and person a rule that objects has found."""
         for leaf, negated in self._standing.rests_on(tree):
             if negated:
@@ -217,7 +219,7 @@ class _Telling:
                 pages = pages_of(self._standing.message.content)
                 words = [one for one in leaf.vocabulary if any(page.says(one) for page in pages)]
                 found = ", ".join(words[:WORDS_SHOWN])
-                yield Said(f"found: {found}", f"命中: {found}")
+                yield Bilingual(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
                 pages = pages_of(self._standing.message.content)
                 contacts = dict.fromkeys(
@@ -226,15 +228,15 @@ class _Telling:
                     for one in page.known(leaf.vocabulary) or (page.links if leaf.word == "url" else page.contacts)
                 )
                 found = ", ".join([*contacts][:WORDS_SHOWN])
-                yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
+                yield Bilingual(f"found: {found}", f"命中: {found}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules
                 as_then = isinstance(rules.paths, AsDecided)
                 yield leaf.words if as_then else path_of(self._standing.message.sender, rules.paths).words
-            elif isinstance(leaf, Person):
+            elif isinstance(leaf, RecipientTest):
                 yield from self._refusals() if leaf.word == "suppressed" else (leaf.words,)
 
-    def _refusals(self) -> Iterator[Said]:
+    def _refusals(self) -> Iterator[Bilingual]:
         """What the person refused, of what is in force."""
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
@@ -242,21 +244,25 @@ class _Telling:
                 if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
                     english = f"{said} is held: a reply on {since} is doubtful, until somebody decides or {until}"
-                    yield Said(english, f"{said.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                    yield Bilingual(english, f"{said.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
                 else:
-                    yield Said(f"refused {said} by {one.source} on {since}", f"{since} 起拒收{said.zh}({term(one.source).zh})")
+                    yield Bilingual(
+                        f"refused {said} by {one.source} on {since}", f"{since} 起拒收{said.zh}({term(one.source).zh})"
+                    )
 
-    def _counts(self, rule: Rule) -> Iterator[Said]:
+    def _counts(self, rule: Rule) -> Iterator[Bilingual]:
         for place, limit in enumerate(rule.limits):
             used = self._standing.used(rule, place)
             whose = self._whose(limit)
             if limit.share:
                 total = self._standing.whole(rule, place)
-                yield Said(f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条({limit.words.zh}{whose.zh})")
+                yield Bilingual(
+                    f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条({limit.words.zh}{whose.zh})"
+                )
             else:
-                yield Said(f"{used} used of {limit.words}{whose}", f"已用 {used}, 上限: {limit.words.zh}{whose.zh}")
+                yield Bilingual(f"{used} used of {limit.words}{whose}", f"已用 {used}, 上限: {limit.words.zh}{whose.zh}")
 
-    def _whose(self, limit: Limit) -> Said:
+    def _whose(self, limit: Limit) -> Bilingual:
         """By what a limit counts a message that lacks a part of its key."""
         facts = self._standing.facts
         if not falls_back(limit, facts):
@@ -264,28 +270,32 @@ class _Telling:
         by = f"port {facts.sender.prefix}" if facts.sender.prefix else f"provider {facts.sender.provider}"
         zh = f"端口 {facts.sender.prefix}" if facts.sender.prefix else f"通道商 {facts.sender.provider}"
         if facts.textless:
-            return Said(f" (no text that can be read: counted for {by})", f"(读不出内容, 按{zh}计)")
-        return Said(f" (no signature: counted for {by})", f"(没有签名, 按{zh}计)")
+            return Bilingual(f" (no text that can be read: counted for {by})", f"(读不出内容, 按{zh}计)")
+        return Bilingual(f" (no signature: counted for {by})", f"(没有签名, 按{zh}计)")
 
 
-def plainly(tree: Tree) -> Said:
+def plainly(tree: Tree) -> Bilingual:
     """A condition in words."""
-    if isinstance(tree, (OneOf, Test, Person)):
+    if isinstance(tree, (OneOf, Test, RecipientTest)):
         return both(tree.words)
     if isinstance(tree, Not):
         inner = plainly(tree.part)
-        return Said(f"not ({inner})", f"非({inner.zh})")
+        return Bilingual(f"not ({inner})", f"非({inner.zh})")
     parts = [plainly(part) for part in tree.parts]
-    return joined(OR if isinstance(tree, AnyOf) else AND, (Said(f"({one})", f"({one.zh})") for one in parts))
+    return joined(OR if isinstance(tree, AnyOf) else AND, (Bilingual(f"({one})", f"({one.zh})") for one in parts))
 
 
-NOTHING_MORE = Said("", "")
-OFF, WAITS, IDLE = Said("off", "关闭"), Said("waits", "待全文"), Said("does not apply", "不适用")
-EXEMPTS, WITHIN, SPARED = Said("exempts", "豁免"), Said("is within", "未超限"), Said("is spared", "被豁免")
-ALL_HOLD = Said("all its conditions hold", "条件全部成立")
-DOES = {Outcome.REJECT: Said("refuses", "拒绝"), Outcome.DEFER: Said("defers", "暂缓"), Outcome.ALLOW: Said("tags", "标记")}
+NOTHING_MORE = Bilingual("", "")
+OFF, WAITS, IDLE = Bilingual("off", "关闭"), Bilingual("waits", "待全文"), Bilingual("does not apply", "不适用")
+EXEMPTS, WITHIN, SPARED = Bilingual("exempts", "豁免"), Bilingual("is within", "未超限"), Bilingual("is spared", "被豁免")
+ALL_HOLD = Bilingual("all its conditions hold", "条件全部成立")
+DOES = {
+    Outcome.REJECT: Bilingual("refuses", "拒绝"),
+    Outcome.DEFER: Bilingual("defers", "暂缓"),
+    Outcome.ALLOW: Bilingual("tags", "标记"),
+}
 WOULD = {
-    Outcome.REJECT: Said("would refuse", "影子拒绝"),
-    Outcome.DEFER: Said("would defer", "影子暂缓"),
-    Outcome.ALLOW: Said("would tag", "影子标记"),
+    Outcome.REJECT: Bilingual("would refuse", "影子拒绝"),
+    Outcome.DEFER: Bilingual("would defer", "影子暂缓"),
+    Outcome.ALLOW: Bilingual("would tag", "影子标记"),
 }

@@ -65,7 +65,7 @@ def matches(entry: Entry, pick: Pick) -> bool:
     return all(wanted is None or value in wanted for value, wanted in pairs) and pick.template in (None, entry.template)
 
 
-class Counts:
+class PastCounts:
     """message.Counters over times of takes, exact to the second."""
 
     def __init__(self) -> None:
@@ -78,5 +78,5 @@ class Counts:
         self._times[take.key].append(int(at))
 
 
-NOTHING = Counts()
+NOTHING = PastCounts()
 """Counters of which nobody takes."""

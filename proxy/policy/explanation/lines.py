@@ -8,9 +8,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from proxy.i18n.phrases import WORDS, Said, in_language
+from proxy.i18n.phrases import WORDS, Bilingual, in_language
 from proxy.model.redact import plain
-from proxy.policy.explanation.explain import Explanation, Part
+from proxy.policy.explanation.explain import Explanation, RulePart
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.codes import MOST
 from proxy.policy.text.evidence import Feature
@@ -75,13 +75,13 @@ def _parts(told: Explanation, language: str) -> Iterator[str]:
             yield f"  {' ' * LABEL_WIDE} {in_language(PASSES, language)}{in_language(part.change, language)}"
 
 
-def _why(part: Part, language: str) -> str:
+def _why(part: RulePart, language: str) -> str:
     """With what the rule is for, where it objects and the reader is one of its authors."""
     why = in_language(part.why, language)
     return f"{part.say} | {why}" if part.change and part.say and language == "zh" else why
 
 
-PASSES = Said("to pass: ", "要通过: ")
+PASSES = Bilingual("to pass: ", "要通过: ")
 
 
 def _zh(word: str) -> str:

@@ -16,16 +16,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from proxy.i18n.phrases import Said, term
+from proxy.i18n.phrases import Bilingual, term
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
 from proxy.model.redact import numbers_masked, plain
 from proxy.policy.registries.registry import HASH, Registry
 from proxy.policy.text.folding import normal_signature
 
-GONE = Said("its message is no longer in the journal", "该短信已不在保存的日志里")
-NOT_ASKED = Said("the journal was not searched", "没有查找日志")
-UNREADABLE = Said("the journal cannot be read here", "这里读不了日志")
+GONE = Bilingual("its message is no longer in the journal", "该短信已不在保存的日志里")
+NOT_ASKED = Bilingual("the journal was not searched", "没有查找日志")
+UNREADABLE = Bilingual("the journal cannot be read here", "这里读不了日志")
 NAMED_SCOPES = ("advertiser", "signature")
 """Scopes whose value may be a hash."""
 WRITTEN_MAX = 64
@@ -34,30 +34,30 @@ _WRITTEN = re.compile(r"【([^【】]{1,200})】")
 _IN_STATE = re.compile(r"\b(advertiser|signature) ([0-9a-f]{12})\b")
 
 
-class Known(NamedTuple):
+class KnownSignature(NamedTuple):
     """What is known of a signature."""
 
     advertiser: str = ""  # as registered
     signature: str = ""  # as written
-    why: Said = GONE
+    why: Bilingual = GONE
     """Why neither is known."""
 
 
-LookUp = Callable[[int], Known]
+LookUp = Callable[[int], KnownSignature]
 """By a signature's hash48."""
 
 
-def nothing(why: Said) -> LookUp:
+def nothing(why: Bilingual) -> LookUp:
     """Knows no signature."""
-    return lambda _: Known(why=why)
+    return lambda _: KnownSignature(why=why)
 
 
 def by_registry(registry: Registry, otherwise: LookUp) -> LookUp:
     """The registry first."""
 
-    def known(number: int) -> Known:
+    def known(number: int) -> KnownSignature:
         row = registry.row_of(number)
-        return otherwise(number) if row is None else Known(row.advertiser, row.signature)
+        return otherwise(number) if row is None else KnownSignature(row.advertiser, row.signature)
 
     return known
 
@@ -65,8 +65,8 @@ def by_registry(registry: Registry, otherwise: LookUp) -> LookUp:
 def by_names(names: Mapping[int, str], otherwise: LookUp) -> LookUp:
     """Signatures as messages had them, by hash."""
 
-    def known(number: int) -> Known:
-        return Known(signature=names[number]) if number in names else otherwise(number)
+    def known(number: int) -> KnownSignature:
+        return KnownSignature(signature=names[number]) if number in names else otherwise(number)
 
     return known
 
@@ -84,42 +84,42 @@ def signature_written(name: str, text: str) -> str:
     return numbers_masked(plain(found)).strip()[:WRITTEN_MAX]
 
 
-def whom(number: int, look_up: LookUp) -> Said:
+def whom(number: int, look_up: LookUp) -> Bilingual:
     """The sender behind a signature."""
     known = look_up(number)
     if known.advertiser:
         return _same(_full(known))
     if known.signature:
-        return Said(f"【{known.signature}】 (not registered)", f"【{known.signature}】(未报备)")
+        return Bilingual(f"【{known.signature}】 (not registered)", f"【{known.signature}】(未报备)")
     return _unknown(number, known)
 
 
-def about(refusal: OptOut, look_up: LookUp) -> Said:
+def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
     """What a refusal covers."""
     scope, value = refusal.scope, refusal.value
     if scope in ("all", "global"):
-        return Said("all marketing", "全部营销")
+        return Bilingual("all marketing", "全部营销")
     if scope == "category":
-        return Said(f"all {value}", f"全部{term(value).zh}")
+        return Bilingual(f"all {value}", f"全部{term(value).zh}")
     kind = term(scope).zh
     if scope not in NAMED_SCOPES:
-        return Said(f"{scope} {value}", f"{kind} {value}")
+        return Bilingual(f"{scope} {value}", f"{kind} {value}")
     known = _known(refusal, look_up)
     if not known.advertiser and not known.signature:
         unknown = _unknown(int(value, 16), known)
-        return Said(f"{scope}, {unknown}", f"{kind}, {unknown.zh}")
+        return Bilingual(f"{scope}, {unknown}", f"{kind}, {unknown.zh}")
     if scope == "signature":
-        of = Said(f" of {known.advertiser}", f"({known.advertiser})") if known.advertiser else Said("", "")
-        return Said(f"signature 【{known.signature}】{of}", f"签名【{known.signature}】{of.zh}")
+        of = Bilingual(f" of {known.advertiser}", f"({known.advertiser})") if known.advertiser else Bilingual("", "")
+        return Bilingual(f"signature 【{known.signature}】{of}", f"签名【{known.signature}】{of.zh}")
     if known.advertiser:
-        return Said(f"advertiser {_full(known)}", f"广告主 {_full(known)}")
+        return Bilingual(f"advertiser {_full(known)}", f"广告主 {_full(known)}")
     shown = whom(int(value, 16), lambda _: known)
-    return Said(f"advertiser {shown}", f"广告主{shown.zh}")
+    return Bilingual(f"advertiser {shown}", f"广告主{shown.zh}")
 
 
 def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
     """The same for programs, beside ``value``: empty strings where nothing is known."""
-    known = _known(refusal, look_up) if refusal.scope in NAMED_SCOPES else Known()
+    known = _known(refusal, look_up) if refusal.scope in NAMED_SCOPES else KnownSignature()
     said = about(refusal, look_up)
     return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
 
@@ -147,31 +147,31 @@ def has_hash(state: str) -> bool:
     return _IN_STATE.search(state) is not None
 
 
-def in_state(state: str, look_up: LookUp) -> Said:
+def in_state(state: str, look_up: LookUp) -> Bilingual:
     """The state of a row of the archive (``+advertiser 696592fe4ca2; -port 1069``), with names."""
 
-    def words(match: re.Match[str]) -> Said:
+    def words(match: re.Match[str]) -> Bilingual:
         return about(OptOut(match[1], match[2], 0, "", 0), look_up)
 
-    return Said(_IN_STATE.sub(lambda one: str(words(one)), state), _IN_STATE.sub(lambda one: words(one).zh, state))
+    return Bilingual(_IN_STATE.sub(lambda one: str(words(one)), state), _IN_STATE.sub(lambda one: words(one).zh, state))
 
 
-def _known(refusal: OptOut, look_up: LookUp) -> Known:
+def _known(refusal: OptOut, look_up: LookUp) -> KnownSignature:
     value = refusal.value
     if HASH.fullmatch(value):
         return look_up(int(value, 16))
     if refusal.scope == "advertiser":
-        return Known(value)
-    return Known(look_up(hash48(normal_signature(value))).advertiser, value)
+        return KnownSignature(value)
+    return KnownSignature(look_up(hash48(normal_signature(value))).advertiser, value)
 
 
-def _full(known: Known) -> str:
+def _full(known: KnownSignature) -> str:
     return known.advertiser + (f"【{known.signature}】" if known.signature else "")
 
 
-def _unknown(number: int, known: Known) -> Said:
-    return Said(f"signature unknown ({number:012x}): {known.why}", f"签名未知({number:012x}): {known.why.zh}")
+def _unknown(number: int, known: KnownSignature) -> Bilingual:
+    return Bilingual(f"signature unknown ({number:012x}): {known.why}", f"签名未知({number:012x}): {known.why.zh}")
 
 
-def _same(words: str) -> Said:
-    return Said(words, words)
+def _same(words: str) -> Bilingual:
+    return Bilingual(words, words)

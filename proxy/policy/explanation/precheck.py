@@ -14,14 +14,14 @@ from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Breach, Content, Message, Outcome, Sender
 from proxy.model.number import Number
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import Entry
-from proxy.policy.condition import Person, Tree, ask_person, leaves
-from proxy.policy.explanation.explain import Part, explain, plainly
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.condition import RecipientTest, Tree, ask_person, leaves
+from proxy.policy.explanation.explain import RulePart, explain, plainly
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
 from proxy.policy.plan import Decision, Limited, strictness
 from proxy.policy.registries.regions import SEGMENT_FIRST, Regions
@@ -34,14 +34,14 @@ UNTOLD = frozenset(reason.public for reason in RULE_REASONS.values() if reason.p
 """Reasons that would say something about a person: how many, not who."""
 
 
-class Objection(NamedTuple):
+class TextObjection(NamedTuple):
     """A rule that is against a text whoever gets it, or whoever lives in some places."""
 
     rule: str
     say: str
     reason: str  # what may be told outside
     outcome: Outcome
-    change: Said
+    change: Bilingual
     where: tuple[str, ...] = ()  # provinces, and cities of provinces that it is not about as a whole; empty: everywhere
 
 
@@ -50,14 +50,14 @@ class Depends(NamedTuple):
 
     rule: str
     reason: str
-    on: Said
+    on: Bilingual
 
 
 class Forecast(NamedTuple):
     outcome: Outcome
     """For everybody: ALLOW where no rule is against it everywhere."""
-    everywhere: tuple[Objection, ...]
-    somewhere: tuple[Objection, ...]
+    everywhere: tuple[TextObjection, ...]
+    somewhere: tuple[TextObjection, ...]
     depends: tuple[Depends, ...]
 
 
@@ -119,12 +119,12 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
     return Forecast(outcome, general, tuple(one for one in found if one.where), tuple(asked.values()))
 
 
-EXEMPT = Said("whether an exemption spares the recipient", "该号码是否在豁免之列")
+EXEMPT = Bilingual("whether an exemption spares the recipient", "该号码是否在豁免之列")
 
 
 def _says_itself(tree: Tree) -> bool:
     """Whether what is left to ask with each message is known of this one, whoever gets it."""
-    return all(isinstance(leaf, Person) and leaf.word == "scheduled" for leaf in leaves(tree))
+    return all(isinstance(leaf, RecipientTest) and leaf.word == "scheduled" for leaf in leaves(tree))
 
 
 def _depends(decision: Decision) -> Iterator[Depends]:
@@ -149,17 +149,17 @@ class _Teller:
 
     def __init__(self, rules: RuleSet, sender: Sender, content: Content, at: float) -> None:
         self._rules, self._sender, self._content, self._at = rules, sender, content, at
-        self._told: dict[int, dict[str, Part]] = {}
+        self._told: dict[int, dict[str, RulePart]] = {}
 
-    def objection(self, breach: Breach, places: set[int], everywhere: set[int]) -> Objection:
+    def objection(self, breach: Breach, places: set[int], everywhere: set[int]) -> TextObjection:
         part = self._parts(min(places))[breach.rule]
         where = () if places == everywhere else _named(places, self._rules.regions)
-        return Objection(breach.rule, part.say, breach.reason.public, breach.outcome, part.change, where)
+        return TextObjection(breach.rule, part.say, breach.reason.public, breach.outcome, part.change, where)
 
-    def _parts(self, place: int) -> dict[str, Part]:
+    def _parts(self, place: int) -> dict[str, RulePart]:
         if place not in self._told:
             message = Message(self._sender, _somebody(self._rules, place), self._content)
-            told = explain(message, Past(), self._rules, self._at, Counts())
+            told = explain(message, Past(), self._rules, self._at, PastCounts())
             self._told[place] = {part.rule: part for part in told.parts}
         return self._told[place]
 
@@ -186,7 +186,13 @@ def _somebody(rules: RuleSet, place: int) -> int:
 
 
 def count_over(
-    rules: RuleSet, sender: Sender, content: Content, people: Iterable[int], at: float, pasts: dict[int, Past], counts: Counts
+    rules: RuleSet,
+    sender: Sender,
+    content: Content,
+    people: Iterable[int],
+    at: float,
+    pasts: dict[int, Past],
+    counts: PastCounts,
 ) -> Count:
     """What would become of it for some people, one after the other; ``pasts`` and ``counts`` hold what the campaign sent before."""
     found = Count()

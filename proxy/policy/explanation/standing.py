@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from proxy.model.message import Counters, Facts, Message, Verdict
 from proxy.model.recipient import Recipient
-from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, ask_person
+from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, ask_person
 from proxy.policy.counted import counter_key, counter_of
 from proxy.policy.judge import cap_used
 from proxy.policy.kinds.limit import BURST_WINDOWS, Limit
@@ -18,7 +18,7 @@ from proxy.policy.plan import Rule, cap_of
 from proxy.policy.ruleset import RuleSet
 
 
-class Standing:
+class ConditionStanding:
     """``now``: seconds since 1970."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Standing:
     def holds(self, tree: Tree) -> bool:
         if isinstance(tree, (OneOf, Test)):
             return bool(self.held & self.rules.bits.of(tree))
-        if isinstance(tree, Person):
+        if isinstance(tree, RecipientTest):
             return ask_person(tree, self.message, self.recipient, self.facts, self.now)
         if isinstance(tree, Not):
             return not self.holds(tree.part)

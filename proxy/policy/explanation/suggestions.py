@@ -7,42 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.i18n.phrases import Said, joined
+from proxy.i18n.phrases import Bilingual, joined
 from proxy.model.message import Breach
 from proxy.policy import time_windows
 from proxy.policy.condition import OneOf
-from proxy.policy.explanation.standing import Standing
+from proxy.policy.explanation.standing import ConditionStanding
 from proxy.policy.kinds import when_kinds
 from proxy.policy.plan import Rule
 
-EITHER = Said("; or ", "; 或 ")
-NO_WAY = Said("nothing that a sender could change", "发送方没有可改之处")
+EITHER = Bilingual("; or ", "; 或 ")
+NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
 _KINDS = {"marketing": "classified", "signature_count": "signature"}
 """Words of leaves that are not their key in ``when``."""
 
 
-def mends(standing: Standing, rule: Rule, breach: Breach) -> Said:
+def mends(standing: ConditionStanding, rule: Rule, breach: Breach) -> Bilingual:
     return joined(EITHER, dict.fromkeys(_ways(standing, rule, breach))) or NO_WAY
 
 
-def _ways(standing: Standing, rule: Rule, breach: Breach) -> Iterator[Said]:
+def _ways(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
     for place, limit in enumerate(rule.limits):
         if limit.share:
-            yield Said("send more of the other kind first", "先增加其他短信的占比")
+            yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
         elif (room := standing.room_at(rule, place)) is not None:
             at = time_windows.local(room)
-            yield Said(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
+            yield Bilingual(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
     if rule in standing.rules.ordered:
-        yield Said(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
+        yield Bilingual(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
     else:
         yield from _of_conditions(standing, rule)
     if rule.then == "review":
-        yield Said("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)")
+        yield Bilingual(
+            "have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)"
+        )
     if (again := breach.again(standing.message.recipient)) is not None and not rule.limits:
-        yield Said(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
+        yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
 
 
-def _of_conditions(standing: Standing, rule: Rule) -> Iterator[Said]:
+def _of_conditions(standing: ConditionStanding, rule: Rule) -> Iterator[Bilingual]:
     kinds = when_kinds()
     for leaf, _ in standing.rests_on(rule.when):
         word = leaf.field if isinstance(leaf, OneOf) else leaf.word

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Tree
 from proxy.policy.loading.shape import Shape
 from proxy.policy.loading.source import Node
@@ -46,7 +46,7 @@ class NumberList(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class KindContext:
     """What a word may look at while rules are read."""
 
     regions: Regions
@@ -57,7 +57,7 @@ class Context:
     rest: Rest = no_rest
 
 
-Condition = Callable[[Node, Context], Tree]
+Condition = Callable[[Node, KindContext], Tree]
 
 
 class Kind(NamedTuple):
@@ -65,10 +65,10 @@ class Kind(NamedTuple):
     condition: Condition
     in_record: str
     hint: str
-    about: Said
+    about: Bilingual
     """What the word means: the first sentence of its file, and the same in Chinese."""
     shape: Shape
-    mend: Said
+    mend: Bilingual
 
 
 def _listed() -> dict[str, Kind]:
@@ -77,7 +77,7 @@ def _listed() -> dict[str, Kind]:
         if module.name == "limit":  # stands beside ``when``, not in it
             continue
         found = importlib.import_module(f"{__name__}.{module.name}")
-        about = Said(" ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split()), found.CHINESE)
+        about = Bilingual(" ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split()), found.CHINESE)
         kinds[module.name] = Kind(
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )

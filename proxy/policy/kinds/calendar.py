@@ -5,10 +5,10 @@ day off), or a holiday's name; ``{holiday: true, before: "10:00"}`` only a part 
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said, any_of
+from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
 from proxy.policy.loading.source import Node
@@ -17,11 +17,11 @@ from proxy.policy.registries.holidays import WORDS
 IN_RECORD = "time"
 KEYS = ("day", "holiday", "before", "after")
 CHINESE = "按节假日表: 节假日、上班日、调休上班的周末、休息日, 或节日名; 可以只管其中几点前后"
-MEND = Said("send on another day, or at another hour of it", "换一天或换一个时段发送")
+MEND = Bilingual("send on another day, or at another hour of it", "换一天或换一个时段发送")
 SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holiday": TRUTH, "before": CLOCK, "after": CLOCK}))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     first, last = 0, time_windows.DAY_S
     shown = ""
     if isinstance(node.value, dict):
@@ -46,7 +46,7 @@ def condition(node: Node, context: Context) -> Tree:
         midnight = time_windows.next_midnight(at) - time_windows.DAY_S
         return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + time_windows.DAY_S)
 
-    test = time_windows.TimeTest(holds, changes, Said(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
+    test = time_windows.TimeTest(holds, changes, Bilingual(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
     return Test("time", test.holds, test.words, "calendar", time=test)
 
 
@@ -58,7 +58,7 @@ def _holiday(node: Node) -> list[str]:
     return ["holiday"]
 
 
-def _words(node: Node, context: Context) -> list[str]:
+def _words(node: Node, context: KindContext) -> list[str]:
     known = [*WORDS, *context.registry.holidays.names]
     words = node.texts("calendar")
     for item, word in zip(node.items(), words, strict=True):

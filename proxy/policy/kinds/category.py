@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.i18n.phrases import NOTHING
 from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import among, some
 from proxy.policy.loading.source import Node
 
@@ -15,5 +15,5 @@ MEND = NOTHING
 SHAPE = some(among(CATEGORY_WORDS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     return OneOf("category", frozenset(node.words("category", CATEGORY_WORDS, "category")))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import TEXT, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"
 CHINESE = "号码归属城市"
-MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
+MEND = Bilingual("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(TEXT)
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     names: set[str] = set()
     for item in node.items():
         written = item.text("city")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.i18n.phrases import Said, any_of
+from proxy.i18n.phrases import Bilingual, any_of
 from proxy.model.message import Facts, Message, Sender
 from proxy.model.recipient import Consent, OptOut, Recipient
-from proxy.policy.condition import AnyOf, Person, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.condition import AnyOf, RecipientTest, Tree
+from proxy.policy.kinds import KindContext
 from proxy.policy.kinds.suppressed import covers
 from proxy.policy.loading.shape import among, some
 from proxy.policy.loading.source import Node
@@ -21,7 +21,7 @@ from proxy.policy.registries.registry import Registry
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
 CHINESE = "号码对该广告主的同意状态: 已同意、没有、过期、撤销、证明没审; `asked` 已经问过"
-MEND = Said(
+MEND = Bilingual(
     "get this person's consent, with a proof that was looked at (registries/consents.csv, gate106 consent import)",
     "先取得该号码的同意, 证明经过审核(registries/consents.csv, gate106 consent import)",
 )
@@ -46,7 +46,7 @@ def _newest(one: ConsentRow | Consent) -> tuple[float, bool]:
     return one.time, one.state == "revoked"
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     words = node.words("consent", WORDS, "state")
     states = frozenset(words) - {"asked"}
     registry, consents = context.registry, context.registry.consents
@@ -74,17 +74,19 @@ def condition(node: Node, context: Context) -> Tree:
     parts: list[Tree] = []
     if states:
         parts.append(
-            Person(
+            RecipientTest(
                 holds,
-                Said(f"the recipient's consent is {any_of(sorted(states))}", f"号码的同意状态是{any_of(sorted(states)).zh}"),
+                Bilingual(
+                    f"the recipient's consent is {any_of(sorted(states))}", f"号码的同意状态是{any_of(sorted(states)).zh}"
+                ),
                 "consent",
             )
         )
     if "asked" in words:
         parts.append(
-            Person(
+            RecipientTest(
                 asked,
-                Said("this advertiser has asked the recipient already", "这个广告主已经向该号码征求过同意"),
+                Bilingual("this advertiser has asked the recipient already", "这个广告主已经向该号码征求过同意"),
                 "consent",
                 spares_bare=True,
             )

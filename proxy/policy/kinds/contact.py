@@ -7,27 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Test, Tree, never
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.owned import outside_registered
 from proxy.policy.text import spelt
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 
 IN_RECORD = ""
 KEYS = ("outside",)
 CHINESE = "文中电话, 写法同上"
-MEND = Said(
+MEND = Bilingual(
     "use only telephone numbers that the rule allows, or have them registered (registries/contacts.csv)",
     "只用规则允许的电话号码, 或先登记(registries/contacts.csv)",
 )
 SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     outside = isinstance(node.value, dict)
     if outside:
         keys = node.mapping("contact", KEYS)
@@ -44,28 +44,28 @@ def condition(node: Node, context: Context) -> Tree:
         raise RuleFault(node.line, f"contact: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name numbers
-        words = Said(f"a contact of {some}", f"文中有电话号码 {some}")
+        words = Bilingual(f"a contact of {some}", f"文中有电话号码 {some}")
         return Test("contacts", never, words, "contact", vocabulary=known, finds=True)
 
     def is_known(one: str) -> bool:
         return any(one == name for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
-    words = Said(f"a contact other than {some}{more}", f"文中有电话号码不是 {some}{more}")
+    words = Bilingual(f"a contact other than {some}{more}", f"文中有电话号码不是 {some}{more}")
     return _test(lambda page: not all(map(is_known, page.contacts)), words, known, finds=True)
 
 
-_STATES = {"none": Said("contact: none", "文中没有电话号码"), "present": Said("contact: present", "文中有电话号码")}
+_STATES = {"none": Bilingual("contact: none", "文中没有电话号码"), "present": Bilingual("contact: present", "文中有电话号码")}
 
 
-def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
+def _test(holds: Callable[[TextAnalysis], bool], words: Bilingual, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
     reads, every = "contacts", holds is _none
     return Test("text", holds, words, "contact", reads=reads, vocabulary=vocabulary, finds=finds, every=every)
 
 
-def _none(page: Page) -> bool:
+def _none(page: TextAnalysis) -> bool:
     return not page.contacts
 
 
-def _present(page: Page) -> bool:
+def _present(page: TextAnalysis) -> bool:
     return bool(page.contacts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said, any_of
+from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import DATE, among, either, mapping, some
 from proxy.policy.loading.source import Node
@@ -17,11 +17,11 @@ _GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
 _THURSDAY = 3  # 1970-01-01
 KEYS = ("from", "to")
 CHINESE = "星期几、工作日、周末、日期或日期段(含首尾)"
-MEND = Said("send on another day", "换一天发送")
+MEND = Bilingual("send on another day", "换一天发送")
 SHAPE = some(either(among((*_WEEKDAYS, *_GROUPS)), DATE, mapping(KEYS, {"from": DATE, "to": DATE}, needs=KEYS)))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     weekdays: set[int] = set()
     dates: list[tuple[int, int]] = []
     words: list[str] = []
@@ -52,7 +52,7 @@ def condition(node: Node, context: Context) -> Tree:
     def holds(day: int) -> bool:
         return (day + _THURSDAY) % 7 in weekdays or any(first <= day <= last for first, last in dates)
 
-    test = time_windows.by_day(holds, Said("day is " + any_of(words), "当天是" + any_of(words).zh))
+    test = time_windows.by_day(holds, Bilingual("day is " + any_of(words), "当天是" + any_of(words).zh))
     return Test("time", test.holds, test.words, "day", time=test)
 
 

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import COMMA, NOTHING, Said, both, joined, term
+from proxy.i18n.phrases import COMMA, NOTHING, Bilingual, both, joined, term
 from proxy.model.message import Take
 from proxy.policy import time_windows
-from proxy.policy.condition import Person, Tree, leaves
+from proxy.policy.condition import RecipientTest, Tree, leaves
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node
 
@@ -72,17 +72,17 @@ class Limit(NamedTuple):
         return count(key, after, self.burst) >= self.burst or count(key, long, long_most) >= long_most
 
     @property
-    def words(self) -> Said:
+    def words(self) -> Bilingual:
         keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
-        burst = Said(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
-        most = Said(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
+        burst = Bilingual(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
+        most = Bilingual(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
         window = (
             f"每{term(str(self.window)).zh}"
             if self.window.unit != "rolling"
             else f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
         )
         english = f"{most} per {self.window} for each {keys}{burst}"
-        return Said(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
+        return Bilingual(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
 
 
 def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:
@@ -155,7 +155,7 @@ def _share(
         raise RuleFault(line, "limit: share: is of what many people get: leave recipient out of the key")
     least = keys["least"].integer("limit: least", 1, COUNT_MAX) if "least" in keys else LEAST
     of = when(keys["of"]) if "of" in keys else None
-    if of is not None and any(isinstance(leaf, Person) for leaf in leaves(of)):
+    if of is not None and any(isinstance(leaf, RecipientTest) for leaf in leaves(of)):
         raise RuleFault(keys["of"].line, "limit: of: cannot ask about the person")
     return Limit(0, window, key, then, line, 0, share, least, of)
 

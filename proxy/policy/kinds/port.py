@@ -4,10 +4,10 @@ person reads.
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said, as_written
+from proxy.i18n.phrases import Bilingual, as_written
 from proxy.model.message import Sender
 from proxy.policy.condition import AnyOf, Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import NAME, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import BINARY
@@ -15,11 +15,11 @@ from proxy.policy.registries.registry import BINARY
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
 CHINESE = "主叫号码的开头; `binary` 端口登记为可发二进制数据"
-MEND = Said("send from another port", "换一个端口发送")
+MEND = Bilingual("send from another port", "换一个端口发送")
 SHAPE = some(NAME)
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     words = set(node.texts("port", digits=True))
     prefixes = tuple(sorted(words - {BINARY}))
 
@@ -27,7 +27,10 @@ def condition(node: Node, context: Context) -> Tree:
         return sender.port.startswith(prefixes)
 
     begins = Test(
-        "sender", holds, Said("port begins with " + as_written(prefixes), "端口以" + as_written(prefixes).zh + "开头"), "port"
+        "sender",
+        holds,
+        Bilingual("port begins with " + as_written(prefixes), "端口以" + as_written(prefixes).zh + "开头"),
+        "port",
     )
     if BINARY not in words:
         return begins
@@ -35,4 +38,4 @@ def condition(node: Node, context: Context) -> Tree:
     return AnyOf((begins, for_binary)) if prefixes else for_binary
 
 
-_FOR_BINARY = Said("the port is registered for binary data", "端口登记为可发二进制数据")
+_FOR_BINARY = Bilingual("the port is registered for binary data", "端口登记为可发二进制数据")

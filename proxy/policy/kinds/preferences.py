@@ -4,12 +4,12 @@ now), ``none`` (they have said nothing).
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import AnyOf, Person, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.condition import AnyOf, RecipientTest, Tree
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import among, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.people import speaks_of
@@ -17,11 +17,11 @@ from proxy.policy.registries.people import speaks_of
 IN_RECORD = "person"
 WORDS = ("against", "none")
 CHINESE = "号码登记了此时不收这类短信; `none` 没登记"
-MEND = Said("leave this person out, or send when they want such messages", "不发给该号码, 或在其愿意接收的时间发送")
+MEND = Bilingual("leave this person out, or send when they want such messages", "不发给该号码, 或在其愿意接收的时间发送")
 SHAPE = some(among(WORDS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     words = node.words("preferences", WORDS)
     wishes, holidays = context.registry.preferences, context.registry.holidays
 
@@ -40,13 +40,15 @@ def condition(node: Node, context: Context) -> Tree:
     parts: list[Tree] = []
     if "against" in words:
         parts.append(
-            Person(
+            RecipientTest(
                 against,
-                Said("the recipient does not want such messages now", "该号码登记了此时不收这类短信"),
+                Bilingual("the recipient does not want such messages now", "该号码登记了此时不收这类短信"),
                 "preferences",
                 passing=True,
             )
         )
     if "none" in words:
-        parts.append(Person(none, Said("the recipient has registered no wishes", "该号码没有登记接收偏好"), "preferences"))
+        parts.append(
+            RecipientTest(none, Bilingual("the recipient has registered no wishes", "该号码没有登记接收偏好"), "preferences")
+        )
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

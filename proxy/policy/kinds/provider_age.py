@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Sender
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import DURATION, one_of
 from proxy.policy.loading.source import Node
@@ -15,13 +15,13 @@ IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
 KEYS = ("below", "above")
 CHINESE = "通道商入网不满或已满多久; 没写 `since` 算老的"
-MEND = Said(
+MEND = Bilingual(
     "nothing in the message: the rule is about how long the provider has been here", "短信本身改不了: 规则针对通道商的入网时间"
 )
 SHAPE = one_of(KEYS, DURATION)
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     keys = node.mapping("provider_age", KEYS)
     if len(keys) != 1:
         raise RuleFault(node.line, "provider_age: say either below or above, with a duration like 30d")
@@ -42,7 +42,7 @@ def condition(node: Node, context: Context) -> Tree:
     return Test(
         "age",
         holds,
-        Said(
+        Bilingual(
             f"the provider is {'younger' if young else 'older'} than {written}",
             f"通道商入网{'不满' if young else '已满'} {written}",
         ),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault, each
 from proxy.policy.loading.shape import some, suggested
 from proxy.policy.loading.source import Node
@@ -15,11 +15,11 @@ from proxy.policy.registries.registry import PortRow
 IN_RECORD = "person"
 WORDS = (*PROVINCE_CODES, UNKNOWN, "port")
 CHINESE = "号码归属省份(前七位); 北京市、110000、beijing 都认。`unknown` 查不到; `port` 号码在端口登记的省份内"
-MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
+MEND = Bilingual("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(suggested(WORDS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     names: set[str] = set()
     parts: list[Tree] = []
     for name in each(node.items(), _province):
@@ -48,4 +48,4 @@ def _of_the_port(port: PortRow | None, province: str) -> bool:
     return port is not None and port.province in ("", province)
 
 
-OF_THE_PORT = Test("place", _of_the_port, Said("province is the port's", "号码归属省份是端口登记的省份"), "port")
+OF_THE_PORT = Test("place", _of_the_port, Bilingual("province is the port's", "号码归属省份是端口登记的省份"), "port")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said, as_written
+from proxy.i18n.phrases import Bilingual, as_written
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
-from proxy.policy.condition import Person, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.condition import RecipientTest, Tree
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import NAME, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"
 CHINESE = "号码在名单上(见 `lists:`)"
-MEND = Said("leave this person out", "不发给该号码")
+MEND = Bilingual("leave this person out", "不发给该号码")
 SHAPE = some(NAME)
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     names = node.texts("recipient_in", digits=True)
     for item, name in zip(node.items(), names, strict=True):
         if name not in context.lists:
@@ -33,5 +33,5 @@ def condition(node: Node, context: Context) -> Tree:
         return number in numbers if numbers is not None else any(number in one for one in sets)
 
     said = as_written(names)
-    words = Said(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
-    return Person(holds, words, "recipient_in", names=tuple(names), numbers=numbers)
+    words = Bilingual(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
+    return RecipientTest(holds, words, "recipient_in", names=tuple(names), numbers=numbers)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import among, either, mapping, some, whole
 from proxy.policy.loading.source import Node
@@ -21,7 +21,7 @@ HINT = "a record keeps the port, not what was known of its reply path then: leav
 CHINESE = (
     "发送端口的退订通路: 已验证 `proven`、无回复 `silent`、拨测不通 `dead`、发满多少条仍未验证 `{unproven: {after: 10000}}`"
 )
-MEND = Said(
+MEND = Bilingual(
     "nothing in the message: replies to its port do not reach the carrier; have the port mended, then prove it with a probe",
     "短信本身改不了: 发往该端口的回复收不到; 修好端口后做一次退订拨测",
 )
@@ -33,7 +33,7 @@ STATE = either(among(BARE), _UNPROVEN)
 SHAPE = some(STATE)
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     states, after = _asked(node.items(), node.line)
 
     def holds(path: ReplyPath) -> bool:
@@ -44,7 +44,7 @@ def condition(node: Node, context: Context) -> Tree:
     if after is not None:
         english.append(f"unproven after {after:,} advertisements")
         chinese.append(f"满 {after:,} 条营销短信仍未验证")
-    words = Said("the reply path of the port is " + " or ".join(english), "端口的退订通路" + "或".join(chinese))
+    words = Bilingual("the reply path of the port is " + " or ".join(english), "端口的退订通路" + "或".join(chinese))
     return Test("path", holds, words, "reply_path")
 
 

@@ -4,38 +4,38 @@
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import OR, Said, joined
+from proxy.i18n.phrases import OR, Bilingual, joined
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import Person, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.condition import RecipientTest, Tree
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import among, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps when a message was sent: refuse what is scheduled in a rule of its own"
 WORDS = {
-    "none": Said("at once", "立即"),
-    "today": Said("later today", "今天晚些时候"),
-    "later": Said("on a later day", "明天或以后"),
+    "none": Bilingual("at once", "立即"),
+    "today": Bilingual("later today", "今天晚些时候"),
+    "later": Bilingual("on a later day", "明天或以后"),
 }
 CHINESE = "定时下发: 明天及以后 `later`、今天晚些时候 `today`、立即 `none`"
-MEND = Said(
+MEND = Bilingual(
     "ask for delivery at another time, or submit it on the day it is to be delivered",
     "改变要求的下发时间, 或在要下发的当天再提交",
 )
 SHAPE = some(among(WORDS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     words = frozenset(node.words("scheduled", WORDS))
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return _word(message.content.scheduled, now) in words
 
     said = joined(OR, [spoken for word, spoken in WORDS.items() if word in words])
-    return Person(holds, Said(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled")
+    return RecipientTest(holds, Bilingual(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled")
 
 
 def _word(scheduled: float | None, now: float) -> str:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import normal_signature
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 
 IN_RECORD = "signature"
 CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"
-MEND = Said(
+MEND = Bilingual(
     "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】, 且只写一个"
 )
 SHAPE = some(suggested(("none", "several")))
 
 
-def several(page: Page) -> bool:
+def several(page: TextAnalysis) -> bool:
     return page.signature.edges > 1
 
 
-SEVERAL = Test("text", several, Said("there are several signatures", "有多个签名"), "signature_count")
+SEVERAL = Test("text", several, Bilingual("there are several signatures", "有多个签名"), "signature_count")
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     words = {name.strip("【】") for name in node.texts("signature", digits=True)}
     parts: list[Tree] = [SEVERAL] if "several" in words else []
     names = frozenset(word if word == "none" else normal_signature(word) for word in words - {"several"})

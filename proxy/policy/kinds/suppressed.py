@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.i18n.phrases import COMMA, NOTHING, OF_LIKELY, THEN, Said, any_of, joined, term
+from proxy.i18n.phrases import COMMA, NOTHING, OF_LIKELY, THEN, Bilingual, any_of, joined, term
 from proxy.model.message import Category, Facts, Message, Sender
 from proxy.model.recipient import OptOut, Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import All, AnyOf, OneOf, Person, Tree
-from proxy.policy.kinds import Context, NumberList
+from proxy.policy.condition import All, AnyOf, OneOf, RecipientTest, Tree
+from proxy.policy.kinds import KindContext, NumberList
 from proxy.policy.kinds.notice import PRESENT
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import DURATION, among, either, mapping, some
@@ -37,7 +37,7 @@ CHINESE = (
     "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家; "
     "`marketing: likely` 管报成别的类别、内容却很可能是营销又写着怎样退订的"
 )
-MEND = Said(
+MEND = Bilingual(
     "leave this person out: only they can take their refusal back (START, 取消退订)",
     "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)",
 )
@@ -66,7 +66,7 @@ class _Asked(NamedTuple):
     """Of messages that are not marketing, but whose text likely is, and says how to refuse."""
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     asked = _asked(node)
     lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in asked.scopes)
     registry = context.registry
@@ -90,37 +90,39 @@ def condition(node: Node, context: Context) -> Tree:
     owners = "owners " if asked.ways & {"domain", "phone"} else ""
     reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
     told = _told(asked)
-    words = Said(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
+    words = Bilingual(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
     similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
     spares_bare = not lists and not asked.likely  # the compiled judge takes messages that are no marketing for spared
-    refused = Person(holds, words, "suppressed", spares_bare=spares_bare, reads=reads, similar=similar, evidence=evidence)
+    refused = RecipientTest(
+        holds, words, "suppressed", spares_bare=spares_bare, reads=reads, similar=similar, evidence=evidence
+    )
     if asked.likely:
         return All((OneOf("marketing", frozenset(LIKELY)), PRESENT, refused))
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 
-def _told(asked: _Asked) -> Said:
+def _told(asked: _Asked) -> Bilingual:
     """Which refusals, in words: all that tells one condition from another."""
     parts: list[str] = []
     if len(asked.scopes) < len(SCOPES):
         parts.append(joined(COMMA, map(term, sorted(asked.scopes))))
     if len(asked.sources) < len(SOURCES):
         by = any_of(one for one in sorted(asked.sources) if one != "doubtful" or "reply" not in asked.sources)
-        parts.append(Said(f"by {by}", f"来自{by.zh}"))
+        parts.append(Bilingual(f"by {by}", f"来自{by.zh}"))
     if asked.max_age_s:
         age, chinese = time_windows.spell(asked.max_age_s), time_windows.spell_in_chinese(asked.max_age_s)
-        parts.append(Said(f"in the last {age}", f"最近 {chinese}内"))
+        parts.append(Bilingual(f"in the last {age}", f"最近 {chinese}内"))
     if asked.ways != _USUAL:
         ways = joined(COMMA, (term(way) for way in WAYS if way in asked.ways))
-        parts.append(Said(f"known again by {ways}", f"按{ways.zh}认出"))
+        parts.append(Bilingual(f"known again by {ways}", f"按{ways.zh}认出"))
     if "text" in asked.ways:
-        parts.append(Said(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
+        parts.append(Bilingual(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
     if asked.likely:
         parts.append(OF_LIKELY)
     told = joined(THEN, parts)
-    return Said(f" ({told})", f"({told.zh})") if told else NOTHING
+    return Bilingual(f" ({told})", f"({told.zh})") if told else NOTHING
 
 
 def _on_list(one: NumberList) -> Tree:
@@ -130,8 +132,8 @@ def _on_list(one: NumberList) -> Tree:
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return message.recipient in numbers
 
-    words = Said(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上")
-    listed = Person(holds, words, "suppressed", numbers=numbers)
+    words = Bilingual(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上")
+    listed = RecipientTest(holds, words, "suppressed", numbers=numbers)
     return All((OneOf("category", frozenset(("marketing",))), listed))
 
 

@@ -4,9 +4,9 @@ signature has templates, and it is none of them), ``unregistered`` (its signatur
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import some, suggested
 from proxy.policy.loading.source import Node
 
@@ -14,14 +14,14 @@ IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
 WORDS = ("matched", "mismatched", "unregistered")
 CHINESE = "是不是报备的模板: 模板名; `matched` 是其中之一; `mismatched` 签名有模板但都对不上; `unregistered` 签名没有模板"
-MEND = Said(
+MEND = Bilingual(
     "send the text as it is registered, or have it registered (registries/templates.csv)",
     "按报备的模板发送, 或先报备模板(registries/templates.csv)",
 )
 SHAPE = some(suggested(WORDS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     names = context.registry.templates.names
     words = set(node.words("template", [*WORDS, *names], "template"))
     if "matched" in words:

@@ -11,15 +11,15 @@ import re
 
 import re2
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.chunked_dict import distinct
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import SPLITTERS, fold, squeeze
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.split import LETTERS_LEAST
 from proxy.runtime.yield_point import Rest, resting
 
@@ -28,7 +28,7 @@ PATTERN_LONGEST = 500
 PATTERN_BYTES_MAX = 1 << 20
 KEYS = ("words", "patterns", "file", "groups", "all")
 CHINESE = "文中有这些词之一, 拆字、全角、繁体、夹隐形字符也算; `file` 读词表, `patterns` 是 RE2 正则, `all` 要每个词都有"
-MEND = Said("take out the words that were found", "去掉命中的字词")
+MEND = Bilingual("take out the words that were found", "去掉命中的字词")
 _AROUND = re.compile(r"\\[bBAzQ\[]|(?<!\[)\^|\$")
 SHAPE = either(
     some(TEXT),
@@ -36,7 +36,7 @@ SHAPE = either(
 )
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     if not isinstance(node.value, dict):
         return _words(node.texts("text"), node, context.rest)
     keys = node.mapping("text", KEYS)
@@ -67,7 +67,9 @@ def _words(words: list[str], node: Node, rest: Rest) -> Test:
     some = ", ".join(words[:5])
     shown = some + (f" … ({len(words)} words)" if len(words) > 5 else "")
     shown_zh = some + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
-    return Test("words", never, Said(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary, finds=True)
+    return Test(
+        "words", never, Bilingual(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary, finds=True
+    )
 
 
 def _pattern(node: Node) -> Test:
@@ -90,12 +92,12 @@ def _pattern(node: Node) -> Test:
     if compiled.search("") and compiled.search("字"):
         raise RuleFault(node.line, f"text: pattern '{written}' fits every text")
 
-    def holds(page: Page) -> bool:
+    def holds(page: TextAnalysis) -> bool:
         return compiled.search(page.squeezed) is not None or any(
             len(found.group()) >= LETTERS_LEAST for run in page.split for found in compiled.finditer(run)
         )
 
-    words = Said(f"text matches {written}", f"文本匹配 {written}")
+    words = Bilingual(f"text matches {written}", f"文本匹配 {written}")
     return Test("text", holds, words, "text", reads="digits", finds=not _looks_around(written))
 
 

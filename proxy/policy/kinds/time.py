@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said, as_written
+from proxy.i18n.phrases import Bilingual, as_written
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import NAME, SPAN, either, mapping, some
 from proxy.policy.loading.source import Node
@@ -15,11 +15,11 @@ from proxy.policy.loading.source import Node
 IN_RECORD = "time"
 KEYS = ("between", "zone")
 CHINESE = "时段; 含开始、不含结束, 可以跨零点; `zone` 换时区"
-MEND = Said("send at another time of day", "换一个时段发送")
+MEND = Bilingual("send at another time of day", "换一个时段发送")
 SHAPE = either(some(SPAN), mapping(KEYS, {"between": some(SPAN), "zone": NAME}, needs=KEYS))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     zone, zoned = time_windows.ZONE, ""
     if isinstance(node.value, dict):
         keys = node.mapping("time", KEYS)
@@ -33,7 +33,9 @@ def condition(node: Node, context: Context) -> Tree:
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
     said = as_written(node.texts("time"))
-    words = Said(f"time is {said}" + (f" in {zoned}" if zoned else ""), f"时刻在 {said.zh}" + (f"({zoned})" if zoned else ""))
+    words = Bilingual(
+        f"time is {said}" + (f" in {zoned}" if zoned else ""), f"时刻在 {said.zh}" + (f"({zoned})" if zoned else "")
+    )
     test = time_windows.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)
 

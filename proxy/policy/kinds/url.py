@@ -6,27 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Test, Tree, never
-from proxy.policy.kinds import Context
+from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.owned import outside_registered
 from proxy.policy.text import spelt
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 
 IN_RECORD = ""
 KEYS = ("outside",)
 CHINESE = "文中链接: 指定域名、`outside` 之外的、`registered` 没登记的、`none` 没有、`present` 有"
-MEND = Said(
+MEND = Bilingual(
     "use only links that the rule allows, or have them registered (registries/contacts.csv)",
     "只用规则允许的链接, 或先登记(registries/contacts.csv)",
 )
 SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
 
 
-def condition(node: Node, context: Context) -> Tree:
+def condition(node: Node, context: KindContext) -> Tree:
     outside = isinstance(node.value, dict)
     if outside:
         keys = node.mapping("url", KEYS)
@@ -43,27 +43,27 @@ def condition(node: Node, context: Context) -> Tree:
         raise RuleFault(node.line, f"url: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name domains
-        return Test("links", never, Said(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known, finds=True)
+        return Test("links", never, Bilingual(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known, finds=True)
 
     def is_known(one: str) -> bool:
         return any(one == name or one.endswith("." + name) for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
-    words = Said(f"a url other than {some}{more}", f"文中有链接不是 {some}{more}")
+    words = Bilingual(f"a url other than {some}{more}", f"文中有链接不是 {some}{more}")
     return _test(lambda page: not all(map(is_known, page.links)), words, known, finds=True)
 
 
-_STATES = {"none": Said("url: none", "文中没有链接"), "present": Said("url: present", "文中有链接")}
+_STATES = {"none": Bilingual("url: none", "文中没有链接"), "present": Bilingual("url: present", "文中有链接")}
 
 
-def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
+def _test(holds: Callable[[TextAnalysis], bool], words: Bilingual, vocabulary: tuple[str, ...] = (), *, finds: bool) -> Test:
     reads, every = "links", holds is _none
     return Test("text", holds, words, "url", reads=reads, vocabulary=vocabulary, finds=finds, every=every)
 
 
-def _none(page: Page) -> bool:
+def _none(page: TextAnalysis) -> bool:
     return not page.links
 
 
-def _present(page: Page) -> bool:
+def _present(page: TextAnalysis) -> bool:
     return bool(page.links)

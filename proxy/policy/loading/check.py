@@ -22,7 +22,7 @@ from proxy.model.message import Category, Content, Message, Outcome, Sender, Ver
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy import time_windows
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
 from proxy.policy.kinds import suppressed, text_state
 from proxy.policy.kinds.reply_path import path_in
@@ -60,7 +60,7 @@ REPEAT_MAX = 1_000
 
 
 @dataclass
-class Report:
+class CheckReport:
     problems: list[Problem]
     unknown_region: float | None = None
     """The share, from 0 to 1, of the segments in use whose province the table does not know; None if the folder does not load."""
@@ -81,22 +81,24 @@ class Report:
         }
 
 
-def check(folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
+def check(folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> CheckReport:
     """Load the folder, compare its rules and registries and run its tests; an empty ``problems`` is what one wants. ``providers``: of the
     settings, to compare names and ports with; ``now``: to tell which rules are over."""
     try:
         loaded = load_all(folder)
     except RulesError as error:
-        return Report(error.problems)
+        return CheckReport(error.problems)
     return check_loaded(loaded, folder, providers, now)
 
 
-def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
+def check_loaded(
+    loaded: Loaded, folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None
+) -> CheckReport:
     """The same of a folder that is read already, a draft of it perhaps."""
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
     warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
-    report = Report(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
+    report = CheckReport(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()
@@ -164,7 +166,7 @@ def _step(node: Node, rules: RuleSet) -> _Step:
 class _Bench:
     rules: RuleSet
     people: defaultdict[int, Past] = field(default_factory=lambda: defaultdict(Past))
-    counts: Counts = field(default_factory=Counts)
+    counts: PastCounts = field(default_factory=PastCounts)
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     now: float = 0.0
     sent: int = 0

@@ -18,7 +18,7 @@ from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 
 
-class Row(NamedTuple):
+class TableLocation(NamedTuple):
     """Where something stands."""
 
     table: str  # the file's name, without .csv
@@ -30,7 +30,7 @@ class _Found:
         self.folder = folder
         self.problems: list[Problem] = []
 
-    def fault(self, row: Row, text: str) -> None:
+    def fault(self, row: TableLocation, text: str) -> None:
         self.problems.append(Problem(f"{self.folder}/registries/{row.table}.csv", row.line, text))
 
     def once(self, table: str, rows: Iterable[tuple[str, int]], what: str) -> None:
@@ -38,7 +38,7 @@ class _Found:
         first: dict[str, int] = {}
         for key, line in rows:
             if first.setdefault(key, line) != line:
-                self.fault(Row(table, line), f"{what} '{key}' stands in line {first[key]} already")
+                self.fault(TableLocation(table, line), f"{what} '{key}' stands in line {first[key]} already")
 
 
 def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None = None) -> list[Problem]:
@@ -66,7 +66,7 @@ def both_ways(registry: Registry, folder: str) -> list[Problem]:
         }
         for word in (word for word in same if row.platform and same[word]):
             said = f"{word}: {row.advertiser} and its platform {row.platform} have one: who refuses the shop may stop the platform, too"
-            found.fault(Row("advertisers", row.line), said)
+            found.fault(TableLocation("advertisers", row.line), said)
     return found.problems
 
 
@@ -88,7 +88,7 @@ def _twice(found: _Found, registry: Registry) -> None:
         owner, line = whose.setdefault(normal_signature(row.signature), (row.advertiser, row.line))
         if owner != row.advertiser:
             said = f"advertiser: {row.signature} is {owner}'s in line {line}, and so is all that comes under it"
-            found.fault(Row("signatures", row.line), said)
+            found.fault(TableLocation("signatures", row.line), said)
     owned = ((contact, row.line) for row in rows.advertisers for contact in (*row.domains, *row.phones))
     found.once("advertisers", owned, "domain or phone")
 
@@ -101,12 +101,12 @@ def _advertisers(found: _Found, registry: Registry) -> None:
         for table, name, line in _named_advertisers(registry):
             if name not in known:
                 hint = "registries/advertisers.csv does not name it"
-                found.fault(Row(table, line), f"advertiser: {unknown('advertiser', name, known)}; {hint}")
+                found.fault(TableLocation(table, line), f"advertiser: {unknown('advertiser', name, known)}; {hint}")
     groups: dict[str, tuple[str, int]] = {}
     for row in rows.signatures:
         group, line = groups.setdefault(row.advertiser, (row.group, row.line))
         if row.group and group and row.group != group:
-            found.fault(Row("signatures", row.line), f"group: {row.advertiser} is of group '{group}' in line {line}")
+            found.fault(TableLocation("signatures", row.line), f"group: {row.advertiser} is of group '{group}' in line {line}")
 
 
 def _named_advertisers(registry: Registry) -> Iterator[tuple[str, str, int]]:
@@ -128,7 +128,7 @@ def _templates(found: _Found, registry: Registry) -> None:
         owners.setdefault(normal_signature(row.signature), set()).add(row.provider)
     for template in registry.rows.templates.rows if owners else ():
         of = owners.get(normal_signature(template.signature))
-        place = Row("templates", template.line)
+        place = TableLocation("templates", template.line)
         if of is None:
             known = [row.signature for row in registry.rows.signatures]
             told = unknown("signature", template.signature, known)
@@ -146,7 +146,7 @@ def _holidays(found: _Found, registry: Registry) -> None:
             off.update(dict.fromkeys(range(row.first, row.last + 1), row.line))
     for row in registry.rows.holidays.rows:
         if row.kind == "workday" and (line := next((off[day] for day in range(row.first, row.last + 1) if day in off), 0)):
-            found.fault(Row("holidays", row.line), f"kind: a day of these is a holiday by line {line}")
+            found.fault(TableLocation("holidays", row.line), f"kind: a day of these is a holiday by line {line}")
 
 
 def _nested_ports(found: _Found, registry: Registry) -> None:
@@ -159,7 +159,7 @@ def _nested_ports(found: _Found, registry: Registry) -> None:
         if around is not None and around.province and row.province != around.province:
             place = row.province or "national"
             told = f"prefix {row.prefix} is {place}, and lies in {around.prefix} (line {around.line}), which is for {around.province}"
-            found.fault(Row("ports", row.line), told)
+            found.fault(TableLocation("ports", row.line), told)
 
 
 # --- with the settings
@@ -175,16 +175,21 @@ def _settings(found: _Found, rules: RuleSet, providers: dict[str, Provider]) -> 
     ]
     for table, name, line in named:
         if name and name not in providers:
-            found.fault(Row(table, line), f"provider: {unknown('provider', name, providers)}; the settings do not name it")
+            found.fault(
+                TableLocation(table, line), f"provider: {unknown('provider', name, providers)}; the settings do not name it"
+            )
     for row in rows.signatures:
         owner = providers.get(row.provider)
         if owner is not None and row.port and not _owns(owner, row.port):
             found.fault(
-                Row("signatures", row.line), f"port: {row.port} is none of the ports of '{row.provider}' in the settings"
+                TableLocation("signatures", row.line),
+                f"port: {row.port} is none of the ports of '{row.provider}' in the settings",
             )
     for port in rows.ports:
         if not any(_owns(one, port.prefix) or _lies_in(one, port.prefix) for one in providers.values()):
-            found.fault(Row("ports", port.line), f"prefix: no provider of the settings owns {port.prefix}, or a port in it")
+            found.fault(
+                TableLocation("ports", port.line), f"prefix: no provider of the settings owns {port.prefix}, or a port in it"
+            )
     found.problems += _of_rules(rules, providers)
 
 

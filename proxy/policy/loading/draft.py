@@ -13,12 +13,12 @@ from proxy.model.reasons import RULE_REASONS, Reason
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, Tree
 from proxy.policy.counted import Only, only
-from proxy.policy.kinds import Context, when_kinds
+from proxy.policy.kinds import KindContext, when_kinds
 from proxy.policy.kinds.limit import THENS, Limit, read_limits
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node
 from proxy.policy.spans import KEYS as AGAIN_KEYS
-from proxy.policy.spans import Again, read_active, read_again, read_trial
+from proxy.policy.spans import RetryAfter, read_active, read_again, read_trial
 from proxy.policy.store_failure import read_cut_off
 
 RULE_KEYS = (
@@ -49,13 +49,13 @@ class Draft:
     keep: list[Node] | None
     trial_until: float = -time_windows.NEVER
     """Before it the rule is in shadow."""
-    again: Again | None = None
+    again: RetryAfter | None = None
     refused: Tree | None = None
     """Of a rule that asks for review: holds for texts that a clerk has refused."""
     on_store_failure: str = "local"
 
 
-_PARTS: Mapping[str, Callable[[Node, Context], Any]] = {
+_PARTS: Mapping[str, Callable[[Node, KindContext], Any]] = {
     "id": lambda node, _: node.text("id", digits=True),
     "say": lambda node, _: node.text("say", digits=True),
     "basis": lambda node, _: node.text("basis", digits=True),
@@ -71,7 +71,7 @@ _PARTS: Mapping[str, Callable[[Node, Context], Any]] = {
 """What is read of a rule key by key, whatever its other keys say."""
 
 
-def read_draft(node: Node, file: str, context: Context) -> Draft:
+def read_draft(node: Node, file: str, context: KindContext) -> Draft:
     """The rule; raises all that is wrong in its keys at once (RuleFault, or RulesError of a file it names), else the first that is wrong
     between them."""
     faults = Faults()
@@ -88,7 +88,7 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
     return _draft(node, file, context, keys, said)
 
 
-def _draft(node: Node, file: str, context: Context, keys: dict[str, Node], said: dict[str, Any]) -> Draft:
+def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], said: dict[str, Any]) -> Draft:
     """Puts together what a rule's keys say each; RuleFault where they do not go together."""
     name, mode, exempt = said["id"], said.get("mode", "enforce"), said.get("exempt", False)
     parts = [said[word] for word in ("when", "active") if word in said]
@@ -145,7 +145,7 @@ def _check_consequence(keys: dict[str, Node], node: Node, name: str, limits: tup
         raise RuleFault(node.line, f"rule '{name}': 'reason' is missing (like region-ban, recipient-cap, keyword)")
 
 
-def _when(node: Node, context: Context, depth: int) -> Tree:
+def _when(node: Node, context: KindContext, depth: int) -> Tree:
     """A mapping of which all keys hold."""
     if depth > DEPTH_MAX:
         raise RuleFault(node.line, f"when: any and not inside each other more than {DEPTH_MAX} deep")
@@ -167,7 +167,7 @@ def _when(node: Node, context: Context, depth: int) -> Tree:
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
-def _any(node: Node, context: Context, depth: int) -> Tree:
+def _any(node: Node, context: KindContext, depth: int) -> Tree:
     """A list of mappings of which one holds."""
     choices = each(node.items(), lambda choice: _when(choice, context, depth + 1))
     if not choices:

@@ -87,7 +87,7 @@ def shipped_words(name: str = MAIN) -> tuple[str, bytes]:
     return f"shipped lexicon/{name}", (shipped("rules") / "lexicon" / name).read_bytes()
 
 
-class Folder:
+class RulesFolder:
     def __init__(self, path: Path, rest: Rest = no_rest, instead: Mapping[str, bytes] = NOTHING) -> None:
         """``instead``: files (by name) as they are not written yet; they may be new ones."""
         self.path = path

@@ -22,7 +22,7 @@ RULES_MAX = 5_000
 """Of rules about the same each is compared with each: beyond this that takes minutes, and people do not write more."""
 
 
-class Read(NamedTuple):
+class LintedRule(NamedTuple):
     rule: Rule
     branches: list[Branch] | None  # None: too many to compare
 
@@ -30,7 +30,7 @@ class Read(NamedTuple):
 def lint(rules: RuleSet) -> list[Problem]:
     """What cannot be meant, whatever the time."""
     found: list[Problem] = []
-    live: list[Read] = []
+    live: list[LintedRule] = []
     for rule in rules.rules:
         read = branches(
             rule.when
@@ -43,7 +43,7 @@ def lint(rules: RuleSet) -> list[Problem]:
             )
             found.append(of_rule(rule, f"can never apply: {why[0]} ({hint})"))
         elif rule.mode != "off":
-            live.append(Read(rule, read))
+            live.append(LintedRule(rule, read))
     exempt = [one for one in live if one.rule.exempt]
     found += _exemptions(exempt, rules)
     if len(live) <= RULES_MAX:
@@ -59,7 +59,7 @@ def of_rule(rule: Rule, text: str) -> Problem:
 # --- exemptions
 
 
-def _exemptions(exempt: list[Read], rules: RuleSet) -> Iterator[Problem]:
+def _exemptions(exempt: list[LintedRule], rules: RuleSet) -> Iterator[Problem]:
     """Exemptions that switch nothing off, and what one keeps that another switches off for the same messages."""
     everything = (1 << len(rules.rules)) - 1
     for one, its in exempt:
@@ -76,7 +76,7 @@ def _exemptions(exempt: list[Read], rules: RuleSet) -> Iterator[Problem]:
                 )
 
 
-def _bits(reads: Iterable[Read]) -> int:
+def _bits(reads: Iterable[LintedRule]) -> int:
     return sum(1 << one.rule.number for one in reads)
 
 
@@ -87,7 +87,7 @@ def _numbers(bits: int) -> Iterator[int]:
 # --- rules that never decide
 
 
-def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
+def _covered(live: list[LintedRule], exempt: list[LintedRule]) -> Iterator[Problem]:
     likely = _Likely(live)
     for rule, its in live:
         if its is None:
@@ -123,13 +123,13 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
 class _Likely:
     """Rules by something they ask for, so that not every two rules need be compared."""
 
-    def __init__(self, reads: Iterable[Read]) -> None:
-        self._by: defaultdict[Name | None, list[Read]] = defaultdict(list)
+    def __init__(self, reads: Iterable[LintedRule]) -> None:
+        self._by: defaultdict[Name | None, list[LintedRule]] = defaultdict(list)
         for read in reads:
             for name in {max(_asked(branch), default=None, key=_tells) for branch in read.branches or ()}:
                 self._by[name].append(read)
 
-    def to_cover(self, branch: Branch) -> Iterator[Read]:
+    def to_cover(self, branch: Branch) -> Iterator[LintedRule]:
         """Those that may hold wherever a branch does: they ask for nothing that it does not."""
         for name in (None, *sorted(_asked(branch))):
             yield from self._by.get(name, ())
@@ -146,7 +146,7 @@ def _tells(name: Name) -> tuple[bool, Name]:
     return name[0] != "category", name
 
 
-def _may_cover(one: Rule, rule: Rule, exempt: list[Read]) -> bool:
+def _may_cover(one: Rule, rule: Rule, exempt: list[LintedRule]) -> bool:
     """Both are enforced and turn away, and no exemption spares only the one."""
     return (
         one.mode == rule.mode == "enforce"
@@ -195,7 +195,7 @@ def _needless_limits(rule: Rule, *, spared: bool) -> Iterator[Problem]:
             yield Problem(rule.file, limit[0].line, told)
 
 
-def _is_spared(rule: Rule, exempt: list[Read]) -> bool:
+def _is_spared(rule: Rule, exempt: list[LintedRule]) -> bool:
     return any(one.rule.spares >> rule.number & 1 for one in exempt)
 
 
@@ -204,7 +204,7 @@ def _is_spared(rule: Rule, exempt: list[Read]) -> bool:
 Literal = tuple[str, str, object]  # holds | lacks | within | without, what, its values
 
 
-def _contradicting(live: list[Read]) -> Iterator[Problem]:
+def _contradicting(live: list[LintedRule]) -> Iterator[Problem]:
     """Two rules of which one refuses what the other asks for: but for that they are about the same, so none of it passes."""
     groups: defaultdict[frozenset[Literal], list[tuple[Rule, Literal]]] = defaultdict(list)
     for rule, its in live:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from proxy.model.message import Breach, Outcome
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
-from proxy.policy.condition import All, Bits, Person, compile_tree, leaves
-from proxy.policy.kinds import Context, NumberList, suppressed
+from proxy.policy.condition import All, Bits, RecipientTest, compile_tree, leaves
+from proxy.policy.kinds import KindContext, NumberList, suppressed
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.loading.contents import Contents, contents_of
 from proxy.policy.loading.draft import MODES, Draft, read_draft
-from proxy.policy.loading.folder import NOTHING, Folder
+from proxy.policy.loading.folder import NOTHING, RulesFolder
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node, read
-from proxy.policy.penalties import TRIGGERS_MAX, Desk, Trigger, read_complaints, read_trigger
+from proxy.policy.penalties import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
@@ -69,14 +69,14 @@ def load_all(
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
     few milliseconds of work. ``instead``: rules files of a draft, by name."""
-    return _Loading(Folder(folder, rest, instead), regions, category_tag, before, rest).loaded()
+    return _Loading(RulesFolder(folder, rest, instead), regions, category_tag, before, rest).loaded()
 
 
 class _Loading:
     """One reading of one folder."""
 
     def __init__(
-        self, folder: Folder, regions: Regions | None, category_tag: int | None, before: RuleSet | None, rest: Rest
+        self, folder: RulesFolder, regions: Regions | None, category_tag: int | None, before: RuleSet | None, rest: Rest
     ) -> None:
         self.folder = folder
         self.before, self.rest = before, rest
@@ -115,7 +115,7 @@ class _Loading:
                 self._lists(label, root)
         except RulesError as error:  # a file that is no text, or lies outside
             raise RulesError([*self.problems, *error.problems]) from None
-        context = Context(regions, registry, self.lists, folder.word_file, self.rest)
+        context = KindContext(regions, registry, self.lists, folder.word_file, self.rest)
         for label, root in roots:
             self._file(label, root, context)
         rules, bits = self._rules()
@@ -123,7 +123,7 @@ class _Loading:
             raise RulesError(self.problems)
         ruleset = RuleSet(
             folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag,
-            before=self.before, rest=self.rest, desk=Desk(tuple(self.triggers), *(self.due or ())),
+            before=self.before, rest=self.rest, desk=DeskRules(tuple(self.triggers), *(self.due or ())),
         )  # fmt: skip
         contents = contents_of(self.written, folder.files, self.rest)
         roots.clear()
@@ -173,7 +173,7 @@ class _Loading:
             "suppress: value", digits=True
         )
 
-    def _file(self, label: str, root: dict[str, Node], context: Context) -> None:
+    def _file(self, label: str, root: dict[str, Node], context: KindContext) -> None:
         try:
             if "timezone" in root:
                 root["timezone"].word("timezone", ZONES, "zone")
@@ -279,7 +279,7 @@ class _Loading:
             draft.exempt, spares, draft.file, draft.line, compile_tree(draft.when, bits), breach, breaches,
             tuple(compile_tree(limit.of or All(()), bits) if limit.share else None for limit in draft.limits),
             draft.trial_until, draft.again, compile_tree(draft.refused, bits) if draft.refused else None,
-            any(isinstance(leaf, Person) and leaf.passing for leaf in leaves(draft.when)), draft.on_store_failure,
+            any(isinstance(leaf, RecipientTest) and leaf.passing for leaf in leaves(draft.when)), draft.on_store_failure,
         )  # fmt: skip
 
     def _spares(self, draft: Draft) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.policy import time_windows
-from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, leaves
+from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
 from proxy.policy.loading.lint import RULES_MAX, of_rule
 from proxy.policy.loading.problem import Problem, RuleFault
 from proxy.policy.loading.source import Node
@@ -53,7 +53,7 @@ def doubts(
 
 def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterator[Problem]:
     """Lists that change nothing: no rule names them, and what they suppress no rule looks at."""
-    asked = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, Person)]
+    asked = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest)]
     named = {name for leaf in asked if leaf.word == "recipient_in" for name in leaf.names}
     suppresses = any(leaf.word == "suppressed" for leaf in asked)
     for name, (file, line) in lists.items():

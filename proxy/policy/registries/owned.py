@@ -8,11 +8,11 @@ provider depends on who sends, so each such provider has a condition of its own,
 
 from __future__ import annotations
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import hash48
 from proxy.policy.condition import All, AnyOf, Not, OneOf, Test, Tree
 from proxy.policy.registries.registry import Registry
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 
 
 class Outside:
@@ -26,11 +26,11 @@ class Outside:
         self.registry = registry
         self.provider = provider
 
-    def __call__(self, page: Page) -> bool:
+    def __call__(self, page: TextAnalysis) -> bool:
         found = page.links if self.reads == "links" else page.contacts
         return bool(found) and not all(self._is_owned(one, page) for one in found)
 
-    def _is_owned(self, contact: str, page: Page) -> bool:
+    def _is_owned(self, contact: str, page: TextAnalysis) -> bool:
         owners = self.registry.owners(contact)
         if owners is None:
             return False
@@ -45,7 +45,7 @@ def outside_registered(word: str, registry: Registry) -> Tree:
 
     def test(provider: str) -> Test:
         whose = f", provider {provider}" if provider else ""
-        words = Said(
+        words = Bilingual(
             f"a {word} that is not registered for the advertiser{whose}",
             f"文中有{'链接' if word == 'url' else '电话号码'}没有为该广告主{f'、通道商 {provider} ' if provider else ''}登记",
         )

@@ -90,7 +90,7 @@ class Registries:
     test_numbers: tuple[TelephoneRow, ...] = ()
 
 
-class Owners(NamedTuple):
+class OwnerTable(NamedTuple):
     """Whose a link or a number is."""
 
     advertisers: frozenset[str] = frozenset()
@@ -237,7 +237,7 @@ class Registry:
 
     # --- links and telephone numbers
 
-    def owners(self, contact: str) -> Owners | None:
+    def owners(self, contact: str) -> OwnerTable | None:
         """Whose a link's domain (or one above it) or a telephone number is; None if it is not registered."""
         found = self._owners.get(contact)
         while found is None and "." in contact:
@@ -256,13 +256,13 @@ class Registry:
         return frozenset(row.provider for row in self.rows.contacts if row.provider)
 
 
-def _owners(rows: Registries) -> dict[str, Owners]:
-    found: dict[str, Owners] = {}
+def _owners(rows: Registries) -> dict[str, OwnerTable]:
+    found: dict[str, OwnerTable] = {}
 
     def add(contact: str, advertiser: str, provider: str) -> None:
-        advertisers, providers, everybody = found.get(contact, Owners())
+        advertisers, providers, everybody = found.get(contact, OwnerTable())
         everybody = everybody or not (advertiser or provider)
-        found[contact] = Owners(advertisers | _set(advertiser), providers | _set(provider), everybody)
+        found[contact] = OwnerTable(advertisers | _set(advertiser), providers | _set(provider), everybody)
 
     for row in rows.advertisers:
         for contact in (*row.domains, *row.phones):

@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from proxy.i18n.phrases import Said
+from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Content
 from proxy.native.loader import compiled
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Test, Tree, never
 from proxy.policy.text.bidi import drawn
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 
 VERDICTS = ("released", "refused")
 KEY = re.compile(r"[0-9a-f]{16}")
@@ -39,7 +39,7 @@ _GREETED = _greeted()
 """Whom a text greets: behind its signature and a hello, before a title or a hello; where it says how dear, before a mark as well."""
 
 
-def key_of(page: Page) -> str:
+def key_of(page: TextAnalysis) -> str:
     """16 hex digits that name a text to a clerk. Cryptographic, so that nobody can make a text that passes for a released one."""
     words = nameless(page.scanned)
     others = drawn(page.text)
@@ -61,7 +61,7 @@ def nameless(scanned: bytes) -> bytes:
 @compiled("review_key")
 def review_key(content: Content) -> str:
     """``key_of`` for a text that is not under analysis."""
-    return key_of(Page(content))
+    return key_of(TextAnalysis(content))
 
 
 class ReviewedRow(NamedTuple):
@@ -96,7 +96,7 @@ def _group(verdict: str, provider: str, until: float, keys: list[str]) -> Tree:
         Test(
             "reviewed",
             never,
-            Said(f"a clerk has {verdict} the text", f"文案已由人工{'放行' if verdict == 'released' else '拒绝'}"),
+            Bilingual(f"a clerk has {verdict} the text", f"文案已由人工{'放行' if verdict == 'released' else '拒绝'}"),
             "reviewed",
             vocabulary=tuple(keys),
         )
@@ -104,6 +104,8 @@ def _group(verdict: str, provider: str, until: float, keys: list[str]) -> Tree:
     if provider:
         parts.append(OneOf("provider", frozenset((provider,))))
     if until != time_windows.NEVER:
-        time = time_windows.between([(-time_windows.NEVER, until)], Said("the clerk's decision holds", "人工结论在有效期内"))
+        time = time_windows.between(
+            [(-time_windows.NEVER, until)], Bilingual("the clerk's decision holds", "人工结论在有效期内")
+        )
         parts.append(Test("time", time.holds, time.words, "active", time=time))
     return parts[0] if len(parts) == 1 else All(tuple(parts))

@@ -54,7 +54,7 @@ class RowFault(Exception):
     """One row cannot be used."""
 
 
-class Folder(Protocol):
+class TableSource(Protocol):
     """The files that tables are read from (loading/folder.py)."""
 
     problems: list[Problem]
@@ -63,7 +63,7 @@ class Folder(Protocol):
     def read(self, relative: str) -> bytes: ...
 
 
-def read_registries(folder: Folder) -> Registries:
+def read_registries(folder: TableSource) -> Registries:
     """All registries of a folder; its problems go to ``folder.problems``."""
     tables = _Tables(folder)
     return Registries(
@@ -81,7 +81,7 @@ def read_registries(folder: Folder) -> Registries:
     )
 
 
-def read_signatures(folder: Folder) -> Registries:
+def read_signatures(folder: TableSource) -> Registries:
     """Only whose signatures are whose: files of millions of consents are not read."""
     tables = _Tables(folder)
     return Registries(
@@ -90,7 +90,7 @@ def read_signatures(folder: Folder) -> Registries:
 
 
 class _Tables:
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: TableSource) -> None:
         self.folder = folder
 
     def rows(self, name: str, make: Callable[[Cells, int], Row]) -> Iterator[Row]:

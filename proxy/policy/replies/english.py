@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.policy.replies.grammar import DECLINE, NOTHING, REFUSAL, STOP, Said
+from proxy.policy.replies.grammar import DECLINE, NOTHING, REFUSAL, STOP, ReplyMeaning
 
 _MESSAGES = r"(?:messag\w*|msgs?|txts?|texts?|texting|txting|sms|spam\w*|ads?|adverts?|advertis\w*|promos?|promotion\w*|marketing|emails?|junk|crap|newsletters?|subscription)"
 _SEND = r"(?:send\w*|sent|text|txt|messag(?:e|ing)|msg|texting|txting|contact\w*|spam\w*|sms|e?mail\w*|bother\w*|disturb\w*|harass\w*|annoy\w*|pester\w*|bug|bugging|promot\w*|market\w*)"
@@ -73,22 +73,22 @@ _PINYIN = re.compile(
 )
 
 
-def in_english(folded: str) -> Said:
+def in_english(folded: str) -> ReplyMeaning:
     """What a reply asks for, or else what one of its sentences does."""
     plain = folded.replace("'", "").replace("’", "").replace("`", "")
     whole = " ".join(re.findall("[a-z0-9]+", plain))
     letters = _POLITE.sub("", whole).replace(" ", "").upper()
     if match := _PINYIN.fullmatch(letters):
-        return Said(REFUSAL if match["sure"] or "DUANXIN" in letters or "GUANGGAO" in letters else STOP)
+        return ReplyMeaning(REFUSAL if match["sure"] or "DUANXIN" in letters or "GUANGGAO" in letters else STOP)
     doubtful, goods = _QUESTIONS.search(whole) is not None, _GOODS.search(whole) is not None
-    best = Said(NOTHING)
+    best = ReplyMeaning(NOTHING)
     for sentence in (plain, *re.split("[.,;:!?\n]+", plain)):
         spoken = " ".join(re.findall("[a-z0-9]+", sentence))
         if any(pattern.search(spoken) for pattern in _REFUSALS) and not goods:
-            best = max(best, Said(REFUSAL, doubtful))
+            best = max(best, ReplyMeaning(REFUSAL, doubtful))
         elif any(pattern.fullmatch(spoken) for pattern in _STOPS) and not goods:
-            best = max(best, Said(STOP, doubtful))
+            best = max(best, ReplyMeaning(STOP, doubtful))
         elif _DECLINES.search(spoken) and not goods:
-            best = max(best, Said(DECLINE, doubtful))
+            best = max(best, ReplyMeaning(DECLINE, doubtful))
     talks = _TALKS.search(whole) is not None or (doubtful and re.search(r"\b(?:td|t|r|tt|stop|still)\b", whole) is not None)
-    return best if best.kind else Said(NOTHING, talks and not goods)
+    return best if best.kind else ReplyMeaning(NOTHING, talks and not goods)

@@ -26,7 +26,7 @@ BESIDE_KEYWORD_MAX = 40
 """Characters beside a keyword: more are a text in which the keyword stands by chance."""
 
 
-class Said(NamedTuple):
+class ReplyMeaning(NamedTuple):
     """What a reply asks for."""
 
     kind: int
@@ -157,7 +157,7 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
     return "".join(found), keyword
 
 
-def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
+def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeaning:
     """What clauses, divided by commas, ask for."""
     roles, keyword = roles_of(clauses, is_keyword)
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
@@ -167,7 +167,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
     roles = roles.replace("G", "g")
     threat = _THREATS.search(roles)
     if threat and not beside.goods:
-        return Said(CLEAR)
+        return ReplyMeaning(CLEAR)
     found = []
     behind = 0
     for clause in roles.split(","):
@@ -176,10 +176,10 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> Said:
         for kind, orders, pattern in _RULES:
             if (kind >= CLEAR or "g" not in clause) and pattern.search(clause):
                 doubtful = beside.makes_doubtful(kind, orders, clause) or (explained and kind < CLEAR and not orders)
-                found.append(Said(kind, doubtful, keyword if "K" in clause else ""))
+                found.append(ReplyMeaning(kind, doubtful, keyword if "K" in clause else ""))
     if found:
         return max(found, key=lambda one: (not one.doubtful, one.kind, bool(one.keyword)))
-    return Said(
+    return ReplyMeaning(
         NOTHING,
         (threat is not None and "g" not in roles[: threat.end()]) or (not beside.goods and _TALKS.search(roles) is not None),
     )

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from proxy.model.message import hash16
 from proxy.policy.replies.english import in_english
 from proxy.policy.replies.grammar import NOTHING as NOT_ASKED
-from proxy.policy.replies.grammar import REFUSAL, STOP, Said, read_clauses, roles_of
+from proxy.policy.replies.grammar import REFUSAL, STOP, ReplyMeaning, read_clauses, roles_of
 from proxy.policy.replies.quoting import own_words, without_footers
 from proxy.policy.text.folding import fold, squeeze
 
@@ -255,7 +255,7 @@ def _polite(word: str) -> str:
     return _POLITE_BEFORE.sub("", _POLITE_BEHIND.sub("", word)) or word
 
 
-def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
+def _asked_to_stop(word: str, folded: str, declared: Declared) -> ReplyMeaning:
     """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
 
     def is_keyword(one: str) -> bool:
@@ -271,7 +271,9 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> Said:
         return said._replace(doubtful=True) if said.kind else said
     if word.isascii():
         roles, keyword = roles_of(",".join(re.findall("[A-Z0-9]+", folded.upper())), is_keyword)
-        said = Said(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
+        said = (
+            ReplyMeaning(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
+        )
         return said._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and said.kind else said
     raised = _RUN.sub(r"\1\1\1", folded.upper())
     forms = dict.fromkeys((_clauses(raised), _clauses(squeeze(raised), "[^\\w ]+|_+")))

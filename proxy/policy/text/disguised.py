@@ -66,7 +66,7 @@ _OF_CODE = re.compile("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")
 Span = tuple[int, int]
 
 
-class Candidate(NamedTuple):
+class DigitRun(NamedTuple):
     """What may be a telephone number, now or with other plain digits."""
 
     digits: str
@@ -74,9 +74,9 @@ class Candidate(NamedTuple):
     is_number: bool  # as it stands
 
 
-def candidates(folded: str) -> tuple[Candidate, ...]:
+def candidates(folded: str) -> tuple[DigitRun, ...]:
     """Without such as stand in one group of plain digits: contacts.py reads them."""
-    found: list[Candidate] = []
+    found: list[DigitRun] = []
     for match in _RUN.finditer(folded):
         run = match[0]
         first, end = match.span()
@@ -85,27 +85,27 @@ def candidates(folded: str) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[Candidate]:
+def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[DigitRun]:
     read = run.translate(READ)
     places = [first + place for place, one in enumerate(read) if one != _MARK]
     digits = read.replace(_MARK, "")
     if len(digits) <= LONGEST and (span := _of_messenger(folded, first, end)):
-        yield Candidate(digits, span, True)
+        yield DigitRun(digits, span, True)
     if len(digits) == end - first and run.isascii() and run.isdecimal():
         return
     wild = "".join("_" if one in _PLAIN else new for one, new in zip(run, read, strict=True) if new != _MARK)
     if len(digits) > MANY_DIGITS:  # too many numbers would be there with other digits: whether one is there, the whole run says
-        yield Candidate(digits, (first, end), False)
+        yield DigitRun(digits, (first, end), False)
         yield from _long(folded, digits, digits, places)
     elif len(digits) >= 10:
         yield from _long(folded, digits, wild, places)
     elif len(digits) < 9 and _MAY_BE_SHORT.fullmatch(wild) and _LETTERS.isdisjoint(run):
         groups = 1 + sum(after - before > 1 for before, after in pairwise(places))
         if groups in (1, len(places)) and not _OF_CODE.search(folded, max(0, first - 5), first):
-            yield Candidate(digits, (first, end), _SHORT.fullmatch(digits) is not None)
+            yield DigitRun(digits, (first, end), _SHORT.fullmatch(digits) is not None)
 
 
-def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterator[Candidate]:
+def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterator[DigitRun]:
     for first in range(len(digits) - 9):
         if wild[first] not in "1048_" or not (_is_edge(folded, places[first]) or _is_behind_china(folded, places[first])):
             continue
@@ -116,7 +116,7 @@ def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterato
                 and _MAY_BE_LONG.fullmatch(wild, first, end)
                 and not _PLAIN.issuperset(folded[slice(*span)])
             ):
-                yield Candidate(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
+                yield DigitRun(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
 
 
 def _of_messenger(folded: str, first: int, end: int) -> Span | None:

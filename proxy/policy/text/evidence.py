@@ -39,12 +39,12 @@ class Feature(NamedTuple):
         return self._asdict()
 
 
-class Evidence(NamedTuple):
+class CategoryEvidence(NamedTuple):
     classified: Classified
     features: tuple[Feature, ...]
 
 
-def evidence(reader: Reader, content: Content) -> Evidence:
+def evidence(reader: Reader, content: Content) -> CategoryEvidence:
     """All that was found in a text, in order, and what came of it."""
     page = max(pages_of(content), key=lambda one: reader.classified(one).category)
     text = page.text
@@ -72,7 +72,7 @@ def evidence(reader: Reader, content: Content) -> Evidence:
     if (points := reader.beside(reader.weighed(page), page)) is not None:
         said = reader.scanner.lexicon.codes.stretch(page.squeezed)[:STRETCH_MAX]
         features.append(Feature("beside-code", said, points, "", -1, ""))
-    return Evidence(reader.classified(page), tuple(features))
+    return CategoryEvidence(reader.classified(page), tuple(features))
 
 
 def _spans(text: str) -> list[tuple[int, int]]:

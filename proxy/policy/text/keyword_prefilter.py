@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-from proxy.policy.chunked_dict import Spread
+from proxy.policy.chunked_dict import ChunkedDict
 from proxy.runtime.yield_point import Rest, no_rest, resting
 
 SHARD_WORDS = 2_000
@@ -30,15 +30,15 @@ Match = tuple[int, int, int]  # place of the word, first byte, byte after the la
 _by_end = itemgetter(2, 1)  # of two that end together the longer comes first, as one automaton has it
 
 
-class Shard(NamedTuple):
+class WordAutomaton(NamedTuple):
     automaton: BytesAhoCorasick
     patterns: Sequence[bytes]
 
 
-class Shards:
+class KeywordPrefilter:
     __slots__ = ("held", "_placed", "__weakref__")
 
-    def __init__(self, places: Mapping[bytes, int], before: Shards | None = None, rest: Rest = no_rest) -> None:
+    def __init__(self, places: Mapping[bytes, int], before: KeywordPrefilter | None = None, rest: Rest = no_rest) -> None:
         """``places`` of all patterns, from 0 on, in order. Beside traffic ``before`` says what may be kept, and ``rest`` is called
         between pieces of work."""
         if before is None:
@@ -71,14 +71,14 @@ class Shards:
         return found
 
 
-def _shard(patterns: Sequence[bytes]) -> Shard:
-    return Shard(BytesAhoCorasick(patterns, matchkind=MatchKind.Standard, implementation=HOW), patterns)
+def _shard(patterns: Sequence[bytes]) -> WordAutomaton:
+    return WordAutomaton(BytesAhoCorasick(patterns, matchkind=MatchKind.Standard, implementation=HOW), patterns)
 
 
-def _changed(places: Mapping[bytes, int], before: Iterable[Shard], rest: Rest) -> list[Shard]:
+def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest: Rest) -> list[WordAutomaton]:
     """Shards of these patterns: those there are, where half of their words are wanted, and new ones for the rest."""
     useful = []
-    known: Spread[bytes, bool] = Spread()
+    known: ChunkedDict[bytes, bool] = ChunkedDict()
     for shard in before:
         wanted = [pattern for pattern in resting(shard.patterns, rest) if pattern in places]
         if 2 * len(wanted) >= len(shard.patterns):
@@ -100,7 +100,7 @@ def _changed(places: Mapping[bytes, int], before: Iterable[Shard], rest: Rest) -
     return kept
 
 
-def _places_of(shard: Shard, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
+def _places_of(shard: WordAutomaton, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
     """The place of each of a shard's words; None where they are simply counted."""
     found = [places.get(pattern, _NOWHERE) for pattern in resting(shard.patterns, rest)]
     return None if found == list(range(len(found))) else found

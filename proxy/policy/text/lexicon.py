@@ -28,7 +28,7 @@ MAIN = "words.csv"
 """The file that ships; where a folder has none, the shipped one is read. Rows of other files replace its rows for the same words."""
 
 
-class Word(NamedTuple):
+class LexiconWord(NamedTuple):
     """One row. ``text`` is normalised."""
 
     text: str
@@ -45,7 +45,7 @@ class Lexicon:
 
     __slots__ = ("words", "values", "codes")
 
-    def __init__(self, words: tuple[Word, ...], codes: CodeTexts | None = None) -> None:
+    def __init__(self, words: tuple[LexiconWord, ...], codes: CodeTexts | None = None) -> None:
         self.words = words
         self.codes = codes if codes is not None else CodeTexts((), ())
         self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in words]
@@ -61,7 +61,7 @@ def normal_word(written: str) -> str:
 def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[Problem, ...]]:
     """The words of all files (label, bytes as UTF-8), ``words.csv`` first, the texts of ``codes.csv``, and every row that cannot be used."""
     problems: list[Problem] = []
-    found: dict[str, Word] = {}
+    found: dict[str, LexiconWord] = {}
     codes: CodeTexts | None = None
     for label, data in files:
         if label.endswith(f"/{CODES}"):
@@ -81,14 +81,14 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
     return Lexicon(tuple(found.values()), codes), tuple(problems)
 
 
-def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[Word]:
+def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[LexiconWord]:
     for line, by_name in rows(label, data, COLUMNS, problems):
         cells = list(by_name.values())
         if fault_text := _fault(cells):
             problems.append(Problem(label, line, fault_text))
         else:
             word, purpose, weight, subcategory, note = cells
-            yield Word(normal_word(word), purpose, int(weight or 0), subcategory, note, label, line)
+            yield LexiconWord(normal_word(word), purpose, int(weight or 0), subcategory, note, label, line)
 
 
 def _fault(cells: list[str]) -> str:

@@ -19,7 +19,7 @@ Spans = tuple[tuple[int, int], ...]
 """From where to where, in order."""
 
 
-class Page:
+class TextAnalysis:
     """What tests of scope ``text`` are asked with."""
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Page:
         self._contacts: tuple[str, ...] | None = None
         self._split: tuple[str, ...] | None = None
         self._domains: tuple[str, ...] | None = None
-        self._candidates: tuple[disguised.Candidate, ...] | None = None
+        self._candidates: tuple[disguised.DigitRun, ...] | None = None
 
     @property
     def scanned(self) -> bytes:
@@ -79,7 +79,7 @@ class Page:
         return self._domains
 
     @property
-    def disguised_contacts(self) -> tuple[disguised.Candidate, ...]:
+    def disguised_contacts(self) -> tuple[disguised.DigitRun, ...]:
         """Likewise of telephone numbers."""
         if self._candidates is None:
             self._candidates = disguised.candidates(self.folded)
@@ -119,10 +119,13 @@ class Page:
         return True if moved or not found else found
 
 
-def pages_of(content: Content) -> list[Page]:
+def pages_of(content: Content) -> list[TextAnalysis]:
     """The text as it is written, and in each other order in which handsets show it."""
     others = drawn(content.text)
-    return [Page(content), *(Page(Content(text, content.state, b"")) for text in (others.texts if others is not None else ()))]
+    return [
+        TextAnalysis(content),
+        *(TextAnalysis(Content(text, content.state, b"")) for text in (others.texts if others is not None else ())),
+    ]
 
 
 def signer(text: str) -> str:

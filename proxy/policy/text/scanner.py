@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from proxy.native.loader import compiled
-from proxy.policy.chunked_dict import Spread
+from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.memo import dropped
-from proxy.policy.text.keyword_prefilter import Match, Shards
+from proxy.policy.text.keyword_prefilter import KeywordPrefilter, Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.runtime.yield_point import Rest, no_rest, resting
 
@@ -28,14 +28,14 @@ class Scanner:
         """``before``, ``rest``: see keyword_prefilter.py; they are for a set that is loaded beside traffic."""
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
-        self.places: Spread[bytes, int] = Spread()
+        self.places: ChunkedDict[bytes, int] = ChunkedDict()
         for place, pattern in enumerate(self.patterns):
             self.places[pattern] = place
         for word in resting(words, rest):
             pattern = word.encode("utf-8", "surrogatepass")
             if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
                 self.patterns.append(pattern)
-        self.shards: Shards = Shards(self.places, before.shards if before is not None else None, rest)
+        self.shards: KeywordPrefilter = KeywordPrefilter(self.places, before.shards if before is not None else None, rest)
         self.matches: Callable[[bytes], list[Match]] = self.shards.matches
         """Every word wherever it stands, by the end, the longest first."""
         self.trie = trie_of(self.places, rest)

@@ -16,7 +16,7 @@ KEPT = 64
 """The last ones are kept however old: what was told and must be told again may need the journal from before the last checkpoint on."""
 
 
-class InPieces:
+class ChunkedImports:
     def __init__(self, read_from: int = 1, read_to: int = 0) -> None:
         """What a restart has read began amid none, and counts as one: which there were in it need not be told."""
         self._ended: deque[tuple[int, int]] = deque([(read_from, read_to)])

@@ -16,22 +16,22 @@ from hashlib import blake2b, sha256
 from pyroaring import BitMap
 
 from proxy.journal.records import consents, doubtful_replies, messages
-from proxy.journal.records.consents import ConsentFile, ConsentReply, Event, Person, Terms
+from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
 from proxy.policy import RuleSet, consent_answer, declared_words
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.optouts import Heard, from_port
+from proxy.relay.effects.optouts import ReplyEffect, from_port
 from proxy.state import EmbeddedStore
-from proxy.state.lists.consented import BY_REPLY, Batch, Consented, TooManyBatches
+from proxy.state.lists.consented import BY_REPLY, ConsentBatch, Consented, TooManyBatches
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven, give_consent
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 
 
-class NotWhole(ValueError):
+class IncompleteConsents(ValueError):
     """What is there is not what the end of the file says: the journal, or the gate that wrote it, is at fault."""
 
 
@@ -53,20 +53,22 @@ class Incoming:
         self._chunks.append(consents.unpack_chunk(body))
         self.numbers += numbers
 
-    def whole(self, now: float, consented: Consented) -> Event:
+    def whole(self, now: float, consented: Consented) -> BatchEvent:
         """The end of it; its batches get the next numbers."""
         said = self.said
         numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
-        return Event(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
+        return BatchEvent(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
 
-    def apply(self, event: Event, consented: Consented) -> Iterator[int]:
+    def apply(self, event: BatchEvent, consented: Consented) -> Iterator[int]:
         """Puts it into force chunk by chunk; how many consents each brought. NotWhole, before anything is changed."""
         if (len(self._chunks), self._digest.hexdigest()) != (event.chunks, event.said):
-            raise NotWhole(f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal")
+            raise IncompleteConsents(
+                f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal"
+            )
         said = self.said
         for number, terms in zip(event.batches, said.batches, strict=True):
             consented.put(
-                Batch(
+                ConsentBatch(
                     number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
                 )
             )  # fmt: skip
@@ -102,7 +104,7 @@ class Incomings:
             return False
         return True
 
-    def happening(self, event: Event) -> Iterator[int]:
+    def happening(self, event: BatchEvent) -> Iterator[int]:
         """What became of batches, or the end of a file chunk by chunk; how many consents each brought."""
         if event.event != "whole":
             apply_event(self._consented, event)
@@ -115,7 +117,7 @@ class Incomings:
         self._begun.clear()
 
 
-def apply_event(consented: Consented, event: Event) -> None:
+def apply_event(consented: Consented, event: BatchEvent) -> None:
     """What became of batches."""
     for number in event.batches:
         batch = consented.find(number)
@@ -131,7 +133,7 @@ def apply_event(consented: Consented, event: Event) -> None:
 # --------------------------------------------------------------------------------------------------------------- one person
 
 
-def person_changed(data: bytes, said: Person) -> bytes:
+def person_changed(data: bytes, said: ConsentChange) -> bytes:
     """The person's record after it."""
     if said.event == "withdrawn":
         return withdraw(data, Withdrawal(said.advertiser, said.category, int(said.time)))
@@ -140,7 +142,7 @@ def person_changed(data: bytes, said: Person) -> bytes:
     return record.only_entries(data)
 
 
-def beside_changed(store: EmbeddedStore, said: Person) -> int:
+def beside_changed(store: EmbeddedStore, said: ConsentChange) -> int:
     """What is known of the person beside the record; how much of it went."""
     if said.event == "recycled":
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
@@ -166,7 +168,7 @@ class PersonSays:
 
     __slots__ = ("recipient", "said", "gone", "_store", "_then")
 
-    def __init__(self, said: Person, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
+    def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
         """``then`` hears where it is recorded."""
         self.recipient = said.recipient
         self.said = said
@@ -210,7 +212,7 @@ class ConsentByReply:
     __slots__ = ("recipient", "said", "_heard", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
-        self, heard: Heard, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
+        self, heard: ReplyEffect, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: it counts at once, else once it is reviewed."""
         self.recipient = heard.recipient
@@ -284,10 +286,10 @@ def consented_beside(consented: Consented, said: ConsentReply) -> None:
     consented.add(said.batch, said.recipient >> CHUNK_BITS, BitMap((said.recipient & LOW_MASK,)))
 
 
-def batch_of(said: ConsentReply) -> Batch:
+def batch_of(said: ConsentReply) -> ConsentBatch:
     """The batch that a first reply makes; its proof is the registered text of the request."""
     at, accepted = int(said.time), bool(said.reviewer)
-    return Batch(
+    return ConsentBatch(
         said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",
         "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, said.reviewer, wording=said.wording,
     )  # fmt: skip

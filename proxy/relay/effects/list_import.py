@@ -15,20 +15,20 @@ from pyroaring import BitMap
 from proxy.journal.records import operator_actions
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import Incomings
-from proxy.state.lists.listed import Key, Listed
+from proxy.state.lists.listed import Listed, ListKey
 
 
-class NotWhole(ValueError):
+class IncompleteList(ValueError):
     """What is there is not what LISTING_DONE says: the journal, or the gate that wrote it, is at fault."""
 
 
-class Listing:
-    def __init__(self, sequence: int, said: operator_actions.Listing) -> None:
+class ListImport:
+    def __init__(self, sequence: int, said: operator_actions.ListBegun) -> None:
         """``sequence``: of the LISTING record, which is its name."""
         self.sequence = sequence
         self.said = said
         self.numbers = 0
-        self._chunks: list[operator_actions.Listed] = []
+        self._chunks: list[operator_actions.ListChunk] = []
         self._by_key = [0] * len(said.refusals)
         self._digest = blake2b(digest_size=16)
 
@@ -45,7 +45,7 @@ class Listing:
         """How many numbers came under one of its refusals."""
         return self._by_key[self.said.refusals.index(refusal)]
 
-    def keys(self) -> set[Key]:
+    def keys(self) -> set[ListKey]:
         """The lists its numbers are put on: none if they are taken off."""
         return set() if self.said.takes_off else {key_of(one) for one in self.said.refusals}
 
@@ -56,7 +56,9 @@ class Listing:
     def check(self, done: operator_actions.ListingDone) -> None:
         """Raises NotWhole."""
         if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
-            raise NotWhole(f"the list that record {self.sequence} of the journal begins is not whole; restore the journal")
+            raise IncompleteList(
+                f"the list that record {self.sequence} of the journal begins is not whole; restore the journal"
+            )
 
     def apply(self, listed: Listed) -> Iterator[int]:
         """Puts it into force chunk by chunk; how many numbers each changed. TooManyLists, before anything is changed."""
@@ -71,19 +73,19 @@ class Listing:
                     yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
 
 
-class Listings:
+class ListImports:
     """Lists that have begun and are not whole, while the journal is read."""
 
     def __init__(self, listed: Listed) -> None:
         self._listed = listed
-        self._begun: dict[int, Listing] = {}
-        self._others: dict[int, Listings] = {}
+        self._begun: dict[int, ListImport] = {}
+        self._others: dict[int, ListImports] = {}
         self.consents = Incomings(listed.consented)
         """Files of consents, likewise."""
 
-    def of(self, node: int) -> Listings:
+    def of(self, node: int) -> ListImports:
         """Those of another gate, which it names by its own journal."""
-        return self._others.setdefault(node, Listings(self._listed))
+        return self._others.setdefault(node, ListImports(self._listed))
 
     @property
     def others_amid(self) -> bool:
@@ -100,7 +102,7 @@ class Listings:
         return bool(self._begun) or self.consents.amid or self.others_amid
 
     def begin(self, sequence: int, body: bytes) -> None:
-        self._begun[sequence] = Listing(sequence, operator_actions.unpack_listing(body))
+        self._begun[sequence] = ListImport(sequence, operator_actions.unpack_listing(body))
 
     def add(self, body: bytes) -> None:
         """Chunks of a list whose beginning is not in what is read belong to one that was whole before."""
@@ -127,5 +129,5 @@ class Listings:
         self.consents.abandon()
 
 
-def key_of(refusal: OptOut) -> Key:
-    return Key(refusal.scope, refusal.value, refusal.source, refusal.expiry)
+def key_of(refusal: OptOut) -> ListKey:
+    return ListKey(refusal.scope, refusal.value, refusal.source, refusal.expiry)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from proxy.journal.records import delivers, evidence, messages
 from proxy.journal.records import names as named
-from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Context, Doubtful, id_of, pack_doubtful
+from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of, pack_doubtful
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
@@ -158,11 +158,11 @@ class Doubts(NamedTuple):
 
     holds: bool  # until somebody decides
     ends: bool  # what nobody has decided about for HOLD_S
-    standing: Callable[[str, Context, str], bool | None]  # text, context, port → what a standing decision says of it
+    standing: Callable[[str, ReplyContext, str], bool | None]  # text, context, port → what a standing decision says of it
     text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
 
 
-class Heard:
+class ReplyEffect:
     """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
 
     __slots__ = (
@@ -176,7 +176,7 @@ class Heard:
         text: str,
         to: ReplyTo,
         word_of: Callable[[int], str | None],
-        then: Callable[[Heard], None],
+        then: Callable[[ReplyEffect], None],
         kind: str = "reply",
         doubts: Doubts | None = None,
     ) -> None:
@@ -256,7 +256,7 @@ class Heard:
     def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
         """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
         newest = next(reversed([*found.entries, *there]), None)
-        context = Context(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
+        context = ReplyContext(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
         decided = doubts.standing(self.text, context, self.port)
         if decided is not None:
             self.kind = "optout" if decided else "reply"
@@ -325,7 +325,7 @@ class RefusedSaid:
 
     __slots__ = ("recipient", "texts", "_heard", "_text_of")
 
-    def __init__(self, heard: Heard, text_of: Callable[[int], str]) -> None:
+    def __init__(self, heard: ReplyEffect, text_of: Callable[[int], str]) -> None:
         """``text_of``: the text with a fingerprint, empty if it is not known any more."""
         self.recipient = heard.recipient
         self.texts: list[RefusedText] = []
@@ -371,7 +371,7 @@ class Widening:
     __slots__ = ("recipient", "opt_out", "_heard", "_widen", "_then")
 
     def __init__(
-        self, heard: Heard, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
+        self, heard: ReplyEffect, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
     ) -> None:
         self.recipient = heard.recipient
         self.opt_out: OptOut | None = None
@@ -470,7 +470,7 @@ class Confirmation:
 
     __slots__ = ("recipient", "heard", "text", "due", "at", "_refusal", "_then")
 
-    def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation, int], None]) -> None:
+    def __init__(self, heard: ReplyEffect, text: str, then: Callable[[Confirmation, int], None]) -> None:
         """``then``: it is written, and where; it may leave once that is synced."""
         self.recipient = heard.recipient
         self.heard = heard

@@ -13,11 +13,11 @@ from typing import Protocol
 from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Message, Verdict
 from proxy.model.recipient import Entry, EntryState, OptOut
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.record import record, torn
 
 
-class Change(Protocol):
+class RecordChange(Protocol):
     recipient: int
 
     def apply(self, data: bytes, now: float) -> bytes:
@@ -94,18 +94,18 @@ def refused_before(
     )
 
 
-class Answer:
+class EntryFate:
     """The fate of one entry, told by the carrier or by the lack of an answer."""
 
     __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
 
     def __init__(
         self,
-        transit: Transit,
+        transit: PendingSubmit,
         effect: Effect | Callable[[], Effect],
         status: int,
         carrier_id: bytes,
-        then: Callable[[Answer, int], None],
+        then: Callable[[EntryFate, int], None],
     ) -> None:
         """``effect``: or who knows it once the record is here."""
         assert transit.message is not None

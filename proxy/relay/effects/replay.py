@@ -31,14 +31,14 @@ from proxy.journal.records import (
 )
 from proxy.journal.records import external_optouts as told_of
 from proxy.journal.records import replicated as heard
-from proxy.journal.records.answers import Answer, unpack_answers
-from proxy.journal.write_ahead_log import JournalNewer, Record
+from proxy.journal.records.answers import CarrierAnswer, unpack_answers
+from proxy.journal.write_ahead_log import JournalNewer, JournalRecord
 from proxy.model.message import hash32
 from proxy.model.recipient import EntryState
 from proxy.relay.effects import consents as consents_of
 from proxy.relay.effects import list_import, reply_paths
 from proxy.relay.effects.consents import beside_changed, consented_beside, consented_record, person_changed
-from proxy.relay.effects.list_import import Listings
+from proxy.relay.effects.list_import import ListImports
 from proxy.relay.effects.optouts import confirm, go_on, hold, keep_texts, put_on_list
 from proxy.relay.effects.record_changes import Arrived, Effect, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
@@ -77,36 +77,36 @@ class Replayed:
     records: int = 0
     highest_id: int = 0
     last_sequence: int = 0
-    open: dict[int, messages.Verdict] = field(default_factory=dict)
+    open: dict[int, messages.VerdictRecord] = field(default_factory=dict)
     """Allowed, sent or about to be, and never answered: by the verdict's place in the journal, because the parts of a long message
     share one entry. ``settle_open`` makes it unknown."""
-    learnt: list[gate_events.Ids] = field(default_factory=list)
+    learnt: list[gate_events.LearntIds] = field(default_factory=list)
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
     heard: tuple[int, int] = (0, 0)
     """How far the shared log was read."""
-    told: list[Record] = field(default_factory=list)
+    told: list[JournalRecord] = field(default_factory=list)
     """Records that other gates must hear of, and perhaps have."""
-    listings: Listings | None = None
+    listings: ListImports | None = None
     """Lists that had begun and were not whole, for whoever reads on."""
 
 
-class Others(Protocol):
+class ReplicatedFacts(Protocol):
     """What other gates told several that are replayed side by side (desk/backtest/merged_journals.py)."""
 
-    listings: Listings
+    listings: ListImports
 
-    def is_new(self, said: heard.Heard) -> bool: ...
+    def is_new(self, said: heard.ReplicatedRecord) -> bool: ...
 
 
-class Ids(Protocol):
+class IdRestorer(Protocol):
     """Who wants to know which message an id names (sent.Restoring)."""
 
-    def allowed(self, said: messages.Verdict) -> None:
+    def allowed(self, said: messages.VerdictRecord) -> None:
         """It stands in for another, perhaps as its new text."""
 
-    def accepted(self, said: messages.Verdict, told: Answer) -> None:
+    def accepted(self, said: messages.VerdictRecord, told: CarrierAnswer) -> None:
         """The carrier took it."""
 
     def unreplaced(self, told: requests.Unreplaced) -> None:
@@ -115,9 +115,9 @@ class Ids(Protocol):
 
 def replay(
     store: EmbeddedStore,
-    journal: Iterable[Record],
+    journal: Iterable[JournalRecord],
     counted_from: int,
-    ids: Ids | None = None,
+    ids: IdRestorer | None = None,
     keep_least_s: int = 0,
     by_lives: bool = False,
     tells: bool = False,
@@ -139,19 +139,19 @@ class Replaying:
         self,
         store: EmbeddedStore,
         counted_from: int,
-        ids: Ids | None = None,
+        ids: IdRestorer | None = None,
         keep_least_s: int = 0,
         by_lives: bool = False,
         tells: bool = False,
-        others: Others | None = None,
+        others: ReplicatedFacts | None = None,
     ) -> None:
         """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
         self._by_lives, self._tells, self._others = by_lives, tells, others
         self.done = Replayed()
-        self.done.listings = Listings(store.listed)
+        self.done.listings = ListImports(store.listed)
 
-    def take(self, item: Record) -> None:
+    def take(self, item: JournalRecord) -> None:
         store, done, ids, kind = self._store, self.done, self._ids, item.kind
         done.records += 1
         done.last_sequence = item.sequence
@@ -184,7 +184,7 @@ class Replaying:
         return self.done
 
 
-def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool) -> None:
+def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
     done.highest_id = max(done.highest_id, gate_events.unpack_start(item.body).first_id)
     assert done.listings is not None
     done.listings.abandon()
@@ -193,7 +193,7 @@ def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool)
         done.open.clear()
 
 
-def _learnt(store: EmbeddedStore, item: Record, done: Replayed, others: Others | None) -> bool:
+def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: ReplicatedFacts | None) -> bool:
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == messages.IDS:
@@ -210,7 +210,7 @@ def _learnt(store: EmbeddedStore, item: Record, done: Replayed, others: Others |
     return True
 
 
-def apply_person(store: EmbeddedStore, item: Record) -> bool:
+def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == messages.OPTOUT:
         _refused(store, delivers.unpack_optout(item.body))
@@ -246,9 +246,9 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> None:
+def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
-    inner, theirs = Record(said.sequence, said.kind, said.body), listings.of(said.node)
+    inner, theirs = JournalRecord(said.sequence, said.kind, said.body), listings.of(said.node)
     if said.kind == messages.START:
         theirs.abandon()
     elif said.kind not in SHARED:
@@ -265,14 +265,14 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
                 reply_paths.keep(store.reply_paths, said.body, said.node)
                 return
             with contextlib.suppress(
-                list_import.NotWhole, consents_of.NotWhole
+                list_import.IncompleteList, consents_of.IncompleteConsents
             ):  # it was told so when it came, and went on without it
                 _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
 
 
-def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
+def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
     """What people did to the gate; False for any other record."""
     body = item.body
     if item.kind == messages.ORDERED:
@@ -297,7 +297,7 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
     return True
 
 
-def _papers(store: EmbeddedStore, item: Record) -> bool:
+def _papers(store: EmbeddedStore, item: JournalRecord) -> bool:
     """What the desk keeps of complaints, penalties and providers."""
     body = item.body
     if item.kind == messages.CASED:
@@ -317,7 +317,7 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
     return True
 
 
-def _mail(store: EmbeddedStore, item: Record) -> None:
+def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
     """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
     box, body = store.mailbox, item.body
     if item.kind == messages.DELIVER:
@@ -333,14 +333,14 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
 
 
 def _verdict(
-    store: EmbeddedStore, said: messages.Verdict, sequence: int, counts: bool, done: Replayed, ids: Ids | None
+    store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
 ) -> None:
     apply_verdict(store, said, sequence, counts, done)
     if ids is not None and said.adopts:
         ids.allowed(said)
 
 
-def apply_verdict(store: EmbeddedStore, said: messages.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
+def apply_verdict(store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
     entry = said.entry
     if entry is None:
         return
@@ -383,10 +383,10 @@ def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
 
 def _answers(
     store: EmbeddedStore,
-    item: Record,
+    item: JournalRecord,
     counts: bool,
     done: Replayed,
-    ids: Ids | None,
+    ids: IdRestorer | None,
 ) -> None:
     for answer in unpack_answers(item):
         said = done.open.get(answer.verdict_sequence)
@@ -395,7 +395,7 @@ def _answers(
             ids.accepted(said, answer)
 
 
-def apply_answer(store: EmbeddedStore, told: Answer, counts: bool, done: Replayed) -> None:
+def apply_answer(store: EmbeddedStore, told: CarrierAnswer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
     said = done.open.pop(told.verdict_sequence, None)
     sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
@@ -413,7 +413,7 @@ def apply_answer(store: EmbeddedStore, told: Answer, counts: bool, done: Replaye
         store.update(told.recipient, lambda data: arrived.apply(data, told.time))
 
 
-def _unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:
+def _unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
     apply_unreplaced(store, told, counts, done)
     if ids is not None:
         ids.unreplaced(told)
@@ -435,7 +435,7 @@ def apply_unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bo
             store.counters.give_back(take, told.entry.time)
 
 
-def apply_share(store: EmbeddedStore, told: aggregate_shares.Share, counts: bool, done: Replayed) -> None:
+def apply_share(store: EmbeddedStore, told: aggregate_shares.CounterShare, counts: bool, done: Replayed) -> None:
     """What a verdict took is told of by itself: here by whom it is had now, or that it went back."""
     said = done.open.get(told.verdict_sequence)
     if told.given_back:

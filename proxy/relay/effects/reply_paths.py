@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proxy.journal.encoding import Reader, word
+from proxy.journal.encoding import BodyReader, word
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Bodies
 from proxy.model.message import hash48
@@ -49,7 +49,7 @@ Keywords = Mapping[str, tuple[int, int]]
 """Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
 
 
-class Row(NamedTuple):
+class PrefixCounts(NamedTuple):
     """What one gate counted of one prefix."""
 
     prefix: str
@@ -73,7 +73,7 @@ class Row(NamedTuple):
             return self.since
         return self.marked if now - self.marked_at >= answer_s else self.unanswered
 
-    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> Row:
+    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> PrefixCounts:
         count = sum(keywords.values())
         row = self
         if not 0 <= now - row.marked_at < answer_s:
@@ -86,7 +86,7 @@ class Row(NamedTuple):
             keywords=_added(row.keywords, ((one, (more, 0)) for one, more in keywords.items())),
         )
 
-    def proven(self, at: float) -> Row:
+    def proven(self, at: float) -> PrefixCounts:
         """Somebody's reply, or an answered probe, came to this gate or another one."""
         at = max(at, self.proven_at)
         return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
@@ -119,8 +119,8 @@ class ReplyPaths:
         hear of it; None: there are none. ``node``: this gate's number among them."""
         self.answer_s = answer_s
         self._bodies, self._write, self._tell, self._node = bodies, write, tell, node
-        self._rows: dict[str, Row] = {}
-        self._others: dict[str, dict[int, Row]] = {}
+        self._rows: dict[str, PrefixCounts] = {}
+        self._others: dict[str, dict[int, PrefixCounts]] = {}
         self._changed: dict[str, None] = {}
         """Prefixes whose row is not written; likewise not told:"""
         self._untold: dict[str, None] = {}
@@ -224,7 +224,7 @@ class ReplyPaths:
         replies = sum(row.replies for row in rows)
         self._bounds[prefix] = lower_bound(replies, sum(row.advertisements for row in rows) - silence)
 
-    def _of(self, prefix: str) -> Iterator[Row]:
+    def _of(self, prefix: str) -> Iterator[PrefixCounts]:
         """The rows of all gates."""
         if (row := self._rows.get(prefix)) is not None:
             yield row
@@ -233,13 +233,13 @@ class ReplyPaths:
 
     # -- rows
 
-    def _row(self, prefix: str) -> Row:
+    def _row(self, prefix: str) -> PrefixCounts:
         """This gate's, which knows of the last proof."""
-        row = self._rows.get(prefix) or Row(prefix)
+        row = self._rows.get(prefix) or PrefixCounts(prefix)
         newest = max((one.proven_at for one in self._others.get(prefix, {}).values()), default=0.0) if self._others else 0.0
         return row.proven(newest) if newest > row.proven_at else row
 
-    def _put(self, row: Row) -> None:
+    def _put(self, row: PrefixCounts) -> None:
         if row.prefix not in self._rows and len(self._rows) >= PREFIXES_MAX:
             self._forget(min(self._rows.values(), key=lambda one: max(one.last_at, one.proven_at, one.probed_at)).prefix)
         self._rows[row.prefix] = row
@@ -317,7 +317,7 @@ def keep(bodies: Bodies, body: bytes, node: int = -1) -> None:
         bodies.hear(number_of(row.prefix, node), pack_rows([row]))
 
 
-def pack_rows(rows: Sequence[Row]) -> bytes:
+def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
     """The body of a journal record. Each row says all that its gate counted until then."""
     parts = [_COUNT.pack(len(rows))]
     for row in rows:
@@ -329,18 +329,18 @@ def pack_rows(rows: Sequence[Row]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_rows(body: bytes) -> list[Row]:
-    reader = Reader(body)
+def unpack_rows(body: bytes) -> list[PrefixCounts]:
+    reader = BodyReader(body)
     return [_unpack(reader) for _ in range(reader.take(_COUNT)[0])]
 
 
-def _unpack(reader: Reader) -> Row:
+def _unpack(reader: BodyReader) -> PrefixCounts:
     prefix = reader.word()
     proven, probed, first, last, at, advertisements, replies, probes, since, marked, unanswered, failed, count = reader.take(
         _ROW
     )
     keywords = {reader.word(): reader.take(_KEYWORD) for _ in range(count)}
-    return Row(
+    return PrefixCounts(
         prefix, advertisements, replies, probes, since, proven / 1000, probed / 1000, bool(failed), first / 1000, last / 1000, at / 1000,
         marked, unanswered, keywords,
     )  # fmt: skip

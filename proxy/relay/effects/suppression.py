@@ -22,7 +22,7 @@ Stops = Callable[[bytes, float], Sequence[OptOut]]
 """The record, the time → what is refused."""
 
 
-class OfficerSays:
+class OfficerRefusal:
     """One change of one person's refusals (a Change)."""
 
     __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
@@ -35,7 +35,7 @@ class OfficerSays:
         listed: Listed,
         who: str,
         why: str,
-        then: Callable[[OfficerSays, int], None],
+        then: Callable[[OfficerRefusal, int], None],
     ) -> None:
         """``wanted``: which of the refusals on record, or on lists, are taken back; ``then`` hears where it is recorded, 0 if nothing
         changed."""
@@ -71,7 +71,7 @@ class OfficerSays:
         return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
 
 
-class DoubtSettled(OfficerSays):
+class DoubtSettled(OfficerRefusal):
     """What an officer's decision about a doubtful reply does to the person's record (a Change): what it held becomes a refusal by reply
     (yes), or is lifted (no). What has been lifted meanwhile, by START or by an officer, stays so."""
 
@@ -85,7 +85,7 @@ class DoubtSettled(OfficerSays):
         listed: Listed,
         who: str,
         why: str,
-        then: Callable[[OfficerSays, int], None],
+        then: Callable[[OfficerRefusal, int], None],
     ) -> None:
         """``refused``: what it stops where it holds nothing; None: it did not ask to stop. ``kept``: scopes and values that other replies of
         the person hold, which nobody has decided about."""
@@ -103,7 +103,7 @@ class DoubtSettled(OfficerSays):
         return officer_changed(data, self.added, self.lifted, int(now))
 
 
-class Beside:
+class AccompanyingRecord:
     """A record of something decided in the same step as a person's refusals (a Change that alters nobody's record). Handed in right behind
     them it is written in their group of the journal: after a kill there is both, or neither."""
 

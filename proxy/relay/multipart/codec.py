@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from proxy.model.message import Content
-from proxy.relay.effects.record_changes import Change
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.pending_submit import Transit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     AGAIN,
     LATE,
@@ -22,29 +22,29 @@ from proxy.state.shared.multipart_record import (
     WAITING,
     Key,
     Posted,
-    Row,
+    PostedPart,
     Sheet,
     find,
 )
 
 
-def key_of(long: LongMessage[Transit]) -> Key:
+def key_of(long: LongMessage[PendingSubmit]) -> Key:
     provider, port, person, reference, total = long.key
     return person, f"{provider}\0{port}\0{reference}\0{total}".encode()
 
 
-def look(long: LongMessage[Transit], posted: Posted) -> None:
+def look(long: LongMessage[PendingSubmit], posted: Posted) -> None:
     long.posted, long.theirs = posted, posted.theirs(long.holder)
 
 
-def alone(long: LongMessage[Transit]) -> None:
+def alone(long: LongMessage[PendingSubmit]) -> None:
     """From now on a message is what is here, but for what is known to have gone out elsewhere: sent again, that is another message."""
     if long.posted is not None:
         long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
     long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
 
 
-def displaced(long: LongMessage[Transit], sheet: Sheet) -> Posted | None:
+def displaced(long: LongMessage[PendingSubmit], sheet: Sheet) -> Posted | None:
     """What was last seen of a message that was up and decided, closed, if newer ones under its key have taken its place on the sheet:
     what comes now is not of it, and what others hold of it is not known any better."""
     posted = long.posted
@@ -53,16 +53,16 @@ def displaced(long: LongMessage[Transit], sheet: Sheet) -> Posted | None:
     return posted._replace(closed=True) if long.settled or posted.decision is not None else None
 
 
-def rows_of(long: LongMessage[Transit], judged: Sequence[Transit] = ()) -> list[Row]:
+def rows_of(long: LongMessage[PendingSubmit], judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
     """What this gate puts up of a message; ``judged``: parts that are, with this very swap."""
     return [
-        Row(long.holder, index, _state(long, index, transit, judged), long.contents[index])
+        PostedPart(long.holder, index, _state(long, index, transit, judged), long.contents[index])
         for index, transit in sorted(long.last.items())
         if index in long.contents
     ]
 
 
-def rows_beside(long: LongMessage[Transit], posted: Posted, judged: Sequence[Transit] = ()) -> list[Row]:
+def rows_beside(long: LongMessage[PendingSubmit], posted: Posted, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
     """... beside those that are up and of which this gate has not heard yet that they are."""
     rows = {row.index: row for row in rows_of(long, judged)}
     for row in posted.rows:
@@ -73,7 +73,7 @@ def rows_beside(long: LongMessage[Transit], posted: Posted, judged: Sequence[Tra
     return list(rows.values())
 
 
-def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Sequence[Transit]) -> int:
+def _state(long: LongMessage[PendingSubmit], index: int, transit: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
     refused = transit not in long.alive
     if transit in judged:
         refused = transit.lane is None
@@ -89,9 +89,9 @@ def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Seq
     return LATE if earlier else REFUSED
 
 
-def shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+def shown(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
     """Messages that are up, or have to be: all but those that are whole here and have not failed."""
-    found: dict[LongMessage[Transit], None] = {}
+    found: dict[LongMessage[PendingSubmit], None] = {}
     last = None
     for long in longs_of(changes, submits):
         if long is not last:  # parts of one message come one after the other
@@ -101,13 +101,13 @@ def shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMes
     return list(found)
 
 
-def longs_of(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
     """Of each that is of a long message."""
     longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
     return longs + [transit.long for transit in submits if transit.long is not None]
 
 
-def part_of(transit: Transit) -> tuple[int, Content]:
+def part_of(transit: PendingSubmit) -> tuple[int, Content]:
     assert transit.message is not None
     assert transit.message.content.part is not None
     return transit.message.content.part.index, transit.message.content

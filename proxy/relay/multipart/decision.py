@@ -13,23 +13,23 @@ from proxy.model.reasons import GATE_REASONS, REASONS, Reason
 from proxy.model.recipient import Entry
 from proxy.policy import RuleSet, facts
 from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.pending_submit import Transit
-from proxy.state.shared.multipart_record import Decision, Objection
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.state.shared.multipart_record import SharedDecision, SharedObjection
 from proxy.wire import joined
 
 
-class Led(Transit):
+class Led(PendingSubmit):
     """The part by which another gate judged: what those that are here inherit from. Nobody answers it, and it has no lane."""
 
 
-def decision_of(long: LongMessage[Transit]) -> Decision | None:
+def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
     """What was decided of a message here; None where rules were not asked, for it could not be sent as it came."""
     leader = long.leader
     assert leader is not None
     verdict = leader.verdict
     if verdict is None:
         return None
-    return Decision(
+    return SharedDecision(
         judged_at=long.judged_at,
         revision=long.revision,
         parts=tuple(sorted({*long.contents, *long.theirs})),
@@ -43,19 +43,23 @@ def decision_of(long: LongMessage[Transit]) -> Decision | None:
         adopts=leader.adopted is not None,
         takes=leader.takes or long.takes,
         objections=tuple(
-            Objection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
+            SharedObjection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
             for one in verdict.breaches
         ),
     )
 
 
-def passing(decision: Decision) -> bool:
+def passing(decision: SharedDecision) -> bool:
     """Whether it was refused for what is soon over: parts that come later are judged anew."""
     return not decision.entry and decision.reason in GATE_REASONS
 
 
 def led(
-    decision: Decision, long: LongMessage[Transit], by: Transit, rules: RuleSet, refuse: Callable[[Transit, Reason], None]
+    decision: SharedDecision,
+    long: LongMessage[PendingSubmit],
+    by: PendingSubmit,
+    rules: RuleSet,
+    refuse: Callable[[PendingSubmit, Reason], None],
 ) -> Led:
     """The part that another gate judged by, as its heirs need to know it; ``by``: one of them."""
     message = by.message

@@ -28,12 +28,21 @@ from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
 from proxy.policy import facts, judge, judge_text
-from proxy.relay.admission import Judging
-from proxy.relay.effects.record_changes import Amended, Answer, Change, Effect, Tearing, Undo, fingerprint, was_sent_twice
+from proxy.relay.admission import Admission
+from proxy.relay.effects.record_changes import (
+    Amended,
+    Effect,
+    EntryFate,
+    RecordChange,
+    Tearing,
+    Undo,
+    fingerprint,
+    was_sent_twice,
+)
 from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, LongMessage
 from proxy.relay.multipart.decision import Led, led
-from proxy.relay.multipart.shared import Board
-from proxy.relay.pending_submit import Transit
+from proxy.relay.multipart.shared import SharedParts
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.record import record, torn
 from proxy.state.shared.multipart_record import LATE, THERE, Holder
 
@@ -51,18 +60,20 @@ class PartBounds(NamedTuple):
     """Whether a part waits for its first part: earlier versions let it go, and what they did is judged again as it was."""
 
 
-class Parts:
-    def __init__(self, judging: Judging, hand_in: Callable[[list[Transit]], None], change: Callable[[Change], None]) -> None:
+class PartHandler:
+    def __init__(
+        self, judging: Admission, hand_in: Callable[[list[PendingSubmit]], None], change: Callable[[RecordChange], None]
+    ) -> None:
         """``hand_in``: these are judged in the coming turn; ``change``: this alters a record in it."""
         self._judging, self._to_turn, self._changes = judging, hand_in, change
-        self._assembler: Assembler[Transit] = Assembler()
-        self.board: Board | None = None
+        self._assembler: Assembler[PendingSubmit] = Assembler()
+        self.board: SharedParts | None = None
         """Where gates that share a store put up what is not whole; None where there is one gate."""
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
         self.torn = torn.TornKeys()
         """How many messages of each provider are torn."""
-        self.tore: dict[Transit, tuple[int, int]] = {}
+        self.tore: dict[PendingSubmit, tuple[int, int]] = {}
         """Parts that tear their message, or make it whole, until that is written: its key, and since when it is torn (0: it is whole)."""
         self._bounds = PartBounds()
 
@@ -76,7 +87,7 @@ class Parts:
 
     # -- arrival and time
 
-    def take(self, transit: Transit, now_s: float) -> str:
+    def take(self, transit: PendingSubmit, now_s: float) -> str:
         """A part was read; the gate's reason to refuse it, or an empty string."""
         message = transit.message
         assert message is not None
@@ -97,7 +108,7 @@ class Parts:
         self._arrives(transit, now_s)
         return ""
 
-    def _arrives(self, transit: Transit, now_s: float, *, anew: bool = False) -> LongMessage[Transit]:
+    def _arrives(self, transit: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage[PendingSubmit]:
         transit.long, ready = self._assembler.arrive(transit, now_s, anew=anew)
         long, board = transit.long, self.board
         if board is not None and long.waiting and len(long.last) == 1 and not anew:
@@ -105,7 +116,7 @@ class Parts:
         self._hand_in(ready, now_s)
         return long
 
-    def owe(self, transit: Transit, now_s: float) -> str:
+    def owe(self, transit: PendingSubmit, now_s: float) -> str:
         """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
         message = transit.message
         if message is not None and message.content.part is not None:
@@ -157,17 +168,17 @@ class Parts:
 
     # -- what other gates hold (board.Heirs)
 
-    def share(self, board: Board, now_s: Callable[[], float]) -> None:
+    def share(self, board: SharedParts, now_s: Callable[[], float]) -> None:
         """From now on other gates may hold parts of the same messages. ``now_s``: monotonic."""
         self.board, self._now_s = board, now_s
 
-    def seen(self, long: LongMessage[Transit], *, grown: bool) -> None:
+    def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
         posted = long.posted
         leads = long.whole and 1 in long.contents  # the gate of the first part, for that is the first to leave
         if long.waiting and posted is not None and (posted.decision is not None or leads):
             self._hand_in(self._assembler.judge(long, self._now_s()), self._now_s())
 
-    def admitted(self, transit: Transit, holder: Holder | None) -> None:
+    def admitted(self, transit: PendingSubmit, holder: Holder | None) -> None:
         now_s = self._now_s()
         known = self._assembler.find(transit, now_s) if holder is not None else None
         if known is not None and known.torn:  # what is there of it goes on, and the record refuses this
@@ -179,33 +190,33 @@ class Parts:
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
-    def regrown(self, long: LongMessage[Transit], mine: Sequence[Transit]) -> None:
+    def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
         for transit in mine:
             assert transit.message is not None
             transit.message = long.message(transit.message)
 
-    def inherit(self, long: LongMessage[Transit], by: Transit) -> None:
+    def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
         decision = long.posted.decision if long.posted is not None else None
         if decision is None or long.settled or isinstance(long.leader, Led):
             return
         long.leader, long.batch = led(decision, long, by, self._judging.rules, self._judging.refuse), []
         long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
 
-    def _by_itself(self, long: LongMessage[Transit], transit: Transit) -> None:
+    def _by_itself(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
         """Another gate's verdict was to be inherited, and the store that knows of it is out of reach."""
         long.leader, long.batch, long.takes = transit, [transit], ()
 
     # -- for whoever judges again what was judged before (backtest), and knows what belonged together
 
-    def remembered(self, transit: Transit, now_s: float) -> LongMessage[Transit] | None:
+    def remembered(self, transit: PendingSubmit, now_s: float) -> LongMessage[PendingSubmit] | None:
         """The message that a part which was read would be taken for a part of."""
         return self._assembler.find(transit, now_s)
 
-    def close(self, long: LongMessage[Transit]) -> None:
+    def close(self, long: LongMessage[PendingSubmit]) -> None:
         """What comes under its key is a new message."""
         self._assembler.close(long)
 
-    def _hand_in(self, ready: list[Transit], now_s: float) -> bool:
+    def _hand_in(self, ready: list[PendingSubmit], now_s: float) -> bool:
         if not ready:
             return False
         for transit in ready if now_s else ():
@@ -219,7 +230,7 @@ class Parts:
 
     # -- the verdict
 
-    def judge(self, transit: Transit, data: bytes, now: float) -> bytes:
+    def judge(self, transit: PendingSubmit, data: bytes, now: float) -> bytes:
         """One part against the record as the earlier ones left it; returns the record with what this one changes."""
         long = transit.long
         assert long is not None
@@ -238,7 +249,7 @@ class Parts:
             return data
         return self._inherit(long, leader, transit, data, now)
 
-    def _lead(self, long: LongMessage[Transit], leader: Transit, data: bytes, now: float) -> bytes:
+    def _lead(self, long: LongMessage[PendingSubmit], leader: PendingSubmit, data: bytes, now: float) -> bytes:
         """The message is judged once; it goes out only if its lane has room for all its parts."""
         judging = self._judging
         long.judged_at, long.revision = now, judging.rules.revision
@@ -262,7 +273,7 @@ class Parts:
         self.tore[leader] = key, max(int(now), 1)
         return torn.tear(after, key, int(now))
 
-    def _cannot_begin(self, long: LongMessage[Transit], data: bytes, key: int, now: float, *, whole: bool) -> str:
+    def _cannot_begin(self, long: LongMessage[PendingSubmit], data: bytes, key: int, now: float, *, whole: bool) -> str:
         """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
@@ -288,7 +299,7 @@ class Parts:
             return []
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
-    def _early(self, long: LongMessage[Transit], transit: Transit, data: bytes, now: float) -> bytes:
+    def _early(self, long: LongMessage[PendingSubmit], transit: PendingSubmit, data: bytes, now: float) -> bytes:
         """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
         reason = "message-torn"
         key = _key_of(long)
@@ -298,12 +309,14 @@ class Parts:
         self._judging.refuse(transit, GATE_REASONS[reason])
         return data
 
-    def _without_room(self, leader: Transit) -> None:
+    def _without_room(self, leader: PendingSubmit) -> None:
         """Its lane has no room for all parts."""
         self._judging.put_back(leader)
         self._judging.refuse(leader, GATE_REASONS["queue-full"])
 
-    def _inherit(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, now: float) -> bytes:
+    def _inherit(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes, now: float
+    ) -> bytes:
         """A part that came after its message was judged."""
         judging, message = self._judging, transit.message
         assert message is not None
@@ -349,7 +362,9 @@ class Parts:
         transit.lane = lane
         return self._joined(long, leader, transit, data, in_state(packed, self._state(long, leader, transit, before[0])))
 
-    def _cannot_follow(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes) -> str:
+    def _cannot_follow(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes
+    ) -> str:
         """Why a part cannot go out under the message's entry, by the name of a reason; empty if it can."""
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if long.posted is not None:  # another message stands in its place
@@ -360,7 +375,9 @@ class Parts:
             return "store-conflict"
         return "outcome-unknown" if _times_sent(long, transit, leader) > 1 else ""
 
-    def _state(self, long: LongMessage[Transit], leader: Transit, transit: Transit, before: bytes) -> EntryState:
+    def _state(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, before: bytes
+    ) -> EntryState:
         """Of the message's entry once this part is out. ``before``: the entry as it was."""
         if _times_sent(long, transit, leader) or leader.adopted is not None or was_sent_twice(before):
             self._judging.sent_twice.add(transit)
@@ -370,7 +387,9 @@ class Parts:
         # by a late answer, perhaps in this turn: a replay hears of it behind this
         return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
 
-    def _joined(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, packed: bytes) -> bytes:
+    def _joined(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes, packed: bytes
+    ) -> bytes:
         """The record with the entry as it is once this part is out; with the last one the message is torn no more."""
         transit.packed = packed
         self._assembler.in_order(long)
@@ -383,13 +402,15 @@ class Parts:
         self.tore[transit] = _key_of(long), 0
         return torn.mend(after, _key_of(long))
 
-    def _refuse_with(self, leader: Transit, long: LongMessage[Transit], transit: Transit) -> None:
+    def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
         """As the part that led was refused; for want of the first part that is for a while only, for it may be this one."""
         transit.reason, transit.status = leader.reason, leader.status
         if leader.reason in _EARLY:
             self._judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
 
-    def _take_more(self, long: LongMessage[Transit], leader: Transit, transit: Transit, said: Verdict | None) -> None:
+    def _take_more(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, said: Verdict | None
+    ) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
         that stands in for an unknown one that was taken before."""
         if said is None or not said.takes or leader.adopted is not None:
@@ -400,13 +421,13 @@ class Parts:
             counters.take(take, transit.entry_time)
 
     @staticmethod
-    def _came_elsewhere(long: LongMessage[Transit], transit: Transit) -> bool:
+    def _came_elsewhere(long: LongMessage[PendingSubmit], transit: PendingSubmit) -> bool:
         """Whether the same part was sent to another gate and has gone out there, while this one had not come for the verdict."""
         assert long.posted is not None
         return any(last is transit and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
-        self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float, packed: bytes
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
         """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it; and all,
         suppression and caps too, if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says
@@ -429,7 +450,9 @@ class Parts:
             said = judging.failed(message, error)
         return said
 
-    def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
+    def _as_if_new(
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float
+    ) -> Verdict:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
         judging = self._judging
         counters = judging.store.counters.without(_taken(long, leader), leader.entry_time)
@@ -439,7 +462,7 @@ class Parts:
 
     # -- written, or not
 
-    def torn_by(self, decided: Iterable[Transit], now: float) -> list[bytes]:
+    def torn_by(self, decided: Iterable[PendingSubmit], now: float) -> list[bytes]:
         """What the journal is told of messages that are torn by these, or whole with them."""
         said: list[bytes] = []
         for transit in decided:
@@ -451,7 +474,7 @@ class Parts:
             said.append(messages.pack_torn(now, message.recipient, key, since))
         return said
 
-    def _tears(self, transit: Transit, *, known: bool = False) -> None:
+    def _tears(self, transit: PendingSubmit, *, known: bool = False) -> None:
         """The message of a part may be torn now, or not any more: the record is to say so."""
         long, message = transit.long, transit.message
         if long is not None and message is not None:
@@ -459,7 +482,7 @@ class Parts:
             self._changes(Tearing(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
     @compiled("parts_settle")
-    def settle(self, decided: list[Transit]) -> None:
+    def settle(self, decided: list[PendingSubmit]) -> None:
         """The fate of these is written (or the journal refused them, and they are refused)."""
         for transit in decided:
             if transit.long is not None:
@@ -468,7 +491,7 @@ class Parts:
             if transit.long is not None:
                 transit.long.batch = []
 
-    def _settle(self, transit: Transit) -> None:
+    def _settle(self, transit: PendingSubmit) -> None:
         long = transit.long
         assert long is not None
         self.undecided -= 1
@@ -483,7 +506,7 @@ class Parts:
         if transit.takes:
             long.takes, transit.takes = (*long.takes, *transit.takes), ()
 
-    def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
+    def _count(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
         if transit.reason in _UNJUDGED:
             outcomes[transit.reason,] += 1
@@ -496,7 +519,7 @@ class Parts:
             if self.board is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
 
-    def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:
+    def _refused(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
         """The gate refused a part."""
         leader = long.leader
         assert leader is not None
@@ -511,15 +534,15 @@ class Parts:
         if before is not None:  # nothing stands in for it now
             long.unknown |= {before}
         if before is not None and transit.reason != "outcome-unknown":  # which changed nothing
-            self.change(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
+            self.change(EntryFate(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
         else:  # the carrier had refused all the others
             transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
             effect = self._taken_back(long, transit, late=False)
-            self.change(Answer(transit, effect, transit.status, b"", self._given_back))
+            self.change(EntryFate(transit, effect, transit.status, b"", self._given_back))
 
-    def undo(self, transit: Transit) -> Change:
+    def undo(self, transit: PendingSubmit) -> RecordChange:
         """The verdict of a part could not be written: the record as it was without it."""
         long, message = transit.long, transit.message
         assert long is not None
@@ -531,13 +554,13 @@ class Parts:
 
     # -- what the carrier said
 
-    def change(self, change: Answer) -> None:
+    def change(self, change: EntryFate) -> None:
         """What a carrier's answer does to the entry of a message, in the coming turn."""
         if self.board is not None and change.long is not None:
             self.board.sights.mark(change.recipient)
         self._changes(change)
 
-    def answered(self, transit: Transit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
+    def answered(self, transit: PendingSubmit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
         """What the carrier's answer to a part does to the message's entry: anything but a yes in time. Where other gates may hold parts of it,
         that is known once what they hold is."""
         long = transit.long
@@ -553,7 +576,9 @@ class Parts:
             return Effect.LATE_PART if late else Effect.PART_REFUSED
         return self._taken_back(long, transit, late=late)
 
-    def _taken_back(self, long: LongMessage[Transit], transit: Transit, *, late: bool) -> Effect | Callable[[], Effect]:
+    def _taken_back(
+        self, long: LongMessage[PendingSubmit], transit: PendingSubmit, *, late: bool
+    ) -> Effect | Callable[[], Effect]:
         """Nothing of it stands here."""
         leader = long.leader
         adopts = leader is not None and leader.adopted is not None
@@ -571,12 +596,12 @@ class Parts:
 
         return self._if(long, effect)
 
-    def _if(self, long: LongMessage[Transit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
+    def _if(self, long: LongMessage[PendingSubmit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
         """Now, where nobody else can hold parts of a message."""
         return effect() if self.board is None or long.alone else effect
 
     @staticmethod
-    def _unknown(long: LongMessage[Transit]) -> bool:
+    def _unknown(long: LongMessage[PendingSubmit]) -> bool:
         """Whether nobody knows what became of some part of it."""
         posted = long.posted
         if posted is None:
@@ -586,12 +611,12 @@ class Parts:
         )
         return here or posted.unknown(long.holder)
 
-    def _given_back(self, answer: Answer, recorded: int) -> None:
+    def _given_back(self, answer: EntryFate, recorded: int) -> None:
         if answer.effect.takes_back:
             self._judging.tally.entries["taken_back",] += 1
             self._judging.give_back(answer.transit)
 
-    def unanswered(self, transit: Transit) -> None:
+    def unanswered(self, transit: PendingSubmit) -> None:
         """Nobody knows whether the person got this part."""
         long = transit.long
         assert long is not None
@@ -605,17 +630,17 @@ _UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 """Reasons for which a part is refused before rules are asked."""
 
 
-def _key_of(long: LongMessage[Transit]) -> int:
+def _key_of(long: LongMessage[PendingSubmit]) -> int:
     return torn.key_of(long.key[0], long.key[1], long.key[3])
 
 
-def _share(transit: Transit, leader: Transit) -> None:
+def _share(transit: PendingSubmit, leader: PendingSubmit) -> None:
     """What all parts of a message have in common."""
     transit.verdict, transit.category = leader.verdict, leader.category
     transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
 
 
-def _times_sent(long: LongMessage[Transit], transit: Transit, leader: Transit) -> int:
+def _times_sent(long: LongMessage[PendingSubmit], transit: PendingSubmit, leader: PendingSubmit) -> int:
     """How often the person may have got this part already; what went out in the stead of an unknown message counts for that, too."""
     index = next((index for index, last in long.last.items() if last is transit), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
@@ -624,12 +649,12 @@ def _times_sent(long: LongMessage[Transit], transit: Transit, leader: Transit) -
     return sent + (leader.adopted is not None and sent > 0)
 
 
-def _taken(long: LongMessage[Transit], leader: Transit) -> tuple[Take, ...]:
+def _taken(long: LongMessage[PendingSubmit], leader: PendingSubmit) -> tuple[Take, ...]:
     """From aggregates, so far, written or not."""
     return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 
 
-def _entry_of(leader: Transit, message: Message, verdict: Verdict, consent: int) -> bytes:
+def _entry_of(leader: PendingSubmit, message: Message, verdict: Verdict, consent: int) -> bytes:
     """The message's entry as the whole text has it: its notice may stand in the last part."""
     return pack_entry(leader.entry_id, leader.entry_time, verdict.facts, message.sender, verdict.template, consent)
 
@@ -643,5 +668,5 @@ def _without_breaches(verdict: Verdict) -> Verdict:
     return Verdict(verdict.outcome, verdict.reason, verdict.rule, (), verdict.facts, verdict.province, verdict.template, ())
 
 
-def _nothing(answer: Answer, recorded: int) -> None:
+def _nothing(answer: EntryFate, recorded: int) -> None:
     return None

@@ -22,15 +22,15 @@ from typing import Any, Protocol
 
 from proxy.relay.multipart.assembler import NOBODY, LongMessage
 from proxy.relay.multipart.codec import alone, displaced, key_of, look, part_of, rows_of
-from proxy.relay.multipart.transaction import Judges, Sheets, Sights
-from proxy.relay.pending_submit import Transit
+from proxy.relay.multipart.transaction import Judges, MultipartStore, SharedTransactions
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,
-    Group,
     Holder,
     Posted,
-    Row,
+    PostedPart,
     Sheet,
+    StoreGroup,
     TooLong,
     find,
     pack,
@@ -50,17 +50,17 @@ TRIES = 5
 class Heirs(Judges, Protocol):
     """Who does with parts what the board finds out (parts.Parts)."""
 
-    def seen(self, long: LongMessage[Transit], *, grown: bool) -> None:
+    def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
         """A message's ``posted`` and ``theirs`` are new; ``grown``: with parts that this gate has just put up."""
 
-    def admitted(self, transit: Transit, holder: Holder | None) -> None:
+    def admitted(self, transit: PendingSubmit, holder: Holder | None) -> None:
         """A part is up, or cannot be; ``holder``: as the first of a new message."""
 
 
 class _Asked:
     """One message that is put up, or looked at, and what waits for that."""
 
-    def __init__(self, long: LongMessage[Transit], queued: list[Transit]) -> None:
+    def __init__(self, long: LongMessage[PendingSubmit], queued: list[PendingSubmit]) -> None:
         self.long, self.queued = long, queued
         self.holders: list[Holder | None] = []
         self.first = False
@@ -68,10 +68,10 @@ class _Asked:
         """What became of ``long``, then of each new message among the queued."""
 
 
-class Board:
+class SharedParts:
     def __init__(
         self,
-        sheets: Sheets,
+        sheets: MultipartStore,
         heirs: Heirs,
         life: int,
         *,
@@ -83,13 +83,13 @@ class Board:
         """``life``: a number that no other gate has, nor this one had in another life."""
         self._sheets, self._heirs, self._life = sheets, heirs, life
         self._spawn, self._wake, self._clock, self._monotonic = spawn, wake, clock, monotonic
-        self.sights = Sights(sheets, heirs, self._holder, clock)
+        self.sights = SharedTransactions(sheets, heirs, self._holder, clock)
         """While parts are judged."""
         self._made = 0
-        self._lingering: deque[tuple[float, LongMessage[Transit]]] = deque()
-        self._queued: dict[LongMessage[Transit], list[Transit]] = {}
-        self._new: list[LongMessage[Transit]] = []
-        self._looked: dict[LongMessage[Transit], None] = {}
+        self._lingering: deque[tuple[float, LongMessage[PendingSubmit]]] = deque()
+        self._queued: dict[LongMessage[PendingSubmit], list[PendingSubmit]] = {}
+        self._new: list[LongMessage[PendingSubmit]] = []
+        self._looked: dict[LongMessage[PendingSubmit], None] = {}
         """Up, and waiting."""
         self._look_s = 0.0
         self._asking = False
@@ -98,11 +98,11 @@ class Board:
 
     # -- what comes
 
-    def linger(self, long: LongMessage[Transit], now_s: float) -> None:
+    def linger(self, long: LongMessage[PendingSubmit], now_s: float) -> None:
         """The first part of a message has come."""
         self._lingering.append((now_s + LINGER_S, long))
 
-    def ask(self, long: LongMessage[Transit], transit: Transit) -> None:
+    def ask(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
         """A part of a message that is up has come."""
         self.waiting += 1
         self._queued.setdefault(long, []).append(transit)
@@ -179,7 +179,7 @@ class Board:
                 if after == data:
                     self._tell(one)
                 else:
-                    groups.append(Group(None, ((key, version, after),)))
+                    groups.append(StoreGroup(None, ((key, version, after),)))
                     swapped.append(one)
             except TooLong:
                 self._by_itself(one)
@@ -211,13 +211,13 @@ class Board:
                 after = settle(sheet, holder, (index,), now)
                 one.posted.append(after)
             come.add(index)
-            before, after = after, after.with_rows(holder, [*rows, Row(holder, index, WAITING, content)])
+            before, after = after, after.with_rows(holder, [*rows, PostedPart(holder, index, WAITING, content)])
             sheet = put(sheet, before, after)
             one.posted[-1] = after
         return sheet
 
     @staticmethod
-    def _with_own(long: LongMessage[Transit], sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
+    def _with_own(long: LongMessage[PendingSubmit], sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
         """Whether nothing of it stood there, the sheet with its own rows, and what is there of it."""
         holder, rows = long.holder, rows_of(long)
         before = settle(sheet, holder, [row.index for row in rows], now)
@@ -269,7 +269,7 @@ class Board:
                 alone(long)
         one.queued = []
 
-    def _holder(self, long: LongMessage[Transit]) -> Holder:
+    def _holder(self, long: LongMessage[PendingSubmit]) -> Holder:
         if long.holder == NOBODY:
             long.holder = self._next_holder()
         return long.holder

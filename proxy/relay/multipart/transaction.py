@@ -9,41 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from proxy.relay.effects.record_changes import Answer, Change
+from proxy.relay.effects.record_changes import EntryFate, RecordChange
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.codec import alone, displaced, key_of, longs_of, look, rows_beside, rows_of, shown
 from proxy.relay.multipart.decision import decision_of, passing
-from proxy.relay.pending_submit import Transit
-from proxy.state.shared.multipart_record import Group, Holder, Key, Posted, Sheet, TooLong, find, pack, put, settle, unpack
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
 
-Chain = tuple[list[Change], list[Transit]]
+Chain = tuple[list[RecordChange], list[PendingSubmit]]
 """As in relay/batch_window.py."""
 
 
-class Sheets(Protocol):
+class MultipartStore(Protocol):
     """What a shared store offers beside what every store does (state/shared/multipart_exchange.py)."""
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
         """(version, octets) of each. OSError while it is out of reach."""
 
-    async def swap(self, groups: Sequence[Group]) -> list[bool]:
+    async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
         """Stores each group all of whose versions still stand."""
 
 
 class Judges(Protocol):
     """Who judges parts (parts.Parts)."""
 
-    def regrown(self, long: LongMessage[Transit], mine: Sequence[Transit]) -> None:
+    def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
         """More of the text is known than when these were handed in to be judged."""
 
-    def inherit(self, long: LongMessage[Transit], by: Transit) -> None:
+    def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
         """It is decided: if another gate did that, its parts here inherit."""
 
 
-class Sight:
+class SharedView:
     """What is on the board of one person's messages, while their parts are judged."""
 
-    def __init__(self, longs: list[LongMessage[Transit]]) -> None:
+    def __init__(self, longs: list[LongMessage[PendingSubmit]]) -> None:
         self.longs = longs
         self.sheets: dict[Key, tuple[int, Sheet]] = {}
         self.judged = False
@@ -55,12 +55,12 @@ class Sight:
         self.judged, self.after, self.version = True, after, version
 
 
-class Sights:
+class SharedTransactions:
     def __init__(
         self,
-        sheets: Sheets,
+        sheets: MultipartStore,
         judges: Judges,
-        holder_of: Callable[[LongMessage[Transit]], Holder],
+        holder_of: Callable[[LongMessage[PendingSubmit]], Holder],
         clock: Callable[[], float],
     ) -> None:
         """``holder_of``: as whom this gate holds a message."""
@@ -72,7 +72,7 @@ class Sights:
         """Something of a long message is on its way through the relay."""
         self.people[person] = self.people.get(person, 0) + 1
 
-    def mark_again(self, changes: Iterable[Change]) -> None:
+    def mark_again(self, changes: Iterable[RecordChange]) -> None:
         """These are not, though they seem to be."""
         for change in changes:
             if getattr(change, "long", None) is not None:
@@ -88,10 +88,12 @@ class Sights:
             else:
                 del self.people[person]
 
-    async def load(self, chains: Mapping[int, Chain]) -> dict[int, Sight]:
+    async def load(self, chains: Mapping[int, Chain]) -> dict[int, SharedView]:
         """What is up of the messages whose parts are to be judged, or whose entries are to be changed: before the records are loaded, so that
         what is said here to be decided has its entry there."""
-        sights = {person: Sight(longs) for person in chains.keys() & self.people.keys() if (longs := shown(*chains[person]))}
+        sights = {
+            person: SharedView(longs) for person in chains.keys() & self.people.keys() if (longs := shown(*chains[person]))
+        }
         keys = list(dict.fromkeys(key_of(long) for sight in sights.values() for long in sight.longs))
         if not keys:
             return {}
@@ -106,7 +108,7 @@ class Sights:
                 sight.sheets = {}
         return sights
 
-    def see(self, sights: dict[int, Sight], chains: Mapping[int, Chain], loaded: Mapping[int, tuple[int, bytes]]) -> None:
+    def see(self, sights: dict[int, SharedView], chains: Mapping[int, Chain], loaded: Mapping[int, tuple[int, bytes]]) -> None:
         """Notes of each message what others hold, and who has decided it. Who could not be asked about is judged alone."""
         now = self._clock()
         for person in list(sights):
@@ -116,7 +118,7 @@ class Sights:
             else:
                 self._see(sights[person], chains[person][1], now)
 
-    def _see(self, sight: Sight, submits: Sequence[Transit], now: float) -> None:
+    def _see(self, sight: SharedView, submits: Sequence[PendingSubmit], now: float) -> None:
         for long in sight.longs:
             version, sheet = sight.sheets[key_of(long)]
             if displaced(long, sheet):  # what was last seen of it holds
@@ -136,7 +138,7 @@ class Sights:
             if mine and after.decision is not None:
                 self._judges.inherit(long, mine[0])
 
-    async def show(self, sights: Mapping[int, Sight], chains: Mapping[int, Chain]) -> list[int]:
+    async def show(self, sights: Mapping[int, SharedView], chains: Mapping[int, Chain]) -> list[int]:
         """Stores what was judged in the sight of others, record and sheets together; persons who must be judged again, for something has
         changed meanwhile."""
         judged = [person for person, sight in sights.items() if sight.judged]
@@ -151,10 +153,12 @@ class Sights:
                 again.append(person)
         return again
 
-    def _group(self, sight: Sight, person: int, changes: Sequence[Change], submits: Sequence[Transit]) -> Group | None:
+    def _group(
+        self, sight: SharedView, person: int, changes: Sequence[RecordChange], submits: Sequence[PendingSubmit]
+    ) -> StoreGroup | None:
         """What is stored together; None where that is too long, and all go alone."""
         sheets = dict(sight.sheets)
-        over = {change.long for change in changes if isinstance(change, Answer) and change.effect.takes_back}
+        over = {change.long for change in changes if isinstance(change, EntryFate) and change.effect.takes_back}
         try:
             for long in sight.longs:
                 key = key_of(long)
@@ -179,10 +183,10 @@ class Sights:
             for long in sight.longs:
                 alone(long)
             return None
-        return Group(None if sight.after is None else (person, sight.version, sight.after), shown)
+        return StoreGroup(None if sight.after is None else (person, sight.version, sight.after), shown)
 
 
-def _took(sight: Sight, submits: Sequence[Transit]) -> None:
+def _took(sight: SharedView, submits: Sequence[PendingSubmit]) -> None:
     """Record and sheets are stored."""
     for long in sight.longs:
         long.asked = True

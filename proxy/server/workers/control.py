@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.operations.control import SPEAKS_FOR, Refused
+from proxy.operations.control import SPEAKS_FOR, CommandRefused
 from proxy.operations.json_lines import (
     LINE_BYTES_MAX,
     REQUEST_S,
@@ -38,7 +38,7 @@ class Served(NamedTuple):
     control: Path
 
 
-class Counter:
+class ControlFront:
     def __init__(
         self,
         path: Path,
@@ -63,7 +63,7 @@ class Counter:
         """The last line, where it has not been passed on."""
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
-        except Refused as refused:
+        except CommandRefused as refused:
             return {"error": str(refused)}
         if SPEAKS_FOR in asked:
             return {"error": f"{SPEAKS_FOR}: nobody speaks for others here"}

@@ -19,11 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 
 from proxy.model.redact import as_json
 from proxy.model.roles import PATHS
-from proxy.operations.http import Way, as_asked, as_heard
+from proxy.operations.http import HttpRoute, as_asked, as_heard
 from proxy.operations.metrics import CONTENT_TYPE
-from proxy.operations.worker_channel import Gone
-from proxy.server.workers.metrics import Families, Family, Key, merged, read, text_of
-from proxy.server.workers.pool import Crew, Member, together
+from proxy.operations.worker_channel import ChannelClosed
+from proxy.server.workers.metrics import Families, Family, MetricKey, merged, read, text_of
+from proxy.server.workers.pool import PoolWorker, WorkerPool, together
 
 BODY_BYTES_MAX = 5 << 20
 """More than any endpoint takes: each says what is too much for it."""
@@ -34,19 +34,19 @@ METHODS: Mapping[str, str] = {"/optouts": "POST"}
 """Of paths that are not asked for with GET."""
 
 
-class Front:
-    def __init__(self, crew: Crew) -> None:
+class HttpFront:
+    def __init__(self, crew: WorkerPool) -> None:
         self._crew = crew
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
         self.why_not = "workers are being started"
         """Why nobody should come, whatever workers say; empty where nothing is in the way."""
 
-    def paths(self) -> dict[str, Way]:
+    def paths(self) -> dict[str, HttpRoute]:
         """What stands instead of, and beside, what HttpServer has of its own."""
         passed_on = [path for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")]
-        found = {path: Way(METHODS.get(path, "GET"), self._pass_on) for path in passed_on}
-        return found | {"/metrics": Way("GET", self._metrics)}
+        found = {path: HttpRoute(METHODS.get(path, "GET"), self._pass_on) for path in passed_on}
+        return found | {"/metrics": HttpRoute("GET", self._metrics)}
 
     # -- health
 
@@ -69,7 +69,7 @@ class Front:
         return down + unready + together((member.worker.name, list(member.state["notes"])) for member in self._crew.up())
 
     @staticmethod
-    def _is_ready(member: Member) -> bool:
+    def _is_ready(member: PoolWorker) -> bool:
         return member.up and not member.draining and not member.state["why"]
 
     # -- metrics
@@ -85,10 +85,10 @@ class Front:
         return await asyncio.to_thread(self._merge, texts, [member.gone for member in members], self.own())
 
     @staticmethod
-    async def _refresh(member: Member) -> None:
+    async def _refresh(member: PoolWorker) -> None:
         try:
             member.state = await member.ask("state", FRESH_S)
-        except (Gone, TimeoutError, RuntimeError):
+        except (ChannelClosed, TimeoutError, RuntimeError):
             return  # what it said last counts
 
     def _merge(self, texts: list[str], gone: list[Families], own: Families) -> bytes:
@@ -102,9 +102,9 @@ class Front:
             states["draining" if member.draining else "up" if member.up else "down"] += 1
         workers = Family("gate106_workers", "Processes of the gate, by state", "gauge")
         for state, count in states.items():
-            workers.add(Key("gate106_workers", (("state", state),)), count)
+            workers.add(MetricKey("gate106_workers", (("state", state),)), count)
         restarts = Family("gate106_worker_restarts", "Workers that ended by themselves and were begun again", "counter")
-        restarts.add(Key("gate106_worker_restarts_total", ()), sum(member.restarts for member in members))
+        restarts.add(MetricKey("gate106_worker_restarts_total", ()), sum(member.restarts for member in members))
         return {workers.name: workers, restarts.name: restarts}
 
     # -- what a worker answers
@@ -119,7 +119,7 @@ class Front:
             return _refused(413, str(error))
         try:
             return as_heard(await up[0].ask("http", ANSWER_S, **asked))
-        except (Gone, TimeoutError, RuntimeError) as error:
+        except (ChannelClosed, TimeoutError, RuntimeError) as error:
             return _refused(503, f"{up[0].worker.name} did not answer ({error!r}): whether it was done is not known")
 
 

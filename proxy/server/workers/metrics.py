@@ -84,7 +84,7 @@ _HOW: Mapping[str, Callable[[float, float], float]] = {
 SUMMED = ("counter", "histogram")
 
 
-class Key(NamedTuple):
+class MetricKey(NamedTuple):
     sample: str
     labels: tuple[tuple[str, str], ...]  # in the order of the text: by name
 
@@ -94,9 +94,9 @@ class Family:
 
     def __init__(self, name: str, text: str, kind: str) -> None:
         self.name, self.text, self.kind = name, text, kind
-        self.samples: dict[Key, float] = {}
+        self.samples: dict[MetricKey, float] = {}
 
-    def add(self, key: Key, value: float) -> None:
+    def add(self, key: MetricKey, value: float) -> None:
         before = self.samples.get(key)
         if before is None:
             self.samples[key] = value
@@ -118,7 +118,7 @@ def read(text: str) -> Families:
         name = metric.name.removesuffix("_total") if metric.type == "counter" else metric.name  # one without samples keeps it
         family = found[name] = Family(name, metric.documentation, metric.type)
         for sample in metric.samples:
-            family.samples[Key(sample.name, tuple(sample.labels.items()))] = sample.value
+            family.samples[MetricKey(sample.name, tuple(sample.labels.items()))] = sample.value
     return found
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from proxy.config import WORKER_VARIABLE, Worker
 from proxy.net.listeners import VARIABLE as DOORS
-from proxy.operations.worker_channel import VARIABLE, Gone, Said, SupervisorEnd
+from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
 from proxy.server.workers.backoff import Backoff
 from proxy.server.workers.metrics import Families, counted, merged, read
 
@@ -48,7 +48,7 @@ class WorkerFailed(Exception):
         self.code = code
 
 
-class Member:
+class PoolWorker:
     """One of the crew, over all processes it has had."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Member:
             self.state = await self._line.ask("state", OPEN_S)
             while self._knows_of != self._reloads():
                 await self._catch_up()
-        except (Gone, TimeoutError, RuntimeError):
+        except (ChannelClosed, TimeoutError, RuntimeError):
             self.kill()
             raise WorkerFailed(self.worker, await self.ended()) from None
         self.up = True
@@ -138,7 +138,7 @@ class Member:
         """Whether it said how it stands; one that does not is killed."""
         try:
             self.state = await self.ask("state", ANSWER_S)
-        except Gone:
+        except ChannelClosed:
             return False
         except (TimeoutError, RuntimeError) as error:
             log.error("a worker does not answer: it is killed", worker=self.worker.number, pid=self.pid, error=repr(error))
@@ -149,7 +149,7 @@ class Member:
     async def ask(self, what: str, within_s: float, **more: object) -> Said:
         """Gone, TimeoutError, RuntimeError."""
         if self._line is None:
-            raise Gone
+            raise ChannelClosed
         return await self._line.ask(what, within_s, **more)
 
     async def ended(self) -> int:
@@ -188,7 +188,7 @@ class Member:
             killed.cancel()
 
 
-class Crew:
+class WorkerPool:
     def __init__(
         self,
         workers: int,
@@ -201,7 +201,7 @@ class Crew:
         self._reloads = 0
         """So many were asked for."""
         self.members = [
-            Member(Worker(number, workers), command, doors, lambda: self._reloads) for number in range(1, workers + 1)
+            PoolWorker(Worker(number, workers), command, doors, lambda: self._reloads) for number in range(1, workers + 1)
         ]
         self._stopping = asyncio.Event()
         self._changed = changed
@@ -223,7 +223,7 @@ class Crew:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(member)) for member in self.members]
 
-    async def _keep(self, member: Member) -> None:
+    async def _keep(self, member: PoolWorker) -> None:
         """Watches one, and begins it again whenever it ends."""
         backoff = Backoff()
         while True:
@@ -281,7 +281,7 @@ class Crew:
         )
         return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
 
-    def up(self) -> list[Member]:
+    def up(self) -> list[PoolWorker]:
         """Those that are open and to be spoken to."""
         return [member for member in self.members if member.up and not member.draining]
 

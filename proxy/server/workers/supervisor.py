@@ -27,13 +27,13 @@ from proxy.config.worker import control_of
 from proxy.model import log_setup
 from proxy.operations.control import ControlError
 from proxy.operations.http import HttpServer
-from proxy.operations.http_auth import Guard
+from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import Manager
-from proxy.server.console_process import Console
-from proxy.server.workers.control import Counter, Served
-from proxy.server.workers.http import Front
-from proxy.server.workers.pool import Crew, WorkerFailed
+from proxy.server.console_process import ConsoleProcess
+from proxy.server.workers.control import ControlFront, Served
+from proxy.server.workers.http import HttpFront
+from proxy.server.workers.pool import WorkerFailed, WorkerPool
 
 log = structlog.get_logger()
 
@@ -55,14 +55,14 @@ class Supervisor:
         self.settings, self.path = settings, path
         self.manager = Manager(os.environ)
         self._reserved: list[socket.socket] = []
-        self.crew = Crew(workers, command, self._tell, self._reserved)
-        self.front = Front(self.crew)
-        self.guard = Guard(
+        self.crew = WorkerPool(workers, command, self._tell, self._reserved)
+        self.front = HttpFront(self.crew)
+        self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
-        self.console = Console(path) if settings.console.listen is not None else None
+        self.console = ConsoleProcess(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
-        self.counter = Counter(settings.control, settings.control_group, self._serving, self._reloaded)
+        self.counter = ControlFront(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 

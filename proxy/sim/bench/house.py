@@ -29,8 +29,8 @@ from proxy.sim.bench import known
 from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, Options
 from proxy.sim.bench.registered import register
 from proxy.sim.bench.rules import count_rules, extra_rules, quotas, refusing
-from proxy.sim.deck import Ports
-from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
+from proxy.sim.deck import DeckPorts
+from proxy.sim.gate import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
 from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0
@@ -46,7 +46,7 @@ VALKEY_PROGRAM = "valkey-server"
 class House:
     """One gate, for one round."""
 
-    gate: Gate
+    gate: GateUnderTest
     rules: int
     start_s: float
     store: int | None
@@ -72,7 +72,7 @@ def house(
         rules, count = _rules(options, folder)
         binds = max(16, -(-options.binds // len(PROVIDERS)))
         providers = [
-            Provider(name, (prefix,), PASSWORD, FREE_TPS if options.lived_in else None, options.window, binds)
+            SimulatedProvider(name, (prefix,), PASSWORD, FREE_TPS if options.lived_in else None, options.window, binds)
             for name, prefix in PROVIDERS.items()
         ]
         side = CarrierSide(carrier, window=min(WINDOW_MAX, max(64, options.binds * options.window)))
@@ -83,7 +83,7 @@ def house(
                 messages=options.known, lived_in=options.lived_in,
             )  # fmt: skip
         crew = ("--workers", str(options.workers)) if options.workers > 1 else ()
-        subject = Gate(folder, *settings, program=program or ("proxy", "serve", *crew, "--config"))
+        subject = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *crew, "--config"))
         children = _children_s()
         try:
             started = time.monotonic()
@@ -104,7 +104,7 @@ def house(
             subject.kill()
 
 
-def _wait_for_all(subject: Gate, workers: int) -> None:
+def _wait_for_all(subject: GateUnderTest, workers: int) -> None:
     """A gate is ready while one of its workers is: that one would get all binds. Raises GateFailed."""
     deadline = time.monotonic() + START_S
     while workers > 1 and measure.samples(subject.metrics()).get(WORKERS_UP) != workers:
@@ -121,7 +121,7 @@ def _children_s() -> float:
 
 def _rules(options: Options, folder: Path) -> tuple[Path, int]:
     ports = [
-        (Ports.under(prefix).of(category), "", category)
+        (DeckPorts.under(prefix).of(category), "", category)
         for prefix in PROVIDERS.values()
         for category in (Category.OTP, Category.NOTICE)
     ]

@@ -28,7 +28,7 @@ from proxy.model.recipient import Entry, OptOut
 from proxy.policy.renamed import refused_text
 from proxy.sim import gate, people
 from proxy.sim.bench.options import BenchFailed
-from proxy.state.lists.listed import CHUNK_BITS, Key
+from proxy.state.lists.listed import CHUNK_BITS, ListKey
 from proxy.state.record import asked, record, replied
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -92,7 +92,7 @@ def desk(store: SqliteStore, keys: Path, now: int) -> None:
     rng, places = random.Random(106), range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
     for place in places:
         lows = BitMap(rng.sample(range(1 << CHUNK_BITS), LISTED // len(places)))
-        store.listed.add(Key("advertiser", OTHERS, "import", 0), now, place, lows)
+        store.listed.add(ListKey("advertiser", OTHERS, "import", 0), now, place, lows)
     store.listed.erased.named = named = Keys(keys, make=True).person
     store.listed.erased.add(named(FIRST), FIRST)
 

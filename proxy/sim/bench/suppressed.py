@@ -35,15 +35,15 @@ from proxy.sim.bench.options import BenchFailed, Options
 from proxy.sim.bench.rounds import folder_of
 from proxy.sim.drive import Order
 from proxy.sim.gate import CODE
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, Key
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
 
 NUMBERS = 100_000_000
 KEYS = (
-    Key("all", "", "complaint", 0),
-    Key("provider", "p1", "import", 0),
-    Key("category", "marketing", "hotline", 0),
-    Key("advertiser", "青禾贸易有限公司", "import", 0),
+    ListKey("all", "", "complaint", 0),
+    ListKey("provider", "p1", "import", 0),
+    ListKey("category", "marketing", "hotline", 0),
+    ListKey("advertiser", "青禾贸易有限公司", "import", 0),
 )
 LOOKS = 200_000
 RATE = 1000.0

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from proxy.model.message import Take
 from proxy.state.counters.aggregates import PART_SHIFT, PARTS, Aggregates
-from proxy.state.counters.portions import LEASE_MS, NOBODY, Limit, Report, Told
+from proxy.state.counters.portions import LEASE_MS, NOBODY, PortionLimit, PortionReport, PortionState
 from proxy.state.shared.leasing import report_word
 
 COUNT_S = 0.2
@@ -77,7 +77,7 @@ class _Held:
         self.asked_s = self.used_s = 0.0
         self.said_s = self.told_s = self.until_s = float("-inf")
         """``until_s``: what is left may be used before that."""
-        self.report: Report | None = None
+        self.report: PortionReport | None = None
         """On its way to the store, or to be said again."""
         self.reached = True
         self.exhausted = False
@@ -91,7 +91,7 @@ class _Held:
         """How much may be taken without asking."""
         return self.left if now_s < self.until_s else 0
 
-    def note(self, report: Report, now_s: float) -> None:
+    def note(self, report: PortionReport, now_s: float) -> None:
         """Keeps what an answered report said, for a store that loses it."""
         if not report.taken:
             return
@@ -241,7 +241,7 @@ class SharedCounters(Aggregates):
         """The reports of these; until ``told`` or ``lost`` each is on its way."""
         return [report_word(self._report(self._held[key >> PART_SHIFT][key])) for key in keys]
 
-    def _report(self, held: _Held) -> Report:
+    def _report(self, held: _Held) -> PortionReport:
         if held.report is None:
             self._number += 1
             taken, held.used, held.out = {start: n for start, n in held.used.items() if n}, {}, 0
@@ -249,18 +249,21 @@ class SharedCounters(Aggregates):
             if not held.need and held.used_s < self.now_s - IDLE_S:
                 back += max(0, held.left)
                 held.left = min(0, held.left)
-            limits = tuple(Limit(most, after) for most, after in held.told_limits.items())
-            held.report = Report(self._life, self._number, taken, back, 0, 0, limits)
+            limits = tuple(PortionLimit(most, after) for most, after in held.told_limits.items())
+            held.report = PortionReport(self._life, self._number, taken, back, 0, 0, limits)
         lately = max(0, sum(held.report.taken.values())) * COUNT_S / max(COUNT_S, self.now_s - held.told_s)
         spare = round(SPARE_BEATS * lately) if held.need or held.used_s >= self.now_s - IDLE_S else 0
         limits = held.report.limits
         if held.limits:
-            limits, held.limits = tuple(Limit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]), {}
+            limits, held.limits = (
+                tuple(PortionLimit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]),
+                {},
+            )
         held.said_s = self.now_s
         held.report = held.report._replace(need=held.need, spare=spare, limits=limits, width_s=held.width_s, keep_s=held.keep_s)
         return held.report
 
-    def told(self, key: int, told: Told) -> None:
+    def told(self, key: int, told: PortionState) -> None:
         held = self._held[key >> PART_SHIFT][key]
         report, held.report = held.report, None
         assert report is not None
@@ -277,7 +280,7 @@ class SharedCounters(Aggregates):
         held.answered = report.number
         held.note(report, self.now_s)
 
-    def _say_again(self, key: int, held: _Held, report: Report, told: Told) -> None:
+    def _say_again(self, key: int, held: _Held, report: PortionReport, told: PortionState) -> None:
         """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
         lost: dict[int, int] = {}
         if told.had == NOBODY:

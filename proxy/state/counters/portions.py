@@ -14,7 +14,7 @@ A node that is silent for LEASE_MS no longer uses what it holds, and that counts
 the window it passes. If the node was only asleep or cut off, its next word says how much of it was. If it died, whoever comes with
 its number is another life of it, and has none of it.
 
-A store that lost its last writes, or all, is told by the number of the last report that it has (``Told.had``): the node reports those again.
+A store that lost its last writes, or all, is told by the number of the last report that it has (``PortionState.had``): the node reports those again.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ LEASE_MS = 3000
 PARTS = 2
 """Beyond what its messages need a node gets at most one of so many parts of what is left for each node: the first of two nodes a quarter."""
 NOBODY = -1
-"""``Told.had`` where the store knew nothing of the node."""
+"""``PortionState.had`` where the store knew nothing of the node."""
 
 
-class Limit(NamedTuple):
+class PortionLimit(NamedTuple):
     """What a counter is compared with: no more than ``most`` after ``after_s``."""
 
     most: int
     after_s: float
 
 
-class Report(NamedTuple):
+class PortionReport(NamedTuple):
     """What a node says of one counter."""
 
     life: int  # which of its lives speaks
@@ -45,7 +45,7 @@ class Report(NamedTuple):
     back: int  # of what it holds, what it does not use any more
     need: int  # how many messages wait for this
     spare: int  # how many are likely to come before it asks again
-    limits: tuple[Limit, ...]
+    limits: tuple[PortionLimit, ...]
     width_s: int = 0  # of the counter; both are 0 where the node does not know them
     keep_s: int = 0
 
@@ -59,7 +59,7 @@ class Portion(NamedTuple):
     until_ms: int
 
 
-class Told(NamedTuple):
+class PortionState(NamedTuple):
     """What a node learns."""
 
     taken: int  # what counts after the tightest limit's ``after_s``, handed out to others included; not what it holds itself
@@ -68,7 +68,7 @@ class Told(NamedTuple):
     had: int  # the number of its last report that was known before this one
 
 
-class Book:
+class PortionBook:
     """One counter over all nodes."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Book:
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
 
-    def report(self, node: int, said: Report, now_ms: int) -> Told:
+    def report(self, node: int, said: PortionReport, now_ms: int) -> PortionState:
         if said.keep_s:
             self.width_s, self.keep_s = said.width_s, said.keep_s
         self._forget(now_ms)
@@ -113,7 +113,7 @@ class Book:
             if left < said.need + said.spare:
                 left = max(left, min(said.need + said.spare, left + (room - left) // (PARTS * nodes)))
         self.portions[node] = Portion(said.life, number, left, now_ms + LEASE_MS)
-        return Told(counted, left, room, had)
+        return PortionState(counted, left, room, had)
 
     def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:
         """What was taken later than ``after_s`` (as proxy.state.counters.aggregates counts it) or is in the hands of any node ``but`` one."""

@@ -25,7 +25,7 @@ from proxy.state.embedded.table import Table, marked
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.erased import Erased
 from proxy.state.lists.history import History
-from proxy.state.lists.idempotency import Told
+from proxy.state.lists.idempotency import IdempotencyKeys
 from proxy.state.lists.listed import Listed
 from proxy.state.lists.orders import Orders
 from proxy.state.lists.papers import Papers
@@ -64,7 +64,7 @@ class Saving:
         counters: Aggregates,
         mailbox: Mailbox,
         chunked: Mapping[str, Listed | Consented],
-        few: Mapping[str, Orders | History | Erased | Told],
+        few: Mapping[str, Orders | History | Erased | IdempotencyKeys],
         papers: Mapping[str, Papers],
         groups: int,
     ) -> None:

@@ -31,7 +31,7 @@ def may_hold(sieve: bytes, low: int) -> bool:
     return sieve != b"" and bool(sieve[place >> 3] >> (place & 7) & 1)
 
 
-class Sieves:
+class BloomFilters:
     __slots__ = ("by_place",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
 
     def __init__(self) -> None:

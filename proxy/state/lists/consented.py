@@ -33,7 +33,7 @@ _ABOUT_ROW = 0xFFFF_FFFF
 _FOREVER = 1 << 62
 
 
-class Batch(NamedTuple):
+class ConsentBatch(NamedTuple):
     """What one file says that some people agreed to."""
 
     number: int
@@ -85,7 +85,7 @@ class Consented:
         self.highest = 0
         self.numbered = Numbering()
         self.filling = Filling()
-        self._batches: dict[int, Batch] = {}
+        self._batches: dict[int, ConsentBatch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
         """Batches by advertiser and category, the newest consent first."""
         self._chunks: dict[int, BitMap] = {}  # by batch << 32 | chunk
@@ -100,7 +100,7 @@ class Consented:
 
     # -- asking
 
-    def newest(self, number: int, advertisers: Iterable[str], categories: Iterable[str], now: float) -> Batch | None:
+    def newest(self, number: int, advertisers: Iterable[str], categories: Iterable[str], now: float) -> ConsentBatch | None:
         """The last consent of a person to any of these advertisers and categories; one that is over counts, too."""
         place, low, found = number >> CHUNK_BITS, number & LOW_MASK, None
         categories = tuple(categories)
@@ -116,7 +116,7 @@ class Consented:
                         break
         return found
 
-    def of(self, number: int) -> list[Batch]:
+    def of(self, number: int) -> list[ConsentBatch]:
         """All that a person is in, the oldest consent first."""
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         found = [
@@ -126,11 +126,13 @@ class Consented:
         ]
         return sorted(found, key=lambda one: (one.given, one.number))
 
-    def batches(self) -> list[tuple[Batch, int]]:
+    def batches(self) -> list[tuple[ConsentBatch, int]]:
         """All there are, with how many numbers are in each; in order."""
         return [(batch, self._counts.get(one, 0)) for one, batch in sorted(self._batches.items())]
 
-    def of_replies(self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str) -> Batch | None:
+    def of_replies(
+        self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str
+    ) -> ConsentBatch | None:
         """The batch that takes one more reply of these terms in; none once somebody has decided about it."""
         state = "accepted" if reviewer else "unreviewed"
         for one in self._by.get(terms[:2], ()):
@@ -145,7 +147,7 @@ class Consented:
                 return batch
         return None
 
-    def find(self, number: int) -> Batch | None:
+    def find(self, number: int) -> ConsentBatch | None:
         return self._batches.get(number)
 
     def numbers(self, batch: int) -> Iterator[list[int]]:
@@ -165,7 +167,7 @@ class Consented:
                 f"at most {BATCHES_MAX:,} batches of consents are kept (one for each advertiser, category, day, end and version)"
             )
 
-    def put(self, batch: Batch) -> None:
+    def put(self, batch: ConsentBatch) -> None:
         """A new batch, or what has become of one."""
         before = self._batches.get(batch.number)
         self._batches[batch.number] = batch
@@ -175,7 +177,7 @@ class Consented:
         self.empty = False
         self._dirty.add(batch.number << 32 | _ABOUT_ROW)
 
-    def _place(self, batch: Batch) -> None:
+    def _place(self, batch: ConsentBatch) -> None:
         beside = self._by.setdefault((batch.advertiser, batch.category), [])
         beside.append(batch.number)
         beside.sort(key=lambda one: (-self._batches[one].given, -one))
@@ -204,7 +206,7 @@ class Consented:
         older = [one for one in self._batches.values() if one.given < moment]
         return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
 
-    def _remove(self, place: int, lows: BitMap, batches: list[Batch]) -> int:
+    def _remove(self, place: int, lows: BitMap, batches: list[ConsentBatch]) -> int:
         gone = 0
         for one in batches:
             row = one.number << 32 | place
@@ -248,7 +250,7 @@ class Consented:
             return gone
         return 0
 
-    def _forget(self, batch: Batch) -> None:
+    def _forget(self, batch: ConsentBatch) -> None:
         del self._batches[batch.number]
         beside = self._by[batch.advertiser, batch.category]
         beside.remove(batch.number)
@@ -300,7 +302,7 @@ class Consented:
             if not row:
                 self.highest = int.from_bytes(data, "big")
             elif row & 0xFFFF_FFFF == _ABOUT_ROW:
-                batch = Batch(*json.loads(data.decode("utf-8", "surrogatepass")))
+                batch = ConsentBatch(*json.loads(data.decode("utf-8", "surrogatepass")))
                 self._batches[batch.number] = batch
             else:
                 self._chunks[row] = lows = BitMap.deserialize(data)

@@ -16,7 +16,7 @@ KEYS_MAX = 50_000
 KEY_BYTES = 8
 
 
-class Told:
+class IdempotencyKeys:
     def __init__(self) -> None:
         self.held: OrderedDict[int, bytes] = OrderedDict()
         self.changed = False

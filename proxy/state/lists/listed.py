@@ -21,12 +21,22 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from proxy.model.recipient import Consent, OptOut, Pick, Recipient, RefusedText
-from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, Sieves
+from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.erased import Erased
 from proxy.state.lists.filling import Filling
 
-__all__ = ["CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "Beside", "Key", "Listed", "Told", "TooManyLists"]
+__all__ = [
+    "CHUNK_BITS",
+    "ERASED",
+    "LISTS_MAX",
+    "LOW_MASK",
+    "ListedRecipient",
+    "ListKey",
+    "Listed",
+    "ListSummary",
+    "TooManyLists",
+]
 
 LISTS_MAX = 256
 """Lists at once: a person who is on any is looked up in each."""
@@ -35,7 +45,7 @@ _NAME_ROW = 0xFFFF_FFFF
 _NAME = struct.Struct(">QQ")  # newest addition, expiry
 
 
-class Key(NamedTuple):
+class ListKey(NamedTuple):
     """What tells lists apart."""
 
     scope: str
@@ -51,7 +61,7 @@ class TooManyLists(ValueError):
 class _List:
     __slots__ = ("number", "key", "time", "count", "chunks")
 
-    def __init__(self, number: int, key: Key, time: int) -> None:
+    def __init__(self, number: int, key: ListKey, time: int) -> None:
         self.number = number
         self.key = key
         self.time = time  # of the newest addition: rules on age keep to the safe side
@@ -75,10 +85,10 @@ ERASED = OptOut("all", "", 0, "officer", 0)
 """What is known of who was forgotten: that they get no marketing."""
 
 
-class Told(NamedTuple):
+class ListSummary(NamedTuple):
     """One list, for people."""
 
-    key: Key
+    key: ListKey
     time: int
     numbers: int
 
@@ -90,11 +100,11 @@ class Listed:
         self.erased = erased if erased is not None else Erased()
         self.empty = True
         """Whether nobody is listed: then nobody need ask."""
-        self.sieves = Sieves()
+        self.sieves = BloomFilters()
         """Who is certainly on no list."""
         self.filling = Filling()
         self._lists: dict[int, _List] = {}
-        self._by_key: dict[Key, _List] = {}
+        self._by_key: dict[ListKey, _List] = {}
         self._chunks: dict[int, _Chunk] = {}
         self._dirty: set[int] = set()  # rows: list << 32 | chunk
         self._frozen: set[int] = set()
@@ -124,13 +134,13 @@ class Listed:
         found = [lists[one] for one, numbers in chunk.by.items() if low in numbers]
         return [OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry) for one in found]
 
-    def beside(self, record: Recipient, number: int) -> Beside:
+    def beside(self, record: Recipient, number: int) -> ListedRecipient:
         """A person's record and what lists say."""
-        return Beside(record, self, number)
+        return ListedRecipient(record, self, number)
 
-    def lists(self) -> list[Told]:
+    def lists(self) -> list[ListSummary]:
         """All lists, the fullest first."""
-        told = [Told(one.key, one.time, one.count) for one in self._lists.values()]
+        told = [ListSummary(one.key, one.time, one.count) for one in self._lists.values()]
         return sorted(told, key=lambda one: -one.numbers)
 
     def counts(self) -> dict[tuple[str, ...], float]:
@@ -140,7 +150,7 @@ class Listed:
             found[one.key.scope,] = found.get((one.key.scope,), 0) + one.count
         return found
 
-    def numbers(self) -> Iterator[tuple[Told, list[int]]]:
+    def numbers(self) -> Iterator[tuple[ListSummary, list[int]]]:
         """Everybody listed, a chunk at a time. Lists may change meanwhile: what is told is each chunk as it is when it is told."""
         for one in list(self._lists.values()):
             for place in sorted(one.chunks):
@@ -148,11 +158,11 @@ class Listed:
                 lows = chunk.by.get(one.number) if chunk is not None else None
                 if lows is not None:
                     base = place << CHUNK_BITS
-                    yield Told(one.key, one.time, one.count), [base + low for low in lows]
+                    yield ListSummary(one.key, one.time, one.count), [base + low for low in lows]
 
     # -- changing
 
-    def add(self, key: Key, time: int, place: int, lows: BitMap) -> int:
+    def add(self, key: ListKey, time: int, place: int, lows: BitMap) -> int:
         """Adds numbers of one chunk to a list; returns how many were not on it. TooManyLists."""
         if not lows:
             return 0
@@ -173,7 +183,7 @@ class Listed:
         self._dirty.add(one.number << 32 | place)
         return len(now) - before
 
-    def make_room(self, keys: set[Key]) -> None:
+    def make_room(self, keys: set[ListKey]) -> None:
         """TooManyLists where these do not fit beside those there are."""
         if len(keys - self._by_key.keys()) + len(self._lists) > LISTS_MAX:
             raise TooManyLists(f"at most {LISTS_MAX} lists of different scope, value, source or expiry are kept")
@@ -249,7 +259,7 @@ class Listed:
             self._dirty.add(one.number << 32 | _NAME_ROW)
             self.empty = not self._lists
 
-    def _list(self, key: Key, time: int) -> _List:
+    def _list(self, key: ListKey, time: int) -> _List:
         one = self._by_key.get(key)
         if one is None:
             self.make_room({key})
@@ -262,7 +272,7 @@ class Listed:
             self._dirty.add(number << 32 | _NAME_ROW)
         return one
 
-    def _take(self, number: int, key: Key, time: int) -> _List:
+    def _take(self, number: int, key: ListKey, time: int) -> _List:
         one = self._lists[number] = self._by_key[key] = _List(number, key, time)
         self.empty = False
         return one
@@ -306,7 +316,7 @@ class Listed:
             if place == _NAME_ROW:
                 time, expiry = _NAME.unpack_from(data)
                 scope, value, source = data[_NAME.size :].decode().split("\0")
-                self._take(number, Key(scope, value, source, expiry), time)
+                self._take(number, ListKey(scope, value, source, expiry), time)
             else:
                 chunks.append((number, place, data))
         for number, place, data in chunks:
@@ -323,7 +333,7 @@ class Listed:
             self.sieves.put(place, chunk.any)
 
 
-class Beside:
+class ListedRecipient:
     """recipient.Recipient: a record, and what lists say of the person, looked up when it is first asked for."""
 
     __slots__ = ("_record", "_listed", "_number", "_found", "held")

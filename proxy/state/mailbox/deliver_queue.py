@@ -38,7 +38,7 @@ class Item:
 
     __slots__ = ("number", "at", "kind", "data", "box", "state", "tries", "stored")
 
-    def __init__(self, number: int, at: float, kind: str, data: bytes, box: Box) -> None:
+    def __init__(self, number: int, at: float, kind: str, data: bytes, box: DeliverQueue) -> None:
         self.number = number  # of the journal record that holds it: the order, and the name, of items
         self.at = at
         self.kind = kind  # receipt | reply | optout
@@ -60,7 +60,7 @@ def _take_ready(ready: deque[Item], most: int) -> list[Item]:
     return taken
 
 
-class Box:
+class DeliverQueue:
     """The items of one provider."""
 
     __slots__ = ("provider", "count", "bytes", "handed", "_order", "_ready", "_aside", "_row", "_open_at")
@@ -193,7 +193,7 @@ class Box:
                 return item
         return next((item for item in self._order if item.state not in (HANDED, GONE)), first)  # what is not safe yet
 
-    def empty_into(self, other: Box) -> list[Item]:
+    def empty_into(self, other: DeliverQueue) -> list[Item]:
         """All items move to another box, in order; those on their way come there when their bind is lost or answers."""
         moved = self.there()
         for item in moved:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from proxy.model.sequence_window import numbered
 from proxy.native.loader import compiled
-from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, Box, Item
+from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, DeliverQueue, Item
 
 UNOWNED = ""
 """The box of ports that belong to nobody; metrics call it ``unowned``."""
@@ -48,7 +48,7 @@ class Fallen(NamedTuple):
 
 class Mailbox:
     def __init__(self) -> None:
-        self.boxes: dict[str, Box] = {}
+        self.boxes: dict[str, DeliverQueue] = {}
         self.bytes = 0
         self.bounds: Bounds | None = None
         """None until ``open``: what the journal says is then taken as it is."""
@@ -64,10 +64,10 @@ class Mailbox:
         self._collected: list[Item] = []
         self._removed: list[int] = []
 
-    def box(self, provider: str) -> Box:
+    def box(self, provider: str) -> DeliverQueue:
         found = self.boxes.get(provider)
         if found is None:
-            found = self.boxes[provider] = Box(provider)
+            found = self.boxes[provider] = DeliverQueue(provider)
         return found
 
     # -- arrival
@@ -97,7 +97,7 @@ class Mailbox:
                 self._make_room(box, bounds)
 
     @compiled("mailbox_add_all")
-    def _add_all(self, number: int, items: Sequence[Item]) -> list[Box]:
+    def _add_all(self, number: int, items: Sequence[Item]) -> list[DeliverQueue]:
         """The boxes that they are in, each once."""
         new, size = self._new, 0
         for item in items:
@@ -109,7 +109,7 @@ class Mailbox:
         self.bytes += size
         return list(dict.fromkeys([item.box for item in items]))
 
-    def _make_room(self, box: Box, bounds: Bounds) -> None:
+    def _make_room(self, box: DeliverQueue, bounds: Bounds) -> None:
         while box.count > bounds.messages or box.bytes > bounds.bytes:
             self._fall(box, "full")
         if self.bytes > bounds.total_bytes:
@@ -118,7 +118,7 @@ class Mailbox:
             while self.bytes > most and largest.count:
                 self._fall(largest, "full")
 
-    def _fall(self, box: Box, why: str) -> None:
+    def _fall(self, box: DeliverQueue, why: str) -> None:
         item = box.least_missed()
         assert item is not None
         assert item.state != GONE, "or there would never be room"
@@ -131,9 +131,9 @@ class Mailbox:
 
     @staticmethod
     @compiled("mailbox_ready_all")
-    def ready_all(items: Iterable[Item]) -> dict[Box, int]:
+    def ready_all(items: Iterable[Item]) -> dict[DeliverQueue, int]:
         """``ready`` for many, in this order; how many each box has of them."""
-        boxes: dict[Box, int] = {}
+        boxes: dict[DeliverQueue, int] = {}
         for item in items:
             item.box.ready(item)
             boxes[item.box] = boxes.get(item.box, 0) + 1

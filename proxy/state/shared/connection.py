@@ -48,7 +48,7 @@ class StoreRefused(Exception):
     """The server said no."""
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     host: str
     port: int
 
@@ -66,7 +66,7 @@ def command(words: tuple[Word, ...]) -> bytes:
 class Connection(asyncio.Protocol):
     """``call`` after ``connect``; ``lost`` is called once, when it ends."""
 
-    def __init__(self, address: Address, deadline_s: float, lost: Callable[[Connection], None]) -> None:
+    def __init__(self, address: ServerAddress, deadline_s: float, lost: Callable[[Connection], None]) -> None:
         self.address = address
         self.up = True
         self.why = ""
@@ -153,7 +153,7 @@ def failed(answer: asyncio.Future[Any], why: Exception) -> None:
     answer.exception()  # else it is told as a fault that nobody looked
 
 
-class Login(NamedTuple):
+class ServerLogin(NamedTuple):
     """How a server is spoken to."""
 
     user: str = ""
@@ -165,7 +165,9 @@ class Login(NamedTuple):
         return f"Login({self.user!r}, database={self.database}, tls={self.tls is not None})"
 
 
-async def connect(address: Address, login: Login, deadline_s: float, lost: Callable[[Connection], None]) -> Connection:
+async def connect(
+    address: ServerAddress, login: ServerLogin, deadline_s: float, lost: Callable[[Connection], None]
+) -> Connection:
     """A connection that is logged in. Raises StoreDown where nobody answers in time, StoreRefused where we are not wanted."""
     loop = asyncio.get_running_loop()
     made = Connection(address, deadline_s, lost)

@@ -14,7 +14,7 @@ HASH_BYTES = 12
 """Of the keyed hash in a name: among a billion persons two alike have odds of 1 in 10**11."""
 
 
-class Keys:
+class RecordKeys:
     """The first octet of the hash says the part: its tag stands in front (servers.py)."""
 
     def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from proxy.state.counters.portions import Told
+from proxy.state.counters.portions import PortionState
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.functions import PLACES, PORTIONS, SHARES
-from proxy.state.shared.leases import Ask, Given, Placed
+from proxy.state.shared.leases import Ask, Given, LeasedBinds
 from proxy.state.shared.leasing import place_told, portion_told, share_told
 from proxy.state.shared.servers import Servers, slot_of
 
@@ -21,7 +21,7 @@ KEYS_MAX = 128
 """Of one call."""
 
 
-class Wanted(NamedTuple):
+class LeaseRequest(NamedTuple):
     name: str
     most: int
     held: int
@@ -41,11 +41,11 @@ class Leases:
         names = [b":rate:" + name.encode() for name, _ in asks]
         return await self._ask(SHARES, names, [tuple(map(repr, said)) for _, said in asks], share_told)
 
-    async def places(self, asks: Sequence[Wanted]) -> list[Placed | None]:
+    async def places(self, asks: Sequence[LeaseRequest]) -> list[LeasedBinds | None]:
         names = [b":place:" + ask.name.encode() for ask in asks]
         return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], place_told)
 
-    async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[Told | None]:
+    async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[PortionState | None]:
         names = [b":total:%016x" % key for key in keys]
         return await self._ask(PORTIONS, names, [(word,) for word in words], portion_told)
 

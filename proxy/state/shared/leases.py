@@ -31,7 +31,7 @@ SPARE_S = 0.025
 """Of the total, or one message for each node: so much is there to be lent at most, and so much may a second bring beyond the total."""
 
 
-class Share(NamedTuple):
+class RateShare(NamedTuple):
     """What one node holds of a rate."""
 
     share: float  # the most that it may be using
@@ -66,7 +66,7 @@ class Given(NamedTuple):
     lack: float  # how much more than their shares others would send
 
 
-class Places(NamedTuple):
+class BindLeases(NamedTuple):
     """How many places one node holds."""
 
     held: int
@@ -77,7 +77,7 @@ class RateBook:
     """The book of one rate: who holds how much of it, and what is to be lent."""
 
     def __init__(self) -> None:
-        self.held: dict[int, Share] = {}
+        self.held: dict[int, RateShare] = {}
         self.spare = Spare(0.0, 0.0, 0)
 
     def ask(self, node: int, said: Ask, now_ms: int) -> Given:
@@ -89,7 +89,7 @@ class RateBook:
             free -= held[one].share
         since_s = min(max(0, now_ms - self.spare.at_ms), LEASE_MS) / 1000
         spare = self.spare.messages + said.back + since_s * min(max(0.0, free), self.spare.free)
-        held[node] = Share(said.using, said.demand, now_ms + LEASE_MS)
+        held[node] = RateShare(said.using, said.demand, now_ms + LEASE_MS)
         nodes = sorted(held)
         fair = fair_parts(total, [held[one].demand for one in nodes])[nodes.index(node)]
         others = lack = 0.0
@@ -98,7 +98,7 @@ class RateBook:
                 others += held[one].share
                 lack += max(0.0, held[one].demand - held[one].share)
         share = max(0.0, min(fair, total - others))
-        held[node] = Share(max(share, said.using), said.demand, now_ms + LEASE_MS)
+        held[node] = RateShare(max(share, said.using), said.demand, now_ms + LEASE_MS)
         spare = min(spare, max(len(nodes), SPARE_S * total))
         lent = min(spare, said.want)
         self.spare = Spare(spare - lent, max(0.0, total - others - held[node].share), now_ms)
@@ -117,7 +117,7 @@ def fair_parts(total: float, demands: Sequence[float]) -> list[float]:
     return [part + left / many for part in parts]
 
 
-class Placed(NamedTuple):
+class LeasedBinds(NamedTuple):
     """What a node learns."""
 
     given: bool  # whether it got one more
@@ -126,11 +126,11 @@ class Placed(NamedTuple):
     rank: int  # its own place among them, from 0
 
 
-def ask_place(book: dict[int, Places], node: int, most: int, held: int, more: bool, now_ms: int) -> Placed:
+def ask_place(book: dict[int, BindLeases], node: int, most: int, held: int, more: bool, now_ms: int) -> LeasedBinds:
     """``node`` holds ``held`` of ``most``, and perhaps wants one more."""
     for one in [one for one, places in book.items() if places.until_ms <= now_ms]:
         del book[one]
-    book[node] = Places(held, now_ms + LEASE_MS)
+    book[node] = BindLeases(held, now_ms + LEASE_MS)
     given = more and sum(one.held for one in book.values()) < most
-    book[node] = Places(held + given, now_ms + LEASE_MS)
-    return Placed(given, sum(one.held for one in book.values()), len(book), sorted(book).index(node))
+    book[node] = BindLeases(held + given, now_ms + LEASE_MS)
+    return LeasedBinds(given, sum(one.held for one in book.values()), len(book), sorted(book).index(node))

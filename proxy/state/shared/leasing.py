@@ -14,8 +14,8 @@ over when they read, and leave out when they write: then nothing is lent.
 
 from __future__ import annotations
 
-from proxy.state.counters.portions import NOBODY, PARTS, Report, Told
-from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, Given, Placed
+from proxy.state.counters.portions import NOBODY, PARTS, PortionReport, PortionState
+from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, Given, LeasedBinds
 
 UNKNOWN_S = 60
 """A counter stays so long beyond what its window needs: also one of which nobody has said how long that is."""
@@ -234,7 +234,7 @@ redis.register_function('g106_portions_NAME', portions_NAME)
 """
 
 
-def report_word(said: Report) -> str:
+def report_word(said: PortionReport) -> str:
     """What one counter's part of a call says."""
     limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in said.limits)
     counts = "".join(f"{start} {count};" for start, count in said.taken.items())
@@ -247,10 +247,10 @@ def share_told(answer: bytes) -> Given:
     return Given(float(share), int(nodes), float(lent), float(lack))
 
 
-def place_told(answer: bytes) -> Placed:
+def place_told(answer: bytes) -> LeasedBinds:
     given, held, nodes, rank = answer.split()
-    return Placed(given == b"1", int(held), int(nodes), int(rank))
+    return LeasedBinds(given == b"1", int(held), int(nodes), int(rank))
 
 
-def portion_told(answer: bytes) -> Told:
-    return Told(*map(int, answer.split()))
+def portion_told(answer: bytes) -> PortionState:
+    return PortionState(*map(int, answer.split()))

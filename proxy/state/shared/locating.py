@@ -10,13 +10,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from proxy.state import StateError
-from proxy.state.shared.connection import Address
+from proxy.state.shared.connection import ServerAddress
 
 PORT = 6379
 
 
 class Located(NamedTuple):
-    addresses: list[Address]
+    addresses: list[ServerAddress]
     """One, or those of a cluster that are asked for the others."""
     database: int
     cluster: bool
@@ -39,11 +39,11 @@ def locate(url: str, *, encrypted: bool) -> Located:
     return Located(addresses, int(database), bool(kind))
 
 
-def _parse(text: str, url: str) -> Address:
+def _parse(text: str, url: str) -> ServerAddress:
     host, found, port = text.rpartition(":")
     if not found or text.endswith("]"):
         host, port = text, str(PORT)
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise StateError(f"store {url!r}: {text!r} is no host:port")
-    return Address(host, int(port))
+    return ServerAddress(host, int(port))

@@ -45,7 +45,7 @@ class Missed(Exception):
 
 
 @about_people
-class Told(NamedTuple):
+class LogEntry(NamedTuple):
     place: Place
     node: int
     sequence: int
@@ -91,14 +91,14 @@ class SharedLog:
         if _place(known[b"max-deleted-entry-id"]) > after:
             raise Missed
 
-    def opened(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Told]:
+    def opened(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[LogEntry]:
         """StoreRefused where something was not sealed by a gate with our secret."""
         found = []
         for _, entries in answer or ():
             for place, (_, sealed) in entries:
                 said = self._open(sealed, self._stream, place)
                 node, sequence, kind = _HEAD.unpack_from(said)
-                found.append(Told(_place(place), node, sequence, kind, said[_HEAD.size :]))
+                found.append(LogEntry(_place(place), node, sequence, kind, said[_HEAD.size :]))
         return found
 
     # -- letters to one gate, and who is where

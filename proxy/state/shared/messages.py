@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
-from proxy.state.shared.log import Letter, Place, SharedLog, Told
+from proxy.state.shared.log import Letter, LogEntry, Place, SharedLog
 from proxy.state.shared.servers import Servers, settled
 
 
-class Telling:
+class GateMessages:
     """All of it lies in part 0."""
 
     _servers: Servers
@@ -33,7 +33,7 @@ class Telling:
         """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
         return max(self._told_before, int(await self._about_log(self._log.tell(records))))
 
-    async def hear(self) -> list[Told]:
+    async def hear(self) -> list[LogEntry]:
         """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
         if not self._reaches_back:
             try:

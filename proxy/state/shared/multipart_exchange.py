@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from proxy.model.number import about_people
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
 from proxy.state.shared.functions import BOTH
-from proxy.state.shared.multipart_record import Group, Key
+from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.state.shared.servers import Servers
 
 KEEP_S = 65
@@ -43,7 +43,7 @@ class Argument(NamedTuple):
     data: bytes
 
 
-class Sheets:
+class MultipartExchange:
     def __init__(
         self,
         servers: Servers,
@@ -78,7 +78,7 @@ class Sheets:
                 found[key] = self._opened(name, data)
         return found
 
-    async def swap(self, groups: Sequence[Group]) -> list[bool]:
+    async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
         """Stores each group all of whose versions still stand: a person's record with sheets, or sheets alone."""
         done = [False] * len(groups)
         by_part: dict[int, list[int]] = {}
@@ -106,7 +106,7 @@ class Sheets:
         self._took([item for item, _ in rows], [ok for _, ok in rows])
         return done
 
-    def _words(self, groups: Sequence[Group]) -> list[Word]:
+    def _words(self, groups: Sequence[StoreGroup]) -> list[Word]:
         names: list[bytes] = []
         sizes, flags, records = [], [], []
         for group in groups:

@@ -47,7 +47,7 @@ Key = tuple[int, bytes]
 """Person, and the message: a store makes a name of it that says neither."""
 
 
-class Group(NamedTuple):
+class StoreGroup(NamedTuple):
     """What a store keeps together or not at all."""
 
     record: tuple[int, int, bytes] | None
@@ -59,7 +59,7 @@ class TooLong(Exception):
     """More than may stand on one sheet."""
 
 
-class Row(NamedTuple):
+class PostedPart(NamedTuple):
     """One part as its gate put it up."""
 
     holder: Holder
@@ -68,7 +68,7 @@ class Row(NamedTuple):
     content: Content
 
 
-class Objection(NamedTuple):
+class SharedObjection(NamedTuple):
     """A Breach in words; ``number`` means something under the same rules only."""
 
     rule: str
@@ -80,7 +80,7 @@ class Objection(NamedTuple):
     spread_s: int
 
 
-class Decision(NamedTuple):
+class SharedDecision(NamedTuple):
     """What one gate decided of the message for all."""
 
     judged_at: float
@@ -95,7 +95,7 @@ class Decision(NamedTuple):
     entry: bytes  # 32 octets, empty when refused
     adopts: bool  # the entry stands in for one of unknown outcome
     takes: tuple[Take, ...]
-    objections: tuple[Objection, ...]
+    objections: tuple[SharedObjection, ...]
 
 
 class Posted(NamedTuple):
@@ -103,12 +103,12 @@ class Posted(NamedTuple):
 
     begun: float
     holders: tuple[Holder, ...] = ()
-    rows: tuple[Row, ...] = ()
-    decision: Decision | None = None
+    rows: tuple[PostedPart, ...] = ()
+    decision: SharedDecision | None = None
     closed: bool = False
     """Nothing of it stands any more, or it was refused for a moment only: what comes now is a new message."""
 
-    def others(self, holder: Holder) -> list[Row]:
+    def others(self, holder: Holder) -> list[PostedPart]:
         return [row for row in self.rows if row.holder != holder]
 
     def theirs(self, holder: Holder) -> dict[int, Content]:
@@ -153,7 +153,7 @@ class Posted(NamedTuple):
             return False
         return all(self.fits(holder, index) for index in indexes)
 
-    def with_rows(self, holder: Holder, rows: Iterable[Row]) -> Posted:
+    def with_rows(self, holder: Holder, rows: Iterable[PostedPart]) -> Posted:
         holders = self.holders if holder in self.holders else (*self.holders, holder)
         ordered = sorted((*self.others(holder), *rows), key=lambda row: row[:2])
         return self._replace(holders=holders, rows=tuple(ordered))
@@ -219,33 +219,33 @@ def _posted_of(said: Sequence[Any]) -> Posted:
     )
 
 
-def _row(row: Row) -> list[Any]:
+def _row(row: PostedPart) -> list[Any]:
     content = row.content
     octets = None if content.octets is None else [content.octets[0], content.octets[1].hex()]
     extra = [[tag, value.hex()] for tag, value in content.extra]
     return [*row.holder, row.index, row.state, octets, content.state, content.digest.hex(), content.scheduled, extra]
 
 
-def _row_of(row: Sequence[Any]) -> Row:
+def _row_of(row: Sequence[Any]) -> PostedPart:
     life, number, index, state, octets, readable, digest, scheduled, extra = row
     pairs = tuple((tag, bytes.fromhex(value)) for tag, value in extra)
     where = None if octets is None else (octets[0], bytes.fromhex(octets[1]))
     content = Content("", readable, bytes.fromhex(digest), None, scheduled, pairs, where)
-    return Row((life, number), index, state, content)
+    return PostedPart((life, number), index, state, content)
 
 
-def _decision(one: Decision | None) -> dict[str, Any] | None:
+def _decision(one: SharedDecision | None) -> dict[str, Any] | None:
     return None if one is None else {**one._asdict(), "entry": one.entry.hex()}
 
 
-def _decision_of(said: Mapping[str, Any] | None) -> Decision | None:
+def _decision_of(said: Mapping[str, Any] | None) -> SharedDecision | None:
     if said is None:
         return None
-    return Decision(**{
+    return SharedDecision(**{
         **said,
         "parts": tuple(said["parts"]),
         "outcome": Outcome(said["outcome"]),
         "entry": bytes.fromhex(said["entry"]),
         "takes": tuple(Take(*take) for take in said["takes"]),
-        "objections": tuple(Objection(*one) for one in said["objections"]),
+        "objections": tuple(SharedObjection(*one) for one in said["objections"]),
     })  # fmt: skip

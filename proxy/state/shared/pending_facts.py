@@ -17,7 +17,7 @@ PERSONS_MAX = 200_000
 """Some 60 MB; as many as a gate keeps records that wait to be told (cluster/replication.py)."""
 
 
-class Words:
+class PendingFacts:
     def __init__(self) -> None:
         self._by_person: OrderedDict[int, list[tuple[int, Change]]] = OrderedDict()
         self._last = 0

@@ -16,7 +16,7 @@ from proxy.native.loader import compiled
 from proxy.state.record.record import EMPTY, REPLY_S
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.functions import SWAP
-from proxy.state.shared.keys import Keys
+from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
 
@@ -30,7 +30,7 @@ Item = tuple[int, int, bytes]
 
 
 class Records:
-    def __init__(self, servers: Servers, keys: Keys, doubted: Callable[[Iterable[int]], None]) -> None:
+    def __init__(self, servers: Servers, keys: RecordKeys, doubted: Callable[[Iterable[int]], None]) -> None:
         """``doubted``: of these persons nobody knows whether what was to be stored is."""
         self._servers, self._keys, self._doubted = servers, keys, doubted
         self.keep_s = REPLY_S

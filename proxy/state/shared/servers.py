@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from proxy.state.shared.connection import Address, Connection, Login, StoreDown, StoreRefused, Word, connect, failed
+from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused, Word, connect, failed
 
 log = structlog.get_logger()
 
@@ -45,8 +45,8 @@ class Servers:
 
     def __init__(
         self,
-        addresses: Sequence[Address],
-        login: Login,
+        addresses: Sequence[ServerAddress],
+        login: ServerLogin,
         *,
         cluster: bool,
         parts: int,
@@ -58,7 +58,7 @@ class Servers:
         self._deadline_s = deadline_s
         self.tags = [tag_of(part, parts) for part in range(parts)]
         self._reached, self._lost = reached, lost
-        self._made: dict[Address, Connection] = {}
+        self._made: dict[ServerAddress, Connection] = {}
         self.at: list[Connection | None] = [None] * parts
         """Where each part is; None while it is out of reach."""
         self._looking: asyncio.Task[None] | None = None
@@ -165,7 +165,7 @@ class Servers:
         if not self.up:
             raise StoreDown(0, self._why or "the cluster does not serve all slots")
 
-    async def _connected(self, address: Address) -> Connection:
+    async def _connected(self, address: ServerAddress) -> Connection:
         held = self._made.get(address)
         if held is not None and held.up:
             return held
@@ -173,7 +173,7 @@ class Servers:
         self._made[address] = made
         return made
 
-    async def _owners(self) -> list[Address]:
+    async def _owners(self) -> list[ServerAddress]:
         """Who has each part, by whichever server of the cluster answers first."""
         known = [*self._made, *(one for one in self._seeds if one not in self._made)]
         wrong: Exception = StoreDown(0, "no server is named")
@@ -192,20 +192,20 @@ class Servers:
         raise wrong
 
     @staticmethod
-    def _owner(rows: list[Any], slot: int, asked: Address) -> Address | None:
+    def _owner(rows: list[Any], slot: int, asked: ServerAddress) -> ServerAddress | None:
         for row in rows:
             if row[0] <= slot <= row[1]:
                 return _address(row[2], asked)
         return None
 
 
-def _all(rows: list[Any], asked: Address) -> list[Address]:
+def _all(rows: list[Any], asked: ServerAddress) -> list[ServerAddress]:
     return [_address(one, asked) for row in rows for one in row[2:]]
 
 
-def _address(row: list[Any], asked: Address) -> Address:
+def _address(row: list[Any], asked: ServerAddress) -> ServerAddress:
     """A row without a host means the one that was asked."""
-    return Address(row[0].decode() if row[0] else asked.host, row[1])
+    return ServerAddress(row[0].decode() if row[0] else asked.host, row[1])
 
 
 async def settled(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:

@@ -17,8 +17,8 @@ from typing import Protocol
 import structlog
 
 from proxy.state.record.merging import merged, newest_of, with_words
-from proxy.state.shared.keys import Keys
-from proxy.state.shared.pending_facts import Change, Words
+from proxy.state.shared.keys import RecordKeys
+from proxy.state.shared.pending_facts import Change, PendingFacts
 from proxy.state.shared.records import Records
 from proxy.state.shared.servers import Servers
 
@@ -36,11 +36,11 @@ class Copy(Protocol):
     def walk(self) -> Iterator[list[tuple[int, bytes]]]: ...
 
 
-class Owing:
+class WriteBehind:
     def __init__(
         self,
         servers: Servers,
-        keys: Keys,
+        keys: RecordKeys,
         records: Records,
         copy: Copy,
         *,
@@ -58,7 +58,7 @@ class Owing:
         """Persons whose records may lack something."""
         self._pushing: set[int] = set()
         """... and are getting it at this moment."""
-        self._words = Words()
+        self._words = PendingFacts()
         self._worded: dict[int, int] = {}
         """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
         self._since = list(since)

@@ -29,7 +29,7 @@ from proxy.state.lists.consented import Consented
 from proxy.state.lists.dictionary import Dictionary
 from proxy.state.lists.erased import Erased
 from proxy.state.lists.history import History
-from proxy.state.lists.idempotency import Told
+from proxy.state.lists.idempotency import IdempotencyKeys
 from proxy.state.lists.listed import Listed
 from proxy.state.lists.orders import Orders
 from proxy.state.lists.papers import Papers
@@ -39,7 +39,7 @@ from proxy.state.record.torn import TornKeys
 
 if TYPE_CHECKING:
     from proxy.state.shared.leased import Leases
-    from proxy.state.shared.multipart_exchange import Sheets
+    from proxy.state.shared.multipart_exchange import MultipartExchange
     from proxy.state.shared.rules import SharedRules
 
 PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions", "reply_paths", "probes")
@@ -60,7 +60,7 @@ class SqliteStore:
     node = -1
     leases: Leases | None = None
     rules: SharedRules | None = None
-    sheets: Sheets | None = None
+    sheets: MultipartExchange | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
@@ -70,7 +70,7 @@ class SqliteStore:
         self.counters = self._counters()
         self.mailbox = Mailbox()
         self.consented = Consented()
-        self.erased, self.told = Erased(), Told()
+        self.erased, self.told = Erased(), IdempotencyKeys()
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()

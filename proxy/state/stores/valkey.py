@@ -41,19 +41,19 @@ from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.counting import COUNT_S, SharedCounters
 from proxy.state.record.record import REPLY_S
-from proxy.state.shared.connection import Address, Connection, Login, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.functions import HOLD, SOURCE
-from proxy.state.shared.keys import Keys
+from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.leased import Leases
 from proxy.state.shared.locating import locate
 from proxy.state.shared.log import NODES, Place, SharedLog, spelt
-from proxy.state.shared.messages import Telling
-from proxy.state.shared.multipart_exchange import Sheets
+from proxy.state.shared.messages import GateMessages
+from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.numbering import Numbering
 from proxy.state.shared.records import Records
 from proxy.state.shared.rules import SharedRules
 from proxy.state.shared.servers import Servers, settled
-from proxy.state.shared.write_behind import Owing
+from proxy.state.shared.write_behind import WriteBehind
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -70,18 +70,18 @@ START_S = 900.0
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
 
 
-class ValkeyStore(Telling, SqliteStore):
+class ValkeyStore(GateMessages, SqliteStore):
     """One node's view of the shared store, and its copy."""
 
     waits = shared = True
 
     def __init__(
         self,
-        addresses: Sequence[Address],
+        addresses: Sequence[ServerAddress],
         local: Path | None,
         *,
         secret: bytes,
-        login: Login = Login(),  # noqa: B008 # a frozen value
+        login: ServerLogin = ServerLogin(),  # noqa: B008 # a frozen value
         cluster: bool = False,
         node: int = 0,
         parts: int = PARTS,
@@ -121,19 +121,19 @@ class ValkeyStore(Telling, SqliteStore):
         self._log_key = key
         self._exchanging = asyncio.Lock()
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
-        self._keys = Keys(self._secret, self._heads)
+        self._keys = RecordKeys(self._secret, self._heads)
         self._records = Records(self._servers, self._keys, self._doubt)
         since = int(now() - START_S)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             since = min(int(cut_off), since)
-        self._owing = Owing(
+        self._owing = WriteBehind(
             self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
             may=lambda: self.abreast, done=self._nothing_owed,
         )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
-        self.sheets: Sheets = Sheets(
+        self.sheets: MultipartExchange = MultipartExchange(
             self._servers, secret, part_of=self._keys.part, heads=self._heads, said=self._records.said,
             keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._doubt,
         )  # fmt: skip
@@ -407,7 +407,7 @@ class ValkeyStore(Telling, SqliteStore):
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
     """The store at this URL (state/shared/locating.py). StateError where that is not what it says."""
-    login: Login = options.pop("login", Login())
+    login: ServerLogin = options.pop("login", ServerLogin())
     at = locate(url, encrypted=login.tls is not None)
     if not secret:
         raise StateError("store: shared.secret is needed: what keys are hashed with")

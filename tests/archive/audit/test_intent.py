@@ -10,10 +10,10 @@ import pytest
 from proxy.archive.audit.intent import Findings, digits_of
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.records import answers, delivers, messages, operator_actions
-from proxy.journal.records.consents import Person, pack_person
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import Heard, pack_heard
-from proxy.journal.segment import Record
+from proxy.journal.records.consents import ConsentChange, pack_person
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
+from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
 from proxy.wire import deliver_sm, submit_sm
@@ -30,11 +30,11 @@ class Story:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.records: list[Record] = []
+        self.records: list[JournalRecord] = []
         self.ids = 0
 
     def write(self, kind: int, body: bytes) -> int:
-        self.records.append(Record(len(self.records) + 1, kind, body))
+        self.records.append(JournalRecord(len(self.records) + 1, kind, body))
         return len(self.records)
 
     def after(self, seconds: float) -> Story:
@@ -226,7 +226,7 @@ def doubted(story: Story, text: str, person: int = MING) -> int:
 def decided(story: Story, *ids: int, yes: bool = False, standing: bool = False, text: str = "退订我的") -> None:
     story.write(
         messages.DECISION,
-        pack_decision(Decision(story.now, "chen", "read", yes, standing, 5, text, NO_CONTEXT, PORT, ids)),
+        pack_decision(DoubtDecision(story.now, "chen", "read", yes, standing, 5, text, NO_CONTEXT, PORT, ids)),
     )
 
 
@@ -274,7 +274,9 @@ def test_an_officer_who_takes_a_refusal_back_ends_the_claim_on_it() -> None:
 
 def test_the_next_owner_of_a_number_refused_nothing() -> None:
     story = Story().sent("甲店").says("TD").after(DAY)
-    story.write(messages.PERSON, pack_person(Person(story.now, MING, "recycled", "chen", "new owner", before=int(story.now))))
+    story.write(
+        messages.PERSON, pack_person(ConsentChange(story.now, MING, "recycled", "chen", "new owner", before=int(story.now)))
+    )
     assert story.sent("甲店").against() == []
 
 
@@ -282,7 +284,7 @@ def test_what_another_gate_says_of_a_reply_claims_too() -> None:
     story = Story()
     stopped = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
     told = delivers.pack_optout(NOON, MING, stopped, PORT, "jia", "TD")
-    story.write(messages.HEARD, pack_heard(Heard(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
+    story.write(messages.HEARD, pack_heard(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
     assert story.after(HOUR).sent("甲店", OTHER).sent("乙店", OTHER).against() == ["甲店"]
 
 

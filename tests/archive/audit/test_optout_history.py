@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 from proxy.__main__ import app
 from proxy.archive.audit.list_membership import CHUNK_BITS
 from proxy.archive.audit.optout_events import Trace
-from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, Read, in_order, trace
+from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
 from proxy.desk.optouts.trace import CannotTrace, trace_optouts
 from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
-from proxy.journal.records.consents import Person
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, Decision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import Heard, pack_heard
-from proxy.journal.write_ahead_log import Journal, OsDisk, Record
+from proxy.journal.records.consents import ConsentChange
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
+from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy.text.category import SUBCATEGORY_CODES
@@ -136,7 +136,7 @@ def test_what_went_out_in_the_millisecond_of_a_reply_stands_where_the_journal_ha
 
 HELD = SHOP._replace(source="doubtful")
 DOUBT = Doubtful(NOON, MING, f"+86{MING}", PORT, "jia", "这是退订吗", NO_CONTEXT, (HELD,))
-ASKED = Decision(
+ASKED = DoubtDecision(
     NOON + 90, "li", "asks of 13800210001", False, False, 7, "这是退订吗", NO_CONTEXT, PORT, (id_of(pack_doubtful(DOUBT)), 5)
 )
 
@@ -187,8 +187,13 @@ def test_of_several_workers_what_one_heard_and_another_sent_is_one_story(folder:
 
 def test_a_record_without_a_time_stays_behind_those_before_it() -> None:
     dated = [(messages.STOP, struct.pack(">Q", at)) for at in (10, 30, 20)]
-    first = [Record(1, *dated[0]), Record(2, *dated[1]), Record(3, 99, b"says no time"), Record(4, *dated[2])]
-    second = [Record(11, 99, b""), Record(12, messages.STOP, struct.pack(">Q", 30)), Record(13, *dated[0])]
+    first = [
+        JournalRecord(1, *dated[0]),
+        JournalRecord(2, *dated[1]),
+        JournalRecord(3, 99, b"says no time"),
+        JournalRecord(4, *dated[2]),
+    ]
+    second = [JournalRecord(11, 99, b""), JournalRecord(12, messages.STOP, struct.pack(">Q", 30)), JournalRecord(13, *dated[0])]
     assert [one.sequence for _, one in in_order([first, second])] == [11, 1, 2, 3, 4, 12, 13]
 
 
@@ -304,7 +309,7 @@ def test_a_list_is_not_ended_by_what_a_person_says_for_themselves(tmp_path: Path
 
 
 def heard(at: float, node: int, sequence: int, record: tuple[int, bytes]) -> tuple[int, bytes]:
-    return messages.HEARD, pack_heard(Heard(at, (1, 1), node, sequence, *record))
+    return messages.HEARD, pack_heard(ReplicatedRecord(at, (1, 1), node, sequence, *record))
 
 
 def test_what_another_gate_told_holds_here_from_when_it_was_heard(tmp_path: Path) -> None:
@@ -324,9 +329,9 @@ def test_what_another_gate_told_holds_here_from_when_it_was_heard(tmp_path: Path
 
 
 def test_what_a_gate_told_whose_journal_is_here_is_told_once() -> None:
-    stopped = Record(7, *STORY[2])
-    other = Record(1, *heard(NOON + 1, 3, 7, STORY[2]))
-    read = Read(lambda data: "", lambda data: "")
+    stopped = JournalRecord(7, *STORY[2])
+    other = JournalRecord(1, *heard(NOON + 1, 3, 7, STORY[2]))
+    read = PduReaders(lambda data: "", lambda data: "")
     assert [one.at for one in trace([[stopped], [other]], MING, read, NOON, [3, 0]).events] == [NOON]
     assert [one.at for one in trace([[stopped], [other]], MING, read, NOON, [0]).events] == [NOON, NOON + 1]
 
@@ -360,8 +365,11 @@ def test_nobodys_whole_number_is_shown_though_somebody_wrote_it(tmp_path: Path) 
             messages.SUPPRESSED,
             operator_actions.pack_suppressed(NOON, MING, (SHOP,), (SHOP,), "li", "mother of 13912345678 called"),
         ),
-        (messages.PERSON, consents.pack_person(Person(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON)))),
-        (messages.PERSON, consents.pack_person(Person(NOON, MING, "erased", "li", "for 13912345678", name=7))),
+        (
+            messages.PERSON,
+            consents.pack_person(ConsentChange(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON))),
+        ),
+        (messages.PERSON, consents.pack_person(ConsentChange(NOON, MING, "erased", "li", "for 13912345678", name=7))),
     ]
     found = told(written(tmp_path / "journal", story))
     for shown in (found.as_text(whole_number=False), json.dumps(found.as_dict(whole_number=False))):
@@ -374,8 +382,8 @@ def test_nobodys_whole_number_is_shown_though_somebody_wrote_it(tmp_path: Path) 
 def test_it_does_not_look_into_what_is_about_others() -> None:
     """A verdict on somebody else is not even read: this one would not bear it."""
     broken = verdict(NOON, Category.OTP, "甲店", person=HONG)[:40]
-    never = Read(lambda data: pytest.fail("read"), lambda data: pytest.fail("read"))
-    found = trace([[Record(1, messages.VERDICT, broken)]], MING, never, NOON)
+    never = PduReaders(lambda data: pytest.fail("read"), lambda data: pytest.fail("read"))
+    found = trace([[JournalRecord(1, messages.VERDICT, broken)]], MING, never, NOON)
     assert found.events == []
 
 
@@ -477,17 +485,22 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         *STORY[:4],
         (
             messages.PERSON,
-            consents.pack_person(Person(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)),
+            consents.pack_person(
+                ConsentChange(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)
+            ),
         ),
         (messages.VERDICT, verdict(NOON + 120, Category.MARKETING, "甲店")),
-        (messages.PERSON, consents.pack_person(Person(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
-        (messages.PERSON, consents.pack_person(Person(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7))),
+        (messages.PERSON, consents.pack_person(ConsentChange(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
+        (
+            messages.PERSON,
+            consents.pack_person(ConsentChange(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7)),
+        ),
         (messages.VERDICT, verdict(NOON + 300, Category.MARKETING, "乙店")),
     ]
     found = trace(
-        [[Record(number, kind, body) for number, (kind, body) in enumerate(story, 1)]],
+        [[JournalRecord(number, kind, body) for number, (kind, body) in enumerate(story, 1)]],
         MING,
-        Read(lambda data: "TD", lambda data: "乙店"),
+        PduReaders(lambda data: "TD", lambda data: "乙店"),
         NOON + 400,
     )
     told = [

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from proxy.config import console_places
-from proxy.console.app import House
-from proxy.console.gate_client import Asking
+from proxy.console.app import App
+from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
 from proxy.operations.http_listener import Listener
 from tests.console.world import World, token_of
@@ -65,8 +65,8 @@ def address(world: World) -> Iterator[str]:
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
         places = console_places(world.gate.config)
-        asking = Asking(places, world.gate.config)
-        listener = Listener(House(places.console, asking, Sampling(asking)).app(), "console")
+        asking = GateClient(places, world.gate.config)
+        listener = Listener(App(places.console, asking, Sampling(asking)).app(), "console")
         ports.append(await listener.start("127.0.0.1", 0))
         opened.set()
         await closing.wait()

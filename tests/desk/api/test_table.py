@@ -13,7 +13,7 @@ import typer
 from proxy.__main__ import app
 from proxy.desk.api import table
 from proxy.desk.api.openapi import document
-from proxy.desk.api.table import NOT_HERE, OPERATIONS, Command, Program
+from proxy.desk.api.table import NOT_HERE, OPERATIONS, ControlCommand, Program
 from proxy.model.roles import COMMANDS, Permission
 from tests.guide import DOCUMENT, document_page
 
@@ -43,7 +43,7 @@ def commands() -> set[str]:
 
 
 def test_every_command_of_the_socket_is_reachable_or_has_a_reason_not_to_be() -> None:
-    reached = {one.by.name for one in OPERATIONS if isinstance(one.by, Command)}
+    reached = {one.by.name for one in OPERATIONS if isinstance(one.by, ControlCommand)}
     assert reached | NOT_HERE.keys() == COMMANDS.keys()
     assert not reached & NOT_HERE.keys()
 
@@ -56,7 +56,7 @@ def test_every_command_of_the_desk_is_reachable_under_its_own_name() -> None:
 
 def test_a_command_asks_for_what_the_socket_asks_for() -> None:
     for one in OPERATIONS:
-        if isinstance(one.by, Command):
+        if isinstance(one.by, ControlCommand):
             assert one.wants is COMMANDS[one.by.name]
         assert one.wants is not Permission.OWN
 

@@ -15,7 +15,7 @@ from proxy.desk.archiving import operations as retention
 from proxy.journal import retention as desk
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.operations.control import Refused
+from proxy.operations.control import CommandRefused
 
 NOON = 1_700_000_000.0
 DAY_S = 86_400
@@ -40,7 +40,7 @@ class House:
 
     def write(self, kind: int, body: bytes) -> int:
         if self.full:
-            raise Refused("the disk is full")
+            raise CommandRefused("the disk is full")
         sequence = self.journal.append(kind, body)
         self.journal.write(NOON)
         return sequence
@@ -76,9 +76,9 @@ def _with(module: Any, **others: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def keeping(house: House) -> AsyncIterator[retention.Keeper]:
+async def keeping(house: House) -> AsyncIterator[retention.RetentionTask]:
     gate: Any = house
-    keeper = retention.Keeper(gate, house.journal)
+    keeper = retention.RetentionTask(gate, house.journal)
     keeper.keep = Retention(190, ())
     task = asyncio.create_task(keeper.run())
     yield keeper

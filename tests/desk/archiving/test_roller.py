@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.desk.archiving.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
 from proxy.journal.write_ahead_log import Journal, OsDisk
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.operations.metrics import Gauges, exposition
 from tests.archive.journals import nights
 from tests.house import House
@@ -42,7 +42,7 @@ async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: 
     assert (logs[0]["day"], len(logs[0]["digest"])) == ("2025-11-11", 64)
     assert (logs[1]["segments"], logs[1]["days"]) == (2, 1)
     assert list(roller.head) == [("2025-11-11", logs[0]["digest"])]
-    said = exposition(Tally(), Gauges(journal_head=roller.head)).decode()
+    said = exposition(GateCounters(), Gauges(journal_head=roller.head)).decode()
     assert f'gate106_journal_head_info{{day="2025-11-11",head="{logs[0]["digest"]}"}} ' in said
     await roller.roll()  # a day without a new one: the newest stands
     assert list(roller.head) == [("2025-11-11", logs[0]["digest"])]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
 from proxy.journal.records import gate_events, messages
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from tests.house import BEIJING, RULES, SHANGHAI, House
 
 AD = "【测试】<b>双11</b>好礼&满100减50, 电话13912345678 拒收请回复R"
@@ -108,7 +108,7 @@ def test_the_page_opens_offline_and_escapes_what_strangers_wrote(folder: Path) -
 
 
 def test_a_set_that_was_in_force_is_named_by_its_first_digits(folder: Path) -> None:
-    kept = Kept(folder / "revisions", 10)
+    kept = RevisionStore(folder / "revisions", 10)
     kept.save("0123456789abcdef", {"rules.yaml": RULES.replace("count: 3", "count: 2").encode()})
     done = asked(folder, "--rules", "0123")
     assert (done.exit_code, "newly refused: 1" in done.stdout) == (1, True)

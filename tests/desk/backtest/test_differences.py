@@ -9,8 +9,8 @@ import pytest
 
 from proxy import policy
 from proxy.desk.backtest.commit_groups import turns_of
-from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differing, Word
-from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differences, RuledOutcome
+from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_state import stood, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.orders.book import OrderBook
@@ -24,7 +24,7 @@ from tests.house import BEIJING, RULES, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【测试】会员日秒杀, 全场5折 拒收请回复R"
 ESME_RSYSERR = 0x08
-KNOWN = dict.fromkeys(("jia", "yi"), Known(Category.MARKETING))
+KNOWN = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
 
 
 def rules_of(tmp_path: Path, text: str) -> RuleSet:
@@ -34,9 +34,9 @@ def rules_of(tmp_path: Path, text: str) -> RuleSet:
     return policy.load(folder)
 
 
-def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differing:
+def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differences:
     """The house's journal judged again; ``by``: rules that count what was sent before ``since``."""
-    found = Differing(since, now - 900, rules.revision)
+    found = Differences(since, now - 900, rules.revision)
     found.learn(rules)
     senders = Senders(KNOWN)
     before, left = stood(
@@ -60,7 +60,7 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-def totals(found: Differing) -> dict[str, int]:
+def totals(found: Differences) -> dict[str, int]:
     return {kind: sum(counted.values()) for kind, counted in found.differences.items()}
 
 
@@ -76,8 +76,8 @@ def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(house: H
     (example,) = found.examples[REFUSED, "cap"]
     assert (example.recipient, example.then, example.now) == (
         "138****0000",
-        Word("allow"),
-        Word("reject", "recipient-cap", "cap"),
+        RuledOutcome("allow"),
+        RuledOutcome("reject", "recipient-cap", "cap"),
     )
 
 
@@ -291,9 +291,9 @@ def test_codes_are_never_shown_and_young_ones_not_at_all(tmp_path: Path) -> None
     noted(house)
     house.relay.directory.accesses["jia"]._young.clear()
     house.submit("jia", SHANGHAI, "【测试】您的验证码是482913, 5分钟内有效, 电话13800138000")
-    known = {"jia": Known(Category.OTP)}
+    known = {"jia": KnownProvider(Category.OTP)}
     for age_s, shown in ((60, ""), (1000, "【测试】您的验证码是******, *分钟内有效, 电话***********")):
-        found = Differing(0.0, house.now + age_s - 900)
+        found = Differences(0.0, house.now + age_s - 900)
         Rerun(
             stood(iter(()), 0.0, 0, hear=found.note)[0].store,
             lambda _: rules_of(tmp_path, rules),
@@ -347,7 +347,7 @@ def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: 
     other = rules_of(tmp_path, RULES.replace("count: 3", "count: 2"))
     whole, halves = again(house, other), []
     for share in (0, 1):
-        half = Differing(0.0, 1e12, other.revision)
+        half = Differences(0.0, 1e12, other.revision)
         half.counts_repeats = not share
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
         before, left = stood(turns_of(house.disk), 0.0, 0, hear=half.note, mine=mine)

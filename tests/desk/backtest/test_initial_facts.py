@@ -8,10 +8,10 @@ import pytest
 from pyroaring import BitMap
 
 from proxy.desk.backtest import runner
-from proxy.desk.backtest.environment import Known
+from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.initial_facts import as_of, older
 from proxy.desk.backtest.result_text import notes
-from proxy.desk.backtest.runner import Answer, Question, backtest
+from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentReply, Terms, pack_reply
@@ -21,7 +21,7 @@ from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import consented_beside
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
-from proxy.state.lists.consented import Batch
+from proxy.state.lists.consented import ConsentBatch
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.withdrawn import Withdrawal, withdraw
@@ -83,9 +83,9 @@ class Gate:
         sequence = self.writes(
             messages.LISTING, operator_actions.pack_listing(house.now, takes_off, [refusal], "li", "asked", "list.csv")
         )
-        from proxy.relay.effects.list_import import Listing
+        from proxy.relay.effects.list_import import ListImport
 
-        listing = Listing(sequence, operator_actions.Listing(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
+        listing = ListImport(sequence, operator_actions.ListBegun(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
         body = operator_actions.pack_listed(sequence, 0, person >> CHUNK_BITS, BitMap((person & LOW_MASK,)).serialize())
         self.writes(messages.LISTED, body)
         listing.add(body, 1)
@@ -105,12 +105,12 @@ class Gate:
             (self.folder / "journal" / name).write_bytes(house.disk.read(name))
         return path
 
-    def asked(self, store: Path | None) -> Answer:
+    def asked(self, store: Path | None) -> BacktestResult:
         return backtest(self.question(store))
 
-    def question(self, store: Path | None, last_s: float = 0.0) -> Question:
-        known = dict.fromkeys(("jia", "yi"), Known(Category.MARKETING))
-        return Question(self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.house.now + 1e6)
+    def question(self, store: Path | None, last_s: float = 0.0) -> BacktestRequest:
+        known = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
+        return BacktestRequest(self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.house.now + 1e6)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_consents_are_those_of_then(tmp_path: Path) -> None:
     store = open_store(f"sqlite://{tmp_path}/state.db")
     moment = 1_800_000_000
     for number, imported, reviewed in ((1, moment - 9, moment - 5), (2, moment - 9, moment + 5), (3, moment + 1, 0)):
-        batch = Batch(number, "甲", "", moment - 99, 0, "v1", "app", "", "ab", "f", imported, "li", "x", 0)
+        batch = ConsentBatch(number, "甲", "", moment - 99, 0, "v1", "app", "", "ab", "f", imported, "li", "x", 0)
         store.consented.put(batch._replace(state="accepted" if reviewed else "unreviewed", reviewed=reviewed))
         store.consented.add(number, EARLY >> CHUNK_BITS, BitMap((EARLY & LOW_MASK,)))
     for at, advertiser in ((moment - 3, "乙"), (moment + 3, "甲")):

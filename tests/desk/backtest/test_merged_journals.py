@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.backtest import result_text
-from proxy.desk.backtest.commit_groups import Turn
-from proxy.desk.backtest.environment import Known
+from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.merged_journals import by_time
-from proxy.desk.backtest.runner import Answer, Question, backtest
+from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.delivers import pack_optout, pack_restored
-from proxy.journal.records.replicated import Heard, pack_heard
-from proxy.journal.segment import Record
+from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
 from tests.house import RULES, SHANGHAI, House
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
-KNOWN = dict.fromkeys(("jia", "yi"), Known(Category.MARKETING))
+KNOWN = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
 
 
 class Two:
@@ -59,7 +59,7 @@ class Two:
     def hears(self, node: int, place: int, who: int, kind: int, body: bytes) -> None:
         """``who`` told it, as the log's record ``place``."""
         gate = self.gates[node]
-        self.writes(gate, messages.HEARD, pack_heard(Heard(gate.now, (1, place), who, place, kind, body)))
+        self.writes(gate, messages.HEARD, pack_heard(ReplicatedRecord(gate.now, (1, place), who, place, kind, body)))
 
     def refuses(self, person: int) -> bytes:
         """... all marketing: what a journal says of it."""
@@ -73,7 +73,7 @@ class Two:
         store.update(person, lambda data: record.restore(data, refusal))
         return pack_restored(self.gates[0].now, person, "", "", "", [refusal])
 
-    def asked(self, rules: str = RULES, nodes: tuple[int, ...] = (0, 1), last_s: float = 0.0) -> Answer:
+    def asked(self, rules: str = RULES, nodes: tuple[int, ...] = (0, 1), last_s: float = 0.0) -> BacktestResult:
         folders = []
         for node in nodes:
             folders.append((self.folder / f"node-{node}", node))
@@ -86,7 +86,7 @@ class Two:
         (other / "rules.yaml").write_text(rules, encoding="utf-8")
         (journal, node), *beside = folders
         now = self.gates[0].now + 1e6
-        return backtest(Question(journal, other, None, KNOWN, None, last_s, now, node=node, beside=tuple(beside)))
+        return backtest(BacktestRequest(journal, other, None, KNOWN, None, last_s, now, node=node, beside=tuple(beside)))
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def lower(count: int) -> str:
 
 
 def test_turns_come_by_time_and_each_gates_in_its_own_order_though_its_clock_was_set_back() -> None:
-    def journal(node: int, *times: float) -> Iterator[Turn]:
-        return (Turn(at, [Record(place, node, b"")]) for place, at in enumerate(times))
+    def journal(node: int, *times: float) -> Iterator[GateTurn]:
+        return (GateTurn(at, [JournalRecord(place, node, b"")]) for place, at in enumerate(times))
 
     found = [(whose, turn.time) for whose, turn in by_time([journal(0, 1.0, 4.0, 2.0, 5.0), journal(1, 3.0, 4.5, 6.0)])]
     assert found == [(0, 1.0), (1, 3.0), (0, 4.0), (0, 2.0), (1, 4.5), (0, 5.0), (1, 6.0)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy.journal.records import messages
-from proxy.journal.records.consents import Person
+from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful, pack_doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import PersonSays
@@ -19,7 +19,7 @@ from tests.relay.multipart.test_handler import PERSON, House
 def test_who_is_forgotten_in_the_turn_of_a_message_gets_that_one_and_no_other(tmp_path: Path) -> None:
     """The record changes before the message is judged, what stands beside it when all of the turn is written."""
     house = House(tmp_path)
-    forgotten = Person(house.now, PERSON, "erased", "ops", "why", name=7)
+    forgotten = ConsentChange(house.now, PERSON, "erased", "ops", "why", name=7)
     pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
     house.relay.change(PersonSays(forgotten, cast("Any", house.store), lambda change, recorded: None))
     house.sends(pdu)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, Due, Matched, digits_agree, due_dates
+from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, Due, MatchedMessage, digits_agree, due_dates
 from proxy.journal.records import messages
 from proxy.journal.records.complaints import EVENTS_MAX, unpack_case
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
@@ -19,7 +19,7 @@ from proxy.state.shared.numbering import Numbering
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 ANNA = 13800210007
-HIT = Matched("1:5", ANNA, "jia", "10690015", "测试", "marketing", NOON - 60)
+HIT = MatchedMessage("1:5", ANNA, "jia", "10690015", "测试", "marketing", NOON - 60)
 
 
 def day(text: str) -> int:

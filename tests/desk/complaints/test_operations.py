@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 
 from proxy.desk.complaints import operations as complaints
-from proxy.desk.complaints.book import CaseBook, Complaint, Due, Matched
+from proxy.desk.complaints.book import CaseBook, Complaint, Due, MatchedMessage
 from proxy.desk.subjects import operations as subject
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import MemoryDisk, read
 from proxy.model.approvals import Impossible
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import Holidays
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.record.record import opt_outs
 from tests.house import NOON, SHANGHAI, House
 
-HIT = Matched("1:5", SHANGHAI, "jia", "10690001", "京选", "marketing", NOON - 60)
+HIT = MatchedMessage("1:5", SHANGHAI, "jia", "10690001", "京选", "marketing", NOON - 60)
 SUPPRESSED = 0x420
 
 
@@ -128,7 +128,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
 )
 def test_a_wrong_word_decides_nothing_and_suppresses_nobody(desk: Desk, args: dict[str, Any], says: str) -> None:
     before = len(desk.house.written())
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(CommandRefused, match=says):
         desk.decide(**args)
     assert desk.cases.find(1).state == "open"
     assert len(desk.house.written()) == before
@@ -137,7 +137,7 @@ def test_a_wrong_word_decides_nothing_and_suppresses_nobody(desk: Desk, args: di
 
 def test_while_the_journal_is_down_nothing_is_decided(desk: Desk) -> None:
     desk.relay.handover.journal_down = "no space left"
-    with pytest.raises(Refused, match="no space left: nothing was done"):
+    with pytest.raises(CommandRefused, match="no space left: nothing was done"):
         desk.decide(suppress="all")
     desk.relay.handover.journal_down = ""
     assert desk.decide(suppress="all")["state"] == "valid"

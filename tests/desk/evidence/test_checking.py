@@ -16,14 +16,14 @@ import pytest
 from proxy.archive import signed_heads
 from proxy.archive.keys import Keys
 from proxy.desk.evidence import checking, paper
-from proxy.desk.evidence.checking import Checked, NotAPack, check
+from proxy.desk.evidence.checking import NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed
 from proxy.desk.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
 from proxy.desk.evidence.proof import prove
 from proxy.journal.erasure import erase
 from proxy.journal.records import messages
 from proxy.journal.sealing import Ring
-from proxy.journal.segment import HEADER_BYTES, Fault, groups, pack_header, unpack_header
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, groups, pack_header, unpack_header
 from tests.archive.journals import Shelf, busy, nights, synced
 from tests.house import SHANGHAI, House
 from tests.journal.earlier import forms, written_earlier
@@ -70,7 +70,7 @@ class Desk:
                 made.writestr(name, data)
         self.write(out.getvalue())
 
-    def check(self, public: bytes | None = None, head: str = "") -> Checked:
+    def check(self, public: bytes | None = None, head: str = "") -> PackCheck:
         return check(self.path, public or self.shelf.keys.public, head)
 
 
@@ -284,7 +284,7 @@ def _ends(data: bytes) -> bool:
     """Whether whole groups stand there."""
     try:
         return bool(list(groups(data, unpack_header(data))))
-    except Fault:
+    except SegmentFault:
         return False
 
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk.explain.inquiry import Found
+from proxy.desk.explain.inquiry import Inquiry
 from proxy.desk.explain.inquiry_text import as_dict
 from proxy.desk.explain.message_lookup import Meant
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
@@ -18,7 +18,7 @@ from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.message import Category, Outcome, hash48
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
-from proxy.state.revision_store import Kept
+from proxy.state.revision_store import RevisionStore
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from tests.desk.backtest.test_command import SETTINGS
 from tests.house import RULES, SHANGHAI, House
@@ -108,7 +108,7 @@ def test_todays_rules_are_asked_with_what_was_known_then(desk: Desk) -> None:
         desk.sends(answer=b"id-%d" % number)
     name = desk.sends()
     before = (RULES + QUOTA).encode()
-    Kept(desk.folder / "revisions", 9).save(desk.house.relay.rules.revision, {"rules.yaml": before})
+    RevisionStore(desk.folder / "revisions", 9).save(desk.house.relay.rules.revision, {"rules.yaml": before})
     desk.rules(RULES.replace("count: 3", "count: 4"))
     told = desk.told(name)
     assert (told["verdict"], told["then"]["verdict"], told["today"]["verdict"]) == ("reject", "reject", "allow")
@@ -193,7 +193,7 @@ def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: 
 
 def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: Desk) -> None:
     house = desk.house
-    Kept(desk.folder / "revisions", 9).save(house.relay.rules.revision, {"rules.yaml": (RULES + QUOTA).encode()})
+    RevisionStore(desk.folder / "revisions", 9).save(house.relay.rules.revision, {"rules.yaml": (RULES + QUOTA).encode()})
     (desk.folder / "rules" / "registries").mkdir()
     (desk.folder / "rules" / "registries" / "signatures.csv").write_text("甲店,甲公司\n", encoding="utf-8")
     registered, earlier, unknown, own = (
@@ -236,10 +236,10 @@ def test_a_code_is_shown_without_its_digits(desk: Desk) -> None:
 
 
 def test_what_no_rule_ever_saw_may_be_a_code_and_is_shown_like_one() -> None:
-    sent = messages.Verdict(
+    sent = messages.VerdictRecord(
         1e9, "jia", "jia", "1069001", 13800210000, Outcome.DEFER, "store-down", 0x14, Category.MARKETING, "", (), (), None, 0, 0, b"", b""
     )  # fmt: skip
-    found = Found(Meant(7, 0, 13800210000, 1e9), {7: sent}, text="【甲店】您的密钥 482913")
+    found = Inquiry(Meant(7, 0, 13800210000, 1e9), {7: sent}, text="【甲店】您的密钥 482913")
     assert as_dict(found, 1, 1e9 + 899)["text"] is None
     assert as_dict(found, 1, 1e9 + 901)["text"] == "【甲店】您的密钥 ******"
     found.said[7] = sent._replace(reason="queue-full")

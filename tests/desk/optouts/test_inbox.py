@@ -7,7 +7,7 @@ import pytest
 from proxy.desk.optouts import inbox
 from proxy.desk.optouts.inbox import KEPT_S, PERSON_MAX, Inbox, came_before
 from proxy.journal.records import doubtful_replies
-from proxy.journal.records.doubtful_replies import Context, Decision, Doubtful, id_of, pack_decision, pack_doubtful
+from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, ReplyContext, id_of, pack_decision, pack_doubtful
 from proxy.model.approvals import Impossible
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.policy import time_windows
@@ -16,7 +16,7 @@ from proxy.state.lists.papers import Papers
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]  # a Wednesday
 ANNA, BERT = 13800210007, 13800210008
-SALE, OTHER = Context(2, 0x111111111111, 7), Context(2, 0x222222222222, 7)
+SALE, OTHER = ReplyContext(2, 0x111111111111, 7), ReplyContext(2, 0x222222222222, 7)
 HELD = OptOut("advertiser", "111111111111", int(NOON), "doubtful", 0)
 
 
@@ -28,7 +28,7 @@ class Desk:
         self.inbox = Inbox(self.replies, self.decisions)
 
     def comes(
-        self, text: str = "这是退订吗", who: int = ANNA, context: Context = SALE, port: str = "1069001", at: float = NOON,
+        self, text: str = "这是退订吗", who: int = ANNA, context: ReplyContext = SALE, port: str = "1069001", at: float = NOON,
         held: tuple[OptOut, ...] = (HELD,),
     ) -> bytes:  # fmt: skip
         body = pack_doubtful(Doubtful(at, who, f"86{who}", port, "jia", text, context, held, "【示例】双11券"))
@@ -39,11 +39,11 @@ class Desk:
         row = self.inbox.row(key)
         ids = tuple(one for one, _ in self.inbox.undecided(key, 1000))
         first = row.first
-        decision = Decision(at, "li", "read it", yes, standing, key, first.text, first.context, first.port, ids)
+        decision = DoubtDecision(at, "li", "read it", yes, standing, key, first.text, first.context, first.port, ids)
         self.inbox.decided(decision, pack_decision(decision))
 
     def ends(self, key: int, at: float = NOON + 120) -> None:
-        decision = Decision(at, "li", "no more", False, False, key, "", SALE, "", ())
+        decision = DoubtDecision(at, "li", "no more", False, False, key, "", SALE, "", ())
         self.inbox.decided(decision, pack_decision(decision))
 
     def rows(self) -> list[tuple[str, int]]:
@@ -192,7 +192,7 @@ def test_what_another_gate_heard_and_decided_is_on_the_list_here_too(desk: Desk)
     desk.inbox.reread()
     assert desk.rows() == [("怎么退订", 1)]
     key = next(desk.inbox.rows())
-    made = pack_decision(Decision(NOON, "wang", "w", True, True, key, "怎么退订", SALE, "1069001", (id_of(body),)))
+    made = pack_decision(DoubtDecision(NOON, "wang", "w", True, True, key, "怎么退订", SALE, "1069001", (id_of(body),)))
     desk.decisions.hear(id_of(made), made)
     desk.inbox.reread()
     assert desk.rows() == []

@@ -8,10 +8,10 @@ import pytest
 
 from proxy.desk.penalties.book import PenaltyBook, order_of, shares
 from proxy.desk.penalties.hourly_counts import SIGNATURES_MAX, TELL_S, Hours, HoursApart
-from proxy.desk.penalties.triggers import Counting, Proposal, due
+from proxy.desk.penalties.triggers import MeasureSource, ProposedPenalty, due
 from proxy.journal.records import messages
 from proxy.journal.records.penalties import (
-    Counts,
+    HourCounts,
     Penalty,
     Subject,
     pack_hour,
@@ -22,7 +22,7 @@ from proxy.journal.records.penalties import (
     unpack_penalty,
 )
 from proxy.model.approvals import Impossible
-from proxy.model.counters_by_signature import Apart
+from proxy.model.counters_by_signature import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.model.roles import Asker, Role
 from proxy.policy import load, time_windows
@@ -53,7 +53,7 @@ class Desk:
         (folder / "x.yaml").write_text(rules)
         loaded = load(folder)
         self.triggers, self.advertiser_of = loaded.desk.triggers, loaded.registry.advertiser_of
-        self.apart, self.apart_papers = Apart(), Papers()
+        self.apart, self.apart_papers = SignatureCounters(), Papers()
         self.hours_apart = HoursApart(self.apart_papers, self.write)
         self.papers, self.hour_papers = Papers(), Papers()
         self.written: list[tuple[int, bytes]] = []
@@ -93,8 +93,10 @@ class Desk:
     def counted(self, subject: Subject, since: float, until: float) -> int:
         return sum(since <= at < until for at in self.valid.get(subject.words, ()))
 
-    def due(self, at: float) -> list[Proposal]:
-        counting = Counting(self.hours, self.hours_apart, self.counted, self.advertiser_of, lambda one: self.paths.get(one, {}))
+    def due(self, at: float) -> list[ProposedPenalty]:
+        counting = MeasureSource(
+            self.hours, self.hours_apart, self.counted, self.advertiser_of, lambda one: self.paths.get(one, {})
+        )
         found = due(self.triggers, ["jia", "yi"], counting, self.book.of, at)
         return [one for one in found if one is not None]
 
@@ -110,7 +112,7 @@ class Desk:
         return found
 
 
-def taken(hours: HoursApart, apart: Apart, at: float) -> None:
+def taken(hours: HoursApart, apart: SignatureCounters, at: float) -> None:
     for _ in hours.take(apart, at):
         pass
 
@@ -338,7 +340,7 @@ def test_what_a_journal_that_is_down_or_a_look_that_is_cut_off_left_is_counted_t
 
 
 def test_while_no_rule_asks_nothing_is_counted_by_signature_and_the_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    apart = Apart()
+    apart = SignatureCounters()
     apart.refused("jia", 1)
     assert not apart.optouts
     monkeypatch.setattr("proxy.model.counters_by_signature.KEYS_MAX", 2)
@@ -370,7 +372,7 @@ def test_a_restart_finds_the_same_counts_and_what_the_new_process_counts_is_adde
     again = Hours(fresh, desk.write)
     again.take({("jia", "marketing", "allow", ""): 7}, {}, NOON + 60)
     assert again.of("jia", NOON, NOON + 1).sent == 107
-    assert again.of("jia", NOON + HOUR, NOON + 2 * HOUR) == Counts()
+    assert again.of("jia", NOON + HOUR, NOON + 2 * HOUR) == HourCounts()
 
 
 def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_now_and_then() -> None:
@@ -432,7 +434,7 @@ class Signing:
         self.papers, self.told = (Papers(), Papers()), ([], [])  # type: ignore[var-annotated]
         self.kept: list[bytes] = []
         self.gates = [self.gate(node) for node in (0, 1)]
-        self.apart = Apart()
+        self.apart = SignatureCounters()
         self.apart.wanted = True
 
     def gate(self, node: int) -> HoursApart:
@@ -491,7 +493,7 @@ def test_by_signature_a_reply_counts_at_whichever_gate_it_comes_in() -> None:
     both.sends(1, NOON + 60)
     both.exchange()
     assert [gate.of([("jia", "丙")], NOON, NOON + 1).optouts for gate in both.gates] == [1, 1]
-    assert both.gate(1).of([("jia", "丙")], NOON, NOON + 1) == Counts(1, 1, 1), "also after a restart"
+    assert both.gate(1).of([("jia", "丙")], NOON, NOON + 1) == HourCounts(1, 1, 1), "also after a restart"
 
 
 def test_counts_of_long_ago_are_forgotten(desk: Desk) -> None:
@@ -589,8 +591,8 @@ def test_layouts_of_the_journal() -> None:
     apart = made._replace(by="signature", value="甲店", step="suspend-all")
     assert unpack_penalty(pack_penalty(apart)) == apart
     assert unpack_penalty(pack_penalty(apart._replace(provider="", by="advertiser"))).subject.words == "advertiser 甲店"
-    signed = {("jia", "甲店"): Counts(1, 2, 3, {"keyword": 4}), ("yi", "甲店"): Counts()}
+    signed = {("jia", "甲店"): HourCounts(1, 2, 3, {"keyword": 4}), ("yi", "甲店"): HourCounts()}
     assert unpack_hour_apart(pack_hour_apart(7200, signed)) == (7200, signed)
-    hour = {"jia": Counts(1, 2, 3, {"keyword": 4}), "yi": Counts()}
+    hour = {"jia": HourCounts(1, 2, 3, {"keyword": 4}), "yi": HourCounts()}
     assert unpack_hour(pack_hour(7200, hour)) == (7200, hour)
     assert pack_penalty(made).hex()[:16] == "0000000000000003"

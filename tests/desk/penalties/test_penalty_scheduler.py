@@ -12,15 +12,15 @@ from proxy.desk.complaints.book import CaseBook
 from proxy.desk.orders.book import OrderBook
 from proxy.desk.penalties.book import PenaltyBook, shares
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
-from proxy.desk.penalties.operations import LATER_S, Warden
+from proxy.desk.penalties.operations import LATER_S, PenaltyScheduler
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.penalties import Penalty, unpack_penalty
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.model.roles import Asker, Role
-from proxy.operations.control import Refused
+from proxy.operations.control import CommandRefused
 from proxy.relay.access import Directory
-from proxy.state.lists.consented import Batch, Consented
+from proxy.state.lists.consented import ConsentBatch, Consented
 from proxy.state.lists.orders import Orders
 from proxy.state.lists.papers import Papers
 from proxy.state.shared.numbering import Numbering
@@ -53,10 +53,10 @@ class Desk:
         directory = SimpleNamespace(providers={"jia": None, "yi": None})
         registry = SimpleNamespace(advertiser_of=lambda number: f"{number:012x}")
         rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r", registry=registry)
-        self.relay = SimpleNamespace(tally=Tally(), directory=directory, rules=rules)
+        self.relay = SimpleNamespace(tally=GateCounters(), directory=directory, rules=rules)
         self.store = SimpleNamespace(consented=self.consents, shared=self.node >= 0, node=self.node)
         gate: Any = self
-        self.warden = Warden(gate, Hours(Papers(), self.write), HoursApart(Papers(), self.write))
+        self.warden = PenaltyScheduler(gate, Hours(Papers(), self.write), HoursApart(Papers(), self.write))
 
     def write(self, records: Any) -> int:
         if self.writes_left < len(records):
@@ -153,7 +153,7 @@ def test_the_look_counts_whose_proofs_are_missing_and_whose_are_overdue(desk: De
             ("jia", "", NOON - 1, "rejected"), ("jia", "ab" * 32, NOON - 1, "unreviewed"),
         ], 1,
     ):  # fmt: skip
-        batch = Batch(number, "", "", int(NOON), 0, "1", "app", provider, proof, "f", int(NOON), "li", "x", int(due))
+        batch = ConsentBatch(number, "", "", int(NOON), 0, "1", "app", provider, proof, "f", int(NOON), "li", "x", int(due))
         desk.consents.put(batch._replace(state=state))
     asyncio.run(desk.warden.look(NOON))
     assert desk.warden.consent_tasks == {
@@ -185,7 +185,7 @@ def test_while_the_journal_is_down_it_is_tried_each_second_and_said_each_minute(
 
     def down(kind: int, body: bytes) -> int:
         tried.append(at)
-        raise Refused("the journal is down")
+        raise CommandRefused("the journal is down")
 
     desk.book._write = down
     desk.warden._next_s = float("inf")  # no look at the rules

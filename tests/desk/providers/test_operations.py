@@ -14,9 +14,9 @@ from proxy.desk.orders.book import OrderBook
 from proxy.desk.penalties.hourly_counts import Hours
 from proxy.desk.providers import operations as providers
 from proxy.desk.providers.operations import MINUTE_S, MINUTES, Paces
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.access import Directory
 from proxy.state.lists.orders import Orders
@@ -26,7 +26,7 @@ from tests.model.test_roles import operated
 
 
 def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -> None:
-    tally = Tally()
+    tally = GateCounters()
     paces = Paces(tally)
     assert (paces.minutes("jia", NOON), paces.hour(NOON)) == ([], (NOON, {}))
     tally.submits["jia", "notice", "allow", ""] = 5
@@ -43,7 +43,7 @@ def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -
 
 
 def test_minutes_are_the_clocks_so_that_those_of_several_gates_add_up() -> None:
-    tally = Tally()
+    tally = GateCounters()
     paces = Paces(tally)
     paces.tick(NOON + 37.25)
     tally.submits["jia", "notice", "allow", ""] = 2
@@ -56,7 +56,7 @@ def test_minutes_are_the_clocks_so_that_those_of_several_gates_add_up() -> None:
 
 
 def test_no_more_than_an_hour_is_kept() -> None:
-    paces = Paces(Tally())
+    paces = Paces(GateCounters())
     for minute in range(200):
         paces.tick(NOON + minute * MINUTE_S)
     found = paces.minutes("jia", NOON + 200 * MINUTE_S)
@@ -90,7 +90,7 @@ class Gate:
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))
         ]
-        self.tally = Tally()
+        self.tally = GateCounters()
         directory = Directory(SimpleNamespace(providers=tuple(rows), carriers=()))  # type: ignore[arg-type]
         self.relay = SimpleNamespace(tally=self.tally, directory=directory)
         self.book = OrderBook(Orders(), lambda kind, body: 1, lambda: None)
@@ -141,7 +141,7 @@ async def test_of_one_it_is_told_why_it_was_refused_today_and_minute_by_minute()
 
 
 async def test_one_that_nobody_knows_is_named_with_what_was_meant() -> None:
-    with pytest.raises(Refused, match="did you mean 'jia'"):
+    with pytest.raises(CommandRefused, match="did you mean 'jia'"):
         await Gate().ask("providers.show", provider="jai")
 
 

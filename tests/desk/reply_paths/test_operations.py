@@ -12,9 +12,9 @@ import pytest
 from proxy.config import Account, Provider
 from proxy.desk.reply_paths.operations import A_TURN, COUNT_S, PathKeeper, commands
 from proxy.journal.write_ahead_log import JournalDown
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.operations.control import Args, Refused
+from proxy.operations.control import Args, CommandRefused
 from proxy.relay.access import Directory
 from proxy.relay.effects.reply_paths import DEAD, PROVEN, UNPROVEN, ReplyPaths
 from proxy.state.lists.papers import Papers
@@ -30,7 +30,7 @@ class Gate:
             "jia", (Account("jia", "x", None, None, None),), ports, (), None, 4, 300, Category.MARKETING, "vendor", "none", None
         )
         settings: Any = SimpleNamespace(providers=(provider,), carriers=())
-        self.tally, self.down, self.written = Tally(), False, 0
+        self.tally, self.down, self.written = GateCounters(), False, 0
         self.relay = SimpleNamespace(tally=self.tally, directory=Directory(settings))
         self.papers = Papers()
         self.keeper = PathKeeper(self, ReplyPaths(self.papers, self.write))  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ def test_the_command_tells_of_all_registered_prefixes_those_in_doubt_first() -> 
     ("args", "said"), [({"state": "death"}, "dead"), ({"provider": "jai"}, "jia"), ({"port": "1069"}, "port")]
 )
 def test_the_command_names_what_it_does_not_know(args: dict[str, str], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(CommandRefused, match=said):
         Gate().list(**args)
 
 

@@ -16,7 +16,7 @@ from proxy.desk.reply_paths.probes import GRACE_S, Prober, keyword_of, said_in
 from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITING, Probe, Probes, Try
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
-from proxy.operations.control import Refused
+from proxy.operations.control import CommandRefused
 from proxy.state.lists.papers import Papers
 from proxy.wire import Deliver, Frame, submit_sm_resp
 
@@ -210,7 +210,7 @@ async def test_without_a_lane_nothing_is_sent_and_nothing_is_said_of_the_path(de
 
 async def test_where_the_journal_is_down_nothing_is_sent(desk: Desk) -> None:
     desk.down = True
-    with pytest.raises((Refused, JournalDown)):
+    with pytest.raises((CommandRefused, JournalDown)):
         await desk.begin()
     assert desk.lane is not None
     assert desk.lane.put_there == []

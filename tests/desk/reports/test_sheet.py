@@ -11,7 +11,7 @@ from proxy.archive.signed_heads import Head
 from proxy.desk.backtest.commit_groups import turns_between, turns_of
 from proxy.desk.reports.offline_html import page
 from proxy.desk.reports.paper import paper
-from proxy.desk.reports.sheet import DEFERRED, REFUSED, SENT, Counting, Sheet
+from proxy.desk.reports.sheet import DEFERRED, REFUSED, SENT, DayCounter, DayReport
 from proxy.desk.reports.sheet_text import View, as_dict, as_text
 from proxy.journal.records import delivers, gate_events, messages, requests
 from proxy.model.message import hash48
@@ -34,8 +34,8 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-def sheet_of(house: House, since: float = DAY) -> Sheet:
-    return Counting(since, since + 86_400, house.relay.rules.regions).read(turns_of(house.disk))
+def sheet_of(house: House, since: float = DAY) -> DayReport:
+    return DayCounter(since, since + 86_400, house.relay.rules.regions).read(turns_of(house.disk))
 
 
 def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_provider(house: House) -> None:
@@ -181,7 +181,7 @@ def sends_at(house: House, *times: float) -> None:
 
 def sent_on(house: House, day: float) -> int:
     turns = turns_between(house.disk, day - 900, day + 86_400)
-    return Counting(day, day + 86_400, house.relay.rules.regions).read(turns).total(SENT)
+    return DayCounter(day, day + 86_400, house.relay.rules.regions).read(turns).total(SENT)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import OTHERS, Sheet
+from proxy.desk.reports.sheet import OTHERS, DayReport
 from proxy.desk.reports.sheet_text import View, as_dict
 from tests.house import NOON
 
@@ -52,7 +52,7 @@ def test_a_rate_of_few_is_none() -> None:
 
 
 def test_no_small_hour_and_no_provider_s_few_opt_outs_are_left_to_subtract_from_what_is_told_of_the_day() -> None:
-    sheet = Sheet(NOON, NOON + 86_400)
+    sheet = DayReport(NOON, NOON + 86_400)
     sheet.hours.update({(3, "sent"): 3, (10, "sent"): 500, (11, "sent"): 40})
     sheet.optouts.update({"jia": 40, "yi": 2, "bing": 90})
     sheet.refused.update({"甲店": 40, "乙店": 2, "丙店": 90})

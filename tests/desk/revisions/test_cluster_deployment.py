@@ -16,12 +16,12 @@ import pytest
 
 from proxy.cluster.rule_agreement import decision
 from proxy.config import Person
-from proxy.desk.revisions.cluster_deployment import RevisingTogether
+from proxy.desk.revisions.cluster_deployment import ClusterDeployment
 from proxy.journal.records import messages
 from proxy.journal.records.revisions import Revised, unpack_revised
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, Role
-from proxy.operations.control import Refused
+from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded
 from proxy.policy.loading.contents import Contents
 from proxy.state.lists.history import History
@@ -162,7 +162,7 @@ class Rules:
     def forget(self, rest: object) -> None: ...
 
 
-class Reading(RevisingTogether):
+class Reading(ClusterDeployment):
     """Reads a folder of one file, whose text is the revision."""
 
     def _load(self, folder: Path, before: Any = None, rest: Any = None, instead: Mapping[str, bytes] | None = None) -> Any:
@@ -198,7 +198,7 @@ class Gate:
             if kind == messages.REVISED:
                 history.put(place, body)
         gently: Any = AtOnce()
-        self.revising = Reading(self.settings, history, gently, Tally(), self.line)
+        self.revising = Reading(self.settings, history, gently, GateCounters(), self.line)
         self.revising.opened(self)
         self.revising.note_start()
         await self.revising.begin()
@@ -243,7 +243,7 @@ class Gate:
             lambda: revising.take(who, "x"),
             edits,
         ]
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(CommandRefused):
             if (event := await self.chance.choice(deeds)()) is not None:
                 confirmed.append(event)
 
@@ -452,7 +452,7 @@ def test_the_files_of_a_decision_that_was_not_taken_go_from_the_store(tmp_path: 
             return await swap(version, body, **sets)
 
         one.line.swap = overtaken  # type: ignore[method-assign] # another is faster
-        with pytest.raises(Refused, match="another gate has decided"):
+        with pytest.raises(CommandRefused, match="another gate has decided"):
             await pushes(one, B)
         assert {A, B, C} == server.sets.keys(), "somebody may be fetching it"
         server.lapse()

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from proxy.archive.complaint_matching import Candidate, Matched
+from proxy.archive.complaint_matching import Candidate, MatchResult
 from proxy.archive.coverage import Covered
-from proxy.archive.search import Fate, Found, Hit
+from proxy.archive.search import HistoryEvent, Hit, SearchResult
 from proxy.desk.complaints import case_search
 from proxy.desk.search import command as find
 
@@ -16,12 +16,12 @@ PERSON = 13800210500
 TEXT, REPLY = "【甲店】尊敬的+8613800210500, 上新", "我是 138 0021 0500, 退订"
 
 
-def found() -> Found:
-    reply = Fate(2.0, "reply", "", 0, "", "1069001", "jia", REPLY)
+def found() -> SearchResult:
+    reply = HistoryEvent(2.0, "reply", "", 0, "", "1069001", "jia", REPLY)
     hit = Hit(
         1.0, "node-0", 0, [7], 1, None, "jia", "jia", "1069001", "marketing", "甲店", TEXT, "allow", "", 0, "", "", 0, [reply]
     )  # fmt: skip
-    return Found([hit], False, [reply], Covered((), (), (), (), ()))
+    return SearchResult([hit], False, [reply], Covered((), (), (), (), ()))
 
 
 def test_texts_and_replies_are_shown_without_numbers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +43,7 @@ def test_who_asked_for_whole_numbers_gets_texts_as_they_are(capsys: pytest.Captu
 
 def test_a_message_that_a_complaint_may_be_about_is_proposed_without_numbers() -> None:
     (hit,) = found().hits
-    matched = Matched([Candidate(hit, PERSON, 90, ())], (), 0.0, False)
+    matched = MatchResult([Candidate(hit, PERSON, 90, ())], (), 0.0, False)
     lines = "\n".join(case_search.match_lines({"id": 1}, matched))
     for shown in (lines, json.dumps(case_search.match_dict(matched), ensure_ascii=False)):
         assert "尊敬的+86138****0500, 上新" in shown

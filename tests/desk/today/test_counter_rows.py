@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, added, counted
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.operations.json_lines import LINE_BYTES_MAX
 
 
-def gate(tally: Tally, **more: Any) -> Any:
+def gate(tally: GateCounters, **more: Any) -> Any:
     def bind(name: str) -> Any:
         return SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name=name)))
 
@@ -29,7 +29,7 @@ def gate(tally: Tally, **more: Any) -> Any:
 
 
 async def test_sums_are_by_verdict_by_provider_by_rule() -> None:
-    tally = Tally()
+    tally = GateCounters()
     tally.submits["jia", "marketing", "allow", ""] = 5
     tally.submits["jia", "marketing", "reject", "region-ban"] = 2
     tally.submits["yi", "otp", "allow", ""] = 1
@@ -48,7 +48,7 @@ async def test_sums_are_by_verdict_by_provider_by_rule() -> None:
 
 
 async def test_what_several_have_counted_is_one_answer() -> None:
-    one, other = Tally(), Tally()
+    one, other = GateCounters(), GateCounters()
     one.submits["jia", "marketing", "allow", ""] = other.submits["jia", "marketing", "allow", ""] = 5
     one.submits["jia", "marketing", "reject", "region-ban"] = other.submits["bing", "otp", "reject", "quiet-hours"] = 2
     one.rule_hits["beijing", "北京"] = other.rule_hits["beijing", "unknown"] = 3
@@ -65,7 +65,7 @@ async def test_what_several_have_counted_is_one_answer() -> None:
 
 
 async def test_ten_thousand_providers_fit_into_a_line_and_the_loop_goes_on_between_slices() -> None:
-    tally = Tally()
+    tally = GateCounters()
     for number in range(10_000):
         tally.submits[f"provider{number}", "marketing", "allow", ""] = number
     turns, done = 0, asyncio.Event()

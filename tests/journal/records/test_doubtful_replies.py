@@ -9,9 +9,9 @@ import pytest
 from proxy.journal.records.doubtful_replies import (
     NO_CONTEXT,
     TEXT_CHARACTERS_MAX,
-    Context,
-    Decision,
+    DoubtDecision,
     Doubtful,
+    ReplyContext,
     id_of,
     pack_decision,
     pack_doubtful,
@@ -31,11 +31,11 @@ REPLY = Doubtful(
     "1069000101",
     "p1",
     "这是退订吗",
-    Context(2, 0x696592FE, 7),
+    ReplyContext(2, 0x696592FE, 7),
     (HELD,),
     "【示例】双11券 拒收请回复R",
 )
-DECISION = Decision(
+DECISION = DoubtDecision(
     NOON + 60, "li", "asks how to stop", True, True, 0xABCDEF, "这是退订吗", REPLY.context, "1069000101", (1, 2**62)
 )
 

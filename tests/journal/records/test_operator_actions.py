@@ -49,7 +49,7 @@ BODIES: dict[str, tuple[bytes, Callable[[bytes], Any], Any]] = {
     "listing": (
         operator_actions.pack_listing(NOON, True, (LIST, REPLY), "ops", "x", "红名单.csv"),
         operator_actions.unpack_listing,
-        operator_actions.Listing(NOON, True, (LIST, REPLY), "ops", "x", "红名单.csv"),
+        operator_actions.ListBegun(NOON, True, (LIST, REPLY), "ops", "x", "红名单.csv"),
     ),
     "listing done": (
         operator_actions.pack_listing_done(NOON, 9, 2, 30_000, bytes(range(16))),
@@ -74,7 +74,7 @@ def test_half_of_it_is_no_other(name: str) -> None:
 
 
 def test_a_chunk_comes_back_with_all_its_octets() -> None:
-    assert operator_actions.unpack_listed(operator_actions.pack_listed(9, 1, 12885, b"octets")) == operator_actions.Listed(
+    assert operator_actions.unpack_listed(operator_actions.pack_listed(9, 1, 12885, b"octets")) == operator_actions.ListChunk(
         9, 1, 12885, b"octets"
     )
 

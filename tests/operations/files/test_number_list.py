@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from proxy.operations.files.number_list import BAD_SHOWN, BATCH, COLUMNS, People, Refusal, read_people, write_row
+from proxy.operations.files.number_list import BAD_SHOWN, BATCH, COLUMNS, ListedRefusal, People, read_people, write_row
 from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS
 
-ALL, JIA = Refusal("all", "", "import", 0), Refusal("provider", "jia", "import", 0)
+ALL, JIA = ListedRefusal("all", "", "import", 0), ListedRefusal("provider", "jia", "import", 0)
 
 
 @pytest.fixture
 def read(tmp_path: Path):
-    def read(content: str | bytes, default: Refusal = ALL) -> People:
+    def read(content: str | bytes, default: ListedRefusal = ALL) -> People:
         file = tmp_path / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         return read_people(file, default)
@@ -26,7 +26,7 @@ def read(tmp_path: Path):
     return read
 
 
-def numbers(people: People, refusal: Refusal = ALL) -> list[int]:
+def numbers(people: People, refusal: ListedRefusal = ALL) -> list[int]:
     if refusal not in people.by:
         return []
     return [(chunk << CHUNK_BITS) + low for chunk, lows in people.chunks(refusal) for low in lows]
@@ -69,10 +69,10 @@ def test_columns_say_what_each_row_refuses(read) -> None:
     )
     assert people.problems == []
     assert {refusal: numbers(people, refusal) for refusal in people.by if numbers(people, refusal)} == {
-        Refusal("provider", "jia", "complaint", time_windows.moment("2027-01-01")[0]): [13800210500],
+        ListedRefusal("provider", "jia", "complaint", time_windows.moment("2027-01-01")[0]): [13800210500],
         JIA: [13800210501],
-        Refusal("all", "", "import", 0): [13800210502],  # a person's own word, told by another, is an import
-        Refusal("signature", "=京选", "import", time_windows.moment("2027-01-01 10:00")[0]): [13800210503],
+        ListedRefusal("all", "", "import", 0): [13800210502],  # a person's own word, told by another, is an import
+        ListedRefusal("signature", "=京选", "import", time_windows.moment("2027-01-01 10:00")[0]): [13800210503],
     }
 
 
@@ -128,7 +128,7 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
     people = read((tmp_path / "out.csv").read_bytes())
     assert people.problems == []
     for number, refusal in said:
-        key = Refusal(refusal["scope"], refusal["value"], refusal["source"], refusal["until"])
+        key = ListedRefusal(refusal["scope"], refusal["value"], refusal["source"], refusal["until"])
         assert numbers(people, key) == [number]
 
 
@@ -140,7 +140,7 @@ def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path
         write_sheet(out, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
     people = read_people(file, ALL)
     assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
-    assert numbers(people, Refusal("provider", "jia", "import", 0)) == [13800210500]
+    assert numbers(people, ListedRefusal("provider", "jia", "import", 0)) == [13800210500]
     file.write_bytes(b"PK\x03\x04 no sheet")
     broken = read_people(file, ALL)
     assert (broken.rows, broken.bad) == (0, 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Sender, hash48
 from proxy.model.recipient import OptOut
 from proxy.policy import RulesError, check, judge, load
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms, mistakes
 from proxy.policy.renamed import refused_text
 from proxy.policy.text.folding import normal_signature
@@ -192,12 +192,12 @@ def test_what_the_rules_refuse_is_what_counts_as_sent_against_a_refusal(make: Ma
     sender = Sender.of("yi", "yi", "10690009", "10690", Category.MARKETING, None)
     text = f"【{signature}】上新 拒收请回复R"
     message = Message(sender, int(NANJING), Content(text, "readable", b""))
-    unheard = judge(message, Past(), rules, 9.0, Counts())
+    unheard = judge(message, Past(), rules, 9.0, PastCounts())
     for name in ("青集平台", "散市平台", "禾苗店", "山货店", "豆荚店", "青集", "旁人", "新名"):
         for value in (name, hashed(name)):
             past = Past()
             past.refusals.append(OptOut("advertiser", value, 1, "officer", 0))
-            verdict = judge(message, past, rules, 9.0, Counts())
+            verdict = judge(message, past, rules, 9.0, PastCounts())
             told = refused_before(past.refusals, message, unheard, 9.0, rules.registry.same_advertiser)
             assert told is (verdict.rule == "it"), value
 

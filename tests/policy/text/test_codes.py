@@ -13,7 +13,7 @@ from proxy.model.number import recipient_of
 from proxy.policy import check, load
 from proxy.policy.condition import Bits
 from proxy.policy.explanation.explain import explain
-from proxy.policy.explanation.history import Counts, Past
+from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.loading.folder import shipped_words
 from proxy.policy.reading import Reader
 from proxy.policy.text import codes
@@ -22,7 +22,7 @@ from proxy.policy.text.category import PADDED
 from proxy.policy.text.codes import COLUMNS, MOST, SORTS, CodeTexts, has_code
 from proxy.policy.text.evidence import evidence
 from proxy.policy.text.lexicon import Lexicon, read_lexicon
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from proxy.runtime.shipped_files import shipped
 from tests.policy.conftest import BEIJING, Bench, Make, Write
 
@@ -233,7 +233,7 @@ def test_explain_says_what_stands_beside_the_code() -> None:
     message = Message(
         sender, recipient_of(BEIJING), Content("【某】验证码482913，家电维修空调加氟洗衣机清洗上门检测", "readable", b"")
     )
-    told = explain(message, Past(), RULES, 1_794_000_000.0, Counts())
+    told = explain(message, Past(), RULES, 1_794_000_000.0, PastCounts())
     assert told.as_dict()["marketing"]["padded_code"] is True
     (feature,) = (one for one in told.evidence.features if one.kind == "beside-code")
     assert feature.weight > MOST
@@ -290,7 +290,7 @@ def test_the_guide_says_what_adds_how_many_points() -> None:
 
 def _is_marketing(reader: Reader, text: str) -> bool:
     """Where it was declared a code."""
-    found = reader.classified(Page(Content(text, "readable", b"")))
+    found = reader.classified(TextAnalysis(Content(text, "readable", b"")))
     return found.band.endswith(PADDED) or (found.category is Category.MARKETING and not found.band.endswith(CODE_BAND))
 
 
@@ -317,4 +317,4 @@ def test_there_are_texts_of_both_sorts_and_none_comes_twice() -> None:
     ],
 )
 def test_a_code_stands_beside_a_word_for_one(text: str, found: bool) -> None:
-    assert has_code(Page(Content(text, "readable", b"")).squeezed) is found
+    assert has_code(TextAnalysis(Content(text, "readable", b"")).squeezed) is found

@@ -10,7 +10,7 @@ import pytest
 from proxy.model.message import Content
 from proxy.policy.text.disguised import candidates, domains
 from proxy.policy.text.folding import fold
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from tests.policy.conftest import Bench, Make
 
 RULES = """
@@ -117,7 +117,7 @@ def test_a_refused_senders_number_is_found_whoever_writes_it(make: Make) -> None
 def test_a_long_text_costs_what_its_length_does() -> None:
     for text in ("1 " * 20_000, "a b. " * 8_000, "一" * 40_000, "q。" * 20_000, "%71" * 13_000, "1" * 40_000, ". " * 20_000):
         start = time.perf_counter()
-        page = Page(Content(text, "readable", b""))
+        page = TextAnalysis(Content(text, "readable", b""))
         assert page.disguised_links is page.disguised_links
         assert page.disguised_contacts is page.disguised_contacts
         page.may_call()

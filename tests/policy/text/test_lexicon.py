@@ -20,7 +20,7 @@ from proxy.policy.text.category import EVASION, LIKELY, SURELY
 from proxy.policy.text.evidence import Feature, evidence
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.lexicon import COLUMNS, Lexicon, read_lexicon
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.scanner import Scanner
 from tests.policy.conftest import Make, Write, scanners_kept
 from tests.policy.labelled import labelled
@@ -42,7 +42,7 @@ def reader(rows: str) -> Reader:
 
 
 def score(rows: str, text: str) -> int:
-    return reader(rows).classified(Page(content(text))).score
+    return reader(rows).classified(TextAnalysis(content(text))).score
 
 
 # --- the files
@@ -261,8 +261,8 @@ def test_letters_that_only_look_alike_are_read_as_what_they_look_like(written: s
 def test_a_hidden_word_takes_the_exemption_of_a_one_time_code_away() -> None:
     rows = "验证码,otp,4\n贷款,topic,1,loan\n"
     one = reader(rows)
-    assert one.classified(Page(content("验证码 482913 贷款"))).category is Category.OTP
-    assert one.classified(Page(content("验证码 482913 贷|款"))).category is not Category.OTP
+    assert one.classified(TextAnalysis(content("验证码 482913 贷款"))).category is Category.OTP
+    assert one.classified(TextAnalysis(content("验证码 482913 贷|款"))).category is not Category.OTP
 
 
 # --- the reading and its memory
@@ -280,7 +280,7 @@ def test_no_digit_decides_what_a_text_is(one: object) -> None:
     with scanners_kept():
         fresh, *unused = (Reader(Bits(), SHIPPED, None) for _ in range(4))
     for text, reader in zip(texts, unused, strict=True):
-        alone = reader.classified(Page(content(text)))
+        alone = reader.classified(TextAnalysis(content(text)))
         traits = fresh.read(content(text)).traits
         assert (traits.classified, traits.band, traits.subcategory) == alone[:3]
 

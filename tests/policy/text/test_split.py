@@ -9,7 +9,7 @@ import pytest
 from proxy.model.message import Category, Content
 from proxy.policy.text.evidence import evidence
 from proxy.policy.text.folding import fold
-from proxy.policy.text.page import Page
+from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.split import split_runs
 from tests.policy.conftest import Bench, Make
 
@@ -97,5 +97,5 @@ def test_a_split_word_with_digits_is_another_with_others(bench: Bench) -> None:
 def test_a_long_text_of_single_letters_costs_what_its_length_does() -> None:
     runs = split_runs("代、" * 50_000)
     assert [len(run) for run in runs] == [50_000]
-    assert Page(Content("代、开、发、票", "readable", b"")).split == ("代开发票",)
+    assert TextAnalysis(Content("代、开、发、票", "readable", b"")).split == ("代开发票",)
     assert split_runs(fold("您好，回复T退订")) == ()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.journal.records import consents, messages
-from proxy.journal.records.consents import Person
+from proxy.journal.records.consents import ConsentChange
 from proxy.operations.chunks import put_in_force
-from proxy.relay.effects.chunked import KEPT, InPieces
+from proxy.relay.effects.chunked import KEPT, ChunkedImports
 from proxy.relay.effects.consents import beside_changed
 from proxy.relay.effects.replay import replay
 from tests.relay.effects.test_consents import LI, NOW, Desk, agreed
@@ -21,20 +21,20 @@ SPANS = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 20)).map(lambda on
 
 
 def test_a_place_amid_one_goes_back_to_its_first_record_and_on_to_that_of_one_around_that() -> None:
-    known = InPieces()
+    known = ChunkedImports()
     known.ended(10, 20)
     known.ended(18, 30)
     assert [known.outside(place) for place in (9, 10, 11, 18, 19, 25, 30, 31)] == [9, 10, 10, 10, 10, 10, 10, 31]
 
 
 def test_what_a_restart_has_read_is_read_whole_again_or_not_at_all() -> None:
-    known = InPieces(read_from=40, read_to=90)
+    known = ChunkedImports(read_from=40, read_to=90)
     assert [known.outside(place) for place in (40, 41, 90, 91)] == [40, 40, 40, 91]
 
 
 @given(SPANS, st.integers(1, 100))
 def test_it_is_the_newest_place_that_is_amid_none(spans: list[tuple[int, int]], place: int) -> None:
-    known = InPieces()
+    known = ChunkedImports()
     for first, last in spans:
         known.ended(first, last)
     amid = {one for first, last in spans for one in range(first + 1, last + 1)}
@@ -42,7 +42,7 @@ def test_it_is_the_newest_place_that_is_amid_none(spans: list[tuple[int, int]], 
 
 
 def test_those_that_are_long_over_go_and_the_last_ones_stay() -> None:
-    known = InPieces()
+    known = ChunkedImports()
     for number in range(1000):
         known.ended(number * 10 + 1, number * 10 + 5)
     assert known.outside(9_999) == 9_999
@@ -52,10 +52,10 @@ def test_those_that_are_long_over_go_and_the_last_ones_stay() -> None:
 
 def test_who_is_forgotten_amid_a_file_and_agrees_with_it_has_agreed_when_the_journal_is_read_again() -> None:
     """The last checkpoint has all of it, and the journal is read from a message that was in flight amid the file."""
-    desk, known = Desk(), InPieces()
+    desk, known = Desk(), ChunkedImports()
     incoming = desk.begin(agreed())
     in_flight = desk.write(messages.CLOCK, messages.pack_clock(NOW, 1.0))
-    desk.befalls(Person(NOW, LI, "erased", "ops", "why", name=7))
+    desk.befalls(ConsentChange(NOW, LI, "erased", "ops", "why", name=7))
     desk.numbers(incoming, 0, LI)
     (batch,) = desk.end(incoming)
     known.ended(incoming.sequence, len(desk.journal))
@@ -100,7 +100,7 @@ def test_who_is_taken_out_while_a_file_comes_in_force_is_in_none_of_it(event: st
     desk.write(messages.CONSENT_EVENT, consents.pack_event(whole))
     coming = incoming.apply(whole, desk.store.consented)
     assert next(coming) == 1
-    desk.befalls(Person(NOW + 1, LI, event, "ops", "why", before=NOW, name=7))
+    desk.befalls(ConsentChange(NOW + 1, LI, event, "ops", "why", before=NOW, name=7))
     assert sum(coming) == 1, "its chunk is still to come"
     assert desk.store.consented.of(LI) == desk.again().consented.of(LI) == []
 
@@ -108,7 +108,7 @@ def test_who_is_taken_out_while_a_file_comes_in_force_is_in_none_of_it(event: st
 def test_who_is_taken_out_before_a_file_is_whole_is_in_it() -> None:
     desk = Desk()
     incoming = desk.begin(agreed())
-    beside_changed(desk.store, Person(NOW, LI, "erased", "ops", "why", name=7))
+    beside_changed(desk.store, ConsentChange(NOW, LI, "erased", "ops", "why", name=7))
     desk.numbers(incoming, 0, LI)
     desk.end(incoming)
     assert len(desk.store.consented.of(LI)) == 1

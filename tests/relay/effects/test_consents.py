@@ -10,11 +10,11 @@ from pyroaring import BitMap
 
 from proxy import policy
 from proxy.journal.records import consents, gate_events, messages
-from proxy.journal.records.consents import ConsentFile, ConsentReply, Event, Person, Terms
-from proxy.journal.write_ahead_log import Record
+from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
+from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.consents import Incoming, NotWhole, PersonSays, apply_event
+from proxy.relay.effects.consents import Incoming, IncompleteConsents, PersonSays, apply_event
 from proxy.relay.effects.replay import replay
 from proxy.state import EmbeddedStore, open_store
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
@@ -39,10 +39,10 @@ class Desk:
 
     def __init__(self) -> None:
         self.store: EmbeddedStore = open_store("sqlite::memory:")
-        self.journal: list[Record] = []
+        self.journal: list[JournalRecord] = []
 
     def write(self, kind: int, body: bytes) -> int:
-        self.journal.append(Record(len(self.journal) + 1, kind, body))
+        self.journal.append(JournalRecord(len(self.journal) + 1, kind, body))
         return len(self.journal)
 
     def begin(self, *terms: Terms, proof: str = "ab" * 32) -> Incoming:
@@ -68,11 +68,11 @@ class Desk:
         return self.end(incoming)[0]
 
     def review(self, batch: int, verdict: str) -> None:
-        event = Event(NOW, "reviewed", (batch,), "wang (uid 1, pid 2)", "looked", verdict)
+        event = BatchEvent(NOW, "reviewed", (batch,), "wang (uid 1, pid 2)", "looked", verdict)
         self.write(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(self.store.consented, event)
 
-    def befalls(self, said: Person) -> PersonSays:
+    def befalls(self, said: ConsentChange) -> PersonSays:
         change = PersonSays(said, self.store, lambda change, recorded: None)
         self.store.update(said.recipient, lambda data: change.apply(data, said.time))
         change.done(self.write(*change.written(said.time)))
@@ -146,10 +146,10 @@ def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_c
     desk: Desk, rules: policy.RuleSet
 ) -> None:
     desk.review(desk.take(agreed(), LI, WANG), "accepted")
-    desk.befalls(Person(NOW - 20, LI, "withdrawn", "li (uid 1, pid 2)", "by phone", "甲公司"))
+    desk.befalls(ConsentChange(NOW - 20, LI, "withdrawn", "li (uid 1, pid 2)", "by phone", "甲公司"))
     for store in (desk.store, desk.again()):
         assert [says(rules, store, person) for person in (LI, WANG)] == ["consent-missing", ""]
-    desk.befalls(Person(NOW - 20, WANG, "withdrawn", "li (uid 1, pid 2)", "by phone", "乙公司"))
+    desk.befalls(ConsentChange(NOW - 20, WANG, "withdrawn", "li (uid 1, pid 2)", "by phone", "乙公司"))
     assert says(rules, desk.store, WANG) == "", "of another advertiser"
     desk.review(desk.take(agreed(given=NOW - 10), LI), "accepted")
     assert says(rules, desk.store, LI) == ""
@@ -189,7 +189,7 @@ def test_a_file_that_lost_a_chunk_is_a_damaged_journal(desk: Desk) -> None:
     desk.numbers(incoming, 0, LI, ZHAO)
     desk.end(incoming)
     del desk.journal[1]
-    with pytest.raises(NotWhole, match="record 1 of the journal begins are not whole"):
+    with pytest.raises(IncompleteConsents, match="record 1 of the journal begins are not whole"):
         desk.again()
 
 
@@ -197,7 +197,7 @@ def test_replayed_over_a_checkpoint_that_is_newer_all_is_as_it_was(desk: Desk) -
     first = desk.take(agreed(), LI, ZHAO)
     desk.review(first, "accepted")
     second = desk.take(agreed("乙公司"), LI)
-    desk.befalls(Person(NOW, LI, "recycled", "li (uid 1, pid 2)", "list", before=NOW - 99))
+    desk.befalls(ConsentChange(NOW, LI, "recycled", "li (uid 1, pid 2)", "list", before=NOW - 99))
     before = desk.store.consented.batches()
     replay(desk.store, desk.journal, 0)
     assert desk.store.consented.batches() == before
@@ -210,7 +210,7 @@ def test_a_number_that_is_somebody_elses_has_no_history_of_before(desk: Desk) ->
     later = desk.take(agreed(given=NOW - 10), LI)
     for at in (NOW - 1000, NOW - 10):
         desk.store.update(LI, lambda data, at=at: record.opt_out(data, OptOut("provider", f"p{at}", at, "reply", 0)))  # type: ignore[misc]
-    change = desk.befalls(Person(NOW, LI, "recycled", "li (uid 1, pid 2)", "list of November", before=NOW - 500))
+    change = desk.befalls(ConsentChange(NOW, LI, "recycled", "li (uid 1, pid 2)", "list of November", before=NOW - 500))
     assert change.gone == 1
     _, data = desk.store.load_now([LI])[LI]  # type: ignore[attr-defined]
     assert [one.time for one in record.opt_outs(data)] == [NOW - 10]
@@ -220,7 +220,7 @@ def test_a_number_that_is_somebody_elses_has_no_history_of_before(desk: Desk) ->
 def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk: Desk) -> None:
     desk.take(agreed(), LI)
     desk.store.update(LI, lambda data: record.opt_out(data, OptOut("provider", "jia", NOW, "reply", 0)))
-    desk.befalls(Person(NOW, LI, "erased", "li (uid 1, pid 2)", "asked in writing", name=4711))
+    desk.befalls(ConsentChange(NOW, LI, "erased", "li (uid 1, pid 2)", "asked in writing", name=4711))
     for store in (desk.store, desk.again()):
         store.erased.named = lambda number: 4711 if number == LI else 1
         assert store.consented.of(LI) == []
@@ -240,9 +240,9 @@ def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk
             consents.unpack_file,
             ConsentFile(1.5, (agreed(), agreed("")), "应用", "", "", "表.csv", 9, "li", "why"),
         ),
-        (consents.pack_event, consents.unpack_event, Event(1.5, "whole", (1, 2), "li", "x", "ab", 7, 3)),
-        (consents.pack_person, consents.unpack_person, Person(1.5, LI, "withdrawn", "li", "x", "甲", "loan")),
-        (consents.pack_person, consents.unpack_person, Person(1.5, LI, "erased", "li", "x", name=1 << 63)),
+        (consents.pack_event, consents.unpack_event, BatchEvent(1.5, "whole", (1, 2), "li", "x", "ab", 7, 3)),
+        (consents.pack_person, consents.unpack_person, ConsentChange(1.5, LI, "withdrawn", "li", "x", "甲", "loan")),
+        (consents.pack_person, consents.unpack_person, ConsentChange(1.5, LI, "erased", "li", "x", name=1 << 63)),
         (consents.pack_reply, consents.unpack_reply, REPLY),
     ],
     ids=["file", "event", "person", "erased", "reply"],
@@ -253,6 +253,6 @@ def test_a_record_reads_back_as_it_was_written(body) -> None:
 
 
 def test_a_record_of_a_person_shows_no_number() -> None:
-    assert str(LI) not in repr(Person(1.5, LI, "withdrawn", "li", "x"))
+    assert str(LI) not in repr(ConsentChange(1.5, LI, "withdrawn", "li", "x"))
     assert str(LI) not in repr(REPLY)
     assert str(LI) not in repr(consents.unpack_chunk(consents.pack_chunk(1, 2, 3, BitMap((4,)).serialize())))

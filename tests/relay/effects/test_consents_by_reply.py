@@ -10,11 +10,11 @@ import pytest
 
 from proxy import policy
 from proxy.journal.records import consents, messages
-from proxy.journal.records.consents import Event, Person
+from proxy.journal.records.consents import BatchEvent, ConsentChange
 from proxy.model.message import hash48
 from proxy.relay.effects.consents import BY_SETTING, PersonSays, apply_event
-from proxy.relay.optout_reply import Manners
-from proxy.state.lists.consented import Batch
+from proxy.relay.optout_reply import OptOutSettings
+from proxy.state.lists.consented import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from tests.relay.test_optout_reply import DAY, HONG, JIA, MING, NOT_PERMITTED, YI, House, ad
@@ -47,7 +47,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
 class Asking(House):
     """What is known of consents beside what a house knows."""
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[ConsentBatch]:
         return [batch for batch, _ in self.store.consented.batches()]
 
     def agreed(self, person: int = MING) -> list[str]:
@@ -58,7 +58,7 @@ class Asking(House):
         return record.consents_given(self.store._table.get(person) or EMPTY)
 
     def review(self, verdict: str) -> None:
-        event = Event(self.now, "reviewed", tuple(one.number for one in self.batches()), "wang", "looked", verdict)
+        event = BatchEvent(self.now, "reviewed", tuple(one.number for one in self.batches()), "wang", "looked", verdict)
         self.journal.append(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(self.store.consented, event)
         self.relay.refusals.clear()
@@ -66,7 +66,7 @@ class Asking(House):
 
 @pytest.fixture(params=["review", "accept"])
 def house(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Asking]:
-    house = Asking(rules, Manners(accepts_consent=request.param == "accept"))
+    house = Asking(rules, OptOutSettings(accepts_consent=request.param == "accept"))
     yield house
     assert house.tally.sent_after_optout == 0
     again = Asking(rules, disk=house.disk)  # what a restart finds is what was there
@@ -79,12 +79,12 @@ def house(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Ask
 
 @pytest.fixture
 def accepting(rules: policy.RuleSet) -> Asking:
-    return Asking(rules, Manners(accepts_consent=True))
+    return Asking(rules, OptOutSettings(accepts_consent=True))
 
 
 @pytest.fixture
 def reviewing(rules: policy.RuleSet) -> Asking:
-    return Asking(rules, Manners())
+    return Asking(rules, OptOutSettings())
 
 
 def test_without_consent_nobody_gets_marketing_but_they_may_be_asked(house: Asking) -> None:
@@ -254,7 +254,7 @@ def test_who_is_erased_or_has_a_new_number_has_agreed_to_nothing(house: Asking, 
     house.send(JIA, MING, ASK)
     house.reply(MING, JIA, "Y")
     assert len(house.proofs()) == len(house.agreed()) == 1
-    said = Person(house.now, MING, event, "li", "x", before=int(house.now) + 1)
+    said = ConsentChange(house.now, MING, event, "li", "x", before=int(house.now) + 1)
     house.relay.change(PersonSays(said, house.store, lambda change, recorded: None))
     house.turns()
     assert (house.agreed(), house.proofs()) == ([], [])

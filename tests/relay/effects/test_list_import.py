@@ -10,11 +10,11 @@ from pyroaring import BitMap
 from proxy.journal.records import gate_events, messages, operator_actions
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.list_import import Listing, NotWhole
+from proxy.relay.effects.list_import import IncompleteList, ListImport
 from proxy.relay.effects.replay import replay
-from proxy.relay.effects.suppression import OfficerSays, take_off
+from proxy.relay.effects.suppression import OfficerRefusal, take_off
 from proxy.state import open_store
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, Key
+from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
 from tests.house import NOON, SHANGHAI, House
 
 ALL, JIA = OptOut("all", "", int(NOON), "import", 0), OptOut("provider", "jia", int(NOON), "import", 0)
@@ -27,7 +27,7 @@ class Import:
     def __init__(self, disk: MemoryDisk, refusals: tuple[OptOut, ...] = (ALL,), takes_off: bool = False) -> None:
         self.journal = Journal(disk, 0)
         body = operator_actions.pack_listing(NOON, takes_off, refusals, "ops", "x", "list.csv")
-        self.listing = Listing(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
+        self.listing = ListImport(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
 
     def write(self, kind: int, body: bytes) -> int:
         sequence = self.journal.append(kind, body)
@@ -105,7 +105,7 @@ def test_a_journal_that_lacks_a_chunk_is_not_believed() -> None:
         operator_actions.pack_listed(taken.listing.sequence, 0, 12885, BitMap((5,)).serialize()), 1
     )  # never written
     taken.done()
-    with pytest.raises(NotWhole, match="is not whole"):
+    with pytest.raises(IncompleteList, match="is not whole"):
         restarted(disk)
 
 
@@ -117,9 +117,11 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def officer(house: House, recipient: int, *added: OptOut, wanted=None) -> OfficerSays:
+def officer(house: House, recipient: int, *added: OptOut, wanted=None) -> OfficerRefusal:
     told: list[int] = []
-    change = OfficerSays(recipient, added, wanted, house.store.listed, "ops", "case", lambda _, recorded: told.append(recorded))
+    change = OfficerRefusal(
+        recipient, added, wanted, house.store.listed, "ops", "case", lambda _, recorded: told.append(recorded)
+    )
     house.relay.change(change)
     house.turn()
     assert len(told) == 1
@@ -138,7 +140,7 @@ def test_what_an_officer_enters_stops_the_next_message_and_what_is_taken_back_le
 
 
 def test_a_person_on_a_list_gets_no_marketing_and_is_taken_off_it_by_word(house: House) -> None:
-    house.store.listed.add(Key("all", "", "import", 0), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI & LOW_MASK,)))
+    house.store.listed.add(ListKey("all", "", "import", 0), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI & LOW_MASK,)))
     house.submit("jia", SHANGHAI, "【京选】双11券")
     house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
     assert [frame.command_status for frame in house.told("jia")] == [SUPPRESSED]
@@ -192,7 +194,7 @@ def test_what_goes_out_against_an_officers_word_is_counted(tmp_path: Path, refus
     house = House(tmp_path, rules=NO_RULE)
     officer(house, SHANGHAI, refusal)
     house.store.listed.add(  # a list says the same of somebody else
-        Key(refusal.scope, refusal.value, "import", refusal.expiry), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI + 1 & LOW_MASK,))
+        ListKey(refusal.scope, refusal.value, "import", refusal.expiry), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI + 1 & LOW_MASK,))
     )  # fmt: skip
     house.submit("jia", SHANGHAI, "【京选】双11券")
     house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)

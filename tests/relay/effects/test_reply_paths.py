@@ -21,8 +21,8 @@ from proxy.relay.effects.reply_paths import (  # fmt: skip
     TELL_S,
     UNPROVEN,
     WRITE_S,
+    PrefixCounts,
     ReplyPaths,
-    Row,
     number_of,
     pack_rows,
     unpack_rows,
@@ -47,7 +47,7 @@ class Journal:
         self.records += records
         return len(self.records)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[PrefixCounts]:
         return [row for _, body in self.records for row in unpack_rows(body)]
 
 
@@ -347,7 +347,7 @@ def test_more_prefixes_than_are_kept_push_out_the_one_that_was_not_used_for_long
 COUNTS = st.integers(0, (1 << 63) - 1)
 TIMES = st.integers(0, 1 << 42).map(lambda ms: ms / 1000)
 ROWS = st.builds(
-    Row, st.text(max_size=20), COUNTS, COUNTS, COUNTS, COUNTS, TIMES, TIMES, st.booleans(), TIMES, TIMES, TIMES, COUNTS, COUNTS,
+    PrefixCounts, st.text(max_size=20), COUNTS, COUNTS, COUNTS, COUNTS, TIMES, TIMES, st.booleans(), TIMES, TIMES, TIMES, COUNTS, COUNTS,
     st.dictionaries(st.text(max_size=8), st.tuples(COUNTS, COUNTS), max_size=13),
 )  # fmt: skip
 

@@ -14,22 +14,22 @@ import pytest
 
 from proxy import policy
 from proxy.desk.backtest.commit_groups import turns_of
-from proxy.desk.backtest.environment import Known, Senders
+from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.backtest.submit_case import Case
+from proxy.desk.backtest.submit_case import SubmitCase
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash48
 from proxy.model.rate import Rate
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.net.lane import Lane
 from proxy.policy.text.category import SUBCATEGORY_CODES
-from proxy.relay.access import Access, Ports
+from proxy.relay.access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import INHERIT_S, WAIT_MAX_S
-from proxy.relay.multipart.handler import PartBounds, Parts
-from proxy.relay.pending_submit import Transit
+from proxy.relay.multipart.handler import PartBounds, PartHandler
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.counters.aggregates import Aggregates
@@ -112,13 +112,13 @@ class House:
         self.store = Store()
         self.disk = MemoryDisk()
         self.journal = Journal(self.disk, 0)
-        self.tally = Tally()
+        self.tally = GateCounters()
         self.lane = Lane("bj", "B1", 1000, lambda: None)
         self.lane.up = True
         self.now_s = 1000.0
         self.numbers = itertools.count(1)
-        self.at_carrier: list[Transit] = []
-        ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
+        self.at_carrier: list[PendingSubmit] = []
+        ports = PortTable(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
         provider = SimpleNamespace(
             name="jia",
             statuses="vendor",
@@ -190,7 +190,7 @@ class House:
     def known(self, person: int = PERSON) -> list[Any]:
         return record.entries(self.store.records.get(person, (0, record.EMPTY))[1])
 
-    def journalled(self) -> list[messages.Verdict]:
+    def journalled(self) -> list[messages.VerdictRecord]:
         return [messages.unpack_verdict(one.body) for one in read(self.disk, 1) if one.kind == messages.VERDICT]
 
     def outcomes(self) -> dict[str, int]:
@@ -221,7 +221,7 @@ class House:
 
     def check_judged_again(self) -> None:
         """By the same rules every message comes out as it did, to the last bit of its entry."""
-        senders, found = Senders({"jia": Known(Category.MARKETING, None, True)}), list[Case]()
+        senders, found = Senders({"jia": KnownProvider(Category.MARKETING, None, True)}), list[SubmitCase]()
         Rerun(open_store("sqlite::memory:"), lambda _: self.rules, senders, found.append, lambda _: None).run(
             turns_of(self.disk)
         )
@@ -1117,14 +1117,14 @@ def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobod
 
 @pytest.mark.usefixtures("without_collector")
 def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyPatch):
-    known: list[weakref.ref[Transit]] = []
-    settle = Parts.settle
+    known: list[weakref.ref[PendingSubmit]] = []
+    settle = PartHandler.settle
 
-    def noted(parts: Parts, decided: list[Transit]) -> None:
+    def noted(parts: PartHandler, decided: list[PendingSubmit]) -> None:
         known.extend(map(weakref.ref, decided))
         settle(parts, decided)
 
-    monkeypatch.setattr(Parts, "settle", noted)
+    monkeypatch.setattr(PartHandler, "settle", noted)
     for pdu in parts("【青禾】代开发票", 4):
         house.sends(pdu)
     house.turns(INHERIT_S + WAIT_MAX_S)

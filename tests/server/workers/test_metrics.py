@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.model.counters import Tally
+from proxy.model.counters import GateCounters
 from proxy.operations.metrics import GAUGES, SCALARS, Gauges, exposition
 from proxy.server.workers.metrics import OVER_WORKERS, PREFIX, counted, merged, read, text_of
 
 
 def said(submits: dict[str, int], *, binds: int = 0, journal_up: bool = True, skew_s: float = 0.0, revision: str = "r1") -> str:
-    tally = Tally()
+    tally = GateCounters()
     for provider, count in submits.items():
         tally.submits[provider, "notice", "allow", ""] += count
         tally.submit_seconds["bj"].observe_all(array("d", [0.002] * count))

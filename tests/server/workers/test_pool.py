@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 
 from proxy import config
 from proxy.config.fields import Address
-from proxy.server.workers.control import Counter, Served
-from proxy.server.workers.pool import Crew
+from proxy.server.workers.control import ControlFront, Served
+from proxy.server.workers.pool import WorkerPool
 from proxy.server.workers.supervisor import Supervisor
 from tests.e2e.sockets import free_port
 from tests.e2e.test_supervised import Ear
@@ -41,7 +41,7 @@ class Stage:
         self.pipes = [folder / f"{what}-{number}" for what in ("begun", "open") for number in (1, 2)]
         for pipe in self.pipes:
             os.mkfifo(pipe)
-        self.crew = Crew(2, self.command, lambda: self.changed.put_nowait([one.up for one in self.crew.members]))
+        self.crew = WorkerPool(2, self.command, lambda: self.changed.put_nowait([one.up for one in self.crew.members]))
 
     async def begun(self, number: int) -> None:
         """It has read its settings."""
@@ -63,7 +63,7 @@ class Stage:
             os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
 
 
-async def goes_by(crew: Crew) -> list[Sequence[object]]:
+async def goes_by(crew: WorkerPool) -> list[Sequence[object]]:
     """Of each worker: its settings, and how often it was told to reload."""
     return [(await member.ask("state", SOON_S))["notes"] for member in crew.members]
 
@@ -144,7 +144,7 @@ async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_t
 
     control = stage.folder / "control-1.sock"
     server = await asyncio.start_unix_server(worker_1, control)
-    counter = Counter(stage.folder / "control.sock", "", lambda: [Served("worker 1", control)], one_more)
+    counter = ControlFront(stage.folder / "control.sock", "", lambda: [Served("worker 1", control)], one_more)
     await counter.start()
 
     async def reload() -> object:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Take
 from proxy.state.counters.counting import FRESH_S, IDLE_S, LOOKED_AT, REPORTED, SharedCounters
-from proxy.state.counters.portions import LEASE_MS, Book, Limit, Report, Told
+from proxy.state.counters.portions import LEASE_MS, PortionBook, PortionLimit, PortionReport, PortionState
 
 HOUR_S = 3600
 START_S = 1_700_000_000
@@ -29,7 +29,7 @@ class Store:
     dice: random.Random
     lost: float = 0.0
     now_s: float = 0.0
-    books: dict[int, Book] = field(default_factory=dict)
+    books: dict[int, PortionBook] = field(default_factory=dict)
     asked: int = 0
 
     def exchange(self, node: int, counters: SharedCounters, *, all_used: bool) -> None:
@@ -49,17 +49,17 @@ class Store:
                 else:
                     counters.told(key, told)
 
-    def _report(self, node: int, key: int, word: str) -> Told:
-        return self.books.setdefault(key, Book()).report(node, read_word(word), round((START_S + self.now_s) * 1000))
+    def _report(self, node: int, key: int, word: str) -> PortionState:
+        return self.books.setdefault(key, PortionBook()).report(node, read_word(word), round((START_S + self.now_s) * 1000))
 
 
-def read_word(word: str) -> Report:
+def read_word(word: str) -> PortionReport:
     head, limits, taken = word.split("|")
     life, number, back, need, spare, width_s, keep_s = map(int, head.split())
     read = [one.split() for one in limits.split(";") if one]
     counts = {int(start): int(n) for start, n in (one.split() for one in taken.split(";") if one)}
-    most = tuple(Limit(int(most), float(after)) for most, after in read)
-    return Report(life, number, counts, back, need, spare, most, width_s, keep_s)
+    most = tuple(PortionLimit(int(most), float(after)) for most, after in read)
+    return PortionReport(life, number, counts, back, need, spare, most, width_s, keep_s)
 
 
 def turn(store: Store, node: int, counters: SharedCounters, messages: int, most: int, alone: list[int] | None = None) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.state.counters.portions import LEASE_MS, NOBODY, Book, Limit, Report, Told
+from proxy.state.counters.portions import LEASE_MS, NOBODY, PortionBook, PortionLimit, PortionReport, PortionState
 
 WIDTH_S = 3600
 
@@ -34,7 +34,7 @@ class World:
     nodes: int
     dice: random.Random
     lost: float = 0.0
-    book: Book = field(default_factory=Book)
+    book: PortionBook = field(default_factory=PortionBook)
     now_ms: int = 1_000_000
     passed: int = 0
     """Messages that went out, over all nodes."""
@@ -54,11 +54,11 @@ class World:
         node.back, node.holds = node.holds, 0
         self.ask(node, 0)
 
-    def _report(self, node: Node, need: int, spare: int) -> Told:
+    def _report(self, node: Node, need: int, spare: int) -> PortionState:
         start = self.now_ms // 1000 // WIDTH_S * WIDTH_S
         taken = {start: node.taken} if node.taken else {}
-        limits = (Limit(self.most, self.now_ms / 1000 - WIDTH_S),)
-        said = Report(node.life, node.report, taken, node.back, need, spare, limits, WIDTH_S, 2 * WIDTH_S)
+        limits = (PortionLimit(self.most, self.now_ms / 1000 - WIDTH_S),)
+        said = PortionReport(node.life, node.report, taken, node.back, need, spare, limits, WIDTH_S, 2 * WIDTH_S)
         return self.book.report(node.number, said, self.now_ms)
 
     def message(self, node: Node, burst: int) -> int:
@@ -204,8 +204,8 @@ def test_what_goes_back_twice_or_was_never_taken_makes_no_room():
         node.taken = count
         world.ask(node, 0)
     one.report += 1
-    limits = (Limit(10, world.now_ms / 1000 - WIDTH_S),)
-    back = Report(one.life, one.report, {0: -1, 99 * WIDTH_S: -5}, 0, 0, 0, limits, WIDTH_S, 2 * WIDTH_S)
+    limits = (PortionLimit(10, world.now_ms / 1000 - WIDTH_S),)
+    back = PortionReport(one.life, one.report, {0: -1, 99 * WIDTH_S: -5}, 0, 0, 0, limits, WIDTH_S, 2 * WIDTH_S)
     assert world.book.report(one.number, back, world.now_ms).left == 1
     assert world.book.report(one.number, back, world.now_ms).left == 1
     assert world.book.inside(limits[0].after_s, world.now_ms) == 10
@@ -222,15 +222,17 @@ def test_what_the_carrier_refused_is_there_again():
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 5)), max_size=30), st.integers(60, 400))
 def test_a_window_that_moves_on_frees_what_is_behind_it(takes, window_s):
-    book, number, now_s, model = Book(), 0, 10_000, []
+    book, number, now_s, model = PortionBook(), 0, 10_000, []
     for later_s, count in takes:
         now_s += later_s
-        limits = (Limit(20, now_s - window_s),)
+        limits = (PortionLimit(20, now_s - window_s),)
         number += 1
-        told = book.report(1, Report(1, number, {}, 0, count, 0, limits, 1, 1000), now_s * 1000)
+        told = book.report(1, PortionReport(1, number, {}, 0, count, 0, limits, 1, 1000), now_s * 1000)
         out = min(count, told.left)
         number += 1
-        book.report(1, Report(1, number, {now_s: out} if out else {}, told.left - out, 0, 0, limits, 1, 1000), now_s * 1000)
+        book.report(
+            1, PortionReport(1, number, {now_s: out} if out else {}, told.left - out, 0, 0, limits, 1, 1000), now_s * 1000
+        )
         model += [now_s] * out
         inside = sum(at > now_s - window_s for at in model)
         assert inside <= 20

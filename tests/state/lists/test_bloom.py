@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from proxy.native.loader import PURE
-from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, Sieves, may_hold, sieve_of
+from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters, may_hold, sieve_of
 from tests.needs import needs
 
 LOWS = st.sets(st.one_of(st.integers(0, LOW_MASK), st.integers(0, 300), st.integers(LOW_MASK - 300, LOW_MASK)), max_size=400)
@@ -18,7 +18,7 @@ LOWS = st.sets(st.one_of(st.integers(0, LOW_MASK), st.integers(0, 300), st.integ
 
 @given(there=st.dictionaries(st.integers(0, 40), LOWS), strangers=st.lists(st.integers(0, 1 << 40)))
 def test_nobody_who_is_there_falls_through(there: dict[int, set[int]], strangers: list[int]) -> None:
-    sieves = Sieves()
+    sieves = BloomFilters()
     for place, lows in there.items():
         sieves.put(place, BitMap(lows))
     for place, lows in there.items():
@@ -31,7 +31,7 @@ def test_nobody_who_is_there_falls_through(there: dict[int, set[int]], strangers
 @needs("gcc")
 @given(lows=LOWS, asked=st.lists(st.integers(0, LOW_MASK), max_size=200))
 def test_what_is_looked_at_in_c_says_what_python_says(lows: set[int], asked: list[int]) -> None:
-    sieves, number = Sieves(), 13_912_345_678
+    sieves, number = BloomFilters(), 13_912_345_678
     sieves.put(number >> CHUNK_BITS, BitMap(lows))
     sieve = sieves.by_place[-1]
     assert len(sieve) & len(sieve) - 1 == 0

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from proxy.state import open_store
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
-from proxy.state.lists.consented import KEPT_OVER_S, Batch, Consented
+from proxy.state.lists.consented import KEPT_OVER_S, ConsentBatch, Consented
 from proxy.state.record import record
 from proxy.state.record.withdrawn import WITHDRAWN_MAX, Withdrawal, withdraw
 
@@ -21,8 +21,8 @@ NOW = 1_800_000_000
 FIRST = 13800210000
 
 
-def batch(number: int, advertiser: str = "甲", category: str = "", given: int = NOW - 100, **more: object) -> Batch:
-    return Batch(
+def batch(number: int, advertiser: str = "甲", category: str = "", given: int = NOW - 100, **more: object) -> ConsentBatch:
+    return ConsentBatch(
         number, advertiser, category, given, 0, "v1", "app", "jia", "ab" * 32, "f.csv", NOW, "li", "x", NOW + DAY_S
     )._replace(**more)  # type: ignore[arg-type]
 

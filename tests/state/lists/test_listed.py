@@ -12,16 +12,20 @@ from pyroaring import BitMap
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.suppression import take_off
 from proxy.state import open_store
-from proxy.state.lists.listed import CHUNK_BITS, ERASED, LISTS_MAX, LOW_MASK, Key, Listed, TooManyLists
+from proxy.state.lists.listed import CHUNK_BITS, ERASED, LISTS_MAX, LOW_MASK, Listed, ListKey, TooManyLists
 from proxy.state.record import record
 
 NOON = 1_762_833_600
-ALL, JIA, DATED = Key("all", "", "import", 0), Key("provider", "jia", "complaint", 0), Key("all", "", "import", NOON + 100)
+ALL, JIA, DATED = (
+    ListKey("all", "", "import", 0),
+    ListKey("provider", "jia", "complaint", 0),
+    ListKey("all", "", "import", NOON + 100),
+)
 NUMBERS = [13_000_000_000, 13_000_000_001, 13_001_048_576, 17_179_869_183, 17_179_869_184, 19_999_999_999]
 """Beside each other, in the next chunk, on both sides of 2**34, and the last."""
 
 
-def add(listed: Listed, key: Key, *numbers: int, time: int = NOON) -> int:
+def add(listed: Listed, key: ListKey, *numbers: int, time: int = NOON) -> int:
     return sum(listed.add(key, time, number >> CHUNK_BITS, BitMap((number & LOW_MASK,))) for number in numbers)
 
 
@@ -29,8 +33,8 @@ def remove(listed: Listed, scope: str, value: str, *numbers: int, source: str = 
     return sum(listed.remove(scope, value, number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), source) for number in numbers)
 
 
-def said(listed: Listed, number: int) -> set[Key]:
-    return {Key(one.scope, one.value, one.source, one.expiry) for one in listed.refusals(number)}
+def said(listed: Listed, number: int) -> set[ListKey]:
+    return {ListKey(one.scope, one.value, one.source, one.expiry) for one in listed.refusals(number)}
 
 
 def rows(listed: Listed, most: int = 3) -> dict[int, bytes]:
@@ -47,7 +51,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from([
 @given(steps=STEPS, saved_after=st.integers(0, 30))
 def test_it_says_what_a_set_for_each_list_would_say_also_after_a_restart(steps, saved_after) -> None:
     listed, file = Listed(), dict[int, bytes]()
-    model: dict[Key, set[int]] = {ALL: set(), JIA: set(), DATED: set()}
+    model: dict[ListKey, set[int]] = {ALL: set(), JIA: set(), DATED: set()}
 
     def save() -> None:
         listed.freeze()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.state.shared.connection import Address, Connection, Login, StoreDown, StoreRefused, connect
+from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused, connect
 from proxy.state.shared.servers import Servers
 
 
@@ -38,7 +38,7 @@ def with_server(answers: bytes, talk: Callable[[Connection], Coroutine[Any, Any,
         loop.set_exception_handler(lambda _, told: faults.append(told["message"]))
         left: asyncio.Future[None] = loop.create_future()
         server = await loop.create_server(lambda: Server(answers, left), "127.0.0.1", 0)
-        made = await connect(Address(*server.sockets[0].getsockname()[:2]), Login(), 5.0, lambda _: None)
+        made = await connect(ServerAddress(*server.sockets[0].getsockname()[:2]), ServerLogin(), 5.0, lambda _: None)
         await talk(made)
         made.end("over")
         await left
@@ -75,10 +75,12 @@ def test_however_often_it_is_tried_why_it_is_out_of_reach_is_said_once() -> None
         async def reached(connection: Connection, parts: list[int]) -> None: ...
 
         nobody = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-        address = Address(*nobody.sockets[0].getsockname()[:2])
+        address = ServerAddress(*nobody.sockets[0].getsockname()[:2])
         nobody.close()
         await nobody.wait_closed()
-        servers = Servers([address], Login(), cluster=False, parts=1, deadline_s=0.1, reached=reached, lost=lambda _: None)
+        servers = Servers(
+            [address], ServerLogin(), cluster=False, parts=1, deadline_s=0.1, reached=reached, lost=lambda _: None
+        )
         for _ in range(3):
             with pytest.raises(StoreDown) as error:
                 await servers.open()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.model.rate import Rate
 from proxy.state.counters.shares import LeasedFlow, LeasedRate
-from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, Ask, Given, Places, RateBook, ask_place, fair_parts
+from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, Ask, BindLeases, Given, RateBook, ask_place, fair_parts
 
 STEP_S = 0.01
 LEASE_S = LEASE_MS / 1000
@@ -438,7 +438,7 @@ def test_queues_flow_at_the_total_whoever_has_messages_and_nothing_is_claimed_fo
     st.integers(1, 6),
 )
 def test_no_more_places_are_held_than_there_are_and_those_of_the_dead_come_back(events, most):
-    book: dict[int, Places] = {}
+    book: dict[int, BindLeases] = {}
     held, last_ms, now_ms = [0] * 4, [0] * 4, 0
     for what, node, later_ms in events:
         now_ms += later_ms
@@ -465,7 +465,7 @@ def test_no_more_places_are_held_than_there_are_and_those_of_the_dead_come_back(
 
 
 def test_a_dead_nodes_places_are_back_after_its_lease():
-    book: dict[int, Places] = {}
+    book: dict[int, BindLeases] = {}
     assert [ask_place(book, 1, 2, held, True, 0).given for held in (0, 1, 2)] == [True, True, False]
     assert not ask_place(book, 2, 2, 0, True, LEASE_MS - 1).given
     assert ask_place(book, 2, 2, 0, True, LEASE_MS) == (True, 1, 1, 0)

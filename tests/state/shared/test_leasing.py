@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from proxy.state.counters.portions import Book, Limit, Report
-from proxy.state.shared.leases import LEASE_MS, Ask, Places, RateBook, ask_place
+from proxy.state.counters.portions import PortionBook, PortionLimit, PortionReport
+from proxy.state.shared.leases import LEASE_MS, Ask, BindLeases, RateBook, ask_place
 from proxy.state.shared.leasing import place_told, portion_told, report_word, share_told
 from tests.needs import needs
 from tests.state.leasing_server import LeasingServer
@@ -31,7 +31,7 @@ def test_shares_are_those_of_the_twin(leasing: LeasingServer, seed: int):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_places_are_those_of_the_twin(leasing: LeasingServer, seed: int):
-    dice, book, now_ms, held = random.Random(seed), dict[int, Places](), 1_700_000_000_000, [0] * 4
+    dice, book, now_ms, held = random.Random(seed), dict[int, BindLeases](), 1_700_000_000_000, [0] * 4
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
         node, more = dice.randrange(4), dice.random() < 0.6
@@ -45,7 +45,7 @@ def test_places_are_those_of_the_twin(leasing: LeasingServer, seed: int):
 def test_portions_are_those_of_the_twin(leasing: LeasingServer, seed: int):
     dice = random.Random(seed)
     width_s, window_s, most = dice.choice((1, 60, 3600)), dice.choice((60, 86_400)), dice.choice((1, 7, 100, 5000))
-    book, now_ms = Book(), 1_700_000_000_000
+    book, now_ms = PortionBook(), 1_700_000_000_000
     lives, numbers, holds = [2**50] * 4, [0] * 4, [0] * 4
     for _ in range(200):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS, 1000 * width_s))
@@ -57,10 +57,12 @@ def test_portions_are_those_of_the_twin(leasing: LeasingServer, seed: int):
         second = now_ms // 1000 - dice.choice((0, 0, width_s))
         taken = {second - second % width_s: used} if used else {}
         back = dice.choice((0, 0, dice.randint(0, holds[node])))
-        limits = tuple(Limit(most * factor, second - window_s / factor) for factor in ((), (1,), (1, 2))[dice.randrange(3)])
+        limits = tuple(
+            PortionLimit(most * factor, second - window_s / factor) for factor in ((), (1,), (1, 2))[dice.randrange(3)]
+        )
         form = (width_s, window_s) if taken or dice.random() < 0.5 else (0, 0)
         need, spare = dice.choice((0, 1, 5, 200)), dice.choice((0, 3, 50))
-        said = Report(lives[node], numbers[node], taken, back, need, spare, limits, *form)
+        said = PortionReport(lives[node], numbers[node], taken, back, need, spare, limits, *form)
         told = portion_told(leasing.ask(now_ms, "portions", f"count{seed}", node, report_word(said)))
         assert told == book.report(node, said, now_ms)
         holds[node] = told.left

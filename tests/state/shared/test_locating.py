@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.state import StateError
-from proxy.state.shared.connection import Address
+from proxy.state.shared.connection import ServerAddress
 from proxy.state.shared.locating import Located, locate
 from proxy.state.stores.valkey import open_url
 
@@ -13,11 +13,14 @@ from proxy.state.stores.valkey import open_url
 @pytest.mark.parametrize(
     ("url", "located"),
     [
-        ("valkey://store", Located([Address("store", 6379)], 0, False)),
-        ("valkey://10.0.0.7:7001/3", Located([Address("10.0.0.7", 7001)], 3, False)),
-        ("valkey://[fd00::1]:7001", Located([Address("fd00::1", 7001)], 0, False)),
-        ("valkey://[fd00::1]", Located([Address("fd00::1", 6379)], 0, False)),
-        ("valkey+cluster://a:1,b,c:3", Located([Address("a", 1), Address("b", 6379), Address("c", 3)], 0, True)),
+        ("valkey://store", Located([ServerAddress("store", 6379)], 0, False)),
+        ("valkey://10.0.0.7:7001/3", Located([ServerAddress("10.0.0.7", 7001)], 3, False)),
+        ("valkey://[fd00::1]:7001", Located([ServerAddress("fd00::1", 7001)], 0, False)),
+        ("valkey://[fd00::1]", Located([ServerAddress("fd00::1", 6379)], 0, False)),
+        (
+            "valkey+cluster://a:1,b,c:3",
+            Located([ServerAddress("a", 1), ServerAddress("b", 6379), ServerAddress("c", 3)], 0, True),
+        ),
     ],
 )
 def test_a_url_names_one_server_or_some_of_a_cluster(url: str, located: Located):
@@ -25,7 +28,7 @@ def test_a_url_names_one_server_or_some_of_a_cluster(url: str, located: Located)
 
 
 def test_certificates_go_with_the_url_that_says_so():
-    assert locate("valkeys://store/2", encrypted=True) == Located([Address("store", 6379)], 2, False)
+    assert locate("valkeys://store/2", encrypted=True) == Located([ServerAddress("store", 6379)], 2, False)
     for url, encrypted in (("valkeys://store", False), ("valkey://store", True)):
         with pytest.raises(StateError, match="certificates"):
             locate(url, encrypted=encrypted)

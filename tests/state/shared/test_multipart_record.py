@@ -18,10 +18,10 @@ from proxy.state.shared.multipart_record import (
     TWICE,
     UNKNOWN,
     WAITING,
-    Decision,
-    Objection,
     Posted,
-    Row,
+    PostedPart,
+    SharedDecision,
+    SharedObjection,
     Sheet,
     TooLong,
     find,
@@ -40,19 +40,19 @@ def content(text: str = "双11") -> Content:
     return Content("", "readable", b"d" * 16, None, None, (), (8, text.encode("utf-16-be")))
 
 
-def decision(entry: bytes = ENTRY, at: float = NOW) -> Decision:
+def decision(entry: bytes = ENTRY, at: float = NOW) -> SharedDecision:
     reason = "" if entry else "recipient-cap"
     outcome = Outcome.ALLOW if entry else Outcome.REJECT
-    breaches = () if entry else (Objection("cap", 3, 2, reason, False, NOW + 60, 0),)
-    return Decision(
+    breaches = () if entry else (SharedObjection("cap", 3, 2, reason, False, NOW + 60, 0),)
+    return SharedDecision(
         at, "ab", (1,), outcome, reason, "" if entry else "cap", "上海", 7, 2, entry, False, (Take(1, 2, 3),), breaches
     )
 
 
-def posted(*rows: tuple[tuple[int, int], int, int], said: Decision | None = None) -> Posted:
+def posted(*rows: tuple[tuple[int, int], int, int], said: SharedDecision | None = None) -> Posted:
     found = Posted(NOW, decision=said)
     for holder in dict.fromkeys(row[0] for row in rows):
-        found = found.with_rows(holder, [Row(*row, content()) for row in rows if row[0] == holder])
+        found = found.with_rows(holder, [PostedPart(*row, content()) for row in rows if row[0] == holder])
     return found
 
 
@@ -91,7 +91,7 @@ def test_nobody_joins_what_is_over():
 def test_what_others_hold_stands_until_it_is_refused_and_is_unknown_until_it_is_sent_again():
     one = posted((HERE, 1, REFUSED), (ELSEWHERE, 2, UNKNOWN), said=decision())
     assert (one.stands(HERE), one.stands(ELSEWHERE), one.unknown(HERE), one.unknown(ELSEWHERE)) == (True, False, True, False)
-    again = one.with_rows(ANOTHER, [Row(ANOTHER, 2, THERE, content())])
+    again = one.with_rows(ANOTHER, [PostedPart(ANOTHER, 2, THERE, content())])
     assert (again.unknown(HERE), again.stands(ELSEWHERE)) == (False, True)
     assert again.went(ELSEWHERE, 2)
     assert not again.went(ANOTHER, 2)
@@ -106,7 +106,7 @@ def test_how_often_others_have_sent_a_part_on_is_known_to_each():
 
 def test_of_a_part_sent_again_the_text_is_that_of_the_attempt_that_stands():
     one = posted((ELSEWHERE, 1, REFUSED), said=decision())
-    one = one.with_rows(ANOTHER, [Row(ANOTHER, 1, THERE, content("new"))])
+    one = one.with_rows(ANOTHER, [PostedPart(ANOTHER, 1, THERE, content("new"))])
     for order in (one, one._replace(rows=one.rows[::-1])):
         octets = order.theirs(HERE)[1].octets
         assert octets is not None
@@ -117,10 +117,10 @@ def test_who_comes_joins_the_newest_and_stays_where_it_is():
     sheet: Sheet = ()
     for number, holder in enumerate((HERE, ELSEWHERE)):
         before = settle(sheet, holder, (number + 1,), NOW)
-        sheet = put(sheet, before, before.with_rows(holder, [Row(holder, number + 1, WAITING, content())]))
+        sheet = put(sheet, before, before.with_rows(holder, [PostedPart(holder, number + 1, WAITING, content())]))
     assert len(sheet) == 1
     again = settle(sheet, ANOTHER, (1,), NOW + 1)
-    sheet = put(sheet, again, again.with_rows(ANOTHER, [Row(ANOTHER, 1, WAITING, content())]))
+    sheet = put(sheet, again, again.with_rows(ANOTHER, [PostedPart(ANOTHER, 1, WAITING, content())]))
     assert len(sheet) == 2
     assert find(sheet, HERE) is sheet[0]
     assert settle(sheet, ELSEWHERE, (2,), NOW + 1) is sheet[0]
@@ -131,10 +131,10 @@ def test_a_sheet_is_bounded_and_keeps_the_newest():
     sheet: Sheet = ()
     for number in range(POSTED_MAX + 3):
         new = Posted(NOW + number)
-        sheet = put(sheet, new, new.with_rows((9, number), [Row((9, number), 1, THERE, content())]))
+        sheet = put(sheet, new, new.with_rows((9, number), [PostedPart((9, number), 1, THERE, content())]))
     assert [one.begun - NOW for one in sheet] == list(range(3, POSTED_MAX + 3))
     with pytest.raises(TooLong):
-        pack(put(sheet, sheet[0], sheet[0].with_rows(HERE, [Row(HERE, 1, WAITING, content("长" * BYTES_MAX))])))
+        pack(put(sheet, sheet[0], sheet[0].with_rows(HERE, [PostedPart(HERE, 1, WAITING, content("长" * BYTES_MAX))])))
 
 
 def test_a_sheet_of_another_form_is_left_alone():
@@ -159,7 +159,7 @@ def test_octets_say_what_they_were_made_of(rows, said, closed, scheduled, extra)
         one = Content(
             "", "readable", octets.ljust(16, b"\0")[:16], None, scheduled, tuple(extra), (8, octets) if octets else None
         )
-        made = made.with_rows(holder, [Row(holder, index, state, one)])
+        made = made.with_rows(holder, [PostedPart(holder, index, state, one)])
 
     def told(sheet: Sheet) -> list[object]:
         return [

@@ -22,7 +22,7 @@ from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from proxy.state.shared import pending_facts as words_of
-from proxy.state.shared.pending_facts import Words
+from proxy.state.shared.pending_facts import PendingFacts
 from tests.needs import needs
 from tests.told import PEOPLE, Clock, Node, words
 from tests.valkey import SECRET, Valkey
@@ -44,7 +44,7 @@ def taken_back(data: bytes) -> bytes:
 
 
 def test_a_record_that_says_all_of_it_is_the_very_same():
-    said = Words()
+    said = PendingFacts()
     said.add(WANG, refused)
     data = said.said(WANG, EMPTY)
     assert record.opt_outs(data)
@@ -53,7 +53,7 @@ def test_a_record_that_says_all_of_it_is_the_very_same():
 
 
 def test_what_comes_while_the_first_is_on_its_way_is_still_to_be_said():
-    said = Words()
+    said = PendingFacts()
     said.add(WANG, refused)
     under_way = said.last
     said.add(WANG, taken_back)
@@ -67,7 +67,7 @@ def test_what_comes_while_the_first_is_on_its_way_is_still_to_be_said():
 
 def test_who_waits_the_longest_makes_room_and_that_is_told(monkeypatch):
     monkeypatch.setattr(words_of, "PERSONS_MAX", 2)
-    said = Words()
+    said = PendingFacts()
     assert [said.add(person, refused) for person in (1, 2, 1, 3, 2)] == [None, None, None, 1, None]
     assert list(said) == [2, 3]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.state import open_store
-from proxy.state.shared.connection import Login, StoreDown, StoreRefused
+from proxy.state.shared.connection import ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.rules import ABSENT, PIECE_BYTES, PIECES_MAX, SharedRules, Swapped
 from tests.e2e.waiting import until
 from tests.needs import needs
@@ -42,7 +42,7 @@ def on(server: Valkey | Cluster) -> Callable[..., Any]:
     def on(talk: Callable[..., Coroutine[Any, Any, Any]], *secrets: bytes) -> Any:
         async def run() -> Any:
             stores = [
-                open_store(server.url, secret=SECRET, login=Login(USER, PASSWORD), node=node)
+                open_store(server.url, secret=SECRET, login=ServerLogin(USER, PASSWORD), node=node)
                 for node, _ in enumerate(secrets or (SECRET,))
             ]
             for store in stores:
