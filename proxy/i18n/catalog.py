@@ -36,7 +36,6 @@ import yaml
 from proxy.i18n import labels
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-BOOK = "sentences.yaml"
 SENTENCE_CHARACTERS_MAX = 2000
 """A longer line is no sentence of the gate's, and is not looked up."""
 DEPTH_MAX = 8

@@ -311,7 +311,7 @@ import os, sys
 from pathlib import Path
 from proxy.archive import parquet as tables, rolling; from proxy.runtime import atomic_files as steady
 from proxy.archive.manifest import File, load
-from proxy.archive.person_rows import Row
+from proxy.archive.person_rows import PersonRow as Row
 from proxy.archive.keys import Keys
 from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from proxy.console.translations import LANGUAGES, SHARED, load
-from proxy.i18n.catalog import BOOK, ROLES
+from proxy.i18n.catalog import ROLES
 from proxy.model.roles import Permission, Role
 
-ROOM = Path(__file__).parents[2] / "proxy" / "console"
-FILES = sorted(path for path in ROOM.rglob("*.yaml") if path.name != BOOK)
-TEMPLATES = sorted(ROOM.rglob("*.html"))
+ROOMS = [Path(__file__).parents[2] / "proxy" / room for room in ("console", "desk")]
+FILES = sorted(path for room in ROOMS for path in room.rglob("*.yaml"))
+TEMPLATES = sorted(path for room in ROOMS for path in room.rglob("*.html"))
+SOURCES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 NAMES_OF_LANGUAGES = ("中文",)
 
@@ -39,7 +40,7 @@ def test_no_template_says_anything_in_a_language_of_its_own(path: Path) -> None:
     assert words == []
 
 
-@pytest.mark.parametrize("path", [*TEMPLATES, *sorted(ROOM.rglob("*.py"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*TEMPLATES, *SOURCES], ids=lambda path: path.name)
 def test_what_is_asked_for_by_name_is_there(path: Path) -> None:
     words = path.with_name(f"{path.stem.split('_')[0]}.yaml")  # own.html and own_rules.html are of one page
     known = set(load(SHARED)) | set(load(words))

@@ -47,27 +47,27 @@ from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX
 from tests.needs import needs
 
-HERE = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 ROOMS = [
     "wire/test_session.py",
     "wire/test_submit.py",
     "wire/test_vectors.py",
-    "state/test_keys.py",
-    "state/test_listed.py",
-    "state/test_sieve.py",
-    "state/test_table.py",
-    "state/test_record.py",
-    "state/test_sqlite.py",
-    "desk/test_journal.py",
-    "desk/test_entries.py",
-    "policy/test_text.py",
-    "policy/test_contacts.py",
-    "test_namer.py",
-    "test_number.py",
-    "test_relay.py",
+    "state/shared/test_keys.py",
+    "state/lists/test_listed.py",
+    "state/lists/test_bloom.py",
+    "state/embedded/test_table.py",
+    "state/record/test_record.py",
+    "state/stores/test_sqlite.py",
+    "journal/test_write_ahead_log.py",
+    "journal/records/test_messages.py",
+    "policy/text/test_folding.py",
+    "policy/text/test_contacts.py",
+    "model/test_pseudonym.py",
+    "model/test_number.py",
+    "relay/test_submit.py",
 ]
 """Tests of the rooms that have twins, and of what they carry …"""
-ROOMS_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/test_mailbox.py", "test_way_back.py"]
+ROOMS_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/mailbox/test_mailbox.py", "relay/test_deliver.py"]
 """… and of those on the way back."""
 
 
@@ -691,7 +691,7 @@ def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
 def lives(*, pure: bool) -> str:
     env = os.environ | ({"GATE106_PURE": "1"} if pure else {})
     command = [sys.executable, "-m", "tests.lives", "900", "60", "30"]
-    return subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=True).stdout
+    return subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 @needs("gcc")
@@ -726,9 +726,9 @@ def test_without_the_twins_their_rooms_tests_pass(rooms: list[str]) -> None:
         "--no-header",
         "-p",
         "no:cacheprovider",
-        *[str(HERE / room) for room in rooms],
+        *[str(TESTS / room) for room in rooms],
     ]
-    done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
