@@ -73,7 +73,7 @@ def look_at(image: Image) -> None:
     must(not programs, f"there is no compiler or linker in it {[str(path) for path in programs] or ''}".rstrip())
     own = image.root / "opt" / "gate106"
     must(not (own / "bin" / "pip").exists(), "and no pip in the gate's environment")
-    must(any(own.rglob("proxy/__pycache__/relay.*.pyc")), "its modules are compiled, so that nothing need be written")
+    must(any(own.rglob("proxy/relay/__pycache__/submit.*.pyc")), "its modules are compiled, so that nothing need be written")
     must(not any("://" in line for line in image.history), "no address stands in its history")
     left = [path for path in files if path.name in ("pip.conf", ".netrc") and path.stat().st_size]
     must(not left, "no settings of pip are left in it")

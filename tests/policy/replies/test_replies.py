@@ -1,4 +1,4 @@
-"""What a reply means: labelled texts, spellings that fold together, and anything at all. Scopes are in tests/test_replies.py."""
+"""What a reply means: labelled texts, spellings that fold together, and anything at all. Scopes are in replies."""
 
 from __future__ import annotations
 
