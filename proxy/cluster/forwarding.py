@@ -1,11 +1,11 @@
-"""Post: what waits at this gate for a provider that is bound at another goes there, and what others send for one that is bound here comes in.
+"""Forwards delivers to the gate at which their provider is bound.
 
-In: items of the mailbox, letters of other gates, who is bound where. Out: letters; delivers in this gate's journal and mailbox. Never: an item
-that is let go of before another gate has it synced.
+In: mailbox items; letters of other gates; which providers are bound at which gate. Out: letters; delivers in this gate's journal and mailbox.
+Never: removes an item before another gate has it synced.
 
-To the mailbox another gate is one more bind (``ForwardingRoute``), used where the provider has none here: it has room for so many letters, is handed
-items, and answers when they are synced over there. Whatever happens in between, the item is still here, and goes again: to a gate that
-has it already it comes twice, and is taken once while that gate remembers the letter. Letters lie in a stream of each gate, sealed:
+To the mailbox, another gate is one more bind (``ForwardingRoute``), used where the provider has none here. It has room for ROOM letters, takes
+items, and answers when they are synced at the other gate. Until then the item stays here, and is sent again after a failure: a gate that has it
+already takes it only once, as long as it remembers the letter. Letters lie in one stream per gate, sealed:
 
     letter   b"d" number u64, time u64 ms, kind, provider, the PDU       a deliver: the number is the sender's
              b"a" number u64 …                                           these are synced here

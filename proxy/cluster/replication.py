@@ -1,17 +1,18 @@
-"""Sharing: gates on one store tell each other what people said and what was ordered, listed and agreed to, and obey it in one order.
+"""Replicates recipients' words and officers' actions between gates, in one order.
 
-In: records of this gate's journal as they are written; the shared log. Out: the same in the log once they are synced; what others told in this
-gate's journal (kind HEARD) and in force. Never: a record that is not on this gate's own disk told to others; a decision.
+In: records of this gate's journal as they are written; the shared log. Out: the same records in the log, once they are synced; other gates'
+records in this gate's journal (kind HEARD) and in force. Never: publishes a record that is not on this gate's own disk; a decision.
 
-A gate does what it is told at once, by itself, and then tells the others. All of them, it too, go by the order of the log in the end: where
-others told something between this gate's writing and the log's hearing of it, it does it again behind theirs. Everything shared is by a
-number or a name of its own, so that doing it twice is doing it once. What is about one person is always done again: it is in force before
-it is written, and what others told may come in between. A list's chunks are not done again: of two gates that put the same numbers on the
-same list and take them off within a second, each may have its own last word.
+A gate applies its own record at once, and then publishes it. In the end all gates follow the order of the log. If other gates published
+something between this gate's write and its place in the log, this gate applies its record again behind theirs. Every shared record has a
+number or a name of its own, so applying it twice is the same as applying it once. A record about one recipient is always applied again: it
+is in force before it is written, and other gates' records may come in between. Chunks of a list are not applied again: if two gates add and
+remove the same numbers on the same list within a second, each may end with its own last word.
 
-Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. A journal that was
-put back, or a new one, gives numbers out again: then what has them is told, too, and what else had them is heard as if others had told it.
-Who has heard nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
+A gate publishes what it has not published yet, also after a crash: the checkpoint keeps the place of the first record that is not in the
+log. A restored journal, or a new one, uses sequences again. Then its records under these sequences are published, and what the log already
+has under them is applied like another gate's. A gate that has read nothing for ``stale_s`` no longer knows whom it may send marketing to,
+and reports that (``stale``).
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ Never: caps, counters, refusals of the person: those were decided on what was th
 A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
 text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
 
-A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (policy/text/pieces.py): what it has
-found does not go away. So a rule that is sure to hold by that refuses at once what it would refuse whole. A rule waits all the same
+A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (policy/text/pieces.py):
+what it has found does not go away. So a rule that is sure to hold by that refuses at once what it would refuse whole. A rule waits all the
+same
 
     under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the person beside it
     where spared      by an exemption that reads the text, the signature, the category or the person

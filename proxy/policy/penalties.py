@@ -1,7 +1,8 @@
 """Penalties: what is measured of a provider, from which measure on it is penalized, how severely and for how long, as the rules say.
 
 In: Nodes of ``penalties:`` and ``complaints:``. Out: Triggers, the days of the clocks; RuleFault with the line of a mistake. Never: a
-measurement (proxy/desk/penalties/triggers.py), a penalty (proxy/desk/penalties/book.py). ``judge`` knows nothing of these: what they lead to are dated orders.
+measurement (proxy/desk/penalties/triggers.py), a penalty (proxy/desk/penalties/book.py). ``judge`` knows nothing of these: what they lead
+to are dated orders.
 """
 
 from __future__ import annotations

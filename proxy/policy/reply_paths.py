@@ -1,7 +1,8 @@
 """The state of each port prefix's reply path, as rules see it.
 
-In: states from whoever keeps the book of reply paths (relay/effects/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
-the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
+In: states from whoever keeps the book of reply paths (relay/effects/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a
+path silent, the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message
+costs more.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Judging: one submit against the person's record, what it reserves, and giving that back.
+"""Judges one submit against the recipient's record and reserves resources.
 
-In: a submit that was read, the record as the earlier ones left it, the time. Out: the record with what this one adds; the verdict, the
-lane and the entry on the Transit. Never: the journal, sockets, the clock.
+In: a submit that was read; the record as earlier submits left it; the time. Out: the record with the new entry; verdict, lane and entry on the
+PendingSubmit. Never: the journal, sockets, the clock.
 
-All that a submit reserves is taken together or not at all (DESIGN §2): an entry in the record, its share of aggregates, a place in the
-lane. An allowed submit has a lane; a refused one has a reason and a status, and has reserved nothing.
+A submit reserves everything or nothing (DESIGN §2): an entry in the record, its share of aggregate counters, a place in the carrier's lane.
+An allowed submit has a lane. A refused one has a reason and a status, and has reserved nothing.
 
-Others see a share of an aggregate from the moment it is reserved. If the store then does not take the record, the share goes back, and
-somebody may have been refused for it meanwhile: so no limit is passed, whatever the store does. Such a refusal is asked anew each time
-(refusal_cache.py keeps none that an aggregate decided). The embedded store takes every record: with it this does not happen.
+Other submits see a share of an aggregate from the moment it is reserved. If the store then refuses the record, the share is given back, but
+another submit may have been refused for it meanwhile. So no limit is ever exceeded. A refusal by an aggregate is judged anew each time
+(refusal_cache.py does not keep it). The embedded store takes every record: there this does not happen.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
-"""UnderWay: batches that are on their way to a store that waits: nobody is in two of them, and few do not go alone.
+"""Decides whether a batch starts now or waits for more submits.
 
-In: persons, how much has come, the time. Out: whether a batch may begin; what came for its persons meanwhile. Never: a store, a verdict.
+In: recipients; how many submits have arrived; the time. Out: whether a batch may begin; what arrived for its recipients meanwhile.
+Never: a store, a verdict. Only a store that waits (Valkey) needs it.
 
-A call of a few costs the gate and the store nearly as much as one of many. So what has come waits for more while another batch is on its
-way: until there is enough, or that batch ends, or turns out to be a long way (the turns go on meanwhile). At rest nothing waits.
+A recipient is in one batch at a time. A store call for few submits costs the gate and the store nearly as much as a call for many. So new
+submits wait while another batch is under way: until there are enough, or that batch ends, or it takes longer than ``LONG_S``. At rest nothing
+waits.
 
-Under load it goes on waiting behind a batch of many, at most for as long as that took: while more is on its way back from the carrier and
-the disk than has come; and while it is few, of what was lately on its way, for the rest is with its senders, who send the next as soon as
-they have the room. Of several gates on one store each has a part of what is on its way, and would make smaller batches of it: of two workers
-with windows of 250 and 150 between them, batches of 157 and 95 became 180 and 124, for 8 % less processor time a message. Below a load of
-``MANY`` a batch nothing changes (20,000 a second, one gate: a median of 1.4 ms with or without); above it a message waits longer (40,000 a
-second, one gate: a median between the same and 1.8 ms more, with ``WORTH`` at 128).
+Under load, submits also wait after a batch of many, at most for as long as that batch took: while more submits are in flight than have
+arrived; and while they are few, compared with the number lately in flight. The rest is with its senders, who send the next ones as soon as
+their windows allow. With several gates on one store each sees only a share of the submits in flight and would make smaller batches. Measured
+with two workers (windows of 250 and 150 between them): batches of 157 and 95 became 180 and 124, for 8 % less processor time a message.
+Below a load of ``MANY`` submits a batch nothing changes (20,000/s, one gate: a median of 1.4 ms with or without). Above it a message waits
+longer (40,000/s, one gate: the median is the same to 1.8 ms more, with ``WORTH`` at 128).
 """
 
 from __future__ import annotations

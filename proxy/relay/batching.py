@@ -1,16 +1,16 @@
-"""Chains: what has come for each person, in order, decided about: load, judge, swap.
+"""Batches submits per recipient: load records, judge, swap.
 
-In: submits that were read, changes, the time. Out: submits with their verdicts and changes that are made, both for the hand-over. Never:
-the journal, sockets, a clock, an event loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task
-otherwise).
+In: submits that were read; changes of records; the time. Out: submits with their verdicts, and changes that were made, both for commit.py.
+Never: the journal, sockets, a clock, an event loop. (``spawn`` drives the coroutine of a batch: at once where the store never waits, else as
+a task.)
 
-    what has come ──begin──▶ a chain for each person ──load──▶ judged in order ──swap──▶ handed over (commit.py)
+    arrived ──begin──▶ one batch per recipient ──load──▶ judged in order ──swap──▶ commit.py
 
-    the person is in a batch that is under way   what has come waits behind it, in order
-    the record has changed under us              all of that chain is judged again; after SWAPS_MAX the provider is asked to come again
-    the store is away                            submits are asked to come again; changes wait here until it takes them
+    the recipient is in a batch under way    new submits and changes wait behind it, in order
+    the record has changed meanwhile         the recipient's whole batch is judged again; after SWAPS_MAX the provider must try again
+    the store is out of reach                submits are refused for a while; changes wait here until the store takes them
 
-Nothing is forwarded from here.
+Nothing is forwarded to a carrier from here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Proposal: a set of rules that waits for approval, asked about every message beside the set in force, and never obeyed.
+"""Judges messages by a proposed rule set beside the one in force.
 
-In: what was judged, and by what it was judged. Out: counts of what would be otherwise. Never: a verdict that anybody is told, a change of
-a record or a counter.
+In: judged messages and their verdicts. Out: counts of the verdicts that would differ. Never: a verdict for a provider, a change of a record or
+a counter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Commands: what a provider may send besides submit_sm: data_sm, submit_multi, query_sm, cancel_sm, replace_sm.
+"""Handles provider commands besides submit_sm: data_sm, query_sm, cancel_sm, replace_sm.
 
-In: their frames, the time. Out: submits for the relay, questions for the carrier that has the message, answers. Never: sockets, a
-clock, a verdict.
+In: their frames; the time. Out: submits for the relay, queries for the carrier that has the message, answers. Never: sockets, a clock, a
+verdict.
 
     data_sm        judged like a submit_sm, and forwarded as it is                    submit_multi.py   submit_multi
     query_sm       asked of the carrier that has the message; not judged              replace_sm.py   replace_sm

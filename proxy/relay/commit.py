@@ -1,10 +1,10 @@
-"""HandOver: what was decided is written, and then handed over: frames to the carriers' lanes, answers to the providers.
+"""Writes verdicts to the journal, then releases frames and answers.
 
-In: submits that were decided about, what carriers took, changes that are made, all since the last turn; the time. Out: one commit group in the
-journal, and behind it the frames, the answers (once they are safe: ``Outbox``) and counts. Never: a verdict, sockets, a clock.
+In: judged submits, carriers' acceptances and changes of records since the last turn; the time. Out: one commit group in the journal; behind it
+frames for the carriers' lanes, answers (through ``Outbox``, once they are safe) and counts. Never: a verdict, sockets, a clock.
 
-Nothing of a group leaves before the journal has taken it. Where it does not, submits are refused and their entries undone; what has happened
-all the same (an answer of the carrier, a change that somebody made) waits here until it writes again.
+Nothing of a group leaves before the journal has taken it. If the journal refuses the group, its submits are refused and their entries undone.
+What has already happened (an answer of the carrier, an officer's change) waits here until the journal writes again.
 """
 
 from __future__ import annotations

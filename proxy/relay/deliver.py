@@ -1,17 +1,26 @@
-"""The way back: leads one deliver from the carrier to the provider that owns the port.
+"""Leads each deliver from the carrier to the port's provider.
 
-In: deliver_sm frames of the carrier, providers' answers to them. Out: opt-outs recorded, the carrier acknowledged, the provider
-handed what is its own. Never: sockets, the clock.
+In: deliver_sm frames of carriers; providers' answers to them. Out: opt-outs recorded, carriers acknowledged, delivers handed to providers.
+Never: sockets, the clock.
 
-A deliver's story is ``deliver_all`` → the journal (deliver_batch.py) → the mailbox → synced → ``Arrival.safe``, ``Brought.safe``: the carrier is
-acknowledged, and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
+The way of a deliver, by the functions that run:
 
-    what a reply stops or restores is synced   before the carrier is acknowledged, whoever owns the port, there or not (optout_reply.py)
-    the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
-    what the provider acknowledged is written  after it did: what it gets twice is what a crash kept us from writing down
+    DeliverRelay.deliver       reads the PDU: a receipt, the answer to a probe, or a reply of a recipient
+    ReplyHandler.hear          only replies: what it says, and what that changes in the recipient's record (optout_reply.py)
+    ArrivedReply, ReceiptBatch their journal records, written with the turn's commit group (deliver_batch.py)
+    Mailbox                    queues the deliver for the provider that owns the port
+    .safe                      the journal is synced: the carrier is acknowledged
+    DeliverRelay.turn          hands queued delivers to a bind of the provider that has room
+    DeliverRelay.answered      the provider has acknowledged it: journalled, and out of the mailbox
 
-A deliver read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. What cannot be made
-safe within a second is left with the carrier (ESME_RX_T_APPN): a carrier's window must never wait for our disk, nor for a provider.
+What is safe before what:
+
+    the effect of an opt-out or restore is synced   before the carrier is acknowledged, whoever owns the port, bound or not
+    the deliver is synced                           before the carrier is acknowledged, and before the provider gets it
+    a provider's acknowledgement is written         after it arrived: so a crash may hand the provider the same deliver twice
+
+A deliver that was read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. A deliver that cannot
+be made safe within a second stays with the carrier (ESME_RX_T_APPN): a carrier's window never waits for our disk or for a provider.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Arrivals: delivers on their way from the carrier into the mailbox, until the carrier is acknowledged.
+"""Takes arrived delivers into the mailbox and acknowledges the carrier.
 
-In: a deliver that was read and belongs to somebody. Out: journal records, items of the mailbox, the carrier's acknowledgement. Never: sockets,
-the clock; what a reply does to a person's record (optout_reply.py).
+In: a deliver that was read, and its owner. Out: journal records, mailbox items, the carrier's acknowledgement. Never: sockets, the clock,
+what a reply does to the recipient's record (optout_reply.py).
 
-Receipts change nobody's record: those that one turn brings on a link are one change (``Brought``), with a record and an item for each, and
-share their fate, for they are in one commit group. A reply is a change of its own (``Arrival``), for what it says stands before it.
+Receipts change no recipient's record. All receipts that one link brings in a turn are one change (``ReceiptBatch``), with a journal record and
+a mailbox item each; they succeed or fail together, for they are in one commit group. A reply is a change of its own (``ArrivedReply``),
+because its effect on the record is written right before it.
 """
 
 from __future__ import annotations

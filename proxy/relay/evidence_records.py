@@ -1,7 +1,9 @@
-"""Grounds: leads what a verdict rests on, and texts a clerk should see, into the journal beside the verdicts. Pure.
+"""Journals the evidence behind verdicts, and texts for review.
 
-In: submits that were judged; later, where their verdicts stand in the journal. Out: journal records. Never: a verdict, sockets, the clock.
-Beside what rules found stands what a message has in aggregates from one that it stands in for: who replaces it must not take that again.
+In: judged submits; later the journal sequence of their verdicts. Out: journal records. Never: a verdict, sockets, the clock.
+
+Besides what rules found, a record states what a message took from aggregates on behalf of one that it stands in for: a replace_sm must
+not take that again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Sent: which message an id names, for two days: whose it is, who has it, what stands for it in the person's record.
+"""Remembers accepted messages by id for two days, for replace_sm.
 
-In: what carriers accepted, of providers that want it (``replace: true``). Out: a Message's whereabouts by the id its provider was told.
-Never: texts; sockets, the clock.
+In: messages that carriers accepted, of providers with ``replace: true``. Out: for an id: the sender, the carrier, the entry in the recipient's
+record. Never: texts, sockets, the clock.
 
-Two generations: the younger fills for 48 hours or until it is full, then it becomes the older. So an id is known for 48 hours at
-least, unless more than IDS_MAX messages of such providers were accepted meanwhile: then the newest IDS_MAX are. A restart keeps what
-stands in the part of the journal that is replayed: what was accepted since the last checkpoint, so nothing after an orderly stop. An
-id that is not known any more is refused for replace_sm; query_sm and cancel_sm then go by the source address alone.
+Two generations: the younger fills for 48 hours or until it is full; then it becomes the older. So an id is known for at least 48 hours, or, if
+more than IDS_MAX messages of such providers were accepted meanwhile, the newest IDS_MAX are known. A restart keeps the messages in the replayed
+part of the journal: those accepted since the last checkpoint, so none after an orderly stop. replace_sm is refused for an unknown id;
+query_sm and cancel_sm then go by the source address alone.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Hearing: leads a person's reply from the carrier to their record, and the one sentence they get back to the carrier.
+"""Applies a recipient's reply to their record and confirms opt-outs.
 
-In: a deliver that is no receipt, whose port it came to, the time. Out: a ``ReplyEffect`` on its way into the record, counts, a confirmation
-on a lane. Never: sockets, a clock of its own, handing the reply on (deliver.py).
+In: a deliver that is no receipt; its port; the time. Out: a ``ReplyEffect`` on its way into the record; counts; a confirmation on a lane.
+Never: sockets, a clock of its own, handing the reply to the provider (deliver.py).
 
-The confirmation is a submit_sm of the gate itself: it comes after the opt-out is in force and can delay nothing, asks for no receipt,
-is subject to no rule and counted in no cap, and what the carrier answers to it concerns nobody. It is synced to the journal before it
-leaves, so a crash or a power loss may lose it and cannot double it.
+The confirmation is a submit_sm of the gate itself. It follows the opt-out's entry into force and delays nothing; it asks for no receipt; no
+rule judges it, no cap counts it, and the carrier's answer to it is ignored. It is synced to the journal before it leaves, so a crash may
+lose it but cannot send it twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Transit: one submit on its way, and what the relay asks of the two ends (net implements them, the simulation too).
+"""Defines a submit in flight, and what connections offer the relay.
 
-In: what was decided. Out: nouns; answers in order, no earlier than they are safe; counts. Never: sockets, the clock.
+In: verdicts and carriers' answers. Out: responses in order, none before the journal has made it safe; counts. Never: sockets, the clock.
+
+``Bind``, ``CarrierConnection``, ``SubmitLane`` and ``LaneRoutes`` are the two ends as the relay sees them: net implements them, the simulation
+too. ``PendingSubmit`` is one submit from its arrival to its answer. ``Outbox`` holds answers until the journal is synced.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Refusals: what was refused a few minutes ago, so that its repeats cost no verdict and no evidence of their own.
+"""Answers repeats of a recent refusal without judging them again.
 
-In: submits that a rule refused, with where that stands in the journal; the same submits again. Out: the same answer, and one journal
-record per turn with how often each was asked again. Never: a verdict; sockets, the clock.
+In: submits that a rule refused, with the journal sequence of the verdict; the same submits again. Out: the same answer, and one journal record
+per turn that counts the repeats. Never: a verdict, sockets, the clock.
 
-Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
-reasons; nothing that a rolling window, an aggregate or a person's wishes decided (when they let go is not known beforehand), no part of a
-long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that
-was reached, with a reload of the rules, where the clock is put back, and with any change of the person's record but a new message (which
-only adds reasons).
+It keeps only refusals that stay valid for the next ten minutes whatever else happens. So it never keeps: a defer; one of the gate's own
+reasons; a refusal by a rolling window, an aggregate or a recipient's preferences (nobody knows beforehand when they end); a part of a long
+message; a scheduled message. A refusal ends with the day, with the next change of any time condition, with the window of the cap that was
+reached, with a reload of the rules, when the clock is set back, and with any change of the recipient's record other than a new message
+(which can only add reasons).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Replacing: one replace_sm: the same message with another text, judged with the person it went to.
+"""Judges and forwards a replace_sm: another text for a sent message.
 
-In: a replace_sm whose message is known, the person's record. Out: it goes to the carrier that has the message, or is refused with
-the status of the reason. Never: sockets, the clock.
+In: a replace_sm whose message is known; the recipient's record. Out: a replace_sm for the carrier that has the message, or a refusal with the
+status of its reason. Never: sockets, the clock.
 
 It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, nor what it took from
 aggregates, and the entry of the new text takes that one's place, at the same time, when it is allowed (in the journal: a verdict that

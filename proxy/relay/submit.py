@@ -1,17 +1,27 @@
-"""The relay: leads one message from arrival to answer. READ THIS FIRST.
+"""Leads each submit from provider to carrier and back. READ FIRST.
 
-In: frames from providers and carriers, the time. Out: bytes for both, journal records, counts. Never: sockets, a clock, an event
-loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
+In: frames from providers and carriers; the time. Out: bytes for both sides, journal records, counts.
+Never: sockets, a clock, an event loop. (``spawn`` drives the coroutine of a batch: at once where the store never waits, else as a task.)
 
-A submit's story is ``submit`` → ``turn`` → ``Batching.begin`` → ``Admission.judge`` → ``Commit.write`` → the carrier → ``answered`` → the next
-turn → ``Outbox.release``; parts of long messages go by way of ``PartHandler``. What arrives in one loop turn is judged together: one load, one
-swap, one write to the journal, one joined write to each peer. What is safe before what (DESIGN §3):
+The way of a submit, by the functions that run:
 
-    the entry is written      before the frame goes to the carrier      (HandOver puts it into its lane after journal.write)
-    the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
-    an answer is written      before the provider gets it               (it joins the outbox after journal.write)
-    a reject is written       before the answer                         (HandOver, too)
-    a deliver, an opt-out is synced before the carrier is acknowledged  (way_back and hearing, through the same queue)
+    Relay.submit            reads the PDU; ``admit`` refuses before reading (draining, window, rate)
+    PartHandler.take        only parts of long messages: waits for the other parts
+    Relay.turn              once an event-loop iteration: everything that has arrived since the last one, together
+    Batching.begin          groups submits by recipient, loads the recipients' records (one load)
+    Admission.judge         asks the rules (policy.judge), reserves an entry, aggregates and a place in the carrier's lane
+    Batching                stores the changed records (one swap); where a record has changed meanwhile, judges again
+    Commit.write            one commit group in the journal; then allowed submits go to the carrier's lane, refusals to the outbox
+    Relay.answered          the carrier has answered: the next turn journals that and puts the answer into the outbox
+    Outbox.release          the answer goes to the provider, once the journal is synced up to the verdict
+
+What is safe before what (DESIGN §3):
+
+    the verdict is written    before the frame goes to the carrier       (Commit.write puts it into its lane after journal.write)
+    the verdict is synced     before the provider gets an acceptance     (Outbox.release waits for journal.synced)
+    an answer is written      before the provider gets it                (it joins the outbox after journal.write)
+    a refusal is written      before the provider gets it                (Commit.write, too)
+    a deliver and an opt-out are synced before the carrier is acknowledged   (deliver.py and optout_reply.py, through the same outbox)
 """
 
 from __future__ import annotations

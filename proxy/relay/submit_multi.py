@@ -1,14 +1,14 @@
-"""Multi: one submit_multi, judged person by person, forwarded to those who may get it, answered as a whole.
+"""Splits a submit_multi into submits per recipient and rejoins the allowed.
 
-In: a submit_multi of a provider; what the relay decides of each address. Out: at most one submit_multi per carrier, one answer.
+In: a submit_multi of a provider; the relay's verdict on each address. Out: at most one submit_multi per carrier; one answer.
 Never: sockets, the clock.
 
-The addresses are taken apart: each is judged, written and counted as the submit_sm it would be (a Member), on a bind of its own
-making, the Group, which collects what each is told. Those that are allowed wait until all are judged and leave in one PDU per
-carrier; what the carrier says of each address comes back to its Member, which settles, takes back or marks its own entry.
+Each address is judged, written and counted as the submit_sm it would be (a ``MultiMember``), on an artificial bind (``MultiBind``) that
+collects the members' answers. Allowed members wait until all are judged and leave in one PDU per carrier. The carrier's result for each
+address goes back to its member, which settles, takes back or marks its own entry.
 
-The provider hears one message_id (SMPP 3.4 §4.5.2 has room for one): that of the carrier that got the first allowed address. A
-group leaves on the link of its first person, so that another person's single messages may pass it.
+The provider gets one message_id (SMPP 3.4 §4.5.2 has room for one): that of the carrier of the first allowed address. A submit_multi leaves on
+the link of its first recipient, so single messages to the other recipients may overtake it.
 """
 
 from __future__ import annotations

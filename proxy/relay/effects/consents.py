@@ -1,7 +1,8 @@
-"""Consents: files of them on their way in, and what becomes of them and of persons, live and replayed alike.
+"""Imports consent files and records consents by reply.
 
-In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, CONSENT_REPLY, in order. Out: batches with their numbers once all of a
-file is there and is what was sent; persons put into batches by their reply, and taken out of them. Never: half a file; the journal, the clock.
+In: journal records CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON and CONSENT_REPLY, in order, live and replayed alike. Out: numbered batches,
+once a file is complete and matches its digest; recipients added to batches by reply, and removed from them. Never: half a file, the journal,
+the clock.
 
 **Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
 Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:

@@ -1,7 +1,8 @@
-"""Replies: what a person's answer to a port does to their record. Pure.
+"""Applies an opt-out, restore or doubtful reply to the recipient's record.
 
-In: the text, the port, the record's bytes, the time. Out: the record with refusals more or fewer, and the journal records that say so.
-Never: sockets, the clock, who is told (relay/optout_reply.py), what words mean (policy.optout), whose messages may be meant (state/record/candidates.py).
+In: the text, the port, the record's bytes, the time. Out: the record with refusals added or removed, and the journal records that say so. Pure.
+Never: sockets, the clock, the confirmation (optout_reply.py), what words mean (policy/replies/optout.py), which messages a reply may mean
+(state/record/candidates.py).
 
     opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
     ... of everything       all marketing; likewise at a port that nobody owns, where no candidate is known

@@ -1,6 +1,6 @@
-"""Changes: what alters a person's record besides a new message — an answer, a missing answer, an undo (optouts.py has refusals).
+"""Changes a record's entries: carrier answers, missing answers, undo.
 
-In: the record's bytes. Out: the record's bytes after the change, and the journal record that says so. Never: sockets, the clock.
+In: the record's bytes. Out: the record's bytes after the change, and its journal record. Never: sockets, the clock, refusals (optouts.py).
 Each change is idempotent by the entry's id, because replay applies the journal again over a checkpoint that may be newer.
 """
 

@@ -1,18 +1,19 @@
-"""Long: long messages whose parts come one by one, over any binds of one provider, in any order, twice, late or never.
+"""Collects the parts of long messages until they can be judged.
 
-In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as; why a part
-cannot be taken. Never: a clock, a verdict (handler.py), bytes; what is known of a message after its minute (state/record/torn.py).
+In: parts as they arrive, over any binds of a provider, in any order, repeated, late or never; the time (monotonic seconds). Out: parts to be
+judged now, with the joined message; why a part cannot be taken. Never: a clock, a verdict (handler.py), bytes, what is known of a message after
+its minute (state/record/torn.py).
 
     waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
 
-Parts that wait hold up nothing: a client whose window is one part gets its first part judged alone after 300 ms, and later parts inherit.
-A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again.
+Waiting parts block nothing: a client with a window of one part gets its first part judged alone after 300 ms, and later parts inherit the
+verdict. A message that was judged whole is forgotten at once, unless one of its parts fails: that part may be sent again.
 
-    a part number comes again                      same text            other text
+    the same part number again                     same text            other text
     while it waits or is being judged              part-again           part-differs
-    all of its message was refused, or all is out  a new message        a new message
-    it is out, and others are not                  part-again           part-differs
-    it was refused, or its outcome is unknown      taken: sent again    part-differs
+    all parts refused, or all parts sent           a new message        a new message
+    this part sent, others not                     part-again           part-differs
+    this part refused, or its outcome is unknown   taken: sent again    part-differs
 
 A message has one reference, whatever number of parts it announces: another number of parts is another text.
 """

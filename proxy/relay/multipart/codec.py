@@ -1,7 +1,7 @@
-"""Posting: what one gate puts up of a long message, and what it makes of what is up. Pure.
+"""Encodes a long message as rows for other gates, and back.
 
-In: a long message, what is on the board of it, parts that are judged. Out: its rows; which messages have to be looked at; the message with
-what others hold, or by itself. Never: a store, a clock, when it is put up (shared.py), a verdict.
+In: a long message; its rows in the shared store; parts that were judged. Out: its own rows; which messages must be looked at; the message
+completed with the parts at other gates, or without them. Pure. Never: a store, a clock, when rows are written (shared.py), a verdict.
 """
 
 from __future__ import annotations

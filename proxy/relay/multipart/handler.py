@@ -1,20 +1,20 @@
-"""Parts: what becomes of the parts of long messages (assembler.py says when).
+"""Decides what happens to the parts of long messages.
 
-In: parts that were read, the person's record while they are judged, what the carrier said of each. Out: verdicts of parts; the effect of
-each answer on the message's one entry. Never: sockets, the clock, the journal.
+In: parts that were read; the recipient's record while they are judged; the carrier's answer to each. Out: verdicts of parts; the effect of each
+answer on the message's one entry. Never: sockets, the clock, the journal, when a message is judged (assembler.py).
 
-A long message has one entry and takes once from aggregates, however many parts it has; every part has its own verdict in the journal (with
-that entry) and its own answer. The first part judged leads, the others follow it. Parts that come later inherit: no cap is asked again, but
-once the text is whole the rules that read it are, and all of them if the new part shows whose message it is, or that its category is
-stricter. A breach refuses that part (a handset shows nothing with a part missing).
+A long message has one entry and takes once from aggregates, however many parts it has. Every part has its own verdict in the journal (with that
+entry) and its own answer. The first part judged leads; the others follow it. Later parts inherit its verdict: no cap is asked again. Once the
+text is whole, the rules that read the text are asked again; and all rules, if the new part shows the signature or a stricter category. A breach
+then refuses that part (a handset shows nothing while a part is missing).
 
-    all attempts refused          the entry is taken back, what comes next is a new message
+    all attempts refused          the entry is taken back; the next part begins a new message
     some refused                  the entry stays; a refused part may be sent again, within the same message
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
 
-A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are out, and not all), its key
-stands in the person's record (state/record/torn.py), written with the verdict: a new message under that key is refused at every gate, after a
-crash, and when its minute is over.
+A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are sent, not all), its key
+stands in the recipient's record (state/record/torn.py), written with the verdict. A new message under that key is refused at every gate,
+after a crash, and after the message's minute.
 """
 
 from __future__ import annotations

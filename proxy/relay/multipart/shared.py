@@ -1,17 +1,17 @@
-"""Board: where gates on one store put up the parts of long messages that are not whole, and see those of others.
+"""Exchanges the parts of incomplete long messages between gates.
 
-In: long messages and parts as they come, the sheets of a shared store. Out: the same messages with what others hold; parts to be judged, or
-that inherit. Never: a verdict (handler.py, decision.py), a message of one part, a wait for one message: all calls are for many.
+In: long messages and parts as they arrive; the multipart records of a shared store. Out: the same messages with the parts at other gates; parts
+to be judged, or to inherit. Never: a verdict (handler.py, decision.py), a message of one part, a store call for a single message.
 
-    a first part ──LINGER_S──▶ put up ──whole, here and there together──▶ judged at once
+    a first part ──LINGER_S──▶ written to the store ──whole, here and elsewhere together──▶ judged at once
                                  ├──another gate has judged──▶ inherits
-                                 └──0.3 s, as ever──▶ judged on what is up by then
-    a part of a message that is up: put up first, then judged or not
+                                 └──0.3 s, as on one gate──▶ judged with what is in the store by then
+    a part of a message in the store: written first, then judged or not
 
-What is whole at one gate within LINGER_S, as nearly all are, is never put up. Judging (transaction.py) loads the sheet with the record and
-swaps both or neither: whoever comes first has decided, and whoever comes second finds that its swap was refused, looks again, and
-inherits. So nobody holds anything for others, and who dies leaves nothing undone. Whoever cannot reach the store goes by its own parts,
-for the whole of that message.
+A message that is whole at one gate within LINGER_S, as nearly all are, is never written. Judging (transaction.py) loads the multipart
+record with the recipient's record and swaps both or neither. The first gate decides; the second finds that its swap was refused, looks
+again, and inherits. So no gate holds a lock, and a gate that dies leaves nothing to clean up. A gate that cannot reach the store goes by
+its own parts, for the whole of that message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sights: what is on the board of messages whose parts are judged, and what judging makes of it.
+"""Swaps multipart records and recipients' records together.
 
-In: batches of parts and changes on their way through the relay, the sheets of a shared store. Out: the same messages with what others hold;
-sheets and records that are stored together, or not at all. Never: a verdict; what waits to be put up (shared.py).
+In: batches of parts and changes on their way through the relay; the multipart records of a shared store. Out: the messages with what other
+gates hold; records stored together, or not at all. Never: a verdict, what waits to be written (shared.py).
 """
 
 from __future__ import annotations
