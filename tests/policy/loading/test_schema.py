@@ -21,7 +21,7 @@ from tests.policy.catalogue import NEEDS, Need
 from tests.policy.test_properties import RULES as DRAWN
 from tests.policy.test_properties import Draft
 
-TOP = Path(__file__).parent.parent.parent
+TOP = Path(__file__).parents[3]
 RULES = TOP / "rules"
 MISTAKES = TOP / "tests" / "data" / "mistakes"
 VALIDATOR = Draft202012Validator(schema())

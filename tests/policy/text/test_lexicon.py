@@ -376,5 +376,5 @@ def test_an_advertiser_is_found_however_its_signature_is_dressed(make: Make) -> 
 
 
 def test_the_folder_of_the_project_ships_the_lexicon() -> None:
-    rules = Path(__file__).parent.parent.parent / "rules"
+    rules = Path(__file__).parents[3] / "rules"
     assert load(rules).lexicon.words[0].file == "rules/lexicon/words.csv"
