@@ -94,7 +94,7 @@ class MessageQuery(OtherRequest):
 
     def settled(self) -> None:
         super().settled()
-        self._relay.questions -= 1
+        self._relay.open_queries -= 1
 
     def answered(self, frame: Frame) -> None:
         self.settled()
@@ -154,11 +154,11 @@ class Commands:
 
     def use(self) -> None:
         """Other accounts after a reload."""
-        if self._relay.handover.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
+        if self._relay.commit.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
             self._keep_index(self._clock)
 
     def _keep_index(self, clock: Callable[[], float]) -> None:
-        self._relay.handover.on_accepted = lambda accepted: self.index.note(accepted, clock())
+        self._relay.commit.on_accepted = lambda accepted: self.index.note(accepted, clock())
 
     def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
         """A request of a provider that is no submit_sm; False where it is none of these."""
@@ -227,8 +227,8 @@ class Commands:
         if not lane.hold(question.category):
             return "queue-full"
         question.theirs, question.data = theirs, data
-        self._relay.questions += 1
-        question.go(lane)
+        self._relay.open_queries += 1
+        question.enqueue(lane)
         return ""
 
     def _replace(

@@ -76,21 +76,21 @@ class SentIndex:
         """What carriers took in one turn, each with the answer."""
         if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
             self._old, self._young, self._since = self._young, _Generation(), now
-        for transit, frame in accepted:
-            if transit.bind.access.replaces:
-                self._add(transit, frame.body)
+        for pending, frame in accepted:
+            if pending.bind.access.replaces:
+                self._add(pending, frame.body)
 
-    def _add(self, transit: PendingSubmit, body: bytes) -> None:
-        message, lane, verdict = transit.message, transit.lane, transit.verdict
+    def _add(self, pending: PendingSubmit, body: bytes) -> None:
+        message, lane, verdict = pending.message, pending.lane, pending.verdict
         assert message is not None
         assert verdict is not None
         carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
-        alone = type(transit) is PendingSubmit and transit.long is None  # a part's message is the joined one
-        coding = _replaced_in(transit.data, message.content) if alone else None
+        alone = type(pending) is PendingSubmit and pending.long is None  # a part's message is the joined one
+        coding = _replaced_in(pending.data, message.content) if alone else None
         content = message.content
         self._put(
             body,
-            transit.entry_id,
+            pending.entry_id,
             message.recipient,
             message.sender.port_hash,
             carrier,

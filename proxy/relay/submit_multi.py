@@ -97,7 +97,7 @@ class MultiBind:
         self._ready: dict[SubmitLane, list[PendingSubmit]] = {}
         self._waiting = len(multi.addresses)
         """Addresses not judged yet."""
-        self._half_told = False
+        self._partly_answered = False
 
     # -- as a Bind
 
@@ -140,20 +140,20 @@ class MultiBind:
             together = Together(self._relay, self, self._bind, self._sequence, self._multi, members, self._arrived_s)
             for member in members[1:]:  # one PDU takes one place
                 lane.release(member.category)
-            together.go(lane, len(members))
+            together.enqueue(lane, len(members))
         self._ready.clear()
 
     # -- the answer
 
-    def half_told(self) -> None:
+    def partly_answered(self) -> None:
         """A carrier has answered: from here the provider's delivers wait for our answer."""
-        if not self._half_told:
-            self._half_told = True
-            self._relay.half_told[self.access.provider.name] += 1
+        if not self._partly_answered:
+            self._partly_answered = True
+            self._relay.partly_answered[self.access.provider.name] += 1
 
     def _tell(self) -> None:
-        if self._half_told:
-            self._relay.half_told[self.access.provider.name] -= 1
+        if self._partly_answered:
+            self._relay.partly_answered[self.access.provider.name] -= 1
         fates = [self._fates[place] for place in range(len(self._multi.addresses))]
         refused = [(address, fate.status) for address, fate in zip(self._multi.addresses, fates, strict=True) if fate.status]
         taken = next((fate.body for fate in fates if not fate.status), None)
@@ -198,7 +198,7 @@ class Together(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        self._group.half_told()
+        self._group.partly_answered()
         self._share(frame, self._relay.answered)
 
     def answered_late(self, frame: Frame) -> bool:

@@ -220,12 +220,12 @@ class ControlPlane:
         """These rules are in force from now on, beside the same orders, and those wait for approval."""
         if rules is not self._rules:
             self._rules, self._rules_since = rules, time.time()
-        self.relay.judging.proposal = proposal
+        self.relay.admission.candidate = proposal
         self._obey()
 
     def _obey(self) -> None:
         given = self.book.of_kind(*JUDGING)
-        proposal = self.relay.judging.proposal
+        proposal = self.relay.admission.candidate
         paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
         changed = given or paths is not None
         self.relay.rules = self._rules.with_orders(given, paths) if changed else self._rules

@@ -189,7 +189,7 @@ class GateProcess:
             store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
-        self.operating.sharing, self.relay.handover.on_said = sharing, sharing.said
+        self.operating.sharing, self.relay.commit.on_records_written = sharing, sharing.said
         return sharing
 
     def _tend(self) -> None:
@@ -222,7 +222,7 @@ class GateProcess:
         if self.sharing is not None:
             await self.sharing.once()
             await self.revising.begin()
-            self.relay.judging.stale = self.sharing.stale
+            self.relay.admission.stale = self.sharing.stale
         await self.operating.start(
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
