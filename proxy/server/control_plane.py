@@ -317,7 +317,7 @@ class ControlPlane:
             raise NotWritten(down) from None
         self._kick()
         if told and self.sharing is not None:
-            self.sharing.said(said[:told])
+            self.sharing.publish(said[:told])
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -331,7 +331,7 @@ class ControlPlane:
         except TimeoutError:
             raise CommandRefused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
         if self.sharing is not None:
-            await self.sharing.told(sequence)
+            await self.sharing.is_published(sequence)
 
     @property
     def away(self) -> str:
