@@ -119,12 +119,12 @@ class Node:
     def write(self, kind: int, body: bytes) -> int:
         sequence = self.journal.append(kind, body)
         self.journal.write(self.now())
-        self.sharing.said([(sequence, kind, body)])
+        self.sharing.publish([(sequence, kind, body)])
         return sequence
 
     async def talk(self) -> None:
         """Tells what is synced, hears what there is."""
-        await self.sharing.once()
+        await self.sharing.exchange()
         assert not self.sharing.problem
 
     # -- a person
@@ -156,7 +156,7 @@ class Node:
         self.journal.write(self.now())
         for one, sequence in zip(done, sequences, strict=True):
             one.done(sequence)
-        self.sharing.said(told)
+        self.sharing.publish(told)
 
     async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
         """``off``: the scope of what is taken back."""

@@ -1,1 +1,1 @@
-"""Several gates on one store: what they tell each other."""
+"""Lets several gates work on one shared store."""

@@ -1,11 +1,11 @@
-"""Agreeing: this gate's side of what gates on one store have agreed on about rules: looks there, puts there, brings a set's files.
+"""Exchanges decisions about rules, and rule files, through the shared store.
 
-In: the shared store, the sets that are kept here, decisions. Out: what the store has; a decision taken or not; files that are kept here then.
-Never: which of two decisions counts (rule_agreement.py), a set in force (desk/revisions/rule_deployment.py).
+In: the shared store; the sets of rules kept at this gate; decisions. Out: the store's last decision; whether it took a new one; files kept at
+this gate. Never: which of two decisions counts (rule_agreement.py), a set in force (desk/revisions/rule_deployment.py).
 
-Files are in the store before the decision that names them, for a while: the decision makes them stay, and the next one that does not name them
-lets them go. So none stays there that nobody decided on, whoever dies when. A large set is announced before it is decided on, and read by then
-wherever a gate looks.
+A set's files are put into the store for a limited time before the decision that names them. The decision makes them permanent; the next
+decision that does not name them removes them. So no undecided files stay, whichever gate dies. A large set is announced before it is
+decided on, so that the other gates have read it by then.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Post: what waits at this gate for a provider that is bound at another goes there, and what others send for one that is bound here comes in.
+"""Forwards delivers to the gate at which their provider is bound.
 
-In: items of the mailbox, letters of other gates, who is bound where. Out: letters; delivers in this gate's journal and mailbox. Never: an item
-that is let go of before another gate has it synced.
+In: mailbox items; letters of other gates; which providers are bound at which gate. Out: letters; delivers in this gate's journal and mailbox.
+Never: removes an item before another gate has it synced.
 
-To the mailbox another gate is one more bind (``ForwardingRoute``), used where the provider has none here: it has room for so many letters, is handed
-items, and answers when they are synced over there. Whatever happens in between, the item is still here, and goes again: to a gate that
-has it already it comes twice, and is taken once while that gate remembers the letter. Letters lie in a stream of each gate, sealed:
+To the mailbox, another gate is one more bind (``ForwardingRoute``), used where the provider has none here. It has room for ROOM letters, takes
+items, and answers when they are synced at the other gate. Until then the item stays here, and is sent again after a failure: a gate that has it
+already takes it only once, as long as it remembers the letter. Letters lie in one stream per gate, sealed:
 
     letter   b"d" number u64, time u64 ms, kind, provider, the PDU       a deliver: the number is the sender's
              b"a" number u64 …                                           these are synced here
@@ -38,18 +38,18 @@ HERE_S = 0.5
 ROOM = 500
 """Letters to one gate that are not answered: so many at 50 ms a round are 10,000 a second."""
 ANSWER_S = 10.0
-"""A gate that has not answered for so long will not: its letters go again."""
+"""After this time without an answer of a gate its letters are sent again."""
 KNOWN_MAX = 50_000
-"""Letters that are remembered, so that one that comes twice is taken once."""
+"""Letters that are remembered, so that a repeated letter is taken once."""
 ACKS_MAX = 1000
 AFTER_FAULT_S = 1.0
-"""A fault of its own that stays is told once a second, not at every look."""
+"""A lasting fault is logged once a second."""
 _DELIVER, _ACKS = b"d", b"a"
 _HEAD = struct.Struct(">QQ")
 
 
 class Mail(Protocol):
-    """What a shared store offers beside what every store does (state/stores/valkey.py)."""
+    """The letters of a shared store (state/stores/valkey.py)."""
 
     node: int
     up: bool
@@ -61,20 +61,20 @@ class Mail(Protocol):
 
 
 class ForwardingRoute:
-    """Another gate, as a bind that items are handed to."""
+    """Another gate, used like a bind that takes items."""
 
     def __init__(self, node: int, post: Forwarding) -> None:
         self.node = node
         self.handed: dict[int, tuple[Item, float]] = {}
-        """Not answered, with when they were handed over."""
-        self._post = post
+        """Unanswered items, with the time they were handed over."""
+        self._forwarding = post
 
     @property
     def room(self) -> int:
-        return ROOM - len(self.handed) if self._post.open else 0
+        return ROOM - len(self.handed) if self._forwarding.open else 0
 
     def hand_all(self, items: Sequence[Item]) -> None:
-        now_s, letters = self._post.monotonic(), self._post.letters.setdefault(self.node, [])
+        now_s, letters = self._forwarding.monotonic(), self._forwarding.letters.setdefault(self.node, [])
         for item in items:
             self.handed[item.number] = item, now_s
             letters.append(pack_deliver(item))
@@ -82,27 +82,27 @@ class ForwardingRoute:
     def answered(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             if (found := self.handed.pop(number, None)) is not None:
-                self._post.way_back.delivered(found[0])
-                self._post.way_back.due.add(found[0].box.provider)
+                self._forwarding.deliver_relay.delivered(found[0])
+                self._forwarding.deliver_relay.due.add(found[0].box.provider)
 
     def give_up(self, before_s: float) -> None:
-        """What was handed over before goes again."""
+        """Items handed over before ``before_s`` are sent again."""
         late = [item for item, at_s in self.handed.values() if at_s < before_s]
         for item in late:
             del self.handed[item.number]
         if late:
-            self._post.way_back.lost(late)
+            self._forwarding.deliver_relay.lost(late)
 
 
-class Came:
-    """A deliver of another gate on its way into this one's mailbox (a Change that alters nobody's record)."""
+class ForwardedDeliver:
+    """A deliver of another gate on its way into this one's mailbox (a RecordChange that changes no recipient's record)."""
 
-    __slots__ = ("recipient", "_post", "_letter", "_number", "_at", "_kind", "_provider", "_data", "_item")
+    __slots__ = ("recipient", "_forwarding", "_letter", "_number", "_at", "_kind", "_provider", "_data", "_item")
 
     def __init__(self, post: Forwarding, letter: Letter) -> None:
-        """ValueError, struct.error where it is no deliver."""
+        """Raises ValueError or struct.error if the letter is no deliver."""
         self.recipient = 0
-        self._post, self._letter = post, letter
+        self._forwarding, self._letter = post, letter
         reader = BodyReader(letter.body, 1)
         self._number, time_ms = reader.take(_HEAD)
         self._at, self._kind, self._provider, self._data = time_ms / 1000, reader.word(), reader.word(), reader.rest()
@@ -119,99 +119,99 @@ class Came:
         try:
             seen = read_deliver(Frame.of(self._data))
             source, port = seen.source, seen.destination
-        except Malformed:  # which is between the carrier and the provider
+        except Malformed:  # the provider gets it as the carrier sent it
             source = port = ""
         return messages.DELIVER, delivers.pack_deliver(now, self._kind, source, port, self._provider, self._data)
 
     def done(self, recorded: int) -> None:
-        way_back = self._post.way_back
-        self._item = way_back.mailbox.put(recorded, self._provider, self._at, self._kind, self._data)
-        way_back.relay.when_synced(recorded, self._safe)
+        deliver_relay = self._forwarding.deliver_relay
+        self._item = deliver_relay.mailbox.put(recorded, self._provider, self._at, self._kind, self._data)
+        deliver_relay.relay.when_synced(recorded, self._safe)
 
     def unwritten(self) -> bool:
-        self._post.forget(self)  # the sender has it, and sends it again
+        self._forwarding.forget(self)  # the sending gate still has it, and sends it again
         return False
 
     def _safe(self) -> None:
-        way_back = self._post.way_back
+        deliver_relay = self._forwarding.deliver_relay
         assert self._item is not None
-        way_back.mailbox.ready(self._item)
-        way_back.due.add(self._item.box.provider)
-        self._post.acknowledge(self)
+        deliver_relay.mailbox.ready(self._item)
+        deliver_relay.due.add(self._item.box.provider)
+        self._forwarding.acknowledge(self)
 
 
 class Forwarding:
     def __init__(
         self,
         store: Mail,
-        way_back: DeliverRelay,
+        deliver_relay: DeliverRelay,
         bound: Callable[[], Iterable[str]],
         wake: Callable[[], None],
         monotonic: Callable[[], float],
     ) -> None:
-        """``bound``: providers with a bind here that receives."""
-        self.way_back, self.monotonic = way_back, monotonic
+        """``bound``: providers with a receiving bind at this gate."""
+        self.deliver_relay, self.monotonic = deliver_relay, monotonic
         self.letters: dict[int, list[bytes]] = {}
         """To be sent, by gate."""
         self.open = False
         """Whether other gates can be reached."""
         self._store, self._bound, self._wake = store, bound, wake
-        self._ways: dict[int, ForwardingRoute] = {}
+        self._routes: dict[int, ForwardingRoute] = {}
         self._where: dict[str, list[int]] = {}
         self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
-        """Letters that came; whether they are synced."""
+        """Letters that have arrived; whether they are synced."""
         self._unsynced: dict[tuple[int, int], Place] = {}
-        """Those that are not, with their places, in order."""
+        """Letters that are not synced, with their places, in order."""
         self._acks: dict[int, list[int]] = {}
         self._place: Place = (0, 0)
         self._cleared: Place = (0, 0)
         self._looked_s = -HERE_S
 
-    def ways(self, provider: str) -> list[ForwardingRoute]:
+    def routes(self, provider: str) -> list[ForwardingRoute]:
         """Other gates at which the provider is bound."""
         return [
-            self._ways.setdefault(node, ForwardingRoute(node, self))
+            self._routes.setdefault(node, ForwardingRoute(node, self))
             for node in self._where.get(provider, ())
             if node != self._store.node
         ]
 
-    def acknowledge(self, came: Came) -> None:
-        node, number = came.name
-        self._known[came.name] = True
-        self._unsynced.pop(came.name, None)
+    def acknowledge(self, deliver: ForwardedDeliver) -> None:
+        node, number = deliver.name
+        self._known[deliver.name] = True
+        self._unsynced.pop(deliver.name, None)
         self._acks.setdefault(node, []).append(number)
 
-    def forget(self, came: Came) -> None:
-        self._known.pop(came.name, None)
-        self._unsynced.pop(came.name, None)
+    def forget(self, deliver: ForwardedDeliver) -> None:
+        self._known.pop(deliver.name, None)
+        self._unsynced.pop(deliver.name, None)
 
     async def run(self) -> None:
         while True:
             try:
-                await self._look()
+                await self._find_gates()
                 await self._send()
                 await self._collect()
                 self.open = True
             except OSError:
-                self._closed()
+                self._disconnected()
             except StoreRefused as error:
-                log.error("post of other gates", problem=str(error))
-                self._closed()
-            except Exception as error:  # whatever it is: the next letters must come
-                log.error("the post failed: a fault of gate106, please report it", exc_info=error)
-                self._closed()
+                log.error("the store refused forwarding", problem=str(error))
+                self._disconnected()
+            except Exception as error:  # the next letters must be taken all the same
+                log.error("forwarding failed: a fault of gate106, please report it", exc_info=error)
+                self._disconnected()
                 await asyncio.sleep(AFTER_FAULT_S)
             await asyncio.sleep(until_beat(self.monotonic(), POLL_S))
 
-    def _closed(self) -> None:
-        """Nobody can be reached: what was under way goes again, here or there."""
+    def _disconnected(self) -> None:
+        """No gate can be reached: unanswered items are sent again, at this gate or another."""
         self.open, self._where = False, {}
         self.letters.clear()
-        for way in self._ways.values():
-            way.give_up(float("inf"))
+        for route in self._routes.values():
+            route.give_up(float("inf"))
         self._wake()
 
-    async def _look(self) -> None:
+    async def _find_gates(self) -> None:
         now_s = self.monotonic()
         if now_s - self._looked_s < HERE_S:
             return
@@ -219,10 +219,10 @@ class Forwarding:
         where = await self._store.say_here(self._bound())
         new = {provider for provider, nodes in where.items() if set(nodes) - set(self._where.get(provider, ()))}
         self._where = where
-        for way in self._ways.values():
-            way.give_up(now_s - ANSWER_S)
+        for route in self._routes.values():
+            route.give_up(now_s - ANSWER_S)
         if new:
-            self.way_back.due.update(new)
+            self.deliver_relay.due.update(new)
             self._wake()
 
     async def _send(self) -> None:
@@ -241,13 +241,17 @@ class Forwarding:
             try:
                 self._take(letter)
             except (ValueError, struct.error) as error:
-                log.error("a letter of another gate cannot be read", node=letter.node, why=str(error))
+                log.error("cannot read a letter of another gate", node=letter.node, why=str(error))
             except Exception as error:  # its sender sends it again; those behind it must not wait for it
-                log.error("a letter was not taken: a fault of gate106, please report it", node=letter.node, exc_info=error)
+                log.error(
+                    "cannot take a letter of another gate: a fault of gate106, please report it",
+                    node=letter.node,
+                    exc_info=error,
+                )
         if found:
             self._place = found[-1].place
             self._wake()
-        done = self._done
+        done = self._done_place
         if done > self._cleared:
             await self._store.clear(done)
             self._cleared = done
@@ -255,8 +259,8 @@ class Forwarding:
             self._unsynced.pop(self._known.popitem(last=False)[0], None)
 
     @property
-    def _done(self) -> Place:
-        """Up to here letters are synced, or were known."""
+    def _done_place(self) -> Place:
+        """The place up to which all letters are synced, or were known."""
         for milliseconds, number in self._unsynced.values():
             return milliseconds, number - 1  # -1 is before all of that millisecond
         return self._place
@@ -264,20 +268,20 @@ class Forwarding:
     def _take(self, letter: Letter) -> None:
         if letter.body[:1] == _ACKS:
             count = (len(letter.body) - 1) // 8
-            if (way := self._ways.get(letter.node)) is not None:
-                way.answered(struct.unpack_from(f">{count}Q", letter.body, 1))
+            if (route := self._routes.get(letter.node)) is not None:
+                route.answered(struct.unpack_from(f">{count}Q", letter.body, 1))
             return
-        came = Came(self, letter)
-        if (synced := self._known.get(came.name)) is None:
-            self._known[came.name] = False
-            self._unsynced[came.name] = letter.place
+        deliver = ForwardedDeliver(self, letter)
+        if (synced := self._known.get(deliver.name)) is None:
+            self._known[deliver.name] = False
+            self._unsynced[deliver.name] = letter.place
             try:
-                self.way_back.relay.note(came)
+                self.deliver_relay.relay.note(deliver)
             except Exception:
-                self.forget(came)
+                self.forget(deliver)
                 raise
         elif synced:
-            self._acks.setdefault(letter.node, []).append(came.name[1])
+            self._acks.setdefault(letter.node, []).append(deliver.name[1])
 
 
 def pack_deliver(item: Item) -> bytes:

@@ -1,17 +1,18 @@
-"""Sharing: gates on one store tell each other what people said and what was ordered, listed and agreed to, and obey it in one order.
+"""Replicates recipients' words and officers' actions between gates, in one order.
 
-In: records of this gate's journal as they are written; the shared log. Out: the same in the log once they are synced; what others told in this
-gate's journal (kind HEARD) and in force. Never: a record that is not on this gate's own disk told to others; a decision.
+In: records of this gate's journal as they are written; the shared log. Out: the same records in the log, once they are synced; other gates'
+records in this gate's journal (kind HEARD) and in force. Never: publishes a record that is not on this gate's own disk; a decision.
 
-A gate does what it is told at once, by itself, and then tells the others. All of them, it too, go by the order of the log in the end: where
-others told something between this gate's writing and the log's hearing of it, it does it again behind theirs. Everything shared is by a
-number or a name of its own, so that doing it twice is doing it once. What is about one person is always done again: it is in force before
-it is written, and what others told may come in between. A list's chunks are not done again: of two gates that put the same numbers on the
-same list and take them off within a second, each may have its own last word.
+A gate applies its own record at once, and then publishes it. In the end all gates follow the order of the log. If other gates published
+something between this gate's write and its place in the log, this gate applies its record again behind theirs. Every shared record has a
+number or a name of its own, so applying it twice is the same as applying it once. A record about one recipient is always applied again: it
+is in force before it is written, and other gates' records may come in between. Chunks of a list are not applied again: if two gates add and
+remove the same numbers on the same list within a second, each may end with its own last word.
 
-Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. A journal that was
-put back, or a new one, gives numbers out again: then what has them is told, too, and what else had them is heard as if others had told it.
-Who has heard nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
+A gate publishes what it has not published yet, also after a crash: the checkpoint keeps the place of the first record that is not in the
+log. A restored journal, or a new one, uses sequences again. Then its records under these sequences are published, and what the log already
+has under them is applied like another gate's. A gate that has read nothing for ``stale_s`` no longer knows whom it may send marketing to,
+and reports that (``stale``).
 """
 
 from __future__ import annotations
@@ -38,33 +39,33 @@ from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
 log = structlog.get_logger()
 
 POLL_S, SOON_S = 0.05, 0.002
-"""Between two looks into the log, and when there is something to tell: others know of a refusal within a tenth of a second."""
-TELL_MAX, TELL_BYTES = 200, 1 << 20
-"""Records of one call."""
+"""Time between two reads of the log; and while records wait to be published. Other gates know of a refusal within 0.1 s."""
+PUBLISH_MAX, PUBLISH_BYTES = 200, 1 << 20
+"""Records, and bytes, of one call."""
 WAITING_MAX = 200_000
-"""Records that wait to be told: some 60 MB, weeks of a desk. More are in the journal, and are told after a restart."""
+"""Records that wait to be published: some 60 MB, weeks of an office's work. Later ones are published from the journal after a restart."""
 RECENT_S, RECENT_MAX = 60.0, 20_000
-"""So much is told again to a store that lost it."""
-TOLD_S = 2.0
-"""Who asked for something waits so long for the log to have it."""
+"""Published records that are kept, to be published again if the store loses them."""
+PUBLISHED_WITHIN_S = 2.0
+"""An operation waits at most this long for the log to have its records."""
 LISTS_S = 3600.0
-"""Half a list of a gate that has not said a word of it for so long is forgotten."""
+"""An incomplete import of another gate is forgotten after this time without a record of it."""
 SLICE_CHUNKS = 16
-"""Chunks of a list put in force in one go on the loop: a millisecond at most."""
+"""Chunks of an import applied in one loop iteration: a millisecond at most."""
 IN_PIECES = frozenset((messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS))
 
-Said = tuple[int, int, bytes]
+Record = tuple[int, int, bytes]
 """Sequence, kind, body."""
 
 
 class ReplicationLog(EmbeddedStore, Protocol):
-    """What a shared store offers beside what every store does (state/stores/valkey.py)."""
+    """The shared log of a shared store (state/stores/valkey.py)."""
 
     node: int
     heard: Place
     abreast: bool
 
-    async def tell(self, records: Sequence[Said] = ()) -> int: ...
+    async def tell(self, records: Sequence[Record] = ()) -> int: ...
     def tell_anew(self, told: int) -> None: ...
     async def hear(self) -> list[LogEntry]: ...
 
@@ -75,7 +76,7 @@ class Replication:
         store: ReplicationLog,
         journal: Journal,
         listings: ListImports,
-        told: Iterable[Said],
+        told: Iterable[Record],
         in_pieces: ChunkedImports,
         *,
         stale_s: float,
@@ -84,36 +85,36 @@ class Replication:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        """``listings`` and ``told``: what replay left of half lists, and found that others must hear. ``kick``: something is to be synced;
-        ``heard``: records of these kinds are in force."""
+        """``listings``: incomplete imports that replay has found. ``told``: records that replay has found and that are not published.
+        ``kick``: asks for a sync of the journal. ``heard``: called with the kinds of records that are now in force."""
         self._store, self._journal, self._listings = store, journal, listings
-        self._stale_s, self._kick, self._heard, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
+        self._stale_s, self._kick, self._on_applied, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
         self._in_pieces = in_pieces
-        self._waiting: deque[Said] = deque(told)
-        self._recent: deque[tuple[float, Said]] = deque(maxlen=RECENT_MAX)
-        self._own: dict[int, tuple[int, Said]] = {}
-        """Own records that did not come back from the log yet, and how many of others' had come when they were written."""
+        self._waiting: deque[Record] = deque(told)
+        self._recent: deque[tuple[float, Record]] = deque(maxlen=RECENT_MAX)
+        self._own: dict[int, tuple[int, Record]] = {}
+        """Own records that have not come back from the log yet, with the number of other gates' records applied before they were written."""
         self._others = 0
         self._asked = False
-        """Whether it is known, on this connection, what the log has of ours."""
+        """Whether this connection knows which of this gate's records the log has."""
         self._first: int | None = journal.written
-        """The last record of earlier lives, until it is known that the log has nothing behind it."""
+        """The last record from before the start, until it is known that the log has no later one of this gate."""
         self._overflown = False
         self._newer: dict[int, int] = {}
-        """By gate, how much of what it told was not understood."""
-        self._heard_s: float | None = None
-        self._amid_from = max(1, store.position.open_from) if listings.amid else None
-        self._amid_s = self._begun_s = monotonic()
+        """By gate, the number of its records that were not understood."""
+        self._read_s: float | None = None
+        self._import_from = max(1, store.position.open_from) if listings.amid else None
+        self._import_seen_s = self._begun_s = monotonic()
         store.abreast = False
         self.problem = ""
-        """What somebody must mend; empty if nothing."""
+        """A fault that an operator must repair; empty if there is none."""
 
     # -- this gate's own
 
-    def said(self, records: Iterable[Said]) -> None:
-        """These were written to the journal."""
+    def publish(self, records: Iterable[Record]) -> None:
+        """These records were written to this gate's journal: they go into the log once they are synced."""
         for record in records:
-            if record[1] in PERSONAL and not self._store.up:  # its record of them must get that yet
+            if record[1] in PERSONAL and not self._store.up:  # the recipient's record has not got it yet
                 apply_person(self._store, JournalRecord(*record))
             if record[1] in SHARED:
                 if len(self._waiting) >= WAITING_MAX:
@@ -122,9 +123,9 @@ class Replication:
                 self._waiting.append(record)
                 self._own[record[0]] = self._others, record
 
-    async def told(self, sequence: int) -> bool:
-        """Whether all up to a record is in the log; waits a moment for it."""
-        deadline_s = self._monotonic() + TOLD_S
+    async def is_published(self, sequence: int) -> bool:
+        """Whether all records up to ``sequence`` are in the log; waits for it at most PUBLISHED_WITHIN_S."""
+        deadline_s = self._monotonic() + PUBLISHED_WITHIN_S
         while self._waiting and self._waiting[0][0] <= sequence:
             if not self._store.up or self._monotonic() > deadline_s:
                 return False
@@ -133,18 +134,19 @@ class Replication:
 
     @property
     def open_from(self) -> int | None:
-        """The record from which on the journal must be read for what was not told, or not heard to its end; None if nothing is."""
+        """The first record that a restart must read: the oldest that is not published, or the start of an incomplete import; None if there
+        is neither."""
         places = [self._waiting[0][0]] if self._waiting else []
-        return min([*places, *([self._amid_from] if self._amid_from is not None else [])], default=None)
+        return min([*places, *([self._import_from] if self._import_from is not None else [])], default=None)
 
     @property
     def stale(self) -> bool:
-        """Whether others may have said for too long what this gate has not heard."""
-        return self._heard_s is None or self._monotonic() - self._heard_s > self._stale_s
+        """Whether this gate has not read the log for too long, so that it may lack other gates' opt-outs."""
+        return self._read_s is None or self._monotonic() - self._read_s > self._stale_s
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``."""
-        silence_s = self._monotonic() - (self._begun_s if self._heard_s is None else self._heard_s)
+        """Gauges for the metrics."""
+        silence_s = self._monotonic() - (self._begun_s if self._read_s is None else self._read_s)
         return {
             "store_untold": float(len(self._waiting)),
             "store_heard": float(self._others),
@@ -152,7 +154,7 @@ class Replication:
         }
 
     def notes(self) -> list[str]:
-        """What somebody should mend."""
+        """Faults that an operator should repair."""
         found = [f"shared log: {self.problem}"] if self.problem else []
         if self._overflown:
             found.append(f"shared log: more than {WAITING_MAX:,} records wait: when the store is back, restart this gate")
@@ -168,49 +170,51 @@ class Replication:
 
     async def run(self) -> None:
         while True:
-            await self.once()
+            await self.exchange()
             soon = self._waiting and self._asked
             await asyncio.sleep(SOON_S if soon else until_beat(self._monotonic(), POLL_S))
 
-    async def once(self) -> None:
-        """Tells what is to be told, and hears what there is. Before a gate takes messages it has heard everything, if it can."""
+    async def exchange(self) -> None:
+        """Publishes new records and applies other gates'. Runs once before the gate takes messages, so that it knows everything, if it can."""
         try:
-            await self._tell()
-            await self._hear()
+            await self._publish()
+            await self._read()
             self.problem = ""
         except OSError:
             self._asked = self._store.abreast = False
         except Missed:
-            self._trouble("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
+            self._report("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
         except StoreRefused as error:
-            self._trouble(str(error))
+            self._report(str(error))
         except JournalDown:
-            pass  # which the relay says
-        except Exception as error:  # whatever it is: others must be heard all the same
+            pass  # the relay reports it
+        except Exception as error:  # other gates' later records must be applied all the same
             self._store.abreast = True
-            log.error("what other gates told failed: a fault of gate106, please report it", exc_info=error)
+            log.error("replication failed: a fault of gate106, please report it", exc_info=error)
 
-    def _trouble(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem != self.problem:
             log.error("shared log", problem=problem)
-        self.problem, self._store.abreast = problem, True  # it will not be told anything that it could wait for
+        self.problem, self._store.abreast = problem, True  # no record will arrive that it could wait for
 
-    async def _tell(self) -> None:
+    async def _publish(self) -> None:
         store, waiting = self._store, self._waiting
         if not self._asked:
             last = await store.tell()
             if self._first is not None and last > self._first:
-                log.warning("others were told more than the journal has: it was put back", told=last, journal=self._first)
+                log.warning(
+                    "the shared log has more than this journal: the journal was restored", published=last, journal=self._first
+                )
                 store.tell_anew(self._first)
                 last = self._first
             self._first, self._asked = None, True
             again = [one for _, one in self._recent if one[0] > last]
-            if again:  # it was there, and is not any more
+            if again:  # the log had them, and lost them
                 self._recent.clear()
                 waiting.extendleft(reversed(again))
             while waiting and waiting[0][0] <= last:
                 waiting.popleft()
-        some = list(self._some())
+        some = list(self._synced_records())
         if some:
             await store.tell(some)
             now_s = self._monotonic()
@@ -220,32 +224,32 @@ class Replication:
         while self._recent and self._recent[0][0] < self._monotonic() - RECENT_S:
             self._recent.popleft()
 
-    def _some(self) -> Iterator[Said]:
-        """The next ones that are on our own disk."""
-        left = TELL_BYTES
+    def _synced_records(self) -> Iterator[Record]:
+        """The next records to publish: those that are on this gate's own disk."""
+        left = PUBLISH_BYTES
         for count, one in enumerate(self._waiting):
             left -= len(one[2])
-            if count >= TELL_MAX or one[0] > self._journal.synced or (left < 0 and count):
+            if count >= PUBLISH_MAX or one[0] > self._journal.synced or (left < 0 and count):
                 return
             yield one
 
-    async def _hear(self) -> None:
+    async def _read(self) -> None:
         while True:
             told = await self._store.hear()
             async with self._in_pieces.one_at_a_time:
                 await self._apply(told)
-            self._heard_s = self._monotonic()
+            self._read_s = self._monotonic()
             if len(told) < HEAR_MAX:
                 self._store.abreast = True
                 break
             await asyncio.sleep(0)
-        if self._amid_from is not None and self._monotonic() - self._amid_s > LISTS_S:
+        if self._import_from is not None and self._monotonic() - self._import_seen_s > LISTS_S:
             self._listings.forget_others()
-            self._are_whole()
+            self._imports_complete()
 
     async def _apply(self, told: Sequence[LogEntry]) -> None:
-        """Into the journal, and in force; whole lists in slices. JournalDown: then neither."""
-        now, new = self._clock(), self._new(told)
+        """Journals records of the log and puts them into force, long imports in slices. JournalDown: then neither."""
+        now, new = self._clock(), self._indexes_to_apply(told)
         heard = [ReplicatedRecord(now, *one) for one in told]
         kinds = {told[index].kind for index in new}
         if new:
@@ -254,14 +258,14 @@ class Replication:
                 self._journal.append(messages.HEARD, pack_heard(heard[index]))
             self._journal.write(now)
             self._kick()
-            if kinds & IN_PIECES and self._amid_from is None:  # until all of them are whole a restart begins here
-                self._amid_from = first
+            if kinds & IN_PIECES and self._import_from is None:  # a restart begins here until all imports are complete
+                self._import_from = first
         fresh = frozenset(new)
         for index, record in enumerate(heard):
             if index in fresh or record.kind in PERSONAL:
-                await self._try(record)
+                await self._try_record(record)
         if new:
-            self._keep_place(kinds)
+            self._keep_import_start(kinds)
         for one in told:
             if self._is_own(one):
                 del self._own[one.sequence]
@@ -269,24 +273,24 @@ class Replication:
             self._others += len(new)
             self._store.heard = told[-1].place
         if new:
-            self._heard(frozenset(kinds))
+            self._on_applied(frozenset(kinds))
 
-    async def _try(self, record: ReplicatedRecord) -> None:
-        """Obeys, or says why not: the others go on without it, too, and what cannot be done now cannot be done later."""
+    async def _try_record(self, record: ReplicatedRecord) -> None:
+        """Applies a record, or logs why not: later records are applied all the same, and a retry would not help."""
         try:
-            await self._obey(record)
+            await self._apply_record(record)
         except NotUnderstood as error:
-            self._strange(record, str(error))
+            self._not_understood(record, str(error))
         except Exception as error:
-            log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, exc_info=error)
+            log.error("cannot apply a record of another gate", node=record.node, kind=record.kind, exc_info=error)
 
-    def _strange(self, record: ReplicatedRecord, what: str) -> None:
-        """Told by a gate of a newer version."""
+    def _not_understood(self, record: ReplicatedRecord, what: str) -> None:
+        """A record of a gate of a newer version."""
         if record.node not in self._newer:
-            log.error("another gate tells what this version does not know: use it here, too", node=record.node, what=what)
+            log.error("another gate has a newer version: update this gate", node=record.node, what=what)
         self._newer[record.node] = self._newer.get(record.node, 0) + 1
 
-    async def _obey(self, record: ReplicatedRecord) -> None:
+    async def _apply_record(self, record: ReplicatedRecord) -> None:
         theirs = self._listings.of(record.node)
         if record.kind == messages.LISTING_DONE:
             chunks = theirs.finishing(record.body)
@@ -299,8 +303,8 @@ class Replication:
             if number % SLICE_CHUNKS == 0:
                 await asyncio.sleep(0)
 
-    def _new(self, told: Sequence[LogEntry]) -> list[int]:
-        """Which of these do anything, in order: what others told, and own ones behind which others' came."""
+    def _indexes_to_apply(self, told: Sequence[LogEntry]) -> list[int]:
+        """The indexes of records to apply: other gates', and own ones that other gates' records overtook."""
         new: list[int] = []
         for index, one in enumerate(told):
             if not self._is_done(one, self._others + len(new)):
@@ -308,29 +312,29 @@ class Replication:
         return new
 
     def _is_done(self, one: LogEntry, others: int) -> bool:
-        """Own, and nothing of others came between the writing and the log, or it is done but once."""
-        return self._is_own(one) and (self._own[one.sequence][0] == others or _once(one))
+        """Whether it is an own record that no other gate's record overtook, or that is applied only once."""
+        return self._is_own(one) and (self._own[one.sequence][0] == others or _applied_once(one))
 
     def _is_own(self, one: LogEntry) -> bool:
-        """Of this life: a journal that is gone may have told something else under the same number."""
+        """Whether this process wrote it: an earlier journal may have used the same sequence."""
         _, said = self._own.get(one.sequence, (0, None))
         return one.node == self._store.node and said == (one.sequence, one.kind, one.body)
 
-    def _keep_place(self, kinds: set[int]) -> None:
+    def _keep_import_start(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:
-            self._are_whole()
+            self._imports_complete()
         elif kinds & IN_PIECES:
-            self._amid_s = self._monotonic()
+            self._import_seen_s = self._monotonic()
 
-    def _are_whole(self) -> None:
-        """Nothing of others is on its way in any more."""
-        if self._amid_from is not None:
-            self._in_pieces.ended(self._amid_from, self._journal.written)
-            self._amid_from = None
+    def _imports_complete(self) -> None:
+        """No import of another gate is incomplete any more."""
+        if self._import_from is not None:
+            self._in_pieces.ended(self._import_from, self._journal.written)
+            self._import_from = None
 
 
-def _once(one: LogEntry) -> bool:
-    """In pieces, or about them."""
+def _applied_once(one: LogEntry) -> bool:
+    """Whether it is a chunk of an import, or about one: applied only once."""
     if one.kind == messages.CONSENT_EVENT:
         return unpack_event(one.body).event == "whole"
     return one.kind in IN_PIECES or one.kind == messages.START

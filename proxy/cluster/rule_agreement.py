@@ -1,12 +1,12 @@
-"""Agreed: the one set of rules that gates on a shared store judge by, and what a gate that knows another decision does about it. Pure.
+"""Decides which set of rules counts for gates on one store.
 
-In: the last decision as this gate knows it, and as the store has it; what this gate's folder holds. Out: which of them counts; the event that
-follows here; or why this gate may not follow. Never: the store, files, the clock.
+In: the last decision as this gate knows it, and as the store has it; the contents of this gate's rules folder. Out: which decision counts; the
+event that follows here, or why this gate may not follow. Pure. Never: the store, files, the clock.
 
-A decision is what is in force, what waits, and who stands for that. Each has a serial: one more than the decision that it was made upon. The
-store takes a decision only where it holds the one before, so of two that are made at the same time one is refused. Where the two sides know
-different ones the higher serial counts, and the store's where they are equal: so what a failover lost is put back, and what was gone back to
-while a gate was cut off counts unless others have decided anything meanwhile.
+A decision names the set in force, the proposed set, and who is responsible. Its serial is one more than that of the decision before it. The
+store takes a decision only where it holds the one before: of two made at the same time one is refused. If a gate and the store know
+different decisions, the higher serial counts; of equal serials the store's counts. So what a failover lost is put back; and a rollback at a
+gate that was cut off counts, unless other gates have decided meanwhile.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Overtaken: a copy of a journal whose next records the gate removed before anybody came to copy them.
+"""Detects a journal copy that missed segments the gate has removed.
 
-In: the journal's folder, the copy's. Out: what is missing between them, what the journal says of that. Never: a byte of the journal changed.
+In: the folders of the journal and of its copy. Out: what is missing between them, and what the journal says of it. Never: changes a byte of the
+journal.
 
-The copy ends somewhere in a segment that is no more; the journal begins behind it. What lies between is gone, and that is in order where
-REMOVED records (kind 36) say so: the copy goes on behind the hole. Its state must be taken anew then, for no start replays over a hole.
+The copy ends in a segment that no longer exists; the journal begins behind it. The gap is in order where REMOVED records (kind 36) account
+for it: then the copy continues behind the hole. Its state must be taken anew, for no start replays over a hole.
 """
 
 from __future__ import annotations

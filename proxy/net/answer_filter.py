@@ -104,7 +104,7 @@ class AnswerFilter:
         told: else a receipt after a power loss would be spelt in another way."""
         told = [(transit, frame.with_body(ids.answer(frame.body))) for transit, frame in answers]
         for learnt in ids.news:
-            self.relay.note_first(learnt)
+            self.relay.note_before_answers(learnt)
         ids.news.clear()
         if ids.doubt:
             log.warning("carrier's ids are not as the settings say", carrier=self._account, why=ids.doubt)

@@ -1,30 +1,29 @@
-"""policy: rules in, verdicts out. Pure: only the loader reads files, and only inside the rules folder.
+"""Turns rules into verdicts: a message in, a typed answer out.
 
-In: the rules folder; then Messages, records, the time. Out: Verdicts, Facts, Explanations, Problems.
-Never: sockets, clocks, logs, protocol fields.
+In: the rules folder; then Messages, recipients' records, the time. Out: Verdicts, Facts, Explanations, Problems.
+Never: sockets, clocks, logs, protocol fields. Only loading/ reads files, and only inside the rules folder.
 
-    loader → folder, draft    YAML and CSV to rules, every problem with file and line (problem)
-    kinds/                    one file per word of ``when``, and limit
-    condition → deciding      conditions as bits, what all rules make of those that hold
-    ruleset, plan             decisions cached by those bits, and bound to facts
-    text → page               one text under analysis: its forms, and what is found in it
-    page, category → reading  what a text says, once per text
-    kin                       which senders are alike to the rules, what of a place they can tell
-    memo                      the bounded memory all of these share
-    regions, registry         where people live, who signs, what ports are for (platforms: whose shop an advertiser is)
-    reply_paths               whether replies to each port prefix reach the gate
-    orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
-    judge                     the verdict
-    precheck                  what would become of a text, whoever gets it
-    explain → telling         the verdict in words, in two languages (spoken), for people
-    standing, mending         how a message stands to a rule; what would have to change
-    partial, pieces           of a text of which parts are missing: what is asked at once, what waits, the verdict on the whole
-    check                     rule tests
-    crosscheck, lint, doubts  what does not fit together (branches: conditions compared), what should be looked at
-    shape → schema            what a rules file may look like, for editors
-    optout                    what a reply means
-    consent_reply             which replies are a consent
-    moments                   days, windows, dates
+    loading/                    YAML and CSV to a RuleSet, or every problem with file and line
+      folder, source, draft       files of the folder; nodes that know their line; one rule
+      loader, problem             all rules together; mistakes
+      check, lint, warnings       rule tests; rules that cannot be meant; rules worth a second look
+      crosscheck, alternatives    registries against each other; conditions compared
+      shape, schema, contents     JSON Schema for editors; what changed between two sets
+    kinds/                      one file per condition of ``when``, and limit
+    condition, rule_program     conditions as bits; what all rules decide for a set of bits
+    ruleset, plan, memo         decisions cached by bits, and bound to facts
+    reading, text/              what one text says: normal form, signature, notice, links, category
+    related_senders, places     senders and places that the rules cannot tell apart
+    registries/                 the CSV tables: signatures, ports, templates, consents, regions, holidays
+    judge, counted              the verdict on one message; what a limit counts
+    partial                     verdicts on long messages of which parts are missing
+    store_failure               rules while the shared store is out of reach
+    orders, penalties, spans    temporary orders; penalties; when rules are active, on trial, or retry
+    reply_paths                 whether replies to each port prefix reach the gate
+    renamed, refusal_match      refused advertisers recognised under another name
+    explanation/                the verdict in words; a text checked before it is sent
+    replies/                    what a recipient's reply means
+    time_windows                days, windows and dates in the rules' time zone
 """
 
 from __future__ import annotations

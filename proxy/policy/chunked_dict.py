@@ -1,9 +1,8 @@
-"""Spread: a mapping that grows to 100,000 entries without ever standing still. It is in order, and nothing leaves it singly.
+"""A dict split into 64 chunks that grows without long pauses.
 
-In: keys and values. Out: the same. Never: a rest of its own (whoever fills it rests between pieces).
+In: keys and values, in order. Out: the same. Never: removes a single key; yields by itself (callers yield between pieces of work).
 
-A dict that is full moves all of its entries at once: at 100,000 words that is 5 ms under the interpreter's lock, in the middle of what was
-to be a slice of one. Many small ones each move a little.
+A full dict moves all its entries at once: with 100,000 words that holds the interpreter's lock for 5 ms. 64 small dicts each move a few.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Condition: what a rule's ``when`` says, and how it is answered by bits.
+"""Represents the conditions of a rule as trees, answered by bits.
 
-In: leaves made by kinds/. Out: trees of leaves; for a set of rules, one bit per different leaf, so that "which conditions hold" is one
-integer and a decision is a function of it. Never: a message (fact.py evaluates leaves), a file.
+In: leaves made by kinds/. Out: trees of leaves; one bit per different leaf of a set of rules. So the conditions that hold are one integer,
+and a decision is a function of it. Never: a message, a file.
 
 Three sorts of leaf:
     OneOf    a field of the facts is one of some words: answered by one look-up per field, however many rules ask

@@ -1,11 +1,12 @@
-"""Counted: what of the past a limit counts: which entries of a person's record, or which counter.
+"""Defines what a limit counts: record entries, or an aggregate counter.
 
-In: a rule's conditions, a limit, facts. Out: what entries must be (``Only``, message.Pick), the name of a counter.
-Never: counting (judge.py does).
+In: a rule's conditions, a limit, facts. Out: a filter for entries (``Only``, message.Pick); the name of a counter.
+Never: counting itself (judge.py does).
 
-A text without a signature has no advertiser and no group either, its template is of its sender alone, and one that cannot be read has no
-template and no content. For a limit with such a key it counts under the registered prefix of its port, else under its provider
-(message.Facts.whose): senders without a signature do not use up each other's limits, and another extension of a port is no new one.
+A text without a signature has no advertiser and no group, and its template belongs to its sender alone. A text that cannot be read has no
+template and no content. Under a limit with such a key, it counts by the registered prefix of its port, else by its provider
+(message.Facts.whose). So senders without a signature do not use up each other's limits, and another extension of a port does not start a
+new count.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""judge: the verdict on one message. A pure question with a typed answer: same inputs, same verdict.
+"""Returns the verdict on one message. Same inputs, same verdict.
 
-In: a message, the person's record, a rule set, the time, the counters. Out: a Verdict holding every rule that objects.
-Never: input or output, logging, changes to what was passed in (the rule set remembers texts and decisions, which changes nothing
-it answers).
+In: a message, the recipient's record, a rule set, the time, the counters. Out: a Verdict with every rule that objects.
+Never: input or output, logging, changes to its arguments (the rule set caches texts and decisions, which changes no answer).
 
-On the way: content → Reading (which it keeps), sender → Kin (memo), kin + traits → Known (memo), its Plan for the place; then per message
-only what the person's record and the counters can answer: suppression, lists, caps.
+On the way: content → Reading (kept with the content); sender → RelatedSenders (cached); both with the text's traits → KnownFacts (cached)
+and its Plan for the recipient's place. Per message there remains only what the record and the counters answer: suppression, lists, caps.
 """
 
 from __future__ import annotations

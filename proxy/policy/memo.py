@@ -1,6 +1,6 @@
-"""Memo: a bounded memory of two generations: what was used lately survives, the rest goes.
+"""A bounded cache of two generations; recently used entries survive.
 
-In: keys and what was worked out for them. Out: the same again. Never: a promise to remember.
+In: keys and computed values. Out: the same values. Never: a guarantee that an entry is still there.
 """
 
 from __future__ import annotations

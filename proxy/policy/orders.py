@@ -1,14 +1,14 @@
-"""Orders: what was ordered for a while beside the rules, as the rules see it. A stop, a suspension, the whole set in shadow.
+"""Turns temporary orders (stop, suspension, shadow) into rules.
 
-In: Orders (message.py), a rule set's bits. Out: Rules that refuse with the order's name; which rules are in shadow when. Never: the
-clock (an order says from when until when, and is one more condition on time), who may order what (ops), how it is kept (state).
+In: Orders (model/message.py), a rule set's bits. Out: Rules that refuse in the order's name; which rules are in shadow at which time.
+Never: the clock (an order's dates are one more time condition), permissions (operations), storage (state).
 
-**An order that refuses is a rule**: its dimensions are the words of ``when`` (all must hold, any of a dimension's values), its dates an
-``active``; its reason is ``stopped`` or ``suspended``. No exemption switches it off. In verdicts it stands under ORDER_NUMBERS_FROM
-and its id, so that the numbers of rules stay those of the revision.
-**Shadow** is for rules that are enforced: what they decide is counted and journalled, and not done. What protects a person's own word
-(a rule that asks ``suppressed``, or whose reason is not told outside) stays enforced, unless the order says ``everything``; other
-orders do, always: somebody who stops a province and tries rules in shadow means both.
+**An order that refuses is a rule.** Its dimensions are conditions of ``when`` (all must hold, each with any of its values); its dates are
+an ``active``; its reason is ``stopped`` or ``suspended``. No exemption switches it off. In verdicts its number is ORDER_NUMBERS_FROM plus
+its id, so that the numbers of rules stay those of the revision. **Shadow** applies to enforced rules: their decisions are counted and
+journalled, but not carried out. A rule that protects a recipient's own word (it asks ``suppressed``, or its reason is not told outside)
+stays enforced, unless the order says ``everything``. Other orders always stay enforced: an officer who stops a province and also tries the
+rules in shadow wants both.
 """
 
 from __future__ import annotations

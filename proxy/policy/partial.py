@@ -1,17 +1,17 @@
-"""Partial: what rules make of a long message before all its parts are here, and what is left to ask once they are.
+"""Decides which rules wait until a long message is complete.
 
 In: a rule's conditions; later the joined text. Out: which rules wait, which are asked at once, the verdict of both.
-Never: caps, counters, refusals of the person: those were decided on what was there, and parts that come later inherit it.
+Never: caps, counters, a recipient's refusals: these were decided on the parts that were there, and later parts inherit them.
 
-A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
-text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
+A text with missing parts proves nothing by what it lacks, and its words may still become others. So a rule that reads the text is
+*undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
 
-A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of what is here (policy/text/pieces.py): what it has
-found does not go away. So a rule that is sure to hold by that refuses at once what it would refuse whole. A rule waits all the same
+A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of the known parts (policy/text/pieces.py):
+a match does not go away. So a rule that certainly holds by such matches refuses at once what it would refuse when complete. A rule still waits
 
-    under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the person beside it
-    where spared      by an exemption that reads the text, the signature, the category or the person
-    as it acts        a limit, a tag, a review, or a rule in shadow: of the whole text they are asked once
+    under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the recipient beside it
+    where spared      by an exemption that reads the text, the signature, the category or the recipient
+    as it acts        a limit, a tag, a review, or a rule in shadow: these are asked once, about the whole text
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Penalties: what is measured of a provider, from which measure on it is penalized, how severely and for how long, as the rules say.
+"""Reads the ``penalties:`` and ``complaints:`` sections of rules files.
 
-In: Nodes of ``penalties:`` and ``complaints:``. Out: Triggers, the days of the clocks; RuleFault with the line of a mistake. Never: a
-measurement (proxy/desk/penalties/triggers.py), a penalty (proxy/desk/penalties/book.py). ``judge`` knows nothing of these: what they lead to are dated orders.
+In: their Nodes. Out: Triggers (what is measured of a provider, from which value on which penalty follows, for how long); the complaint
+deadlines in days; a RuleFault with the line of a mistake. Never: a measurement (desk/penalties/triggers.py), a penalty
+(desk/penalties/book.py). ``judge`` knows nothing of these: they lead to dated orders.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Places: where people live, and how far the rules of one set can tell one place from another.
+"""Groups places that the rules of one set cannot tell apart.
 
-In: the conditions about place that hold in each; a set's rules; which other conditions hold. Out: sorts of places, each of which is one
-place to all rules that may still hold. Never: a person's number (the table of regions has its cell), a decision.
+In: the conditions about place that hold in each place; a set's rules; which other conditions hold. Out: groups of places: all rules that
+may still hold treat a group as one place. Never: a recipient's number (the table of regions has its cell), a decision.
 
-A rule for one province and one signature tells that province apart for nobody but those who sign so: so a few hundred rules that name
-every province leave a text with a plan or two, as a few rules do.
+A rule for one province and one signature separates that province only for senders with that signature. So a few hundred rules that name every
+province leave a text with one plan or two, as a few rules do.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Plan: what is known of a message before its person is asked: facts, what stands against it, what is left to ask.
+"""Holds everything known of a message before its recipient is asked.
 
-In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that costs least to read. Never: deciding (rule_program.py does).
+In: a Decision and Facts. Out: Plans for judge.py, laid out to be read fast. Never: a decision (rule_program.py decides).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Reading: what the rules of one set can know of a text, made once per content and shared by all texts with the same traits.
+"""Reads a text for one rule set, once per content.
 
-In: Content. Out: Reading (traits, template). Never: sender, region, time. Costly steps run only when a rule or the category needs them;
-a text that differs from a known one in digits only costs one look-up, unless digits matter to some rule.
+In: Content. Out: a Reading (traits, template), shared by all texts with the same traits. Never: sender, region, time. Costly steps run only
+when a rule or the category needs them. A text that differs from a known one in digits only costs one look-up, unless digits matter to some
+rule.
 """
 
 from __future__ import annotations

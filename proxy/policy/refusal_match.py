@@ -1,10 +1,10 @@
-"""Concerning: whether anything that a person refused could be about a message, whichever way a rule would find it.
+"""Tells quickly whether any refusal could concern a message.
 
-In: the registry, refusals, what refused senders said, an advertisement. Out: False where no rule on refusals can hold; True says nothing.
-Never: a decision, a refusal's age or source: rules ask for these.
+In: the registry, refusals, refused texts, an advertisement. Out: False where no rule on refusals can hold; True proves nothing.
+Never: a decision; a refusal's age or source: rules ask for these.
 
-Most who have refused somebody hear from others. What a refusal means by the registry (renamed.py) is found once, as a set of names of the
-refused one; none of them is one of the sender's, and that is all there is to ask.
+Most recipients with a refusal get messages from other senders. By the registry (renamed.py) a refusal means a set of names, computed once.
+If none of them is a name of the sender, no rule on refusals can hold.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Kin: senders whom the rules of one set cannot tell apart, so that decisions made for one of them are those of all.
+"""Groups senders that the rules of one set cannot tell apart.
 
-In: Senders, the time, regions and the registry. Out: one Kin for all that are alike, with what rules can tell of each place from there.
-Never: the text, the person.
+In: Senders, the time, regions and the registry. Out: one RelatedSenders object per group, so that a decision for one of them holds for all;
+what rules can tell of each place from there. Never: the text, the recipient.
 
-Alike are senders of one provider and one of its prefixes with the same default category, for whom the same conditions hold (port prefixes,
-reply path, age, account where a rule names accounts), whose ports are registered alike and are named alike by the registry of signatures.
-What a limit counts by (port, account, province) is put in per message and makes nobody different.
+Related senders have one provider, one of its prefixes and the same default category; the same conditions hold for them (port prefixes,
+reply path, age, account where a rule names accounts); their ports are registered alike, and named alike by the registry of signatures. What
+a limit counts by (port, account, province) is filled in per message and separates no senders.
 """
 
 from __future__ import annotations

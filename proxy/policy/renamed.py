@@ -1,6 +1,6 @@
-"""Renamed: whether somebody whom a person refused is writing again under another name, and how one can tell (网络交易监督管理办法 16).
+"""Recognises a refused advertiser under another name (网络交易监督管理办法 16).
 
-In: a refusal, a message with its facts, the registry, what the refused ones said. Out: the ways in which the two are the same, in words.
+In: a refusal, a message with its facts, the registry, the refused texts. Out: the ways in which both are the same sender, in words.
 Never: a decision (rules say which ways count).
 
     signature    it is the very signature that was refused (spellings of it are folded together)

@@ -1,7 +1,7 @@
-"""The state of each port prefix's reply path, as rules see it.
+"""Gives rules the state of each port prefix's reply path.
 
-In: states from whoever keeps the book of reply paths (relay/effects/reply_paths.py). Out: the ReplyPath of a sender. Never: what makes a path silent,
-the time. The paths of a rule set never change: other states are another rule set (``RuleSet.with_orders``), so no message costs more.
+In: states from relay/effects/reply_paths.py. Out: the ReplyPath of a sender. Never: what makes a path silent, the time. The paths of a rule set
+never change: other states make another rule set (``RuleSet.with_orders``), so no message costs more.
 """
 
 from __future__ import annotations

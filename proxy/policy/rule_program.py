@@ -1,7 +1,7 @@
-"""Deciding: what the rules of a set make of the conditions that hold, whoever a message is for.
+"""Decides by all rules of a set, given the conditions that hold.
 
-In: rules as they are compiled, bits of conditions, the time. Out: a Decision: what stands against such messages, what is left to ask about
-the person, which limits count. Never: memory of any of it (ruleset.py has that), the person, facts.
+In: compiled rules, bits of conditions, the time. Out: a Decision: what stands against such messages; what must still be asked about the
+recipient; which limits count. Never: a cache (ruleset.py has it), the recipient, facts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""RuleSet: one immutable set of rules with all it has learned about texts, senders and facts.
+"""A loaded, immutable set of rules, with its caches.
 
-In: rules and tables from the loader. Out: the Plan for a message: its facts and the decision they lead to, from memory. Never: the person
-(judge.py asks about them), files, the clock: time is an argument, and decisions are forgotten at the next moment at which time matters.
+In: rules and tables from the loader. Out: the Plan for a message: its facts and the decision they lead to, from the cache. Never: the recipient
+(judge.py asks about them), files, the clock: time is an argument, and decisions are dropped at the next moment at which time matters.
 
     bits        one integer: which conditions of all rules hold for these facts at this time
     Decision    what rules make of those bits (rule_program.py), whoever the message is for; cached per bits

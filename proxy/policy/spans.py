@@ -1,6 +1,6 @@
-"""Spans: what a rule says of time outside its conditions: when it is active, how long it is tried first, when to come again.
+"""Reads a rule's dates: active, trial, and when to try again.
 
-In: Nodes. Out: a condition, a moment, an ``RetryAfter``. Never: the clock.
+In: Nodes. Out: a condition, a moment, a ``RetryAfter``. Never: the clock.
 """
 
 from __future__ import annotations

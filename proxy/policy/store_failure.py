@@ -1,12 +1,12 @@
-"""Cut off: what becomes of a rule while the store that nodes share is out of reach (``on_store_failure``).
+"""Defines how rules act while the shared store is out of reach.
 
-In: a rule. Out: the rule as it is judged by then. Never: whether the store is out of reach, which whoever judges knows.
+In: a rule with ``on_store_failure``. Out: the rule as it is judged then. Never: whether the store is out of reach (the caller knows).
 
-    local    counts what this node knows: its own messages, and what it knew of the others'
+    local    counts what this node knows: its own messages, and what it last knew of the others'
     allow    objects to nothing
-    defer    asks to come again later, whatever was counted
+    defer    asks to try again later, whatever was counted
 
-Only limits on a person's messages need the store: bans, suppression and all else are judged as ever, from what every node has.
+Only limits on a recipient's messages need the store. Bans, suppression and everything else are judged as always, from what every node has.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Moments: days, weeks, windows and dates in the rules' zone.
+"""Computes days, weeks, windows and dates in the rules' zone.
 
-In: seconds since 1970 (UTC). Out: starts of calendar periods, windows, conditions on time that know when they change next.
-Never: the clock. The zone is Asia/Shanghai: UTC+8 with no summer time since 1991, so plain arithmetic is exact; only times of day may
-be of another zone.
+In: seconds since 1970 (UTC). Out: starts of calendar periods; windows; time conditions that know when they change next. Never: the clock.
+The zone is Asia/Shanghai: UTC+8 with no summer time since 1991, so plain arithmetic is exact. Only times of day may use another zone.
 """
 
 from __future__ import annotations

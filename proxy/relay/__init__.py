@@ -1,1 +1,4 @@
-"""The way of a message through the gate."""
+"""Carries submits from provider to carrier, and delivers back.
+
+Start with submit.py (a submit's way) and deliver.py (a deliver's way).
+"""

@@ -1,4 +1,4 @@
-"""Access: which account may send, from which ports, how fast; and which provider owns a port.
+"""Checks accounts: their ports, their rates, and who owns a port.
 
 In: the settings. Out: an Access per system_id, a Sender per (account, source), the owner of a port. Never: sockets, the clock.
 """

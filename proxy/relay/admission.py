@@ -1,14 +1,14 @@
-"""Judging: one submit against the person's record, what it reserves, and giving that back.
+"""Judges one submit against the recipient's record and reserves resources.
 
-In: a submit that was read, the record as the earlier ones left it, the time. Out: the record with what this one adds; the verdict, the
-lane and the entry on the Transit. Never: the journal, sockets, the clock.
+In: a submit that was read; the record as earlier submits left it; the time. Out: the record with the new entry; verdict, lane and entry on the
+PendingSubmit. Never: the journal, sockets, the clock.
 
-All that a submit reserves is taken together or not at all (DESIGN §2): an entry in the record, its share of aggregates, a place in the
-lane. An allowed submit has a lane; a refused one has a reason and a status, and has reserved nothing.
+A submit reserves everything or nothing (DESIGN §2): an entry in the record, its share of aggregate counters, a place in the carrier's lane.
+An allowed submit has a lane. A refused one has a reason and a status, and has reserved nothing.
 
-Others see a share of an aggregate from the moment it is reserved. If the store then does not take the record, the share goes back, and
-somebody may have been refused for it meanwhile: so no limit is passed, whatever the store does. Such a refusal is asked anew each time
-(refusal_cache.py keeps none that an aggregate decided). The embedded store takes every record: with it this does not happen.
+Other submits see a share of an aggregate from the moment it is reserved. If the store then refuses the record, the share is given back, but
+another submit may have been refused for it meanwhile. So no limit is ever exceeded. A refusal by an aggregate is judged anew each time
+(refusal_cache.py does not keep it). The embedded store takes every record: there this does not happen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from proxy.state import Store
 from proxy.state.record import record
 
 ADOPT_WITHIN_S = 600
-"""An identical submit this soon after an unknown outcome stands in for it (DESIGN §2)."""
+"""An identical submit within this time of one with unknown outcome adopts its entry (DESIGN §2)."""
 ESME_RSUBMITFAIL = 0x45
 VENDOR_RANGE = range(0x400, 0x500)
 ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
@@ -38,12 +38,12 @@ ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
     Category.NOTICE: Outcome.DEFER,
     Category.OTP: Outcome.ALLOW,
 }
-"""What becomes of a message when deciding about it fails inside the gate, where the settings say nothing else."""
+"""The default outcome of a message whose judging fails inside the gate."""
 
 
 class Admission:
     __slots__ = (
-        "rules", "store", "routes", "tally", "highest_id", "error", "grounds", "stale", "cut_off", "proposal", "_on_judge_error", "_listed",
+        "rules", "store", "routes", "tally", "highest_id", "error", "evidence", "stale", "cut_off", "candidate", "_on_judge_error", "_listed",
         "sent_twice", "__dict__",
     )  # fmt: skip
     # fields at fixed places, which the compiled twin reads (native/accelerated.pyx); the dictionary is for what tests put over methods
@@ -65,32 +65,33 @@ class Admission:
         self.highest_id = first_id
         """The last entry id given out."""
         self.error: Exception | None = None
-        """The last thing ``judge`` raised, for the log (whoever runs the relay takes it)."""
-        self.grounds = EvidenceRecords()
-        """What is to be said of verdicts beside them, until they are written."""
+        """The last exception of ``judge``, for the log (maintenance takes it)."""
+        self.evidence = EvidenceRecords()
+        """Evidence to be journalled beside the verdicts."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
         self.stale = False
-        """Whether this gate has not heard for too long what people said elsewhere: then nobody gets marketing."""
+        """Whether this gate has not read other gates' opt-outs for too long: then it sends no marketing."""
         self.cut_off = False
-        """Whether the store could not be asked for the record that is judged against: it is what this node knows."""
-        self.proposal: CandidateRules | None = None
-        """Rules that wait for approval: asked beside, never obeyed."""
+        """Whether the store is out of reach, so that the record judged against is only this node's copy."""
+        self.candidate: CandidateRules | None = None
+        """Rules that wait for approval: they judge, too, but change no verdict."""
         self.sent_twice: WeakSet[PendingSubmit] = WeakSet()
-        """Those on their way that went out in the stead of an unknown one: what the carrier says of them ends the doubt."""
+        """Submits in flight that were sent in place of one with unknown outcome: the carrier's answer ends that doubt."""
 
     @compiled("judging_judge")
-    def judge(self, transit: PendingSubmit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
-        """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
-        stands in for, and is not in the record any more."""
-        message = transit.message
+    def judge(self, pending: PendingSubmit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
+        """Judges one submit against the record as earlier submits left it. Returns the record with this submit's entry.
+
+        ``adopted``: the entry that it replaces, already removed from the record (replace_sm)."""
+        message = pending.message
         assert message is not None
         against = data
         seen = record.Record(data)
         unknown = None
         if adopted is None and not seen.bare and record.has_unknown(data):
             unknown = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
-            if unknown is not None:  # judged as if that had never been: it is the same message
+            if unknown is not None:  # judged without that entry: it is the same message
                 adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
         at = max(seen.newest(), now)
@@ -98,62 +99,64 @@ class Admission:
         person = seen if listed.silent(message.recipient) else listed.beside(seen, message.recipient)
         try:
             verdict = judge(message, person, self.rules.cut_off if self.cut_off else self.rules, at, self.store.counters)
-        except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
+        except Exception as error:  # noqa: BLE001 # any error is counted, logged, and settled by on_judge_error
             verdict = self.failed(message, error)
-        if self.proposal is not None:
-            self.proposal.look(message, person, verdict, at, self.store.counters.as_seen)
-        transit.verdict = verdict
-        transit.category = category = verdict.facts.category
+        if self.candidate is not None:
+            self.candidate.look(message, person, verdict, at, self.store.counters.as_seen)
+        pending.verdict = verdict
+        pending.category = category = verdict.facts.category
         if verdict.breaches:
-            self.grounds.look_at(transit, verdict)
+            self.evidence.note_breaches(pending, verdict)
         if verdict.reason is not None:
-            self.refuse(transit, verdict.reason)
+            self.refuse(pending, verdict.reason)
             return data
         if self.stale and category is Category.MARKETING:
-            self.refuse(transit, GATE_REASONS["store-down"])
+            self.refuse(pending, GATE_REASONS["store-down"])
             return data
         if unknown is not None and unknown.state == EntryState.SENT_TWICE:
-            self.refuse(transit, GATE_REASONS["outcome-unknown"])
+            self.refuse(pending, GATE_REASONS["outcome-unknown"])
             return data
         lane = self.routes.lane(message, verdict)
         if lane is None or not lane.hold(category):
-            self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            self.refuse(pending, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        if not person.bare and category is Category.MARKETING:  # another look at what the suppression rule should have caught
-            told = refused_before(person.opt_outs(), message, verdict, at, self.rules.registry.same_advertiser)
-            self.tally.sent_against_record += told  # must never happen
-        transit.lane = lane
-        self._reserve(transit, message, verdict, adopted, at)
+        if (
+            not person.bare and category is Category.MARKETING
+        ):  # checks independently what the suppression rule should have caught
+            refused = refused_before(person.opt_outs(), message, verdict, at, self.rules.registry.same_advertiser)
+            self.tally.sent_against_record += refused  # must never happen
+        pending.lane = lane
+        self._reserve(pending, message, verdict, adopted, at)
         if unknown is None:
-            return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
-        transit.packed = in_state(transit.packed, EntryState.SENT_TWICE)
-        self.sent_twice.add(transit)
-        after = record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
-        return record.mark_sent_twice(after, transit.entry_id, fingerprint(message))
+            return record.add_packed(against, pending.packed, int(at), self.rules.window_s, fresh=True)
+        pending.packed = in_state(pending.packed, EntryState.SENT_TWICE)
+        self.sent_twice.add(pending)
+        after = record.add_packed(against, pending.packed, int(at), self.rules.window_s, fresh=True)
+        return record.mark_sent_twice(after, pending.entry_id, fingerprint(message))
 
-    def in_place(self, transit: PendingSubmit, data: bytes, old: Entry, now: float) -> bytes:
-        """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
-        after = self.judge(transit, record.remove(data, old.id), now, old)
-        return data if transit.lane is None else after
+    def in_place(self, pending: PendingSubmit, data: bytes, old: Entry, now: float) -> bytes:
+        """The record with a replacement's entry instead of ``old``; unchanged where the replacement is refused."""
+        after = self.judge(pending, record.remove(data, old.id), now, old)
+        return data if pending.lane is None else after
 
-    def _reserve(self, transit: PendingSubmit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
-        """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
-        self.highest_id = transit.entry_id = entry_id = self.highest_id + 1
-        transit.entry_time = time = adopted.time if adopted is not None else int(at)
+    def _reserve(self, pending: PendingSubmit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
+        """Reserves an allowed submit's entry in the recipient's record, and its share of aggregates."""
+        self.highest_id = pending.entry_id = entry_id = self.highest_id + 1
+        pending.entry_time = time = adopted.time if adopted is not None else int(at)
         if adopted is not None:
-            transit.adopted = adopted
+            pending.adopted = adopted
             self.tally.entries["adopted",] += 1
             if verdict.takes:
-                self.grounds.note(transit)
-        elif verdict.takes:  # what an adopted entry took is taken already
-            transit.takes = verdict.takes
+                self.evidence.note(pending)
+        elif verdict.takes:  # an adopted entry has taken its share already
+            pending.takes = verdict.takes
             for take in verdict.takes:
                 self.store.counters.take(take, at)
         consent = self.rules.consent_words(message, verdict.facts)
-        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template, consent)
+        pending.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template, consent)
 
     def failed(self, message: Message, error: Exception) -> Verdict:
-        """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""
+        """The verdict where ``judge`` raised: the gate's fault, not the provider's; the settings define the outcome."""
         category = message.sender.category or Category.MARKETING
         outcome = self._on_judge_error[category]
         self.tally.judge_errors[()] += 1
@@ -162,30 +165,30 @@ class Admission:
         reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
         return Verdict(outcome, reason, "", (), facts, "unknown", 0, ())
 
-    def refuse(self, transit: PendingSubmit, reason: Reason) -> None:
-        """Notes what the provider will be answered."""
-        transit.reason = reason.name
-        if reason.name != "malformed":  # whose status is that of the fault
-            transit.status = reason.status
-        if transit.status in VENDOR_RANGE and not transit.bind.access.vendor_statuses:
-            transit.status = ESME_RSUBMITFAIL
+    def refuse(self, pending: PendingSubmit, reason: Reason) -> None:
+        """Sets the reason and the status for the provider's answer."""
+        pending.reason = reason.name
+        if reason.name != "malformed":  # then the status is that of the fault
+            pending.status = reason.status
+        if pending.status in VENDOR_RANGE and not pending.bind.access.vendor_statuses:
+            pending.status = ESME_RSUBMITFAIL
 
-    def put_back(self, transit: PendingSubmit) -> None:
-        """Gives back what a submit reserved beside the record: its place in the lane and what it took from aggregates."""
-        if transit.lane is not None:
-            transit.lane.release(transit.category)
-            self.give_back(transit)
-        transit.lane, transit.packed, transit.entry_id = None, b"", 0
-        self.sent_twice.discard(transit)
-        transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
+    def put_back(self, pending: PendingSubmit) -> None:
+        """Gives back what a submit reserved outside the record: its place in the lane and its share of aggregates."""
+        if pending.lane is not None:
+            pending.lane.release(pending.category)
+            self.give_back(pending)
+        pending.lane, pending.packed, pending.entry_id = None, b"", 0
+        self.sent_twice.discard(pending)
+        pending.reason, pending.status, pending.adopted, pending.takes = "", 0, None, ()
 
-    def give_back(self, transit: PendingSubmit) -> None:
-        """... only what it took from aggregates."""
-        for take in transit.takes:
-            self.store.counters.give_back(take, transit.entry_time)
+    def give_back(self, pending: PendingSubmit) -> None:
+        """Gives back only its share of aggregates."""
+        for take in pending.takes:
+            self.store.counters.give_back(take, pending.entry_time)
 
-    def turn_down(self, transit: PendingSubmit, reason: str) -> None:
-        """Gives back what judging reserved, and refuses for a reason of the gate's own (none: it is to be judged again)."""
-        self.put_back(transit)
+    def turn_down(self, pending: PendingSubmit, reason: str) -> None:
+        """Gives back the reservations, and refuses for a reason of the gate itself (empty: it is judged again)."""
+        self.put_back(pending)
         if reason:
-            self.refuse(transit, GATE_REASONS[reason])
+            self.refuse(pending, GATE_REASONS[reason])

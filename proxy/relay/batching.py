@@ -1,16 +1,16 @@
-"""Chains: what has come for each person, in order, decided about: load, judge, swap.
+"""Batches submits per recipient: load records, judge, swap.
 
-In: submits that were read, changes, the time. Out: submits with their verdicts and changes that are made, both for the hand-over. Never:
-the journal, sockets, a clock, an event loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task
-otherwise).
+In: submits that were read; changes of records; the time. Out: submits with their verdicts, and changes that were made, both for commit.py.
+Never: the journal, sockets, a clock, an event loop. (``spawn`` drives the coroutine of a batch: at once where the store never waits, else as
+a task.)
 
-    what has come ──begin──▶ a chain for each person ──load──▶ judged in order ──swap──▶ handed over (commit.py)
+    arrived ──begin──▶ one batch per recipient ──load──▶ judged in order ──swap──▶ commit.py
 
-    the person is in a batch that is under way   what has come waits behind it, in order
-    the record has changed under us              all of that chain is judged again; after SWAPS_MAX the provider is asked to come again
-    the store is away                            submits are asked to come again; changes wait here until it takes them
+    the recipient is in a batch under way    new submits and changes wait behind it, in order
+    the record has changed meanwhile         the recipient's whole batch is judged again; after SWAPS_MAX the provider must try again
+    the store is out of reach                submits are refused for a while; changes wait here until the store takes them
 
-Nothing is forwarded from here.
+Nothing is forwarded to a carrier from here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
-from proxy.relay.batch_window import BatchWindow, Chain
+from proxy.relay.batch_window import BatchWindow, RecipientBatch
 from proxy.relay.commit import Commit
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.multipart.handler import PartHandler
@@ -30,198 +30,202 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.refusal_cache import RefusalCache
 
 SWAPS_MAX = 5
-"""A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
+"""A recipient's batch is judged at most this often when its record keeps changing meanwhile; then the provider must try again."""
 
 
 class Batching:
     def __init__(
         self,
         *,
-        judging: Admission,
+        admission: Admission,
         parts: PartHandler,
         refusals: RefusalCache,
-        handover: Commit,
+        commit: Commit,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         wake: Callable[[], None],
     ) -> None:
-        """``handover``: where what is decided goes; ``wake``: there is to be a turn."""
-        self.judging, self.store, self.tally = judging, judging.store, judging.tally
+        """``commit``: takes judged submits and applied changes. ``spawn``: runs the coroutine of a batch. ``wake``: asks for a turn."""
+        self.admission, self.store, self.tally = admission, admission.store, admission.tally
         self.parts = parts
         self.refusals, self._refused = refusals, refusals.people
-        self.handover = handover
+        self.commit = commit
         self._spawn, self._wake = spawn, wake
         self.submits: list[PendingSubmit] = []
-        """What has come since the last turn; parts of long messages once they need not wait for others …"""
+        """Submits that have arrived since the last turn (parts of long messages: once they need not wait for others) …"""
         self.changes: list[RecordChange] = []
-        """… and what else alters a record."""
-        self.later: list[RecordChange] = []
-        """Changes the store did not take: applied again at the next tick, or before the next submit to that person."""
-        self.under_way = BatchWindow()
+        """… and other changes of records."""
+        self.retries: list[RecordChange] = []
+        """Changes that the store did not take: applied again at the next tick, or before the next submit to that recipient."""
+        self.window = BatchWindow()
 
     def begin(self, now: float) -> None:
-        """Decides about all that has come, or begins to, where the store waits."""
+        """Judges everything that has arrived; with a store that waits, starts to."""
         submits, self.submits = self.submits, []
         changes, self.changes = self.changes, []
-        if self.later:
-            changes = self._behind_later(changes, submits)
-        if changes or not self._at_once(submits, now):
-            chains = self._chains(submits, changes, now)
-            if chains:
+        if self.retries:
+            changes = self._hold_behind_retries(changes, submits)
+        if changes or not self._judge_at_once(submits, now):
+            batches = self._batches_of(submits, changes, now)
+            if batches:
                 if self.store.waits:
-                    self.under_way.begins(chains, now)
-                self._spawn(self._decide(chains, now))
+                    self.window.begin(batches, now)
+                self._spawn(self._judge_batches(batches, now))
 
     @compiled("chains_at_once")
-    def _at_once(self, submits: list[PendingSubmit], now: float) -> bool:
-        """Decides about these where that takes no more than a look at each person's record: the twin does, in one go, for a store that is at
-        hand. False: nothing has been done, and they are to be decided about in chains."""
+    def _judge_at_once(self, submits: list[PendingSubmit], now: float) -> bool:
+        """Judges submits without a batch, if all records are in memory: only the compiled function does, for the embedded store.
+        False: nothing was done, and the submits must go through ``_judge_batches``."""
         return False
 
-    def _behind_later(self, changes: list[RecordChange], submits: Iterable[PendingSubmit]) -> list[RecordChange]:
-        """Those that may go now: what comes for a person for whom the store did not take something waits behind that, or a refusal would
-        be ended by a restore that came before it. A submit does not wait: all that its person's record lacks is tried again, before it."""
-        come = {transit.message.recipient for transit in submits}  # type: ignore[union-attr] # _read made it
-        waiting = {change.recipient for change in self.later} - come
-        changes = self.later + changes
-        self.later = [change for change in changes if change.recipient in waiting]
+    def _hold_behind_retries(self, changes: list[RecordChange], submits: Iterable[PendingSubmit]) -> list[RecordChange]:
+        """The changes that may be applied now. A change waits behind an earlier change of the same record that the store did not take:
+        else a restore could be applied after the refusal that followed it. A submit does not wait: the retries of its recipient are
+        applied right before it."""
+        arrived = {pending.message.recipient for pending in submits}  # type: ignore[union-attr] # _read made it
+        waiting = {change.recipient for change in self.retries} - arrived
+        changes = self.retries + changes
+        self.retries = [change for change in changes if change.recipient in waiting]
         return [change for change in changes if change.recipient not in waiting]
 
-    def _chains(self, submits: list[PendingSubmit], changes: list[RecordChange], now: float) -> dict[int, Chain]:
-        """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
-        chains: dict[int, Chain] = {}
-        busy, behind = self.under_way.people, self.under_way.behind
+    def _batches_of(self, submits: list[PendingSubmit], changes: list[RecordChange], now: float) -> dict[int, RecipientBatch]:
+        """Groups work by recipient. Work for a recipient whose batch is under way waits for it, in arrival order."""
+        batches: dict[int, RecipientBatch] = {}
+        busy, waiting = self.window.busy, self.window.waiting
         for change in changes:
             person = change.recipient
-            (behind if person in busy else chains).setdefault(person, ([], []))[0].append(change)
-        self._add_to(chains, submits, now)
-        return chains
+            (waiting if person in busy else batches).setdefault(person, ([], []))[0].append(change)
+        self._add_to(batches, submits, now)
+        return batches
 
     @compiled("chains_add_to")
-    def _add_to(self, chains: dict[int, Chain], submits: list[PendingSubmit], now: float) -> None:
-        """Submits of a turn behind its changes; what was refused a few minutes ago is in no chain."""
-        busy, behind, refused = self.under_way.people, self.under_way.behind, self._refused
-        for transit in submits:
-            person = transit.message.recipient  # type: ignore[union-attr] # _read made it
-            chain = chains.get(person)
-            if chain is not None:
-                chain[1].append(transit)
+    def _add_to(self, batches: dict[int, RecipientBatch], submits: list[PendingSubmit], now: float) -> None:
+        """Adds submits to batches, behind the changes. Repeats of a cached refusal join no batch."""
+        busy, waiting, refused = self.window.busy, self.window.waiting, self._refused
+        for pending in submits:
+            person = pending.message.recipient  # type: ignore[union-attr] # _read made it
+            batch = batches.get(person)
+            if batch is not None:
+                batch[1].append(pending)
             elif person in busy:
-                behind.setdefault(person, ([], []))[1].append(transit)
-            elif person not in refused or not self.refusals.again(transit, self.judging.rules, now):
-                chains[person] = ([], [transit])
+                waiting.setdefault(person, ([], []))[1].append(pending)
+            elif person not in refused or not self.refusals.again(pending, self.admission.rules, now):
+                batches[person] = ([], [pending])
 
-    async def _decide(self, chains: dict[int, Chain], now: float) -> None:
-        """Load, judge, swap; judge again what changed under us. Nothing is forwarded from here."""
-        left = chains
+    async def _judge_batches(self, batches: dict[int, RecipientBatch], now: float) -> None:
+        """Loads, judges and swaps; judges again the records that changed meanwhile. Forwards nothing."""
+        remaining = batches
         try:
             for _ in range(SWAPS_MAX):
-                left = await self._attempt(left, now)
-                if not left:
+                remaining = await self._load_judge_swap(remaining, now)
+                if not remaining:
                     break
-                self.tally.store_conflicts["again",] += len(left)
+                self.tally.store_conflicts["again",] += len(remaining)
             else:
-                self._give_up(left)
+                self._give_up(remaining)
         except OSError:
-            self._give_up(left, "store-down")
+            self._give_up(remaining, "store-down")
         finally:
             if self.store.waits:
-                self._go_on_behind(chains)
-        self.handover.decided += _submits_of(chains)
-        board = self.parts.board
-        if board is not None and board.sights.people:
-            board.sights.through(chains)
+                self._release_waiting(batches)
+        self.commit.decided += _submits_of(batches)
+        shared_parts = self.parts.shared_parts
+        if shared_parts is not None and shared_parts.transactions.people:
+            shared_parts.transactions.finished(batches)
 
-    def _go_on_behind(self, people: Collection[int]) -> None:
-        """These are no longer under way: what waited for them is dealt with in the coming turn, before what came after it."""
-        for changes, submits in self.under_way.ends(people):
+    def _release_waiting(self, people: Collection[int]) -> None:
+        """The batches of these recipients have ended: work that waited for them goes first in the next turn."""
+        for changes, submits in self.window.end(people):
             self.changes[:0] = changes
             self.submits[:0] = submits
         self._wake()
 
-    async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
-        """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
-        board = self.parts.board
-        sights = await board.sights.load(chains) if board is not None and board.sights.people else None
-        loaded = await self.store.load(chains)
-        if sights and board is not None:
-            board.sights.see(sights, chains, loaded)
-        writes, refused = self._judged(chains, loaded, sights, now)
+    async def _load_judge_swap(self, batches: dict[int, RecipientBatch], now: float) -> dict[int, RecipientBatch]:
+        """One load and one swap. Returns the batches whose swap was refused, with their reservations given back."""
+        shared_parts = self.parts.shared_parts
+        transactions = None if shared_parts is None else shared_parts.transactions
+        views = await transactions.load(batches) if transactions is not None and transactions.people else None
+        loaded = await self.store.load(batches)
+        if views and transactions is not None:
+            transactions.merge(views, batches, loaded)
+        writes, refused = self._judge_loaded(batches, loaded, views, now)
         filled = self.store.fill() if refused else None
         if writes:
             taken = await self.store.swap(writes)
             if not all(taken):
                 for (person, _, _), ok in zip(writes, taken, strict=True):
                     if not ok:
-                        refused[person] = self._undone(chains[person])
-        if sights and board is not None:
-            for person in await board.sights.show(sights, chains):
-                refused[person] = self._undone(chains[person])
+                        refused[person] = self._undo(batches[person])
+        if views and transactions is not None:
+            for person in await transactions.store(views, batches):
+                refused[person] = self._undo(batches[person])
         if filled is not None:
             await filled
-        self.handover.changed += _changes_of(chains, refused)
+        self.commit.changed += _changes_of(batches, refused)
         return refused
 
     @compiled("chains_judged")
-    def _judged(
+    def _judge_loaded(
         self,
-        chains: dict[int, Chain],
+        batches: dict[int, RecipientBatch],
         loaded: Mapping[int, tuple[int, bytes]],
-        sights: Mapping[int, SharedView] | None,
+        views: Mapping[int, SharedView] | None,
         now: float,
-    ) -> tuple[list[tuple[int, int, bytes]], dict[int, Chain]]:
-        """What is to be swapped, and who must be judged again."""
-        judging, counters, writes = self.judging, self.store.counters, []
-        refused: dict[int, Chain] = {}
-        for person, (changes, submits) in chains.items():
+    ) -> tuple[list[tuple[int, int, bytes]], dict[int, RecipientBatch]]:
+        """The records to be swapped (recipient, version, record), and the batches that must be judged again."""
+        admission, counters, writes = self.admission, self.store.counters, []
+        refused: dict[int, RecipientBatch] = {}
+        for person, (changes, submits) in batches.items():
             version, before = loaded[person]
-            judging.cut_off = version < 0
+            admission.cut_off = version < 0
             short = counters.short
-            after = self._left_by(changes, submits, before, now)
-            if counters.short != short:  # it is judged again once it is known what limits leave
-                refused[person] = self._undone(chains[person])
-            elif sights and person in sights:
-                sights[person].left(after if after is not before else None, version)
+            after = self._record_after(changes, submits, before, now)
+            if counters.short != short:  # judged again, once the store has said how much the limits leave
+                refused[person] = self._undo(batches[person])
+            elif views and person in views:
+                views[person].set_record(after if after is not before else None, version)
             elif after is not before:
                 writes.append((person, version, after))
         return writes, refused
 
-    def _left_by(self, changes: Iterable[RecordChange], submits: Iterable[PendingSubmit], data: bytes, now: float) -> bytes:
-        """The record as what came for one person leaves it."""
+    def _record_after(
+        self, changes: Iterable[RecordChange], submits: Iterable[PendingSubmit], data: bytes, now: float
+    ) -> bytes:
+        """The record after all changes and submits of one recipient."""
         for change in changes:
             data = change.apply(data, now)
-        for transit in submits:
-            data = self.judging.judge(transit, data, now) if transit.long is None else self.parts.judge(transit, data, now)
+        for pending in submits:
+            data = self.admission.judge(pending, data, now) if pending.long is None else self.parts.judge(pending, data, now)
         return data
 
-    def _undone(self, chain: Chain) -> Chain:
-        """What its submits have reserved is given back."""
-        for transit in chain[1]:
-            self.judging.put_back(transit)
-        return chain
+    def _undo(self, batch: RecipientBatch) -> RecipientBatch:
+        """Gives back the reservations of a batch's submits."""
+        for pending in batch[1]:
+            self.admission.put_back(pending)
+        return batch
 
-    def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
-        """The store did not take these: submits are asked to come again, changes stay until they are taken."""
-        self.tally.store_conflicts["gave-up",] += len(chains)
-        for changes, submits in chains.values():
-            for transit in submits:
-                self.judging.put_back(transit)
-                self.judging.refuse(transit, GATE_REASONS[why])
-            self.later.extend(changes)
-            if self.parts.board is not None:
-                self.parts.board.sights.mark_again(changes)
+    def _give_up(self, batches: dict[int, RecipientBatch], why: str = "store-conflict") -> None:
+        """The store did not take these batches: their submits are refused for now, their changes are kept for a retry."""
+        self.tally.store_conflicts["gave-up",] += len(batches)
+        for changes, submits in batches.values():
+            for pending in submits:
+                self.admission.put_back(pending)
+                self.admission.refuse(pending, GATE_REASONS[why])
+            self.retries.extend(changes)
+            if self.parts.shared_parts is not None:
+                self.parts.shared_parts.transactions.expect_again(changes)
 
     def try_again(self) -> None:
-        """What the store did not take is applied in the coming turn, before what has come since."""
-        self.changes[:0] = self.later
-        self.later.clear()
+        """Applies changes that the store did not take, first in the next turn."""
+        self.changes[:0] = self.retries
+        self.retries.clear()
 
 
 @compiled("chains_submits")
-def _submits_of(chains: Mapping[int, Chain]) -> list[PendingSubmit]:
-    return [transit for _, submits in chains.values() for transit in submits]
+def _submits_of(batches: Mapping[int, RecipientBatch]) -> list[PendingSubmit]:
+    return [pending for _, submits in batches.values() for pending in submits]
 
 
 @compiled("chains_changes")
-def _changes_of(chains: Mapping[int, Chain], refused: Mapping[int, Chain]) -> list[RecordChange]:
-    """Those that are made: not of persons who must be judged again."""
-    return [change for person, (changes, _) in chains.items() if changes and person not in refused for change in changes]
+def _changes_of(batches: Mapping[int, RecipientBatch], refused: Mapping[int, RecipientBatch]) -> list[RecordChange]:
+    """The changes that were made: not those of batches that must be judged again."""
+    return [change for person, (changes, _) in batches.items() if changes and person not in refused for change in changes]

@@ -1,7 +1,7 @@
-"""Proposal: a set of rules that waits for approval, asked about every message beside the set in force, and never obeyed.
+"""Judges messages by a proposed rule set beside the one in force.
 
-In: what was judged, and by what it was judged. Out: counts of what would be otherwise. Never: a verdict that anybody is told, a change of
-a record or a counter.
+In: judged messages and their verdicts. Out: counts of the verdicts that would differ. Never: a verdict for a provider, a change of a record or
+a counter.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ class CandidateRules:
         self.rules = self.base = rules
         self._tally = tally
         self.judged = 0
-        """Since it was proposed, or the gate was started."""
+        """Messages judged since it was proposed, or since the start."""
         self.stricter = 0
-        """Of these: what it would not let through, and passes now."""
+        """Of these: messages that it would stop, and that pass now."""
         self.milder = 0
-        """... and the reverse."""
+        """Of these: messages that it would let pass, and that are stopped now."""
         self.errors = 0
 
     def obey(self, orders: tuple[Order, ...], paths: Paths | None = None) -> None:
-        """What is ordered stands beside this set, too: a stop makes no difference between the two."""
+        """Applies the orders in force to this set, too, so that a stop makes no difference between the two."""
         self.rules = self.base.with_orders(orders, paths) if orders or paths is not None else self.base
 
     def look(self, message: Message, person: Recipient, verdict: Verdict, at: float, counters: Counters) -> None:
-        """One message that was judged just now."""
+        """Judges one message that the set in force has just judged."""
         content = message.content
-        read = content.read_by, content.reading  # by the set in force, whose it stays
+        read = content.read_by, content.reading  # the reading by the set in force, put back below
         try:
             other = judge(message, person, self.rules, at, counters)
-        except Exception:  # noqa: BLE001 # whatever it is: nobody may suffer from a set that is not in force
+        except Exception:  # noqa: BLE001 # a set that is not in force must never disturb traffic
             self.errors += 1
             return
         finally:
@@ -43,7 +43,7 @@ class CandidateRules:
         self.compare(verdict, other)
 
     def compare(self, verdict: Verdict, other: Verdict) -> None:
-        """What the set in force says of a message, and what this one says of it."""
+        """Compares the verdict of the set in force with this set's."""
         self.judged += 1
         if other.outcome is not verdict.outcome:
             self.stricter += verdict.outcome is Outcome.ALLOW

@@ -1,7 +1,7 @@
-"""Commands: what a provider may send besides submit_sm: data_sm, submit_multi, query_sm, cancel_sm, replace_sm.
+"""Handles provider commands besides submit_sm: data_sm, query_sm, cancel_sm, replace_sm.
 
-In: their frames, the time. Out: submits for the relay, questions for the carrier that has the message, answers. Never: sockets, a
-clock, a verdict.
+In: their frames; the time. Out: submits for the relay, queries for the carrier that has the message, answers. Never: sockets, a clock, a
+verdict.
 
     data_sm        judged like a submit_sm, and forwarded as it is                    submit_multi.py   submit_multi
     query_sm       asked of the carrier that has the message; not judged              replace_sm.py   replace_sm
@@ -94,7 +94,7 @@ class MessageQuery(OtherRequest):
 
     def settled(self) -> None:
         super().settled()
-        self._relay.questions -= 1
+        self._relay.open_queries -= 1
 
     def answered(self, frame: Frame) -> None:
         self.settled()
@@ -154,11 +154,11 @@ class Commands:
 
     def use(self) -> None:
         """Other accounts after a reload."""
-        if self._relay.handover.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
+        if self._relay.commit.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
             self._keep_index(self._clock)
 
     def _keep_index(self, clock: Callable[[], float]) -> None:
-        self._relay.handover.on_accepted = lambda accepted: self.index.note(accepted, clock())
+        self._relay.commit.on_accepted = lambda accepted: self.index.note(accepted, clock())
 
     def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
         """A request of a provider that is no submit_sm; False where it is none of these."""
@@ -227,8 +227,8 @@ class Commands:
         if not lane.hold(question.category):
             return "queue-full"
         question.theirs, question.data = theirs, data
-        self._relay.questions += 1
-        question.go(lane)
+        self._relay.open_queries += 1
+        question.enqueue(lane)
         return ""
 
     def _replace(

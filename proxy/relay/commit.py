@@ -1,10 +1,10 @@
-"""HandOver: what was decided is written, and then handed over: frames to the carriers' lanes, answers to the providers.
+"""Writes verdicts to the journal, then releases frames and answers.
 
-In: submits that were decided about, what carriers took, changes that are made, all since the last turn; the time. Out: one commit group in the
-journal, and behind it the frames, the answers (once they are safe: ``Outbox``) and counts. Never: a verdict, sockets, a clock.
+In: judged submits, carriers' acceptances and changes of records since the last turn; the time. Out: one commit group in the journal; behind it
+frames for the carriers' lanes, answers (through ``Outbox``, once they are safe) and counts. Never: a verdict, sockets, a clock.
 
-Nothing of a group leaves before the journal has taken it. Where it does not, submits are refused and their entries undone; what has happened
-all the same (an answer of the carrier, a change that somebody made) waits here until it writes again.
+Nothing of a group leaves before the journal has taken it. If the journal refuses the group, its submits are refused and their entries undone.
+What has already happened (an answer of the carrier, an officer's change) waits here until the journal writes again.
 """
 
 from __future__ import annotations
@@ -31,69 +31,69 @@ class Commit:
         self,
         *,
         journal: Journal,
-        judging: Admission,
+        admission: Admission,
         parts: PartHandler,
         refusals: RefusalCache,
         sync: Callable[[], None],
         change: Callable[[RecordChange], None],
     ) -> None:
-        """``sync``: the journal is to be synced soon; ``change``: this alters a record in the coming turn."""
+        """``sync``: asks for a sync of the journal soon. ``change``: applies a change of a record in the next turn."""
         self.journal = journal
         self.journal_down = ""
         """Why the journal cannot be written, empty when it can."""
-        self.judging, self.tally, self.parts = judging, judging.tally, parts
+        self.admission, self.tally, self.parts = admission, admission.tally, parts
         self.refusals, self._refused = refusals, refusals.people
         self._sync, self._change = sync, change
         self.decided: list[PendingSubmit] = []
         """Submits with their verdicts, or refused by the gate."""
         self.accepted: list[tuple[PendingSubmit, Frame]] = []
-        """Submits the carrier took, with its answer: nothing in the person's record changes."""
+        """Submits that the carrier accepted, with its answer: these change no record."""
         self.changed: list[RecordChange] = []
-        """Changes that are made, and what else the journal is to be told."""
-        self.noted_first = False
-        """Whether providers hear nothing of what comes with these before they are synced."""
+        """Applied changes, and other records for the journal."""
+        self.hold_answers = False
+        """Whether no answer of this turn goes to a provider before the changes are synced."""
         self._unwritten_accepted: list[tuple[PendingSubmit, Frame]] = []
-        """The journal is down: they wait for it, and so do …"""
+        """Acceptances that wait until the journal writes again …"""
         self._unwritten: list[RecordChange] = []
-        """… changes made but not written."""
-        self.jumped_s = 0.0
-        """By how much the wall clock was set since that was last written."""
+        """… and applied changes that do."""
+        self.clock_jump_s = 0.0
+        """By how much the wall clock was set since the last CLOCK record."""
         self.outbox = Outbox()
         self.in_flight: MutableMapping[int, PendingSubmit] = numbered()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[PendingSubmit] = []
         """Submits handed to their lanes in the last turn."""
         self.on_accepted: Callable[[list[tuple[PendingSubmit, Frame]]], None] | None = None
-        """Who else wants to know what carriers took: once a turn, after it is written."""
-        self.on_said: Callable[[list[tuple[int, int, bytes]]], None] = _to_nobody
-        """Who else wants to know what changes said: (sequence, kind, body), once a turn, after it is written."""
-        self._said: list[tuple[int, int, bytes]] = []
+        """Called once a turn with the accepted submits, after they are written."""
+        self.on_records_written: Callable[[list[tuple[int, int, bytes]]], None] = _ignore
+        """Called once a turn with the records of changes, (sequence, kind, body), after they are written."""
+        self._records: list[tuple[int, int, bytes]] = []
 
     def write(self, now: float) -> None:
-        """Writes what was decided as one commit group; only then do frames go to the carrier and answers to the providers."""
+        """Writes one commit group; only then do frames go to the carriers and answers to the providers."""
         decided, accepted, changed = self.decided, self.accepted, self.changed
         if not decided and not accepted and not changed:
             return
         self.decided, self.accepted, self.changed = [], [], []
-        journal, rules = self.journal, self.judging.rules
+        journal, rules = self.journal, self.admission.rules
         try:
-            if self.journal_down:  # until the next tick finds that it writes again
+            if self.journal_down:  # until a tick finds that it writes again
                 raise JournalDown(self.journal_down)
             verdict = journal.extend(VERDICT, verdict_pieces(now, decided, rules.revision, rules.window_s))
-            self.judging.grounds.write(journal, now, decided, verdict)
+            self.admission.evidence.write(journal, now, decided, verdict)
             if self.parts.tore:
-                for said in self.parts.torn_by(decided, now):
-                    journal.append(messages.TORN, said)
+                for body in self.parts.torn_by(decided, now):
+                    journal.append(messages.TORN, body)
             journal.extend(ACCEPTED, pack_accepted(now, accepted))
             sequences = self._append(changed, now) if changed else []
             journal.write(now)
         except JournalDown as down:
-            self._not_safe(decided, accepted, changed, down)
+            self._journal_refused(decided, accepted, changed, down)
             return
         outbox, tally = self.outbox, self.tally
-        if self.noted_first:
-            self.noted_first = False
-            outbox.append((journal.written, None, _nothing))  # what is behind it waits
+        if self.hold_answers:
+            self.hold_answers = False
+            outbox.append((journal.written, None, _nothing))  # all later items wait for this sync
         outbox.extend(_settled(accepted, self.in_flight))
         allowed = self._written(decided, verdict, now)
         count_allowed(tally, allowed)
@@ -108,84 +108,84 @@ class Commit:
                 self.on_accepted(accepted)
         for change, sequence in zip(changed, sequences, strict=True):
             change.done(sequence)
-            self._refused.pop(change.recipient, None)  # what was refused may be allowed now
-        self.on_said(self._said)
-        self._said = []
-        if allowed or changed:  # nobody waits for refusals, nor for what carriers took: the next sync has them, or a tick's
+            self._refused.pop(change.recipient, None)  # a cached refusal may be wrong now
+        self.on_records_written(self._records)
+        self._records = []
+        if allowed or changed:  # refusals and acceptances can wait for the next sync, or a tick's
             self._sync()
 
     @compiled("handover_written")
     def _written(self, decided: Iterable[PendingSubmit], verdict: int, now: float) -> list[PendingSubmit]:
-        """The journal has these verdicts, from this sequence on: refusals may be told; what is allowed is returned."""
+        """The journal has these verdicts, from sequence ``verdict`` on: answers the refusals, returns the allowed submits."""
         allowed = []
-        for transit in decided:
-            transit.recorded = verdict
-            if transit.lane is None:
-                count(self.tally, transit)
-                self.outbox.append((0, transit, detail(transit)))
-                self.refusals.keep(transit, self.judging.rules, now)
+        for pending in decided:
+            pending.recorded = verdict
+            if pending.lane is None:
+                count(self.tally, pending)
+                self.outbox.append((0, pending, detail(pending)))
+                self.refusals.keep(pending, self.admission.rules, now)
             else:
-                self.in_flight[verdict] = transit
-                allowed.append(transit)
+                self.in_flight[verdict] = pending
+                allowed.append(pending)
             verdict += 1
         return allowed
 
     def _append(self, changed: list[RecordChange], now: float) -> list[int]:
-        """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
-        journal, grounds = self.journal, self.judging.grounds
-        sequences, told = [], []
+        """Appends the records of changes, with their evidence (a replace_sm is judged, too). Returns the sequence of each change."""
+        journal, evidence = self.journal, self.admission.evidence
+        sequences, records = [], []
         for change in changed:
-            said, sequence = change.written(now), 0
-            if said is not None:
-                kind, body = said
+            record, sequence = change.written(now), 0
+            if record is not None:
+                kind, body = record
                 if isinstance(body, (bytes, tuple)):
                     for one in body if isinstance(body, tuple) else (body,):
                         sequence = journal.append(kind, one)
-                        told.append((sequence, kind, one))
+                        records.append((sequence, kind, one))
                 else:
                     sequence = journal.extend(kind, body)
             sequences.append(sequence)
-        self._said = told
-        if grounds.waiting:
+        self._records = records
+        if evidence.waiting:
             for change, sequence in zip(changed, sequences, strict=True):
-                grounds.write_of(journal, now, change, sequence)
+                evidence.write_of(journal, now, change, sequence)
         return sequences
 
-    def _not_safe(
+    def _journal_refused(
         self,
         decided: list[PendingSubmit],
         accepted: list[tuple[PendingSubmit, Frame]],
         changed: list[RecordChange],
         down: JournalDown,
     ) -> None:
-        """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
+        """The journal refused the group: nothing of it leaves. Entries are undone; acceptances and changes wait until it writes again."""
         self.journal_down = str(down)
-        self._said = []
-        self.judging.grounds.waiting.clear()
-        for transit in decided:
-            if transit.packed and transit.message is not None:
-                part = transit.long is not None
-                self._change(self.parts.undo(transit) if part else Undo(transit.message, transit.entry_id, transit.adopted))
-            self.judging.put_back(transit)
-            self.judging.refuse(transit, GATE_REASONS["journal-down"])
-            self.outbox.append((0, transit, detail(transit)))
-            count(self.tally, transit)
+        self._records = []
+        self.admission.evidence.waiting.clear()
+        for pending in decided:
+            if pending.packed and pending.message is not None:
+                part = pending.long is not None
+                self._change(self.parts.undo(pending) if part else Undo(pending.message, pending.entry_id, pending.adopted))
+            self.admission.put_back(pending)
+            self.admission.refuse(pending, GATE_REASONS["journal-down"])
+            self.outbox.append((0, pending, detail(pending)))
+            count(self.tally, pending)
         self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.unwritten())
 
     def try_again(self, now: float) -> None:
-        """A few times a second: syncs what nobody waited for; writes what the journal did not take, once it writes again."""
+        """A few times a second: syncs records that nothing waited for; retries what the journal refused."""
         self._sync()
-        if self.journal_down or self.jumped_s:
+        if self.journal_down or self.clock_jump_s:
             try:
-                self.journal.append(messages.CLOCK, messages.pack_clock(now, self.jumped_s))
+                self.journal.append(messages.CLOCK, messages.pack_clock(now, self.clock_jump_s))
                 self.journal.write(now)
             except JournalDown as down:
                 if self.journal_down:
                     self.journal_down = str(down)
                 return
-            self.jumped_s = 0.0
+            self.clock_jump_s = 0.0
             self._sync()
         if self.journal_down:
             self.journal_down = ""
@@ -195,8 +195,8 @@ class Commit:
             self._unwritten.clear()
 
     @property
-    def passed(self) -> int:
-        """How many were judged and are not answered yet."""
+    def unanswered(self) -> int:
+        """How many submits are judged and not answered yet."""
         return len(self.decided) + len(self.in_flight) + len(self.outbox)
 
 
@@ -204,15 +204,15 @@ class Commit:
 def _settled(
     accepted: list[tuple[PendingSubmit, Frame]], in_flight: MutableMapping[int, PendingSubmit]
 ) -> list[tuple[int, PendingSubmit, Frame]]:
-    """What the carrier took, for the outbox: it is not in flight any more."""
-    for transit, _ in accepted:
-        in_flight.pop(transit.recorded, None)
-    return [(transit.recorded, transit, frame) for transit, frame in accepted]
+    """Accepted submits as items of the outbox; they are no longer in flight."""
+    for pending, _ in accepted:
+        in_flight.pop(pending.recorded, None)
+    return [(pending.recorded, pending, frame) for pending, frame in accepted]
 
 
 def _nothing() -> None:
     return None
 
 
-def _to_nobody(said: list[tuple[int, int, bytes]]) -> None:
+def _ignore(records: list[tuple[int, int, bytes]]) -> None:
     return None

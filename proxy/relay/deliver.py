@@ -1,17 +1,26 @@
-"""The way back: leads one deliver from the carrier to the provider that owns the port.
+"""Leads each deliver from the carrier to the port's provider.
 
-In: deliver_sm frames of the carrier, providers' answers to them. Out: opt-outs recorded, the carrier acknowledged, the provider
-handed what is its own. Never: sockets, the clock.
+In: deliver_sm frames of carriers; providers' answers to them. Out: opt-outs recorded, carriers acknowledged, delivers handed to providers.
+Never: sockets, the clock.
 
-A deliver's story is ``deliver_all`` → the journal (deliver_batch.py) → the mailbox → synced → ``Arrival.safe``, ``Brought.safe``: the carrier is
-acknowledged, and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
+The way of a deliver, by the functions that run:
 
-    what a reply stops or restores is synced   before the carrier is acknowledged, whoever owns the port, there or not (optout_reply.py)
-    the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
-    what the provider acknowledged is written  after it did: what it gets twice is what a crash kept us from writing down
+    DeliverRelay.deliver       reads the PDU: a receipt, the answer to a probe, or a reply of a recipient
+    ReplyHandler.hear          only replies: what it says, and what that changes in the recipient's record (optout_reply.py)
+    ArrivedReply, ReceiptBatch their journal records, written with the turn's commit group (deliver_batch.py)
+    Mailbox                    queues the deliver for the provider that owns the port
+    .safe                      the journal is synced: the carrier is acknowledged
+    DeliverRelay.turn          hands queued delivers to a bind of the provider that has room
+    DeliverRelay.answered      the provider has acknowledged it: journalled, and out of the mailbox
 
-A deliver read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. What cannot be made
-safe within a second is left with the carrier (ESME_RX_T_APPN): a carrier's window must never wait for our disk, nor for a provider.
+What is safe before what:
+
+    the effect of an opt-out or restore is synced   before the carrier is acknowledged, whoever owns the port, bound or not
+    the deliver is synced                           before the carrier is acknowledged, and before the provider gets it
+    a provider's acknowledgement is written         after it arrived: so a crash may hand the provider the same deliver twice
+
+A deliver that was read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. A deliver that cannot
+be made safe within a second stays with the carrier (ESME_RX_T_APPN): a carrier's window never waits for our disk or for a provider.
 """
 
 from __future__ import annotations
@@ -36,40 +45,40 @@ from proxy.state.mailbox.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
 
 SAFE_WITHIN_S = 0.85
-"""With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
+"""Together with the time between two ticks: one second, within which a carrier is answered (DESIGN §4)."""
 ESME_RMSGQFUL, ESME_RTHROTTLED = 0x14, 0x58
 LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
-"""A provider that answers so is asked again; any other refusal is for good."""
+"""Statuses after which a deliver is sent again; any other refusal is final."""
 NEWS_MAX = 10_000
-"""So much one record tells: a tenth of what a record may hold."""
+"""News in one journal record: a tenth of what a record may hold."""
 PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
     messages.DELIVERED: mail.pack_delivered,
     messages.DROPPED: mail.pack_dropped,
     messages.DISOWNED: mail.pack_disowned,
 }
 HAND_MAX = 500
-"""Items handed to one provider in one loop turn: about a millisecond."""
-RUN = 16
-"""So many go to one bind before the next gets some: a few items are one write, and one read of their answers."""
+"""Items handed to one provider in one loop turn: about a millisecond of work."""
+ITEMS_PER_BIND = 16
+"""Items that go to one bind before the next bind gets some: they share one write, and one read of their answers."""
 ROUTES_MAX = 65_536
-"""Ports remembered for each of a carrier's accounts: extensions are the providers' to choose."""
+"""Ports remembered per carrier account: providers choose extensions freely, so the number must be bounded."""
 
 
 class Receiver(Protocol):
-    """Who can be handed delivers: a bind, or another gate."""
+    """Takes delivers: a bind, or another gate."""
 
     @property
     def room(self) -> int: ...
     def hand_all(self, items: Sequence[Item]) -> None: ...
 
 
-class _Said:
-    """What became of delivers in the mailbox: one record of what a turn brought. It changes nobody's record."""
+class _MailboxNews:
+    """The outcomes of delivers in one turn, for one journal record. It changes no recipient's record."""
 
     __slots__ = ("recipient", "news", "_kind", "_open")
 
-    def __init__(self, kind: int, still_open: dict[int, _Said]) -> None:
-        """``still_open``: by kind, the one that takes more news until it is written."""
+    def __init__(self, kind: int, still_open: dict[int, _MailboxNews]) -> None:
+        """``still_open``: by kind, the object that takes more news until it is written."""
         self.recipient = 0
         self.news: list[Any] = []
         self._kind = kind
@@ -93,7 +102,7 @@ class DeliverRelay:
     def __init__(
         self,
         relay: Relay,
-        hearing: ReplyHandler,
+        reply_handler: ReplyHandler,
         tally: GateCounters,
         mailbox: Mailbox,
         receivers: Callable[[str], Iterable[Receiver]],
@@ -102,44 +111,44 @@ class DeliverRelay:
         clock: Callable[[], float],
         ids: Mapping[str, CarrierIds] | None = None,
     ) -> None:
-        """``receivers``: binds of a provider that can take a deliver, another one first each time. ``strip``: carrier → what it puts
-        before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class. ``ids``: carriers whose
-        receipts must be made to name what providers saw."""
+        """``receivers``: a provider's binds that can take a deliver, each time another one first. ``strip``: carrier → prefix that it puts
+        before a port. ``by_text``: carriers whose receipts are recognised by their text, not by esm_class. ``ids``: carriers whose receipts
+        need their message ids translated."""
         self.relay = relay
-        self.hearing = hearing
+        self.reply_handler = reply_handler
         self.tally = tally
         self.mailbox = mailbox
         self.due: set[str] = set()
-        """Providers for whom something may be handed over in this turn."""
-        self.on_reply: Callable[[str, str, float], None] = _to_nobody
-        """Who wants to know of replies: (port prefix, what it says in one word, time)."""
+        """Providers with items to hand over in this turn."""
+        self.on_reply: Callable[[str, str, float], None] = _ignore
+        """Called for each reply: (port prefix, its keyword, time)."""
         self.on_probe: Callable[[Deliver, str, float], int | None] = _no_probe
-        """Whether a reply is one to a test message of the gate (Prober.answered): (reply, port, time) → see there."""
+        """Whether a reply answers a probe of the gate (Prober.answered): (reply, port, time) → journal sequence, or None."""
         self.closing = False
-        """At the end of a drain: what is in the mailbox stays there."""
+        """At the end of a drain: items stay in the mailbox."""
         self._receivers = receivers
         self._strip = strip
         self._by_text = by_text
         self._clock = clock
         self._ids = ids or {}
         self._arrivals: deque[Arrival | Brought] = deque()  # for which the carrier may be waiting, oldest first
-        self._brought: Brought | None = None
-        """Which takes more receipts, for the journal has none of them yet."""
+        self._receipt_batch: Brought | None = None
+        """The batch that takes more receipts: the journal has none of them yet."""
         self._routes: dict[tuple[str, str], dict[bytes, Route]] = {}
-        """Of links of a carrier and an owner: by the port as it is spelt."""
+        """By (carrier, owner) of a link: by the port as it is spelt in the PDU."""
         self._routed_by: object = None  # the directory whose ports these are
-        self._said: dict[int, _Said] = {}  # by kind: news for the journal that are not written yet
+        self._news: dict[int, _MailboxNews] = {}  # by kind: news for the journal that are not written yet
 
     # ------------------------------------------------------------------ from the carrier
 
     @compiled("way_back_deliver_all")
     def deliver_all(self, link: CarrierConnection, frames: Sequence[Frame], now: float) -> None:
-        """``deliver`` for all that one read brought."""
+        """``deliver`` for all frames of one read."""
         for frame in frames:
             self.deliver(link, frame, now)
 
     def deliver(self, link: CarrierConnection, frame: Frame, now: float) -> None:
-        """A deliver_sm was read from a carrier."""
+        """A carrier has sent a deliver_sm: a receipt, the answer to a probe, or a recipient's reply."""
         plain = receipt_addresses(frame)
         if plain is not None:
             self._receipt(link, frame, *plain, now)
@@ -158,19 +167,19 @@ class DeliverRelay:
             self._answer_probe(link, frame.sequence_number, recorded)
             return
         prefix, owner = self._owner(link, port)
-        heard = self.hearing.hear(deliver, port, prefix, owner, now)
+        reply = self.reply_handler.handle(deliver, port, prefix, owner, now)
         if prefix:
-            self.on_reply(prefix, heard.keyword, now)
-        arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.hearing.monotonic(), heard)
+            self.on_reply(prefix, reply.keyword, now)
+        arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.reply_handler.monotonic(), reply)
         self._arrivals.append(arrival)
-        self._brought = None  # what comes behind it stays there
+        self._receipt_batch = None  # later receipts stay behind this reply
         if arrival.recipient:
-            self.relay.change(arrival)  # behind what the reply changes, into the same commit group
+            self.relay.change(arrival)  # behind the reply's effect, in the same commit group
         else:
             self.relay.note(arrival)
 
     def _answer_probe(self, link: CarrierConnection, sequence: int, recorded: int) -> None:
-        """A reply to the gate's own test message: it changes nobody's record, and no provider gets it."""
+        """A reply to a probe: it changes no recipient's record, and no provider gets it."""
         if recorded < 0:
             link.answer(deliver_sm_resp(sequence, ESME_RX_T_APPN))
         else:
@@ -179,36 +188,36 @@ class DeliverRelay:
     def _receipt(self, link: CarrierConnection, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
         routes = self.routes(link)
         route = routes.get(destination) or self.route(link, destination, routes)
-        ids, brought = self._ids.get(link.carrier), self.brought(link)
+        ids, receipt_batch = self._ids.get(link.carrier), self.receipt_batch(link)
         data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
-        brought.items.append(Item(0, now, RECEIPT, data, route.box))
-        brought.routes.append(route)
-        brought.people.append(word(source.decode("latin-1")))
-        brought.sequences.append(frame.sequence_number)
+        receipt_batch.items.append(Item(0, now, RECEIPT, data, route.box))
+        receipt_batch.routes.append(route)
+        receipt_batch.people.append(word(source.decode("latin-1")))
+        receipt_batch.sequences.append(frame.sequence_number)
 
-    def brought(self, link: CarrierConnection) -> Brought:
-        """What this link has brought in this turn."""
-        found = self._brought
+    def receipt_batch(self, link: CarrierConnection) -> Brought:
+        """The receipts of this link in this turn."""
+        found = self._receipt_batch
         if found is None or found.link is not link:
-            found = self._brought = Brought(self, link, self.hearing.monotonic())
+            found = self._receipt_batch = Brought(self, link, self.reply_handler.monotonic())
             self._arrivals.append(found)
             self.relay.note(found)
         return found
 
-    def ends(self, brought: Brought) -> None:
-        """No more receipts are to join these."""
-        if self._brought is brought:
-            self._brought = None
+    def close(self, receipt_batch: Brought) -> None:
+        """No more receipts may join these."""
+        if self._receipt_batch is receipt_batch:
+            self._receipt_batch = None
 
     def routes(self, link: CarrierConnection) -> dict[bytes, Route]:
-        """Where what this link brings goes, by the port, as far as that is known."""
+        """The known routes of this link's receipts, by port."""
         if self._routed_by is not self.relay.directory:
             self._routes.clear()
             self._routed_by = self.relay.directory
         return self._routes.setdefault((link.carrier, link.owner), {})
 
     def route(self, link: CarrierConnection, destination: bytes, routes: dict[bytes, Route]) -> Route:
-        """One more of them."""
+        """Adds the route of a port."""
         if len(routes) >= ROUTES_MAX:
             routes.clear()
         port = self._port(link, destination.decode("latin-1"))
@@ -217,11 +226,11 @@ class DeliverRelay:
         return route
 
     def _port(self, link: CarrierConnection, destination: str) -> str:
-        """The port that something came to, as its owner has it."""
+        """The port of a deliver as its owner writes it."""
         return self.relay.directory.ports.national(destination.removeprefix(self._strip.get(link.carrier, "")))
 
     def _owner(self, link: CarrierConnection, port: str) -> tuple[str, str]:
-        """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
+        """(registered prefix, provider) of a port. Everything that arrives over a provider's own account belongs to that provider."""
         prefix, owner = self.relay.directory.ports.longest(port)
         if not link.owner or link.owner == owner or link.owner not in self.relay.directory.providers:
             return prefix, owner
@@ -230,49 +239,49 @@ class DeliverRelay:
     # ------------------------------------------------------------------ to the providers
 
     def turn(self, now: float) -> None:
-        """The end of a loop turn: hands over what became ready in it, after all answers of that turn."""
+        """At the end of a loop turn, after all answers of that turn: hands over the items that became ready in it."""
         if self.due:
             due, self.due = self.due, set()
             for provider in sorted(
                 due
             ):  # of a set the order would differ from run to run, and no simulated world would come again
-                self._hand_over(provider, now)
+                self._hand_to_provider(provider, now)
         if self.mailbox.fallen:
-            self._note_fallen()
+            self._note_dropped()
 
-    def _hand_over(self, provider: str, now: float) -> None:
-        """Hands a provider's next items to its binds in turn, as many as they have room for."""
+    def _hand_to_provider(self, provider: str, now: float) -> None:
+        """Hands a provider's next items to its binds by turns, as many as they have room for."""
         if self.closing or provider == UNOWNED or not self.mailbox.has_ready(provider):
-            return  # nothing waits: a provider of a thousand binds need not be asked for its room
-        if self.relay.half_told[provider]:
+            return  # nothing waits: saves asking a thousand binds for their room
+        if self.relay.partly_answered[provider]:
             self.due.add(provider)
             return
-        rooms = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
-        if not rooms:
+        binds = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
+        if not binds:
             return
-        items = self.mailbox.take(provider, min(sum([room for _, room in rooms]), HAND_MAX), now)
+        items = self.mailbox.take(provider, min(sum([room for _, room in binds]), HAND_MAX), now)
         if len(items) == HAND_MAX:
             self.due.add(provider)  # the rest in another turn: others wait, too
-        run = max(RUN, -(-len(items) // len(rooms)))
+        run = max(ITEMS_PER_BIND, -(-len(items) // len(binds)))
         while items:
             left = []
-            for bind, room in rooms:
+            for bind, room in binds:
                 some = items[: min(run, room)]
                 if some:
                     del items[: len(some)]
                     bind.hand_all(some)
                     if room > len(some):
                         left.append((bind, room - len(some)))
-            rooms = left
+            binds = left
 
     def bound(self, provider: str) -> None:
-        """A bind that receives is there."""
+        """A receiving bind is up."""
         self.mailbox.bound(provider)
         self.due.add(provider)
 
     @compiled("way_back_answered")
     def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
-        """A provider answered what it was handed."""
+        """A provider has answered delivers."""
         mailbox, due = self.mailbox, self.due
         taken: list[Item] = []
         for item, frame in answers:
@@ -287,64 +296,64 @@ class DeliverRelay:
         self.delivered_all(taken)
 
     def delivered(self, item: Item) -> None:
-        """The provider has it, whether it said so in time or not."""
+        """The provider has acknowledged it, in time or late."""
         self.delivered_all([item])
 
     def delivered_all(self, items: Sequence[Item]) -> None:
         """``delivered`` for many."""
-        self._say(messages.DELIVERED, self.mailbox.delivered_all(items))
+        self._note_news(messages.DELIVERED, self.mailbox.delivered_all(items))
 
     def unanswered(self, items: Iterable[Item]) -> None:
-        """No answer came in time: they are tried again."""
+        """No answer came in time: the delivers are tried again."""
         now = self._clock()
         for item in items:
             self.mailbox.refused(item, now)
             self.due.add(item.box.provider)
 
     def lost(self, items: Collection[Item]) -> None:
-        """A bind is gone; these it had not answered."""
+        """A bind is gone, with these delivers unanswered."""
         self.mailbox.back(items)
         self.due.update(item.box.provider for item in items)
 
     # ------------------------------------------------------------------ time, settings
 
     def open(self, bounds: Bounds, providers: Collection[str]) -> None:
-        """The start: what the last life left is there, and waits for binds."""
+        """At the start: the items from before the restart wait for binds."""
         self._disowned(self.mailbox.open(bounds, providers))
 
     def disown(self, providers: Collection[str]) -> None:
-        """These are the providers from now on: what waits for any other belongs to nobody."""
+        """Only these providers exist from now on: items of any other provider have no owner any more."""
         self._disowned(self.mailbox.disown(providers))
 
     def _disowned(self, names: Iterable[str]) -> None:
         for name in names:
-            self._say(messages.DISOWNED, [name])
+            self._note_news(messages.DISOWNED, [name])
 
     def tick(self, now: float, *, drops: bool = True) -> None:
-        """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second. ``drops``: whether what is
-        too old by the clock may go."""
+        """A few times a second: retries items that have waited long enough, and gives up delivers whose carrier has waited too long.
+        ``drops``: whether items that are too old may be dropped."""
         self.due.update(self.mailbox.tick(now, drops=drops))
         arrivals = self._arrivals
-        now_s = self.hearing.monotonic()  # the wall clock may be set meanwhile
+        now_s = self.reply_handler.monotonic()  # the wall clock may be set meanwhile
         while arrivals and not (arrivals[0].open and now_s - arrivals[0].read_s < SAFE_WITHIN_S):
             arrivals.popleft().give_up()
 
-    # ------------------------------------------------------------------ what the journal is told
+    # ------------------------------------------------------------------ outcomes for the journal
 
-    def _note_fallen(self) -> None:
+    def _note_dropped(self) -> None:
         for number, provider, why in self.mailbox.take_fallen():
             if why != "returned":
                 self.tally.mailbox_dropped[provider or "unowned", why] += 1
-            self._say(messages.DROPPED, [(number, why)])
+            self._note_news(messages.DROPPED, [(number, why)])
 
-    def _say(self, kind: int, news: Sequence[object]) -> None:
+    def _note_news(self, kind: int, news: Sequence[object]) -> None:
         while news:
-            said = self._said.get(kind)
-            if said is None or len(said.news) >= NEWS_MAX:
-                said = self._said[kind] = _Said(kind, self._said)
-                self.relay.note(said)
-            fits = NEWS_MAX - len(said.news)
-            said.news += news if len(news) <= fits else news[:fits]
+            news_record = self._news.get(kind)
+            if news_record is None or len(news_record.news) >= NEWS_MAX:
+                news_record = self._news[kind] = _MailboxNews(kind, self._news)
+                self.relay.note(news_record)
+            fits = NEWS_MAX - len(news_record.news)
+            news_record.news += news if len(news) <= fits else news[:fits]
             news = news[fits:]
 
 
@@ -352,5 +361,5 @@ def _no_probe(deliver: Deliver, port: str, now: float) -> int | None:
     return None
 
 
-def _to_nobody(prefix: str, keyword: str, now: float) -> None:
+def _ignore(prefix: str, keyword: str, now: float) -> None:
     return None

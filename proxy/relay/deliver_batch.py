@@ -1,10 +1,11 @@
-"""Arrivals: delivers on their way from the carrier into the mailbox, until the carrier is acknowledged.
+"""Takes arrived delivers into the mailbox and acknowledges the carrier.
 
-In: a deliver that was read and belongs to somebody. Out: journal records, items of the mailbox, the carrier's acknowledgement. Never: sockets,
-the clock; what a reply does to a person's record (optout_reply.py).
+In: a deliver that was read, and its owner. Out: journal records, mailbox items, the carrier's acknowledgement. Never: sockets, the clock,
+what a reply does to the recipient's record (optout_reply.py).
 
-Receipts change nobody's record: those that one turn brings on a link are one change (``Brought``), with a record and an item for each, and
-share their fate, for they are in one commit group. A reply is a change of its own (``Arrival``), for what it says stands before it.
+Receipts change no recipient's record. All receipts that one link brings in a turn are one change (``ReceiptBatch``), with a journal record and
+a mailbox item each; they succeed or fail together, for they are in one commit group. A reply is a change of its own (``ArrivedReply``),
+because its effect on the record is written right before it.
 """
 
 from __future__ import annotations
@@ -27,32 +28,32 @@ RECEIPT = "receipt"
 
 
 class Route:
-    """Where receipts that come to a port go: looked up once for each port, not once for each of them."""
+    """Where receipts for a port go: looked up once per port, not per receipt."""
 
     __slots__ = ("box", "label", "said")
 
     def __init__(self, port: str, owner: str, box: DeliverQueue) -> None:
-        """``owner``: the provider, empty if nobody owns the port."""
+        """``owner``: the provider; empty if the port has no owner."""
         self.box = box
         self.label = owner or "unowned", RECEIPT
         self.said = delivers.port_words(port, owner)
 
 
 class DeliverHost(Protocol):
-    """The way back, as they see it."""
+    """DeliverRelay, as delivers see it."""
 
     relay: Relay
     tally: GateCounters
     mailbox: Mailbox
     due: set[str]
-    """Providers for whom something may be handed over in this turn."""
+    """Providers with items to hand over in this turn."""
 
-    def ends(self, brought: Brought) -> None:
-        """No more receipts are to join these."""
+    def close(self, receipts: Brought) -> None:
+        """No more receipts may join these."""
 
 
-class _Coming:
-    """What the ways of both are alike in: a Change that changes no record, and is given up where the journal does not take it."""
+class _ArrivedDeliver:
+    """Common to both: a RecordChange that changes no recipient's record and is given up if the journal does not take it."""
 
     __slots__ = ()
 
@@ -67,8 +68,8 @@ class _Coming:
         return False
 
 
-class Arrival(_Coming):
-    """A reply on its way into the mailbox. In the journal it changes no record; what does comes right before it."""
+class Arrival(_ArrivedDeliver):
+    """A reply on its way into the mailbox. Its effect on the recipient's record is journalled right before it."""
 
     __slots__ = (
         "recipient",
@@ -80,15 +81,15 @@ class Arrival(_Coming):
         "at",
         "read_s",
         "item",
-        "heard",
-        "_way",
+        "reply",
+        "_relay",
         "_link",
         "open",
     )
 
     def __init__(
         self,
-        way: DeliverHost,
+        deliver_relay: DeliverHost,
         link: CarrierConnection,
         frame: Frame,
         source: str,
@@ -96,11 +97,11 @@ class Arrival(_Coming):
         owner: str,
         now: float,
         read_s: float,
-        heard: ReplyEffect,
+        reply: ReplyEffect,
     ) -> None:
-        self.recipient = heard.recipient
+        self.recipient = reply.recipient
         self.sequence = frame.sequence_number
-        self.data = frame.data  # as the provider will get it
+        self.data = frame.data  # as the provider gets it
         self.source = source
         self.port = port
         self.owner = owner
@@ -108,123 +109,123 @@ class Arrival(_Coming):
         self.read_s = read_s
         self.item: Item | None = None
         self.open = True
-        """Whether the carrier waits for our answer."""
-        self.heard = heard  # what it says, settled before this is written
-        self._way = way
+        """Whether the carrier still waits for an answer."""
+        self.reply = reply  # its effect, known before this is written
+        self._relay = deliver_relay
         self._link = link
 
     @property
     def kind(self) -> str:
-        return self.heard.kind
+        return self.reply.kind
 
     # -- a Change, for the relay
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        if not self.open:  # given up while the store was away: the carrier brings it again
+        if not self.open:  # given up while the store was out of reach: the carrier sends it again
             return None
         return messages.DELIVER, delivers.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
 
     def done(self, recorded: int) -> None:
         if not self.open:
             return
-        way = self._way
-        self.item = way.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
-        way.relay.when_synced(recorded, self.safe)
+        deliver_relay = self._relay
+        self.item = deliver_relay.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
+        deliver_relay.relay.when_synced(recorded, self.safe)
 
-    # -- its two ends
+    # -- synced, or given up
 
     def safe(self) -> None:
-        """It is synced, and so is what it changed, which stands before it: the carrier is acknowledged, and the provider's turn comes."""
+        """The reply and its effect are synced: acknowledges the carrier, and makes the item ready for the provider."""
         if not self.open:
             return
         self.open = False
         self._link.answer(deliver_sm_resp(self.sequence, ESME_ROK))
-        way, owner, item = self._way, self.owner, self.item
-        way.tally.delivers[owner or "unowned", self.kind] += 1
+        deliver_relay, owner, item = self._relay, self.owner, self.item
+        deliver_relay.tally.delivers[owner or "unowned", self.kind] += 1
         assert item is not None  # it was written, or it would not be synced
-        way.mailbox.ready(item)
-        way.due.add(item.box.provider)
+        deliver_relay.mailbox.ready(item)
+        deliver_relay.due.add(item.box.provider)
 
     def give_up(self) -> None:
-        """It cannot be made safe in time: the carrier keeps it and tries again, and so we do not."""
+        """It cannot be made safe in time: the carrier keeps it and sends it again, so the gate drops it."""
         if not self.open:
             return
         self.open = False
         self._link.answer(deliver_sm_resp(self.sequence, ESME_RX_T_APPN))
-        way = self._way
-        way.tally.delivers_returned[self.owner or "unowned",] += 1
+        deliver_relay = self._relay
+        deliver_relay.tally.delivers_returned[self.owner or "unowned",] += 1
         if self.item is not None:
-            way.mailbox.drop(self.item, "returned")
+            deliver_relay.mailbox.drop(self.item, "returned")
 
 
-class Brought(_Coming):
-    """Receipts that a link brought in one turn, on their way into the mailbox: a record of the journal and an item for each."""
+class Brought(_ArrivedDeliver):
+    """The receipts of one link in one turn, on their way into the mailbox: one journal record and one item each."""
 
-    __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_way")
+    __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_relay")
 
-    def __init__(self, way: DeliverHost, link: CarrierConnection, read_s: float) -> None:
+    def __init__(self, deliver_relay: DeliverHost, link: CarrierConnection, read_s: float) -> None:
         self.recipient = 0
         self.link = link
         self.items: list[Item] = []
         self.people: list[bytes] = []
-        """Whom each is about, as the journal has it."""
+        """The recipient of each, as the journal has it."""
         self.routes: list[Route] = []
         self.sequences: list[int] = []
-        """The carrier's own, of each."""
+        """The carrier's sequence number of each."""
         self.read_s = read_s
         self.open = True
-        """Whether the carrier waits for our answers."""
+        """Whether the carrier still waits for the answers."""
         self._put = False
-        self._way = way
+        self._relay = deliver_relay
 
     # -- a Change, for the relay
 
     def written(self, now: float) -> tuple[int, Iterable[list[bytes]]] | None:
-        self._way.ends(self)
+        self._relay.close(self)
         if not self.open:
             return None
         return messages.DELIVER, delivers.pack_receipts(now, self.people, self.routes, self.items)
 
     def done(self, recorded: int) -> None:
-        """``recorded``: of the first; the others follow it."""
+        """``recorded``: the sequence of the first; the others follow it."""
         if not self.open:
             return
-        way, items = self._way, self.items
+        deliver_relay, items = self._relay, self.items
         self._put = True
-        way.mailbox.put_all(recorded, items)
-        way.relay.when_synced(recorded + len(items) - 1, self.safe)
+        deliver_relay.mailbox.put_all(recorded, items)
+        deliver_relay.relay.when_synced(recorded + len(items) - 1, self.safe)
 
-    # -- its two ends
+    # -- synced, or given up
 
     def safe(self) -> None:
-        """They are synced: the carrier is acknowledged, and the providers' turn comes."""
+        """The receipts are synced: acknowledges the carrier, and makes the items ready for the providers."""
         if not self.open:
             return
         self.open = False
         self.link.answer_all(acknowledged(self.sequences))
-        way = self._way
-        for box, count in way.mailbox.ready_all(self.items).items():
-            way.tally.delivers[box.provider or "unowned", RECEIPT] += count
-            way.due.add(box.provider)
-        # a tick lets go of the rest: receipts are freed as providers take them
+        deliver_relay = self._relay
+        for box, count in deliver_relay.mailbox.ready_all(self.items).items():
+            deliver_relay.tally.delivers[box.provider or "unowned", RECEIPT] += count
+            deliver_relay.due.add(box.provider)
+        # the object itself is freed at a tick; receipts are freed as providers take them
         for held in (self.items, self.people, self.routes, self.sequences):
             held.clear()
 
     def give_up(self) -> None:
-        """They cannot be made safe in time: the carrier keeps them and tries again, and so we do not."""
+        """They cannot be made safe in time: the carrier keeps them and sends them again, so the gate drops them."""
         if not self.open:
             return
         self.open = False
         self.link.answer_all([deliver_sm_resp(sequence, ESME_RX_T_APPN) for sequence in self.sequences])
-        way = self._way
-        way.ends(self)
+        deliver_relay = self._relay
+        deliver_relay.close(self)
         for route in self.routes:
-            way.tally.delivers_returned[route.label[0],] += 1
+            deliver_relay.tally.delivers_returned[route.label[0],] += 1
         for item in self.items if self._put else ():
-            way.mailbox.drop(item, "returned")
+            deliver_relay.mailbox.drop(item, "returned")
 
 
 @compiled("acknowledged")
 def acknowledged(sequences: Sequence[int]) -> list[bytes]:
-    """What a carrier is answered whose delivers are safe."""
+    """The carrier's acknowledgements for safe delivers."""
     return [deliver_sm_resp(sequence, ESME_ROK) for sequence in sequences]

@@ -1,7 +1,9 @@
-"""Grounds: leads what a verdict rests on, and texts a clerk should see, into the journal beside the verdicts. Pure.
+"""Journals the evidence behind verdicts, and texts for review.
 
-In: submits that were judged; later, where their verdicts stand in the journal. Out: journal records. Never: a verdict, sockets, the clock.
-Beside what rules found stands what a message has in aggregates from one that it stands in for: who replaces it must not take that again.
+In: judged submits; later the journal sequence of their verdicts. Out: journal records. Never: a verdict, sockets, the clock.
+
+Besides what rules found, a record states what a message took from aggregates on behalf of one that it stands in for: a replace_sm must
+not take that again.
 """
 
 from __future__ import annotations
@@ -17,44 +19,44 @@ from proxy.policy import review_key
 from proxy.relay.pending_submit import PendingSubmit
 
 REVIEWS_MAX = 32_768
-"""Remembered of texts told to the clerk, two for each: past it one may be told twice."""
+"""Keys remembered of texts reported for review, two per text: beyond that a text may be reported twice."""
 TEXT_MAX = 1_000
 
 
 class EvidenceRecords:
     def __init__(self) -> None:
         self.waiting: dict[int, PendingSubmit] = {}
-        """Judged and worth a word, not written yet, by identity."""
-        self._told: OrderedDict[tuple[str, str, str | bytes], None] = OrderedDict()
-        """Provider, rule, and the key of a text or, for that takes longer to make out, the digest of one word for word."""
+        """Judged submits with evidence that is not written yet, by identity."""
+        self._reported: OrderedDict[tuple[str, str, str | bytes], None] = OrderedDict()
+        """(provider, rule, review key of a text), and the same with the text's digest, which is faster to compute."""
 
-    def look_at(self, transit: PendingSubmit, verdict: Verdict) -> None:
-        """Somebody objected: notes the submit if more is to be said of that than which rules."""
+    def note_breaches(self, pending: PendingSubmit, verdict: Verdict) -> None:
+        """Notes a submit with breaches that have evidence or need a review."""
         if any(breach.wants_a_word for breach in verdict.breaches):
-            self.note(transit)
+            self.note(pending)
 
-    def note(self, transit: PendingSubmit) -> None:
-        """More is to be said of it than its verdict: what that rests on, or that it stands in for one that took something."""
-        self.waiting[id(transit)] = transit
+    def note(self, pending: PendingSubmit) -> None:
+        """Notes a submit whose evidence, or whose inherited takes, must be journalled beside its verdict."""
+        self.waiting[id(pending)] = pending
 
     def write(self, journal: Journal, now: float, decided: Sequence[PendingSubmit], first: int) -> None:
-        """Appends what is to be said of those of ``decided`` that were noted; ``first``: where the first one's verdict stands."""
+        """Appends the records of noted submits of ``decided``; ``first``: journal sequence of the first one's verdict."""
         waiting = self.waiting
-        for place, transit in enumerate(decided if waiting else ()):
-            if id(transit) in waiting:
-                self.write_of(journal, now, transit, first + place)
+        for place, pending in enumerate(decided if waiting else ()):
+            if id(pending) in waiting:
+                self.write_of(journal, now, pending, first + place)
 
     def write_of(self, journal: Journal, now: float, what: object, sequence: int) -> None:
-        """... of one, if it is a submit that was noted."""
-        transit = self.waiting.pop(id(what), None)
-        if transit is not None and transit.verdict is not None and transit.message is not None:
-            if transit.adopted is not None and transit.packed and _replaceable(transit):
-                at = transit.adopted.time
-                journal.append(messages.SHARE, aggregate_shares.pack_share(now, sequence, at, False, transit.verdict.takes))
-            for kind, body in self._of(now, transit.message, transit.verdict, sequence):
+        """``write`` for one submit, if it was noted."""
+        pending = self.waiting.pop(id(what), None)
+        if pending is not None and pending.verdict is not None and pending.message is not None:
+            if pending.adopted is not None and pending.packed and _replaceable(pending):
+                at = pending.adopted.time
+                journal.append(messages.SHARE, aggregate_shares.pack_share(now, sequence, at, False, pending.verdict.takes))
+            for kind, body in self._records_of(now, pending.message, pending.verdict, sequence):
                 journal.append(kind, body)
 
-    def _of(self, now: float, message: Message, verdict: Verdict, sequence: int) -> Iterator[tuple[int, bytes]]:
+    def _records_of(self, now: float, message: Message, verdict: Verdict, sequence: int) -> Iterator[tuple[int, bytes]]:
         for breach in verdict.breaches:
             if breach.evidence:
                 yield messages.EVIDENCE, evidence.pack_evidence(now, sequence, breach.rule, breach.evidence)
@@ -63,24 +65,24 @@ class EvidenceRecords:
 
     def _review(self, now: float, message: Message, rule: str, sequence: int) -> Iterator[tuple[int, bytes]]:
         sender = message.sender
-        if self._has_been_told(sender.provider, rule, message.content.digest):
+        if self._is_reported(sender.provider, rule, message.content.digest):
             return
         key = review_key(message.content)
-        if not self._has_been_told(sender.provider, rule, key):
+        if not self._is_reported(sender.provider, rule, key):
             text = message.content.text[:TEXT_MAX]
             yield messages.REVIEW, evidence.pack_review(now, sequence, rule, sender.provider, sender.port, key, text)
 
-    def _has_been_told(self, provider: str, rule: str, text: str | bytes) -> bool:
-        """... and from now on it has."""
+    def _is_reported(self, provider: str, rule: str, text: str | bytes) -> bool:
+        """Whether a text was reported for review already; from now on it is."""
         item = provider, rule, text
-        if item in self._told:
+        if item in self._reported:
             return True
-        if len(self._told) >= REVIEWS_MAX:
-            self._told.popitem(last=False)
-        self._told[item] = None
+        if len(self._reported) >= REVIEWS_MAX:
+            self._reported.popitem(last=False)
+        self._reported[item] = None
         return False
 
 
-def _replaceable(transit: PendingSubmit) -> bool:
-    """Whether anybody may ask for another text of it one day (message_index.py); a replacement itself says what it takes."""
-    return type(transit) is PendingSubmit and transit.long is None and transit.bind.access.replaces
+def _replaceable(pending: PendingSubmit) -> bool:
+    """Whether a replace_sm may follow (message_index.py). A replacement itself journals what it takes."""
+    return type(pending) is PendingSubmit and pending.long is None and pending.bind.access.replaces

@@ -1,7 +1,7 @@
-"""Ids: what a provider is told a message is called, made from what the carrier calls it, and back.
+"""Translates message ids between carriers and providers, both ways.
 
-In: ids as the carrier's answers and receipts write them. Out: the id providers see in both; the carrier's own for an id a provider
-asks about. Never: a table of all messages (what a provider sees is worked out from the id itself), sockets, the clock.
+In: ids as carriers' answers and receipts write them. Out: the id that providers see in both; the carrier's own id for one that a provider
+queries. Never: a table of all messages (the provider's id is computed from the carrier's), sockets, the clock.
 
 **message_ids**  ``carrier``: the id of the carrier's answer, byte for byte. ``coded``: two characters, the carrier's code, then that
 id: ``B1`` + ``4711``. Where that would pass 64 octets (SMPP 3.4 §5.2.23) a short form stands instead, see ``coded``.

@@ -1,12 +1,12 @@
-"""Sent: which message an id names, for two days: whose it is, who has it, what stands for it in the person's record.
+"""Remembers accepted messages by id for two days, for replace_sm.
 
-In: what carriers accepted, of providers that want it (``replace: true``). Out: a Message's whereabouts by the id its provider was told.
-Never: texts; sockets, the clock.
+In: messages that carriers accepted, of providers with ``replace: true``. Out: for an id: the sender, the carrier, the entry in the recipient's
+record. Never: texts, sockets, the clock.
 
-Two generations: the younger fills for 48 hours or until it is full, then it becomes the older. So an id is known for 48 hours at
-least, unless more than IDS_MAX messages of such providers were accepted meanwhile: then the newest IDS_MAX are. A restart keeps what
-stands in the part of the journal that is replayed: what was accepted since the last checkpoint, so nothing after an orderly stop. An
-id that is not known any more is refused for replace_sm; query_sm and cancel_sm then go by the source address alone.
+Two generations: the younger fills for 48 hours or until it is full; then it becomes the older. So an id is known for at least 48 hours, or, if
+more than IDS_MAX messages of such providers were accepted meanwhile, the newest IDS_MAX are known. A restart keeps the messages in the replayed
+part of the journal: those accepted since the last checkpoint, so none after an orderly stop. replace_sm is refused for an unknown id;
+query_sm and cancel_sm then go by the source address alone.
 """
 
 from __future__ import annotations
@@ -76,21 +76,21 @@ class SentIndex:
         """What carriers took in one turn, each with the answer."""
         if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
             self._old, self._young, self._since = self._young, _Generation(), now
-        for transit, frame in accepted:
-            if transit.bind.access.replaces:
-                self._add(transit, frame.body)
+        for pending, frame in accepted:
+            if pending.bind.access.replaces:
+                self._add(pending, frame.body)
 
-    def _add(self, transit: PendingSubmit, body: bytes) -> None:
-        message, lane, verdict = transit.message, transit.lane, transit.verdict
+    def _add(self, pending: PendingSubmit, body: bytes) -> None:
+        message, lane, verdict = pending.message, pending.lane, pending.verdict
         assert message is not None
         assert verdict is not None
         carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
-        alone = type(transit) is PendingSubmit and transit.long is None  # a part's message is the joined one
-        coding = _replaced_in(transit.data, message.content) if alone else None
+        alone = type(pending) is PendingSubmit and pending.long is None  # a part's message is the joined one
+        coding = _replaced_in(pending.data, message.content) if alone else None
         content = message.content
         self._put(
             body,
-            transit.entry_id,
+            pending.entry_id,
             message.recipient,
             message.sender.port_hash,
             carrier,

@@ -1,11 +1,11 @@
-"""Hearing: leads a person's reply from the carrier to their record, and the one sentence they get back to the carrier.
+"""Applies a recipient's reply to their record and confirms opt-outs.
 
-In: a deliver that is no receipt, whose port it came to, the time. Out: a ``ReplyEffect`` on its way into the record, counts, a confirmation
-on a lane. Never: sockets, a clock of its own, handing the reply on (deliver.py).
+In: a deliver that is no receipt; its port; the time. Out: a ``ReplyEffect`` on its way into the record; counts; a confirmation on a lane.
+Never: sockets, a clock of its own, handing the reply to the provider (deliver.py).
 
-The confirmation is a submit_sm of the gate itself: it comes after the opt-out is in force and can delay nothing, asks for no receipt,
-is subject to no rule and counted in no cap, and what the carrier answers to it concerns nobody. It is synced to the journal before it
-leaves, so a crash or a power loss may lose it and cannot double it.
+The confirmation is a submit_sm of the gate itself. It follows the opt-out's entry into force and delays nothing; it asks for no receipt; no
+rule judges it, no cap counts it, and the carrier's answer to it is ignored. It is synced to the journal before it leaves, so a crash may
+lose it but cannot send it twice.
 """
 
 from __future__ import annotations
@@ -51,31 +51,31 @@ TON_UNKNOWN, TON_INTERNATIONAL = 0, 1  # SMPP 3.4 §5.2.5
 
 
 class DoubtfulInbox(Protocol):
-    """Doubtful replies until somebody decides about them (desk/optouts/inbox.py)."""
+    """Doubtful replies that wait for an officer's decision (desk/optouts/inbox.py)."""
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
-        """What a standing decision says of such a reply."""
+        """A standing decision on such replies: whether they refuse; None if there is no decision."""
 
     def enter(self, body: bytes) -> None:
-        """A doubtful reply whose record is written."""
+        """Adds a doubtful reply whose journal record is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOutSettings:
-    """Settings: how replies are taken."""
+    """Settings for replies."""
 
     widen_after: int = 3
-    """Refusals of so many advertisers …"""
+    """Refusals of this many advertisers …"""
     widen_days: int = 30
-    """… within so many days are a refusal of all marketing; ``widen_after`` 0: never."""
+    """… within this many days count as a refusal of all marketing; ``widen_after`` 0: never."""
     confirm: Mapping[str, str] = field(default_factory=dict)
-    """The confirmation's text by provider; a provider that is not here, or has an empty text, has none. ``{who}``: whom it stopped."""
+    """The confirmation's text by provider; without a text there is no confirmation. ``{who}``: the stopped advertisers."""
     doubtful: str = "hold"
-    """``hold``: a doubtful reply holds marketing until somebody decides about it; ``pass``: it does not."""
+    """``hold``: a doubtful reply holds marketing until an officer decides; ``pass``: it does not."""
     doubtful_then: str = "refuse"
-    """What such a hold becomes after 7 days without a decision: ``refuse`` or ``pass``."""
+    """What a hold becomes after 7 days without a decision: ``refuse`` or ``pass``."""
     accepts_consent: bool = False
-    """Whether a consent by reply counts at once; else once it is reviewed."""
+    """Whether a consent by reply counts at once; else after its review."""
 
 
 class ReplyHandler:
@@ -83,59 +83,60 @@ class ReplyHandler:
         self,
         relay: Relay,
         tally: GateCounters,
-        manners: OptOutSettings,
+        settings: OptOutSettings,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         dictionary: Dictionary | None = None,
     ) -> None:
-        """``dictionary``: the store's."""
-        self.manners = manners
+        """``dictionary``: the store's names of ports and signatures."""
+        self.settings = settings
         self.dictionary = Dictionary() if dictionary is None else dictionary
         self._traits: object = None
         self._traits_seen = 0
         self.inbox: DoubtfulInbox | None = None
-        """Of doubtful replies; whoever wires it says which."""
+        """Set by the wiring of the process."""
         self._relay = relay
         self._tally = tally
         self._clock = clock
         self.monotonic = monotonic
 
     def port_of(self, spelt: str, owner: str, prefix: str) -> ReplyTo:
-        """The port that a reply came to. ``owner``, ``prefix``: of the provider that owns it, empty if nobody does."""
+        """The port of a reply. ``owner``: the provider that owns it, ``prefix``: its registered prefix; both empty without an owner."""
         return ReplyTo(Port(spelt, owner, self._relay.directory.ports.near(spelt)), prefix)
 
-    def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> ReplyEffect:
-        """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
-        and where that is recorded, once changes that come behind it for the same person are written."""
-        text, said = understood(deliver)
-        self.write_names()  # with the reply: who reads it after a kill knows whom it names
+    def handle(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> ReplyEffect:
+        """Reads a reply, and queues its effect on the recipient's record (``recipient`` 0: it has none).
+
+        The effect knows what the reply meant, and its journal sequence, once later changes of the same recipient are written."""
+        text, meaning = understood(deliver)
+        self.write_names()  # in the same commit group: after a crash the names in the record are known
         to = self.port_of(port, owner, prefix)
-        heard = ReplyEffect(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
-        heard.keyword = said.keyword
+        reply = ReplyEffect(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
+        reply.keyword = meaning.keyword
         consents = deliver.state == "readable" and agreed(deliver.text) != ""
-        if not said.depends and said.kind == "none" and not consents:
-            heard.kind = KINDS[said.kind]
-            return heard
+        if not meaning.depends and meaning.kind == "none" and not consents:
+            reply.kind = KINDS[meaning.kind]
+            return reply
         try:
             recipient = recipient_of(deliver.source) if port else 0
         except NotARecipient:
             recipient = 0
-        if not recipient:  # nobody whose record could say no, or nothing it could be said to: somebody should look
-            heard.kind = "reply" if said.kind == "none" else "review"
-            return heard
-        heard.recipient, heard.review = recipient, said.kind == "review"
-        self._relay.change(heard)
+        if not recipient:  # no recipient's record, or no port to refuse: for review by an officer
+            reply.kind = "reply" if meaning.kind == "none" else "review"
+            return reply
+        reply.recipient, reply.review = recipient, meaning.kind == "review"
+        self._relay.change(reply)
         if self._relay.rules.compares_texts:
-            self._relay.change(RefusedSaid(heard, self._text_of))
-        if self.manners.widen_after:
-            self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
+            self._relay.change(RefusedSaid(reply, self._text_of))
+        if self.settings.widen_after:
+            self._relay.change(Widening(reply, self._widen, partial(self._widened, owner)))
         if consents:
-            relay, accepts = self._relay, self.manners.accepts_consent
-            relay.change(ConsentByReply(heard, relay.rules, relay.store.listed.consented, accepts, self._consented))
-        return heard
+            relay, accepts = self._relay, self.settings.accepts_consent
+            relay.change(ConsentByReply(reply, relay.rules, relay.store.listed.consented, accepts, self._consented))
+        return reply
 
     def learn_names(self) -> None:
-        """Ports and signatures that messages have brought since the last call: a few times a second, and before a reply is read."""
+        """Learns new ports and signatures of messages: called a few times a second, and before a reply is read."""
         for access in self._relay.directory.accesses.values():
             if ports := access.take_new_ports():
                 self.dictionary.meet(map(port_name, ports))
@@ -148,7 +149,7 @@ class ReplyHandler:
             self._traits_seen = len(traits)
 
     def write_names(self) -> None:
-        """The journal is told of what was learnt."""
+        """Journals new names."""
         self.learn_names()
         names = self.dictionary.take_new()
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
@@ -157,29 +158,29 @@ class ReplyHandler:
     def _doubts(self) -> Doubts | None:
         if self.inbox is None:
             return None
-        manners = self.manners
-        return Doubts(manners.doubtful == "hold", manners.doubtful_then == "pass", self.inbox.standing, self._text_of)
+        settings = self.settings
+        return Doubts(settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of)
 
     # ------------------------------------------------------------------ written, in force
 
-    def _written(self, read_at: float, heard: ReplyEffect) -> None:
-        if heard.doubtful is not None and self.inbox is not None:
-            self.inbox.enter(pack_doubtful(heard.doubtful))
-        if heard.opt_outs:
-            newest = heard.opt_outs[0]  # one reply counts once
-            self._tally.optouts["reply", newest.scope, heard.provider] += 1
+    def _written(self, read_at: float, reply: ReplyEffect) -> None:
+        if reply.doubtful is not None and self.inbox is not None:
+            self.inbox.enter(pack_doubtful(reply.doubtful))
+        if reply.opt_outs:
+            newest = reply.opt_outs[0]  # one reply counts once
+            self._tally.optouts["reply", newest.scope, reply.provider] += 1
             if newest.scope == "advertiser":
-                self._tally.apart.refused(heard.provider, int(newest.value, 16))
-            self._relay.when_synced(heard.recorded, partial(self._in_force, read_at, heard))
-        elif heard.kind == "restore":
-            self._relay.when_synced(heard.recorded, partial(self._restored, heard))
+                self._tally.apart.refused(reply.provider, int(newest.value, 16))
+            self._relay.when_synced(reply.recorded, partial(self._in_force, read_at, reply))
+        elif reply.kind == "restore":
+            self._relay.when_synced(reply.recorded, partial(self._restored, reply))
 
     def _text_of(self, template: int) -> str:
         return self._relay.rules.text_of(template)
 
     def _widen(self, refusals: Sequence[OptOut], now: float) -> OptOut | None:
-        manners = self.manners
-        return widened(refusals, manners.widen_after, manners.widen_days, now, self._relay.rules.registry.advertiser_of)
+        settings = self.settings
+        return widened(refusals, settings.widen_after, settings.widen_days, now, self._relay.rules.registry.advertiser_of)
 
     def _widened(self, owner: str, change: Widening) -> None:
         assert change.opt_out is not None
@@ -189,81 +190,81 @@ class ReplyHandler:
         assert change.said is not None
         self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
 
-    def _restored(self, heard: ReplyEffect) -> None:
-        self._tally.restores[heard.provider,] += 1
+    def _restored(self, reply: ReplyEffect) -> None:
+        self._tally.restores[reply.provider,] += 1
 
-    def _in_force(self, read_at: float, heard: ReplyEffect) -> None:
+    def _in_force(self, read_at: float, reply: ReplyEffect) -> None:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
-        text = self.manners.confirm.get(heard.provider, "")
+        text = self.settings.confirm.get(reply.provider, "")
         if text and not self._relay.draining:
-            self._relay.change(Confirmation(heard, confirmation(text, heard, self._known_as), self._written_down))
+            self._relay.change(Confirmation(reply, confirmation(text, reply, self._signature_name), self._confirmation_written))
 
-    def _known_as(self, signature: int) -> str:
-        """An advertiser's signature as people know it; empty where it is not known any more."""
+    def _signature_name(self, signature: int) -> str:
+        """An advertiser's signature as text; empty if it is not known any more."""
         row = self._relay.rules.registry.row_of(signature)
         return row.signature if row is not None else self.dictionary.signature(signature)
 
     # ------------------------------------------------------------------ the confirmation
 
-    def _written_down(self, confirmation: Confirmation, recorded: int) -> None:
-        self._relay.when_synced(recorded, partial(self._say, confirmation))
+    def _confirmation_written(self, confirmation: Confirmation, recorded: int) -> None:
+        self._relay.when_synced(recorded, partial(self._send_confirmation, confirmation))
 
-    def _say(self, confirmation: Confirmation) -> None:
-        """The record and the journal know of it: on its way, if there is one."""
-        heard = confirmation.heard
-        transit = self._own(confirmation)
-        assert transit.message is not None
-        assert transit.verdict is not None
-        lane = self._relay.routes.lane(transit.message, transit.verdict)
-        if lane is None or not lane.hold(transit.category):
-            self._tally.confirmations[heard.provider, "unsent"] += 1
+    def _send_confirmation(self, confirmation: Confirmation) -> None:
+        """The recipient's record and the journal have the confirmation: it may leave."""
+        reply = confirmation.reply
+        pending = self._confirmation_submit(confirmation)
+        assert pending.message is not None
+        assert pending.verdict is not None
+        lane = self._relay.routes.lane(pending.message, pending.verdict)
+        if lane is None or not lane.hold(pending.category):
+            self._tally.confirmations[reply.provider, "unsent"] += 1
             return
-        self._tally.confirmations[heard.provider, "sent"] += 1
-        lane.put(transit)
+        self._tally.confirmations[reply.provider, "sent"] += 1
+        lane.put(pending)
 
-    def _own(self, confirmation: Confirmation) -> PendingSubmit:
-        """A submit of the gate itself: it has no bind that waits for an answer, and no entry (``entry_id`` 0)."""
-        heard, text = confirmation.heard, confirmation.text
+    def _confirmation_submit(self, confirmation: Confirmation) -> PendingSubmit:
+        """A submit of the gate itself: no bind waits for its answer, and it has no entry (``entry_id`` 0)."""
+        reply, text = confirmation.reply, confirmation.text
         octets, data_coding = encode(text)
-        person = heard.source.removeprefix("+")
+        person = reply.source.removeprefix("+")
         ton = TON_INTERNATIONAL if person.startswith("86") else TON_UNKNOWN
-        data = submit_sm(heard.port, person, octets, data_coding=data_coding, dest_ton=ton, registered_delivery=0)
-        sender = Sender.of(heard.provider, "", heard.port, heard.to.prefix)
-        transit = PendingSubmit(_Nobody(heard.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
-        transit.message = Message(sender, heard.recipient, Content(text, "readable", b""))
-        transit.category = Category.NOTICE
+        data = submit_sm(reply.port, person, octets, data_coding=data_coding, dest_ton=ton, registered_delivery=0)
+        sender = Sender.of(reply.provider, "", reply.port, reply.to.prefix)
+        pending = PendingSubmit(_GateBind(reply.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
+        pending.message = Message(sender, reply.recipient, Content(text, "readable", b""))
+        pending.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
-        province = self._relay.rules.regions.of(heard.recipient)[0]
-        transit.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, province, 0, ())
-        return transit
+        province = self._relay.rules.regions.of(reply.recipient)[0]
+        pending.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, province, 0, ())
+        return pending
 
 
-def confirmation(text: str, heard: ReplyEffect, known_as: Callable[[int], str]) -> str:
-    """The sentence, with whom the reply stopped in place of ``{who}``, or behind it where there is no such place."""
+def confirmation(text: str, reply: ReplyEffect, signature_name: Callable[[int], str]) -> str:
+    """The text, with the stopped advertisers in place of ``{who}``, or behind it if there is no ``{who}``."""
     plain, around = ("{who}" not in text), text.replace("{who}", "")
     if plain:
         around += "(已停止: )"
     room = ONE_MESSAGE - len(around)
     who = EVERYBODY
-    if not heard.everything:
-        names = [known_as(int(one.value, 16)) if one.scope == "advertiser" else "" for one in heard.opt_outs]
-        who = listed([f"【{one}】" for one in names if one], room, complete=all(names))
+    if not reply.everything:
+        names = [signature_name(int(one.value, 16)) if one.scope == "advertiser" else "" for one in reply.opt_outs]
+        who = join_names([f"【{one}】" for one in names if one], room, complete=all(names))
     if not plain:
         return text.replace("{who}", who)
     return f"{text}(已停止: {who})" if len(who) <= room else text
 
 
-def listed(names: Sequence[str], room: int, *, complete: bool) -> str:
-    """As many names as fit into so many characters, and whether there are more."""
+def join_names(names: Sequence[str], room: int, *, complete: bool) -> str:
+    """As many names as fit into ``room`` characters, with 等 where there are more."""
     for count in range(len(names), 0, -1):
-        said = "、".join(names[:count]) + ("" if complete and count == len(names) else "等")
-        if len(said) <= room:
-            return said
+        joined = "、".join(names[:count]) + ("" if complete and count == len(names) else "等")
+        if len(joined) <= room:
+            return joined
     return THIS_PORT
 
 
-class _Nobody:
-    """What a lane asks of a bind: whose turn it is."""
+class _GateBind:
+    """Stands for the bind of a submit of the gate itself: a lane only asks for its provider."""
 
     __slots__ = ("access",)
     peer_version = 0

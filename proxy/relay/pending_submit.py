@@ -1,6 +1,9 @@
-"""Transit: one submit on its way, and what the relay asks of the two ends (net implements them, the simulation too).
+"""Defines a submit in flight, and what connections offer the relay.
 
-In: what was decided. Out: nouns; answers in order, no earlier than they are safe; counts. Never: sockets, the clock.
+In: verdicts and carriers' answers. Out: responses in order, none before the journal has made it safe; counts. Never: sockets, the clock.
+
+``Bind``, ``CarrierConnection``, ``SubmitLane`` and ``LaneRoutes`` are the two ends as the relay sees them: net implements them, the simulation
+too. ``PendingSubmit`` is one submit from its arrival to its answer. ``Outbox`` holds answers until the journal is synced.
 """
 
 from __future__ import annotations
@@ -28,21 +31,21 @@ class Bind(Protocol):
 
     access: Access
     unanswered: int
-    """Submits taken and not yet answered: the relay counts up, and down again when it answers."""
+    """Submits without an answer: the relay counts up, and down again when it answers."""
     window: int
     noise: int
-    """What it sent that led to nothing: the relay counts what it refuses unjudged (over the window or the rate, not to be read)."""
+    """Requests that the relay refused unjudged: over the window, over the rate, or malformed."""
     peer_version: int
 
     def answer_all(self, answers: list[bytes]) -> None:
-        """Put whole responses on the way; they go out joined at the end of the loop turn. Does nothing once closed."""
+        """Send whole responses; they are joined into one write at the end of the loop turn. Does nothing once closed."""
 
     @property
     def room(self) -> int:
-        """How many delivers this bind takes now: what its window has left, 0 if it cannot receive."""
+        """How many delivers this bind takes now: the rest of its window, 0 if it cannot receive."""
 
     def hand_all(self, items: Sequence[Item]) -> None:
-        """Hand delivers to the provider, no more than there is room for; what becomes of each is told with it."""
+        """Send delivers to the provider, no more than there is room for; DeliverRelay gets the outcome of each."""
 
 
 class CarrierConnection(Protocol):
@@ -50,46 +53,46 @@ class CarrierConnection(Protocol):
 
     carrier: str
     owner: str
-    """The provider whose own account this is, empty for the carrier's common one."""
+    """The provider whose own account this is; empty for the carrier's common account."""
 
     def answer(self, data: bytes) -> None:
-        """Put a whole response on the way to the carrier."""
+        """Send a whole response to the carrier."""
 
     def answer_all(self, answers: Sequence[bytes]) -> None:
         """``answer`` for many."""
 
     def count_bad(self, kinds: list[str]) -> None:
-        """What the carrier sent is malformed, in these ways (wire/tables.py); empties the list."""
+        """Count malformed PDUs of the carrier, by kind of fault (wire/tables.py); empties the list."""
 
 
 class SubmitLane(Protocol):
-    """The way to one carrier: bounded, ordered by class, paced."""
+    """The queue to one carrier: bounded, ordered by category, paced."""
 
     name: str
     up: bool
     """Whether any link can take submits now."""
     apart: int
-    """How many requests that hear of their own fate (Apart) are on their way."""
+    """How many ``OtherRequest`` are on their way."""
     debt: int
-    """Messages that went out within others (submit_multi) and are still to be counted against the carrier's rate."""
+    """Messages that went out within a submit_multi and must still be counted against the carrier's rate."""
 
     def hold(self, category: Category) -> bool:
-        """Keep one place; False if this class has its second's worth waiting already."""
+        """Reserve one place; False if a second's worth of this category is waiting already."""
 
     def release(self, category: Category) -> None:
-        """Give a place back unused."""
+        """Give back a reserved place."""
 
-    def put(self, transit: PendingSubmit) -> None:
-        """Queue a submit in the place that was held for it."""
+    def put(self, pending: PendingSubmit) -> None:
+        """Queue a submit in its reserved place."""
 
-    def put_all(self, transits: list[PendingSubmit]) -> None:
+    def put_all(self, submits: list[PendingSubmit]) -> None:
         """``put`` for many."""
 
 
 class LaneRoutes(Protocol):
     @property
     def only(self) -> SubmitLane | None:
-        """The lane that every message takes while it is up; None where each has to be asked."""
+        """The lane that every message takes while it is up; None where the lane depends on the message."""
 
     def lane(self, message: Message, verdict: Verdict) -> SubmitLane | None:
         """The lane with a link up that should carry this message, or None."""
@@ -103,73 +106,73 @@ class PendingSubmit:
 
     __slots__ = (
         "bind", "sequence", "data", "arrived_s", "answered_s", "message", "verdict", "category", "status", "reason", "lane", "recorded",
-        "packed", "entry_id", "entry_time", "adopted", "takes", "long", "late", "own_s", "__weakref__",
+        "packed", "entry_id", "entry_time", "adopted", "takes", "long", "late", "gate_s", "__weakref__",
     )  # fmt: skip
 
     message: Message | None
-    """None while, or because, it cannot be read."""
+    """None before it is read, or if it cannot be read."""
     verdict: Verdict | None
     category: Category
-    """Effective; until it is judged, the strictest."""
+    """The effective category; before the verdict the strictest."""
     status: int
-    """What the provider is answered with, if the gate itself answers."""
+    """The command_status for the provider, if the gate itself answers."""
     reason: str
-    """Why, by name; empty when allowed."""
+    """The name of the reason for the refusal; empty when allowed."""
     lane: SubmitLane | None
     recorded: int
-    """The journal's sequence of its verdict."""
+    """The journal sequence of its verdict."""
     packed: bytes
-    """What it added to the person's record (message.Entry, packed); empty if nothing."""
+    """Its entry in the recipient's record (recipient.Entry, packed); empty if none."""
     entry_id: int
     entry_time: int
     adopted: Entry | None
-    """The unknown entry this identical submit stands in for."""
+    """The entry of an identical submit with unknown outcome that this one replaces."""
     takes: tuple[Take, ...]
-    """What it took from aggregates."""
+    """What it took from aggregate counters."""
     long: LongMessage[PendingSubmit] | None
-    """The long message it is a part of, until its fate is known (see part_with)."""
+    """The long message it is a part of, until its outcome is known (see ``part_with``)."""
     late: bool
-    """Whether it is a part that came between its message's judgement and the writing of that."""
-    own_s: float
-    """Our own part of the way there, in seconds; below 0 by what a part has waited for the others, until it is handed to its lane."""
+    """Whether it is a part that arrived after its message was judged and before that verdict was written."""
+    gate_s: float
+    """Seconds spent in the gate on the way to the carrier. Below 0, by its wait for other parts, until the part goes into its lane."""
 
     read = staticmethod(read_submit)
-    """How its frame is read; a subclass that came as another command has its own."""
+    """Reads its frame; a subclass for another command has its own."""
     respond = staticmethod(submit_sm_resp)
-    """How it is answered: (sequence, status, body) → bytes."""
+    """Makes its response: (sequence, status, body) → bytes."""
 
     def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
         self.bind = bind
         self.sequence = sequence  # the provider's own
-        self.data = data  # the PDU as it came: what leaves differs in four bytes
+        self.data = data  # the PDU as it arrived: the forwarded one differs in four bytes
         self.arrived_s = self.answered_s = arrived_s  # monotonic: when its last byte was read; when the carrier's answer was
         self.message = self.verdict = self.lane = self.adopted = self.long = None
         self.category = Category.MARKETING
         self.status = self.recorded = self.entry_id = self.entry_time = 0
         self.reason, self.packed, self.takes = "", b"", _NO_TAKES
-        self.late, self.own_s = False, 0.0
+        self.late, self.gate_s = False, 0.0
 
     @property
     def adopts(self) -> int:
-        """Id of the entry it stands in for, 0 if none."""
+        """Id of the entry it replaces, 0 if none."""
         return self.adopted.id if self.adopted is not None else 0
 
 
 class OtherRequest(PendingSubmit):
-    """A request on a lane that is not one submit (a query, many submits in one): it deals itself with what becomes of it.
+    """A request on a lane that is not one submit (a query, a submit_multi) and handles its outcome itself.
 
-    Links hand its answer to it and not to the relay, which they look for only while its lane says that there is one.
+    Links pass the carrier's answer to it instead of the relay. They check for it only while ``lane.apart`` is not 0.
     """
 
-    def go(self, lane: SubmitLane, places: int = 1) -> None:
-        """Takes the place that was held in the lane; ``places``: as how many messages it counts against the carrier's rate."""
+    def enqueue(self, lane: SubmitLane, places: int = 1) -> None:
+        """Goes into its reserved place in the lane; ``places``: how many messages it counts against the carrier's rate."""
         self.lane = lane
         lane.apart += 1
         lane.debt += places - 1
         lane.put(self)
 
     def settled(self) -> None:
-        """Its answer is there, or is not waited for any more."""
+        """It is answered, or given up."""
         assert self.lane is not None
         self.lane.apart -= 1
 
@@ -177,10 +180,10 @@ class OtherRequest(PendingSubmit):
         """The carrier answered in time."""
         raise NotImplementedError
 
-    # The relay asks these before it does what it does for a submit: False, and it does that.
+    # The relay calls these first. False: the relay goes on as for a submit.
 
     def answered_late(self, frame: Frame) -> bool:
-        """The carrier answered what had been given up."""
+        """The carrier answered after the request was given up."""
         raise NotImplementedError
 
     def unanswered(self) -> bool:
@@ -193,76 +196,77 @@ class OtherRequest(PendingSubmit):
 
 
 class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[], None]]]):
-    """What providers and carriers are told, in order: the journal sequence that must be synced first; then a submit with the body of
-    its answer, or with the carrier's, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
+    """Answers for providers and carriers, in order, each with the journal sequence that must be synced first.
+
+    An item: (sequence, submit, body of the gate's answer or the carrier's frame), or (sequence, None, a function to call). There is one
+    queue for all, so that a receipt never overtakes the answer to its submit."""
 
     @compiled("outbox_release")
-    def release(self, synced: int, told: list[PendingSubmit]) -> None:
-        """Lets out what the journal has made safe; adds submits that were answered to ``told``."""
-        said: dict[Bind, list[bytes]] = {}
+    def release(self, synced: int, completed: list[PendingSubmit]) -> None:
+        """Sends the answers that the journal has made safe; adds the answered submits to ``completed``."""
+        answers: dict[Bind, list[bytes]] = {}
         while self and self[0][0] <= synced:
-            _, transit, what = self.popleft()
-            if transit is None:
-                _say(said)
+            _, pending, what = self.popleft()
+            if pending is None:
+                _send_answers(answers)
                 what()  # type: ignore[operator]
                 continue
             body = what.body if isinstance(what, Frame) else what
-            answer = transit.respond(transit.sequence, transit.status, body)  # type: ignore[arg-type]
-            bind = transit.bind
-            if bind in said:
-                said[bind].append(answer)
+            answer = pending.respond(pending.sequence, pending.status, body)  # type: ignore[arg-type]
+            bind = pending.bind
+            if bind in answers:
+                answers[bind].append(answer)
             else:
-                said[bind] = [answer]
-            told.append(transit)
-            if transit.long is not None:
-                part_with(transit)
-        _say(said)
+                answers[bind] = [answer]
+            completed.append(pending)
+            if pending.long is not None:
+                part_with(pending)
+        _send_answers(answers)
 
 
-def part_with(transit: PendingSubmit) -> None:
-    """A part was answered: unless its outcome is unknown, nothing more becomes of it, and it forgets its message. That still knows its
-    parts; were it mutual, only the collector would free them."""
-    long = transit.long
-    if long is not None and transit not in long.doubted:
-        transit.long = None
-        if long.held_bytes and not transit.status:  # the carrier has it: it is remembered for its octets only, a minute long
-            transit.data, transit.message = b"", None
-            long.forget_text(transit)
+def part_with(pending: PendingSubmit) -> None:
+    """A part was answered: unless its outcome is unknown, it drops its message. (The message still refers to its parts; references in both
+    directions would be freed by the garbage collector only.)"""
+    long = pending.long
+    if long is not None and pending not in long.doubted:
+        pending.long = None
+        if long.held_bytes and not pending.status:  # the carrier has it: only its octets are remembered, for a minute
+            pending.data, pending.message = b"", None
+            long.forget_text(pending)
 
 
-def _say(said: dict[Bind, list[bytes]]) -> None:
-    """Hands each bind its answers, and forgets them."""
-    for bind, answers in said.items():
-        bind.unanswered -= len(answers)
-        bind.answer_all(answers)
-    said.clear()
+def _send_answers(answers: dict[Bind, list[bytes]]) -> None:
+    """Sends each bind its answers, and empties ``answers``."""
+    for bind, some in answers.items():
+        bind.unanswered -= len(some)
+        bind.answer_all(some)
+    answers.clear()
 
 
-def detail(transit: PendingSubmit) -> bytes:
-    """The body of a refusal: why, in the words that may be told outside, for a provider that wants it and a client that knows
-    optional parameters; else nothing."""
-    bind = transit.bind
-    if not bind.access.detail or bind.peer_version < VERSION_34 or not transit.reason:
+def detail(pending: PendingSubmit) -> bytes:
+    """The body of a refusal: the public reason, if the provider wants it and its client knows optional parameters; else empty."""
+    bind = pending.bind
+    if not bind.access.detail or bind.peer_version < VERSION_34 or not pending.reason:
         return b""
-    return why(REASONS[transit.reason].public)
+    return why(REASONS[pending.reason].public)
 
 
 _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
 
 
-def count(tally: GateCounters, transit: PendingSubmit) -> None:
-    """Counts one verdict, whoever gave it."""
-    verdict, access = transit.verdict, transit.bind.access
+def count(tally: GateCounters, pending: PendingSubmit) -> None:
+    """Counts one verdict, of the rules or of the gate itself."""
+    verdict, access = pending.verdict, pending.bind.access
     if tally.apart.wanted and verdict is not None:
-        _count_apart(tally, transit, verdict)
-    if transit.lane is not None:
-        tally.submits[access.allowed[transit.category]] += 1
+        _count_apart(tally, pending, verdict)
+    if pending.lane is not None:
+        tally.submits[access.allowed[pending.category]] += 1
         tally.segments[access.label] += 1
         if verdict is not None and not verdict.breaches and verdict.province != "unknown":  # nearly always
             return
     else:
-        category = "unread" if verdict is None else CATEGORY_WORDS[transit.category]
-        tally.submits[access.provider.name, category, _word(transit), transit.reason] += 1
+        category = "unread" if verdict is None else CATEGORY_WORDS[pending.category]
+        tally.submits[access.provider.name, category, _word(pending), pending.reason] += 1
     if verdict is None:
         return
     if verdict.province == "unknown":
@@ -275,89 +279,90 @@ def count(tally: GateCounters, transit: PendingSubmit) -> None:
 
 
 @compiled("count_allowed")
-def count_allowed(tally: GateCounters, transits: list[PendingSubmit]) -> None:
+def count_allowed(tally: GateCounters, allowed: list[PendingSubmit]) -> None:
     """``count`` for many that have a lane."""
     submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted
-    for transit in transits:
-        verdict = transit.verdict
+    for pending in allowed:
+        verdict = pending.verdict
         if apart or verdict is None or verdict.breaches or verdict.province == "unknown":
-            count(tally, transit)
+            count(tally, pending)
         else:  # nearly always
-            access = transit.bind.access
-            submits[access.allowed[transit.category]] += 1
+            access = pending.bind.access
+            submits[access.allowed[pending.category]] += 1
             segments[access.label] += 1
 
 
 @compiled("count_advertised")
 def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Frame]]) -> None:
-    """Of what carriers took, counts each message that is marketing or says how to refuse; a long one by its first part."""
+    """Counts the accepted messages that are marketing or contain an opt-out notice; a long message by its first part."""
     advertised = tally.advertised
-    for transit, _ in accepted:
-        message, verdict, long = transit.message, transit.verdict, transit.long
-        if message is None or verdict is None or (long is not None and long.last.get(1) is not transit):
+    for pending, _ in accepted:
+        message, verdict, long = pending.message, pending.verdict, pending.long
+        if message is None or verdict is None or (long is not None and long.last.get(1) is not pending):
             continue
         facts = verdict.facts
         if facts.keyword_hash or facts.category is Category.MARKETING:
             advertised[message.sender.prefix, facts.keyword] += 1
 
 
-def _count_apart(tally: GateCounters, transit: PendingSubmit, verdict: Verdict) -> None:
-    """What went out, and what was refused for good, by signature."""
-    if transit.lane is not None or verdict.outcome is Outcome.REJECT:
-        provider = transit.bind.access.provider.name
-        tally.apart.judged(provider, verdict.facts.signature, transit.category, transit.reason)
+def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) -> None:
+    """Counts sent and permanently refused submits by signature."""
+    if pending.lane is not None or verdict.outcome is Outcome.REJECT:
+        provider = pending.bind.access.provider.name
+        tally.apart.judged(provider, verdict.facts.signature, pending.category, pending.reason)
 
 
 @compiled("spent")
-def spent(handed: list[PendingSubmit], told: list[PendingSubmit], now_s: float) -> array[float]:
-    """Notes on those handed to their lanes at ``now_s`` (monotonic) what was our own part; says what it was of those told."""
-    for transit in handed:
-        transit.own_s += now_s - transit.arrived_s
-    return array("d", [transit.own_s + now_s - transit.answered_s for transit in told])
+def spent(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: float) -> array[float]:
+    """Seconds that the gate itself spent on each of ``completed``; ``handed``: submits that went into their lanes at ``now_s`` (monotonic),
+    whose time so far is noted."""
+    for pending in handed:
+        pending.gate_s += now_s - pending.arrived_s
+    return array("d", [pending.gate_s + now_s - pending.answered_s for pending in completed])
 
 
 @compiled("let_go")
-def let_go(transits: list[PendingSubmit]) -> None:
-    """Forgets submits that were answered."""
-    transits.clear()
+def let_go(submits: list[PendingSubmit]) -> None:
+    """Frees answered submits."""
+    submits.clear()
 
 
 @compiled("waited")
 def waited(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
-    """How long each has been on its way; the statuses of those that the carrier did not take; the places of those that must be looked at
-    before they are passed on (wire/carrier_answer.py)."""
-    took = array("d", [now_s - transit.arrived_s for transit, _ in answers])
+    """(seconds from arrival to answer, statuses of the refused, indexes of answers that must be checked before they are passed on:
+    wire/carrier_answer.py)."""
+    took = array("d", [now_s - pending.arrived_s for pending, _ in answers])
     bad = [frame.command_status for _, frame in answers if frame.command_status]
     return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_plain(frame)]
 
 
 @compiled("by_person")
-def by_person(transits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
-    """Shared out so that one person's keep together, and in order."""
+def by_person(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
+    """Splits submits into so many lists: all submits of a recipient are in one list, in order."""
     found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
-    for transit in transits:
-        found[transit.message.recipient % shares].append(transit)  # type: ignore[union-attr] # it was judged
+    for pending in submits:
+        found[pending.message.recipient % shares].append(pending)  # type: ignore[union-attr] # it was judged
     return found
 
 
 @compiled("put_all")
-def put_all(transits: list[PendingSubmit]) -> None:
+def put_all(submits: list[PendingSubmit]) -> None:
     """Puts each into its lane, in order."""
-    first = transits[0].lane if transits else None
-    for transit in transits:
-        if transit.lane is not first:
+    first = submits[0].lane if submits else None
+    for pending in submits:
+        if pending.lane is not first:
             break
     else:
         if first is not None:
-            first.put_all(transits)
+            first.put_all(submits)
         return
-    for transit in transits:
-        assert transit.lane is not None
-        transit.lane.put(transit)
+    for pending in submits:
+        assert pending.lane is not None
+        pending.lane.put(pending)
 
 
-def _word(transit: PendingSubmit) -> str:
-    """The verdict's word: defer for what the provider may try again, reject otherwise."""
-    if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
-        return OUTCOME_WORDS[transit.verdict.outcome]
-    return "defer" if transit.status in _TEMPORARY else "reject"
+def _word(pending: PendingSubmit) -> str:
+    """The outcome as a word: ``defer`` if the provider may try again, else ``reject``."""
+    if pending.verdict is not None and pending.verdict.outcome is not Outcome.ALLOW:
+        return OUTCOME_WORDS[pending.verdict.outcome]
+    return "defer" if pending.status in _TEMPORARY else "reject"

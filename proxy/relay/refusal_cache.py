@@ -1,13 +1,13 @@
-"""Refusals: what was refused a few minutes ago, so that its repeats cost no verdict and no evidence of their own.
+"""Answers repeats of a recent refusal without judging them again.
 
-In: submits that a rule refused, with where that stands in the journal; the same submits again. Out: the same answer, and one journal
-record per turn with how often each was asked again. Never: a verdict; sockets, the clock.
+In: submits that a rule refused, with the journal sequence of the verdict; the same submits again. Out: the same answer, and one journal record
+per turn that counts the repeats. Never: a verdict, sockets, the clock.
 
-Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
-reasons; nothing that a rolling window, an aggregate or a person's wishes decided (when they let go is not known beforehand), no part of a
-long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that
-was reached, with a reload of the rules, where the clock is put back, and with any change of the person's record but a new message (which
-only adds reasons).
+It keeps only refusals that stay valid for the next ten minutes whatever else happens. So it never keeps: a defer; one of the gate's own
+reasons; a refusal by a rolling window, an aggregate or a recipient's preferences (nobody knows beforehand when they end); a part of a long
+message; a scheduled message. A refusal ends with the day, with the next change of any time condition, with the window of the cap that was
+reached, with a reload of the rules, when the clock is set back, and with any change of the recipient's record other than a new message
+(which can only add reasons).
 """
 
 from __future__ import annotations
@@ -82,27 +82,27 @@ class RefusalCache:
         self._gone: list[tuple[dict[int, Of], deque[CachedRefusal]]] = []
         """What stood under other rules, until it is swept away."""
 
-    def again(self, transit: PendingSubmit, rules: RuleSet, now: float) -> bool:
+    def again(self, pending: PendingSubmit, rules: RuleSet, now: float) -> bool:
         """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
-        message = transit.message
+        message = pending.message
         assert message is not None
-        kept = self.find(message, rules, now) if transit.long is None else None
+        kept = self.find(message, rules, now) if pending.long is None else None
         if kept is None:
             return False
         assert kept.verdict.reason is not None
-        transit.verdict, transit.category = kept.verdict, kept.verdict.facts.category
-        self._refuse(transit, kept.verdict.reason)
+        pending.verdict, pending.category = kept.verdict, kept.verdict.facts.category
+        self._refuse(pending, kept.verdict.reason)
         if self._repeats is None or not self._repeats.open:
             self._repeats = Repeats(self._told)
             self._note(self._repeats)
-        self._repeats.add(transit, kept)
+        self._repeats.add(pending, kept)
         return True
 
-    def _told(self, transit: PendingSubmit, written: bool) -> None:
+    def _told(self, pending: PendingSubmit, written: bool) -> None:
         if not written:
-            transit.verdict = None
-            self._refuse(transit, GATE_REASONS["journal-down"])
-        self._tell(transit)
+            pending.verdict = None
+            self._refuse(pending, GATE_REASONS["journal-down"])
+        self._tell(pending)
 
     def find(self, message: Message, rules: RuleSet, now: float) -> CachedRefusal | None:
         """The refusal this is a repeat of, if it still stands."""
@@ -116,13 +116,13 @@ class RefusalCache:
         kept = known.get(key) if isinstance(known, dict) else known if known.key == key else None
         return kept if kept is not None and now < kept.until else None
 
-    def keep(self, transit: PendingSubmit, rules: RuleSet, now: float) -> None:
+    def keep(self, pending: PendingSubmit, rules: RuleSet, now: float) -> None:
         """Notes a refusal that was written, if it is of the kind that stands."""
-        message, verdict = transit.message, transit.verdict
+        message, verdict = pending.message, pending.verdict
         if (
             not self.alone
             or message is None
-            or transit.long is not None
+            or pending.long is not None
             or verdict is None
             or verdict.outcome is not Outcome.REJECT
             or message.content.part is not None
@@ -146,7 +146,7 @@ class RefusalCache:
         person = message.recipient
         self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
         self.marked += 1
-        kept = CachedRefusal(until, person, *_key(message), transit.recorded, verdict)
+        kept = CachedRefusal(until, person, *_key(message), pending.recorded, verdict)
         self._put(kept)
         self._order.append(kept)
         while self._order and (self._order[0].until <= now or len(self._order) > REFUSALS_MAX):
@@ -234,8 +234,8 @@ class Repeats:
         self._counts: dict[int, int] = {}
         self._then = then
 
-    def add(self, transit: PendingSubmit, kept: CachedRefusal) -> None:
-        self._again.append(transit)
+    def add(self, pending: PendingSubmit, kept: CachedRefusal) -> None:
+        self._again.append(pending)
         self._counts[kept.sequence] = self._counts.get(kept.sequence, 0) + 1
 
     def apply(self, data: bytes, now: float) -> bytes:
@@ -246,12 +246,12 @@ class Repeats:
         return messages.REPEATED, requests.pack_repeated(now, self._counts)
 
     def done(self, recorded: int) -> None:
-        for transit in self._again:
-            self._then(transit, True)
+        for pending in self._again:
+            self._then(pending, True)
 
     def unwritten(self) -> bool:
         """The provider is asked to come again."""
         self.open = False
-        for transit in self._again:
-            self._then(transit, False)
+        for pending in self._again:
+            self._then(pending, False)
         return False

@@ -1,7 +1,7 @@
-"""Replacing: one replace_sm: the same message with another text, judged with the person it went to.
+"""Judges and forwards a replace_sm: another text for a sent message.
 
-In: a replace_sm whose message is known, the person's record. Out: it goes to the carrier that has the message, or is refused with
-the status of the reason. Never: sockets, the clock.
+In: a replace_sm whose message is known; the recipient's record. Out: a replace_sm for the carrier that has the message, or a refusal with the
+status of its reason. Never: sockets, the clock.
 
 It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, nor what it took from
 aggregates, and the entry of the new text takes that one's place, at the same time, when it is allowed (in the journal: a verdict that
@@ -62,15 +62,15 @@ class ReplaceSm(OtherRequest):
 
     def apply(self, data: bytes, now: float) -> bytes:
         relay, wanted = self._relay, self._wanted
-        relay.judging.turn_down(self, "")  # what an earlier try reserved
+        relay.admission.turn_down(self, "")  # what an earlier try reserved
         self.verdict = None
         old = next((entry for entry in record.entries(data) if entry.id == self._sent.entry_id), None)
         self._tries += 1
         if self._tries > TRIES_MAX:
-            relay.judging.turn_down(self, "store-conflict")
+            relay.admission.turn_down(self, "store-conflict")
             return data
         if old is None or old.time <= now - KNOWN_S:
-            relay.judging.turn_down(self, "not-replaceable")
+            relay.admission.turn_down(self, "not-replaceable")
             return data
         after = self._judged(data, old, now)
         if self.lane is None:
@@ -82,7 +82,7 @@ class ReplaceSm(OtherRequest):
             self.lane.release(self.category)
             self.lane = wanted if wanted.up and wanted.hold(self.category) else None
             if self.lane is None:
-                relay.judging.turn_down(self, "no-route")
+                relay.admission.turn_down(self, "no-route")
                 return data
         self._take_more(old.time)
         return after
@@ -92,7 +92,7 @@ class ReplaceSm(OtherRequest):
         for take in taken:
             counters.give_back(take, old.time)
         try:
-            return self._relay.judging.in_place(self, data, old, now)
+            return self._relay.admission.in_place(self, data, old, now)
         finally:
             for take in taken:
                 counters.take(take, old.time)
@@ -114,14 +114,14 @@ class ReplaceSm(OtherRequest):
         self.recorded = recorded
         lane = self.lane
         if lane is None:
-            relay.tell_refused(self)
+            relay.answer_refused(self)
             return
         count(relay.tally, self)
         relay.in_flight[recorded] = self
         assert self.message is not None
         self._index.rename(self._message_id, self.entry_id, self._sent.takes + self.takes, self.message.content.scheduled)
         self.data = self._data
-        self.go(lane)
+        self.enqueue(lane)
 
     def unwritten(self) -> bool:
         """As if it had never been."""
@@ -130,8 +130,8 @@ class ReplaceSm(OtherRequest):
             relay.change(Restore(self, None, self._settled))
         else:
             self._settled()
-        relay.judging.turn_down(self, "journal-down")
-        relay.tell_refused(self)
+        relay.admission.turn_down(self, "journal-down")
+        relay.answer_refused(self)
         return False
 
     # -- what the carrier says
@@ -177,7 +177,7 @@ class ReplaceSm(OtherRequest):
         self._settled()
         self._relay.in_flight.pop(self.recorded, None)
         self.status = status
-        self._relay.say(self.recorded, self, b"")
+        self._relay.answer(self.recorded, self, b"")
 
 
 class Restore:

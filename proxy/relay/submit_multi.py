@@ -1,14 +1,14 @@
-"""Multi: one submit_multi, judged person by person, forwarded to those who may get it, answered as a whole.
+"""Splits a submit_multi into submits per recipient and rejoins the allowed.
 
-In: a submit_multi of a provider; what the relay decides of each address. Out: at most one submit_multi per carrier, one answer.
+In: a submit_multi of a provider; the relay's verdict on each address. Out: at most one submit_multi per carrier; one answer.
 Never: sockets, the clock.
 
-The addresses are taken apart: each is judged, written and counted as the submit_sm it would be (a Member), on a bind of its own
-making, the Group, which collects what each is told. Those that are allowed wait until all are judged and leave in one PDU per
-carrier; what the carrier says of each address comes back to its Member, which settles, takes back or marks its own entry.
+Each address is judged, written and counted as the submit_sm it would be (a ``MultiMember``), on an artificial bind (``MultiBind``) that
+collects the members' answers. Allowed members wait until all are judged and leave in one PDU per carrier. The carrier's result for each
+address goes back to its member, which settles, takes back or marks its own entry.
 
-The provider hears one message_id (SMPP 3.4 §4.5.2 has room for one): that of the carrier that got the first allowed address. A
-group leaves on the link of its first person, so that another person's single messages may pass it.
+The provider gets one message_id (SMPP 3.4 §4.5.2 has room for one): that of the carrier of the first allowed address. A submit_multi leaves on
+the link of its first recipient, so single messages to the other recipients may overtake it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class MultiBind:
         self._ready: dict[SubmitLane, list[PendingSubmit]] = {}
         self._waiting = len(multi.addresses)
         """Addresses not judged yet."""
-        self._half_told = False
+        self._partly_answered = False
 
     # -- as a Bind
 
@@ -140,20 +140,20 @@ class MultiBind:
             together = Together(self._relay, self, self._bind, self._sequence, self._multi, members, self._arrived_s)
             for member in members[1:]:  # one PDU takes one place
                 lane.release(member.category)
-            together.go(lane, len(members))
+            together.enqueue(lane, len(members))
         self._ready.clear()
 
     # -- the answer
 
-    def half_told(self) -> None:
+    def partly_answered(self) -> None:
         """A carrier has answered: from here the provider's delivers wait for our answer."""
-        if not self._half_told:
-            self._half_told = True
-            self._relay.half_told[self.access.provider.name] += 1
+        if not self._partly_answered:
+            self._partly_answered = True
+            self._relay.partly_answered[self.access.provider.name] += 1
 
     def _tell(self) -> None:
-        if self._half_told:
-            self._relay.half_told[self.access.provider.name] -= 1
+        if self._partly_answered:
+            self._relay.partly_answered[self.access.provider.name] -= 1
         fates = [self._fates[place] for place in range(len(self._multi.addresses))]
         refused = [(address, fate.status) for address, fate in zip(self._multi.addresses, fates, strict=True) if fate.status]
         taken = next((fate.body for fate in fates if not fate.status), None)
@@ -198,7 +198,7 @@ class Together(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        self._group.half_told()
+        self._group.partly_answered()
         self._share(frame, self._relay.answered)
 
     def answered_late(self, frame: Frame) -> bool:

@@ -84,23 +84,23 @@ class Checkpoints:
                 highest_id=self._relay.highest_id,
                 synced=self._all_synced,
                 hurry=hurry,
-                begun=self._relay.go_on,
+                begun=self._relay.resume,
             )
         finally:
-            self._relay.go_on()
+            self._relay.resume()
             self._writing = False
 
     async def _still(self) -> bool:
         """Whether records hold nothing now that the journal does not. A store that waits nearly always has something under way, so nothing
         new is begun until that has come back: some milliseconds, at most a call's deadline."""
         if not self._store.waits:
-            return not self._relay.amid
-        self._relay.hold_on()
+            return not self._relay.has_unwritten_changes
+        self._relay.pause()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STILL_S
-        while self._relay.amid and loop.time() < deadline:  # noqa: ASYNC110 # what it waits for has many ends
+        while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # what it waits for has many ends
             await asyncio.sleep(0.001)
-        return not self._relay.amid
+        return not self._relay.has_unwritten_changes
 
     async def _all_synced(self, _: int) -> None:
         """Records are collected while messages pass: what they hold by now must be in the journal before it is in the store."""

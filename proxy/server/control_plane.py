@@ -220,12 +220,12 @@ class ControlPlane:
         """These rules are in force from now on, beside the same orders, and those wait for approval."""
         if rules is not self._rules:
             self._rules, self._rules_since = rules, time.time()
-        self.relay.judging.proposal = proposal
+        self.relay.admission.candidate = proposal
         self._obey()
 
     def _obey(self) -> None:
         given = self.book.of_kind(*JUDGING)
-        proposal = self.relay.judging.proposal
+        proposal = self.relay.admission.candidate
         paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
         changed = given or paths is not None
         self.relay.rules = self._rules.with_orders(given, paths) if changed else self._rules
@@ -317,7 +317,7 @@ class ControlPlane:
             raise NotWritten(down) from None
         self._kick()
         if told and self.sharing is not None:
-            self.sharing.said(said[:told])
+            self.sharing.publish(said[:told])
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -331,7 +331,7 @@ class ControlPlane:
         except TimeoutError:
             raise CommandRefused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
         if self.sharing is not None:
-            await self.sharing.told(sequence)
+            await self.sharing.is_published(sequence)
 
     @property
     def away(self) -> str:

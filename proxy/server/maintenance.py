@@ -99,7 +99,7 @@ class Maintenance:
             self.providers.tick,
             *(house.tick for house in self.houses),
             partial(self.relay.due, now_s),
-            self.way_back.hearing.write_names,
+            self.way_back.reply_handler.write_names,
             partial(self.relay.tick, now),
             partial(self.way_back.tick, now, drops=believed),
             partial(self.operating.tick, now, now_s, now - step),
@@ -118,7 +118,7 @@ class Maintenance:
     def _sweep(self, now: float, *, drops: bool) -> None:
         if drops:
             self.store.sweep(now, self.relay.rules.window_s)
-        self.relay.judging.stale = self.sharing is not None and self.sharing.stale
+        self.relay.admission.stale = self.sharing is not None and self.sharing.stale
 
     def _mark(self, now: float) -> None:
         if self.relay.idle:
@@ -135,7 +135,7 @@ class Maintenance:
 
     def _log_judge_error(self) -> None:
         """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
-        error, self.relay.judging.error = self.relay.judging.error, None
+        error, self.relay.admission.error = self.relay.admission.error, None
         if error is not None:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
 

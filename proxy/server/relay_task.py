@@ -47,20 +47,20 @@ class RelayTask:
         self._look()
         relay.turn(now)
         self._way_back.turn(now)
-        handed, told = relay.handed, relay.told
+        handed, told = relay.handed, relay.completed
         if handed or told:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
             self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
             handed.clear()
             let_go(told)
-        if relay.gathers_until and not self._gathers:
+        if relay.batch_wait_until and not self._gathers:
             self._gathers = True
-            self._loop.call_later(relay.gathers_until - now + TIMER_S, self._gathered)
+            self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gathered)
         self._time_parts()
 
     def _gathered(self) -> None:
         self._gathers = False
-        if self._relay.gathers_until:  # else it has begun with as much as was to come
+        if self._relay.batch_wait_until:  # else it has begun with as much as was to come
             self._wake()
 
     def _time_parts(self) -> None:

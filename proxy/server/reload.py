@@ -109,7 +109,7 @@ class Reload:
         self.relay.directory = directory
         self.operating.obey_throttles()
         self.providers.use(directory)
-        self.hearing.manners = manners_of(settings)
+        self.hearing.settings = manners_of(settings)
         self.relay.parts.bounds = bounds_of(settings)
         self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)

@@ -189,7 +189,7 @@ class GateProcess:
             store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
-        self.operating.sharing, self.relay.handover.on_said = sharing, sharing.said
+        self.operating.sharing, self.relay.commit.on_records_written = sharing, sharing.publish
         return sharing
 
     def _tend(self) -> None:
@@ -220,9 +220,9 @@ class GateProcess:
         await self._wait_synced(self.journal.written)
         await self.store.open()
         if self.sharing is not None:
-            await self.sharing.once()
+            await self.sharing.exchange()
             await self.revising.begin()
-            self.relay.judging.stale = self.sharing.stale
+            self.relay.admission.stale = self.sharing.stale
         await self.operating.start(
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
@@ -266,7 +266,7 @@ class GateProcess:
     def _receivers(self, provider: str) -> Iterable[Receiver]:
         """Binds here; where there are none, the gates at which there are."""
         here = self.providers.receivers(provider)
-        return here or (self.post.ways(provider) if self.post is not None else ())
+        return here or (self.post.routes(provider) if self.post is not None else ())
 
     def _bound(self) -> list[str]:
         """Providers with a bind here that receives."""
@@ -292,7 +292,7 @@ class GateProcess:
             self.journal.write(time.time())
             self.syncer.kick()
             if self.sharing is not None:
-                self.sharing.said([(sequence, kind, body)])
+                self.sharing.publish([(sequence, kind, body)])
 
     def _sync(self) -> None:
         self.syncer.kick()
@@ -329,7 +329,7 @@ class GateProcess:
         while self.store.mailbox.handed and self.loop.time() < deadline:  # noqa: ASYNC110 # likewise
             await asyncio.sleep(0.01)
         if self.sharing is not None:
-            await self.sharing.told(self.journal.written)
+            await self.sharing.is_published(self.journal.written)
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()

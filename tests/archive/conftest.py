@@ -38,7 +38,7 @@ def config(tmp_path: Path, umask: None) -> Path:
     """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
     house = House(tmp_path)
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     nights(house, people=2)
     house.journal.close()
     path = tmp_path / "gate106.yaml"

@@ -79,7 +79,7 @@ def two_nodes(tmp_path: Path) -> tuple[Shelf, int]:
         (tmp_path / str(node)).mkdir()
         house = House(tmp_path / str(node))
         house.disk = MemoryDisk()
-        house.journal = house.relay.handover.journal = Journal(house.disk, node)
+        house.journal = house.relay.commit.journal = Journal(house.disk, node)
         nights(house, people=3 + node)
         busy(house, 3, people=3, start=14)
         if node:

@@ -47,7 +47,7 @@ def taken_over(house: House, tmp_path: Path) -> House:
     (tmp_path / "then").mkdir()
     then = House(tmp_path / "then")
     then.disk = house.disk
-    then.journal = then.relay.handover.journal = Journal(house.disk, 0)
+    then.journal = then.relay.commit.journal = Journal(house.disk, 0)
     return then
 
 

@@ -37,7 +37,7 @@ class Case:
         self.folder = folder
         self.house = House(folder)
         self.disk = OsDisk(folder / "journal", ring)
-        self.house.journal = self.house.relay.handover.journal = Journal(self.disk, 0)
+        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
         self.shelf = Shelf(folder)
         busy(self.house, 2, people=3, start=10)
         self.unread()

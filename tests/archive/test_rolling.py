@@ -330,7 +330,7 @@ rolling.roll(OsDisk(top / "journal"), top / "archive", Keys(top / "keys"), float
 def test_a_real_process_killed_by_the_system_leaves_what_the_next_one_mends(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     busy(house, 5, people=1, start=10)
     shelf = Shelf(tmp_path)
     command = [sys.executable, "-c", DYING, str(tmp_path)]

@@ -309,7 +309,7 @@ def house_of(folder: Path, node: int, hours: int) -> House:
     (folder / str(node)).mkdir()
     house = House(folder / str(node))
     house.disk = MemoryDisk()
-    house.journal = house.relay.handover.journal = Journal(house.disk, node)
+    house.journal = house.relay.commit.journal = Journal(house.disk, node)
     busy(house, hours, people=1, start=node)
     return house
 

@@ -44,7 +44,7 @@ class World:
         self.random = random.Random(seed)
         self.house, self.shelf = House(folder), Shelf(folder)
         self.disk = OsDisk(folder / "journal", ring)
-        self.house.journal = self.house.relay.handover.journal = Journal(self.disk, 0)
+        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
         self.ahead = SegmentIndex(self.disk, self.shelf.keys, self.rolled)
         self.seen = 0
 
@@ -118,7 +118,7 @@ class World:
             file.write(whole[-200:-20])
         self.asked()
         assert self.known()
-        self.house.journal = self.house.relay.handover.journal = Journal(self.disk, 0)
+        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
 
     def is_erased(self) -> None:
         """Somebody is taken out of a segment that is closed."""
@@ -221,7 +221,7 @@ def test_a_copy_that_is_put_back_is_read_anew(tmp_path: Path, ring: Ring) -> Non
     for name in world.disk.list():
         (world.disk.path / name).write_bytes(before[name]) if name in before else (world.disk.path / name).unlink()
     world.asked()
-    world.house.journal = world.house.relay.handover.journal = Journal(world.disk, 0)
+    world.house.journal = world.house.relay.commit.journal = Journal(world.disk, 0)
     busy(world.house, 2, people=3)
     world.asked()
     assert world.known()

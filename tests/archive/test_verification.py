@@ -255,7 +255,7 @@ def test_a_node_that_was_taken_away_is_missed_by_the_others(tmp_path: Path, shel
         (tmp_path / str(node)).mkdir()
         house = House(tmp_path / str(node))
         house.disk = MemoryDisk()
-        house.journal = house.relay.handover.journal = Journal(house.disk, node)
+        house.journal = house.relay.commit.journal = Journal(house.disk, node)
         nights(house, people=1)
         shelf.roll(house.disk, house.now)
     assert faults(house, shelf) == []
@@ -399,7 +399,7 @@ def test_a_damaged_head_of_another_node_holds_nobody_up(tmp_path: Path, shelf: S
         (tmp_path / str(node)).mkdir()
         house = House(tmp_path / str(node))
         house.disk = MemoryDisk()
-        house.journal = house.relay.handover.journal = Journal(house.disk, node)
+        house.journal = house.relay.commit.journal = Journal(house.disk, node)
         nights(house, 2, people=1)
         houses.append(house)
     shelf.roll(houses[0].disk, houses[0].now)

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from proxy.cluster.forwarding import Came, Forwarding, pack_deliver
+from proxy.cluster.forwarding import ForwardedDeliver, Forwarding, pack_deliver
 from proxy.relay.deliver import DeliverRelay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.log import Letter, Place
@@ -53,7 +53,7 @@ class Taken:
         self.relay = SimpleNamespace(note=self.note)
         self.due: set[str] = set()
 
-    def note(self, came: Came) -> None:
+    def note(self, came: ForwardedDeliver) -> None:
         name = came.written(0)[1].decode(errors="replace")
         if "faulty" in name:
             raise KeyError("a fault")
@@ -89,13 +89,13 @@ class Later(Taken):
 
     def __init__(self) -> None:
         super().__init__()
-        self._noted: list[Came] = []
+        self._noted: list[ForwardedDeliver] = []
 
     @property
     def unsynced(self) -> list[int]:
         return [came.name[1] for came in self._noted]
 
-    def note(self, came: Came) -> None:
+    def note(self, came: ForwardedDeliver) -> None:
         self._noted.append(came)
 
     def sync_all_but(self, count: int) -> None:

@@ -107,7 +107,7 @@ def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since
     config = tmp_path / "gate106.yaml"
     config.write_text("store: sqlite:///state.db\njournal: journal\n")
     house = House(tmp_path)
-    house.journal = house.relay.handover.journal = Journal(OsDisk(tmp_path / "journal"), 0)
+    house.journal = house.relay.commit.journal = Journal(OsDisk(tmp_path / "journal"), 0)
     nursery = ForkServer(config)
 
     def found() -> list[str]:

@@ -134,7 +134,7 @@ class Road:
         beside: Callable[[Callable[[], bytes]], bytes] = at_once,
     ) -> None:
         self.house = house = House(folder, replace=False, tps=1e6 if lived_in else None)
-        cast("Any", house.relay.judging.routes).only = house.lanes["bj"]
+        cast("Any", house.relay.admission.routes).only = house.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
         shipped = copy_rules(folder / "shipped", at, owned)
@@ -143,7 +143,7 @@ class Road:
         if lived_in:
             (shipped / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
             _live_in(house, folder)
-            house.relay.judging.proposal = CandidateRules(policy.load(shipped), house.tally)
+            house.relay.admission.candidate = CandidateRules(policy.load(shipped), house.tally)
         house.relay.rules = policy.load(shipped)
         self.line = Line(house.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
@@ -194,7 +194,7 @@ class Road:
             taken = self.beside(lambda: b"".join(_acknowledged(told)))
             self.way_back.answered(line.session.receive(taken, now).answers, now)  # written with the next turn
         relay.handed.clear()
-        relay.told.clear()
+        relay.completed.clear()
         return len(transits)
 
     def _turn(self) -> None:

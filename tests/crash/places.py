@@ -190,13 +190,13 @@ def part_answered(death: Death) -> None:
     release = Outbox.release
     seen: set[int] = set()  # by the sequence of the verdict: an answer may wait here for the journal's sync
 
-    def method(self: Outbox, synced: int, told: list[PendingSubmit]) -> None:
+    def method(self: Outbox, synced: int, completed: list[PendingSubmit]) -> None:
         if death.gate is not None:
             flying = {id(one.long) for one in death.gate.relay.in_flight.values() if one.long is not None}
             answered = {one.recorded for _, one, _ in self if one is not None and one.lane and id(one.long) in flying}
             if answered - seen:
                 death.occurs()
             seen.update(answered)
-        release(self, synced, told)
+        release(self, synced, completed)
 
     Outbox.release = method  # type: ignore[method-assign]

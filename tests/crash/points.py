@@ -12,7 +12,7 @@ from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
 from proxy.relay.commands import SettledQuery
-from proxy.relay.deliver import DeliverRelay, _Said
+from proxy.relay.deliver import DeliverRelay, _MailboxNews
 from proxy.relay.deliver_batch import Arrival, Brought
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.optout_reply import ReplyHandler
@@ -125,7 +125,7 @@ POINTS: dict[str, Point] = {
         before(PartHandler, "_refused", lambda *a: a[2].reason == "late-breach"),
         10,
     ),
-    "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "go"), 12),
+    "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "enqueue"), 12),
     "many-sent": Point(
         "when a message to many is sent and not answered",
         gone("send_all", _made_of(Together)),
@@ -142,7 +142,7 @@ POINTS: dict[str, Point] = {
     "many-told": Point(
         "as soon as the provider is told of a message to many", gone("write_all", _among(SUBMIT_MULTI_RESP, 0)), 12
     ),
-    "replacing": Point("when a replacement is written and on no lane yet", before(ReplaceSm, "go"), 8),
+    "replacing": Point("when a replacement is written and on no lane yet", before(ReplaceSm, "enqueue"), 8),
     "replaced": Point("when the carrier's answer to a replacement is read and not written", after(ReplaceSm, "answered"), 8),
     "replaced-told": Point(
         "as soon as the provider is told of a replacement", gone("write_all", _among(REPLACE_SM_RESP, 0)), 8
@@ -168,7 +168,9 @@ POINTS: dict[str, Point] = {
     "restore-synced": Point(
         "when what takes an opt-out back is synced and not acknowledged", before(ReplyHandler, "_restored"), 4
     ),
-    "confirmation-written": Point("when a confirmation is written and on no lane yet", before(ReplyHandler, "_say"), 8),
+    "confirmation-written": Point(
+        "when a confirmation is written and on no lane yet", before(ReplyHandler, "_send_confirmation"), 8
+    ),
     "deliver-written": Point(
         "when a deliver is written and not synced", either(before(Arrival, "done"), before(Brought, "done")), 20
     ),
@@ -186,7 +188,7 @@ POINTS: dict[str, Point] = {
         after(DeliverRelay, "delivered_all", lambda _, items: bool(items)),
         20,
     ),
-    "delivered-written": Point("when a provider's acknowledgement is written", before(_Said, "done"), 15),
+    "delivered-written": Point("when a provider's acknowledgement is written", before(_MailboxNews, "done"), 15),
     "mailbox-stored": Point(
         "when a checkpoint has part of a mailbox and is not committed",
         after(CheckpointFile, "write", lambda *a: a[1].table == "mailbox"),

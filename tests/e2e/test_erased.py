@@ -26,7 +26,7 @@ def months_ago(gate: Gate, ring: Ring) -> None:
     """What a gate wrote long ago: three hours, to two people."""
     (gate.folder / "then").mkdir()
     house = House(gate.folder / "then")
-    house.journal = house.relay.handover.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
+    house.journal = house.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
     for hour in range(3):
         house.now = NOON + hour * HOUR
         for person in (PERSON, OTHER) if hour < 2 else (OTHER,):  # the newest segments stay as they are

@@ -134,7 +134,7 @@ def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_fol
     ring = Ring.of_files([gate.folder / "journal.key"])
     (gate.folder / "then").mkdir()
     house = House(gate.folder / "then")
-    house.journal = house.relay.handover.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
+    house.journal = house.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
     nights(house)
     house.journal.close(house.now)
     gate.start(more=("--accept-loss",))

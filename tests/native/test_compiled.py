@@ -269,8 +269,8 @@ PERSONS = st.integers(1, 6)
 
 def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], again: set[int]) -> Any:
     """What becomes of submits to these persons, where others have changes, are under way, or must be judged again."""
-    gate: Any = SimpleNamespace(under_way=BatchWindow(), _refused={}, refusals=None, judging=SimpleNamespace(rules=None))
-    gate.under_way.people = busy
+    gate: Any = SimpleNamespace(window=BatchWindow(), _refused={}, refusals=None, admission=SimpleNamespace(rules=None))
+    gate.window.busy = busy
     submits: list[Any] = [
         SimpleNamespace(message=SimpleNamespace(recipient=person), place=place) for place, person in enumerate(come)
     ]
@@ -284,7 +284,7 @@ def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], aga
 
     refused = {person: chains[person] for person in again if person in chains}
     left = [one.place for one in how("chains_submits")(chains)], how("chains_changes")(chains, refused)
-    return told(chains), told(gate.under_way.behind), left
+    return told(chains), told(gate.window.waiting), left
 
 
 @needs("gcc")
@@ -604,7 +604,7 @@ def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple
     one, other = on_their_way(made), on_their_way(made)
     answered = on_their_way(told)
     assert twin("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
-    assert [transit.own_s for transit in one] == [transit.own_s for transit in other]
+    assert [transit.gate_s for transit in one] == [transit.gate_s for transit in other]
     answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
     assert twin("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
 

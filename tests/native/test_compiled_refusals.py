@@ -86,7 +86,7 @@ def pure() -> pytest.MonkeyPatch:
     """The pure functions, in the places of their twins."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Batching, "_judged", "chains_judged"), (Batching, "_at_once", "chains_at_once"), (Batching, "_add_to", "chains_add_to"), (Commit, "_written", "handover_written"),
+        (Batching, "_judge_loaded", "chains_judged"), (Batching, "_judge_at_once", "chains_at_once"), (Batching, "_add_to", "chains_add_to"), (Commit, "_written", "handover_written"),
         (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "judging_judge"), (Outbox, "release", "outbox_release"),
         (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
         (handover_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
@@ -141,7 +141,7 @@ class Street:
 
     def turns(self) -> None:
         house = self.house
-        self.judged += house.relay.chains.submits
+        self.judged += house.relay.batching.submits
         house.turn()
         for number, transit in enumerate(house.at_carrier()):
             house.carrier_says(transit, pdu(0x80000004, transit.sequence, b"id\0", 0x58 if number == 2 else 0))

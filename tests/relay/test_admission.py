@@ -38,19 +38,19 @@ def sent(house: House, text: str = TEXT) -> PendingSubmit | None:
 
 def silence(house: House, text: str = TEXT) -> PendingSubmit:
     """It is sent, and the carrier says nothing."""
-    transit = sent(house, text)
-    assert transit is not None
-    house.nobody_answers(transit)
+    pending = sent(house, text)
+    assert pending is not None
+    house.nobody_answers(pending)
     assert [one.command_status for one in house.told("jia")] == [ESME_RSYSERR]
-    return transit
+    return pending
 
 
 def answer(status: int) -> bytes:
     return submit_sm_resp(1, status, b"" if status else b"m1\0")
 
 
-def says_late(house: House, transit: PendingSubmit, status: int) -> None:
-    house.relay.answered_late(transit, Frame.of(answer(status)))
+def says_late(house: House, pending: PendingSubmit, status: int) -> None:
+    house.relay.answered_late(pending, Frame.of(answer(status)))
     house.turn()
 
 
@@ -90,7 +90,7 @@ def test_once_the_carrier_has_taken_the_second_the_same_message_is_a_new_one_tha
     second = sent(house)
     assert second is not None
     house.carrier_says(second, answer(0))
-    assert not house.relay.judging.sent_twice, "nothing is looked for among answers any more"
+    assert not house.relay.admission.sent_twice, "nothing is looked for among answers any more"
     third = sent(house)
     assert third is not None
     assert house.verdicts()[-1].adopts == 0
@@ -156,9 +156,9 @@ def test_while_the_carrier_is_silent_a_cap_of_three_lets_six_copies_out_at_most(
         house.now += 10
         house.submit("jia", SHANGHAI, TEXT)
         house.submit("jia", SHANGHAI, TEXT)
-        for transit in house.at_carrier():
-            copies.append(transit)
-            house.nobody_answers(transit)
+        for pending in house.at_carrier():
+            copies.append(pending)
+            house.nobody_answers(pending)
         if second < 600:
             assert len(copies) <= 6
     assert len(copies) == 6
@@ -171,8 +171,8 @@ def test_copies_that_were_on_their_way_together_are_each_sent_once_more(house: H
         house.submit("jia", SHANGHAI, TEXT)
     first = house.at_carrier()
     assert len(first) == 3
-    for transit in first:
-        house.nobody_answers(transit)
+    for pending in first:
+        house.nobody_answers(pending)
     house.told("jia")
     for _ in range(3):
         silence(house)
@@ -232,7 +232,7 @@ def test_the_journal_full_the_one_in_doubt_stands_as_before(house: House) -> Non
     house.disk.free_bytes = 10
     assert sent(house) is None
     assert house.entries(SHANGHAI) == before
-    assert not house.relay.judging.sent_twice
+    assert not house.relay.admission.sent_twice
     house.disk.free_bytes = 1 << 30
     house.relay.tick(house.now)
     house.turn()
@@ -272,27 +272,27 @@ def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_
             house.now += which
         elif what.startswith("late"):
             if silent:
-                transit = silent.pop(which % len(silent))
-                says_late(house, transit, 0 if what == "late yes" else RMSGQFUL)
+                pending = silent.pop(which % len(silent))
+                says_late(house, pending, 0 if what == "late yes" else RMSGQFUL)
                 if what == "late no":
-                    handset.remove(transit)
+                    handset.remove(pending)
         elif on_the_way:
-            transit = on_the_way.pop(which % len(on_the_way))
+            pending = on_the_way.pop(which % len(on_the_way))
             if what == "silent":
-                house.nobody_answers(transit)
-                silent.append(transit)
+                house.nobody_answers(pending)
+                silent.append(pending)
             elif what == "unsent":
-                handset.remove(transit)
-                house.relay.unsent(transit, "no-route")
+                handset.remove(pending)
+                house.relay.unsent(pending, "no-route")
                 house.turn()
             else:
                 if what == "no":
-                    handset.remove(transit)
-                house.carrier_says(transit, answer(0 if what == "yes" else RMSGQFUL))
+                    handset.remove(pending)
+                house.carrier_says(pending, answer(0 if what == "yes" else RMSGQFUL))
         assert len(handset) <= 2 * len(house.entries(SHANGHAI))
         assert len(house.entries(SHANGHAI)) <= 3
-    for transit in on_the_way:
-        house.carrier_says(transit, answer(0))
+    for pending in on_the_way:
+        house.carrier_says(pending, answer(0))
     house.at_rest()
 
 

@@ -80,7 +80,7 @@ READS: list[list[Frame]] = [
 
 
 def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
-    table, proposal = cast("Any", house.store)._table, house.relay.judging.proposal
+    table, proposal = cast("Any", house.store)._table, house.relay.admission.candidate
     written, counted = list(read(house.disk, 1)), sorted(house.tally.long_messages.items())
     return (
         told,
@@ -103,7 +103,7 @@ def await_approval(house: House, folder: Path, rules: str) -> None:
         (folder / "waiting").mkdir()
         (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
         (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
-        house.relay.judging.proposal = CandidateRules(policy.load(folder / "waiting"), house.tally)
+        house.relay.admission.candidate = CandidateRules(policy.load(folder / "waiting"), house.tally)
 
 
 class Sheets:
@@ -155,15 +155,15 @@ def carried(
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
         house.turn()
         told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
-        for transit in house.lanes["bj"].take(10_000):
-            told.append((transit.sequence, transit.entry_id))
-            house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, 0, b"%d\0" % transit.sequence)))
+        for pending in house.lanes["bj"].take(10_000):
+            told.append((pending.sequence, pending.entry_id))
+            house.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, 0, b"%d\0" % pending.sequence)))
         house.turn()
         told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
         house.now += 1.0
     assert house.relay.idle
     assert house.lanes["bj"].held == [0, 0, 0]
-    assert house.relay.parts.board is None or not house.relay.parts.board.sights.people
+    assert house.relay.parts.shared_parts is None or not house.relay.parts.shared_parts.transactions.people
     return (*left_behind(house, told), sheets and sheets.held)
 
 
@@ -263,15 +263,15 @@ def lived(
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
         house.turn()
         taken = lane.take(draw.choice((3, 100)))
-        told += [(transit.sequence, transit.entry_id, transit.packed, transit.own_s) for transit in taken]
+        told += [(pending.sequence, pending.entry_id, pending.packed, pending.gate_s) for pending in taken]
         out += taken
         draw.shuffle(out)
-        for transit in [out.pop() for _ in range(draw.randint(0, len(out)))]:
+        for pending in [out.pop() for _ in range(draw.randint(0, len(out)))]:
             if draw.random() < 0.2:
-                house.relay.unanswered(transit)
+                house.relay.unanswered(pending)
             else:
                 status = draw.choice((0, 0, 0x58, 0x45))
-                house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, status, b"%d\0" % transit.sequence)))
+                house.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, status, b"%d\0" % pending.sequence)))
         house.turn()
         saved += checkpointed(house, draw.random())
         if books is not None:
@@ -281,7 +281,7 @@ def lived(
         house.relay.due(house.now)
         house.turn()
         told += [(one.sequence_number, one.command_status, one.data) for one in house.told("jia")]
-    board = house.relay.parts.board
+    board = house.relay.parts.shared_parts
     return (
         *left_behind(house, told),
         [left_of(rate, house.now) for rate in rates],
@@ -289,7 +289,7 @@ def lived(
         {key: series.pack() for key, series in cast("Any", house.store).counters.series()},
         {key: said_of(held) for part in getattr(house.store.counters, "_held", ()) for key, held in part.items()},
         sheets and sheets.held,
-        board and (dict(board.sights.people), board.waiting, board.next_s),
+        board and (dict(board.transactions.people), board.waiting, board.next_s),
     )
 
 
@@ -297,9 +297,9 @@ def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Admission, "judge", PURE["judging_judge"])
     patch.setattr(BloomFilters, "may_hold", PURE["sieves_may_hold"])
     patch.setattr(Pseudonymizer, "__call__", PURE["namer_call"])
-    patch.setattr(Batching, "_at_once", PURE["chains_at_once"])
+    patch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
-    patch.setattr(Batching, "_judged", PURE["chains_judged"])
+    patch.setattr(Batching, "_judge_loaded", PURE["chains_judged"])
     patch.setattr(PartHandler, "settle", PURE["parts_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
     patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
@@ -353,7 +353,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
-    assert [transit.sequence for transit in house.at_carrier()] == [1, 1, 2, 3]
+    assert [pending.sequence for pending in house.at_carrier()] == [1, 1, 2, 3]
     assert house.tally.long_messages["complete",] == 1
     assert sheets is None or not sheets.held
 
@@ -366,7 +366,7 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     house = House(tmp_path)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-    monkeypatch.setattr(Batching, "_chains", chained)
+    monkeypatch.setattr(Batching, "_batches_of", chained)
     monkeypatch.setitem(PURE, "judging_judge", chained)
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
@@ -401,19 +401,19 @@ def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart
     bind = house.binds["jia"]
     bind.window = 10_000
     house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)  # what comes but once is not remembered
-    house.relay.chains.submits.clear()
+    house.relay.batching.submits.clear()
     for _ in range(2):  # another generation of what is remembered
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
-        made = house.relay.chains.submits
+        made = house.relay.batching.submits
         fresh = ContentCache()
-        for frame, transit in zip(frames, made, strict=True):
+        for frame, pending in zip(frames, made, strict=True):
             said = read_submit(frame, fresh, house.now)
-            assert transit.message is not None
-            assert transit.message.content.text == said.content.text
-            assert transit.message.content.digest == said.content.digest
-            assert transit.message.sender.port == said.source
-            assert transit.message.content is house.relay._memo.young[frame.data[-len(said.content.text) * 2 - 10 :]]
-        house.relay.chains.submits.clear()
+            assert pending.message is not None
+            assert pending.message.content.text == said.content.text
+            assert pending.message.content.digest == said.content.digest
+            assert pending.message.sender.port == said.source
+            assert pending.message.content is house.relay._memo.young[frame.data[-len(said.content.text) * 2 - 10 :]]
+        house.relay.batching.submits.clear()
         house.relay._memo.old, house.relay._memo.young = house.relay._memo.young, {}
 
 
@@ -429,5 +429,5 @@ def test_texts_that_differ_where_nobody_looks_first_are_told_apart_within_a_read
         wanted = [draw.choice(texts) for _ in range(60)]
         frames = [submit(place, SHANGHAI + 100 * read_number + place, text) for place, text in enumerate(wanted, 1)]
         house.relay.submit_all(jia, frames, house.now, house.now)
-        assert [cast("Any", one.message).content.text for one in house.relay.chains.submits] == wanted
+        assert [cast("Any", one.message).content.text for one in house.relay.batching.submits] == wanted
         house.turn()

@@ -83,7 +83,7 @@ def test_what_is_counted_over_everybody_is_counted_alike(
         return Books(random.Random(seed), lost=0.2) if shared else None
 
     if shared:  # nothing is decided at once there, but in chains
-        monkeypatch.setattr(Batching, "_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once

@@ -43,7 +43,7 @@ def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return [lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=20, waiting=waiting(seed)) for seed in seeds]
 
     if shared:
-        monkeypatch.setattr(Batching, "_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -69,7 +69,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     house = House(tmp_path)
     (tmp_path / "waiting").mkdir()
     (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
-    house.relay.judging.proposal = proposal = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
+    house.relay.admission.candidate = proposal = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
     for person in (SHANGHAI, BEIJING):  # the plans are made by these
         house.submit("jia", person, TEXT)
 
@@ -98,7 +98,7 @@ def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
     (folder / "waiting").mkdir(parents=True)
     (folder / "waiting" / "rules.yaml").write_text(EVENING, encoding="utf-8")
     house = mixed_alike(folder)
-    house.relay.judging.proposal = proposal = CandidateRules(policy.load(folder / "waiting"), house.tally)
+    house.relay.admission.candidate = proposal = CandidateRules(policy.load(folder / "waiting"), house.tally)
     jia, number = cast("Any", house.binds["jia"]), 0
     for now, persons in (
         (NINE + 5, [LI]),

@@ -45,7 +45,7 @@ def sent(number: int, person: int, text: str) -> list[Frame]:
 
 
 def reader_of(house: House) -> Reader:
-    return house.relay.judging.rules.reader
+    return house.relay.admission.rules.reader
 
 
 WITHOUT_DIGITS = ASKED.replace(ASKED.splitlines(keepends=True)[1], "")
@@ -66,11 +66,11 @@ def test_each_text_of_a_turn_is_read_as_if_it_were_read_alone(tmp_path: Path, se
     for turn in range(12):
         frames = [frame for place in range(70) for frame in sent(10 * place, SHANGHAI + 100 * turn + place, drawn(draw))]
         house.relay.submit_all(jia, frames, house.now, house.now)
-        submits = list(house.relay.chains.submits)
+        submits = list(house.relay.batching.submits)
         house.turn()
         reader = reader_of(house)
-        for transit in submits:
-            content = cast("Any", transit.message).content
+        for pending in submits:
+            content = cast("Any", pending.message).content
             assert content.read_by is reader.mark
             wanted, traits = told(PURE["reader_analyse"], reader, content), content.reading.traits
             assert (content.reading.template, *(getattr(traits, one) for one in traits.__slots__)) == (wanted[0], *wanted[2:])
@@ -94,7 +94,7 @@ def test_a_text_that_cannot_be_read_keeps_nobody_from_reading_those_beside_it(tm
     shops = "甲乙丙丁戊己庚辛壬癸"
     frames = [submit(place, SHANGHAI + place, f"【{one}店】验证码{place}") for place, one in enumerate(shops, 1)]
     house.relay.submit_all(jia, frames, house.now, house.now)
-    submits = list(house.relay.chains.submits)
+    submits = list(house.relay.batching.submits)
     house.turn()
     assert ("".join(order[:10]), set(order[10:])) == (shops, {"丙"})
     assert [one.lane is not None for one in submits] == [one != "丙" for one in shops]
@@ -149,7 +149,9 @@ def seen_of_texts(folder: Path, seed: int, *, changes: bool) -> list[Any]:
             frames.append(submit(number, person, text) if not later else scheduled(number, person, text))
         house.relay.submit_all(jia, frames, house.now, house.now)
         if changes:
-            house.relay.chains.changes += [Look(SHANGHAI + draw.randrange(8), reader, seen) for _ in range(draw.randint(0, 3))]
+            house.relay.batching.changes += [
+                Look(SHANGHAI + draw.randrange(8), reader, seen) for _ in range(draw.randint(0, 3))
+            ]
         house.turn()
         seen.append(kept(reader))
         house.now += 1.0

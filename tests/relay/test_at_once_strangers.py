@@ -64,7 +64,7 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
         for most in ("KNOWN_MAX", "PLANS_MAX", "DECISIONS_MAX"):
             monkeypatch.setattr(ruleset, most, 1)
     if chained:
-        monkeypatch.setattr(Batching, "_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once

@@ -27,12 +27,12 @@ def house(tmp_path: Path) -> House:
     waiting = tmp_path / "waiting"
     waiting.mkdir()
     (waiting / "rules.yaml").write_text(BOTH, encoding="utf-8")
-    house.relay.judging.proposal = CandidateRules(policy.load(waiting), house.tally)
+    house.relay.admission.candidate = CandidateRules(policy.load(waiting), house.tally)
     return house
 
 
 def proposal(house: House) -> CandidateRules:
-    found = house.relay.judging.proposal
+    found = house.relay.admission.candidate
     assert found is not None
     return found
 
@@ -48,7 +48,7 @@ def test_what_it_would_do_is_counted_and_not_done(house: House) -> None:
 
 def test_what_it_would_let_pass_is_counted_too(house: House, tmp_path: Path) -> None:
     (tmp_path / "waiting" / "rules.yaml").write_text("rules: []", encoding="utf-8")
-    house.relay.judging.proposal = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
+    house.relay.admission.candidate = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
     house.submit("jia", BEIJING, PLAIN)
     assert (proposal(house).milder, house.at_carrier()) == (1, [])
 

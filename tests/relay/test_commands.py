@@ -38,8 +38,8 @@ def house(tmp_path) -> House:
 def sent(house: House, name: str = "jia", text: str = TEXT, person: int = SHANGHAI, message_id: bytes = b"id-1") -> None:
     """A message that the carrier took under that id."""
     house.submit(name, person, text)
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, pdu(0x80000004, 9, message_id + b"\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, pdu(0x80000004, 9, message_id + b"\0"))
     assert house.told(name)[0].command_status == 0
 
 
@@ -59,9 +59,9 @@ def status(house: House, name: str) -> int:
 def test_a_data_sm_is_judged_like_a_submit_and_passes_byte_for_byte(house):
     there = data(JIA, b"%d" % SHANGHAI, TEXT, sequence=5)
     house.sends("jia", there)
-    (transit,) = house.at_carrier()
-    assert transit.data == there
-    house.carrier_says(transit, data_resp(b"d1"))
+    (pending,) = house.at_carrier()
+    assert pending.data == there
+    house.carrier_says(pending, data_resp(b"d1"))
     (told,) = house.told("jia")
     assert told.data == pdu(0x80000103, 5, b"d1\0")
     assert len(house.entries(SHANGHAI)) == 1
@@ -73,8 +73,8 @@ def test_a_data_sm_is_judged_like_a_submit_and_passes_byte_for_byte(house):
 def test_a_data_sm_counts_against_the_same_cap(house):
     for n in range(4):
         house.sends("jia", data(JIA, b"%d" % SHANGHAI, f"{TEXT}{n}"))
-        for transit in house.at_carrier():
-            house.carrier_says(transit, data_resp(b"d%d" % n))
+        for pending in house.at_carrier():
+            house.carrier_says(pending, data_resp(b"d%d" % n))
     assert [told.command_status for told in house.told("jia")] == [0, 0, 0, 0x410]
     house.at_rest()
 
@@ -118,10 +118,10 @@ def test_a_malformed_data_sm_gets_the_status_of_its_fault(house):
 def test_a_question_about_ones_own_message_passes_there_and_back_byte_for_byte(house, question, answer):
     sent(house)
     house.sends("jia", question)
-    (transit,) = house.at_carrier()
-    assert transit.data == question
+    (pending,) = house.at_carrier()
+    assert pending.data == question
     assert house.told("jia") == []
-    house.carrier_says(transit, answer)
+    house.carrier_says(pending, answer)
     (told,) = house.told("jia")
     assert told.data == answer[:12] + question[12:16] + answer[16:]
     (noted,) = asked(house)
@@ -166,13 +166,13 @@ def test_with_two_carriers_the_id_decides_and_an_unknown_one_is_not_guessed(tmp_
     house = House(tmp_path, carriers=("bj", "sh"))
     house.route = house.lanes["sh"]
     house.submit("jia", SHANGHAI, TEXT)
-    (transit,) = house.at_carrier("sh")
-    house.carrier_says(transit, pdu(0x80000004, 9, b"id-1\0"))
+    (pending,) = house.at_carrier("sh")
+    house.carrier_says(pending, pdu(0x80000004, 9, b"id-1\0"))
     house.told("jia")
     house.sends("jia", query(b"id-1", JIA))
     assert house.at_carrier("bj") == []
-    (transit,) = house.at_carrier("sh")
-    house.carrier_says(transit, query_resp(b"id-1"))
+    (pending,) = house.at_carrier("sh")
+    house.carrier_says(pending, query_resp(b"id-1"))
     assert house.told("jia")[0].command_status == 0
     house.sends("jia", query(b"id-2", JIA))
     assert status(house, "jia") == ESME_RQUERYFAIL
@@ -188,15 +188,15 @@ def test_a_coded_id_names_the_carrier_and_is_translated_there_and_back(tmp_path)
     house.sends("jia", query(b"XXabc", JIA))  # no id of ours
     assert status(house, "jia") == ESME_RQUERYFAIL
     house.sends("jia", query(b"S1abc", JIA, 3))
-    (transit,) = house.at_carrier("sh")
-    assert transit.data == query(b"abc", JIA, 3)
-    house.carrier_says(transit, query_resp(b"abc"))
+    (pending,) = house.at_carrier("sh")
+    assert pending.data == query(b"abc", JIA, 3)
+    house.carrier_says(pending, query_resp(b"abc"))
     (told,) = house.told("jia")
     assert told.data == query_resp(b"S1abc")[:12] + (3).to_bytes(4, "big") + query_resp(b"S1abc")[16:]
     house.sends("jia", cancel(b"S1abc", JIA, b"%d" % SHANGHAI, 4))
-    (transit,) = house.at_carrier("sh")
-    assert transit.data == cancel(b"abc", JIA, b"%d" % SHANGHAI, 4)
-    house.carrier_says(transit, header(CANCEL_SM))
+    (pending,) = house.at_carrier("sh")
+    assert pending.data == cancel(b"abc", JIA, b"%d" % SHANGHAI, 4)
+    house.carrier_says(pending, header(CANCEL_SM))
     house.told("jia")
     house.at_rest()
 
@@ -207,16 +207,16 @@ def test_a_coded_id_names_the_carrier_and_is_translated_there_and_back(tmp_path)
 )
 def test_a_question_nobody_answers_fails_and_a_late_answer_is_dropped(house, question, overdue):
     house.sends("jia", question)
-    (transit,) = house.at_carrier()
+    (pending,) = house.at_carrier()
     assert not house.relay.idle  # a drain waits for it
-    house.nobody_answers(transit)
+    house.nobody_answers(pending)
     assert status(house, "jia") == overdue
-    house.relay.answered_late(transit, Frame.of(query_resp(b"id-1")))
+    house.relay.answered_late(pending, Frame.of(query_resp(b"id-1")))
     house.turn()
     assert house.told("jia") == []
     house.sends("jia", question)
-    (transit,) = house.at_carrier()
-    house.relay.unsent(transit, "no-route")
+    (pending,) = house.at_carrier()
+    house.relay.unsent(pending, "no-route")
     house.turn()
     assert status(house, "jia") == FAIL[question[7]]
     house.at_rest()
@@ -267,9 +267,9 @@ def test_a_message_gets_another_text_and_counts_once(house):
     before = house.entries(SHANGHAI)
     for text in ("【测试】双11大券 拒收请回复R", "【测试】双11巨券 拒收请回复R"):
         house.sends("jia", new(text))
-        (transit,) = house.at_carrier()
-        assert transit.data == new(text)
-        house.carrier_says(transit, header(REPLACE_SM))
+        (pending,) = house.at_carrier()
+        assert pending.data == new(text)
+        house.carrier_says(pending, header(REPLACE_SM))
         (told,) = house.told("jia")
         assert told.data == header(REPLACE_SM)[:12] + (8).to_bytes(4, "big")
         assert len(house.entries(SHANGHAI)) == 1
@@ -283,9 +283,9 @@ def test_whoever_has_a_high_number_gets_another_text_too(house, person):
         sent(house, person=person, message_id=message_id)
     for message_id in (b"id-1", b"id-2"):
         house.sends("jia", new(TEXT + "新", message_id))
-        (transit,) = house.at_carrier()
-        assert transit.message.recipient == person
-        house.carrier_says(transit, header(REPLACE_SM))
+        (pending,) = house.at_carrier()
+        assert pending.message.recipient == person
+        house.carrier_says(pending, header(REPLACE_SM))
         assert status(house, "jia") == 0
     assert len(house.entries(person)) == 2
     house.at_rest()
@@ -295,8 +295,8 @@ def test_a_full_cap_does_not_hinder_a_replacement(house):
     for n in range(3):
         sent(house, text=f"{TEXT}{n}", message_id=b"id-%d" % n)
     house.sends("jia", new(TEXT + "新"))
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, header(REPLACE_SM))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, header(REPLACE_SM))
     house.told("jia")
     assert len(house.entries(SHANGHAI)) == 3
     house.submit("jia", SHANGHAI, TEXT + "四")
@@ -327,15 +327,15 @@ def waits(house: House, text: str, schedule: bytes) -> None:
     """A message that the carrier has, for later."""
     octets = text.encode("utf-16-be")
     house.sends("jia", submit_sm("1069001", str(SHANGHAI), octets, data_coding=8, sequence=1, schedule=schedule.decode()))
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, pdu(0x80000004, 9, b"id-1\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, pdu(0x80000004, 9, b"id-1\0"))
     assert house.told("jia")[0].command_status == 0
 
 
 def replaced_at(house: House, text: str, schedule: bytes = b"", answer: int = 0) -> int:
     house.sends("jia", replace(b"id-1", JIA, text.encode("utf-16-be"), 8, schedule))
-    for transit in house.at_carrier():
-        house.carrier_says(transit, header(REPLACE_SM, answer))
+    for pending in house.at_carrier():
+        house.carrier_says(pending, header(REPLACE_SM, answer))
     return status(house, "jia")
 
 
@@ -373,8 +373,8 @@ def test_a_new_hour_is_the_messages_from_then_on_unless_the_carrier_refuses_it(t
 def test_a_text_is_read_in_the_alphabet_of_the_message_it_replaces(house):
     octets = "六合彩".encode("utf-16-be")
     house.sends("jia", _submit_gsm(SHANGHAI))
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, pdu(0x80000004, 9, b"gsm\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, pdu(0x80000004, 9, b"gsm\0"))
     house.told("jia")
     house.sends("jia", replace(b"gsm", JIA, octets))  # as GSM 7 bit this is no word
     assert len(house.at_carrier()) == 1
@@ -401,15 +401,15 @@ def test_the_carriers_refusal_brings_the_old_text_back(house):
     sent(house)
     before = house.entries(SHANGHAI)
     house.sends("jia", new(TEXT + "新"))
-    (transit,) = house.at_carrier()
+    (pending,) = house.at_carrier()
     assert house.entries(SHANGHAI) != before
-    house.carrier_says(transit, header(REPLACE_SM, ESME_RREPLACEFAIL))
+    house.carrier_says(pending, header(REPLACE_SM, ESME_RREPLACEFAIL))
     assert status(house, "jia") == ESME_RREPLACEFAIL
     assert [one for one, _ in house.entries(SHANGHAI)] == [one for one, _ in before]
     house.at_rest()
     house.sends("jia", new(TEXT + "更新"))  # and it can be tried again
-    (transit,) = house.at_carrier()
-    house.relay.unsent(transit, "no-route")
+    (pending,) = house.at_carrier()
+    house.relay.unsent(pending, "no-route")
     house.turn()
     assert status(house, "jia") == 0x14
     assert [one for one, _ in house.entries(SHANGHAI)] == [one for one, _ in before]
@@ -419,11 +419,11 @@ def test_the_carriers_refusal_brings_the_old_text_back(house):
 def test_without_an_answer_the_message_counts_once_and_is_unknown(house):
     sent(house)
     house.sends("jia", new(TEXT + "新"))
-    (transit,) = house.at_carrier()
-    house.nobody_answers(transit)
+    (pending,) = house.at_carrier()
+    house.nobody_answers(pending)
     assert status(house, "jia") == ESME_RSYSERR
     assert [state for _, state in house.entries(SHANGHAI)] == [EntryState.UNKNOWN]
-    house.relay.answered_late(transit, Frame.of(header(REPLACE_SM)))
+    house.relay.answered_late(pending, Frame.of(header(REPLACE_SM)))
     house.turn()
     assert house.told("jia") == []
     assert [state for _, state in house.entries(SHANGHAI)] == [EntryState.ACCEPTED]
@@ -434,8 +434,8 @@ def test_a_new_message_with_the_words_of_a_replacement_of_unknown_outcome_counts
     """The person has the first message, with the one text or the other, and will get the second."""
     sent(house)
     house.sends("jia", new(TEXT + "新"))
-    (transit,) = house.at_carrier()
-    house.nobody_answers(transit)
+    (pending,) = house.at_carrier()
+    house.nobody_answers(pending)
     house.submit("jia", SHANGHAI, TEXT + "新")
     assert house.verdicts()[-1].adopts == 0
     assert len(house.entries(SHANGHAI)) == 2
@@ -495,7 +495,7 @@ def test_a_second_replacement_before_the_first_is_judged_is_asked_to_come_again(
 
 def test_a_provider_that_did_not_ask_for_it_replaces_nothing(tmp_path):
     house = House(tmp_path, replace=False)
-    assert house.relay.handover.on_accepted is None
+    assert house.relay.commit.on_accepted is None
     sent(house)
     house.sends("jia", new(TEXT))
     assert status(house, "jia") == ESME_RREPLACEFAIL
@@ -507,13 +507,13 @@ def test_two_replacements_on_the_way_at_once_count_once_whatever_becomes_of_them
     for second_status in (0, ESME_RREPLACEFAIL):
         person, name = SHANGHAI + 1 + second_status, b"id-%d" % second_status
         sent(house, person=person, message_id=name)
-        transits = []
+        submits = []
         for text in ("甲", "乙"):
             house.sends("jia", new(TEXT + text, name))
-            transits += house.at_carrier()
-        answers = [(transits[0], ESME_RREPLACEFAIL), (transits[1], second_status)]
-        for transit, code in answers if first_refused_first else reversed(answers):
-            house.carrier_says(transit, header(REPLACE_SM, code))
+            submits += house.at_carrier()
+        answers = [(submits[0], ESME_RREPLACEFAIL), (submits[1], second_status)]
+        for pending, code in answers if first_refused_first else reversed(answers):
+            house.carrier_says(pending, header(REPLACE_SM, code))
         assert sorted(told.command_status for told in house.told("jia")) == sorted([ESME_RREPLACEFAIL, second_status])
         assert len(house.entries(person)) == 1
         house.at_rest()
@@ -539,8 +539,8 @@ def test_where_something_beside_the_text_gives_it_its_meaning_the_text_is_not_re
     house.sends("jia", submit_sm("1069001", str(SHANGHAI), message, data_coding=8, sequence=1, **fields))
     house.relay.due(house.now + 5)  # a part waits for the others no longer
     house.turn()
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, pdu(0x80000004, 9, b"id-1\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, pdu(0x80000004, 9, b"id-1\0"))
     assert status_of_first(house) == 0
     house.sends("jia", new("\u0000六合彩"))
     assert status(house, "jia") == ESME_RREPLACEFAIL
@@ -571,8 +571,8 @@ def counts(house: House) -> list[int]:
 def replaced(house: House, text: str, answer: int = 0) -> int:
     """What the provider is told when it replaces id-1, and the carrier says this."""
     house.sends("jia", new(text))
-    for transit in house.at_carrier():
-        house.carrier_says(transit, header(REPLACE_SM, answer))
+    for pending in house.at_carrier():
+        house.carrier_says(pending, header(REPLACE_SM, answer))
     return status(house, "jia")
 
 
@@ -611,11 +611,11 @@ def test_a_replacement_given_up_and_then_refused_gives_back_what_it_took(tmp_pat
     house = House(tmp_path, rules=QUOTA)
     sent(house)
     house.sends("jia", new(TEXT + "涨停"))
-    (transit,) = house.at_carrier()
-    house.nobody_answers(transit)
+    (pending,) = house.at_carrier()
+    house.nobody_answers(pending)
     assert status(house, "jia") == ESME_RSYSERR
     assert counts(house) == [1, 1]
-    house.relay.answered_late(transit, Frame.of(header(REPLACE_SM, ESME_RREPLACEFAIL)))
+    house.relay.answered_late(pending, Frame.of(header(REPLACE_SM, ESME_RREPLACEFAIL)))
     house.turn()
     assert counts(house) == [1]
     assert house.told("jia") == []

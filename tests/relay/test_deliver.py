@@ -14,7 +14,7 @@ from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
 from proxy.model.counters import GateCounters
 from proxy.relay import deliver
 from proxy.relay.access import PortTable
-from proxy.relay.deliver import NEWS_MAX, RUN, DeliverRelay
+from proxy.relay.deliver import NEWS_MAX, ITEMS_PER_BIND, DeliverRelay
 from proxy.relay.deliver_batch import Brought
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.submit import Relay
@@ -85,12 +85,12 @@ class House:
         self.now = NOW
         self.monotonic = 0.0
         self.link = Link()
-        hearing = ReplyHandler(
+        reply_handler = ReplyHandler(
             self.relay, self.relay.tally, OptOutSettings(widen_after=0), lambda: self.now, lambda: self.monotonic
         )
         self.way = DeliverRelay(
             self.relay,
-            hearing,
+            reply_handler,
             self.relay.tally,
             self.store.mailbox,
             lambda provider: cast("Any", self.binds[provider]),
@@ -499,9 +499,9 @@ def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -
 
 def test_a_few_go_to_one_bind_and_many_are_shared_out(house: House) -> None:
     binds = [house.binds_for("jia"), house.binds_for("jia")]
-    house.come(*[receipt(number) for number in range(RUN)])
+    house.come(*[receipt(number) for number in range(ITEMS_PER_BIND)])
     house.turn()
-    assert [len(bind.handed) for bind in binds] == [RUN, 0]
-    house.come(*[receipt(number) for number in range(4 * RUN)])
+    assert [len(bind.handed) for bind in binds] == [ITEMS_PER_BIND, 0]
+    house.come(*[receipt(number) for number in range(4 * ITEMS_PER_BIND)])
     house.turn()
-    assert [len(bind.handed) for bind in binds] == [3 * RUN, 2 * RUN]
+    assert [len(bind.handed) for bind in binds] == [3 * ITEMS_PER_BIND, 2 * ITEMS_PER_BIND]

@@ -57,14 +57,14 @@ def test_what_the_clerk_released_passes(tmp_path: Path) -> None:
 def test_a_new_text_for_a_message_is_looked_at_too_and_nothing_is_kept_of_it(tmp_path: Path) -> None:
     house = House(tmp_path, rules=REVIEW)
     house.submit("jia", SHANGHAI, "【甲店】券 拒收请回复R")
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, submit_sm_resp(transit.sequence, 0, b"id-1"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, submit_sm_resp(pending.sequence, 0, b"id-1"))
     house.sends("jia", replace(b"id-1", b"1069001", "【甲店】上新 拒收请回复R".encode("utf-16-be"), 2))
     assert [one.command_status for one in house.told("jia")] == [0, 0x454]
     (item,) = reviews(house)
     (refused,) = [one for one in house.written() if one.sequence == item.verdict_sequence]
     assert messages.unpack_verdict(refused.body).reason == "in-review"
-    assert house.relay.judging.grounds.waiting == {}
+    assert house.relay.admission.evidence.waiting == {}
     house.at_rest()
 
 

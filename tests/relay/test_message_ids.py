@@ -343,12 +343,12 @@ def test_what_an_answer_teaches_is_synced_before_the_provider_hears_of_it(tmp_pa
     """Else a receipt after a power loss would be spelt in another way than the answer was."""
     house = House(tmp_path)
     house.submit("jia", 13800210000, "【测试】双11券 拒收请回复R")
-    (transit,) = house.at_carrier()
+    (pending,) = house.at_carrier()
     ids = CarrierIds("bj", "B1", "dec")
     body = ids.answer(b"000a\0")
     (learnt,) = ids.news
-    house.relay.note_first(learnt)
-    house.relay.answered(transit, Frame.of(submit_sm_resp(1, 0, body)))
+    house.relay.note_before_answers(learnt)
+    house.relay.answered(pending, Frame.of(submit_sm_resp(1, 0, body)))
     house.relay.turn(house.now)
     assert house.told("jia") == []
     house.turn()

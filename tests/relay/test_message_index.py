@@ -24,8 +24,8 @@ def house(tmp_path) -> House:
 
 def accepted(house: House, message_id: bytes, person: int = SHANGHAI) -> None:
     house.submit("jia", person, TEXT)
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, pdu(0x80000004, 9, message_id + b"\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, pdu(0x80000004, 9, message_id + b"\0"))
 
 
 def known(index: SentIndex, message_id: bytes) -> message_index.IndexedMessage:
@@ -103,11 +103,11 @@ def test_a_text_of_which_nobody_knows_stands_for_its_message_after_a_restart_unt
     accepted(house, b"id-1")
     before = known(house.commands.index, b"id-1")
     house.sends("jia", replace(b"id-1", b"1069001", (TEXT + "!").encode("utf-16-be")))
-    (transit,) = house.at_carrier()
+    (pending,) = house.at_carrier()
     assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") != before
-    house.nobody_answers(transit)
+    house.nobody_answers(pending)
     assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") != before
-    house.relay.answered_late(transit, Frame.of(header(0x07, 0x13)))
+    house.relay.answered_late(pending, Frame.of(header(0x07, 0x13)))
     house.turn()
     assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") == before
     house.at_rest()
@@ -117,8 +117,8 @@ def test_what_an_unknown_one_took_is_known_of_the_one_that_stands_in_for_it_afte
     quota = "{count: 5, per: day, key: [provider]}"
     house = House(tmp_path, rules=f"rules: [{{id: quota, limit: {quota}, then: reject, reason: provider-quota}}]")
     house.submit("jia", SHANGHAI, TEXT)
-    (transit,) = house.at_carrier()
-    house.nobody_answers(transit)
+    (pending,) = house.at_carrier()
+    house.nobody_answers(pending)
     accepted(house, b"id-1")
     assert [said.takes for said in house.verdicts()][1] == ()
     found = known(restarted(house), b"id-1")

@@ -118,9 +118,9 @@ class House:
             tally=self.tally, spawn=_drive, wake=lambda: None, sync=lambda: None, first_id=found.highest_id + 1,
         )  # fmt: skip
         manners = manners or OptOutSettings(confirm={name: f"{name}: 退订已生效" for name in ("jia", "yi")})
-        self.hearing = ReplyHandler(self.relay, self.tally, manners, lambda: self.now + 0.002, lambda: self.now)
+        self.reply_handler = ReplyHandler(self.relay, self.tally, manners, lambda: self.now + 0.002, lambda: self.now)
         self.way_back = DeliverRelay(
-            self.relay, self.hearing, self.tally, self.store.mailbox, lambda name: [cast("Any", self.binds[name])], {},
+            self.relay, self.reply_handler, self.tally, self.store.mailbox, lambda name: [cast("Any", self.binds[name])], {},
             frozenset(), clock=lambda: self.now, ids={},
         )  # fmt: skip
         self.way_back.open(Bounds(), [*OWNERS.values()])
@@ -136,11 +136,11 @@ class House:
                 self.journal.note_synced(self.journal.sync())
             self.relay.turn(self.now)
             self.way_back.turn(self.now)
-            for transit in self.lane.take(100):
-                self.left.append(transit)
+            for pending in self.lane.take(100):
+                self.left.append(pending)
                 if not self.silent:
                     body = b"" if self.carrier_says else b"c1"
-                    self.relay.answered(transit, Frame.of(submit_sm_resp(1, self.carrier_says, body)))
+                    self.relay.answered(pending, Frame.of(submit_sm_resp(1, self.carrier_says, body)))
 
     def send(self, port: str, person: int, text: str, after_s: float = 60, category: Category = Category.MARKETING) -> int:
         """A provider sends what its settings declare so; the status it is told (-1: none)."""
@@ -195,7 +195,7 @@ class House:
 
     def words(self) -> list[str]:
         """The gate's own messages."""
-        return [transit.message.content.text for transit in self.left if transit.message is not None and not transit.entry_id]
+        return [pending.message.content.text for pending in self.left if pending.message is not None and not pending.entry_id]
 
     def journalled(self, kind: int) -> list[bytes]:
         return [item.body for item in read(self.disk) if item.kind == kind]
@@ -387,9 +387,9 @@ def test_the_advertiser_is_stopped_whatever_port_of_the_provider_the_reply_goes_
 def test_a_port_that_the_gate_has_forgotten_is_taken_for_a_longer_one(house: House) -> None:
     house.send(JIA + "8801", MING, ad("甲店"))
     house.send(YI + "8801", MING, ad("乙店"))
-    house.hearing.learn_names()
+    house.reply_handler.learn_names()
     house.store.dictionary.held.clear()
-    house.hearing.dictionary.held.clear()
+    house.reply_handler.dictionary.held.clear()
     house.reply(MING, JIA + "88", "TD", after_s=DAY)
     assert house.refused() == [advertiser("甲店")]
 
@@ -488,7 +488,7 @@ def test_the_person_is_the_same_however_the_carrier_spells_the_number(house: Hou
     house.send(JIA, MING, ad("甲店"))
     assert house.reply(spelt, JIA, "R") == 0
     assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
-    words = [read_fields(Frame.of(transit.data)) for transit in house.left if not transit.entry_id]
+    words = [read_fields(Frame.of(pending.data)) for pending in house.left if not pending.entry_id]
     assert [one["destination_addr"].decode() for one in words] == [spelt.removeprefix("+")]
     assert [one["dest_addr_ton"] for one in words] == [int(spelt.removeprefix("+").startswith("86"))]
 
@@ -555,7 +555,7 @@ def test_the_carrier_is_not_told_before_it_is_synced(house: House) -> None:
     house.synced = False
     assert house.reply(MING, JIA, "R") == -1
     house.send(JIA, MING, ad("甲店"))
-    assert [transit.entry_id for transit in house.left[1:]] == [], "it is in force at once, and nothing was said yet"
+    assert [pending.entry_id for pending in house.left[1:]] == [], "it is in force at once, and nothing was said yet"
     house.synced = True
     house.turns()
     assert house.binds["jia"].told[1:] == [NOT_PERMITTED]
@@ -735,7 +735,7 @@ def test_a_refusal_is_confirmed_once_from_the_same_port_without_a_receipt_and_co
     house.send(JIA + "66", MING, ad("甲店"))
     before = record.entries(house.store._table.get(MING) or EMPTY)
     assert house.reply(MING, JIA + "66", "R") == 0
-    (own,) = [transit for transit in house.left if not transit.entry_id]
+    (own,) = [pending for pending in house.left if not pending.entry_id]
     fields = read_fields(Frame.of(own.data))
     assert (fields["source_addr"], fields["registered_delivery"], fields["data_coding"]) == (b"1069001" + b"66", 0, 8)
     assert fields["short_message"].decode("utf-16-be") == "jia: 退订已生效(已停止: 【甲店】)"
@@ -945,13 +945,13 @@ DOUBTFUL = "这是退订吗"
 def doubting(rules: policy.RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> House:
     """A gate with an inbox of doubtful replies."""
     house = House(rules, manners, disk)
-    house.hearing.inbox = Inbox(house.store.doubtful, house.store.decisions)
+    house.reply_handler.inbox = Inbox(house.store.doubtful, house.store.decisions)
     return house
 
 
 def inbox_of(house: House) -> Inbox:
-    assert isinstance(house.hearing.inbox, Inbox)
-    return house.hearing.inbox
+    assert isinstance(house.reply_handler.inbox, Inbox)
+    return house.reply_handler.inbox
 
 
 def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
@@ -959,10 +959,10 @@ def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
     key, found = next(inbox_of(house).rows()), list[DoubtSettled]()
     for _, reply in inbox_of(house).undecided(key, 100):
         kept = inbox_of(house).held_otherwise(reply.recipient, key)
-        to = house.hearing.port_of(reply.port, reply.provider, reply.port)
+        to = house.reply_handler.port_of(reply.port, reply.provider, reply.port)
 
         def refused(data: bytes, now: float, reply: Doubtful = reply, to: ReplyTo = to) -> tuple[OptOut, ...]:
-            return refused_by(data, reply, to, house.hearing.dictionary.port, now)
+            return refused_by(data, reply, to, house.reply_handler.dictionary.port, now)
 
         found.append(
             DoubtSettled(
@@ -1124,7 +1124,7 @@ class _Undecided:
 def test_a_doubtful_reply_to_a_port_that_nobody_owns_holds_all_marketing_but_for_commands_of_menus(
     house: House, text: str, held: list[tuple[str, str]]
 ) -> None:
-    house.hearing.inbox = cast("Any", _Undecided())
+    house.reply_handler.inbox = cast("Any", _Undecided())
     house.send(JIA, MING, ad("甲店"))
     assert house.reply(MING, "10086", text) == 0
     assert house.refused() == held

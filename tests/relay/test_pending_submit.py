@@ -29,9 +29,9 @@ def _function(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 def taken(house: House, status: int = 0) -> None:
     """The carrier answers all that is on its way."""
-    for number, transit in enumerate(house.at_carrier()):
+    for number, pending in enumerate(house.at_carrier()):
         house.carrier_says(
-            transit, submit_sm_resp(transit.sequence, status, f"m{number}".encode() + b"\0" if not status else b"")
+            pending, submit_sm_resp(pending.sequence, status, f"m{number}".encode() + b"\0" if not status else b"")
         )
 
 
@@ -52,8 +52,8 @@ def test_what_the_carrier_refuses_or_never_answers_is_no_advertisement(tmp_path:
     house.submit("jia", SHANGHAI, AD)
     taken(house, 0x58)
     house.submit("jia", SHANGHAI + 1, AD)
-    for transit in house.at_carrier():
-        house.nobody_answers(transit)
+    for pending in house.at_carrier():
+        house.nobody_answers(pending)
     assert house.tally.advertised == {}
 
 
@@ -69,8 +69,8 @@ def test_many_in_one_turn_are_counted_each_under_its_own_prefix(tmp_path: Path) 
     house = House(tmp_path, category=Category.MARKETING)
     for number in range(30):
         house.submit(("jia", "yi")[number % 2], SHANGHAI + number, (AD, AD, PLAIN_AD)[number % 3])
-    for transit in house.at_carrier():
-        house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, 0, b"m\0")))
+    for pending in house.at_carrier():
+        house.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, 0, b"m\0")))
     house.turn()
     assert house.tally.advertised == {
         ("1069001", "R"): 10, ("1069001", ""): 5, ("1069002", "R"): 10, ("1069002", ""): 5,

@@ -30,8 +30,8 @@ def repeats(house: House) -> list[dict[int, int]]:
 
 
 def accept(house: House) -> None:
-    for transit in house.at_carrier():
-        house.carrier_says(transit, pdu(0x80000004, 9, b"id\0"))
+    for pending in house.at_carrier():
+        house.carrier_says(pending, pdu(0x80000004, 9, b"id\0"))
 
 
 def test_a_repeat_is_answered_alike_counted_alike_and_journalled_as_a_count(house):

@@ -15,7 +15,7 @@ from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Outcome
 from proxy.relay.access import Access
-from proxy.relay.batch_window import MANY
+from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
 from proxy.server.relay_task import drive
 from proxy.state import open_store
@@ -92,18 +92,18 @@ def test_a_batch_that_fails_by_a_fault_holds_up_nobody_else(tmp_path: Path, monk
             house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
     house.turn()
-    assert [transit.sequence for transit in house.lanes["bj"].take(10)] == [2]
+    assert [pending.sequence for pending in house.lanes["bj"].take(10)] == [2]
 
 
 def test_only_what_somebody_waits_for_is_synced_at_once(tmp_path: Path) -> None:
     """The provider's answer waits for the entry; what the carrier said of it, and refusals, only have to be written."""
     house = House(tmp_path)
     asked: list[int] = []
-    cast("Any", house.relay.handover)._sync = lambda: asked.append(house.journal.written)
+    cast("Any", house.relay.commit)._sync = lambda: asked.append(house.journal.written)
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
     assert asked == [house.journal.written]
-    (transit,) = house.at_carrier()
-    house.carrier_says(transit, submit_sm_resp(1, 0, b"m1\0"))
+    (pending,) = house.at_carrier()
+    house.carrier_says(pending, submit_sm_resp(1, 0, b"m1\0"))
     assert [one.command_status for one in house.told("jia")] == [0]
     house.relay.draining = True
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
@@ -117,7 +117,7 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     house = House(tmp_path)
     house.store.waits = True
     relay, batches = cast("Any", house.relay), list[Any]()
-    relay.chains._spawn = batches.append
+    relay.batching._spawn = batches.append
 
     def come(first: int, count: int) -> None:
         for number in range(first, first + count):
@@ -125,21 +125,21 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
             relay.submit_all(house.binds["jia"], [Frame.of(pdu)], house.now, house.now)
         relay.turn(house.now)
 
-    come(1, MANY)
+    come(1, BATCH_UNDER_LOAD)
     took_s = 0.004
     house.now += took_s
     drive(batches.pop())
     relay.turn(house.now)
-    assert len(house.at_carrier()) == MANY
+    assert len(house.at_carrier()) == BATCH_UNDER_LOAD
     come(100, 3)
     assert not batches, "more is on its way back than has come"
-    assert relay.gathers_until == pytest.approx(house.now + took_s)
+    assert relay.batch_wait_until == pytest.approx(house.now + took_s)
     house.now += took_s
     come(200, 1)
     (batch,) = batches
     drive(batch)
     relay.turn(house.now)
-    assert [transit.sequence for transit in house.at_carrier()] == [100, 101, 102, 200]
+    assert [pending.sequence for pending in house.at_carrier()] == [100, 101, 102, 200]
     come(300, 1)
     assert len(batches) == 2, "behind few nothing waits"
     drive(batches[1])
@@ -159,7 +159,7 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
         return await swap(writes)
 
     monkeypatch.setattr(house.store, "swap", slow)
-    cast("Any", relay.chains)._spawn = batches.append
+    cast("Any", relay.batching)._spawn = batches.append
 
     def come(sequence: int, *people: int) -> None:
         for person in people:
@@ -204,7 +204,7 @@ def test_rules_that_are_taken_back_while_others_are_decided_about_never_come(tmp
     house = House(tmp_path)
     house.store.waits = True
     batches = list[Any]()
-    cast("Any", house.relay.chains)._spawn = batches.append
+    cast("Any", house.relay.batching)._spawn = batches.append
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
     old = house.relay.rules
     house.relay.rules = copy.copy(old)
@@ -229,7 +229,7 @@ def test_who_sends_is_asked_of_the_account_however_alike_the_octets_are(tmp_path
 
 class Waits:
     def __init__(self, house: House) -> None:
-        self.outbox, self.said = house.relay.handover.outbox, list[str]()
+        self.outbox, self.said = house.relay.commit.outbox, list[str]()
 
     def when(self, sequence: int, name: str, *more: tuple[int, str]) -> None:
         def do() -> None:

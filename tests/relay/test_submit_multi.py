@@ -165,7 +165,7 @@ def test_a_link_lost_before_the_last_was_judged_takes_all_back(house, monkeypatc
 def test_people_of_two_carriers_get_it_from_theirs(tmp_path):
     house = House(tmp_path, carriers=("bj", "sh"))
     by_number = SimpleNamespace(lane=lambda message, verdict: house.lanes["sh" if message.recipient % 2 else "bj"])
-    house.relay.judging.routes = cast("Any", by_number)
+    house.relay.admission.routes = cast("Any", by_number)
     house.sends("jia", multi(PORT, PEOPLE[:4], TEXT))
     (even,), (odd,) = house.at_carrier("bj"), house.at_carrier("sh")
     house.carrier_says(odd, multi_resp(b"from-sh"))

@@ -40,7 +40,7 @@ def upkeep_of(house: House) -> Maintenance:
         syncer=part("syncer", "kick"),
         providers=part("providers", "tick"),
         houses=[part("bj", "tick"), part("sh", "tick")],
-        way_back=part("way back", "tick", hearing=part("hearing", "write_names")),
+        way_back=part("way back", "tick", reply_handler=part("hearing", "write_names")),
         operating=part("operating", "tick"),
         sharing=None,
         turns=part("turns", "wake"),
@@ -72,7 +72,8 @@ def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward(
     upkeep = upkeep_of(house)
     ticked: list[bool] = []
     upkeep.way_back = cast(
-        "Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), hearing=house.part("hearing", "write_names"))
+        "Any",
+        SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("hearing", "write_names")),
     )
     clocks = iter([(1000.0, 1.0), (1000.1, 1.1), (700_000.0, 1.2), (1000.3, 1.3), (4600.2, 3601.1), (4600.4, 3601.3)])
     before = next(clocks)

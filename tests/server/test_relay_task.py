@@ -45,8 +45,8 @@ class Relay:
     def __init__(self) -> None:
         self.parts = SimpleNamespace(next_s=None)
         self.handed: list[Any] = []
-        self.told: list[Any] = []
-        self.gathers_until = 0.0
+        self.completed: list[Any] = []
+        self.batch_wait_until = 0.0
         self.asked = 0
 
     def turn(self, now: float) -> None:

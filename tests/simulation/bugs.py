@@ -36,7 +36,7 @@ def acknowledged_before_synced(world: World) -> None:
         def release(self, synced: int, told: list[PendingSubmit]) -> None:
             super().release(1 << 62, told)
 
-    world.relay.handover.outbox = Hasty()
+    world.relay.commit.outbox = Hasty()
 
 
 def sent_before_written(world: World) -> None:
@@ -58,9 +58,9 @@ def take_back_not_written(world: World) -> None:
 
     def answer(transit: Any, frame: Any) -> None:
         answered(transit, frame)
-        change = relay.chains.changes[-1] if relay.chains.changes else None
+        change = relay.batching.changes[-1] if relay.batching.changes else None
         if isinstance(change, EntryFate) and change.effect is Effect.TAKEN_BACK:
-            relay.chains.changes[-1] = cast("Any", _Silent(change))
+            relay.batching.changes[-1] = cast("Any", _Silent(change))
 
     cast("Any", relay).answered = answer
 
@@ -114,7 +114,7 @@ def late_answer_forwarded(world: World) -> None:
 
 def ids_start_again(world: World) -> None:
     """After a restart entries are numbered from one."""
-    world.relay.judging.highest_id = 1
+    world.relay.admission.highest_id = 1
 
 
 def unsuccess_sme_ignored(world: World) -> None:
@@ -137,7 +137,7 @@ def receipt_before_the_answer_to_many(world: World) -> None:
         def __setitem__(self, provider: str, count: int) -> None:
             super().__setitem__(provider, 0)
 
-    world.relay.half_told = Deaf()
+    world.relay.partly_answered = Deaf()
 
 
 def place_of_a_group_leaked(world: World) -> None:
@@ -145,7 +145,7 @@ def place_of_a_group_leaked(world: World) -> None:
     for carrier in world.carriers:
 
         def keep(category: Any, release: Any = carrier.lane.release) -> None:
-            if sys._getframe(1).f_code.co_name != "_judged":
+            if sys._getframe(1).f_code.co_name != "_judge_loaded":
                 release(category)
 
         cast("Any", carrier.lane).release = keep
@@ -154,19 +154,19 @@ def place_of_a_group_leaked(world: World) -> None:
 def place_leaked(world: World) -> None:
     """A submit whose swap was refused keeps its place in the lane."""
     relay = world.relay
-    put_back = relay.judging.put_back
+    put_back = relay.admission.put_back
 
     def keep(transit: Any) -> None:
         if transit.lane is not None:
             transit.lane.hold(transit.category)
         put_back(transit)
 
-    cast("Any", relay.judging).put_back = keep
+    cast("Any", relay.admission).put_back = keep
 
 
 def aggregates_not_given_back(world: World) -> None:
     """A refusal gives the person's allowance back, the provider's not."""
-    cast("Any", world.relay.judging).give_back = lambda transit: None
+    cast("Any", world.relay.admission).give_back = lambda transit: None
 
 
 def sent_again_after_link_loss(world: World) -> None:
@@ -418,7 +418,7 @@ def restored_by_any_port(world: World) -> None:
 
 def never_widened(world: World) -> None:
     """The settings' number of refusals is not looked at."""
-    world.hearing.manners = OptOutSettings(0, 30, world.hearing.manners.confirm)
+    world.hearing.settings = OptOutSettings(0, 30, world.hearing.settings.confirm)
 
 
 class _Chatty(Confirmation):
@@ -465,7 +465,7 @@ def handed_before_synced(world: World) -> None:
 def receipt_overtakes_the_answer(world: World) -> None:
     """Delivers do not wait behind what providers are told."""
     relay = world.relay
-    cast("Any", relay).when_synced = lambda sequence, do: relay.handover.outbox.appendleft((sequence, None, do))
+    cast("Any", relay).when_synced = lambda sequence, do: relay.commit.outbox.appendleft((sequence, None, do))
 
 
 def lost_bind_forgotten(world: World) -> None:
@@ -564,14 +564,14 @@ def late_parts_with_the_status_of_the_first(world: World) -> None:
 
 def replaced_counts_twice(world: World) -> None:
     """The entry of the old text stays beside that of the new one."""
-    judging = world.relay.judging
-    cast("Any", judging).in_place = lambda transit, data, old, now: judging.judge(transit, data, now, old)
+    admission = world.relay.admission
+    cast("Any", admission).in_place = lambda transit, data, old, now: admission.judge(transit, data, now, old)
 
 
 def replacement_asks_nobody(world: World) -> None:
     """A new text is judged as if nothing were known of the person."""
-    judging = world.relay.judging
-    in_place = judging.in_place
+    admission = world.relay.admission
+    in_place = admission.in_place
 
     def forget(transit: Any, data: bytes, old: Any, now: float) -> bytes:
         bare = record.add(record.EMPTY, old, old.time, 86_400)
@@ -580,7 +580,7 @@ def replacement_asks_nobody(world: World) -> None:
             data if transit.lane is None else record.add_packed(record.remove(data, old.id), transit.packed, old.time, 86_400)
         )
 
-    cast("Any", judging).in_place = forget
+    cast("Any", admission).in_place = forget
 
 
 def replacement_takes_a_quota_again(world: World) -> None:
@@ -703,11 +703,11 @@ def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -
     def wrap(method: Any) -> Any:
         def call(*args: Any) -> None:
             method(*args)
-            change = relay.chains.changes[-1] if relay.chains.changes else None
+            change = relay.batching.changes[-1] if relay.batching.changes else None
             if isinstance(change, EntryFate) and change.effect is effect:
-                spoilt = Spoilt(change.transit, change.effect, change.status, change.carrier_id, change._then)
+                spoilt = Spoilt(change.pending, change.effect, change.status, change.carrier_id, change._then)
                 spoil(spoilt)
-                relay.chains.changes[-1] = spoilt
+                relay.batching.changes[-1] = spoilt
 
         return call
 
@@ -761,7 +761,7 @@ def officer_not_written(world: World) -> None:
 
 def lists_not_asked(world: World) -> None:
     """Who judges looks at the record only."""
-    cast("Any", world.relay.judging)._listed = Listed()
+    cast("Any", world.relay.admission)._listed = Listed()
 
 
 def half_a_list_is_believed(world: World) -> None:

@@ -248,7 +248,7 @@ class Gate:
         self.scheduled = False
         self.relay.turn(self.world.now)
         self.relay.handed.clear()
-        self.relay.told.clear()
+        self.relay.completed.clear()
         for transit in self.lane.take(1000):
             self.world.reaches_carrier(self, transit)
         next_s = self.relay.parts.next_s
@@ -560,8 +560,10 @@ class Gates:
         for gate in self.gates:
             if not gate.relay.idle:
                 raise Broken(f"gate {gate.node} is not idle at rest")
-            if gate.relay.parts.board is not None and gate.relay.parts.board.sights.people:
-                raise Broken(f"gate {gate.node} still looks at the board for {gate.relay.parts.board.sights.people}")
+            if gate.relay.parts.shared_parts is not None and gate.relay.parts.shared_parts.transactions.people:
+                raise Broken(
+                    f"gate {gate.node} still looks at the board for {gate.relay.parts.shared_parts.transactions.people}"
+                )
         for part in self.parts:
             if part.gate.alive and part.told is None:
                 raise Broken(f"part {part.index} of message {part.long.number} was never answered")

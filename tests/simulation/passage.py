@@ -220,7 +220,7 @@ class Passage:
         self.turning = False
         self.relay.turn(self.now)
         self.relay.handed.clear()
-        self.relay.told.clear()
+        self.relay.completed.clear()
         self.leave()
         next_s = self.relay.parts.next_s
         if next_s is not None and next_s != self.due_at:
@@ -246,7 +246,7 @@ class Passage:
     def dies(self) -> None:
         """It is killed; before that it may have saved its records. What a loss of power takes is world.py's."""
         self.seen["died"] += 1
-        if self.chance(0.5) and not self.relay.amid and not self.relay.in_flight:
+        if self.chance(0.5) and not self.relay.has_unwritten_changes and not self.relay.in_flight:
             self.saved = (
                 dict(self.store.records), dumped(self.store.counters), self.journal.written, self.journal.written + 1,
                 self.relay.highest_id,

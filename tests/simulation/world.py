@@ -304,7 +304,7 @@ class World:
         self.relay.turn(self.wall)
         self.way_back.turn(self.wall)
         self.relay.handed.clear()
-        self.relay.told.clear()
+        self.relay.completed.clear()
         self.longs.check_waits()
         next_s = self.relay.parts.next_s
         if next_s is not None and next_s != self.parts_due:
@@ -345,7 +345,7 @@ class World:
     def checkpoint(self) -> None:
         """As app.Gate.checkpoint: synced first, never amid a batch."""
         relay = self.relay
-        if relay.journal_down or relay.amid:
+        if relay.journal_down or relay.has_unwritten_changes:
             return
         try:
             self.journal.note_synced(self.journal.sync())

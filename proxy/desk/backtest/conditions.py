@@ -225,7 +225,7 @@ class Conditions:
     def settle(self, decided: list[SubmitCase]) -> None:
         """The turn is written."""
         if self._judging is not None:
-            self._judging.grounds.waiting.clear()
+            self._judging.evidence.waiting.clear()
             self._parts.tore.clear()
         if long := [case for case in decided if case.long is not None]:
             self._parts.settle(list(long))

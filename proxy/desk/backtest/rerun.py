@@ -351,7 +351,7 @@ class Rerun:
 
     def _told(self, answer: EntryFate, recorded: int) -> None:
         if answer.effect.takes_back:
-            self._bench.give_back(answer.transit)
+            self._bench.give_back(answer.pending)
 
     def _replaced(self, item: JournalRecord, now: float) -> None:
         """A replace_sm: it changes the record like a submit in place of another, among the changes of its turn."""

@@ -47,7 +47,7 @@ class ProbeText(OtherRequest):
             return "no link to a carrier that serves this number is up"
         if not lane.hold(self.category):
             return "too much waits for the carrier already"
-        self.go(lane)
+        self.enqueue(lane)
         return ""
 
     def answered(self, frame: Frame) -> None:

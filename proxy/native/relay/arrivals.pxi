@@ -156,8 +156,8 @@ def way_back_deliver_all(self, link, frames, now):
                 route = self.route(link, destination, routes)
             known.port, known.size, known.route = port, size, <PyObject *>route
         if items is None:
-            brought = self.brought(link)
-            items, ways, people, sequences = brought.items, brought.routes, brought.people, brought.sequences
+            receipt_batch = self.receipt_batch(link)
+            items, ways, people, sequences = receipt_batch.items, receipt_batch.routes, receipt_batch.people, receipt_batch.sequences
         if ids is not None:
             data = ids.receipt(data)
         elif not _names_plainly(at + end + 1):

@@ -86,13 +86,13 @@ def chains_at_once(self, list submits, now):
         from proxy.state.stores.sqlite import SqliteStore
 
         _AtHand = SqliteStore
-    store, judging, parts = self.store, self.judging, self.parts
-    if type(store) is not _AtHand or store.waits or self.under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+    store, admission, parts = self.store, self.admission, self.parts
+    if type(store) is not _AtHand or store.waits or self.window.busy or parts.shared_parts is not None or Py_TYPE(admission) is not _judging_type or admission.__dict__:
         return False
     own = store.__dict__
     if "load" in own or "swap" in own:  # somebody has put something over them
         return False
-    refusals, rules = self.refusals, judging.rules
+    refusals, rules = self.refusals, admission.rules
     cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
     people = _People.__new__(_People)
     table = store._table
@@ -123,8 +123,8 @@ def chains_at_once(self, list submits, now):
         people.first(slot, key, transit)
     if not people.many:
         return True
-    judging.cut_off = False
-    court = _court(judging, now)
+    admission.cut_off = False
+    court = _court(admission, now)
     _look_ahead(court, people.submits())
     version = store._version
     held = table._count
@@ -182,7 +182,7 @@ def chains_at_once(self, list submits, now):
     finally:
         store._version = version
         table._count, table._mask, table._split = held, mask, split
-    self.handover.decided += decided
+    self.commit.decided += decided
     return True
 
 
@@ -193,9 +193,9 @@ cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, o
         after = court.judged(transit, data)
         if after is not None:
             return after
-        after = PURE["judging_judge"](court.judging, transit, data, now)
+        after = PURE["judging_judge"](court.admission, transit, data, now)
     elif transit.long is None:
-        after = court.judging.judge(transit, data, now)
+        after = court.admission.judge(transit, data, now)
     else:
         after = _judged_part(court, parts, transit, data, now)
         if after is not None:
@@ -206,9 +206,9 @@ cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, o
 
 
 def chains_add_to(self, dict chains, list submits, now):
-    cdef dict refused = self._refused, behind = self.under_way.behind
-    cdef set busy = self.under_way.people
-    refusals, rules = self.refusals, self.judging.rules
+    cdef dict refused = self._refused, behind = self.window.waiting
+    cdef set busy = self.window.busy
+    refusals, rules = self.refusals, self.admission.rules
     if _transit_type is NULL:
         _learn_fields()
     for transit in submits:
@@ -267,13 +267,13 @@ def chains_judged(self, dict chains, dict loaded, sights, now):
     cdef dict refused = {}
     cdef tuple chain, found
     cdef bytes before, after
-    judging, parts = self.judging, self.parts
+    admission, parts = self.admission, self.parts
     if _transit_type is NULL:
         _learn_fields()
-    if sights or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+    if sights or Py_TYPE(admission) is not _judging_type or admission.__dict__:
         return PURE["chains_judged"](self, chains, loaded, sights, now)
     counters = self.store.counters
-    judging.cut_off = False
+    admission.cut_off = False
     court = None
     for place in range(len(people)):
         person, one = <tuple>people[place]
@@ -283,17 +283,17 @@ def chains_judged(self, dict chains, dict loaded, sights, now):
             more, again = PURE["chains_judged"](self, {person: chain}, loaded, None, now)
             writes.extend(more)
             refused.update(again)
-            judging.cut_off = False
+            admission.cut_off = False
             court = None  # rules may have turned
             continue
         if court is None:
-            court = _court(judging, now)
+            court = _court(admission, now)
             _look_ahead(court, _submits_until_a_change(people, place, loaded))
         short, after = counters.short, before
         for transit in submits:
             after = _judged_one(court, parts, transit, after, now)
         if counters.short != short:
-            refused[person] = self._undone(chain)
+            refused[person] = self._undo(chain)
             continue
         if after is not before:
             writes.append((person, found[0], after))

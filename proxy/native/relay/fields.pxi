@@ -28,7 +28,7 @@ ctypedef PyObject *slot
 
 cdef struct TransitFields:
     PyObject head
-    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, lane, late, long, message, own_s, packed, reason
+    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, gate_s, lane, late, long, message, packed, reason
     slot recorded, sequence, status, takes, verdict
 
 cdef struct MessageFields:
@@ -108,7 +108,7 @@ cdef struct LaneFields:
 
 cdef struct JudgingFields:
     PyObject head
-    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, sent_twice, stale, store, tally
+    slot _listed, _on_judge_error, candidate, cut_off, error, evidence, highest_id, routes, rules, sent_twice, stale, store, tally
 
 cdef struct NamerFields:
     PyObject head
@@ -256,7 +256,7 @@ cdef int _learn_fields() except -1:
     from proxy.state.lists.bloom import BloomFilters as Sieves
     from proxy.relay import commit as handover, refusal_cache as refusals
     from proxy.relay.pending_submit import PendingSubmit as Transit, detail, part_with
-    from proxy.relay.pending_submit import _say as say
+    from proxy.relay.pending_submit import _send_answers as say
     from proxy.model.recency_filter import MARKS, RecencyFilter as Twice
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import ContentCache as Memo
@@ -312,7 +312,7 @@ cdef int _learn_fields() except -1:
     )
     _judging_type = _laid(
         Judging,
-        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules sent_twice stale store tally",
+        "_listed _on_judge_error candidate cut_off error evidence highest_id routes rules sent_twice stale store tally",
         sizeof(JudgingFields),
     )
     _rate_type = _laid(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
@@ -330,7 +330,7 @@ cdef int _learn_fields() except -1:
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _transit_type = _laid(
         Transit,
-        "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"
+        "adopted answered_s arrived_s bind category data entry_id entry_time gate_s lane late long message packed reason recorded"
         " sequence status takes verdict",
         sizeof(TransitFields), TRANSIT,
     )

@@ -22,7 +22,7 @@ def handover_written(self, list decided, verdict, now):
             allowed.append(transit)
         elif _is_refused(transit):
             if refused is None:
-                refused = _Refused(tally, self.refusals, self.judging.rules, now)
+                refused = _Refused(tally, self.refusals, self.admission.rules, now)
             _set(&(<TransitFields *>transit).recorded, sequence)
             refused.count(transit, <TransitFields *>transit)
             outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))

@@ -1,4 +1,4 @@
-# judging.py
+# admission.py
 
 
 cdef enum:
@@ -8,9 +8,9 @@ cdef enum:
 
 
 cdef class _Court(_Judge):
-    """What judging asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
+    """What admission asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
 
-    cdef object judging, listed, routes, only, now, second
+    cdef object admission, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual, usual_routes
@@ -28,10 +28,10 @@ cdef class _Court(_Judge):
     cdef int parts  # whether nobody has put something over a method of theirs; -1: not looked at yet
 
     cdef int look(self) except -1:
-        cdef JudgingFields *judging = <JudgingFields *>self.judging
-        self.plain = self.look_into(<object>judging.rules) and not <object>judging.cut_off and not <object>judging.stale
+        cdef JudgingFields *admission = <JudgingFields *>self.admission
+        self.plain = self.look_into(<object>admission.rules) and not <object>admission.cut_off and not <object>admission.stale
         self.keep_s = self.rules.window_s
-        self.listed = listed = <object>judging._listed
+        self.listed = listed = <object>admission._listed
         self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
         self.alone = listed.empty and not self.agreed and not self.forgotten
         self.key, named = None, listed.erased.named
@@ -42,18 +42,18 @@ cdef class _Court(_Judge):
                 self.key = None
         sieves = listed.sieves
         self.sieves = <list>(<SievesFields *>sieves).by_place if Py_TYPE(sieves) is _sieves_type else None
-        counters = (<object>judging.store).counters
+        counters = (<object>admission.store).counters
         self.counts.look(counters)
         self.beside = None
-        if judging.proposal is not <PyObject *>None:
+        if admission.candidate is not <PyObject *>None:
             self.beside = _Beside.__new__(_Beside)
-            self.beside.look(<object>judging.proposal, counters)
-        self.routes = <object>judging.routes
+            self.beside.look(<object>admission.candidate, counters)
+        self.routes = <object>admission.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
         self.usual_routes = Py_TYPE(self.routes) is _routes_type
         self.lane = self.bind = NULL
-        self.own = not self.judging.__dict__
+        self.own = not self.admission.__dict__
         self.parts = -1
         return 0
 
@@ -87,7 +87,7 @@ cdef class _Court(_Judge):
         global _counts_changed
         _counts_changed += 1
         rules = self.rules
-        if (<JudgingFields *>self.judging).rules is not <PyObject *>rules:
+        if (<JudgingFields *>self.admission).rules is not <PyObject *>rules:
             return self.look()
         self.since, self.until = rules.since, rules.until
         return 0
@@ -109,12 +109,12 @@ cdef class _Court(_Judge):
         return True
 
     cdef int refuse(self, object one, PyObject *reason) except -1:
-        """judging.py, Judging.refuse, for the reason of a rule"""
+        """admission.py, Judging.refuse, for the reason of a rule"""
         cdef TransitFields *transit = <TransitFields *>one
         cdef ReasonFields *why = <ReasonFields *>reason
         cdef long status
         if not self.own or _type_of(reason) is not _reason_type:
-            self.judging.refuse(one, <object>reason)
+            self.admission.refuse(one, <object>reason)
             return 0
         said = <object>why.status
         status = said
@@ -131,7 +131,7 @@ cdef class _Court(_Judge):
     cdef bytes judged(self, object one, bytes data):
         """The record with what a submit adds to it, the same where it is refused; None, and nothing is done, where more is to be said or
         asked of it."""
-        cdef JudgingFields *judging = <JudgingFields *>self.judging
+        cdef JudgingFields *admission = <JudgingFields *>self.admission
         cdef TransitFields *transit = <TransitFields *>one
         cdef MessageFields *message
         cdef SenderFields *sender
@@ -179,7 +179,7 @@ cdef class _Court(_Judge):
             if not asked:
                 self.beside.proposal.look(<object>transit.message, self.person(), verdict, when, self.beside.counts.counters)
         if self.wants_a_word:
-            (<object>judging.grounds).note(one)
+            (<object>admission.evidence).note(one)
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
         category = <object>facts.category
         if (<VerdictFields *>verdict).reason is not <PyObject *>None:
@@ -205,11 +205,11 @@ cdef class _Court(_Judge):
                 self.person().opt_outs(), <object>transit.message, verdict, when, self.rules.registry.same_advertiser
             )
             if told:
-                (<object>judging.tally).sent_against_record += told
-        entry = <object>judging.highest_id
+                (<object>admission.tally).sent_against_record += told
+        entry = <object>admission.highest_id
         entry += 1
         number, time = entry, self.second if at == self.at else <u64>at
-        _set(&judging.highest_id, number)
+        _set(&admission.highest_id, number)
         packed = PyBytes_FromStringAndSize(NULL, 32)
         to = <octet *>PyBytes_AS_STRING(packed)
         sender = <SenderFields *>message.sender
@@ -266,15 +266,15 @@ cdef int _look_ahead(_Court court, list submits) except -1:
     return 0
 
 
-cdef _Court _court(object judging, object now):
-    """None where somebody has put something over what judging does."""
+cdef _Court _court(object admission, object now):
+    """None where somebody has put something over what admission does."""
     cdef _Court court
     if _transit_type is NULL:
         _learn_fields()
-    if Py_TYPE(judging) is not _judging_type:
+    if Py_TYPE(admission) is not _judging_type:
         return None
     court = _Court.__new__(_Court)
-    court.judging, court.now, court.at = judging, now, now
+    court.admission, court.now, court.at = admission, now, now
     court.second = <u64>court.at
     court.look()
     return court

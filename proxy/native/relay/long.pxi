@@ -36,8 +36,8 @@ cdef inline bint _is_plain(object parts) except -1:
     """Whether nobody has put something over a method."""
     if type(parts) is not _Parts:
         return False
-    board = parts.board
-    return len(parts.__dict__) == 9 if board is None else type(board) is _Board and len(parts.__dict__) == 10
+    shared_parts = parts.shared_parts
+    return len(parts.__dict__) == 9 if shared_parts is None else type(shared_parts) is _Board and len(parts.__dict__) == 10
 
 
 cdef inline object _part(object transit):
@@ -65,7 +65,7 @@ cdef bint _is_next(list first, object transit) except -1:
 cdef class _Wholes:
     """Where messages go of which one read brings all parts."""
 
-    cdef object parts, sights, chains
+    cdef object parts, transactions, batching
     cdef dict open, turned_away, held_bytes
     cdef Py_ssize_t bytes_max
     cdef bint plain
@@ -73,13 +73,13 @@ cdef class _Wholes:
     def __cinit__(self, relay):
         if _long_type is NULL:
             _learn_long()
-        self.parts, self.chains = relay.parts, relay.chains
+        self.parts, self.batching = relay.parts, relay.batching
         assembler = self.parts._assembler
         self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 8
         if self.plain:
             self.open, self.turned_away, self.held_bytes = assembler._open, assembler._turned_away, assembler.held_bytes
             self.bytes_max = assembler.bytes_max
-            self.sights = None if self.parts.board is None else self.parts.board.sights
+            self.transactions = None if self.parts.shared_parts is None else self.parts.shared_parts.transactions
 
 
 cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
@@ -143,11 +143,11 @@ cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
         _set(&(<TransitFields *>transit).message, message)
         _set(&(<TransitFields *>transit).long, long)
     wholes.parts.undecided += len(together)
-    if wholes.sights is not None:  # it is whole, and need not be put up there
-        people = wholes.sights.people
+    if wholes.transactions is not None:  # it is whole, and need not be put up there
+        people = wholes.transactions.people
         person = key[2]
         people[person] = people.get(person, 0) + len(together)
-    (<list>wholes.chains.submits).extend(together)
+    (<list>wholes.batching.submits).extend(together)
     return True
 
 
@@ -156,7 +156,7 @@ cdef int _take_each(object relay, list together, object now_s) except -1:
     for transit in together:
         reason = relay.parts.take(transit, now_s)
         if reason:
-            relay._turned_away(transit, reason)
+            relay._turn_away(transit, reason)
     return 0
 
 
@@ -206,7 +206,7 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
     if not _goes_whole(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
         return None
     _set(&long.judged_at, now)
-    _set(&long.revision, (<object>(<JudgingFields *>court.judging).rules).revision)
+    _set(&long.revision, (<object>(<JudgingFields *>court.admission).rules).revision)
     after = court.judged(one, data)
     if after is None:
         return None
@@ -271,7 +271,7 @@ def parts_settle(self, list decided):
             _set(&transit.takes, _nothing)
     if settled:
         self.undecided -= settled
-    outcomes = self._judging.tally.long_messages
+    outcomes = self._admission.tally.long_messages
     if complete:
         outcomes["complete",] += complete
     if incomplete:

@@ -116,7 +116,7 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     _fill(&(<TransitFields *>transit).takes, _nothing)
     _fill(&(<TransitFields *>transit).long, None)
     _fill(&(<TransitFields *>transit).late, False)
-    _fill(&(<TransitFields *>transit).own_s, _zero_s)
+    _fill(&(<TransitFields *>transit).gate_s, _zero_s)
     return transit
 
 
@@ -138,12 +138,12 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     if type(frames) is not list:
         frames = list(frames)
     access = bind.access
-    if self.draining or self.handover.journal_down or not rates.open(access, arrived_s):
+    if self.draining or self.commit.journal_down or not rates.open(access, arrived_s):
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
         return
     window, unanswered = bind.window, bind.unanswered
-    chains, memo, senders = self.chains, self._memo, access._young
+    chains, memo, senders = self.batching, self._memo, access._young
     submits = chains.submits
     for frame in frames:
         transit = None
@@ -223,7 +223,7 @@ cdef void _fetch_answered(list answers) noexcept:
 
 
 def relay_answered_all(self, answers, now_s):
-    cdef list accepted = self.handover.accepted
+    cdef list accepted = self.commit.accepted
     cdef tuple pair
     cdef FrameFields *frame
     if _transit_type is NULL:

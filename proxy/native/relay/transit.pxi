@@ -244,16 +244,16 @@ def spent(list handed, list told, double now_s):
     for one in handed:
         transit = <TransitFields *>one
         if Py_TYPE(one) is _transit_type:
-            own = <double><object>transit.own_s + (now_s - <double><object>transit.arrived_s)
-            _set(&transit.own_s, own)
+            own = <double><object>transit.gate_s + (now_s - <double><object>transit.arrived_s)
+            _set(&transit.gate_s, own)
         else:
-            one.own_s += now_s - <double>one.arrived_s
+            one.gate_s += now_s - <double>one.arrived_s
     for one in told:
         transit = <TransitFields *>one
         if Py_TYPE(one) is _transit_type:
-            to[0] = <double><object>transit.own_s + now_s - <double><object>transit.answered_s
+            to[0] = <double><object>transit.gate_s + now_s - <double><object>transit.answered_s
         else:
-            to[0] = <double>one.own_s + now_s - <double>one.answered_s
+            to[0] = <double>one.gate_s + now_s - <double>one.answered_s
         to += 1
     return found
 
@@ -292,7 +292,7 @@ cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
             _soon(transit.sequence)
             _soon(transit.recorded)
             _soon(transit.entry_id)
-            _soon(transit.own_s)
+            _soon(transit.gate_s)
     for place in range(many):
         transit = <TransitFields *>transits[place]
         if _type_of(transits[place]) is _transit_type and _type_of(transit.message) is _message_type:

@@ -1,1 +1,1 @@
-"""A verdict in words, and what would change it."""
+"""Explains verdicts in words, and says what would change them."""

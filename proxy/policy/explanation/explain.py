@@ -1,7 +1,7 @@
-"""explain: the verdict in words, with each rule's part in it: what it saw, what would have to change for it to let the message pass.
+"""Explains a verdict rule by rule: findings, and changes that help.
 
-In: what judge takes. Out: an Explanation: ``as_dict`` for programs; words in two languages, which lines.py prints for people.
-Never: another way to decide: the verdict is judge's own.
+In: what judge takes. Out: an Explanation: ``as_dict`` for programs, words in two languages for people (lines.py prints them).
+Never: a second way to decide: the verdict is judge's own.
 """
 
 from __future__ import annotations

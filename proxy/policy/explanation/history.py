@@ -1,6 +1,6 @@
-"""History: a person's past and counters as plain lists, for rule tests and questions about people who have none.
+"""Holds a past and counters as plain lists, for rule tests.
 
-In: entries, refusals, takes. Out: recipient.Recipient and message.Counters. Never: durable (the real record lives in state).
+In: entries, refusals, takes. Out: recipient.Recipient and message.Counters. Never: durable (the real record lies in state).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Telling: an explanation as lines for a terminal, in Chinese or in English.
+"""Prints an explanation as terminal lines, in Chinese or English.
 
-In: an Explanation. Out: text of which control characters are stripped. Never: a word that explain.py did not say, a number unmasked.
+In: an Explanation. Out: text without control characters. Never: a word that explain.py did not say; an unmasked number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Says in English and Chinese whom a refusal is about, by name.
+"""Names the sender that a refusal covers, in English and Chinese.
 
-In: a refusal, a look-up of what is known of a signature's hash. Out: words for people, fields for programs. Never: a journal, a file; a hash
-where a name is known.
+In: a refusal; a look-up of a signature by its hash. Out: words for people, fields for programs. Never: a journal, a file, a hash where a
+name is known.
 
 | known of the signature | shown |
 |---|---|

@@ -1,8 +1,9 @@
-"""precheck: what would become of a text before it is sent: for everybody, for people of some provinces, and what only the person decides.
+"""Forecasts the verdict on a text before it is sent.
 
-In: a sender, a text, the time, perhaps people. Out: a Forecast, and a Count over people. Never: another way to decide: what stands
-against everybody is the rule set's own decision, and people are judged as the gate judges them, by what the folder knows of them; a
-person's past (what they got, what they refused by reply) is not known here, and that is said.
+In: a sender, a text, the time, perhaps recipients. Out: a Forecast (for every recipient, for some provinces, and what depends on the
+recipient); a Count over recipients. Never: a second way to decide. Objections against every recipient are the rule set's own decision;
+given recipients are judged as the gate judges them, by what the folder knows. A recipient's past (messages, refusals by reply) is not known
+here, and the forecast says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Standing: how one message stands to the conditions and limits of rules, asked one by one: for whoever explains a verdict.
+"""Answers, for one message, whether single conditions and limits hold.
 
-In: what judge takes, and its verdict. Out: whether a condition holds, on what that rests, how much of a limit is used, and when there is
-room again. Never: a decision, words for people.
+In: what judge takes, and its verdict. Out: whether a condition holds, and on which leaves that rests; how much of a limit is used, and when
+it has room again. Never: a decision, words for people.
 """
 
 from __future__ import annotations

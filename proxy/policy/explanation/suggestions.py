@@ -1,6 +1,6 @@
-"""Mending: what would have to change for a rule that objects to let the message pass.
+"""Suggests what to change so that an objecting rule passes.
 
-In: how a message stands to a rule. Out: words for people, any one of which would do. Never: advice to call a thing what it is not.
+In: how a message stands to a rule. Out: words for people; any one suggestion suffices. Never: advice to declare a message as what it is not.
 """
 
 from __future__ import annotations

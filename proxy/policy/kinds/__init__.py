@@ -1,6 +1,8 @@
-"""Kinds: one file per word that ``when`` knows, and ``limit``. The file name is the word in YAML.
+"""The conditions of ``when``, one file each, and ``limit``.
 
-A file that answers for a key of ``when`` has
+The file name is the word in YAML.
+
+The module of a condition has
 
     condition(node, context) -> Tree    reads the YAML below the key; raises RuleFault
     IN_RECORD                           what a person's record keeps of it, for caps that count the past:
@@ -14,7 +16,9 @@ A file that answers for a key of ``when`` has
     CHINESE                             what the word means, for the guide and for editors
     SHAPE                               what may stand below the key, for editors (policy/loading/shape.py)
 
-Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
+A new condition is a new file: the package's own listing is the registration; a name from YAML is never imported.
+
+The first paragraph of a condition's docstring describes it in the JSON Schema for editors.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ class Kind(NamedTuple):
     in_record: str
     hint: str
     about: Bilingual
-    """What the word means: the first sentence of its file, and the same in Chinese."""
+    """What the condition means: the first paragraph of its module's docstring, and the same in Chinese."""
     shape: Shape
     mend: Bilingual
 
@@ -77,7 +81,8 @@ def _listed() -> dict[str, Kind]:
         if module.name == "limit":  # stands beside ``when``, not in it
             continue
         found = importlib.import_module(f"{__name__}.{module.name}")
-        about = Bilingual(" ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split()), found.CHINESE)
+        said = " ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
+        about = Bilingual(f"{module.name}: {said}", found.CHINESE)
         kinds[module.name] = Kind(
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )

@@ -1,4 +1,6 @@
-"""account: the account (system_id) it came in on: ``account: jia-2``."""
+"""The account (system_id) that submitted the message.
+``account: jia-2``.
+"""
 
 from __future__ import annotations
 

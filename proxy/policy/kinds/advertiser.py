@@ -1,4 +1,6 @@
-"""advertiser: who stands behind the signature, by registries/signatures.csv: ``advertiser: 某公司``; ``none`` without a signature."""
+"""The advertiser behind the signature, by registries/signatures.csv.
+``advertiser: 某公司``; ``none`` without a signature.
+"""
 
 from __future__ import annotations
 

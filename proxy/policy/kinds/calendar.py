@@ -1,5 +1,6 @@
-"""calendar: days by ``registries/holidays.csv``: ``calendar: holiday``, ``workday``, ``makeup`` (a weekend that is worked), ``rest`` (any
-day off), or a holiday's name; ``{holiday: true, before: "10:00"}`` only a part of such a day.
+"""Holidays and working days, by ``registries/holidays.csv``.
+``calendar: holiday``, ``workday``, ``makeup`` (a weekend that is worked), ``rest`` (any day off), or a holiday's name;
+``{holiday: true, before: "10:00"}`` only a part of such a day.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""category: the effective category, the stricter of declared and classified: ``category: marketing``."""
+"""The effective category: the stricter of declared and classified.
+``category: marketing``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""city: the city of the person's number, advisory: ``city: 南京``; short names as 巴州 are understood."""
+"""The city of the recipient's number (advisory).
+``city: 南京``; short names such as 巴州 are understood.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""classified: what the text itself says it is; no evidence reads as notice: ``classified: marketing``.
+"""The category by the text itself; no evidence reads as notice.
+``classified: marketing``.
 
 ``classified: {marketing: likely}`` asks how surely a text is marketing: surely counts as marketing, likely is left to the rules.
 """

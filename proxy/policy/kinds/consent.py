@@ -1,6 +1,7 @@
-"""consent: what the person agreed to, by ``registries/consents.csv`` and by what was imported into the gate (``gate106 consent``), whichever
-is newer: ``consent: [absent, expired, revoked, unreviewed]``, ``granted``; ``asked``: this advertiser has asked them already (the person's
-record knows, whatever became of it). A refusal that covers the message takes back what was agreed to before it.
+"""The recipient's consent to this advertiser, from register or import.
+``consent: [absent, expired, revoked, unreviewed]``, ``granted``: by ``registries/consents.csv`` and by what was imported into the gate
+(``gate106 consent``), whichever is newer; ``asked``: this advertiser has asked the recipient already (the record knows, whatever the answer).
+A refusal that covers the message takes back a consent given before it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""contact: telephone numbers in the text: ``none``, ``present``, some of these (``contact: ["4008001234"]``), or
-``{outside: [...]}``: any that is not one of these; ``{outside: registered}``: any that is registered neither for the advertiser, nor for the
-provider, nor for everybody.
+"""Telephone numbers in the text.
+``contact: none``, ``present``, some of these (``contact: ["4008001234"]``), or ``{outside: [...]}``: any that is not one of these;
+``{outside: registered}``: any that is registered neither for the advertiser, nor for the provider, nor for everybody.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""day: weekdays or dates in the rules' zone: ``day: weekend``, ``day: [sat, 2026-10-01]``, ``day: {from: 2027-03-03, to: 2027-03-15}``."""
+"""Weekdays or dates in the rules' time zone.
+``day: weekend``, ``day: [sat, 2026-10-01]``, ``day: {from: 2027-03-03, to: 2027-03-15}``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""declared: what the sender said the message is: ``declared: [otp, notice]``."""
+"""The category that the sender declared for the message.
+``declared: [otp, notice]``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""group: who stands behind the signature, by registries/signatures.csv: ``group: 某公司``; ``none`` without a signature."""
+"""The group of the advertiser, by registries/signatures.csv.
+``group: 某公司``; ``none`` without a signature.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""limit: no more than ``count`` per window for each value of the key: ``limit: {count: 3, per: day, key: [recipient]}``, or a list.
+"""At most ``count`` messages per window for each value of the key.
+
+``limit: {count: 3, per: day, key: [recipient]}``, or a list.
 
 With ``recipient`` in the key the past is counted from the person's record, so a limit added at noon counts the morning's messages; without it
 from a counter. ``per``: minute hour day week month (calendar, Asia/Shanghai, week from Monday) or 59s 24h 7d (rolling, (now−w, now]).

@@ -1,5 +1,6 @@
-"""notice: the opt-out notice: ``missing``, ``present``, ``tail`` (at the end), or its wording, which
-must stand at the end: ``notice: 拒收请回复R``. A notice that names a link or a telephone number is one, too.
+"""The opt-out notice in the text.
+``notice: missing``, ``present``, ``tail`` (at the end), or its wording, which must stand at the end: ``notice: 拒收请回复R``. A notice that
+names a link or a telephone number is one, too.
 """
 
 from __future__ import annotations

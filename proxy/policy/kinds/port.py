@@ -1,5 +1,5 @@
-"""port: the sender number begins with one of these prefixes: ``port: ["1062", "1063"]``; ``binary``: it is registered for data that no
-person reads.
+"""The beginning of the sender number.
+``port: ["1062", "1063"]``; ``binary``: the port is registered for data that no person reads.
 """
 
 from __future__ import annotations

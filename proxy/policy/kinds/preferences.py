@@ -1,5 +1,5 @@
-"""preferences: what the person wants when, by ``registries/preferences.csv``: ``preferences: against`` (they do not want such messages
-now), ``none`` (they have said nothing).
+"""The recipient's preferred times, by ``registries/preferences.csv``.
+``preferences: against`` (they do not want such messages now), ``none`` (no preferences registered).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""provider: the channel provider by its name in the settings: ``provider: [jia, yi]``."""
+"""The channel provider, by its name in the settings.
+``provider: [jia, yi]``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""provider_age: how long ago the provider was taken on: ``provider_age: {below: 30d}`` or ``{above: 30d}``; unknown counts as old."""
+"""The time since the provider was taken on.
+``provider_age: {below: 30d}`` or ``{above: 30d}``; unknown counts as old.
+"""
 
 from __future__ import annotations
 

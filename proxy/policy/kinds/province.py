@@ -1,4 +1,6 @@
-"""province: where the person's number belongs: ``province: 北京``, ``unknown``, or ``port``: the province its port is registered for."""
+"""The province of the recipient's number.
+``province: 北京``, ``unknown``, or ``port``: the province for which its port is registered.
+"""
 
 from __future__ import annotations
 

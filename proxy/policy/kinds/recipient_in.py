@@ -1,4 +1,6 @@
-"""recipient_in: the person is on a list of the rules folder: ``recipient_in: vip`` (see ``lists:``)."""
+"""The recipient is on a list of the rules folder.
+``recipient_in: vip`` (see ``lists:``).
+"""
 
 from __future__ import annotations
 

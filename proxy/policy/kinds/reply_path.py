@@ -1,4 +1,5 @@
-"""reply_path: whether replies to the port reach the gate: ``reply_path: [dead, silent]``, ``reply_path: {unproven: {after: 10000}}``.
+"""Whether replies to the port reach the gate.
+``reply_path: [dead, silent]``, ``reply_path: {unproven: {after: 10000}}``.
 
 ``unproven`` needs ``after``: a new port must be able to begin. With ``after: 0`` it begins with a probe (``gate106 optout probe``).
 """

@@ -1,5 +1,5 @@
-"""scheduled: when the message is to be delivered, by its schedule_delivery_time: ``scheduled: later`` (on a later day than today), ``today``
-(later today), ``none`` (at once).
+"""The day of scheduled delivery, by schedule_delivery_time.
+``scheduled: later`` (on a later day than today), ``today`` (later today), ``none`` (at once).
 """
 
 from __future__ import annotations

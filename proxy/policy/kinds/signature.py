@@ -1,4 +1,6 @@
-"""signature: the 【signature】 by name: ``signature: 京东``; ``none`` (there is none) and ``several`` (more than one) are values."""
+"""The 【signature】 of the text, by name.
+``signature: 京东``; ``none`` (no signature) and ``several`` (more than one) are values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""signature_state: how the signature stands in the registry: ``signature_state: [unregistered, misused, expired]``."""
+"""The state of the signature in the registry.
+``signature_state: [unregistered, misused, expired]``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""subcategory: loan, estate, medical … as the text says: ``subcategory: [loan, estate]``; ``none`` is a value."""
+"""The sub-category by the text: loan, estate, medical and others.
+``subcategory: [loan, estate]``; ``none`` is a value.
+"""
 
 from __future__ import annotations
 

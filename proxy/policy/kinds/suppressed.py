@@ -1,4 +1,5 @@
-"""suppressed: the person wants no marketing, by reply, complaint or list: ``suppressed: true``, or ``{scope: …, source: …, max_age: 180d}``.
+"""The recipient refuses marketing: by reply, complaint or list.
+``suppressed: true``, or ``{scope: …, source: …, max_age: 180d}``.
 
 ``marketing: likely`` asks of messages that are not marketing, but whose text likely is, and says how to refuse.
 

@@ -1,5 +1,6 @@
-"""template: which registered text it is, by ``registries/templates.csv``: a template's name, ``matched`` (any), ``mismatched`` (its
-signature has templates, and it is none of them), ``unregistered`` (its signature has none).
+"""The registered template of the text, by ``registries/templates.csv``.
+``template:`` a template's name, ``matched`` (any), ``mismatched`` (its signature has templates, but none of them fits), ``unregistered`` (its
+signature has none).
 """
 
 from __future__ import annotations

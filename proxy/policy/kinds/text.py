@@ -1,5 +1,6 @@
-"""text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each
-of these. A file may be YAML (policy/text/wordlist.py): words in groups, with the characters that are written for others.
+"""The text contains one of these words.
+``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each of these. A file may be YAML
+(policy/text/wordlist.py): words in groups, with substitute characters.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
 text and on letters that stand one by one between marks (policy/text/split.py), and may be written in any of these forms.

@@ -1,4 +1,6 @@
-"""text_state: whether the text can be read at all: ``text_state: [unreadable, compressed]``."""
+"""Whether the text can be read at all.
+``text_state: [unreadable, compressed]``.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""time: time of day in the rules' zone, first minute included, last excluded: ``time: 21:00-08:00`` (passes midnight), or a list;
-``{between: 21:00-08:00, zone: "+06:00"}`` by the clocks of another zone.
+"""The time of day in the rules' time zone.
+``time: 21:00-08:00`` (passes midnight; first minute included, last excluded), or a list; ``{between: 21:00-08:00, zone: "+06:00"}`` by
+the clocks of another zone.
 """
 
 from __future__ import annotations

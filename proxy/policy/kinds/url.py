@@ -1,4 +1,5 @@
-"""url: links in the text: ``none``, ``present``, some of these (``url: ["t.cn"]``), or ``{outside: [...]}``: any that is not one of these;
+"""Links in the text.
+``url: none``, ``present``, some of these (``url: ["t.cn"]``), or ``{outside: [...]}``: any that is not one of these;
 ``{outside: registered}``: any that is registered neither for the advertiser, nor for the provider, nor for everybody.
 """
 

@@ -1,7 +1,7 @@
-"""Branches: a condition as alternatives of plain conjunctions, so that two conditions can be compared without any message.
+"""Splits conditions into alternatives, so that two can be compared.
 
-In: a tree of leaves. Out: Branches; why one can never hold; whether one holds wherever another does. Never: a message, a guess: what
-cannot be proved from the words of the conditions is not said.
+In: a tree of leaves. Out: Branches (plain conjunctions); why one can never hold; whether one holds wherever another does. Never: a message, a
+guess: only what the words of the conditions prove.
 """
 
 from __future__ import annotations

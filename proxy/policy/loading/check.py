@@ -1,7 +1,7 @@
-"""check: does the rules folder load, do its rules and registries agree with each other, and do its own tests hold?
+"""Checks a rules folder: loading, registries against rules, rule tests.
 
-In: a folder, perhaps the settings and the time. Out: a Report with every Problem, and what should be looked at beside. Never: the live
-store: tests run on a past of their own.
+In: a folder, perhaps the settings and the time. Out: a CheckReport with every Problem, and warnings. Never: the live store: each test
+starts with an empty past.
 
 A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account
 repeat scheduled reply_path``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the

@@ -1,6 +1,7 @@
-"""Contents: what a set of rules is made of, each piece as a digest, so that two sets can be compared when one of them is gone.
+"""Fingerprints each part of a rule set, to report changes.
 
-In: the rules' Nodes, the files' bytes. Out: Contents, and in words what one has that the other has not. Never: a text as it stood.
+In: the rules' Nodes, the files' bytes. Out: Contents (a digest per part), so that two sets can be compared when one no longer exists; the
+differences in words. Never: texts of the set.
 """
 
 from __future__ import annotations

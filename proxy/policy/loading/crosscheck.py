@@ -1,7 +1,7 @@
-"""Crosscheck: what the registries say of each other, and of the settings: rows that each are right and together are not.
+"""Finds registry rows that contradict other rows, rules, or settings.
 
-In: a rule set with its registries; the settings, if there are any. Out: Problems with file, line and a hint. Never: files, a rule set
-refused for them: the gate can run with a row too many, `gate106 check` cannot be passed with one.
+In: a rule set with its registries; the settings, if given. Out: Problems with file, line and a hint. Never: files; a refused rule set: the
+gate can run with a superfluous row, but ``gate106 check`` fails.
 """
 
 from __future__ import annotations

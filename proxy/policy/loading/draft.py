@@ -1,4 +1,4 @@
-"""Draft: one rule as it stands in the file, checked word by word.
+"""Reads one rule from its YAML node, key by key.
 
 In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistake. Never: other rules (loader.py puts them together).
 """

@@ -1,7 +1,6 @@
-"""Folder: the files of the rules folder, read once, with a hash over all that was read.
+"""Reads the files of a rules folder once, and hashes them.
 
-In: a path, perhaps what is to stand instead of some of its files: a draft. Out: bytes, rows, lists of words and of people; Problems with
-file and line.
+In: a path; perhaps drafts that replace some of its files. Out: bytes, rows, word lists and number lists; Problems with file and line.
 Never: a file outside the folder, whatever a rule names.
 """
 

@@ -1,7 +1,7 @@
-"""Lint: rules that load and cannot be meant: that never apply, never decide, or refuse everything together.
+"""Finds rules that never apply, never decide, or refuse everything together.
 
-In: a rule set. Out: Problems with file, line and what to do. Never: a rule set refused for them (the
-gate can run with a rule too many), a guess: what is said here is proved from the words of the rules alone.
+In: a rule set. Out: Problems with file, line and what to do. Never: a refused rule set (the gate can run with a superfluous rule); a guess:
+each problem is proved from the words of the rules alone.
 """
 
 from __future__ import annotations

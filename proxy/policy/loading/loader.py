@@ -1,6 +1,6 @@
-"""load: from the rules folder to a RuleSet, or to every problem there is.
+"""Loads a rules folder into a RuleSet, or reports every problem.
 
-In: a folder (all its YAML files are read together). Out: RuleSet, and the rule tests for check.py. Never: a rule set with a problem in it.
+In: a folder (all its YAML files together). Out: a RuleSet, and the rule tests for check.py. Never: a rule set with a problem in it.
 """
 
 from __future__ import annotations

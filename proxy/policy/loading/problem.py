@@ -1,12 +1,12 @@
-"""Problem: what is wrong in the rules folder, where, and what was probably meant.
+"""Defines problems of a rules folder: place, fault, and advice.
 
 In: a file's label, a line, a text. Out: one line that teaches its author (``rules/x.yaml:14: limit: unknown key 'widow' …``).
-Never: a traceback for the people who write rules. All errors of this room:
+Never: a traceback for authors of rules. The errors of loading:
 
     RulesError    the folder cannot be used; holds every Problem found
-    RuleFault     one rule, list or test cannot be used; caught by the loader, which goes on with the next
+    RuleFault     one rule, list or test cannot be used; the loader catches it and goes on with the next
 
-Whoever reads something of several parts gathers what is wrong in each (``Faults``): an author hears of all mistakes at once.
+A reader of several parts gathers the faults of each (``Faults``), so that an author sees all mistakes in one run.
 """
 
 from __future__ import annotations

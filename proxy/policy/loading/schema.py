@@ -1,7 +1,7 @@
-"""Schema: what a rules file may look like, as JSON Schema (2020-12) for editors: they complete, underline and explain by it.
+"""Builds the JSON Schema (2020-12) of rules files, for editors.
 
-In: the loader's own closed lists, the shapes of the words of ``when``. Out: one schema. Never: a list of its own; what depends on a folder
-(names of lists, advertisers, templates) or on two keys together: ``gate106 check`` tells that.
+In: the loader's own closed lists; the shapes of the conditions. Out: one schema. Never: a list of its own; what depends on a folder (names
+of lists, advertisers, templates) or on two keys together: ``gate106 check`` reports that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Shape: what may stand below a key of a rules file, as JSON Schema (2020-12): the pieces that schema.py puts together.
+"""Small JSON Schema pieces for the keys of rules files.
 
-In: closed lists of words. Out: schemas as plain dicts. Never: what a key means; a list of its own.
+In: closed lists of words. Out: schemas as plain dicts, which schema.py puts together. Never: what a key means; a list of its own.
 
-A shape says less than the loader: editors complete and underline by it, ``gate106 check`` decides.
+A shape is less strict than the loader: editors complete and underline by it, ``gate106 check`` decides.
 """
 
 from __future__ import annotations

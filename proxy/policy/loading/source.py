@@ -1,6 +1,6 @@
-"""Node: one piece of a rules file that knows its line.
+"""Nodes of a rules file: values that know their line.
 
-In: the text of a file, read by yamlfile. Out: Nodes whose readers refuse what does not fit with a RuleFault. Never: what a key means.
+In: the text of a file, read by config/yaml_file.py. Out: Nodes whose readers raise RuleFault for a wrong value. Never: what a key means.
 """
 
 from __future__ import annotations

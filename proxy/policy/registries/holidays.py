@@ -1,7 +1,7 @@
-"""Holidays: which days are off, which weekends are worked, and what the days are called (法定节假日与调休).
+"""Knows public holidays, worked weekends and working days (法定节假日与调休).
 
-In: rows of ``registries/holidays.csv``. Out: for a day (days since 1970, local), what it is. Never: files, a list of its own: the State
-Council publishes one every year.
+In: rows of ``registries/holidays.csv``. Out: the kind of a day (days since 1970, local). Never: files; a list of its own: the State Council
+publishes one every year.
 """
 
 from __future__ import annotations

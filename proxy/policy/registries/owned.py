@@ -1,9 +1,9 @@
-"""Owned: whether links and telephone numbers in a text are registered for who sends it.
+"""Checks whether a text's links and numbers are registered for its sender.
 
-In: what a page holds, the registry. Out: a condition. Never: a list of its own.
+In: an analysed text, the registry. Out: a condition. Never: a list of its own.
 
-What is registered for everybody or for the advertiser behind the text's own signature is known from the text; what is registered for one
-provider depends on who sends, so each such provider has a condition of its own, and the tree joins the two.
+Registrations for everybody, or for the advertiser behind the text's own signature, depend on the text alone. Registrations for one provider
+depend on the sender: so each such provider has a condition of its own, and the tree joins the two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""People: what single persons agreed to, and what they do not want, by register.
+"""Knows registered consents and preferences of single recipients.
 
-In: rows of ``registries/consents.csv`` and ``registries/preferences.csv``. Out: the state of a person's consent, whether a message is
-against their wishes. Never: files, replies (a person's record has refusals).
+In: rows of ``registries/consents.csv`` and ``registries/preferences.csv``. Out: the state of a recipient's consent; whether a message is
+against their preferences. Never: files, replies (a recipient's record has refusals).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Regions: from a person's number to province and city (DOMAIN.md §4).
+"""Finds the province and city of a recipient's number (DOMAIN.md §4).
 
-In: the segment table of the package ``phone`` (phone.dat) and the carrier's own overlay (CSV ``segment,province,city``).
-Out: short Chinese names: 北京, 江苏 and 南京; "unknown" where no table knows the segment. Never: ``phonenumbers``, which calls all of
-173-xxxx Beijing. Only ``Regions.load`` reads files.
+In: the segment table of the package ``phone`` (phone.dat); the carrier's own overlay (CSV ``segment,province,city``).
+Out: short Chinese names: 北京, 江苏 and 南京; "unknown" where no table has the segment. Never: ``phonenumbers``, which puts all of
+173-xxxx into Beijing. Only ``Regions.load`` reads files.
 """
 
 from __future__ import annotations

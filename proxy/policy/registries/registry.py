@@ -1,6 +1,6 @@
-"""Registry: who stands behind a signature, what a port may be used for, whose links and telephone numbers are whose.
+"""Answers who owns signatures, ports, links and telephone numbers.
 
-In: rows of the files in ``registries/`` (tables.py reads them), the time. Out: advertiser, group, licence, platform, state of a signature;
+In: rows of the files in ``registries/`` (tables.py reads them); the time. Out: advertiser, group, licence, platform and state of a signature;
 province and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
 """
 

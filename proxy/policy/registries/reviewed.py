@@ -1,10 +1,10 @@
-"""Reviewed: which texts a clerk has looked at, and what was decided of them.
+"""Knows which texts a clerk has released or refused.
 
-In: rows of ``registries/reviewed.csv``; a text under analysis. Out: the key under which a text is released, conditions for rules that say
-``then: review``. Never: files; a text that nobody looked at.
+In: rows of ``registries/reviewed.csv``; an analysed text. Out: the key under which a text is released; conditions for rules with
+``then: review``. Never: files; a text without a review.
 
-A text is its words without what varies harmlessly: digits are masked, and so is whom it greets by name at its beginning. Links and
-telephone numbers are kept as they are, for it is they that one would exchange behind a clerk's back.
+The key covers the text without its harmless variations: digits are masked, and so is the name in a greeting at the beginning. Links and
+telephone numbers are kept as they are, for a sender would exchange these after the review.
 """
 
 from __future__ import annotations

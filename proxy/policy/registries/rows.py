@@ -1,8 +1,9 @@
-"""Rows: the lines of a CSV file as cells by the name of their column; what is no such file is told in one line.
+"""Reads CSV files into cells by column name, or reports why not.
 
-In: a file's bytes, the columns it should have. Out: (line, cells); Problems. Never: what a cell means (tables.py, policy/text/lexicon.py, regions.py).
+In: a file's bytes, the columns it should have. Out: (line, cells); Problems. Never: what a cell means (tables.py, policy/text/lexicon.py,
+regions.py).
 
-A line of headings may stand on top, then its columns are checked; lines with # are comments; columns at the end may be left out.
+A heading line may come first; then its columns are checked. Lines with # are comments. Columns at the end may be left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Tables: the registries of the rules folder as typed rows.
+"""Reads the registries of the rules folder into typed rows.
 
-In: CSV files in ``registries/``. Out: Registries; a Problem with file and line for each row that cannot be used. Never: what rows mean to
-each other (policy/loading/crosscheck.py, platforms.py), rules.
+In: CSV files in ``registries/``. Out: Registries; a Problem with file and line for each row that cannot be used. Never: rows against each other
+(policy/loading/crosscheck.py, platforms.py), rules.
 
-Each file may be missing; rows.py says what such a file looks like.
+Each file is optional. rows.py defines the form of such a file.
 """
 
 from __future__ import annotations

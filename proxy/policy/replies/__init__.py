@@ -1,1 +1,1 @@
-"""What a reply of a recipient asks for."""
+"""Finds out what a recipient's reply asks for."""

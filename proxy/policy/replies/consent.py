@@ -1,6 +1,6 @@
-"""Consent by reply: the words a consent request declares, and whether a reply is one.
+"""Recognises replies that consent, by words the request declares.
 
-In: the text of a request or of a reply. Out: a set of words as a code of five bits, which an entry has room for; a word of the closed list.
+In: the text of a request or of a reply. Out: a set of words as a code of five bits (an entry has room for it); a word of the closed list.
 Never: a record; a word that the request also declares as a refusal.
 
     同意请回Y · 愿意回复1 · 确认接收请回是      a word of agreement, then the word to reply, within one sentence

@@ -1,6 +1,6 @@
-"""English: what replies in Latin letters ask for, in English and in pinyin.
+"""Understands replies in Latin letters: English and pinyin.
 
-In: a reply, folded. Out: what it asks for, as grammar.py says of Chinese. Never: Chinese, or keywords alone (optout.py).
+In: a folded reply. Out: what it asks for, in the terms of grammar.py. Never: Chinese, or keywords alone (optout.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Phrases: what a reply asks for, by the roles of the words in it.
+"""Understands Chinese replies by the roles of their words.
 
-In: a reply in clauses. Out: the strongest thing that a clause says, and whether the reply as a whole makes it doubtful.
-Never: keywords that messages declared (optout.py), words themselves (vocabulary.py).
+In: a reply in clauses. Out: the strongest demand of its clauses, and whether the reply as a whole makes it doubtful.
+Never: keywords that messages declared (optout.py), the words themselves (vocabulary.py).
 
 A clause is covered from left to right by the longest words of the vocabulary; each becomes a letter, its role (别再给我发短信了 is nAawsme,
 what nobody knows is x). Patterns over these letters say what it asks for:

@@ -1,7 +1,7 @@
-"""Opt-out: what a person's reply means (DOMAIN.md §5).
+"""Decides what a reply means: opt-out, restore, review, or nothing (DOMAIN.md §5).
 
-In: the text of a reply, and what the messages it may answer declared. Out: ``optout``, ``restore``, ``review`` or ``none``, with the
-keyword as it was understood. Never: a record, a keyword found inside a longer text ("thanks", 订单T123 are no refusals).
+In: the text of a reply; what the messages it may answer declared. Out: ``optout``, ``restore``, ``review`` or ``none``, with the keyword as
+it was understood. Never: a record; a keyword found inside a longer text ("thanks" and 订单T123 are no refusals).
 
 A reply is folded (width, look-alikes, invisible characters), freed of what a mail program writes under it, and read as a whole:
 

@@ -1,6 +1,6 @@
-"""Quoting: what in a reply is no answer of the person: footers and quoted messages.
+"""Removes footers and quoted messages from a reply.
 
-In: a reply, folded. Out: it without footers; and what of it is the person's own where it quotes a message. Never: what words mean.
+In: a folded reply. Out: the reply without footers; the recipient's own words where it quotes a message. Never: what words mean.
 """
 
 from __future__ import annotations

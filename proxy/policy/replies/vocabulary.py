@@ -1,7 +1,7 @@
-"""Vocabulary: the words that people write in replies, by the role each has.
+"""Lists the words of recipients' replies, each with its role.
 
-Out: the role of a word, a letter; a word that stands for two is given both, and one that begins a clause (否则) a comma. Never: what the roles say together (grammar.py).
-Words are as folded: simplified characters, capitals. Dialects, misspellings and abuse stand among the others.
+Out: the role of a word, a letter. A word with two roles has both; a word that begins a clause (否则) has a comma. Never: what the roles mean
+together (grammar.py). Words are folded: simplified characters, capitals. Dialects, misspellings and abuse are included.
 
     w me               n do not (别)                A again, always       q how, where             i politeness, filler
     y you              N do not, I do not want it   a other adverbs       Q whether, how much      e endings

@@ -1,1 +1,1 @@
-"""What can be read off the text of a message."""
+"""Analyses the text of a message."""

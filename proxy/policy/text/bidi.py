@@ -1,10 +1,10 @@
-"""Drawn: a text in the order in which handsets show it (UAX #9).
+"""Reorders bidirectional texts as handsets display them (UAX #9).
 
-In: decoded text. Out: its readings beside the written order, whether controls change the order, whether all handsets agree. Never: what
-the words mean (policy/reading.py), a text without right-to-left letters, marks or controls: that is shown as it is written.
+In: decoded text. Out: its readings other than the written order; whether controls change the order; whether all handsets agree. Never: what the
+words mean (policy/reading.py); a text without right-to-left letters, marks or controls, which is displayed as it is written.
 
-A handset lays out each line from the left, or in the direction of its first letter: both are readings. Right-to-left letters are read from
-the right, so they come out in the order of the alphabet; what is left of a difference is the place of everything else among them.
+A handset lays out each line from the left, or in the direction of its first letter: both are readings. Right-to-left letters are read from the
+right, so they come out in alphabetical order. What differs between the readings is the place of everything else among them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Category: what a text's own words say it is for (DOMAIN.md §6).
+"""Classifies a text as code, notice or marketing (DOMAIN.md §6).
 
-In: the weights of the lexicon's words that were found, added up; whether there is a link, an opt-out notice, a hidden word. Out: category,
-sub-category, and how surely it is marketing. Never: a category more lenient than the evidence: content may only tighten what was declared,
-so a text without evidence is a notice.
+In: the added weights of the lexicon words found; whether there is a link, an opt-out notice, a hidden word. Out: category, sub-category,
+and how surely it is marketing. Never: a category more lenient than the evidence: content may only tighten what was declared, so a text
+without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, never an offer

@@ -1,7 +1,7 @@
-"""Codes: what a text says beside its one-time code that such texts do not say.
+"""Scores how much else a one-time-code text says beside its code.
 
-In: texts of codes and of offers (``lexicon/codes.csv``); then a text in its normal form. Out: whether there is a code in it, and how much else,
-in points. Never: a category (category.py), whose a link is (policy/registries/owned.py).
+In: sample texts of codes and of offers (``lexicon/codes.csv``); then a text in its normal form. Out: whether it holds a code, and how much
+else, in points. Never: a category (category.py), the owner of a link (policy/registries/owned.py).
 
     pair    two characters that stand together, or a Latin word; points = 10 · ln((offers with it + ½) / (codes with it + ½)), from -20 to 20;
             a pair of neither: 5

@@ -1,7 +1,7 @@
-"""Contacts: where a text sends its reader: links, known by their domain, and telephone numbers.
+"""Finds links (by domain) and telephone numbers in a text.
 
-In: a text in its normal form (folding.py). Out: domains, numbers as digits; where a number stands, or would with other digits. Never: how officers
-may write them (spelt.py), whose they are (policy/registries/owned.py).
+In: a text in its normal form (folding.py). Out: domains; numbers as digits; where a number stands, or would stand with other digits. Never: how
+officers may write them (spelt.py), who owns them (policy/registries/owned.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Disguised: telephone numbers and domains that a person reads in a text and contacts.py does not.
+"""Finds telephone numbers and domains disguised from software.
 
-In: a text as folded (folding.py). Out: what they may be, to be looked up among known ones. Never: a contact that nobody has registered or
-forbidden: in ordinary texts much looks like one.
+In: a folded text (folding.py). Out: candidates, to be looked up among known contacts. Never: a contact that is neither registered nor
+forbidden: in ordinary texts many strings look like one.
 
     一三九, 壹叁玖, 幺, ❶, ٣, 〣, I39OOI38OOO     digits of other scripts, and letters that look like digits
     1.3.9 0013/8000, one digit a line            marks between digits, whichever and however many

@@ -1,7 +1,7 @@
-"""Evidence: what in a text speaks for its category, word by word, for people: explain, a clerk, a provider's hints.
+"""Lists what in a text speaks for its category, for people.
 
-In: a Content and the Reader of the rules that judged it. Out: Evidence, the same for the same text and revision whenever it is asked for, so
-the journal, which keeps both, need not keep it. Never: on the way of a message; another opinion than category.py's.
+In: a Content and the Reader of the rules that judged it. Out: CategoryEvidence, always the same for the same text and revision: the journal
+keeps both, so it need not keep the evidence. Never: on a message's way; another opinion than category.py's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Text: what can be read off a message's words, whoever sent it.
+"""Normalises a text, and finds its signature and fingerprint.
 
-In: decoded text. Out: its normalised form, signature 【】, and a fingerprint with digits masked.
-Never: opt-out notices (notices.py), links and telephone numbers (contacts.py), a category (category.py) or an opinion (the rules).
+In: decoded text. Out: its normal form, its signature 【】, a fingerprint with digits masked.
+Never: opt-out notices (notices.py), links and telephone numbers (contacts.py), a category (category.py), an opinion (the rules).
 """
 
 from __future__ import annotations

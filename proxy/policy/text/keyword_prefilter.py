@@ -1,11 +1,11 @@
-"""Shards: all words that are looked for, in one automaton, or in several where words changed while messages passed.
+"""Finds all searched words of a text with Aho-Corasick automata.
 
-In: patterns (UTF-8) and their places, the shards that stood before. Out: every match in a text. Never: what a word means.
+In: patterns (UTF-8) and their places; the automata of the set before. Out: every match in a text. Never: what a word means.
 
-One automaton reads a text in half a microsecond however many words it knows, but is built under the interpreter's lock: 100,000 words
-take most of a second. So a set that is loaded beside traffic keeps the automata of the set before it as long as half of their words are
-still wanted, and puts new words into shards small enough to be built between two messages. What it finds is the same; each shard costs
-a text that was never read before another half microsecond. The next start joins them again.
+One automaton reads a text in half a microsecond, however many words it knows. But building it holds the interpreter's lock: most of a
+second for 100,000 words. So a set that is loaded under traffic keeps the automata of the set before it while half of their words are still
+wanted, and puts new words into automata small enough to be built between two messages. The matches are the same; each extra automaton costs
+a new text another half microsecond. The next start joins them again.
 """
 
 from __future__ import annotations

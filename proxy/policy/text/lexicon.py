@@ -1,7 +1,7 @@
-"""Lexicon: the words by which a text is told to be advertising, a notice or a one-time code, each with its weight.
+"""Reads the lexicon: words with weights for advertising, notices and codes.
 
-In: rows of ``lexicon/*.csv`` (word, for, weight, subcategory, note). Out: Lexicon: the words as they are looked for, and their weights in
-a form that adds up fast. Never: files (policy/loading/folder.py reads them), an opinion on a text (category.py).
+In: rows of ``lexicon/*.csv`` (word, for, weight, subcategory, note). Out: a Lexicon: the words in the form in which they are searched, and
+their weights in a form that adds up fast. Never: files (policy/loading/folder.py reads them), an opinion on a text (category.py).
 
 A word is looked for in the normalised text, in which every number is one ``0``: digits of a word stand for any number, so texts that
 differ in digits only share what was found.

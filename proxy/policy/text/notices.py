@@ -1,4 +1,4 @@
-"""Notices: how a text says that its messages can be refused, and whether it asks for an answer.
+"""Finds opt-out notices in a text, and requests for an answer.
 
 In: a text in its normal form (folded and squeezed: folding.py). Out: the opt-out notice, the keyword it declares, whether it stands at the end;
 whether the text wants an answer that is no refusal. Never: what a reply means (policy/replies/optout.py), whether a notice is due (the rules).

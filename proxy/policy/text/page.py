@@ -1,6 +1,6 @@
-"""Page: one text under analysis, and what is found in it: its forms, signature, notice, links, telephone numbers.
+"""Analyses one text: forms, signature, notice, links, telephone numbers.
 
-In: Content. Out: Page. Never: a memory of other texts, what rules make of it (policy/reading.py).
+In: Content. Out: a TextAnalysis. Never: a cache of other texts; what rules make of it (policy/reading.py).
 """
 
 from __future__ import annotations

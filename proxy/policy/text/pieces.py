@@ -1,7 +1,7 @@
-"""Pieces: stretches of an incomplete text that missing parts cannot change.
+"""Cuts an incomplete text into pieces that missing parts cannot change.
 
-In: the text of a long message of which parts are missing, with GAP where they are. Out: pieces of it, in normal form: whatever the missing
-parts say, the whole text holds each piece, read alike. Never: rules.
+In: the text of a long message with GAP in place of missing parts. Out: pieces of it, in normal form: whatever the missing parts say, the
+whole text contains each piece, with the same meaning. Never: rules.
 
     for words               one letter and the marks around it are left out beside a gap: 发票 at an edge is none until more is known
     for links and numbers   all up to three Chinese characters in a row, which stay: an address or a number may reach as far as that

@@ -1,10 +1,10 @@
-"""Scanner: every word of the lexicon and of the rules, looked for in one pass over a text.
+"""Finds lexicon and rule words in one pass over a text.
 
-In: a Lexicon, the rules' words; then a text as UTF-8, normalised, every number one 0. Out: which words were found, which of the lexicon's
-count, and the sum of what those say. Never: what a word means to a rule (policy/reading.py knows).
+In: a Lexicon, the rules' words; then a text as UTF-8, normalised, every number as one 0. Out: which words were found; which lexicon words
+count; the sum of their weights. Never: what a word means to a rule (policy/reading.py knows).
 
-A word inside a longer word of the lexicon does not count beside it: 优惠 in 优惠券 says nothing more. Inside a word that speaks for
-nothing (优惠政策) it does not count there, but does elsewhere. A Latin word is found only where no letter goes on.
+A word inside a longer lexicon word does not count beside it: 优惠 inside 优惠券 adds nothing. Inside a word without weight (优惠政策) it
+does not count there, but counts elsewhere. A Latin word is found only where no letter continues it.
 """
 
 from __future__ import annotations

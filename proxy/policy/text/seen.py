@@ -1,6 +1,6 @@
-"""Seen: what a text shows in one order, and in all orders together (bidi.py).
+"""Combines what a text shows in each of its display orders.
 
-In: what was found in each order. Out: Seen. Never: a text itself, a memory of others.
+In: findings per display order (bidi.py). Out: one Seen. Never: a text itself, a cache.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Spelt: a domain or a telephone number as officers write it into rules and registers, as texts are read, or refused with what to write.
+"""Normalises domains and telephone numbers that officers write.
 
-In: what somebody wrote. Out: a domain in lower case; a number without marks; NotSpelt. Never: a text (contacts.py).
+In: a domain or number as an officer wrote it into a rule or a registry. Out: a domain in lower case; a number without marks; or NotSpelt,
+which says what to write. Never: a text (contacts.py).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What alters a recipient's record, live and replayed."""
+"""Changes recipients' records, live and when the journal is replayed."""

@@ -1,10 +1,10 @@
-"""InPieces: what the journal has in pieces, and a restart reads whole or not at all: a list of people, a file of consents.
+"""Tracks imports that span several journal records, for safe replay.
 
-In: where each began and ended. Out: from where the journal may be read. Never: what the records say.
+In: the first and last journal sequence of each import. Out: a sequence from which the journal may be replayed. Never: the records' contents.
 
-What is read again is in force already, so reading it once more must change nothing. Of a single record that holds. But one that takes a
-person out, between the first record of a file that put them in and its end, would take them out again, and the file, of which only the end
-is read, would not put them back.
+An import (a list of numbers, a file of consents) must be replayed whole or not at all. Replaying records whose effects are already in force
+must change nothing. That holds for a single record. But suppose a record removes a recipient between an import's first record and its end:
+replay would remove the recipient again, and the import, of which only the end is replayed, would not put them back.
 """
 
 from __future__ import annotations

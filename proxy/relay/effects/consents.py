@@ -1,7 +1,8 @@
-"""Consents: files of them on their way in, and what becomes of them and of persons, live and replayed alike.
+"""Imports consent files and records consents by reply.
 
-In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, CONSENT_REPLY, in order. Out: batches with their numbers once all of a
-file is there and is what was sent; persons put into batches by their reply, and taken out of them. Never: half a file; the journal, the clock.
+In: journal records CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON and CONSENT_REPLY, in order, live and replayed alike. Out: numbered batches,
+once a file is complete and matches its digest; recipients added to batches by reply, and removed from them. Never: half a file, the journal,
+the clock.
 
 **Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
 Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:
@@ -209,20 +210,20 @@ def newest_from(data: bytes, port: str, now: float) -> Entry | None:
 class ConsentByReply:
     """Comes right behind a reply: the consent that it is (a Change)."""
 
-    __slots__ = ("recipient", "said", "_heard", "_rules", "_consented", "_accepts", "_then")
+    __slots__ = ("recipient", "said", "_reply", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
-        self, heard: ReplyEffect, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
+        self, reply: ReplyEffect, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: it counts at once, else once it is reviewed."""
-        self.recipient = heard.recipient
+        self.recipient = reply.recipient
         self.said: ConsentReply | None = None
-        self._heard, self._rules, self._consented, self._accepts, self._then = heard, rules, consented, accepts, then
+        self._reply, self._rules, self._consented, self._accepts, self._then = reply, rules, consented, accepts, then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.said, heard = None, self._heard
-        request = newest_from(data, heard.port, now) if heard.kind == "reply" else None
-        word = consent_answer(heard.text, request)
+        self.said, reply = None, self._reply
+        request = newest_from(data, reply.port, now) if reply.kind == "reply" else None
+        word = consent_answer(reply.text, request)
         if request is None or not word or any(one.request == request.id for one in record.consents_given(data)):
             return data
         self.said = self._consent(request, word, now)
@@ -230,8 +231,8 @@ class ConsentByReply:
 
     def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
         """None where the request is registered no more, or there is no room for its batch."""
-        heard, registry, consented = self._heard, self._rules.registry, self._consented
-        known = registry.templates.requests_of(request.signature, heard.provider)
+        reply, registry, consented = self._reply, self._rules.registry, self._consented
+        known = registry.templates.requests_of(request.signature, reply.provider)
         rows = [one for one in known if declared_words(one.text) == request.consent] or known
         if not rows:
             return None
@@ -240,15 +241,15 @@ class ConsentByReply:
             advertiser = normal_signature(rows[0].signature)
         terms = Terms(advertiser, Category.MARKETING.word, _day_of(now), 0, ", ".join(one.name for one in rows)[:WORDS_MAX])
         wording, reviewer = " / ".join(one.text for one in rows)[:WORDS_MAX], BY_SETTING if self._accepts else ""
-        batch = consented.of_replies(terms, heard.provider, wording, reviewer)
+        batch = consented.of_replies(terms, reply.provider, wording, reviewer)
         try:
             consented.make_room(batch is None)
         except TooManyBatches:
             return None
         number = batch.number if batch is not None else consented.numbered.behind(consented.highest)[0]
         said = ConsentReply(
-            now, self.recipient, number, terms, wording, heard.provider, heard.port, request.signature, request.id, request.time,
-            heard.text, word, reviewer,
+            now, self.recipient, number, terms, wording, reply.provider, reply.port, request.signature, request.id, request.time,
+            reply.text, word, reviewer,
         )  # fmt: skip
         if batch is None:  # empty until this is written: the next reply finds it
             consented.put(batch_of(said))

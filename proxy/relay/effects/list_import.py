@@ -1,7 +1,7 @@
-"""Listing: a list of people on its way in, from its first record in the journal to its being in force. Live and replayed alike.
+"""Imports lists of numbers: whole, or not at all.
 
-In: records of kinds LISTING, LISTED, LISTING_DONE, in order. Out: chunks put on lists or taken off, one at a time, once all of them
-are there and are what was sent. Never: half a list.
+In: journal records LISTING, LISTED, LISTING_DONE, in order, live and replayed alike. Out: chunks put on lists or taken off, one at a time, once
+all chunks are there and match the digest. Never: half a list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Replies: what a person's answer to a port does to their record. Pure.
+"""Applies an opt-out, restore or doubtful reply to the recipient's record.
 
-In: the text, the port, the record's bytes, the time. Out: the record with refusals more or fewer, and the journal records that say so.
-Never: sockets, the clock, who is told (relay/optout_reply.py), what words mean (policy.optout), whose messages may be meant (state/record/candidates.py).
+In: the text, the port, the record's bytes, the time. Out: the record with refusals added or removed, and the journal records that say so. Pure.
+Never: sockets, the clock, the confirmation (optout_reply.py), what words mean (policy/replies/optout.py), which messages a reply may mean
+(state/record/candidates.py).
 
     opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
     ... of everything       all marketing; likewise at a port that nobody owns, where no candidate is known
@@ -323,18 +324,18 @@ def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
 class RefusedSaid:
     """Comes right behind a reply: what the refused advertiser's messages said, so that it is known again under another name."""
 
-    __slots__ = ("recipient", "texts", "_heard", "_text_of")
+    __slots__ = ("recipient", "texts", "_reply", "_text_of")
 
-    def __init__(self, heard: ReplyEffect, text_of: Callable[[int], str]) -> None:
+    def __init__(self, reply: ReplyEffect, text_of: Callable[[int], str]) -> None:
         """``text_of``: the text with a fingerprint, empty if it is not known any more."""
-        self.recipient = heard.recipient
+        self.recipient = reply.recipient
         self.texts: list[RefusedText] = []
-        self._heard = heard
+        self._reply = reply
         self._text_of = text_of
 
     def apply(self, data: bytes, now: float) -> bytes:
         self.texts = []
-        for refusal in self._heard.opt_outs:
+        for refusal in self._reply.opt_outs:
             if refusal.scope != "advertiser":
                 continue
             signature = int(refusal.value, 16)
@@ -368,31 +369,31 @@ def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
 class Widening:
     """Comes right behind a reply: a refusal of all marketing, if it was one advertiser too many."""
 
-    __slots__ = ("recipient", "opt_out", "_heard", "_widen", "_then")
+    __slots__ = ("recipient", "opt_out", "_reply", "_widen", "_then")
 
     def __init__(
-        self, heard: ReplyEffect, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
+        self, reply: ReplyEffect, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
     ) -> None:
-        self.recipient = heard.recipient
+        self.recipient = reply.recipient
         self.opt_out: OptOut | None = None
-        self._heard = heard
+        self._reply = reply
         self._widen = widen
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        heard = self._heard
-        self.opt_out = self._widen(record.opt_outs(data), now) if heard.opt_outs else None
+        reply = self._reply
+        self.opt_out = self._widen(record.opt_outs(data), now) if reply.opt_outs else None
         if self.opt_out is None:
             return data
-        heard.everything = True
-        return refuse(data, (self.opt_out,), heard.port)
+        reply.everything = True
+        return refuse(data, (self.opt_out,), reply.port)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self.opt_out is None:
             return None
-        heard = self._heard
+        reply = self._reply
         return messages.OPTOUT, delivers.pack_optout(
-            now, self.recipient, self.opt_out, heard.port, heard.provider, heard.keyword
+            now, self.recipient, self.opt_out, reply.port, reply.provider, reply.keyword
         )
 
     def done(self, recorded: int) -> None:
@@ -468,32 +469,32 @@ def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
 class Confirmation:
     """The one sentence a person gets back for a reply that refuses: said if it was not said within a day of all it stopped."""
 
-    __slots__ = ("recipient", "heard", "text", "due", "at", "_refusal", "_then")
+    __slots__ = ("recipient", "reply", "text", "due", "at", "_refusal", "_then")
 
-    def __init__(self, heard: ReplyEffect, text: str, then: Callable[[Confirmation, int], None]) -> None:
+    def __init__(self, reply: ReplyEffect, text: str, then: Callable[[Confirmation, int], None]) -> None:
         """``then``: it is written, and where; it may leave once that is synced."""
-        self.recipient = heard.recipient
-        self.heard = heard
+        self.recipient = reply.recipient
+        self.reply = reply
         self.text = text
         self.due = False
         self.at = 0.0
-        self._refusal = heard.opt_outs[0]
+        self._refusal = reply.opt_outs[0]
         """The first that was not confirmed within a day."""
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        unsaid = [one for one in self.heard.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
+        unsaid = [one for one in self.reply.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
         self.at, self.due = now, bool(unsaid)
         if not unsaid:
             return data
         self._refusal = unsaid[0]
-        return confirm(data, unsaid[0], self.heard.port, int(now))
+        return confirm(data, unsaid[0], self.reply.port, int(now))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        heard = self.heard
+        reply = self.reply
         if not self.due:
             return None
-        return messages.SAID, delivers.pack_said(self.at, self.recipient, self._refusal, heard.port, heard.provider, self.text)
+        return messages.SAID, delivers.pack_said(self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text)
 
     def done(self, recorded: int) -> None:
         if self.due:

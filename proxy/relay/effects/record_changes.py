@@ -1,6 +1,6 @@
-"""Changes: what alters a person's record besides a new message — an answer, a missing answer, an undo (optouts.py has refusals).
+"""Changes a record's entries: carrier answers, missing answers, undo.
 
-In: the record's bytes. Out: the record's bytes after the change, and the journal record that says so. Never: sockets, the clock.
+In: the record's bytes. Out: the record's bytes after the change, and its journal record. Never: sockets, the clock, refusals (optouts.py).
 Each change is idempotent by the entry's id, because replay applies the journal again over a checkpoint that may be newer.
 """
 
@@ -25,7 +25,7 @@ class RecordChange(Protocol):
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
         """(kind, body) for the journal, or the bodies of several records as a tuple; None for what the journal need not know. Else bodies of
-        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_said``)."""
+        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_records_written``)."""
 
     def done(self, recorded: int) -> None:
         """Called once the journal record is written (``recorded`` is its sequence; of pieces the first one's, of a tuple the last one's; 0 if
@@ -97,29 +97,29 @@ def refused_before(
 class EntryFate:
     """The fate of one entry, told by the carrier or by the lack of an answer."""
 
-    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
+    __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
 
     def __init__(
         self,
-        transit: PendingSubmit,
+        pending: PendingSubmit,
         effect: Effect | Callable[[], Effect],
         status: int,
         carrier_id: bytes,
         then: Callable[[EntryFate, int], None],
     ) -> None:
         """``effect``: or who knows it once the record is here."""
-        assert transit.message is not None
-        self.transit = transit
+        assert pending.message is not None
+        self.pending = pending
         self._told = effect
         self.effect = Effect.PART_REFUSED if callable(effect) else effect
         self.status = status
         self.carrier_id = carrier_id
-        self.recipient = transit.message.recipient
+        self.recipient = pending.message.recipient
         self._then = then
-        self.long = transit.long  # it is answered, and forgets its message, before this is written
+        self.long = pending.long  # it is answered, and forgets its message, before this is written
 
     def apply(self, data: bytes, now: float) -> bytes:
-        entry_id, message = self.transit.entry_id, self.transit.message
+        entry_id, message = self.pending.entry_id, self.pending.message
         assert message is not None
         self.effect = self._told() if callable(self._told) else self._told
         if self.effect.takes_back:
@@ -129,27 +129,27 @@ class EntryFate:
                 self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
             return without
         if self.effect.unknown:
-            return doubted(data, self.effect, entry_id, fingerprint(message), sent_twice=was_sent_twice(self.transit.packed))
+            return doubted(data, self.effect, entry_id, fingerprint(message), sent_twice=was_sent_twice(self.pending.packed))
         if self.effect in (Effect.PART_REFUSED, Effect.LATE_PART):
             return data
         return record.settle(data, entry_id, EntryState.ACCEPTED)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        transit = self.transit
-        message = transit.message
+        pending = self.pending
+        message = pending.message
         assert message is not None
         same = fingerprint(message) if self.effect.unknown else 0
-        gives_back = transit.takes if self.effect.takes_back else ()
+        gives_back = pending.takes if self.effect.takes_back else ()
         return messages.ANSWER, answers.pack_answer(
             now,
-            transit.entry_id,
+            pending.entry_id,
             self.recipient,
             self.effect,
             self.status,
             self.carrier_id,
-            transit.recorded,
+            pending.recorded,
             same,
-            transit.entry_time,
+            pending.entry_time,
             gives_back,
         )
 

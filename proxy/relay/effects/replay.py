@@ -1,8 +1,9 @@
-"""Replay: brings the store to where the journal left it. It applies recorded effects and never judges again.
+"""Replays the journal into the store; never judges again.
 
-In: the journal from a position, the store as its checkpoint has it. Out: the store, the entries nobody answered for, the highest id.
-Never: rules. Effects on records are idempotent by entry id, so the checkpoint may be newer than the position; aggregates and the
-mailbox are exact at ``counted_from`` and only what is written later is applied to them.
+In: the journal from a position; the store as its checkpoint has it. Out: the store; entries without an answer; the highest id. Never: rules.
+
+Effects on records are idempotent by entry id, so the checkpoint may be newer than the position. Aggregates and the mailbox are exact at
+``counted_from``: only later records are applied to them.
 """
 
 from __future__ import annotations

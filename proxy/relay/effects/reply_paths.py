@@ -1,7 +1,7 @@
-"""Reply paths: per port prefix, whether replies of people reach the gate (退订通路).
+"""Tracks per port prefix whether recipients' replies reach the gate (退订通路).
 
-In: advertisements that carriers took, replies, probes, the time. Out: a PathState per prefix, journal records of kind REPLY_PATH. Never: a
-clock, a settings file, a rule (policy), work for one message.
+In: advertisements that carriers accepted; replies; probes; the time. Out: a PathState per prefix; journal records of kind REPLY_PATH. Never: a
+clock, a settings file, a rule (policy), work per message.
 
 An advertisement is a message that is marketing or says how to refuse. Any reply to a port under the prefix proves the path, whatever it says.
 

@@ -1,4 +1,4 @@
-"""Reply rates: how long a port's silence may last before chance cannot explain it.
+"""Computes how long a port's silence may last by chance.
 
 In: counts of advertisements and replies. Out: rates, expected replies, probabilities. Never: a clock, a file, a port's name.
 

@@ -1,7 +1,7 @@
-"""Officer: refusals that an officer enters for a person, or takes back: a change of the record like a person's own reply. Pure.
+"""Applies an officer's change of one recipient's refusals.
 
-In: refusals, who and why, the record's bytes, the time. Out: the record after it, and the journal record that says so. Never: sockets,
-the clock, many people at once (list_import.py).
+In: refusals; the officer and the reason; the record's bytes; the time. Out: the record after it, and its journal record. Pure.
+Never: sockets, the clock, many recipients at once (list_import.py).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Long messages whose parts come one by one."""
+"""Judges long messages whose parts arrive one by one."""

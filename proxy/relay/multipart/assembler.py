@@ -1,18 +1,19 @@
-"""Long: long messages whose parts come one by one, over any binds of one provider, in any order, twice, late or never.
+"""Collects the parts of long messages until they can be judged.
 
-In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as; why a part
-cannot be taken. Never: a clock, a verdict (handler.py), bytes; what is known of a message after its minute (state/record/torn.py).
+In: parts as they arrive, over any binds of a provider, in any order, repeated, late or never; the time (monotonic seconds). Out: parts to be
+judged now, with the joined message; why a part cannot be taken. Never: a clock, a verdict (handler.py), bytes, what is known of a message after
+its minute (state/record/torn.py).
 
     waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
 
-Parts that wait hold up nothing: a client whose window is one part gets its first part judged alone after 300 ms, and later parts inherit.
-A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again.
+Waiting parts block nothing: a client with a window of one part gets its first part judged alone after 300 ms, and later parts inherit the
+verdict. A message that was judged whole is forgotten at once, unless one of its parts fails: that part may be sent again.
 
-    a part number comes again                      same text            other text
+    the same part number again                     same text            other text
     while it waits or is being judged              part-again           part-differs
-    all of its message was refused, or all is out  a new message        a new message
-    it is out, and others are not                  part-again           part-differs
-    it was refused, or its outcome is unknown      taken: sent again    part-differs
+    all parts refused, or all parts sent           a new message        a new message
+    this part sent, others not                     part-again           part-differs
+    this part refused, or its outcome is unknown   taken: sent again    part-differs
 
 A message has one reference, whatever number of parts it announces: another number of parts is another text.
 """
@@ -125,9 +126,9 @@ class LongMessage(Generic[Sent]):
         wait_s = WAIT_S if 1 in self.contents or 1 not in self.theirs else WAIT_S + BEHIND_S
         return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
 
-    def forget_text(self, transit: Sent) -> None:
+    def forget_text(self, pending: Sent) -> None:
         """A part was answered: of its content only what ``joined`` needs is kept."""
-        index = self.index_of(transit)
+        index = self.index_of(pending)
         content = self.contents.get(index)
         if content is not None and content.octets is not None:
             self.contents[index] = Content(
@@ -138,9 +139,9 @@ class LongMessage(Generic[Sent]):
     def place(self) -> Place:
         return self.key[:4]
 
-    def index_of(self, transit: Sent) -> int:
+    def index_of(self, pending: Sent) -> int:
         """Which part an attempt is; 0: another has come since."""
-        return next((index for index, last in self.last.items() if last is transit), 0)
+        return next((index for index, last in self.last.items() if last is pending), 0)
 
     @property
     def has_first(self) -> bool:
@@ -190,27 +191,27 @@ class LongMessage(Generic[Sent]):
             return False
         return last not in self.alive or last in self.doubted
 
-    def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
+    def add(self, pending: Sent, index: int, content: Content, now_s: float) -> None:
         before = self.last.get(index)
         if before is not None:
             if before in self.alive:
                 self.again = {**self.again, index: (*self.again.get(index, ()), before)}
             if before in self.unknown:  # this attempt stands in for it: the same part to the same person
                 self.unknown -= {before}
-                self.instead[transit] = before
+                self.instead[pending] = before
         if index in self.contents:
-            self.earlier[transit] = self.contents[index]
+            self.earlier[pending] = self.contents[index]
         self.contents[index] = content
-        self.last[index] = transit
-        self.alive.add(transit)
+        self.last[index] = pending
+        self.alive.add(pending)
         self.last_s = now_s
 
-    def take_out(self, transit: Sent) -> None:
+    def take_out(self, pending: Sent) -> None:
         """As if this attempt, which is not decided, had never come: nobody may be refused for what it says."""
-        index = next((index for index, last in self.last.items() if last is transit), None)
+        index = next((index for index, last in self.last.items() if last is pending), None)
         if index is None:  # another has come since
             return
-        earlier = self.earlier.get(transit)
+        earlier = self.earlier.get(pending)
         if earlier is None:
             del self.contents[index]
         else:
@@ -252,13 +253,13 @@ class Assembler(Generic[Sent]):
 
     # -- arrival
 
-    def find(self, transit: Sent, now_s: float) -> LongMessage[Sent] | None:
+    def find(self, pending: Sent, now_s: float) -> LongMessage[Sent] | None:
         """The message that is remembered at the place of this part."""
-        return self._find(_place(_key(transit)), now_s)
+        return self._find(_place(_key(pending)), now_s)
 
-    def objection(self, transit: Sent, long: LongMessage[Sent] | None) -> str:
+    def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
         """Why a part cannot be taken, by the name of a reason; empty if it can. ``long``: what was found for it."""
-        message = transit.message
+        message = pending.message
         assert message is not None
         part = message.content.part
         assert part is not None
@@ -284,23 +285,23 @@ class Assembler(Generic[Sent]):
         for index in long.last if self._early else ():
             self._early.pop((long.place, index), None)
 
-    def turn_away(self, transit: Sent, now_s: float) -> None:
+    def turn_away(self, pending: Sent, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the others must not go without it."""
         if len(self._turned_away) < TURNED_AWAY_MAX:
-            self._turned_away[_place(_key(transit))] = now_s + WAIT_S
+            self._turned_away[_place(_key(pending))] = now_s + WAIT_S
 
-    def is_turned_away(self, transit: Sent, now_s: float) -> bool:
+    def is_turned_away(self, pending: Sent, now_s: float) -> bool:
         """Whether the rate refused another part of this message just now."""
-        return bool(self._turned_away) and self._turned_away.get(_place(_key(transit)), 0.0) > now_s
+        return bool(self._turned_away) and self._turned_away.get(_place(_key(pending)), 0.0) > now_s
 
-    def arrive(self, transit: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
+    def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
         """A part was read, and nothing speaks against it (``objection``); returns its message and the parts to be judged now, which may be
         another message's too. The caller has refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
-        message = transit.message
+        message = pending.message
         assert message is not None
         part = message.content.part
         assert part is not None
-        key = _key(transit)
+        key = _key(pending)
         ready: list[Sent] = []
         long = self._find(_place(key), now_s)
         if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
@@ -311,12 +312,12 @@ class Assembler(Generic[Sent]):
         if long is None:
             long = LongMessage(key, now_s)
             self._keep(long)
-        long.add(transit, part.index, message.content, now_s)
+        long.add(pending, part.index, message.content, now_s)
         if long.held_bytes:
             self._holds(long, PART_BYTES + len(message.content.octets[1] if message.content.octets else b""))
         if not long.waiting:
-            transit.message = long.message(message)
-            return long, [*ready, transit]
+            pending.message = long.message(message)
+            return long, [*ready, pending]
         self.waiting += 1
         if long.whole and 1 in long.contents:  # else the gate of the first part judges it
             return long, ready + self._judge(long, now_s)
@@ -324,14 +325,14 @@ class Assembler(Generic[Sent]):
             heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
         return long, ready
 
-    def beside(self, transit: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+    def beside(self, pending: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
         """A part that begins a new message beside the one that is remembered in its place, and that is not."""
-        message = transit.message
+        message = pending.message
         assert message is not None
         part = message.content.part
         assert part is not None
-        long: LongMessage[Sent] = LongMessage(_key(transit), now_s)
-        long.add(transit, part.index, message.content, now_s)
+        long: LongMessage[Sent] = LongMessage(_key(pending), now_s)
+        long.add(pending, part.index, message.content, now_s)
         self.waiting += 1
         return long, self._judge(long, now_s)
 
@@ -363,7 +364,7 @@ class Assembler(Generic[Sent]):
     def drain(self, now_s: float) -> list[Sent]:
         """All parts that wait: the gate is about to go."""
         waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
-        return [transit for long in waiting for transit in self._judge(long, now_s)]
+        return [pending for long in waiting for pending in self._judge(long, now_s)]
 
     # -- what became of parts
 
@@ -423,8 +424,8 @@ class Assembler(Generic[Sent]):
         of = batch[0].message
         assert of is not None
         message = long.message(of)
-        for transit in batch:
-            transit.message = message
+        for pending in batch:
+            pending.message = message
         long.batch, long.leader, long.waiting = batch, batch[0], False
         long.until_s = now_s + INHERIT_S
         self.waiting -= len(batch)
@@ -449,8 +450,8 @@ def _reads_alike(one: Content, other: Content) -> bool:
     return one.octets == other.octets
 
 
-def _key(transit: Attempt) -> Key:
-    message = transit.message
+def _key(pending: Attempt) -> Key:
+    message = pending.message
     assert message is not None
     part = message.content.part
     assert part is not None

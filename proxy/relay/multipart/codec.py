@@ -1,7 +1,7 @@
-"""Posting: what one gate puts up of a long message, and what it makes of what is up. Pure.
+"""Encodes a long message as rows for other gates, and back.
 
-In: a long message, what is on the board of it, parts that are judged. Out: its rows; which messages have to be looked at; the message with
-what others hold, or by itself. Never: a store, a clock, when it is put up (shared.py), a verdict.
+In: a long message; its rows in the shared store; parts that were judged. Out: its own rows; which messages must be looked at; the message
+completed with the parts at other gates, or without them. Pure. Never: a store, a clock, when rows are written (shared.py), a verdict.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def displaced(long: LongMessage[PendingSubmit], sheet: Sheet) -> Posted | None:
 def rows_of(long: LongMessage[PendingSubmit], judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
     """What this gate puts up of a message; ``judged``: parts that are, with this very swap."""
     return [
-        PostedPart(long.holder, index, _state(long, index, transit, judged), long.contents[index])
-        for index, transit in sorted(long.last.items())
+        PostedPart(long.holder, index, _state(long, index, pending, judged), long.contents[index])
+        for index, pending in sorted(long.last.items())
         if index in long.contents
     ]
 
@@ -73,18 +73,18 @@ def rows_beside(long: LongMessage[PendingSubmit], posted: Posted, judged: Sequen
     return list(rows.values())
 
 
-def _state(long: LongMessage[PendingSubmit], index: int, transit: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
-    refused = transit not in long.alive
-    if transit in judged:
-        refused = transit.lane is None
-    elif not (transit.recorded or transit in long.shown):
+def _state(long: LongMessage[PendingSubmit], index: int, pending: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
+    refused = pending not in long.alive
+    if pending in judged:
+        refused = pending.lane is None
+    elif not (pending.recorded or pending in long.shown):
         return WAITING
     earlier = [one for one in long.again.get(index, ()) if one in long.alive]
-    if len(earlier) + (not refused and transit in long.doubted) > 1:
+    if len(earlier) + (not refused and pending in long.doubted) > 1:
         return TWICE
     if not refused:
-        return UNKNOWN if transit in long.unknown else LATE if transit in long.doubted else THERE
-    if transit in long.instead or any(one in long.unknown for one in earlier):
+        return UNKNOWN if pending in long.unknown else LATE if pending in long.doubted else THERE
+    if pending in long.instead or any(one in long.unknown for one in earlier):
         return UNKNOWN
     return LATE if earlier else REFUSED
 
@@ -104,10 +104,10 @@ def shown(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> 
 def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
     """Of each that is of a long message."""
     longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
-    return longs + [transit.long for transit in submits if transit.long is not None]
+    return longs + [pending.long for pending in submits if pending.long is not None]
 
 
-def part_of(transit: PendingSubmit) -> tuple[int, Content]:
-    assert transit.message is not None
-    assert transit.message.content.part is not None
-    return transit.message.content.part.index, transit.message.content
+def part_of(pending: PendingSubmit) -> tuple[int, Content]:
+    assert pending.message is not None
+    assert pending.message.content.part is not None
+    return pending.message.content.part.index, pending.message.content

@@ -1,6 +1,6 @@
-"""Decided: what one gate decided of a long message, said so that others can inherit it, and heard again.
+"""Shares one gate's decision on a long message with other gates.
 
-In: the part by which a gate judged; a Decision of another gate with what is known of the text here. Out: a Decision; the part to inherit from.
+In: the part by which a gate judged; another gate's decision, with the text known here. Out: a SharedDecision; the part to inherit from.
 Never: a verdict of its own, a store, the clock.
 """
 

@@ -1,20 +1,20 @@
-"""Parts: what becomes of the parts of long messages (assembler.py says when).
+"""Decides what happens to the parts of long messages.
 
-In: parts that were read, the person's record while they are judged, what the carrier said of each. Out: verdicts of parts; the effect of
-each answer on the message's one entry. Never: sockets, the clock, the journal.
+In: parts that were read; the recipient's record while they are judged; the carrier's answer to each. Out: verdicts of parts; the effect of each
+answer on the message's one entry. Never: sockets, the clock, the journal, when a message is judged (assembler.py).
 
-A long message has one entry and takes once from aggregates, however many parts it has; every part has its own verdict in the journal (with
-that entry) and its own answer. The first part judged leads, the others follow it. Parts that come later inherit: no cap is asked again, but
-once the text is whole the rules that read it are, and all of them if the new part shows whose message it is, or that its category is
-stricter. A breach refuses that part (a handset shows nothing with a part missing).
+A long message has one entry and takes once from aggregates, however many parts it has. Every part has its own verdict in the journal (with that
+entry) and its own answer. The first part judged leads; the others follow it. Later parts inherit its verdict: no cap is asked again. Once the
+text is whole, the rules that read the text are asked again; and all rules, if the new part shows the signature or a stricter category. A breach
+then refuses that part (a handset shows nothing while a part is missing).
 
-    all attempts refused          the entry is taken back, what comes next is a new message
+    all attempts refused          the entry is taken back; the next part begins a new message
     some refused                  the entry stays; a refused part may be sent again, within the same message
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
 
-A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are out, and not all), its key
-stands in the person's record (state/record/torn.py), written with the verdict: a new message under that key is refused at every gate, after a
-crash, and when its minute is over.
+A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are sent, not all), its key
+stands in the recipient's record (state/record/torn.py), written with the verdict. A new message under that key is refused at every gate,
+after a crash, and after the message's minute.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class PartBounds(NamedTuple):
 
 class PartHandler:
     def __init__(
-        self, judging: Admission, hand_in: Callable[[list[PendingSubmit]], None], change: Callable[[RecordChange], None]
+        self, admission: Admission, hand_in: Callable[[list[PendingSubmit]], None], change: Callable[[RecordChange], None]
     ) -> None:
         """``hand_in``: these are judged in the coming turn; ``change``: this alters a record in it."""
-        self._judging, self._to_turn, self._changes = judging, hand_in, change
+        self._admission, self._to_turn, self._changes = admission, hand_in, change
         self._assembler: Assembler[PendingSubmit] = Assembler()
-        self.board: SharedParts | None = None
+        self.shared_parts: SharedParts | None = None
         """Where gates that share a store put up what is not whole; None where there is one gate."""
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
@@ -87,50 +87,50 @@ class PartHandler:
 
     # -- arrival and time
 
-    def take(self, transit: PendingSubmit, now_s: float) -> str:
+    def take(self, pending: PendingSubmit, now_s: float) -> str:
         """A part was read; the gate's reason to refuse it, or an empty string."""
-        message = transit.message
+        message = pending.message
         assert message is not None
         part = message.content.part
         assert part is not None
         if part.total > PARTS_MAX:
-            self._judging.tally.long_messages["too-long",] += 1
+            self._admission.tally.long_messages["too-long",] += 1
             return "too-long"
-        if self._assembler.is_turned_away(transit, now_s):
+        if self._assembler.is_turned_away(pending, now_s):
             return "rate-exceeded"
-        known, board = self._assembler.find(transit, now_s), self.board
-        if objection := self._assembler.objection(transit, known):
-            self._judging.tally.long_messages[objection,] += 1
+        known, shared_parts = self._assembler.find(pending, now_s), self.shared_parts
+        if objection := self._assembler.objection(pending, known):
+            self._admission.tally.long_messages[objection,] += 1
             return objection
-        if board is not None and known is not None and known.asked:
-            board.ask(known, transit)
+        if shared_parts is not None and known is not None and known.asked:
+            shared_parts.ask(known, pending)
             return ""
-        self._arrives(transit, now_s)
+        self._arrives(pending, now_s)
         return ""
 
-    def _arrives(self, transit: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage[PendingSubmit]:
-        transit.long, ready = self._assembler.arrive(transit, now_s, anew=anew)
-        long, board = transit.long, self.board
-        if board is not None and long.waiting and len(long.last) == 1 and not anew:
-            board.linger(long, now_s)
+    def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage[PendingSubmit]:
+        pending.long, ready = self._assembler.arrive(pending, now_s, anew=anew)
+        long, shared_parts = pending.long, self.shared_parts
+        if shared_parts is not None and long.waiting and len(long.last) == 1 and not anew:
+            shared_parts.linger(long, now_s)
         self._hand_in(ready, now_s)
         return long
 
-    def owe(self, transit: PendingSubmit, now_s: float) -> str:
+    def owe(self, pending: PendingSubmit, now_s: float) -> str:
         """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
-        message = transit.message
+        message = pending.message
         if message is not None and message.content.part is not None:
-            if self._assembler.find(transit, now_s) is not None:
-                transit.bind.access.owes(now_s)
-                return self.take(transit, now_s)
-            self._assembler.turn_away(transit, now_s)
-        transit.message = None
+            if self._assembler.find(pending, now_s) is not None:
+                pending.bind.access.owes(now_s)
+                return self.take(pending, now_s)
+            self._assembler.turn_away(pending, now_s)
+        pending.message = None
         return "rate-exceeded"
 
     def due(self, now_s: float) -> bool:
         """Hands in what has waited long enough; whether anything was."""
-        if self.board is not None:
-            self.board.due(now_s)
+        if self.shared_parts is not None:
+            self.shared_parts.due(now_s)
         return self._hand_in(self._assembler.due(now_s), now_s)
 
     def drain(self, now_s: float = 0.0) -> bool:
@@ -140,8 +140,8 @@ class PartHandler:
     @property
     def next_s(self) -> float | None:
         """When ``due`` should be called next (monotonic), None while nothing waits."""
-        next_s, board = self._assembler.next_s, self.board
-        if board is None or (board_s := board.next_s) is None:
+        next_s, shared_parts = self._assembler.next_s, self.shared_parts
+        if shared_parts is None or (board_s := shared_parts.next_s) is None:
             return next_s
         return board_s if next_s is None else min(next_s, board_s)
 
@@ -164,13 +164,13 @@ class PartHandler:
 
     @property
     def waiting(self) -> int:
-        return self._assembler.waiting + (self.board.waiting if self.board is not None else 0)
+        return self._assembler.waiting + (self.shared_parts.waiting if self.shared_parts is not None else 0)
 
     # -- what other gates hold (board.Heirs)
 
-    def share(self, board: SharedParts, now_s: Callable[[], float]) -> None:
+    def share(self, shared_parts: SharedParts, now_s: Callable[[], float]) -> None:
         """From now on other gates may hold parts of the same messages. ``now_s``: monotonic."""
-        self.board, self._now_s = board, now_s
+        self.shared_parts, self._now_s = shared_parts, now_s
 
     def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
         posted = long.posted
@@ -178,39 +178,39 @@ class PartHandler:
         if long.waiting and posted is not None and (posted.decision is not None or leads):
             self._hand_in(self._assembler.judge(long, self._now_s()), self._now_s())
 
-    def admitted(self, transit: PendingSubmit, holder: Holder | None) -> None:
+    def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
         now_s = self._now_s()
-        known = self._assembler.find(transit, now_s) if holder is not None else None
+        known = self._assembler.find(pending, now_s) if holder is not None else None
         if known is not None and known.torn:  # what is there of it goes on, and the record refuses this
-            transit.long, ready = self._assembler.beside(transit, now_s)
-            long = transit.long
+            pending.long, ready = self._assembler.beside(pending, now_s)
+            long = pending.long
             self._hand_in(ready, now_s)
         else:
-            long = self._arrives(transit, now_s, anew=holder is not None)
+            long = self._arrives(pending, now_s, anew=holder is not None)
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
     def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
-        for transit in mine:
-            assert transit.message is not None
-            transit.message = long.message(transit.message)
+        for pending in mine:
+            assert pending.message is not None
+            pending.message = long.message(pending.message)
 
     def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
         decision = long.posted.decision if long.posted is not None else None
         if decision is None or long.settled or isinstance(long.leader, Led):
             return
-        long.leader, long.batch = led(decision, long, by, self._judging.rules, self._judging.refuse), []
+        long.leader, long.batch = led(decision, long, by, self._admission.rules, self._admission.refuse), []
         long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
 
-    def _by_itself(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
+    def _by_itself(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
         """Another gate's verdict was to be inherited, and the store that knows of it is out of reach."""
-        long.leader, long.batch, long.takes = transit, [transit], ()
+        long.leader, long.batch, long.takes = pending, [pending], ()
 
     # -- for whoever judges again what was judged before (backtest), and knows what belonged together
 
-    def remembered(self, transit: PendingSubmit, now_s: float) -> LongMessage[PendingSubmit] | None:
+    def remembered(self, pending: PendingSubmit, now_s: float) -> LongMessage[PendingSubmit] | None:
         """The message that a part which was read would be taken for a part of."""
-        return self._assembler.find(transit, now_s)
+        return self._assembler.find(pending, now_s)
 
     def close(self, long: LongMessage[PendingSubmit]) -> None:
         """What comes under its key is a new message."""
@@ -219,45 +219,45 @@ class PartHandler:
     def _hand_in(self, ready: list[PendingSubmit], now_s: float) -> bool:
         if not ready:
             return False
-        for transit in ready if now_s else ():
-            transit.own_s = transit.arrived_s - now_s  # it has waited for the other parts, not for us
+        for pending in ready if now_s else ():
+            pending.gate_s = pending.arrived_s - now_s  # it has waited for the other parts, not for us
         self.undecided += len(ready)
-        if self.board is not None:
-            for transit in ready:
-                self.board.sights.mark(transit.message.recipient)  # type: ignore[union-attr] # it has been read
+        if self.shared_parts is not None:
+            for pending in ready:
+                self.shared_parts.transactions.expect(pending.message.recipient)  # type: ignore[union-attr] # it has been read
         self._to_turn(ready)
         return True
 
     # -- the verdict
 
-    def judge(self, transit: PendingSubmit, data: bytes, now: float) -> bytes:
+    def judge(self, pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """One part against the record as the earlier ones left it; returns the record with what this one changes."""
-        long = transit.long
+        long = pending.long
         assert long is not None
         leader = long.leader
         assert leader is not None
         if self.tore:
-            self.tore.pop(transit, None)
-        if transit in long.batch and self._bounds.in_order and not long.has_first:
-            return self._early(long, transit, data, now)
-        if transit is leader:
+            self.tore.pop(pending, None)
+        if pending in long.batch and self._bounds.in_order and not long.has_first:
+            return self._early(long, pending, data, now)
+        if pending is leader:
             return self._lead(long, leader, data, now)
-        if transit in long.batch:
-            _share(transit, leader)
-            transit.lane, transit.packed, transit.adopted = leader.lane, leader.packed, leader.adopted
-            transit.reason, transit.status = leader.reason, leader.status
+        if pending in long.batch:
+            _share(pending, leader)
+            pending.lane, pending.packed, pending.adopted = leader.lane, leader.packed, leader.adopted
+            pending.reason, pending.status = leader.reason, leader.status
             return data
-        return self._inherit(long, leader, transit, data, now)
+        return self._inherit(long, leader, pending, data, now)
 
     def _lead(self, long: LongMessage[PendingSubmit], leader: PendingSubmit, data: bytes, now: float) -> bytes:
         """The message is judged once; it goes out only if its lane has room for all its parts."""
-        judging = self._judging
-        long.judged_at, long.revision = now, judging.rules.revision
+        admission = self._admission
+        long.judged_at, long.revision = now, admission.rules.revision
         key, whole = _key_of(long), long.all_out
         if reason := self._cannot_begin(long, data, key, now, whole=whole):
-            judging.refuse(leader, GATE_REASONS[reason])
+            admission.refuse(leader, GATE_REASONS[reason])
             return data
-        after = judging.judge(leader, data, now)
+        after = admission.judge(leader, data, now)
         if leader.lane is None:
             return data
         more = len(long.batch) - 1
@@ -292,78 +292,78 @@ class PartHandler:
 
     def _torn_count(self, provider: str, after: float) -> int:
         """As counted since the start, or as the store last found them in the records, where that is more: it outlives the gate."""
-        return max(self.torn.count(provider, after), self._judging.store.torn_keys.count(provider, after))
+        return max(self.torn.count(provider, after), self._admission.store.torn_keys.count(provider, after))
 
     def _torn_keys(self, data: bytes, now: float) -> list[int]:
         if len(data) == 7 + data[6] * 32:
             return []
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
-    def _early(self, long: LongMessage[PendingSubmit], transit: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _early(self, long: LongMessage[PendingSubmit], pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
         reason = "message-torn"
         key = _key_of(long)
-        if long.alive - {*long.batch, transit} or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
-            last_time = self._assembler.came_early(long, long.index_of(transit))
+        if long.alive - {*long.batch, pending} or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
+            last_time = self._assembler.came_early(long, long.index_of(pending))
             reason = "first-part-missing" if last_time else "part-early"
-        self._judging.refuse(transit, GATE_REASONS[reason])
+        self._admission.refuse(pending, GATE_REASONS[reason])
         return data
 
     def _without_room(self, leader: PendingSubmit) -> None:
         """Its lane has no room for all parts."""
-        self._judging.put_back(leader)
-        self._judging.refuse(leader, GATE_REASONS["queue-full"])
+        self._admission.put_back(leader)
+        self._admission.refuse(leader, GATE_REASONS["queue-full"])
 
     def _inherit(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes, now: float
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float
     ) -> bytes:
         """A part that came after its message was judged."""
-        judging, message = self._judging, transit.message
+        admission, message = self._admission, pending.message
         assert message is not None
-        transit.late = bool(long.batch)
-        _share(transit, leader)
+        pending.late = bool(long.batch)
+        _share(pending, leader)
         verdict = leader.verdict
         if (
-            verdict is not None and long.revision != judging.rules.revision
+            verdict is not None and long.revision != admission.rules.revision
         ):  # rules are numbered anew: their breaches mean nothing now
-            transit.verdict = verdict = _without_breaches(verdict)
+            pending.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
-            self._refuse_with(leader, long, transit)
+            self._refuse_with(leader, long, pending)
             return data
-        if self._bounds.in_order and long.last.get(1) is not transit and not long.has_first:
-            return self._early(long, transit, data, now)
-        if judging.cut_off and isinstance(leader, Led) and not record.has(data, leader.entry_id):
-            self._by_itself(long, transit)
-            return self._lead(long, transit, data, now)
-        reason = self._cannot_follow(long, leader, transit, data)
+        if self._bounds.in_order and long.last.get(1) is not pending and not long.has_first:
+            return self._early(long, pending, data, now)
+        if admission.cut_off and isinstance(leader, Led) and not record.has(data, leader.entry_id):
+            self._by_itself(long, pending)
+            return self._lead(long, pending, data, now)
+        reason = self._cannot_follow(long, leader, pending, data)
         if not reason and long.all_out and _key_of(long) in self._torn_keys(data, now):
             reason = "message-torn"  # another message, begun while nobody knew of this one
         if reason:
-            judging.refuse(transit, GATE_REASONS[reason])
+            admission.refuse(pending, GATE_REASONS[reason])
             return data
         before = record.entry_and_print(data, leader.entry_id)
         packed = before[0]
         said = self._ask_again(long, leader, message, data, now, packed)
         if said is not None:
-            self._judging.grounds.look_at(transit, said)
-            verdict = transit.verdict = said
-            transit.category = said.facts.category
+            self._admission.evidence.note_breaches(pending, said)
+            verdict = pending.verdict = said
+            pending.category = said.facts.category
             if said.reason is not None:
                 late = said.reason.name in RULE_REASONS
-                judging.refuse(transit, _late_breach(said.reason) if late else said.reason)
+                admission.refuse(pending, _late_breach(said.reason) if late else said.reason)
                 return data
-            packed = _entry_of(leader, message, said, judging.rules.consent_words(message, said.facts))
-        lane = leader.lane if leader.lane is not None and leader.lane.up else judging.routes.lane(message, verdict)
-        if lane is None or not lane.hold(transit.category):
-            judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            packed = _entry_of(leader, message, said, admission.rules.consent_words(message, said.facts))
+        lane = leader.lane if leader.lane is not None and leader.lane.up else admission.routes.lane(message, verdict)
+        if lane is None or not lane.hold(pending.category):
+            admission.refuse(pending, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        self._take_more(long, leader, transit, said)
-        long.before[transit] = before
-        transit.lane = lane
-        return self._joined(long, leader, transit, data, in_state(packed, self._state(long, leader, transit, before[0])))
+        self._take_more(long, leader, pending, said)
+        long.before[pending] = before
+        pending.lane = lane
+        return self._joined(long, leader, pending, data, in_state(packed, self._state(long, leader, pending, before[0])))
 
     def _cannot_follow(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes
     ) -> str:
         """Why a part cannot go out under the message's entry, by the name of a reason; empty if it can."""
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
@@ -371,16 +371,16 @@ class PartHandler:
                 long.posted = long.posted._replace(closed=True)
                 self._assembler.close(long)
             return "store-conflict"
-        if long.posted is not None and self._came_elsewhere(long, transit):
+        if long.posted is not None and self._came_elsewhere(long, pending):
             return "store-conflict"
-        return "outcome-unknown" if _times_sent(long, transit, leader) > 1 else ""
+        return "outcome-unknown" if _times_sent(long, pending, leader) > 1 else ""
 
     def _state(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, before: bytes
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, before: bytes
     ) -> EntryState:
         """Of the message's entry once this part is out. ``before``: the entry as it was."""
-        if _times_sent(long, transit, leader) or leader.adopted is not None or was_sent_twice(before):
-            self._judging.sent_twice.add(transit)
+        if _times_sent(long, pending, leader) or leader.adopted is not None or was_sent_twice(before):
+            self._admission.sent_twice.add(pending)
             return EntryState.SENT_TWICE
         if self._unknown(long):
             return EntryState.UNKNOWN
@@ -388,43 +388,43 @@ class PartHandler:
         return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
 
     def _joined(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, data: bytes, packed: bytes
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes
     ) -> bytes:
         """The record with the entry as it is once this part is out; with the last one the message is torn no more."""
-        transit.packed = packed
+        pending.packed = packed
         self._assembler.in_order(long)
         after = record.amend(data, packed)
         if was_sent_twice(packed):
-            assert transit.message is not None
-            after = record.mark_sent_twice(after, leader.entry_id, fingerprint(transit.message))
+            assert pending.message is not None
+            after = record.mark_sent_twice(after, leader.entry_id, fingerprint(pending.message))
         if not long.all_out:
             return after
-        self.tore[transit] = _key_of(long), 0
+        self.tore[pending] = _key_of(long), 0
         return torn.mend(after, _key_of(long))
 
-    def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
+    def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
         """As the part that led was refused; for want of the first part that is for a while only, for it may be this one."""
-        transit.reason, transit.status = leader.reason, leader.status
+        pending.reason, pending.status = leader.reason, leader.status
         if leader.reason in _EARLY:
-            self._judging.refuse(transit, GATE_REASONS["part-again" if long.last.get(1) is transit else "part-early"])
+            self._admission.refuse(pending, GATE_REASONS["part-again" if long.last.get(1) is pending else "part-early"])
 
     def _take_more(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, transit: PendingSubmit, said: Verdict | None
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, said: Verdict | None
     ) -> None:
         """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
         that stands in for an unknown one that was taken before."""
         if said is None or not said.takes or leader.adopted is not None:
             return
-        taken, counters = {take.key for take in _taken(long, leader)}, self._judging.store.counters
-        transit.takes = tuple(take for take in said.takes if take.key not in taken)
-        for take in transit.takes:
-            counters.take(take, transit.entry_time)
+        taken, counters = {take.key for take in _taken(long, leader)}, self._admission.store.counters
+        pending.takes = tuple(take for take in said.takes if take.key not in taken)
+        for take in pending.takes:
+            counters.take(take, pending.entry_time)
 
     @staticmethod
-    def _came_elsewhere(long: LongMessage[PendingSubmit], transit: PendingSubmit) -> bool:
+    def _came_elsewhere(long: LongMessage[PendingSubmit], pending: PendingSubmit) -> bool:
         """Whether the same part was sent to another gate and has gone out there, while this one had not come for the verdict."""
         assert long.posted is not None
-        return any(last is transit and long.posted.went(long.holder, index) for index, last in long.last.items())
+        return any(last is pending and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
@@ -432,32 +432,32 @@ class PartHandler:
         """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it; and all,
         suppression and caps too, if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says
         (``packed``), and of marketing that is whole."""
-        judging = self._judging
+        admission = self._admission
         try:
-            person = judging.store.listed.beside(record.Record(data), message.recipient)
-            said: Verdict | None = judge_text(message, judging.rules, long.judged_at, person)
+            person = admission.store.listed.beside(record.Record(data), message.recipient)
+            said: Verdict | None = judge_text(message, admission.rules, long.judged_at, person)
             if said is not None and said.reason is not None:
                 return said
             if not message.content.complete:
                 said = None
-            known, new = Entry.unpack(packed), facts(message, judging.rules, now)
+            known, new = Entry.unpack(packed), facts(message, admission.rules, now)
             if new.category > known.category or new.signature_hash != known.signature:
                 said = self._as_if_new(long, leader, message, data, now)
             elif message.content.complete and new.category is Category.MARKETING:
                 # by its text the person may have refused it, or had enough of its kind
                 said = self._as_if_new(long, leader, message, data, long.judged_at)
         except Exception as error:  # noqa: BLE001 # as in relay/admission.py
-            said = judging.failed(message, error)
+            said = admission.failed(message, error)
         return said
 
     def _as_if_new(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float
     ) -> Verdict:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
-        judging = self._judging
-        counters = judging.store.counters.without(_taken(long, leader), leader.entry_time)
-        others = judging.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
-        rules = judging.rules.cut_off if judging.cut_off else judging.rules
+        admission = self._admission
+        counters = admission.store.counters.without(_taken(long, leader), leader.entry_time)
+        others = admission.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
+        rules = admission.rules.cut_off if admission.cut_off else admission.rules
         return judge(message, others, rules, max(now, others.newest()), counters)
 
     # -- written, or not
@@ -465,18 +465,18 @@ class PartHandler:
     def torn_by(self, decided: Iterable[PendingSubmit], now: float) -> list[bytes]:
         """What the journal is told of messages that are torn by these, or whole with them."""
         said: list[bytes] = []
-        for transit in decided:
-            key, since = self.tore.pop(transit, (0, 0))
-            long, message = transit.long, transit.message
-            if not key or transit.lane is None or long is None or message is None:
+        for pending in decided:
+            key, since = self.tore.pop(pending, (0, 0))
+            long, message = pending.long, pending.message
+            if not key or pending.lane is None or long is None or message is None:
                 continue
             self.torn.add(message.sender.provider, since or long.judged_at, 1 if since else -1)
             said.append(messages.pack_torn(now, message.recipient, key, since))
         return said
 
-    def _tears(self, transit: PendingSubmit, *, known: bool = False) -> None:
+    def _tears(self, pending: PendingSubmit, *, known: bool = False) -> None:
         """The message of a part may be torn now, or not any more: the record is to say so."""
-        long, message = transit.long, transit.message
+        long, message = pending.long, pending.message
         if long is not None and message is not None:
             key, since = _key_of(long), int(long.judged_at)
             self._changes(Tearing(message, key, since, lambda: long.torn, self.torn.add, known=known))
@@ -484,100 +484,100 @@ class PartHandler:
     @compiled("parts_settle")
     def settle(self, decided: list[PendingSubmit]) -> None:
         """The fate of these is written (or the journal refused them, and they are refused)."""
-        for transit in decided:
-            if transit.long is not None:
-                self._settle(transit)
-        for transit in decided:
-            if transit.long is not None:
-                transit.long.batch = []
+        for pending in decided:
+            if pending.long is not None:
+                self._settle(pending)
+        for pending in decided:
+            if pending.long is not None:
+                pending.long.batch = []
 
-    def _settle(self, transit: PendingSubmit) -> None:
-        long = transit.long
+    def _settle(self, pending: PendingSubmit) -> None:
+        long = pending.long
         assert long is not None
         self.undecided -= 1
-        long.before.pop(transit, None)
-        self._count(long, transit)
-        if transit.lane is None:
-            self._refused(long, transit)
-        long.earlier.pop(transit, None)
-        if transit.lane is None:
+        long.before.pop(pending, None)
+        self._count(long, pending)
+        if pending.lane is None:
+            self._refused(long, pending)
+        long.earlier.pop(pending, None)
+        if pending.lane is None:
             return
-        long.instead.pop(transit, None)
-        if transit.takes:
-            long.takes, transit.takes = (*long.takes, *transit.takes), ()
+        long.instead.pop(pending, None)
+        if pending.takes:
+            long.takes, pending.takes = (*long.takes, *pending.takes), ()
 
-    def _count(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
-        outcomes, message = self._judging.tally.long_messages, transit.message
-        if transit.reason in _UNJUDGED:
-            outcomes[transit.reason,] += 1
-        elif transit is long.leader:
+    def _count(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+        outcomes, message = self._admission.tally.long_messages, pending.message
+        if pending.reason in _UNJUDGED:
+            outcomes[pending.reason,] += 1
+        elif pending is long.leader:
             long.settled = True
             assert message is not None
             outcomes["complete" if message.content.complete else "incomplete",] += 1
-        elif transit not in long.batch:
-            outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
-            if self.board is None and not long.doubted and long.all_out:
+        elif pending not in long.batch:
+            outcomes[LATE_BREACH if pending.reason == LATE_BREACH else "inherited",] += 1
+            if self.shared_parts is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
 
-    def _refused(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
+    def _refused(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
         """The gate refused a part."""
         leader = long.leader
         assert leader is not None
-        long.alive.discard(transit)
-        before = long.instead.pop(transit, None)
+        long.alive.discard(pending)
+        before = long.instead.pop(pending, None)
         if not leader.packed:
             if leader.reason not in RULE_REASONS:  # our own trouble, and soon over: what comes next is judged
                 self._assembler.close(long)
             return
-        if transit.reason not in RULE_REASONS and transit.reason != LATE_BREACH:  # likewise
-            long.take_out(transit)
+        if pending.reason not in RULE_REASONS and pending.reason != LATE_BREACH:  # likewise
+            long.take_out(pending)
         if before is not None:  # nothing stands in for it now
             long.unknown |= {before}
-        if before is not None and transit.reason != "outcome-unknown":  # which changed nothing
+        if before is not None and pending.reason != "outcome-unknown":  # which changed nothing
             self.change(EntryFate(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
         else:  # the carrier had refused all the others
-            transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
-            effect = self._taken_back(long, transit, late=False)
-            self.change(EntryFate(transit, effect, transit.status, b"", self._given_back))
+            pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
+            effect = self._taken_back(long, pending, late=False)
+            self.change(EntryFate(pending, effect, pending.status, b"", self._given_back))
 
-    def undo(self, transit: PendingSubmit) -> RecordChange:
+    def undo(self, pending: PendingSubmit) -> RecordChange:
         """The verdict of a part could not be written: the record as it was without it."""
-        long, message = transit.long, transit.message
+        long, message = pending.long, pending.message
         assert long is not None
         assert message is not None
-        self._tears(transit, known=True)
-        if transit in long.batch:
-            return Undo(message, transit.entry_id, transit.adopted)
-        return Amended(message.recipient, *long.before[transit])
+        self._tears(pending, known=True)
+        if pending in long.batch:
+            return Undo(message, pending.entry_id, pending.adopted)
+        return Amended(message.recipient, *long.before[pending])
 
     # -- what the carrier said
 
     def change(self, change: EntryFate) -> None:
         """What a carrier's answer does to the entry of a message, in the coming turn."""
-        if self.board is not None and change.long is not None:
-            self.board.sights.mark(change.recipient)
+        if self.shared_parts is not None and change.long is not None:
+            self.shared_parts.transactions.expect(change.recipient)
         self._changes(change)
 
-    def answered(self, transit: PendingSubmit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
+    def answered(self, pending: PendingSubmit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
         """What the carrier's answer to a part does to the message's entry: anything but a yes in time. Where other gates may hold parts of it,
         that is known once what they hold is."""
-        long = transit.long
+        long = pending.long
         assert long is not None
-        if transit in long.unknown:
-            long.unknown -= {transit}
+        if pending in long.unknown:
+            long.unknown -= {pending}
         if not status:
             return self._if(long, lambda: Effect.LATE_PART if self._unknown(long) else Effect.LATE_ACCEPTED)
-        long.alive.discard(transit)
-        self._tears(transit)
+        long.alive.discard(pending)
+        self._tears(pending)
         if long.alive:
             self._assembler.failed(long)
             return Effect.LATE_PART if late else Effect.PART_REFUSED
-        return self._taken_back(long, transit, late=late)
+        return self._taken_back(long, pending, late=late)
 
     def _taken_back(
-        self, long: LongMessage[PendingSubmit], transit: PendingSubmit, *, late: bool
+        self, long: LongMessage[PendingSubmit], pending: PendingSubmit, *, late: bool
     ) -> Effect | Callable[[], Effect]:
         """Nothing of it stands here."""
         leader = long.leader
@@ -586,19 +586,19 @@ class PartHandler:
         def effect() -> Effect:
             if long.alive or (long.posted is not None and long.posted.stands(long.holder)):
                 self._assembler.failed(long)
-                if transit.takes:
-                    long.takes, transit.takes = transit.takes, ()
+                if pending.takes:
+                    long.takes, pending.takes = pending.takes, ()
                 return Effect.LATE_PART if late else Effect.PART_REFUSED
             self._assembler.close(long)
             if long.takes:
-                transit.takes, long.takes = long.takes, ()
+                pending.takes, long.takes = long.takes, ()
             return Effect.of(1, late=late, adopts=adopts)
 
         return self._if(long, effect)
 
     def _if(self, long: LongMessage[PendingSubmit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
         """Now, where nobody else can hold parts of a message."""
-        return effect() if self.board is None or long.alone else effect
+        return effect() if self.shared_parts is None or long.alone else effect
 
     @staticmethod
     def _unknown(long: LongMessage[PendingSubmit]) -> bool:
@@ -613,15 +613,15 @@ class PartHandler:
 
     def _given_back(self, answer: EntryFate, recorded: int) -> None:
         if answer.effect.takes_back:
-            self._judging.tally.entries["taken_back",] += 1
-            self._judging.give_back(answer.transit)
+            self._admission.tally.entries["taken_back",] += 1
+            self._admission.give_back(answer.pending)
 
-    def unanswered(self, transit: PendingSubmit) -> None:
+    def unanswered(self, pending: PendingSubmit) -> None:
         """Nobody knows whether the person got this part."""
-        long = transit.long
+        long = pending.long
         assert long is not None
-        long.unknown |= {transit}
-        long.doubted |= {transit}
+        long.unknown |= {pending}
+        long.doubted |= {pending}
         self._assembler.failed(long)
 
 
@@ -634,15 +634,15 @@ def _key_of(long: LongMessage[PendingSubmit]) -> int:
     return torn.key_of(long.key[0], long.key[1], long.key[3])
 
 
-def _share(transit: PendingSubmit, leader: PendingSubmit) -> None:
+def _share(pending: PendingSubmit, leader: PendingSubmit) -> None:
     """What all parts of a message have in common."""
-    transit.verdict, transit.category = leader.verdict, leader.category
-    transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
+    pending.verdict, pending.category = leader.verdict, leader.category
+    pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
 
 
-def _times_sent(long: LongMessage[PendingSubmit], transit: PendingSubmit, leader: PendingSubmit) -> int:
+def _times_sent(long: LongMessage[PendingSubmit], pending: PendingSubmit, leader: PendingSubmit) -> int:
     """How often the person may have got this part already; what went out in the stead of an unknown message counts for that, too."""
-    index = next((index for index, last in long.last.items() if last is transit), 0)
+    index = next((index for index, last in long.last.items() if last is pending), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
     if long.posted is not None:
         sent += long.posted.times_sent(long.holder, index)

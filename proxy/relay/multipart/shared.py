@@ -1,17 +1,17 @@
-"""Board: where gates on one store put up the parts of long messages that are not whole, and see those of others.
+"""Exchanges the parts of incomplete long messages between gates.
 
-In: long messages and parts as they come, the sheets of a shared store. Out: the same messages with what others hold; parts to be judged, or
-that inherit. Never: a verdict (handler.py, decision.py), a message of one part, a wait for one message: all calls are for many.
+In: long messages and parts as they arrive; the multipart records of a shared store. Out: the same messages with the parts at other gates; parts
+to be judged, or to inherit. Never: a verdict (handler.py, decision.py), a message of one part, a store call for a single message.
 
-    a first part ──LINGER_S──▶ put up ──whole, here and there together──▶ judged at once
+    a first part ──LINGER_S──▶ written to the store ──whole, here and elsewhere together──▶ judged at once
                                  ├──another gate has judged──▶ inherits
-                                 └──0.3 s, as ever──▶ judged on what is up by then
-    a part of a message that is up: put up first, then judged or not
+                                 └──0.3 s, as on one gate──▶ judged with what is in the store by then
+    a part of a message in the store: written first, then judged or not
 
-What is whole at one gate within LINGER_S, as nearly all are, is never put up. Judging (transaction.py) loads the sheet with the record and
-swaps both or neither: whoever comes first has decided, and whoever comes second finds that its swap was refused, looks again, and
-inherits. So nobody holds anything for others, and who dies leaves nothing undone. Whoever cannot reach the store goes by its own parts,
-for the whole of that message.
+A message that is whole at one gate within LINGER_S, as nearly all are, is never written. Judging (transaction.py) loads the multipart
+record with the recipient's record and swaps both or neither. The first gate decides; the second finds that its swap was refused, looks
+again, and inherits. So no gate holds a lock, and a gate that dies leaves nothing to clean up. A gate that cannot reach the store goes by
+its own parts, for the whole of that message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from proxy.relay.multipart.assembler import NOBODY, LongMessage
 from proxy.relay.multipart.codec import alone, displaced, key_of, look, part_of, rows_of
-from proxy.relay.multipart.transaction import Judges, MultipartStore, SharedTransactions
+from proxy.relay.multipart.transaction import PartJudge, MultipartStore, SharedTransactions
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,
@@ -47,17 +47,17 @@ TRIES = 5
 """A sheet that others changed meanwhile is read again so often; then each gate goes by its own parts."""
 
 
-class Heirs(Judges, Protocol):
+class PartListener(PartJudge, Protocol):
     """Who does with parts what the board finds out (parts.Parts)."""
 
     def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
         """A message's ``posted`` and ``theirs`` are new; ``grown``: with parts that this gate has just put up."""
 
-    def admitted(self, transit: PendingSubmit, holder: Holder | None) -> None:
+    def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
         """A part is up, or cannot be; ``holder``: as the first of a new message."""
 
 
-class _Asked:
+class _PendingExchange:
     """One message that is put up, or looked at, and what waits for that."""
 
     def __init__(self, long: LongMessage[PendingSubmit], queued: list[PendingSubmit]) -> None:
@@ -72,7 +72,7 @@ class SharedParts:
     def __init__(
         self,
         sheets: MultipartStore,
-        heirs: Heirs,
+        listener: PartListener,
         life: int,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -81,9 +81,9 @@ class SharedParts:
         monotonic: Callable[[], float],
     ) -> None:
         """``life``: a number that no other gate has, nor this one had in another life."""
-        self._sheets, self._heirs, self._life = sheets, heirs, life
+        self._sheets, self._listener, self._life = sheets, listener, life
         self._spawn, self._wake, self._clock, self._monotonic = spawn, wake, clock, monotonic
-        self.sights = SharedTransactions(sheets, heirs, self._holder, clock)
+        self.transactions = SharedTransactions(sheets, listener, self._holder, clock)
         """While parts are judged."""
         self._made = 0
         self._lingering: deque[tuple[float, LongMessage[PendingSubmit]]] = deque()
@@ -102,10 +102,10 @@ class SharedParts:
         """The first part of a message has come."""
         self._lingering.append((now_s + LINGER_S, long))
 
-    def ask(self, long: LongMessage[PendingSubmit], transit: PendingSubmit) -> None:
+    def ask(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
         """A part of a message that is up has come."""
         self.waiting += 1
-        self._queued.setdefault(long, []).append(transit)
+        self._queued.setdefault(long, []).append(pending)
         self._begin()
 
     @property
@@ -140,7 +140,7 @@ class SharedParts:
             self._asking = False
         self._wake()
 
-    def _gathered(self) -> list[_Asked]:
+    def _gathered(self) -> list[_PendingExchange]:
         now_s = self._monotonic()
         longs = dict.fromkeys(self._queued)
         longs.update(dict.fromkeys(long for long in self._new if long.waiting))
@@ -149,9 +149,9 @@ class SharedParts:
             longs.update(self._looked)
         queued, self._queued, self._new = self._queued, {}, []
         self._look_s = now_s + LOOK_S
-        return [_Asked(long, queued.get(long, [])) for long in longs]
+        return [_PendingExchange(long, queued.get(long, [])) for long in longs]
 
-    async def _ask(self, asked: list[_Asked]) -> None:
+    async def _ask(self, asked: list[_PendingExchange]) -> None:
         left = asked
         try:
             for _ in range(TRIES):
@@ -164,7 +164,7 @@ class SharedParts:
             for one in left:
                 self._by_itself(one)
 
-    async def _put_up(self, asked: list[_Asked]) -> list[_Asked]:
+    async def _put_up(self, asked: list[_PendingExchange]) -> list[_PendingExchange]:
         """One load and one swap; what must be asked again."""
         found = await self._sheets.load([key_of(one.long) for one in asked])
         now, groups, swapped = self._clock(), [], []
@@ -189,7 +189,7 @@ class SharedParts:
                 self._tell(one)
         return [one for one, ok in zip(swapped, taken, strict=True) if not ok]
 
-    def _with(self, one: _Asked, sheet: Sheet, now: float) -> Sheet:
+    def _with(self, one: _PendingExchange, sheet: Sheet, now: float) -> Sheet:
         """The sheet with a message's own rows, and those of parts that wait for that."""
         long = one.long
         holder = self._holder(long)
@@ -199,8 +199,8 @@ class SharedParts:
             one.first, sheet, after = self._with_own(long, sheet, now)
         one.holders, one.posted = [], [after]
         last, come = long.last, set[int]()
-        for transit in one.queued:
-            index, content = part_of(transit)
+        for pending in one.queued:
+            index, content = part_of(pending)
             here = index not in come and (index not in last or long.takes_part(index))
             if here and after.open_to(holder, (index,), now):
                 one.holders.append(None)
@@ -228,7 +228,7 @@ class SharedParts:
         after = before.with_rows(holder, rows)
         return find(sheet, holder) is None, put(sheet, before, after), after
 
-    def _tell(self, one: _Asked) -> None:
+    def _tell(self, one: _PendingExchange) -> None:
         """It is up: parts that waited for that go on."""
         long, posted = one.long, iter(one.posted)
         knew = set(long.theirs)
@@ -237,35 +237,35 @@ class SharedParts:
             self._looked[long] = None
             if set(long.theirs) - knew:
                 long.last_s = self._monotonic()
-        for transit, holder in zip(one.queued, one.holders, strict=True):
+        for pending, holder in zip(one.queued, one.holders, strict=True):
             self.waiting -= 1
             if holder is None:
-                self._heirs.admitted(transit, None)
+                self._listener.admitted(pending, None)
                 continue
-            self._heirs.seen(long, grown=True)
-            self._heirs.admitted(transit, holder)
-            assert transit.long is not None
-            long = transit.long
+            self._listener.seen(long, grown=True)
+            self._listener.admitted(pending, holder)
+            assert pending.long is not None
+            long = pending.long
             if not long.alone:
                 look(long, next(posted))
                 self._looked[long] = None
-        self._heirs.seen(long, grown=one.first or bool(one.queued))
+        self._listener.seen(long, grown=one.first or bool(one.queued))
         one.queued = []
         if long is not one.long and (meanwhile := self._queued.pop(one.long, None)):
             self._queued[long] = meanwhile  # they came to the message that is over, and belong to the one that has begun
 
-    def _by_itself(self, one: _Asked) -> None:
+    def _by_itself(self, one: _PendingExchange) -> None:
         """The store cannot be asked: this gate goes by its own parts. What it has seen that others hold still begins a new message."""
         long, posted = one.long, one.long.posted
         alone(long)
-        for transit in one.queued:
+        for pending in one.queued:
             self.waiting -= 1
-            index, _ = part_of(transit)
+            index, _ = part_of(pending)
             there = posted is not None and long is one.long and not posted.fits(long.holder, index)
-            self._heirs.admitted(transit, self._next_holder() if there else None)
-            assert transit.long is not None
+            self._listener.admitted(pending, self._next_holder() if there else None)
+            assert pending.long is not None
             if there:
-                long = transit.long
+                long = pending.long
                 alone(long)
         one.queued = []
 

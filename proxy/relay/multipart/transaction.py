@@ -1,7 +1,7 @@
-"""Sights: what is on the board of messages whose parts are judged, and what judging makes of it.
+"""Swaps multipart records and recipients' records together.
 
-In: batches of parts and changes on their way through the relay, the sheets of a shared store. Out: the same messages with what others hold;
-sheets and records that are stored together, or not at all. Never: a verdict; what waits to be put up (shared.py).
+In: batches of parts and changes on their way through the relay; the multipart records of a shared store. Out: the messages with what other
+gates hold; records stored together, or not at all. Never: a verdict, what waits to be written (shared.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from proxy.relay.multipart.decision import decision_of, passing
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
 
-Chain = tuple[list[RecordChange], list[PendingSubmit]]
+RecipientBatch = tuple[list[RecordChange], list[PendingSubmit]]
 """As in relay/batch_window.py."""
 
 
@@ -30,18 +30,18 @@ class MultipartStore(Protocol):
         """Stores each group all of whose versions still stand."""
 
 
-class Judges(Protocol):
-    """Who judges parts (parts.Parts)."""
+class PartJudge(Protocol):
+    """Judges parts (handler.PartHandler)."""
 
     def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
-        """More of the text is known than when these were handed in to be judged."""
+        """More of the text is known than when these parts were handed in to be judged."""
 
     def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
-        """It is decided: if another gate did that, its parts here inherit."""
+        """The message is decided. If another gate decided it, the parts at this gate inherit the verdict."""
 
 
 class SharedView:
-    """What is on the board of one person's messages, while their parts are judged."""
+    """What the store has of one recipient's long messages, while their parts are judged."""
 
     def __init__(self, longs: list[LongMessage[PendingSubmit]]) -> None:
         self.longs = longs
@@ -50,8 +50,8 @@ class SharedView:
         self.version = 0
         self.after: bytes | None = None
 
-    def left(self, after: bytes | None, version: int) -> None:
-        """The person's record as judging left it (None: as it was), and the version it was judged against."""
+    def set_record(self, after: bytes | None, version: int) -> None:
+        """The recipient's record after judging (None: unchanged), and the version it was judged against."""
         self.judged, self.after, self.version = True, after, version
 
 
@@ -59,68 +59,70 @@ class SharedTransactions:
     def __init__(
         self,
         sheets: MultipartStore,
-        judges: Judges,
+        judge: PartJudge,
         holder_of: Callable[[LongMessage[PendingSubmit]], Holder],
         clock: Callable[[], float],
     ) -> None:
-        """``holder_of``: as whom this gate holds a message."""
-        self._sheets, self._judges, self._holder_of, self._clock = sheets, judges, holder_of, clock
+        """``holder_of``: the name under which this gate holds a message."""
+        self._sheets, self._judge, self._holder_of, self._clock = sheets, judge, holder_of, clock
         self.people: dict[int, int] = {}
-        """Persons of whom parts are on their way through the relay, or changes of messages that are up; how many."""
+        """By recipient: the number of parts, and of changes of shared long messages, on their way through the relay."""
 
-    def mark(self, person: int) -> None:
-        """Something of a long message is on its way through the relay."""
+    def expect(self, person: int) -> None:
+        """A part, or a change, of a long message is on its way through the relay."""
         self.people[person] = self.people.get(person, 0) + 1
 
-    def mark_again(self, changes: Iterable[RecordChange]) -> None:
-        """These are not, though they seem to be."""
+    def expect_again(self, changes: Iterable[RecordChange]) -> None:
+        """These changes stay on their way: the store has not taken them."""
         for change in changes:
             if getattr(change, "long", None) is not None:
-                self.mark(change.recipient)
+                self.expect(change.recipient)
 
-    def through(self, chains: Mapping[int, Chain]) -> None:
-        """These are."""
-        for person in chains.keys() & self.people.keys():
-            changes, submits = chains[person]
+    def finished(self, batches: Mapping[int, RecipientBatch]) -> None:
+        """These batches are no longer on their way."""
+        for person in batches.keys() & self.people.keys():
+            changes, submits = batches[person]
             left = self.people[person] - len(longs_of(changes, submits))
             if left > 0:
                 self.people[person] = left
             else:
                 del self.people[person]
 
-    async def load(self, chains: Mapping[int, Chain]) -> dict[int, SharedView]:
-        """What is up of the messages whose parts are to be judged, or whose entries are to be changed: before the records are loaded, so that
-        what is said here to be decided has its entry there."""
-        sights = {
-            person: SharedView(longs) for person in chains.keys() & self.people.keys() if (longs := shown(*chains[person]))
+    async def load(self, batches: Mapping[int, RecipientBatch]) -> dict[int, SharedView]:
+        """Loads the multipart records of the messages in these batches. Must run before the recipients' records are loaded: then a message
+        that is decided here has its entry there."""
+        views = {
+            person: SharedView(longs) for person in batches.keys() & self.people.keys() if (longs := shown(*batches[person]))
         }
-        keys = list(dict.fromkeys(key_of(long) for sight in sights.values() for long in sight.longs))
+        keys = list(dict.fromkeys(key_of(long) for view in views.values() for long in view.longs))
         if not keys:
             return {}
         try:
             found = await self._sheets.load(keys)
         except OSError:
             found = {}
-        for sight in sights.values():
+        for view in views.values():
             try:
-                sight.sheets = {key: (found[key][0], unpack(found[key][1])) for key in map(key_of, sight.longs)}
+                view.sheets = {key: (found[key][0], unpack(found[key][1])) for key in map(key_of, view.longs)}
             except (KeyError, TooLong):
-                sight.sheets = {}
-        return sights
+                view.sheets = {}
+        return views
 
-    def see(self, sights: dict[int, SharedView], chains: Mapping[int, Chain], loaded: Mapping[int, tuple[int, bytes]]) -> None:
-        """Notes of each message what others hold, and who has decided it. Who could not be asked about is judged alone."""
+    def merge(
+        self, views: dict[int, SharedView], batches: Mapping[int, RecipientBatch], loaded: Mapping[int, tuple[int, bytes]]
+    ) -> None:
+        """Adds to each message the parts and the decision of other gates. Where the store did not answer, a message is judged alone."""
         now = self._clock()
-        for person in list(sights):
-            if loaded[person][0] < 0 or not sights[person].sheets:
-                for long in sights.pop(person).longs:
+        for person in list(views):
+            if loaded[person][0] < 0 or not views[person].sheets:
+                for long in views.pop(person).longs:
                     alone(long)
             else:
-                self._see(sights[person], chains[person][1], now)
+                self._merge(views[person], batches[person][1], now)
 
-    def _see(self, sight: SharedView, submits: Sequence[PendingSubmit], now: float) -> None:
-        for long in sight.longs:
-            version, sheet = sight.sheets[key_of(long)]
+    def _merge(self, view: SharedView, submits: Sequence[PendingSubmit], now: float) -> None:
+        for long in view.longs:
+            version, sheet = view.sheets[key_of(long)]
             if displaced(long, sheet):  # what was last seen of it holds
                 continue
             holder, rows = self._holder_of(long), rows_of(long)
@@ -129,38 +131,38 @@ class SharedTransactions:
             else:
                 before = settle(sheet, holder, [row.index for row in rows], now)
             after = before.with_rows(holder, rows_beside(long, before))
-            sight.sheets[key_of(long)] = version, put(sheet, before, after)
+            view.sheets[key_of(long)] = version, put(sheet, before, after)
             knew = long.theirs
             look(long, after)
-            mine = [transit for transit in submits if transit.long is long]
+            mine = [pending for pending in submits if pending.long is long]
             if mine and long.theirs != knew:
-                self._judges.regrown(long, mine)
+                self._judge.regrown(long, mine)
             if mine and after.decision is not None:
-                self._judges.inherit(long, mine[0])
+                self._judge.inherit(long, mine[0])
 
-    async def show(self, sights: Mapping[int, SharedView], chains: Mapping[int, Chain]) -> list[int]:
-        """Stores what was judged in the sight of others, record and sheets together; persons who must be judged again, for something has
-        changed meanwhile."""
-        judged = [person for person, sight in sights.items() if sight.judged]
-        groups = {person: self._group(sights[person], person, *chains[person]) for person in judged}
+    async def store(self, views: Mapping[int, SharedView], batches: Mapping[int, RecipientBatch]) -> list[int]:
+        """Stores each judged recipient's record and multipart records together. Returns the recipients to be judged again, because one of
+        these changed meanwhile."""
+        judged = [person for person, view in views.items() if view.judged]
+        groups = {person: self._group(views[person], person, *batches[person]) for person in judged}
         some = {person: group for person, group in groups.items() if group is not None}
         taken = await self._sheets.swap(list(some.values())) if some else []
         again = [person for person in judged if person not in some]
         for person, ok in zip(some, taken, strict=True):
             if ok:
-                _took(sights[person], chains[person][1])
+                _stored(views[person], batches[person][1])
             else:
                 again.append(person)
         return again
 
     def _group(
-        self, sight: SharedView, person: int, changes: Sequence[RecordChange], submits: Sequence[PendingSubmit]
+        self, view: SharedView, person: int, changes: Sequence[RecordChange], submits: Sequence[PendingSubmit]
     ) -> StoreGroup | None:
-        """What is stored together; None where that is too long, and all go alone."""
-        sheets = dict(sight.sheets)
+        """The records to be stored together; None where they are too long: then each message is judged alone."""
+        sheets = dict(view.sheets)
         over = {change.long for change in changes if isinstance(change, EntryFate) and change.effect.takes_back}
         try:
-            for long in sight.longs:
+            for long in view.longs:
                 key = key_of(long)
                 version, sheet = sheets[key]
                 before = find(sheet, long.holder)
@@ -180,15 +182,15 @@ class SharedTransactions:
                 sheets[key] = version, put(sheet, before, after)
             shown = tuple((key, version, pack(sheet)) for key, (version, sheet) in sheets.items())
         except TooLong:
-            for long in sight.longs:
+            for long in view.longs:
                 alone(long)
             return None
-        return StoreGroup(None if sight.after is None else (person, sight.version, sight.after), shown)
+        return StoreGroup(None if view.after is None else (person, view.version, view.after), shown)
 
 
-def _took(sight: SharedView, submits: Sequence[PendingSubmit]) -> None:
-    """Record and sheets are stored."""
-    for long in sight.longs:
+def _stored(view: SharedView, submits: Sequence[PendingSubmit]) -> None:
+    """The recipient's record and the multipart records are stored."""
+    for long in view.longs:
         long.asked = True
         long.settled = long.settled or long.leader in submits
-        long.shown |= {transit for transit in submits if transit.long is long}
+        long.shown |= {pending for pending in submits if pending.long is long}

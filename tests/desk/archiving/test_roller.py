@@ -26,7 +26,7 @@ from tests.house import House
 def config(tmp_path: Path) -> Path:
     house = House(tmp_path)
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     nights(house, people=1)
     house.journal.close()
     path = tmp_path / "gate106.yaml"

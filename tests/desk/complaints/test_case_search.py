@@ -24,7 +24,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("gate")
     house = House(folder)
     house.disk = OsDisk(folder / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     for number in range(SENT):
         house.submit("jia", SHANGHAI + number, TEXT)
         for transit in house.at_carrier():

@@ -136,10 +136,10 @@ def test_a_wrong_word_decides_nothing_and_suppresses_nobody(desk: Desk, args: di
 
 
 def test_while_the_journal_is_down_nothing_is_decided(desk: Desk) -> None:
-    desk.relay.handover.journal_down = "no space left"
+    desk.relay.commit.journal_down = "no space left"
     with pytest.raises(CommandRefused, match="no space left: nothing was done"):
         desk.decide(suppress="all")
-    desk.relay.handover.journal_down = ""
+    desk.relay.commit.journal_down = ""
     assert desk.decide(suppress="all")["state"] == "valid"
 
 

@@ -19,7 +19,7 @@ SENT = 23
 def config(tmp_path: Path) -> Path:
     house = House(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     for number in range(SENT):
         house.now = NOON + number // 4 * 1800.0  # some in the same millisecond
         house.submit("jia", SHANGHAI, f"【甲店】第{number}号上新 拒收请回复R")
@@ -52,7 +52,7 @@ def test_a_long_message_at_the_end_of_a_look_hides_nothing_that_came_between_its
 ) -> None:
     house = House(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     octets = "【甲店】上新上新上新上新 拒收请回复R".encode("utf-16-be")
     halves = octets[:20], octets[20:]
 

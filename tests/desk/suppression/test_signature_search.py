@@ -27,7 +27,7 @@ def config(tmp_path: Path) -> Path:
     """A journal of which the first messages are in tables, and the newest in none yet."""
     house = House(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
     shelf = Shelf(tmp_path)
     for number in range(SENT):
         house.now = NOON + number * 1800.0

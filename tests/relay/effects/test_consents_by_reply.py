@@ -128,7 +128,7 @@ def test_answers_of_a_day_to_one_request_are_one_batch(house: Asking) -> None:
         house.reply(person, JIA, "Ｙ。")
     (batch,) = house.batches()
     assert (batch.source, batch.provider, batch.version, batch.wording) == ("reply", "jia", "ask-jia", ASK)
-    assert batch.reviewer == (BY_SETTING if house.hearing.manners.accepts_consent else "")
+    assert batch.reviewer == (BY_SETTING if house.reply_handler.settings.accepts_consent else "")
     house.send(JIA, HONG + 1, ASK, after_s=DAY)
     house.reply(HONG + 1, JIA, "Y")
     assert [one.given - batch.given for one in house.batches()] == [0, DAY]

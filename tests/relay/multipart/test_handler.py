@@ -174,14 +174,14 @@ class House:
 
     def carrier_says(self, status: int, *, which: int = -1, late: bool = False) -> None:
         """The carrier answers one submit (the newest, unless said otherwise)."""
-        transit = self.at_carrier[which]
+        pending = self.at_carrier[which]
         frame = Frame.of(submit_sm_resp(1, status, b"" if status else b"id"))
-        (self.relay.answered_late if late else self.relay.answered)(transit, frame)
+        (self.relay.answered_late if late else self.relay.answered)(pending, frame)
         self.turns()
 
     def carrier_takes_all(self) -> None:
-        for transit in [one for one in self.at_carrier if one.recorded in self.relay.in_flight]:
-            self.relay.answered(transit, Frame.of(submit_sm_resp(1, 0, b"id")))
+        for pending in [one for one in self.at_carrier if one.recorded in self.relay.in_flight]:
+            self.relay.answered(pending, Frame.of(submit_sm_resp(1, 0, b"id")))
         self.turns()
 
     def told(self, *numbers: int) -> list[int | None]:
@@ -277,7 +277,7 @@ def test_what_a_part_waits_for_the_others_is_not_our_own_part_of_its_way(house: 
         house.turns(0.1)
         house.sends(pdu)
     house.turns()
-    assert [one.own_s for one in house.at_carrier] == pytest.approx([-0.2, -0.1, 0.0])
+    assert [one.gate_s for one in house.at_carrier] == pytest.approx([-0.2, -0.1, 0.0])
 
 
 def test_a_cap_counts_messages_not_parts_and_never_splits_one(house: House):
@@ -396,7 +396,7 @@ def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_la
     house = House(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(PROTECTED)
     (tmp_path / "rules" / "young.csv").write_text(f"{PERSON if how == 'protected' else PERSON + 1}\n")
-    house.relay.judging.rules = policy.load(tmp_path / "rules")
+    house.relay.admission.rules = policy.load(tmp_path / "rules")
     if how == "refused":
         refusal = OptOut("category", "loan", int(NOON) - 60, "reply", 0)
         house.store.update(PERSON, lambda data: record.opt_out(data, refusal))
@@ -429,7 +429,7 @@ def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path
     """Whoever sends the part that decides a moment later has the same limit as who does not."""
     house = House(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED[what]}}}\n")
-    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
     told: list[int | None] = []
     for place in range(4):
         one, two, three = parts(SIGNED_LAST, 3, to=PERSON + place)
@@ -471,7 +471,7 @@ def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothin
 def test_what_a_late_part_took_is_given_back_with_all_else_and_when_it_cannot_be_written(tmp_path: Path):
     house = House(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED['a signature']}}}\n")
-    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
     one, two = parts(SIGNED_LAST, 2)
 
     def taken() -> int:
@@ -596,8 +596,8 @@ def silences(house: House, *pdus: bytes) -> list[int | None]:
     """These are sent, and the carrier answers none of them; what the provider is told."""
     numbers = [house.sends(pdu) for pdu in pdus]
     house.turns(2.0)
-    for transit in [one for one in house.at_carrier if one.recorded in house.relay.in_flight]:
-        house.relay.unanswered(transit)
+    for pending in [one for one in house.at_carrier if one.recorded in house.relay.in_flight]:
+        house.relay.unanswered(pending)
     house.turns()
     return house.told(*numbers)
 
@@ -1065,7 +1065,7 @@ def _gone(house: House) -> bool:
     known = [weakref.ref(one) for one in house.at_carrier]
     house.at_carrier.clear()
     house.relay.handed.clear()
-    house.relay.told.clear()
+    house.relay.completed.clear()
     assert known
     return not any(one() for one in known)
 
@@ -1128,5 +1128,5 @@ def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyP
     for pdu in parts("【青禾】代开发票", 4):
         house.sends(pdu)
     house.turns(INHERIT_S + WAIT_MAX_S)
-    house.relay.told.clear()
+    house.relay.completed.clear()
     assert (len(known), [one() for one in known]) == (4, [None] * 4)

@@ -53,7 +53,7 @@ def died(house: House, tmp_path: Path) -> House:
     again = House(tmp_path)
     settle_open(cast("Any", again.store), replay(cast("Any", again.store), read(house.disk, 1), 0))
     again.now_s = house.now_s
-    again.relay.judging.highest_id = house.relay.highest_id + 1_000
+    again.relay.admission.highest_id = house.relay.highest_id + 1_000
     again.numbers = house.numbers
     return again
 
@@ -301,7 +301,7 @@ WORDS = "rules:\n  - {id: words, say: x, when: {text: 代开发票}, then: rejec
 def crowd(house: House, tmp_path: Path) -> House:
     """No rule but the one on words, and a provider whose window is wide."""
     (tmp_path / "rules" / "x.yaml").write_text(WORDS)
-    house.rules = house.relay.judging.rules = policy.load(tmp_path / "rules")
+    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
     house.first.window = 1_000
     return house
 
@@ -334,7 +334,7 @@ def test_an_open_message_costs_no_more_than_it_counts_for(crowd: House, parts_ou
         crowd.carrier_takes_all()
         crowd.at_carrier.clear()
         crowd.relay.handed.clear()
-        crowd.relay.told.clear()
+        crowd.relay.completed.clear()
 
     out(range(50))
     gc.collect()
@@ -398,7 +398,7 @@ def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(house: House):
 
 
 def test_one_person_has_keys_within_bounds(house: House):
-    house.relay.judging.rules = house.rules
+    house.relay.admission.rules = house.rules
     answers = told(house, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
     assert len(torn_of(house.store)) <= torn.TORN_MAX
     assert set(answers) <= {OK, CAP, MSGQFUL}

@@ -181,7 +181,7 @@ class House:
             case "talks":
                 node.hand_over()
                 node.sync()
-                await node.sharing.once()
+                await node.sharing.exchange()
             case "killed" | "cut" | "mended":
                 await {"killed": self.kill, "cut": self.cut, "mended": self.mend}[what](who)
 
