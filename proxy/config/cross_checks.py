@@ -1,6 +1,8 @@
-"""Across: what no single field can say: names that are taken, ports with two owners.
+"""Checks settings that depend on several fields.
 
-In: settings that were read. Out: faults, each at its line. Never: a value changed.
+Examples: names that are taken twice, sender ports with two owners.
+
+In: settings that were read. Out: faults, each at its line. Never: a changed value.
 """
 
 from __future__ import annotations

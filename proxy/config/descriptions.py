@@ -1,7 +1,9 @@
-"""Described: every setting as people read of it: what may stand there, what holds where nothing does, whether a reload takes it over.
+"""Describes every setting: meaning, allowed values, default, reload.
 
-In: nothing. Out: rows, in the order of a file. Never: a default or a bound of its own: what reader.py asks for is the truth, here stand
-only meanings. ``gate106 settings`` prints it, and the guide's table is made of it (``make guide``).
+``gate106 settings`` prints the descriptions, and the guide's table is made of them (``make guide``).
+
+In: nothing. Out: rows in the order of a settings file. Never: a default or a bound: those come from reader.py, only the meanings
+are here.
 """
 
 from __future__ import annotations

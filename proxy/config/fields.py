@@ -1,7 +1,7 @@
-"""Fields: one mapping of a settings file, read key by key, with every fault noted at its line.
+"""Reads one mapping of a settings file and notes every fault.
 
-In: a place in a ``yamlfile.Document``. Out: checked values; faults go to one list, so that a file's author sees them all at once.
-A field that cannot be read gives its default, so that reading goes on. Never: a secret in a fault's text.
+In: a place in a ``yaml_file.Document``. Out: checked values; faults with their lines go to one list, so that the author sees all
+at once. A field that cannot be read gives its default, and reading goes on. Never: a secret in the text of a fault.
 
 ``${NAME}`` in any text reads the environment (``$${`` stands for ``${`` itself); a secret may be ``file:/path``.
 """

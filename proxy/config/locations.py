@@ -1,7 +1,9 @@
-"""Places: what commands and other processes need to know of a settings file, and may know without its passwords.
+"""Reads paths and names from a settings file, without its passwords.
 
-In: the file's path. Out: where the gate of these settings takes commands, what it must not forget, the journal at rest, secrets, what its
-providers are called; or a SettingsError. Never: another key than those.
+Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the
+providers' names, but no password.
+
+In: the file's path. Out: those values, or a SettingsError. Never: other keys.
 """
 
 from __future__ import annotations

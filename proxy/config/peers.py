@@ -1,6 +1,7 @@
-"""Peers: who the gate speaks with: carriers, providers with their accounts, people whose word counts.
+"""Reads carriers, providers, people and tokens from the settings.
 
-In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``; faults in the rows' own list. Never: a fault between two rows (cross_checks.py).
+In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``; faults go to the list of the row. Never: a fault
+that involves two rows (cross_checks.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reading: a settings file, section by section, key by key.
+"""Reads a settings file section by section.
 
-In: the file's path. Out: ``Settings``, or a SettingsError with every fault in it. Never: a key asked for by another name than the file's.
+In: the file's path. Out: ``Settings``, or a SettingsError with every fault. Never: a key under another name than in the file.
 """
 
 from __future__ import annotations

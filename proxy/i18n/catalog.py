@@ -1,25 +1,29 @@
-"""phrasebook: what the gate says in English, said in Chinese: refusals, faults, mistakes in rules and settings, rows that are not taken.
+"""Translates the gate's English sentences into Chinese.
 
-In: a sentence as the command line, the control socket and JSON have it. Out: the same in Chinese, or as it stands where no book has it.
-Never: a sentence changed where it is raised (logs, the journal and programs keep the English one); a stranger's text taken for one of ours.
+Sentences are refusals, faults, mistakes in rules and settings, and rows of an import that were not taken.
 
-A sentence is its own name. The books are files named ``sentences.yaml``, each in the room that says what stands in it: THE FILE NAME IS THE
-REGISTRATION. One line has both wordings:
+In: a sentence as the command line, the control socket and JSON have it. Out: its Chinese, or the same sentence where no catalog
+has it. Never: a change to the English sentence, which logs, the journal and programs keep; a stranger's text taken for a sentence
+of the gate.
+
+The English sentence is the key. Catalogs are the files ``sentences/*.yaml``, one for each package that makes sentences; a new
+file there is used without registration. One line has both languages:
 
     "there is no batch {number} (gate106 consent lists them)": "没有批次 {number}（请在同意批次中核对）"
 
-    {number}        whatever stands there: it is left as it is
-    {fault:said}    a sentence or a noun of the books
-    {all:each}      such, with a semicolon between each and the next
+    {number}        any text: it is left as it is
+    {fault:said}    a sentence or a noun of the catalogs
+    {all:each}      several of them, with a semicolon between each and the next
     {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
-    {found:any}     one of the books where they have it, else left as it is
+    {found:any}     one of the catalogs' sentences where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
-    {name:field}    what a command is told, as forms call it, too: FIELDS
+    {name:field}    an argument of a command, as forms call it, too: FIELDS
     {line:line}     a number: a line's, a case's
-    {what:about}    what an order or a refusal is about: ``signature 甲店 and category marketing``; values without blanks: no sentence is one
+    {what:about}    the scope of an order or a refusal: ``signature 甲店 and category marketing``; values hold no blanks, so no sentence fits
 
-Whoever changes a sentence changes its line in the book; a test reads every sentence out of the source, and finds it.
+If you change a sentence in the code, change its line in the catalog; a test reads all sentences from the source and looks them
+up.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Tongues: the language that whoever asks over HTTP reads, as the request says it. Pure.
+"""Chooses the response language from an Accept-Language header.
 
-In: a header. Out: one of LANGUAGES. Never: a language guessed from what is asked.
+In: the header. Out: one of LANGUAGES. Never: a language guessed from other parts of the request. It is pure.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
-"""Approvals: something proposed by one person waits until another agrees. One way of it for rules, penalties and complaints. Pure.
+"""Decides whether a proposal is approved, rejected, withdrawn or lapsed.
 
-In: what waits, who says what, the time. Out: what follows, or Impossible. Never: what is proposed, a token, the clock, a journal: whoever
-keeps proposals journals what follows, under kinds of its own.
+Rules, penalties and complaints share this four-eyes check. It is pure.
+
+In: a proposal that waits, the person who decides, the time. Out: what follows, or Impossible. Never: the content of a proposal, a
+token, a clock, a journal. The caller journals the result under a record kind of its own.
 
     proposed ─▶ (vouched ─▶) approved     a second person agrees, by a personal token; never the author
             ├─▶ rejected                  a second person, or the author's superior, says no, and why
             ├─▶ withdrawn                 the author takes it back
             └─▶ lapsed                    nobody agreed in time
 
-An author without a token is an account and nobody: then the first person who agrees only vouches, is the author from there on, and a
-second one is needed.
+An author without a personal token is only an account. Then the first person who agrees vouches for the proposal and becomes its
+author; a second person must approve it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Plain integers that rooms add to and ``/metrics`` shows: counting costs one dict operation, no lock, no label object.
+"""Counts gate events in plain integers for ``/metrics``.
 
-In: increments. Out: dicts keyed by label values, in the order the metric's labels stand in DESIGN §11. Never: a recipient as label.
+One increment costs one dictionary operation: no lock, no label object.
+
+In: increments. Out: dictionaries keyed by label values, in the order in which DESIGN §11 lists the labels of each metric. Never:
+a recipient as a label.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Logs: how the gate's lines look, and what never stands in them: the text of a message, a number, what a terminal obeys.
+"""Configures logging and keeps personal data out of log lines.
 
-In: what structlog, asyncio, libraries and Python itself have to say. Out: lines on standard output. Never: the values of variables in a
-traceback, or the words of an exception that may quote what it could not read: a fault inside the gate happens while somebody's message is
-in its hands.
+In: events from structlog, asyncio, other libraries and Python itself. Out: lines on standard output. Never: a message text, a
+phone number, control characters of a terminal, values of variables in a traceback, or an exception's text that may quote its
+input. A fault may happen while the gate handles somebody's message.
 """
 
 from __future__ import annotations

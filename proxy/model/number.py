@@ -1,7 +1,7 @@
-"""A person's number as one integer, however it was spelt (DOMAIN.md §4).
+"""Parses recipient numbers into one integer and masks them for display.
 
-In: the spelling a provider wrote, as text or bytes. Out: the 11 national digits as an int (13800138000), or NotARecipient
-with a reason that helps the sender. Never: regions, lists, or a full number in an error text.
+In: a number as the provider wrote it, as text or bytes. Out: the 11 national digits as an int (13800138000), or NotARecipient
+with a reason that helps the sender (DOMAIN.md §4). Never: regions, lists, or a full number in an error text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Rate: how many messages a second somebody may send (GCRA: one number, no timer, no queue).
+"""Limits messages per second with the GCRA algorithm.
+
+GCRA keeps one number per limit: no timer, no queue.
 
 In: the time. Out: yes or no. Never: a clock, a delay.
 """

@@ -1,4 +1,6 @@
-"""Shown: what may be put before a person's eyes, whoever wrote it: without what a terminal obeys, what a spreadsheet runs, whose number it is.
+"""Makes untrusted text safe to display and masks phone numbers in it.
+
+It removes control characters that a terminal obeys, and formulas that a spreadsheet runs.
 
 In: texts of strangers, numbers. Out: the same, harmless. Never: a decision about who may see more.
 """

@@ -1,9 +1,10 @@
-"""Compiled: hot functions have twins in C (accelerated.pyx, twins/). Where those have been built they do the work, else the functions themselves.
+"""Replaces marked functions by their compiled versions where they were built.
 
-In: a function. Out: its twin, or the function. Never: a difference that anybody could see but in time: the tests run over both.
+In: a Python function. Out: its compiled version (accelerated.pyx and the .pxi files beside it), or the function itself. Never: a
+difference in results; only the speed differs. The tests run over both.
 
-Nobody needs a compiler: what is installed without one is slower (README, performance) and does the same. ``GATE106_PURE=1`` in the
-environment does without the twins for once.
+A compiler is optional: an installation without the compiled module is slower (README, performance) and does the same.
+``GATE106_PURE=1`` in the environment switches the compiled versions off.
 """
 
 from __future__ import annotations

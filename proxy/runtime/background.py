@@ -1,11 +1,13 @@
-"""Gently: long work in slices between the turns of the loop, so that messages notice as little of it as can be.
+"""Runs long work in 1 ms slices between event-loop iterations.
 
-In: work that calls a rest between pieces of some milliseconds. Out: what it returns. Never: two such works at once (whoever asks waits).
+In: a function that calls ``yield_point`` every few milliseconds. Out: what the function returns. Never: two such functions at
+once; the second caller waits.
 
-Two threads that both compute take turns at the interpreter as the system pleases: the loop asks for it anew at every socket and at every
-search in a text, and each time waited for the other thread, which may have been put aside by the system just then. So the work has a
-thread of its own only to keep its place in: the loop hands it the interpreter, stands still for one slice, and takes it back. What no rest
-interrupts (building an automaton, sorting) must be small. A slice that waits for something else (a slow disk) is not waited for.
+Two threads that both compute compete for the interpreter lock: the loop requests it anew after every socket call and every text
+search, and each time waited for the other thread, which the system may just have suspended. Therefore the work's thread only
+keeps its stack: the loop hands it the interpreter, waits for one slice, and takes the interpreter back. Steps that call no yield
+point (building an automaton, sorting) must be short. The loop does not wait for a slice that blocks on something else, such as a
+slow disk.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Garbage: when Python's collector looks for what refers to itself and to nothing else.
+"""Decides when Python's cyclic garbage collector runs.
 
-In: the time, whether anything came. Out: looks, none of which stops the loop for long while messages come. Never: a look that Python chose.
+In: the time, whether messages arrived. Out: collections, none of which stops the loop for long while messages arrive. Never: a
+collection that Python starts by itself.
 
-What the gate makes for a message is freed without the collector (tests/relay/multipart/test_handler.py; none unreachable after 15 s of full load of the
-standard mix). What stays, a few objects for each text and person that is remembered, would be walked by every look at everything: that
-stopped the loop for 0.2 to 0.5 s, once a minute. So all that stays is set aside as it comes, now and then after a look at it, and is looked at
-again when nobody would notice.
+Objects that the gate makes for a message are freed without the collector (tests/relay/multipart/test_handler.py; none was
+unreachable after 15 s of full load of the standard mix). Long-lived objects, a few for each cached text and recipient, would be
+walked by every full collection: that stopped the loop for 0.2 to 0.5 s once a minute. Therefore long-lived objects are frozen
+(``gc.freeze``) as they accumulate, now and then after a young collection. A full collection runs when the gate is quiet.
 """
 
 from __future__ import annotations

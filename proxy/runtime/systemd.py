@@ -1,7 +1,8 @@
-"""systemd: tells the service manager how the gate stands, by datagrams to the socket it names (sd_notify(3)).
+"""Reports readiness, reloads and liveness to systemd (sd_notify(3)).
 
-In: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment; what happens. Out: datagrams. Never: waiting, or an error: where
-no manager listens nothing happens, and a datagram it does not take is a line in the log.
+In: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment; state changes of the gate. Out: datagrams to the socket of
+the service manager. Never: waiting, or an exception: without a service manager nothing happens, and a datagram that cannot be
+sent is a log line.
 """
 
 from __future__ import annotations

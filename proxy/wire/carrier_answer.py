@@ -1,7 +1,7 @@
-"""Answer: a carrier's response, made into what SMPP 3.4 allows.
+"""Makes a carrier's response valid under SMPP 3.4.
 
-In: a response that belongs to a request of ours. Out: the same frame where it may be passed on, else one that may, and what was wrong.
-Never: what an id means; an id that is too long (relay/message_ids.py gives it another).
+In: a response to one of our requests. Out: the same frame where it is valid, else a valid one, and what was wrong. Never: the
+meaning of an id; an id that is too long (relay/message_ids.py replaces it).
 
     what is wrong                                         what is passed on instead
     a body beside a status that says no                   the status alone

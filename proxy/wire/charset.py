@@ -1,12 +1,14 @@
-"""Charset: the octets of a user data field ⇄ the text a handset shows, by data_coding (SMPP 3.4 §5.2.19, GSM 03.38).
+"""Decodes user data to text and encodes text, by data_coding.
 
-In: octets and a data_coding. Out: (text, state) with the states of message.Content. Never: headers (see udh.py), exceptions.
+In: octets and a data_coding (SMPP 3.4 §5.2.19, GSM 03.38). Out: (text, state) with the states of message.Content. Never: headers
+(see udh.py), exceptions.
 
     0x00-0x0E   SMPP's own list                0xC0-0xEF   message waiting (GSM 03.38 §4): still a text people read
     0x10-0x7F   general data coding            0xF0-0xFF   message class (flash …), GSM-7 or 8-bit
 
-What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "unreadable": guessing would be a free pass. Where bridges and
-handsets are known to show a text all the same (``shown``), a submit is judged by that text.
+Codings that handsets do not support, or decode differently (JIS, KS C, reserved codings), are "unreadable": a guess would let
+such texts pass unread. Where bridges and handsets are known to show a text in spite of the coding (``shown``), that text of a
+submit is judged.
 """
 
 from __future__ import annotations

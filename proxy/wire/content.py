@@ -1,8 +1,10 @@
-"""Content: what the octets after the destination say to the person who gets them. Submits and delivers alike.
+"""Reads text, parts and TLVs from the octets after the destination.
 
-In: those octets. Out: message.Content, or Malformed. Never: who sent it to whom.
-Only what rules rest on is checked for its meaning. Of what the carrier alone cares about, reserved values are noted (reserved.py): the
-provider's settings say whether they pass.
+Submits and delivers have the same octets there.
+
+In: those octets. Out: message.Content, or Malformed. Never: sender or recipient. Only fields on which rules depend are checked
+for their meaning. Reserved values in fields that concern the carrier alone are noted (reserved.py); the provider's settings
+decide whether they pass.
 """
 
 from __future__ import annotations

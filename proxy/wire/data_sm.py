@@ -1,7 +1,7 @@
-"""data_sm: read for the gate as a submit is: who sends, to whom, and what the person would read (SMPP 3.4 §4.7).
+"""Reads a data_sm as a submit (SMPP 3.4 §4.7).
 
-In: a Frame. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
-Its text is the message_payload; parts of a long message are told by ``sar_*`` or a user data header, as in a submit_sm.
+In: a Frame. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, the owner of a port. The text is the
+message_payload; parts of a long message are marked by ``sar_*`` or a user data header, as in a submit_sm.
 """
 
 from __future__ import annotations

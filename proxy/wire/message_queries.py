@@ -1,7 +1,7 @@
-"""Asking: what a provider asks about a message it sent before: query_sm, cancel_sm, replace_sm (SMPP 3.4 §4.8 to §4.10).
+"""Reads query_sm, cancel_sm and replace_sm (SMPP 3.4 §4.8 to §4.10).
 
-In: a Frame. Out: an Asking, its PDU under another message id, the answer under the id that was asked for; or Malformed.
-Never: whose the message is, which carrier has it.
+In: a Frame. Out: a QueriedMessage, the same PDU under another message id, the answer under the id of the request; or Malformed.
+Never: the owner of the message, the carrier that has it.
 """
 
 from __future__ import annotations

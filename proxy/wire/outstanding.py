@@ -1,6 +1,7 @@
-"""Asked: the requests of ours that a peer has not answered yet, by the sequence numbers we gave them.
+"""Tracks our requests that the peer has not answered yet.
 
-In: requests with a ticket, responses, the time. Out: whose answer a response is, what is overdue. Never: what a request says.
+In: requests with a ticket, responses, the time. Out: the ticket that a response belongs to; requests that are overdue. Never: the
+content of a request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Receipt: the text of a delivery receipt (SMPP 3.4 appendix B).
+"""Reads and writes the text of a delivery receipt (appendix B).
 
 In: ``id:IIII sub:SSS dlvrd:DDD submit date:… done date:… stat:DDDDDDD err:E text:…``. Out: its fields. Never: exceptions.
-Carriers differ in case, spacing and order, set ``;`` or ``,`` between fields, leave some out and add their own; only id or stat must
-be there.
+Carriers differ in case, spacing and order, set ``;`` or ``,`` between fields, leave some out and add their own; only id and stat
+are required.
 """
 
 from __future__ import annotations

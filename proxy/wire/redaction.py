@@ -1,12 +1,13 @@
-"""Veil: a PDU as it may be shown: same length, same fields, but without a password, a person's number, a code.
+"""Masks passwords, numbers and codes in a PDU of unchanged length.
 
-In: a Frame, how much may be seen of its text. Out: its octets with those that must not be seen replaced by ``*``, and what can be told of it
-in words. Never: a longer or shorter PDU (a dissector must read it), an exception: what cannot be read is veiled whole.
+In: a Frame, how much of its text may be seen. Out: its octets with ``*`` in the place of secret ones, and its addresses and ids
+in readable form. Never: a longer or shorter PDU (a dissector must read it), an exception: a PDU that cannot be read is masked as
+a whole.
 
-    text      digits (of any script) are veiled; ``hidden``: all of it; ``open``: none. A header (UDH) stays. What a receipt quotes
-              behind ``text:`` may be a code: its digits are veiled even where the text is open
-    numbers   the middle of whatever is no port: 138****0500
-    TLVs      values stay where the specification knows them and they are about the PDU, not the person
+    text      digits (of any script) are masked; ``hidden``: all of it; ``open``: none. A header (UDH) stays. What a receipt quotes
+              behind ``text:`` may be a code: its digits are masked even where the text is open
+    numbers   the middle of every address that is no port: 138****0500
+    TLVs      values stay where the specification defines them and they concern the PDU, not the recipient
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Session: the pure state of one SMPP connection, whichever side the peer is on.
+"""Keeps the state of one SMPP connection, as SMSC or as ESME.
 
-In: bytes as they were read, the time. Out: frames others must deal with, answers with the ticket they belong to, bytes to
-write. Never: a socket, a clock, what a message says.
+In: bytes as they were read, the time. Out: requests for the caller, responses with the ticket of their request, bytes to write.
+Never: a socket, a clock, the content of a message. It is pure.
 
-What the session answers by itself (SMPP 3.4 §2.2, §4): enquire_link, unbind, malformed binds, commands that are unknown, not
-this peer's to send, or not allowed in this state. Which those are is a table (tables.COMMANDS), turned into one set per state:
+The session itself answers (SMPP 3.4 §2.2, §4) enquire_link, unbind, malformed binds, and commands that are unknown, that this
+peer may not send, or that this state does not allow. Which those are is a table (tables.COMMANDS), turned into one set per state:
 
     open ──bind──▶ bound_tx | bound_rx | bound_trx ──unbind──▶ unbound
 
-Framing is lost when a command_length cannot be true: then a generic_nack is the last thing said and ``closing`` says why.
+Framing is lost when a command_length is impossible. Then the session writes a generic_nack as its last PDU, and ``closing`` holds
+the reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When: SMPP's way to write a time (SMPP 3.4 §7.1).
+"""Reads SMPP's absolute and relative times (SMPP 3.4 §7.1).
 
 In: ``YYMMDDhhmmsstnnp``. Out: seconds since 1970, or seconds from now. Never: the clock.
 """

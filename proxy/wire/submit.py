@@ -1,9 +1,9 @@
-"""Submit: a submit_sm read for the gate: who sends, to whom, and what the person would read.
+"""Reads a submit_sm: source, destination and content.
 
-In: a Frame, a Memo. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
+In: a Frame, a ContentCache. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, the owner of a port.
 
-Most advertisements are the same octets to many people, so all that follows the destination is remembered once it has come twice: the
-memo is keyed by those octets, and a hit costs one dict look-up however much there was to check.
+Most advertisements are the same octets to many recipients. Therefore the content is cached by all octets after the destination,
+from their second appearance on; a hit costs one dictionary look-up, however much there was to check.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Counting: a node's counters about no single person, where several nodes count together: what it takes it takes from portions that it holds.
+"""Counts a node's takes against portions of a shared limit.
 
-In: takes, as proxy.state.counters.aggregates has them; what the store told (portions.py). Out: counts; words for the next report. Never: a clock, a
-wait: a counter that holds nothing for a message says that it is ``short``, and the message is judged again once the store has been asked.
+In: takes, as aggregates.py has them; answers of the store (portions.py). Out: counts; words for the next report. Never: a clock,
+a wait. A counter without a portion for a message reports itself ``short``, and the message is judged again once the store has
+been asked.
 
-A portion is used until the store may think that its holder is silent, and what goes back is not used from the moment that this is said: so
-all that is used stands in the store's book as this node's, whatever becomes of the answers.
+A portion is used until the store may consider its holder silent, and what is given back is not used from the moment of the
+report. So every take stands in the store's book as this node's, whatever becomes of the answers.
 
-What this node itself took is counted here as ever (and kept with its copy). While the store is out of reach a portion in hand is used up; then
-what counts is what this node took, and what it had heard of the others.
+The node's own takes are also counted here, and kept with its copy. While the store is out of reach, a portion in hand is used up;
+after that the count is the node's own takes plus the last known takes of the others.
 """
 
 from __future__ import annotations

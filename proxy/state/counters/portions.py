@@ -1,20 +1,22 @@
-"""Portions: counts that are about no single person, kept over several nodes: the budget that a limit leaves is handed out in portions. Pure.
+"""Divides what a limit leaves into portions for several nodes.
 
-In: what nodes have taken and how many more they need, the time. Out: portions. Never: a clock, a question for each message; less for a node
-than it holds, unless it gave that back itself.
+In: the takes that nodes report and how many more they need, the time. Out: portions. Never: a clock, a request for each message,
+a smaller portion than the node holds, unless it gave some back. It is pure.
 
-The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
-is handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message
-(which waits for that, and is judged again), and now and then for the counters it uses. It gets what its messages need, as far as there is
-any, and for those that are yet to come at most the part of what is left that PARTS says. What it does not use it gives back.
+The store keeps a book for each counter: takes in buckets of time, and for each node the portion that it has not reported as taken
+yet. A portion counts as taken, so a limit is never exceeded, whatever is late, lost or repeated. A node asks when it has none
+left for a message (which waits and is judged again), and now and then for the counters it uses. It gets what its messages need,
+as far as there is any, and for future messages at most the fraction of the rest that PARTS sets. It gives back what it does not
+use.
 
-    limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for what is yet to come, with two nodes
+    limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for future messages, with two nodes
 
-A node that is silent for LEASE_MS no longer uses what it holds, and that counts as taken from then on, for nobody knows whether it was; with
-the window it passes. If the node was only asleep or cut off, its next word says how much of it was. If it died, whoever comes with
-its number is another life of it, and has none of it.
+A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because nobody knows how
+much of it was, and expires with the window. If the node was only suspended or cut off, its next report says how much it used. If
+it died, a process that takes its number over has another ``life`` and none of the portion.
 
-A store that lost its last writes, or all, is told by the number of the last report that it has (``PortionState.had``): the node reports those again.
+A store that lost its last writes, or all, is detected by the number of the last report that it has (``PortionState.had``): the
+node reports again from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Shares: a node's own part of rates that are kept over several nodes: what may go now, and what to tell the store of it. Pure.
+"""Applies a node's share of a rate that several nodes use.
 
-In: what came, what the store gave (state/shared/leases.py), the time. Out: yes or no, a pace, words for the store. Never: a clock, a question for each
-message.
+In: messages, what the store gave (state/shared/leases.py), the time. Out: yes or no, a pace, words for the store. Never: a clock,
+a request to the store for each message. It is pure.
 """
 
 from __future__ import annotations

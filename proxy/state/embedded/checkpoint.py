@@ -1,9 +1,12 @@
-"""Checkpoint: the SQLite file that holds what memory holds, as of one position in the journal. Runs in another thread than the loop.
+"""Writes checkpoints of the store to a SQLite file.
 
-In: rows (number, packed value; empty means gone), positions. Out: the same after a restart. Never: memory's own tables, the loop.
+It runs in another thread than the event loop.
 
-A slice of some hundred rows is one statement over one blob: ``executemany`` would give the interpreter lock away and wait to get it
-back once a row, which beside a busy loop takes minutes instead of a second.
+In: rows (number, packed value; empty means gone), positions in the journal. Out: the same after a restart. Never: tables in
+memory, the loop.
+
+A slice of some hundred rows is one statement over one blob: ``executemany`` would release the interpreter lock and wait for it
+once a row, which beside a busy loop takes minutes instead of a second.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Mixing: the number by which a table spreads its keys over its buckets, drawn so that it does.
+"""Draws the multiplier that spreads keys over a table's buckets.
 
-In: random bits. Out: that number. Never: a table.
+In: random bits. Out: that multiplier. Never: a table.
 
-The bucket of a key is ``key * mix >> 20``, its lowest bits. Telephone numbers come in rows, and a row goes round the buckets in steps of
-one length. How evenly is decided by how near that length comes to a simple fraction of the round: one draw in 500 put 40 and more of
-20,000 numbers in a row into one bucket, where 4 is usual, and some put 600 there.
+The bucket of a key is the lowest bits of ``key * mix >> 20``. Phone numbers come in sequences, and a sequence steps through the
+buckets in strides of one length. How evenly it spreads depends on how near that length is to a simple fraction of the number of
+buckets: one draw in 500 put 40 and more of 20,000 sequential numbers into one bucket, where 4 is usual, and some put 600 there.
+Such draws are rejected.
 """
 
 from __future__ import annotations

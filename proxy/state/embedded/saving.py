@@ -1,14 +1,17 @@
-"""Saving: a checkpoint in pieces, collected on the running loop and written beside it.
+"""Collects a checkpoint in slices and writes them in a thread.
 
-In: what memory holds, the file, what is to stand with the position. Out: steps for a thread, and what to wait for between them. Never: the
-journal; a file of its own (checkpoint.py).
+In: the contents of memory, the file, values to store with the position. Out: steps for a thread, and what to wait for between
+them. Never: the journal; the file's format (checkpoint.py).
 
-A checkpoint is changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are collected in slices
-beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent), aggregates are exactly
-as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. So records go in transactions of
-their own, a megabyte each, with rests between them: written and synced at once, a hundred megabytes kept the journal's syncs waiting
-for 70 ms. A kill amid them leaves records that are newer than the position, as always. Before each commit it waits until all that was
-written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
+A checkpoint has the changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are
+collected in slices beside the running loop. Records, orders and lists may be newer than the position (their effects are
+idempotent). Aggregates are exact as of ``counted``. The mailbox has all items that had arrived by then and were still there when
+they were collected.
+
+Records are written in transactions of their own, 1 MB each, with pauses between them: written and synced at once, 100 MB delayed
+the journal's syncs by 70 ms. A kill between two of them leaves records that are newer than the position, as always. Before each
+commit the checkpoint waits until the journal is synced up to that moment: otherwise, after a power loss, the file would know
+messages that the journal has lost.
 """
 
 from __future__ import annotations

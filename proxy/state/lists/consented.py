@@ -1,11 +1,12 @@
-"""Consented: who agreed to get marketing, many at once: bitmaps beside the records, some 4 to 15 bytes a consent.
+"""Stores consents from files as bitmaps, 4 to 15 bytes each.
 
-In: batches (what a file says that its numbers agreed to, with its proof) and their numbers in chunks. Out: the newest consent of a person
-that covers a message; rows for a checkpoint. Never: the journal, files, a clock; what a person took back since (their record knows).
+In: batches (the terms and proof of a file's consents) and their numbers in chunks. Out: the newest consent of a recipient that
+covers a message; rows for a checkpoint. Never: the journal, files, a clock; withdrawals since then (they are in the recipient's
+record).
 
-A *batch* is one advertiser, category, day, end and version of the words, out of one file. A number's upper bits name its *chunk*, its lower
-20 bits stand in the bitmap of (batch, chunk). Who asks names advertisers and categories, so that only their batches are looked at, the
-newest first, however many others there are. Adding and removing are idempotent, as all that is replayed.
+A *batch* has one advertiser, category, day, end and version of the words, out of one file. A number's upper bits name its
+*chunk*; its lower 20 bits stand in the bitmap of (batch, chunk). A query names advertisers and categories, so only their batches
+are searched, the newest first, however many others there are. Adding and removing are idempotent, as all replayed operations are.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Listed: people suppressed by lists, many at once: bitmaps beside the records, two to three bytes a person instead of a record.
+"""Stores suppression lists as bitmaps, 2 to 3 bytes a number.
 
-In: numbers in chunks, what their list says of them. Out: a person's refusals by list; rows for a checkpoint. Never: the journal, files,
-a clock; what a refusal means (policy asks for them as for those on record).
+In: numbers in chunks, the terms of their list. Out: a recipient's refusals by list; rows for a checkpoint. Never: the journal,
+files, a clock; the meaning of a refusal (policy reads them like those in a record).
 
-A number's upper bits name its *chunk*, its lower 20 bits stand in the chunk's bitmaps: one for each *list* (scope, value, source,
-expiry) and ``any``, their union; before it a *sieve* of them, so that nearly everybody costs one look however many lists and numbers there
-are. Chunks bound everything that is done in one go (128 KB at most): an import, a checkpoint, an expiry go on beside the running loop,
-chunk by chunk.
-Adding and removing are idempotent, as all that is replayed: a checkpoint may be newer than the place from which the journal is read.
+A number's upper bits name its *chunk*; its lower 20 bits stand in the chunk's bitmaps: one for each *list* (scope, value, source,
+expiry) and ``any``, their union. A Bloom filter comes before them, so that for most recipients one look-up is enough, however
+many lists and numbers there are. Chunks bound the work of one step (128 KB at most): an import, a checkpoint, an expiry go on
+beside the running loop, chunk by chunk. Adding and removing are idempotent, as all replayed operations are: a checkpoint may be
+newer than the position from which the journal is read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Box: what one provider was sent and has not acknowledged yet, in order. Also the noun: an Item.
+"""Queues one provider's delivers until it acknowledges them.
 
-In: items, what became of each hand-over, the time. Out: which go next. Never: a bind, a file, a clock; what an item says.
+In: items, the outcome of each hand-over, the time. Out: the items to hand over next. Never: a bind, a file, a clock; the content
+of an item.
 
     unsafe ──ready──▶ ready ──take──▶ handed ──gone──▶ (no more)
                         ▲               │  └─set_aside──▶ aside: refused for now, or not answered in time

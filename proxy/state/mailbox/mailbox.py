@@ -1,10 +1,13 @@
-"""Mailbox: all boxes, one for each provider and one for nobody's ports: bounded, durable with the journal, checkpointed.
+"""Holds all deliver queues within bounds and saves them in checkpoints.
 
-In: items under the number of their journal record, what became of each, the time. Out: which to hand over next, what fell out, rows
-for a checkpoint. Never: a bind, the journal, files, a clock.
+Each provider has one queue; one more holds delivers to ports without an owner.
 
-An item is in the journal from before it is acknowledged to the carrier until its provider has acknowledged it. The checkpoint's table
-holds those that are older than its position and were still here then: what came and went in between never touches the file.
+In: items under the number of their journal record, the outcome of each, the time. Out: the items to hand over next, the items
+that were dropped, rows for a checkpoint. Never: a bind, the journal, files, a clock.
+
+An item is in the journal from before it is acknowledged to the carrier until its provider has acknowledged it. The checkpoint's
+table holds the items that are older than its position and were still here then: items that came and went in between never touch
+the file.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Whose advertisements a reply may have meant: the candidates.
+"""Finds the messages that an opt-out reply may refer to.
 
-In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: what a reply says,
-the clock.
+In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: the text of
+the reply, the clock.
 
-A candidate is the newest entry of a port and a signature that is marketing or carried a way to refuse, at most 30 days old.
+A candidate is the newest entry of a port and a signature that is marketing or declared an opt-out keyword, at most 30 days old.
 
     on the port replied to        the newest, and each that came up to 10 minutes before it; the one before, if the newest came less
                                   than 2 minutes before the reply; each whose outcome is unknown
     else, of 7 days               all on ports of which one is a prefix of the other; else all of the port's owner
 
-"The newest" may never have arrived where its outcome is unknown: then the newest that surely did counts as the newest, too. A port whose
-digits are not known (state/lists/dictionary.py) is taken for a longer one wherever its provider may own such; where there are only such, all of
-the owner are meant beside them.
+The newest message may never have arrived where its outcome is unknown: then the newest that surely arrived counts as the newest,
+too. A port whose digits are not known (state/lists/dictionary.py) counts as a longer port wherever its provider may own such;
+where there are only such ports, all ports of the owner are meant beside them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Facts: what stands behind the entries of a record — refusals, and fingerprints of submits whose outcome is unknown.
+"""Reads and changes the facts behind a record's entries.
+
+Facts are, for example, opt-outs and fingerprints of submits whose outcome is unknown.
 
 In: the facts area as bytes. Out: the same, altered; typed values. Never: entries (record.py joins the two), the clock.
 
-    area = fact, fact, …        fact = kind u8, length u8, body        a kind not known here is kept byte for byte
+    area = fact, fact, …        fact = kind u8, length u8, body        an unknown kind is kept byte for byte
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Record: what is known of one person, as one small packed value.
+"""Reads and changes one recipient's record in packed bytes.
 
-In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a socket,
-a clock, a file, a log, an event loop.
+In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a
+socket, a clock, a file, a log, an event loop.
 
     version   6 bytes   the store's, kept by the engine; operations here carry it along
     count     1 byte    number of entries
     entries   32 bytes each, oldest first (``Entry.pack``)
-    facts     the rest  refusals and fingerprints of unknown outcomes (facts.py)
+    facts     the rest  opt-outs and fingerprints of unknown outcomes (facts.py)
 
-**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no code, or
-declared a keyword, because replies refer to it; at most 64 in all. Past 64 those go first that matter least: by category (OTP before
-notice before marketing), then those that are not the newest of their port and signature, then the oldest.
+**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no
+code, or declared a keyword, because replies refer to it; at most 64 in all. Past 64 the least important go first: by category
+(OTP before notice before marketing), then those that are not the newest of their port and signature, then the oldest.
 
 **Every operation is idempotent by entry id**, because replay applies the journal again over a checkpoint that may be newer. While
 replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entries from being pushed out by others that come twice.

@@ -1,14 +1,14 @@
-"""Connection: one connection to a Valkey server. Calls go out at once and are answered in order.
+"""Sends commands to one Valkey server and matches answers in order.
 
-In: commands as words. Out: a future for each answer. Never: a second try, a call taken back: an answer that is overdue ends the connection,
-and with it every call that is under way, for nobody knows any more which answer belongs to which.
+In: commands as words. Out: a future for each answer. Never: a retry, a cancelled call. An overdue answer closes the connection,
+and with it every pending call, because answers can no longer be matched to calls.
 
-    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether what was under way was done
+    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether a pending call was carried out
                 └─ Moved      another server has these keys: nothing was done
-    StoreRefused              the server understood and said no: a fault of ours, or of its settings
+    StoreRefused              the server understood and refused: a fault of ours, or of its settings
 
-A process that was itself asleep (stopped, or starved of its processor) finds its deadline past and the answer waiting: so one that
-comes to its deadline late asks the socket once more before it gives up.
+A process that was itself suspended (stopped, or without CPU time) finds its deadline past while the answer waits in the socket.
+So a timer that fires late reads the socket once more before the connection is closed.
 """
 
 from __future__ import annotations

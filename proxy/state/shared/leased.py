@@ -1,6 +1,6 @@
-"""Leased: a node's way to ask the store for its part of what nodes share: rates, places, portions.
+"""Requests a node's rates, binds and portions from the store.
 
-In: asks, many at once. Out: the answer to each; None where the store is out of reach. Never: a second try, a wait for one message.
+In: requests, many at once. Out: the answer to each; None where the store is out of reach. Never: a retry, a wait for one message.
 """
 
 from __future__ import annotations

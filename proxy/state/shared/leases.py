@@ -1,18 +1,20 @@
-"""Leases: one total (a rate, a number of binds) kept over several nodes that ask for their part of it a few times a second. Pure.
+"""Divides a rate or a number of binds between several nodes.
 
-In: who asks for what, the time. Out: what they may have, and until when. Never: a clock, a question for each message.
+In: each node's request, the time. Out: what each node may use, and until when. Never: a clock, a request for each message. It is
+pure.
 
-The book of a name stands in the store; functions of the store do to it, line for line, what is done to it here (tests compare them).
+The store keeps one book per name. Lua functions in the store apply the same steps as this module, line for line (tests compare
+them).
 
-    rates    each node says how much it would send (``demand``), and by what share it sends now (``using``); its new share is the fair part of
-             the total, but never what others may still be using: a share that became smaller is others' when its node has said that it
-             knows. What all send by never sums up to more than the total at any moment; it moves within three beats, two of who gives
-    spares   what is in nobody's share between two beats, and what nodes give back because others lack it, is lent to those, message by
-             message: so a total is used up though some claim more than they send
-    places   each node says how many it holds; one more is given while all together hold fewer than the most
+    rates    each node reports its demand (``demand``) and the share it uses now (``using``). Its new share is the fair part of the total, but
+             never what others may still be using: a share that became smaller is free when its node has reported the smaller one. The
+             shares in use never exceed the total; a share moves within three beats, two of them by the node that gives
+    spares   capacity in no node's share between two beats, and what nodes give back because others lack it, is lent to those, message by
+             message: so the whole total is used though some nodes claim more than they send
+    places   each node reports how many it holds; one more is granted while all nodes together hold fewer than the most
 
-What a node holds is its own for LEASE_MS and no longer: a node that has died, or cannot reach the store, has given it back by then. A node
-counts that time from before it asked, the store from when it was asked: no node thinks that it has what another was given.
+A node keeps what it holds for LEASE_MS and no longer: what a dead or disconnected node held is free after that. A node counts the
+time from before its request, the store from when the request arrived: no node uses what another was given.
 """
 
 from __future__ import annotations

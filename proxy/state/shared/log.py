@@ -1,13 +1,15 @@
-"""Sharedlog: what gates tell each other, in one order for all of them: a stream in the shared store.
+"""Encodes the shared log and the letters between gates.
 
-In: records of this node's journal; a place in the stream. Out: what others told since, opened. Never: what a record means; a record that
-the store could read (each is sealed: AES-GCM under a key made of the secret).
+The shared log is a stream in the shared store with one order for all gates.
+
+In: records of this node's journal; a place in the stream. Out: commands, and the decrypted records of others. Never: the meaning
+of a record; a record that the store could read (each is sealed: AES-GCM under a key made of the secret).
 
     PREFIX{tag}:log      a stream, one entry a record             PREFIX{tag}:told       by journal, the last of its records in the stream
-    PREFIX{tag}:here:N   who is bound at node N                   PREFIX{tag}:letters:N  a stream of what node N alone is told
+    PREFIX{tag}:here:N   who is bound at node N                   PREFIX{tag}:letters:N  a stream of letters to node N alone
 
-A record goes in once: the server compares its sequence with the last one told from the same journal. The stream is bounded: LOG_MAX entries,
-and who was away for longer than they last has missed something, and is told so.
+A record goes in once: the server compares its sequence with the last one stored from the same journal. The stream is bounded by
+LOG_MAX entries; a node that was away for longer than they last gets ``Missed``.
 """
 
 from __future__ import annotations

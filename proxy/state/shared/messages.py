@@ -1,7 +1,9 @@
-"""Telling: what gates tell all others by way of the shared log, and hand to one of them as letters: the store's part of that.
+"""Exchanges shared-log records and letters with other gates.
 
-In: records, letters, names of who is bound. Out: what others told, letters to this gate. Never: what any of it means (cluster/replication.py, cluster/forwarding.py), a
-second try: who asked learns that nobody knows.
+It is the store's part; cluster/replication.py and cluster/forwarding.py know what the messages mean.
+
+In: records, letters, names of bound providers. Out: records of other nodes, letters to this gate. Never: the meaning of a
+message, a retry: the caller learns that the outcome is unknown.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""Sheets: what nodes put up of long messages whose parts came to several of them, in the shared store for a minute.
+"""Stores sheets of multipart messages that several nodes share.
 
-In: a person and the words of a message, octets with the version they are based on. Out: the same. Never: octets or words that the server could
-read (names are a keyed hash, octets are sealed: AES-GCM under a key made of the secret); what a sheet says (proxy/state/shared/multipart_record.py).
+A sheet stays in the shared store for a minute.
 
-    PREFIX{tag}:long:<keyed hash>    a sheet, its version in front; beside the person's record, so that both are swapped in one call
+In: a recipient and the key of a message, octets with the version they are based on. Out: the same. Never: octets or keys that the
+server could read (keys are a keyed hash, octets are sealed: AES-GCM under a key made of the secret); the content of a sheet
+(multipart_record.py).
+
+    PREFIX{tag}:long:<keyed hash>    a sheet, its version in front; beside the recipient's record, so that both are swapped in one call
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Records: persons' records in the shared store: many are loaded with one call, and swapped with one.
+"""Loads and swaps recipients' records in the shared store.
 
-In: persons, versions, records. Out: the same; of whom the store could not be asked. Never: a second try, a call that is taken back, this
-node's copy (state/stores/valkey.py).
+One call loads or swaps many records.
 
-One server takes a call about persons of all parts; in a cluster a call is about one part (servers.py).
+In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a retry, a
+cancelled call, this node's copy (state/stores/valkey.py).
+
+With one server a call may name recipients of all parts; in a cluster a call is about one part (servers.py).
 """
 
 from __future__ import annotations

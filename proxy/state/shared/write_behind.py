@@ -1,10 +1,11 @@
-"""Owing: what this node knows of persons and their records in the shared store may lack, until it stands there.
+"""Writes this node's facts to the shared store once it is reachable.
 
-In: persons whose records nobody is sure of, what was said of persons, parts that were out of reach; records as the store has them. Out: those
-records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a message, an entry that is not this node's.
+In: recipients whose stored records may be incomplete, facts about recipients, parts that were out of reach; records as the store
+has them. Out: those records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a
+message, an entry of another node.
 
-A record that is asked for is mended at once (``mend``); all others beside the traffic (``run``), a few at a time: first a walk through the
-copy where a whole part may lack something, then who is owed by name.
+A record that is loaded is completed at once (``mend``). All others are completed beside the traffic (``run``), a few at a time:
+first a walk through the copy where a whole part may be incomplete, then the recipients that are noted one by one.
 """
 
 from __future__ import annotations

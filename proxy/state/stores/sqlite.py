@@ -1,7 +1,9 @@
-"""sqlite: the embedded store. Records live in memory, the journal makes them safe, a SQLite file is their checkpoint.
+"""Implements the embedded store: memory, journal and a SQLite checkpoint.
 
-In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; in which pieces
-a checkpoint is written (state/embedded/saving.py).
+Records live in memory, the journal makes them durable, a SQLite file is their checkpoint.
+
+In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; the
+slices of a checkpoint (state/embedded/saving.py).
 """
 
 from __future__ import annotations

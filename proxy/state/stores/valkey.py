@@ -1,26 +1,32 @@
-"""valkey: the shared store. Records are in Valkey, where all nodes see them; this node keeps a copy of what it knows for when it cannot ask.
+"""Implements the shared store in Valkey, with a local copy.
 
-In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a person's
-number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
+All nodes see the records in Valkey. This node's copy serves while Valkey is out of reach.
 
-    PREFIX{tag}<keyed hash>    a record (state/shared/records.py, state/shared/keys.py)        PREFIX{tag}:born     drawn when this part was first used
-    PREFIX{tag}:node:N         who is node N at the moment          PREFIX{tag}:long:…   a long message that is not whole (state/shared/multipart_exchange.py)
+In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a
+recipient's number in Valkey (keys are made of a keyed hash), a retry inside ``load`` or ``swap``, a cancelled call.
 
-Tags: state/shared/servers.py. What Valkey does with all of them: state/shared/functions.py.
+    PREFIX{tag}<keyed hash>    a record (records.py, keys.py)                 PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}:node:N         which gate is node N at the moment             PREFIX{tag}:long:…   a multipart message that is not complete
+                                                                              (multipart_exchange.py)
 
-The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
-orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it. What was said of a
-person and comes from a journal or from the log (``say``) is done to the copy, and then to Valkey's record, by every node that hears it.
+Tags: state/shared/servers.py. The functions that Valkey runs: state/shared/functions.py.
 
-**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with versions below
-0, ``swap`` takes those. What was under way is judged again on the copy. When a part is reached again, what this node has noted since a
-minute before is *owed* to it: put back into records (state/record/merging.py) at once where they are asked for, for all others by a walk through the
-copy beside the traffic. That mends a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+The copy is a complete embedded store: this node's journal makes it durable, replay and checkpoints restore it. Data that are no
+records (lists, orders, cases, the mailbox, aggregates) are in the copy alone. A record is written to the copy as soon as Valkey
+has stored it. A fact about a recipient that comes from a journal or from the log (``say``) is applied to the copy, and then to
+Valkey's record, by every node that receives it.
 
-The bound that remains: while nodes cannot ask, each counts only what it knows, so that a person may get what a cap allows once from each.
-Likewise with a part of a long message that others know of: what a node lets out that cannot ask, or that could not when the message was
-asked for (for up to 60 s, long.INHERIT_S), the others do not see, nor does it see what they let out since it last asked. Sent to both sides
-such a part goes out twice as the same message: once from each such node, and once from all the others together.
+**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with
+versions below 0, and ``swap`` takes those. Messages whose call was pending are judged again on the copy. When a part is reached
+again, the facts that this node noted since one minute before the loss are *owed* to it: they are put back into records
+(state/record/merging.py), at once into those that are loaded, and into all others by a walk through the copy beside the traffic.
+That repairs a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+
+The remaining bound: while nodes cannot ask, each counts only what it knows, so a recipient may get what a cap allows once from
+each node. The same holds for a part of a multipart message that other nodes know. A node that cannot ask, or could not when the
+message was loaded (for up to 60 s, INHERIT_S), releases parts that the others do not see, nor does it see what they released
+since it last asked. Sent to both sides, such a part goes out twice as the same message: once from each such node, and once from
+all the others together.
 """
 
 from __future__ import annotations
