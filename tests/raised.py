@@ -18,11 +18,11 @@ ANYTHING = "77777"
 NOT_FOR_PEOPLE = {
     "AssertionError", "AttributeError", "ConnectionResetError", "FileNotFoundError", "IndexError", "KeyError", "OSError", "RuntimeError",
     "StopIteration", "SystemExit", "TypeError", "HTTPException",
-    "JournalNewer", "NotUnderstood", "NotWhole", "Stale", "StateError", "Unclear",
+    "IncompleteConsents", "IncompleteList", "JournalNewer", "NotUnderstood", "Stale", "StateError", "Unclear",
 }  # fmt: skip
 """Faults of the source, what ends a start, and what only makes a room go another way: no page shows them. Unclear's text is the name of a page's words."""
 SAYS = {
-    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "Fault": 1, "fault": 1, "error": 1, "of_rule": 1, "Wrong": 0, "_Wrong": 1,
+    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "Fault": 1, "SettingsFault": 1, "BadRequest": 0, "SandboxError": 0, "ErrorAnswer": 1, "fault": 1, "error": 1, "of_rule": 1, "Wrong": 0, "_Wrong": 1,
     "Told": 1, "unknown": 0, "word": 2, "words": 2,
 }  # fmt: skip
 """Functions that tell people, and which of their arguments says it."""

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import config, state
+from proxy import config
 from proxy.config import Settings, SettingsError, descriptions, load
 from proxy.config.fields import Address
 from proxy.config.reader import STORES
 from proxy.model.message import Category, Outcome
+from proxy.state import stores
 
-EXAMPLE = Path(__file__).parent / "data" / "gate106.example.yaml"
+EXAMPLE = Path(__file__).parents[1] / "data" / "gate106.example.yaml"
 
 SMALL = """\
 store: sqlite:///var/lib/gate106/state.db
@@ -281,7 +282,7 @@ def test_a_file_that_is_missing_or_no_YAML_is_one_line() -> None:
 
 def test_every_engine_of_a_store_may_be_named_and_no_other() -> None:
     engines = {scheme.partition("+")[0].removesuffix("s") for scheme in STORES}
-    assert engines == {one.name for one in pkgutil.iter_modules(state.__path__) if has_engine(one.name)}
+    assert engines == {one.name for one in pkgutil.iter_modules(stores.__path__) if has_engine(one.name)}
     for scheme in STORES[1:]:
         assert (
             read(
@@ -293,7 +294,7 @@ def test_every_engine_of_a_store_may_be_named_and_no_other() -> None:
 
 def has_engine(name: str) -> bool:
     """Whether a file of that room answers for a scheme."""
-    return hasattr(importlib.import_module(f"proxy.state.{name}"), "open_url")
+    return hasattr(importlib.import_module(f"proxy.state.stores.{name}"), "open_url")
 
 
 def test_the_environment_fills_in_texts_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_a_library_is_told_by_its_words_without_what_it_put_into_them(said: Call
         logging.getLogger("uvicorn.error").exception("Exception in %s", TEXT)
     told = said()
     assert "Exception in %s" in told
-    assert "uvicorn.error, test_logs.py" in told
+    assert "uvicorn.error, test_log_setup.py" in told
     assert "in quotes" in told
     assert TEXT not in told
 

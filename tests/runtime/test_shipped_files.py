@@ -10,7 +10,7 @@ from proxy.runtime import shipped_files
 
 
 def test_in_a_checkout_they_stand_beside_the_package() -> None:
-    assert shipped_files.shipped("rules") == Path(shipped_files.__file__).parent.parent / "rules"
+    assert shipped_files.shipped("rules") == Path(shipped_files.__file__).parents[2] / "rules"
 
 
 def test_in_an_installation_they_lie_inside_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
