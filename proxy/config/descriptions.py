@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
 from proxy.config.fields import Address, KeyDescription
-from proxy.config.reader import asked
+from proxy.config.reader import described_keys
 from proxy.config.values import Settings
 
 RELOADED = (
@@ -283,10 +283,10 @@ class SettingDescription(NamedTuple):
 
 def settings() -> list[SettingDescription]:
     """All there are."""
-    asking = asked()
-    known = asking.settings
+    descriptions = described_keys()
+    known = descriptions.settings
     assert known.keys() == MEANINGS.keys(), known.keys() ^ MEANINGS.keys()
-    return [_setting(name, known[name], name in asking.needed) for name in MEANINGS]
+    return [_setting(name, known[name], name in descriptions.needed) for name in MEANINGS]
 
 
 def waiting(before: Settings, after: Settings) -> list[str]:

@@ -36,13 +36,13 @@ class Worker(NamedTuple):
 
 def worker_of(environment: Mapping[str, str]) -> Worker | None:
     """Which worker the environment says; None where it says none. SettingsError where it says nonsense."""
-    said = environment.get(VARIABLE, "")
-    if not said:
+    value = environment.get(VARIABLE, "")
+    if not value:
         return None
-    number, _, of = said.partition("/")
-    found = Worker(int(number), int(of or 0)) if number.isdecimal() and (of.isdecimal() or "/" not in said) else Worker(0, 0)
+    number, _, of = value.partition("/")
+    found = Worker(int(number), int(of or 0)) if number.isdecimal() and (of.isdecimal() or "/" not in value) else Worker(0, 0)
     if not 1 <= found.number <= (found.of or WORKERS_MAX) <= WORKERS_MAX:
-        raise SettingsError([f"{VARIABLE}={said:.20}: must be a worker's number (1 to {WORKERS_MAX}), or like 2/4"])
+        raise SettingsError([f"{VARIABLE}={value:.20}: must be a worker's number (1 to {WORKERS_MAX}), or like 2/4"])
     return found
 
 

@@ -139,8 +139,8 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """``unknown key 'windw' (did you mean 'window'?)``; the closed list itself when nothing comes near and it is short."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
-    said = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
-    return f"unknown {what} {shown!r}{said}"
+    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    return f"unknown {what} {shown!r}{advice}"
 
 
 def _mistyped(word: str) -> str:

@@ -45,7 +45,7 @@ SENTENCE_CHARACTERS_MAX = 2000
 """A longer line is no sentence of the gate's, and is not looked up."""
 DEPTH_MAX = 8
 """Sentences in sentences: a file's line, keys, what is wrong, what was meant."""
-LOOKS_MAX = 1000
+COMPARISONS_MAX = 1000
 """Sentences that a line is compared with; a test knows that this is enough for all of them."""
 
 SENTENCES_KEPT = 500
@@ -77,7 +77,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key",
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
-_HALF = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: what has one is no text of ours, and no pattern takes it."""
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
@@ -109,18 +109,18 @@ class Phrase:
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
         self.known = len(_SLOT.sub("", english))
         """Characters that do not depend on what is filled in: the more, the surer it is this one."""
-        self.opens = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
+        self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with any text: then what stands before a sentence, its place, could be taken for a part of it."""
-        self.tells = bool(_CHINESE.search(chinese))
+        self.has_own_text = bool(_CHINESE.search(chinese))
         """Whether it says something by itself, and does not only put others together."""
         self._patterns: list[Any] = []
 
-    def may_be(self, text: str) -> bool:
+    def may_match(self, text: str) -> bool:
         """At a glance."""
         return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
 
     def values(self, text: str) -> Iterator[tuple[str, ...]]:
-        """What may stand in the slots of a text that ``may_be`` this: with the first as short as can be, then as long; nothing where it is
+        """What may stand in the slots of a text that ``may_match`` this: with the first as short as can be, then as long; nothing where it is
         another sentence."""
         if not self.slots:
             yield ()
@@ -132,14 +132,14 @@ class Phrase:
 
     def filled(self, values: Mapping[str, str]) -> str:
         """In Chinese, no blank between what is Chinese on both sides."""
-        said, at = "", 0
+        chinese, at = "", 0
         for slot in _SLOT.finditer(self.chinese):
-            said = _met(said, self.chinese[at : slot.start()])
-            said, at = _met(said, values[slot[1]]), slot.end()
-        return _met(said, self.chinese[at:])
+            chinese = _concatenate(chinese, self.chinese[at : slot.start()])
+            chinese, at = _concatenate(chinese, values[slot[1]]), slot.end()
+        return _concatenate(chinese, self.chinese[at:])
 
 
-def _met(before: str, after: str) -> str:
+def _concatenate(before: str, after: str) -> str:
     blank = before.endswith(" ") and _CHINESE.match(before[-2:-1]) and _CHINESE.match(after[:1])
     other = after.startswith(" ") and _CHINESE.match(before[-1:]) and _CHINESE.match(after[1:2])
     return before[: -1 if blank else None] + after[1 if other else 0 :]
@@ -166,7 +166,7 @@ def _compiled(pattern: str) -> Any:
 
 class Catalog:
     def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
-        self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.opens, -one.known))
+        self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.starts_with_slot, -one.known))
         self.closed = closed
 
     def chinese(self, text: str) -> str:
@@ -184,35 +184,35 @@ class SentenceReader:
     def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
-        self.left = LOOKS_MAX
+        self.comparisons_left = COMPARISONS_MAX
         """Sentences that it may still be compared with."""
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
         """Its Chinese; whether nothing of it was missing."""
-        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _HALF.search(text):
+        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _SURROGATE.search(text):
             return text, not text
         found = self._read.get((text, depth))
         if found is None:
-            found = self._read[text, depth] = self._looked_up(text, depth)
+            found = self._read[text, depth] = self._translate(text, depth)
         return found
 
-    def _looked_up(self, text: str, depth: int) -> tuple[str, bool]:
+    def _translate(self, text: str, depth: int) -> tuple[str, bool]:
         best = ""
         for phrase in self._book.phrases:
-            if not phrase.may_be(text):
+            if not phrase.may_match(text):
                 continue
-            self.left -= 1
-            if self.left < 0:
+            self.comparisons_left -= 1
+            if self.comparisons_left < 0:
                 break
             for values in phrase.values(text):
-                filled, whole, tells = {}, True, phrase.tells
+                filled, complete, translated = {}, True, phrase.has_own_text
                 for slot, value in zip(phrase.slots, values, strict=True):
                     filled[slot.name], known = self.value(slot.kind, value, depth)
-                    whole &= known
-                    tells |= filled[slot.name] != value
-                if whole:
+                    complete &= known
+                    translated |= filled[slot.name] != value
+                if complete:
                     return phrase.filled(filled), True
-                if tells and not best:
+                if translated and not best:
                     best = phrase.filled(filled)
         return best or text, False
 

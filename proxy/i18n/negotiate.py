@@ -24,11 +24,11 @@ def preferred(asked: str) -> str:
     return best
 
 
-def _quality(said: str) -> float:
+def _quality(parameter: str) -> float:
     """``q=0.8``; 0: not wanted, or said in a way nobody understands."""
-    name, _, number = said.partition("=")
+    name, _, number = parameter.partition("=")
     try:
-        found = 1.0 if not said else float(number) if name.strip().lower() == "q" else 0.0
+        found = 1.0 if not parameter else float(number) if name.strip().lower() == "q" else 0.0
     except ValueError:
         return 0.0
     return found if 0.0 < found <= 1.0 else 0.0

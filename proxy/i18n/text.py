@@ -16,9 +16,9 @@ class Bilingual(str):
     zh: str
 
     def __new__(cls, english: str, chinese: str) -> Self:
-        said = super().__new__(cls, english)
-        said.zh = chinese
-        return said
+        text = super().__new__(cls, english)
+        text.zh = chinese
+        return text
 
     def __reduce__(self) -> tuple[type[Bilingual], tuple[str, str]]:
         return Bilingual, (str(self), self.zh)

@@ -48,7 +48,7 @@ class Waiting(NamedTuple):
 
 def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -> Follows:
     """``known``: the names of all who have a token. VOUCHED: ``asker`` is the author from here on, and it waits for a second person."""
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
     if not asker.by_token:
         raise Impossible(
@@ -61,18 +61,18 @@ def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -
 
 
 def reject(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
-    _reason(waiting, why)
+    _check_reason(waiting, why)
     return Follows.REJECTED
 
 
 def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
     """Only the author."""
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     if asker.name != waiting.author:
         raise Impossible(f"{waiting.what} is {waiting.author}'s, and only they take it back (others reject it)")
-    _reason(waiting, why)
+    _check_reason(waiting, why)
     return Follows.WITHDRAWN
 
 
@@ -81,11 +81,11 @@ def lapsed(waiting: Waiting, at: float) -> bool:
     return 0.0 < waiting.until <= at
 
 
-def _still(waiting: Waiting, at: float) -> None:
+def _check_not_lapsed(waiting: Waiting, at: float) -> None:
     if lapsed(waiting, at):
         raise Impossible(f"{waiting.what} was not decided in time and has lapsed: it must be proposed again")
 
 
-def _reason(waiting: Waiting, why: str) -> None:
+def _check_reason(waiting: Waiting, why: str) -> None:
     if not why.strip():
         raise Impossible(f"{waiting.what}: say why (--why): the journal keeps it")

@@ -27,15 +27,15 @@ def keep_to_one(number: int, of: int) -> None:
     """The calling thread stays on its core from now on, and so do threads that it begins: ``go_anywhere`` lets them out again."""
     core = core_of(number, of, _ALLOWED)
     if core is not None:
-        _keep_to({core})
+        _set_affinity({core})
 
 
 def go_anywhere() -> None:
     """The calling thread may use all that this process was given."""
     if _KNOWN:
-        _keep_to(_ALLOWED)
+        _set_affinity(_ALLOWED)
 
 
-def _keep_to(cores: Collection[int]) -> None:
+def _set_affinity(cores: Collection[int]) -> None:
     with suppress(OSError):  # some containers forbid it, or took a core away meanwhile
         os.sched_setaffinity(0, cores)

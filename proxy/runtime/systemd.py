@@ -33,18 +33,18 @@ class Manager:
 
     def ready(self, status: str) -> None:
         """The gate is open, for the first time or after a reload; ``status`` is what ``systemctl status`` shows."""
-        self._tell("READY=1", f"STATUS={status}")
+        self._notify("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1", "STATUS=draining")
+        self._notify("STOPPING=1", "STATUS=draining")
 
     async def watchdog(self) -> None:
         """Says that the loop turns, twice as often as it must be heard, until it is cancelled."""
         while self.watchdog_s:
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_s / 2)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Manager:
             self._socket.close()
             self._socket = None
 
-    def _tell(self, *lines: str) -> None:
+    def _notify(self, *lines: str) -> None:
         if self._socket is None:
             return
         try:
