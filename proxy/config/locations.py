@@ -16,12 +16,12 @@ from proxy.config.fields import Address
 from proxy.config.reader import (
     archive_of,
     console_of,
-    state_folder,
     open_settings,
-    settings_error,
     revisions_of,
     sealing_of,
+    settings_error,
     socket_of,
+    state_folder,
 )
 from proxy.config.values import Archive, Console, Sealing, SettingsError, StoragePaths
 from proxy.config.worker import control_of, fault_of_several, journal_of, journals_of_workers, worker_of

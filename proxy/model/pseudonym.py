@@ -16,14 +16,14 @@ _U64 = struct.Struct(">Q")
 
 
 class Pseudonymizer:
-    __slots__ = ("key",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
+    __slots__ = ("key",)  # at a fixed place, which the compiled code reads (native/accelerated.pyx)
 
     def __init__(self, key: bytes) -> None:
         """``key``: at most 64 bytes (BLAKE2b's, RFC 7693)."""
         self.key = key
 
     def __repr__(self) -> str:
-        return "Namer()"
+        return "Pseudonymizer()"
 
     @compiled("namer_call")
     def __call__(self, number: int) -> int:

@@ -17,7 +17,7 @@ class Rate:
         "_interval_s",
         "_slack_s",
         "_full_at",
-    )  # at fixed places, which the compiled twin reads (native/accelerated.pyx)
+    )  # at fixed places, which compiled code reads (native/accelerated.pyx)
 
     def __init__(self, tps: float, burst: float) -> None:
         """ValueError when ``tps`` is not positive or ``burst`` is below 1."""

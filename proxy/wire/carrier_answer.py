@@ -69,7 +69,7 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
             raise Malformed(0, "tlv", f"an answer of {len(body)} octets")
     except Malformed as fault:
         kind, what = fault.kind, fault.what
-        body, status = _instead(frame)
+        body, status = _replacement(frame)
     if not tlvs and frame.command_id in (SUBMIT_SM_RESP, DATA_SM_RESP):
         body = body[: body.find(0) + 1]
     if body == frame.body and status == frame.command_status:
@@ -78,7 +78,7 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
     return Allowed(Frame(frame.command_id, status, frame.sequence_number, head + body), kind, what)
 
 
-def _instead(frame: Frame) -> tuple[bytes, int]:
+def _replacement(frame: Frame) -> tuple[bytes, int]:
     """Body and status of what is passed on instead of an answer that cannot be read."""
     status, command_id = frame.command_status, frame.command_id
     if status:

@@ -61,7 +61,7 @@ class ReservedContent(Content):
     fault: ReservedFault
 
 
-def reserved_of(content: Content, fault: ReservedFault | None) -> Content:
+def with_fault(content: Content, fault: ReservedFault | None) -> Content:
     """The content itself; where there is a fault, the same with it. The first one counts."""
     if fault is None or isinstance(content, ReservedContent):
         return content

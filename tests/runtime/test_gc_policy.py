@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.runtime.gc_policy import FULL_COLLECT_LATEST_S, FULL_COLLECT_S, COLLECT_EVERY, QUIET_S, FREEZE_OBJECTS, GcPolicy
+from proxy.runtime.gc_policy import COLLECT_EVERY, FREEZE_OBJECTS, FULL_COLLECT_LATEST_S, FULL_COLLECT_S, QUIET_S, GcPolicy
 
 START_S = 100.0
 

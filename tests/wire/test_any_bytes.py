@@ -147,12 +147,12 @@ def test_from_bytes_to_content_nobody_needs_an_event_loop():
     code = (
         "import sys, zoneinfo\n"
         "library = set(sys.modules)\n"  # Python 3.13's own zoneinfo loads threading
-        "from proxy.wire import Frame, Memo, Session, Timers, bind, read_submit, submit_sm\n"
+        "from proxy.wire import ContentCache, Frame, Session, Timers, bind, read_submit, submit_sm\n"
         "session = Session('provider', Timers(), 0.0, 1)\n"
         "[asked] = session.receive(bind('transceiver', 'jia', 'secret', sequence=1), 0.0).requests\n"
         "session.accept_bind(asked, 'gate106')\n"
         "[frame] = session.receive(submit_sm('10690001', '13800138000', b'hello', sequence=2), 0.0).requests\n"
-        "assert read_submit(frame, Memo(), 0.0).content.text == 'hello'\n"
+        "assert read_submit(frame, ContentCache(), 0.0).content.text == 'hello'\n"
         "print([name for name in ('asyncio', 'socket', 'selectors', 'ssl', 'logging', 'threading') if name in set(sys.modules) - library])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

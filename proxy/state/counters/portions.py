@@ -67,7 +67,7 @@ class PortionState(NamedTuple):
     taken: int  # what counts after the tightest limit's ``after_s``, handed out to others included; not what it holds itself
     left: int  # what it holds itself
     room: int  # how much of that it may use: less than ``left`` where limits have become lower
-    had: int  # the number of its last report that was known before this one
+    last_report: int  # the number of its last report that was known before this one
 
 
 class PortionBook:
@@ -80,29 +80,29 @@ class PortionBook:
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
 
-    def report(self, node: int, said: PortionReport, now_ms: int) -> PortionState:
-        if said.keep_s:
-            self.width_s, self.keep_s = said.width_s, said.keep_s
+    def report(self, node: int, node_report: PortionReport, now_ms: int) -> PortionState:
+        if node_report.keep_s:
+            self.width_s, self.keep_s = node_report.width_s, node_report.keep_s
         self._forget(now_ms)
         held = self.portions.get(node)
         had, number, left = NOBODY, 0, 0
         if held is not None:
-            if held.life == said.life:
+            if held.life == node_report.life:
                 had, number, left = held.number, held.number, held.left
             else:  # whatever the one before held may have been taken
                 had = 0
                 start = self._start(min(held.until_ms, now_ms))
                 self.counts[start] = self.counts.get(start, 0) + held.left
-        if said.number > number:
-            number = said.number
-            for start, count in said.taken.items():
+        if node_report.number > number:
+            number = node_report.number
+            for start, count in node_report.taken.items():
                 before = self.counts.get(start, 0)
                 self.counts[start] = after = max(0, before + count)
                 left -= after - before
-            left = max(0, left - said.back)
+            left = max(0, left - node_report.back)
         nodes = 1 + sum(who != node and one.until_ms > now_ms for who, one in self.portions.items())
         room, counted = None, 0
-        for limit in said.limits:
+        for limit in node_report.limits:
             inside = self.inside(limit.after_s, now_ms, node)
             if room is None or limit.most - inside < room:
                 room, counted = limit.most - inside, inside
@@ -110,11 +110,11 @@ class PortionBook:
             room, counted = 0, self.inside(float("-inf"), now_ms, node)
         else:
             room = max(0, room)
-            if left < said.need:
-                left = max(left, min(room, said.need))
-            if left < said.need + said.spare:
-                left = max(left, min(said.need + said.spare, left + (room - left) // (PARTS * nodes)))
-        self.portions[node] = Portion(said.life, number, left, now_ms + LEASE_MS)
+            if left < node_report.need:
+                left = max(left, min(room, node_report.need))
+            if left < node_report.need + node_report.spare:
+                left = max(left, min(node_report.need + node_report.spare, left + (room - left) // (PARTS * nodes)))
+        self.portions[node] = Portion(node_report.life, number, left, now_ms + LEASE_MS)
         return PortionState(counted, left, room, had)
 
     def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:

@@ -70,10 +70,10 @@ DELETE FROM {table} WHERE key IN (SELECT CAST(substr(:rows, at, 20) AS INTEGER) 
 def _room(folder: Path) -> int:
     """Bytes that may still be written there; 1 where nobody can say."""
     try:
-        told = os.statvfs(folder)
+        status = os.statvfs(folder)
     except OSError:
         return 1
-    return told.f_bavail * told.f_frsize if told.f_favail or not told.f_files else 0
+    return status.f_bavail * status.f_frsize if status.f_favail or not status.f_files else 0
 
 
 class Slice:

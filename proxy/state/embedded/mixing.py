@@ -23,19 +23,19 @@ SIZES = tuple(1 << bits for bits in range(10, 26))
 """Buckets of a table: from what it begins with to 64 million records."""
 
 
-def drawn() -> int:
+def draw_multiplier() -> int:
     """At random, so that nobody can choose numbers that all fall into one bucket; odd, and of 29 bits, for speed."""
     while True:
         mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1
-        if spreads(mix):
+        if spreads_evenly(mix):
             return mix
 
 
-def spreads(mix: int) -> bool:
-    return all(fullest(mix, step, buckets) <= LOAD_MAX for buckets in SIZES for step in STEPS)
+def spreads_evenly(mix: int) -> bool:
+    return all(fullest_bucket(mix, step, buckets) <= LOAD_MAX for buckets in SIZES for step in STEPS)
 
 
-def fullest(mix: int, step: int, buckets: int) -> float:
+def fullest_bucket(mix: int, step: int, buckets: int) -> float:
     """About how many records the fullest bucket holds when the table is full of numbers that lie ``step`` apart.
 
     Each fraction p/q in which the step's continued fraction is cut off has the row lie in q heaps of ``held / q`` numbers, whose

@@ -57,7 +57,7 @@ class Wait(Enum):
     """The disk is others' for a while."""
 
 
-class Saving:
+class CheckpointWriter:
     """What of one store has changed since it was last written."""
 
     def __init__(
@@ -82,8 +82,8 @@ class Saving:
         table = self._table
         return min(REST_S, RESTS_S / max(1, table.size_of(table.changed.count(1)) // PIECE_BYTES))
 
-    def steps(self, said: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
-        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``said``: what is to stand with
+    def steps(self, metadata: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
+        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``metadata``: what is to stand with
         it, asked for at the end."""
         counters, mailbox, file, table = self._counters, self._mailbox, self._file, self._table
         chunked, few, papers = self._chunked, self._few, self._papers
@@ -115,9 +115,9 @@ class Saving:
             for name in changed:
                 yield partial(file.empty, name)
                 yield partial(file.write, Slice(name, few[name].rows()))
-            yield from self._paper_steps()
+            yield from self._papers_steps()
             yield Wait.SYNCED
-            yield partial(file.commit, {**said(), "groups": str(groups)})
+            yield partial(file.commit, {**metadata(), "groups": str(groups)})
             self._groups = groups
             done = True
         finally:
@@ -131,7 +131,7 @@ class Saving:
                 table.put_back(frozen)
                 file.rollback()
 
-    def _paper_steps(self) -> Iterator[Step]:
+    def _papers_steps(self) -> Iterator[Step]:
         for name, papers in self._papers.items():
             for rows in papers.collect(SLICE_ROWS):
                 yield partial(self._file.write, Slice(name, rows))
@@ -156,7 +156,7 @@ class Saving:
         return self._table.groups != self._groups
 
 
-async def carry_out(
+async def run_steps(
     steps: Generator[Step | Wait, None, None],
     rest_s: float,
     synced: Callable[[], Awaitable[None]] | None,
@@ -177,7 +177,7 @@ async def carry_out(
                 await in_thread(step)
 
 
-def carry_out_now(steps: Generator[Step | Wait, None, None]) -> None:
+def run_steps_now(steps: Generator[Step | Wait, None, None]) -> None:
     """The same in one go."""
     with contextlib.closing(steps):
         for step in steps:

@@ -42,7 +42,7 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        self._mix = mix or mixing.drawn()
+        self._mix = mix or mixing.draw_multiplier()
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)

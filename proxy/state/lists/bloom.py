@@ -34,7 +34,7 @@ def may_hold(sieve: bytes, low: int) -> bool:
 
 
 class BloomFilters:
-    __slots__ = ("by_place",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
+    __slots__ = ("by_place",)  # at a fixed place, which compiled code reads (native/accelerated.pyx)
 
     def __init__(self) -> None:
         self.by_place: list[bytes] = []

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
-from proxy.state.lists.filling import Filling
+from proxy.state.lists.filling import BulkImport
 from proxy.state.shared.numbering import Numbering
 
 BATCHES_MAX = 20_000
@@ -85,7 +85,7 @@ class Consented:
         """Whether there is no consent at all: then nobody need ask."""
         self.highest = 0
         self.numbered = Numbering()
-        self.filling = Filling()
+        self.filling = BulkImport()
         self._batches: dict[int, ConsentBatch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
         """Batches by advertiser and category, the newest consent first."""
@@ -192,7 +192,7 @@ class Consented:
 
     def remove(self, number: int) -> int:
         """Takes a person out of all batches; out of how many."""
-        self.filling.note(partial(self.remove, number))
+        self.filling.note_removal(partial(self.remove, number))
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         return self._remove(place, BitMap((low,)), list(self._batches.values()))
 
@@ -203,7 +203,7 @@ class Consented:
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person out of the batches whose consent is older than a moment: the number is somebody else's since."""
-        self.filling.note(partial(self.end_before, number, moment))
+        self.filling.note_removal(partial(self.end_before, number, moment))
         older = [one for one in self._batches.values() if one.given < moment]
         return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
 
@@ -291,9 +291,9 @@ class Consented:
             return self.highest.to_bytes(8, "big")
         if row & 0xFFFF_FFFF == _ABOUT_ROW:
             batch = self._batches.get(row >> 32)
-            said = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
+            fields = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
             # as earlier gates have it, where it says no more
-            return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") if said else b""
+            return json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") if fields else b""
         lows = self._chunks.get(row)
         return b"" if lows is None else lows.serialize()
 

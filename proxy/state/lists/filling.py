@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Filling:
+class BulkImport:
     def __init__(self) -> None:
         self._again: list[Callable[[], object]] | None = None
 
@@ -30,7 +30,7 @@ class Filling:
             for take_out in again:
                 take_out()
 
-    def note(self, take_out: Callable[[], object]) -> None:
+    def note_removal(self, take_out: Callable[[], object]) -> None:
         """Somebody is taken out by this; it can be done twice."""
         if self._again is not None:
             self._again.append(take_out)

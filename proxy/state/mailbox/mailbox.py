@@ -41,7 +41,7 @@ class Bounds(NamedTuple):
     total_bytes: int = 512 << 20
 
 
-class Fallen(NamedTuple):
+class DroppedItem(NamedTuple):
     """An item that left undelivered."""
 
     number: int
@@ -55,7 +55,7 @@ class Mailbox:
         self.bytes = 0
         self.bounds: Bounds | None = None
         """None until ``open``: what the journal says is then taken as it is."""
-        self.fallen: list[Fallen] = []
+        self.fallen: list[DroppedItem] = []
         """What has left undelivered and was not taken note of (``take_fallen``)."""
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
@@ -122,7 +122,7 @@ class Mailbox:
                 self._fall(largest, "full")
 
     def _fall(self, box: DeliverQueue, why: str) -> None:
-        item = box.least_missed()
+        item = box.oldest_droppable()
         assert item is not None
         assert item.state != GONE, "or there would never be room"
         self.drop(item, why)
@@ -164,7 +164,7 @@ class Mailbox:
         numbers = []
         for item in items:
             if item.state != GONE:
-                item.box.taken()
+                item.box.note_success()
                 self._gone(item)
                 numbers.append(item.number)
         return numbers
@@ -186,7 +186,7 @@ class Mailbox:
     def drop(self, item: Item, why: str) -> None:
         """It will not be delivered; ``fallen`` tells."""
         if item.state != GONE:
-            self.fallen.append(Fallen(item.number, item.box.provider, why))
+            self.fallen.append(DroppedItem(item.number, item.box.provider, why))
             self._gone(item)
 
     def _gone(self, item: Item) -> None:
@@ -198,7 +198,7 @@ class Mailbox:
         if item.stored:
             self._old.append(number)
 
-    def take_fallen(self) -> list[Fallen]:
+    def take_fallen(self) -> list[DroppedItem]:
         """What has left undelivered since the last call."""
         fallen, self.fallen = self.fallen, []
         return fallen
@@ -266,7 +266,7 @@ class Mailbox:
     def items(self) -> Iterator[Item]:
         """All that is here, in the order in which it came."""
         for box in self.boxes.values():
-            yield from box.there()
+            yield from box.items()
 
     # -- restart
 

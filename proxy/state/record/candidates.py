@@ -51,7 +51,7 @@ class Reach(NamedTuple):
 
 def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
     """``entries``: oldest first. ``word_of``: the port with a hash32, None where it is not known."""
-    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and refusable(one)}
+    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and is_candidate(one)}
     kept = sorted(newest.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
     here = tuple(one for one in kept if one.port == wanted)
@@ -66,7 +66,7 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
-def refusable(entry: Entry) -> bool:
+def is_candidate(entry: Entry) -> bool:
     """Whether it is marketing, or said how to refuse."""
     return entry.category == Category.MARKETING or entry.keyword != 0
 

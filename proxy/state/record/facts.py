@@ -116,13 +116,13 @@ def without_opt_out(area: bytes, gone: OptOut) -> bytes:
     return area
 
 
-def with_print(area: bytes, entry_id: int, digest48: int) -> bytes:
+def with_fingerprint(area: bytes, entry_id: int, digest48: int) -> bytes:
     """Notes the fingerprint of the submit behind an entry whose outcome is unknown."""
     body = entry_id.to_bytes(6, "big") + digest48.to_bytes(6, "big")
-    return without_print(area, entry_id) + bytes((UNKNOWN, 12)) + body
+    return without_fingerprint(area, entry_id) + bytes((UNKNOWN, 12)) + body
 
 
-def without_print(area: bytes, entry_id: int) -> bytes:
+def without_fingerprint(area: bytes, entry_id: int) -> bytes:
     wanted = entry_id.to_bytes(6, "big")
     if wanted not in area:
         return area
@@ -132,7 +132,7 @@ def without_print(area: bytes, entry_id: int) -> bytes:
     return area
 
 
-def prints(area: bytes) -> Iterator[tuple[int, int]]:
+def fingerprints(area: bytes) -> Iterator[tuple[int, int]]:
     """(entry id, fingerprint), oldest mark first."""
     for kind, start, _ in facts(area):
         if kind == UNKNOWN:
@@ -140,15 +140,15 @@ def prints(area: bytes) -> Iterator[tuple[int, int]]:
             yield both >> 48, both & 0xFFFF_FFFF_FFFF
 
 
-def has_print(area: bytes) -> bool:
+def has_fingerprint(area: bytes) -> bool:
     return any(kind == UNKNOWN for kind, _, _ in facts(area))
 
 
-def keep_prints(area: bytes, packed_entries: bytes) -> bytes:
+def keep_fingerprints(area: bytes, packed_entries: bytes) -> bytes:
     """The area without fingerprints whose entry is no longer kept."""
-    for entry_id, _ in list(prints(area)):
+    for entry_id, _ in list(fingerprints(area)):
         if not holds(packed_entries, entry_id):
-            area = without_print(area, entry_id)
+            area = without_fingerprint(area, entry_id)
     return area
 
 

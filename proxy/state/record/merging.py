@@ -30,29 +30,29 @@ _ALL = 1 << 40
 
 def merged(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
     """``theirs`` with what this node vouches for since then; the very same object where nothing is missing."""
-    return with_words(_entries(theirs, mine, node, since, begun), mine, since)
+    return with_facts(_entries(theirs, mine, node, since, begun), mine, since)
 
 
-def with_words(theirs: bytes, mine: bytes, since: int) -> bytes:
+def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
     """``theirs`` with what the person said since then, as this node's copy knows it; entries stay as they are."""
-    told = theirs
+    merged_record = theirs
     for refusal in record.opt_outs(mine):
         if refusal.time >= since:
-            told = record.opt_out(told, refusal)
+            merged_record = record.opt_out(merged_record, refusal)
     for one in record.withdrawals(mine):
         if one.time >= since:
-            told = withdrawn.withdraw(told, one)
+            merged_record = withdrawn.withdraw(merged_record, one)
     for given in record.consents_given(mine):
         if given.time >= since:
-            told = give_consent(told, given)
+            merged_record = give_consent(merged_record, given)
     for key, time in torn.torn(mine):
         if time >= since:
-            told = torn.tear(told, key, time)
-    if told is not theirs:
-        told = with_replies_of(told, mine)
-        for said in record.Record(mine).refused_texts():
-            told = refused_text(told, said)
-    return told
+            merged_record = torn.tear(merged_record, key, time)
+    if merged_record is not theirs:
+        merged_record = with_replies_of(merged_record, mine)
+        for text in record.Record(mine).refused_texts():
+            merged_record = refused_text(merged_record, text)
+    return merged_record
 
 
 def newest_of(data: bytes, node: int) -> int:

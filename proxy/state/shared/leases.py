@@ -82,16 +82,16 @@ class RateBook:
         self.held: dict[int, RateShare] = {}
         self.spare = Spare(0.0, 0.0, 0)
 
-    def ask(self, node: int, said: Ask, now_ms: int) -> Given:
-        held, total = self.held, said.total
+    def ask(self, node: int, request: Ask, now_ms: int) -> Given:
+        held, total = self.held, request.total
         for one in [one for one, its in held.items() if its.until_ms <= now_ms]:
             del held[one]
         free = total
         for one in sorted(held):
             free -= held[one].share
         since_s = min(max(0, now_ms - self.spare.at_ms), LEASE_MS) / 1000
-        spare = self.spare.messages + said.back + since_s * min(max(0.0, free), self.spare.free)
-        held[node] = RateShare(said.using, said.demand, now_ms + LEASE_MS)
+        spare = self.spare.messages + request.back + since_s * min(max(0.0, free), self.spare.free)
+        held[node] = RateShare(request.using, request.demand, now_ms + LEASE_MS)
         nodes = sorted(held)
         fair = fair_parts(total, [held[one].demand for one in nodes])[nodes.index(node)]
         others = lack = 0.0
@@ -100,9 +100,9 @@ class RateBook:
                 others += held[one].share
                 lack += max(0.0, held[one].demand - held[one].share)
         share = max(0.0, min(fair, total - others))
-        held[node] = RateShare(max(share, said.using), said.demand, now_ms + LEASE_MS)
+        held[node] = RateShare(max(share, request.using), request.demand, now_ms + LEASE_MS)
         spare = min(spare, max(len(nodes), SPARE_S * total))
-        lent = min(spare, said.want)
+        lent = min(spare, request.want)
         self.spare = Spare(spare - lent, max(0.0, total - others - held[node].share), now_ms)
         return Given(share, len(nodes), lent, lack)
 

@@ -234,23 +234,23 @@ redis.register_function('g106_portions_NAME', portions_NAME)
 """
 
 
-def report_word(said: PortionReport) -> str:
+def report_word(report: PortionReport) -> str:
     """What one counter's part of a call says."""
-    limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in said.limits)
-    counts = "".join(f"{start} {count};" for start, count in said.taken.items())
-    head = f"{said.life} {said.number} {said.back} {said.need} {said.spare} {said.width_s} {said.keep_s}"
+    limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in report.limits)
+    counts = "".join(f"{start} {count};" for start, count in report.taken.items())
+    head = f"{report.life} {report.number} {report.back} {report.need} {report.spare} {report.width_s} {report.keep_s}"
     return f"{head}|{limits}|{counts}"
 
 
-def share_told(answer: bytes) -> Given:
+def parse_share(answer: bytes) -> Given:
     share, nodes, lent, lack = answer.split()
     return Given(float(share), int(nodes), float(lent), float(lack))
 
 
-def place_told(answer: bytes) -> LeasedBinds:
+def parse_place(answer: bytes) -> LeasedBinds:
     given, held, nodes, rank = answer.split()
     return LeasedBinds(given == b"1", int(held), int(nodes), int(rank))
 
 
-def portion_told(answer: bytes) -> PortionState:
+def parse_portion(answer: bytes) -> PortionState:
     return PortionState(*map(int, answer.split()))

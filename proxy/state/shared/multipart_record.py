@@ -212,8 +212,8 @@ def _posted(one: Posted) -> list[Any]:
     return [one.begun, one.holders, [_row(row) for row in one.rows], _decision(one.decision), one.closed]
 
 
-def _posted_of(said: Sequence[Any]) -> Posted:
-    begun, holders, rows, decision, closed = said
+def _posted_of(packed: Sequence[Any]) -> Posted:
+    begun, holders, rows, decision, closed = packed
     return Posted(
         begun, tuple((life, number) for life, number in holders), tuple(map(_row_of, rows)), _decision_of(decision), closed
     )
@@ -238,14 +238,14 @@ def _decision(one: SharedDecision | None) -> dict[str, Any] | None:
     return None if one is None else {**one._asdict(), "entry": one.entry.hex()}
 
 
-def _decision_of(said: Mapping[str, Any] | None) -> SharedDecision | None:
-    if said is None:
+def _decision_of(fields: Mapping[str, Any] | None) -> SharedDecision | None:
+    if fields is None:
         return None
     return SharedDecision(**{
-        **said,
-        "parts": tuple(said["parts"]),
-        "outcome": Outcome(said["outcome"]),
-        "entry": bytes.fromhex(said["entry"]),
-        "takes": tuple(Take(*take) for take in said["takes"]),
-        "objections": tuple(SharedObjection(*one) for one in said["objections"]),
+        **fields,
+        "parts": tuple(fields["parts"]),
+        "outcome": Outcome(fields["outcome"]),
+        "entry": bytes.fromhex(fields["entry"]),
+        "takes": tuple(Take(*take) for take in fields["takes"]),
+        "objections": tuple(SharedObjection(*one) for one in fields["objections"]),
     })  # fmt: skip

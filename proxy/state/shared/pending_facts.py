@@ -48,7 +48,7 @@ class PendingFacts:
         """The number of the newest."""
         return self._last
 
-    def said(self, person: int, data: bytes) -> bytes:
+    def apply(self, person: int, data: bytes) -> bytes:
         """The record with all that was said; the very same object where it says so already."""
         for _, change in self._by_person.get(person, ()):
             data = change(data)

@@ -68,12 +68,12 @@ class Records:
         done = [False] * len(items)
         for part, places, answer in asked:
             try:
-                said = await answer
+                results = await answer
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
                 self._servers.doubt(part, str(error))
                 self._doubted([items[place][0] for place in places])
                 continue
-            _note_taken(done, places, said)
+            _note_taken(done, places, results)
         return done
 
     @staticmethod
@@ -86,7 +86,7 @@ class Records:
             for person, data in zip(persons, rows, strict=True)
         }
 
-    def said(self, item: Item) -> Argument:
+    def argument_of(self, item: Item) -> Argument:
         """A record's words where it is swapped together with others (multipart_exchange.py)."""
         flags, (data,) = self.words((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
@@ -121,7 +121,7 @@ def _persons_of(items: Sequence[Item]) -> list[int]:
 
 
 @compiled("shared_taken")
-def _note_taken(done: list[bool], places: Sequence[int], said: Sequence[int]) -> None:
+def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
     """What the store says of the items at these places: an octet of each. ValueError where it is not as many."""
-    for place, taken in zip(places, said, strict=True):
+    for place, taken in zip(places, results, strict=True):
         done[place] = taken == _TAKEN
