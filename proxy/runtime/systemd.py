@@ -58,7 +58,7 @@ class Manager:
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            log.warning("the service manager did not hear", said=lines[0], error=str(error))
+            log.warning("systemd notification not sent", datagram=lines[0], error=str(error))
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:

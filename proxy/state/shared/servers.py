@@ -147,10 +147,10 @@ class Servers:
                 await self._map_parts()
             except (OSError, StoreRefused) as error:
                 if str(error) != self._why:
-                    log.warning("store out of reach", why=str(error))
+                    log.warning("store unreachable", why=str(error))
                 self._why = str(error)
             except Exception as error:  # whatever it is: the next try must come
-                log.error("store not reached: a fault of gate106, please report it", exc_info=error)
+                log.error("store not connected: a fault of gate106, please report it", exc_info=error)
         self._mapping_task = None
 
     async def _map_parts(self) -> None:

@@ -148,7 +148,7 @@ class WriteBehind:
                     self._wakeup.clear()
                     continue
             except Exception as error:  # whatever it is: the others must be told all the same
-                log.error("records not mended: a fault of gate106, please report it", exc_info=error)
+                log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
 
     def _next(self) -> list[int]:

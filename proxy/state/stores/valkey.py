@@ -158,7 +158,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             if not all(self._born):
                 self._servers.close()
                 raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
-            log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
+            log.warning("store unreachable, using the local copy", why=error.strerror)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(one) for one in (self._keep_node_number(), self._write_behind.run(), self._count_on())]
         self._write_behind.reached()
@@ -336,7 +336,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         if self._servers.closed:
             return
         since = int(self._now() - self._reassert_s) - 1
-        log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
+        log.warning("store unreachable, using the local copy", parts=len(parts), why=self._servers.why)
         self._log_is_complete = False
         for part in parts:
             self._write_behind.lost(part, since)
@@ -358,7 +358,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             self._verify_part(part, answer.decode() if answer else drawn)
         await self._claim_node_number(connection, parts[0])
         self._write_behind.reached()
-        log.info("store reached", server=str(connection.address), parts=len(parts))
+        log.info("store connected", server=str(connection.address), parts=len(parts))
 
     def _verify_part(self, part: int, born: str) -> None:
         form, count, check, _ = [*born.split(" "), "", "", ""][:4]
@@ -370,7 +370,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
         known = self._born[part]
         if known and known != born:
-            log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
+            log.warning("store part lost its data, restoring it from the local copy", part=part)
         if known != born:
             self._write_behind.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
             self._born[part] = born
