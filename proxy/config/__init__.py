@@ -1,12 +1,13 @@
-"""config: settings. What ``gate106.yaml`` says, as frozen values.
+"""Reads ``gate106.yaml`` into frozen, checked settings.
 
-In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` that holds
-every fault. Never: a password in a repr or an error, an unknown key taken in silence, a setting that is read but not acted on.
+In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` with every
+fault. Never: a password in a repr or an error, an unknown key that is ignored, a setting that is read but has no effect.
 
-    values.py    the frozen values             reader.py   the file, section by section
-    peers.py     carriers and providers        cross_checks.py    what no single field can say
-    worker.py    what is one worker's own of them          locations.py    what others may know of it
-    descriptions.py   each setting as people read of it, from what reader.py asks for
+    values.py        the frozen values                 reader.py        reads the file section by section
+    peers.py         carriers, providers, people       cross_checks.py  checks that involve several fields
+    worker.py        the settings of one worker        locations.py     what other processes may read of the file
+    descriptions.py  each setting, for people          fields.py        one mapping, key by key
+    yaml_file.py     YAML as plain values with lines
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """

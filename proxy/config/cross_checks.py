@@ -1,6 +1,8 @@
-"""Across: what no single field can say: names that are taken, ports with two owners.
+"""Checks settings that depend on several fields.
 
-In: settings that were read. Out: faults, each at its line. Never: a value changed.
+Examples: names that are taken twice, sender ports with two owners.
+
+In: settings that were read. Out: faults, each at its line. Never: a changed value.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ UPSTREAMS_MAX = 256  # providers' own accounts at carriers: each costs connectio
 UNOWNED = "unowned"
 
 
-def across(top: Fields, settings: Settings) -> None:
-    _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
-    _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
-    _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
-    _twice(top.below("http"), "tokens", [("name", token.name) for token in settings.http.tokens])
-    _twice(top, "people", [("name", person.name) for person in settings.people])
-    _twice(top, "people", [("user", person.user) for person in settings.people])
+def check_settings(top: Fields, settings: Settings) -> None:
+    _check_duplicates(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
+    _check_duplicates(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
+    _check_duplicates(top, "providers", [("name", provider.name) for provider in settings.providers])
+    _check_duplicates(top.below("http"), "tokens", [("name", token.name) for token in settings.http.tokens])
+    _check_duplicates(top, "people", [("name", person.name) for person in settings.people])
+    _check_duplicates(top, "people", [("user", person.user) for person in settings.people])
     able = [person for person in settings.people if any(Permission.APPROVE in role.may for role in person.roles)]
     if settings.control_group and not settings.people:
         top.fault(("control_group",), "needs people: where nobody is listed, whoever may open the socket may do everything")
@@ -42,19 +44,19 @@ def across(top: Fields, settings: Settings) -> None:
     for index, carrier in enumerate(settings.carriers):
         if carrier.receipt_id_width and carrier.receipt_id == "same":
             top.fault(("carriers", index, "receipt_id_width"), "has no meaning with receipt_id: same (choose hex or dec)")
-    _upstreams_once(top, settings)
-    _ports_once(top, settings)
-    _accounts_once(top, settings)
+    _check_upstreams(top, settings)
+    _check_ports(top, settings)
+    _check_accounts(top, settings)
 
 
-def _twice(top: Fields, section: str, values: list[tuple[str, str]]) -> None:
+def _check_duplicates(top: Fields, section: str, values: list[tuple[str, str]]) -> None:
     first: dict[str, int] = {}
     for index, (key, value) in enumerate(values):
         if value and first.setdefault(value, index) != index:
             top.fault((section, index, key), f"{value!r} is taken by {section}[{first[value]}]")
 
 
-def _upstreams_once(top: Fields, settings: Settings) -> None:
+def _check_upstreams(top: Fields, settings: Settings) -> None:
     """An account at a carrier is one provider's, or everybody's: what arrives over it must have one owner."""
     taken = {(carrier.name, carrier.system_id): f"the account of carriers[{n}]" for n, carrier in enumerate(settings.carriers)}
     count = 0
@@ -70,7 +72,7 @@ def _upstreams_once(top: Fields, settings: Settings) -> None:
             top.fault(("providers", index, "upstream"), f"more than {UPSTREAMS_MAX} accounts at carriers")
 
 
-def _ports_once(top: Fields, settings: Settings) -> None:
+def _check_ports(top: Fields, settings: Settings) -> None:
     """One prefix belongs to one provider; an account's ports lie within its provider's."""
     owners: dict[str, Place] = {}
     for index, provider in enumerate(settings.providers):
@@ -89,7 +91,7 @@ def _ports_once(top: Fields, settings: Settings) -> None:
                     )
 
 
-def _accounts_once(top: Fields, settings: Settings) -> None:
+def _check_accounts(top: Fields, settings: Settings) -> None:
     first: dict[str, int] = {}
     for index, provider in enumerate(settings.providers):
         for row, account in enumerate(provider.accounts):

@@ -1,7 +1,9 @@
-"""Described: every setting as people read of it: what may stand there, what holds where nothing does, whether a reload takes it over.
+"""Describes every setting: meaning, allowed values, default, reload.
 
-In: nothing. Out: rows, in the order of a file. Never: a default or a bound of its own: what reader.py asks for is the truth, here stand
-only meanings. ``gate106 settings`` prints it, and the guide's table is made of it (``make guide``).
+``gate106 settings`` prints the descriptions, and the guide's table is made of them (``make guide``).
+
+In: nothing. Out: rows in the order of a settings file. Never: a default or a bound: those come from reader.py, only the meanings
+are here.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
 from proxy.config.fields import Address, KeyDescription
-from proxy.config.reader import asked
+from proxy.config.reader import described_keys
 from proxy.config.values import Settings
 
 RELOADED = (
@@ -281,10 +283,10 @@ class SettingDescription(NamedTuple):
 
 def settings() -> list[SettingDescription]:
     """All there are."""
-    asking = asked()
-    known = asking.settings
+    descriptions = described_keys()
+    known = descriptions.settings
     assert known.keys() == MEANINGS.keys(), known.keys() ^ MEANINGS.keys()
-    return [_setting(name, known[name], name in asking.needed) for name in MEANINGS]
+    return [_setting(name, known[name], name in descriptions.needed) for name in MEANINGS]
 
 
 def waiting(before: Settings, after: Settings) -> list[str]:

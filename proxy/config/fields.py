@@ -1,7 +1,7 @@
-"""Fields: one mapping of a settings file, read key by key, with every fault noted at its line.
+"""Reads one mapping of a settings file and notes every fault.
 
-In: a place in a ``yamlfile.Document``. Out: checked values; faults go to one list, so that a file's author sees them all at once.
-A field that cannot be read gives its default, so that reading goes on. Never: a secret in a fault's text.
+In: a place in a ``yaml_file.Document``. Out: checked values; faults with their lines go to one list, so that the author sees all
+at once. A field that cannot be read gives its default, and reading goes on. Never: a secret in the text of a fault.
 
 ``${NAME}`` in any text reads the environment (``$${`` stands for ``${`` itself); a secret may be ``file:/path``.
 """
@@ -99,13 +99,18 @@ class KeyDescriptions:
 
 class Fields:
     def __init__(
-        self, document: Document, place: Place, value: Value, faults: list[SettingsFault], asking: KeyDescriptions | None = None
+        self,
+        document: Document,
+        place: Place,
+        value: Value,
+        faults: list[SettingsFault],
+        descriptions: KeyDescriptions | None = None,
     ) -> None:
-        """``asking``: fills with what is asked for."""
+        """``descriptions``: fills with what is asked for."""
         self.document = document
         self.place = place
         self.faults = faults
-        self.asking = asking
+        self.descriptions = descriptions
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
         self.secrets: list[str] = []
@@ -129,17 +134,17 @@ class Fields:
             if key in self.known:
                 continue
             if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
-                said = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
+                text = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
             else:
-                said = unknown("key", key, self.known)
-            self.fault((), said, line_of=(key,))
+                text = unknown("key", key, self.known)
+            self.fault((), text, line_of=(key,))
 
     # -- reading one key
 
-    def _note(self, key: str, asked: KeyDescription) -> None:
+    def _note(self, key: str, description: KeyDescription) -> None:
         """The first that asks says what the key is: a path is read as a text, but is a path."""
-        if self.asking is not None:
-            self.asking.settings.setdefault(self._named(key), asked)
+        if self.descriptions is not None:
+            self.descriptions.settings.setdefault(self._named(key), description)
 
     def _named(self, key: str) -> str:
         return _INDEX.sub("[]", spell((*self.place, key)))
@@ -152,8 +157,8 @@ class Fields:
 
     def need(self, key: str) -> bool:
         """As ``has``, and a fault where it is missing."""
-        if self.asking is not None:
-            self.asking.needed.add(self._named(key))
+        if self.descriptions is not None:
+            self.descriptions.needed.add(self._named(key))
         if self.has(key):
             return True
         self.fault((key,) if key in self.values else (), f"{'is empty' if key in self.values else f'{key!r} is missing'}")
@@ -162,12 +167,12 @@ class Fields:
     def below(self, key: str) -> Fields:
         """The mapping under a key; an empty one where it is missing."""
         self.has(key)
-        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.asking)
+        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.descriptions)
 
     def rows(self, key: str, maximum: int) -> list[Fields]:
         """The mappings in the list under a key."""
         return [
-            Fields(self.document, (*self.place, key, index), item, self.faults, self.asking)
+            Fields(self.document, (*self.place, key, index), item, self.faults, self.descriptions)
             for index, item in enumerate(self._items(key, maximum))
         ]
 
@@ -239,7 +244,7 @@ class Fields:
             return None
         return lines[0]
 
-    def whole(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
+    def integer(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         """A whole number within bounds."""
         self._note(key, KeyDescription("whole number", default, minimum, maximum))
         found = self._number(key) if self.has(key) else None

@@ -1,7 +1,9 @@
-"""Places: what commands and other processes need to know of a settings file, and may know without its passwords.
+"""Reads paths and names from a settings file, without its passwords.
 
-In: the file's path. Out: where the gate of these settings takes commands, what it must not forget, the journal at rest, secrets, what its
-providers are called; or a SettingsError. Never: another key than those.
+Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the
+providers' names, but no password.
+
+In: the file's path. Out: those values, or a SettingsError. Never: other keys.
 """
 
 from __future__ import annotations
@@ -11,7 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config.fields import Address
-from proxy.config.reader import archive_of, console_of, home_of, opened, refusal, revisions_of, sealing_of, socket_of
+from proxy.config.reader import (
+    archive_of,
+    console_of,
+    open_settings,
+    revisions_of,
+    sealing_of,
+    settings_error,
+    socket_of,
+    state_folder,
+)
 from proxy.config.values import Archive, Console, Sealing, SettingsError, StoragePaths
 from proxy.config.worker import control_of, fault_of_several, journal_of, journals_of_workers, worker_of
 from proxy.config.yaml_file import Value
@@ -25,10 +36,10 @@ NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
 def control_path(path: Path | str) -> Path:
     """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
     path = Path(path)
-    _, top, faults = opened(path)
+    _, top, faults = open_settings(path)
     control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
     if faults:
-        raise refusal(path, faults)
+        raise settings_error(path, faults)
     worker = worker_of(os.environ)
     return control_of(control, worker) if worker is not None else control
 
@@ -36,29 +47,29 @@ def control_path(path: Path | str) -> Path:
 def state_places(path: Path | str) -> StoragePaths:
     """Where these settings have the gate keep what it must not forget. Reads no other key. SettingsError."""
     path = Path(path)
-    _, top, faults = opened(path)
+    _, top, faults = open_settings(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
     for key in ("store", "journal"):
         top.need(key)
     scheme, _, rest = store.partition("://")
     if store and (scheme != "sqlite" or not rest):
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
-    home = home_of(store, journal)
+    home = state_folder(store, journal)
     revisions, sealing = revisions_of(top.below("revisions"), home), sealing_of(top.below("sealing"))
     archive = archive_of(top.below("archive"), home)
     if faults:
-        raise refusal(path, faults)
+        raise settings_error(path, faults)
     return StoragePaths(Path(rest), journal, revisions.folder, sealing, archive.keys)
 
 
 def rules_folder(path: Path | str) -> Path:
     """Where the rules of these settings stand. Reads no other key. SettingsError where that is no YAML."""
-    return opened(Path(path))[1].path("rules", "rules")
+    return open_settings(Path(path))[1].path("rules", "rules")
 
 
 def provider_names(path: Path | str) -> list[str]:
     """What these settings call the providers. SettingsError where that is no YAML."""
-    rows = opened(Path(path))[0].value
+    rows = open_settings(Path(path))[0].value
     rows = rows.get("providers") if isinstance(rows, dict) else None
     return [str(one["name"]) for one in rows or () if isinstance(one, dict) and "name" in one] if isinstance(rows, list) else []
 
@@ -67,7 +78,7 @@ def secret_files(path: Path | str) -> list[Path]:
     """The files in which secrets of these settings stand: those of ``file:/path``, and the settings themselves where one stands there in
     clear. SettingsError where that is no YAML."""
     path = Path(path)
-    document, top, _ = opened(path)
+    document, top, _ = open_settings(path)
     waiting: list[tuple[str, Value]] = [("", document.value)]
     found = set()
     while waiting:
@@ -96,13 +107,13 @@ class ConsolePlaces(NamedTuple):
 def console_places(path: Path | str) -> ConsolePlaces:
     """Reads no other key: the console need not know the gate's passwords. SettingsError."""
     path = Path(path)
-    _, top, faults = opened(path)
+    _, top, faults = open_settings(path)
     control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
     found = ConsolePlaces(
         console_of(top.below("console")), control, top.below("http").address("listen", Address("127.0.0.1", 9106))
     )
     if faults:
-        raise refusal(path, faults)
+        raise settings_error(path, faults)
     return found
 
 
@@ -127,16 +138,16 @@ def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
     """Reads no other key: whoever searches need not know the gate's passwords. Of a gate of several workers: those of the one that the
     environment names; where it names none, of ``every`` one. SettingsError."""
     path = Path(path)
-    _, top, faults = opened(path)
+    _, top, faults = open_settings(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
     for key in ("store", "journal"):
         top.need(key)
     found = RestPlaces(
-        journal, archive_of(top.below("archive"), home_of(store, journal)), socket_of(top, store, journal),
-        top.whole("node", 0, minimum=0, maximum=255), sealing_of(top.below("sealing")),
+        journal, archive_of(top.below("archive"), state_folder(store, journal)), socket_of(top, store, journal),
+        top.integer("node", 0, minimum=0, maximum=255), sealing_of(top.below("sealing")),
     )  # fmt: skip
     if faults:
-        raise refusal(path, faults)
+        raise settings_error(path, faults)
     worker = worker_of(os.environ)
     if worker is None:
         return _of_every_worker(found) if every else _of_the_only_one(path, found)

@@ -1,6 +1,7 @@
-"""Peers: who the gate speaks with: carriers, providers with their accounts, people whose word counts.
+"""Reads carriers, providers, people and tokens from the settings.
 
-In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``; faults in the rows' own list. Never: a fault between two rows (cross_checks.py).
+In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``; faults go to the list of the row. Never: a fault
+that involves two rows (cross_checks.py).
 """
 
 from __future__ import annotations
@@ -73,20 +74,20 @@ def carrier_of(row: Fields) -> Carrier:
         name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
         code=row.text("code", pattern="[0-9A-Za-z]{2}", what="two letters or digits"),
         host=row.text("host", pattern=_HOST, what=_HOST_WHAT),
-        port=row.whole("port", 2775, minimum=1, maximum=65535),
+        port=row.integer("port", 2775, minimum=1, maximum=65535),
         system_id=row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
         password=row.secret("password"),
         bind=row.word("bind", ("transceiver", "transmitter+receiver"), "transceiver"),
-        links=row.whole("links", 1, minimum=1, maximum=64),
-        window=row.whole("window", 64, minimum=1, maximum=WINDOW_MAX),
+        links=row.integer("links", 1, minimum=1, maximum=64),
+        window=row.integer("window", 64, minimum=1, maximum=WINDOW_MAX),
         tps=row.number("tps", 1000, minimum=1, maximum=TPS_MAX),
         routes=frozenset(text for _, text in routes.texts("province", len(PROVINCES))),
         prefixes=_prefixes(row),
-        weight=row.whole("weight", 1, minimum=1, maximum=1000),
+        weight=row.integer("weight", 1, minimum=1, maximum=1000),
         strip=row.text("strip", pattern=r"[0-9+]{1,20}", what="the digits before a port"),
         receipts_by_text=row.flag("receipts_by_text", default=False),
         receipt_id=row.word("receipt_id", ("same", "hex", "dec"), "same"),
-        receipt_id_width=row.whole("receipt_id_width", 0, minimum=1, maximum=64),
+        receipt_id_width=row.integer("receipt_id_width", 0, minimum=1, maximum=64),
         tls=row.flag("tls", default=False),
         tls_ca=row.path("tls_ca", "") if row.has("tls_ca") else None,
         tls_cert=row.path("tls_cert", "") if row.has("tls_cert") else None,
@@ -124,8 +125,8 @@ def provider_of(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
         ports=_ports(row),
         allow_ips=row.networks("allow_ips", (), 10_000),
         tps=row.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None,
-        binds=row.whole("binds", 8, minimum=1, maximum=1000),
-        window=row.whole("window", 64, minimum=1, maximum=WINDOW_MAX),
+        binds=row.integer("binds", 8, minimum=1, maximum=1000),
+        window=row.integer("window", 64, minimum=1, maximum=WINDOW_MAX),
         category=_category(row),
         statuses=row.word("statuses", ("vendor", "standard"), "vendor"),
         status_detail=row.word("status_detail", ("none", "tlv"), "none"),
@@ -159,8 +160,8 @@ def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:
         carrier=name,
         system_id=below.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
         password=below.secret("password"),
-        links=below.whole("links", base.links if base else 1, minimum=1, maximum=64),
-        window=below.whole("window", base.window if base else 64, minimum=1, maximum=WINDOW_MAX),
+        links=below.integer("links", base.links if base else 1, minimum=1, maximum=64),
+        window=below.integer("window", base.window if base else 64, minimum=1, maximum=WINDOW_MAX),
         tps=below.number("tps", base.tps if base else 1000, minimum=1, maximum=TPS_MAX),
     )
     below.done()
@@ -185,7 +186,7 @@ def _accounts(row: Fields) -> tuple[Account, ...]:
         below.need("system_id")
         ports = _ports(below) if below.has("ports") else None
         tps = below.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None
-        binds = below.whole("binds", 0, minimum=1, maximum=1000) or None
+        binds = below.integer("binds", 0, minimum=1, maximum=1000) or None
         accounts.append(_account(below, ports, tps, binds))
         below.done()
     if not accounts:

@@ -1,6 +1,6 @@
-"""Reading: a settings file, section by section, key by key.
+"""Reads a settings file section by section.
 
-In: the file's path. Out: ``Settings``, or a SettingsError with every fault in it. Never: a key asked for by another name than the file's.
+In: the file's path. Out: ``Settings``, or a SettingsError with every fault. Never: a key under another name than in the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from proxy.config.cross_checks import across
+from proxy.config.cross_checks import check_settings
 from proxy.config.fields import Address, Fields, KeyDescriptions, SettingsFault, faults_of
 from proxy.config.peers import (
     CARRIERS_MAX,
@@ -83,14 +83,14 @@ def load(path: Path | str, worker: Worker | None = None) -> Settings:
     """Read a settings file, as it is for one worker where the environment or the caller names one. Raises SettingsError with every fault
     in it."""
     path, worker = Path(path), worker or worker_of(os.environ)
-    document, top, faults = opened(path)
+    document, top, faults = open_settings(path)
     settings = _settings(top, document)
     if faults:
-        raise refusal(path, faults)
+        raise settings_error(path, faults)
     return of_worker(settings, worker) if worker is not None else settings
 
 
-def asked() -> KeyDescriptions:
+def described_keys() -> KeyDescriptions:
     """Every setting there is, as ``load`` asks for it."""
     found = KeyDescriptions()
     document = load_yaml(_ONE_OF_EACH)
@@ -98,17 +98,17 @@ def asked() -> KeyDescriptions:
     return found
 
 
-def opened(path: Path) -> tuple[Document, Fields, list[SettingsFault]]:
+def open_settings(path: Path) -> tuple[Document, Fields, list[SettingsFault]]:
     """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
     try:
         document = load_yaml(path)
     except YamlError as error:
-        raise refusal(path, faults_of(error)) from None
+        raise settings_error(path, faults_of(error)) from None
     faults: list[SettingsFault] = []
     return document, Fields(document, (), document.value, faults), faults
 
 
-def refusal(path: Path, faults: list[SettingsFault]) -> SettingsError:
+def settings_error(path: Path, faults: list[SettingsFault]) -> SettingsError:
     return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
 
 
@@ -141,7 +141,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         control=socket_of(top, store, journal),
         control_group=top.text("control_group", pattern=USER, what="a group of the operating system"),
         store=store,
-        shared=_shared(top, store, home_of(store, journal)),
+        shared=_shared(top, store, state_folder(store, journal)),
         journal=journal,
         rules=rules,
         message_ids=top.word("message_ids", ("carrier", "coded"), "carrier"),
@@ -154,23 +154,23 @@ def _settings(top: Fields, document: Document) -> Settings:
         mailbox=_mailbox(top.below("mailbox")),
         long_messages=_long_messages(top.below("long_messages")),
         retention=_retention(top.below("retention")),
-        archive=archive_of(top.below("archive"), home_of(store, journal)),
+        archive=archive_of(top.below("archive"), state_folder(store, journal)),
         sealing=sealing_of(top.below("sealing")),
         carriers=carriers,
         providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
-        node=top.whole("node", 0, minimum=0, maximum=255),
-        category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
+        node=top.integer("node", 0, minimum=0, maximum=255),
+        category_tag=top.integer("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
         optout=_optout(top.below("optout")),
         doubtful_replies=top.word("doubtful_replies", ("hold", "pass"), "hold"),
         doubtful_then=top.word("doubtful_then", ("refuse", "pass"), "refuse"),
         consent_by_reply=top.word("consent_by_reply", ("accept", "review"), "review"),
-        revisions=revisions_of(top.below("revisions"), home_of(store, journal)),
+        revisions=revisions_of(top.below("revisions"), state_folder(store, journal)),
         people=tuple(person_of(row) for row in top.rows("people", PEOPLE_MAX)),
     )
     for section in (smpp, http, timers, top):
         section.done()
-    across(top, settings)
+    check_settings(top, settings)
     return settings
 
 
@@ -190,7 +190,7 @@ def _shared(top: Fields, store: str, beside: Path) -> SharedStore | None:
         section.path("tls_ca", "") if section.has("tls_ca") else None,
         section.path("tls_cert", "") if section.has("tls_cert") else None,
         section.path("tls_key", "") if section.has("tls_key") else None,
-        section.whole("parts", 16, minimum=1, maximum=256),
+        section.integer("parts", 16, minimum=1, maximum=256),
         section.number("deadline_s", 0.25, minimum=0.01, maximum=10),
         section.number("reassert_s", 60, minimum=1, maximum=3600),
         section.number("stale_s", 300, minimum=1, maximum=86_400),
@@ -205,7 +205,7 @@ def _shared(top: Fields, store: str, beside: Path) -> SharedStore | None:
 
 def _retention(section: Fields) -> Retention:
     found = Retention(
-        section.whole("days", 190, minimum=DAYS_LEAST, maximum=36_500),
+        section.integer("days", 190, minimum=DAYS_LEAST, maximum=36_500),
         tuple(_hold(row) for row in section.rows("hold", HOLDS_MAX)),
     )
     section.done()
@@ -240,8 +240,8 @@ def _hold(row: Fields) -> Hold:
 
 def _optout(section: Fields) -> OptOutReplies:
     found = OptOutReplies(
-        section.whole("widen_after", 3, minimum=0, maximum=64),
-        section.whole("widen_days", 30, minimum=1, maximum=366),
+        section.integer("widen_after", 3, minimum=0, maximum=64),
+        section.integer("widen_days", 30, minimum=1, maximum=366),
         confirm_of(section, CONFIRM),
         section.number("answer_hours", 3, minimum=0, maximum=72),
         _probe_text(section),
@@ -263,7 +263,7 @@ def _probe_text(section: Fields) -> str:
 def _smpp(section: Fields) -> Smpp:
     found = Smpp(
         section.address("listen", Address("127.0.0.1", 2775)),
-        section.whole("connections", 10_000, minimum=10, maximum=100_000),
+        section.integer("connections", 10_000, minimum=10, maximum=100_000),
         _tls(section),
         section.flag("proxy_protocol", default=False),
         section.networks("proxy_from", (), 1000),
@@ -298,21 +298,21 @@ def console_of(section: Fields) -> Console:
 def revisions_of(section: Fields, beside: Path) -> RuleRevisions:
     found = RuleRevisions(
         section.path("folder", str(beside / "revisions")),
-        section.whole("keep", 20, minimum=1, maximum=1000),
+        section.integer("keep", 20, minimum=1, maximum=1000),
         section.flag("four_eyes", default=False),
     )
     section.done()
     return found
 
 
-def home_of(store: str, journal: Path) -> Path:
+def state_folder(store: str, journal: Path) -> Path:
     """The store's folder when that is a file, else the journal's."""
     scheme, _, rest = store.partition("://")
     return (Path(rest) if scheme == "sqlite" and rest else journal).parent
 
 
 def socket_of(top: Fields, store: str, journal: Path) -> Path:
-    control = top.path("control", str(home_of(store, journal) / "control.sock"))
+    control = top.path("control", str(state_folder(store, journal) / "control.sock"))
     if top.has("control") and len(str(control).encode()) > 107:  # unix(7): sun_path
         top.fault(("control",), "a socket's path has at most 107 bytes")
     return control
@@ -321,9 +321,9 @@ def socket_of(top: Fields, store: str, journal: Path) -> Path:
 def _mailbox(section: Fields) -> MailboxBounds:
     mailbox = MailboxBounds(
         hours=section.number("hours", 72, minimum=0.01, maximum=24 * 30),
-        messages=section.whole("messages", 100_000, minimum=1, maximum=10_000_000),
-        megabytes=section.whole("megabytes", 64, minimum=1, maximum=65_536),
-        total_megabytes=section.whole("total_megabytes", 512, minimum=1, maximum=65_536),
+        messages=section.integer("messages", 100_000, minimum=1, maximum=10_000_000),
+        megabytes=section.integer("megabytes", 64, minimum=1, maximum=65_536),
+        total_megabytes=section.integer("total_megabytes", 512, minimum=1, maximum=65_536),
     )
     section.done()
     return mailbox
@@ -331,8 +331,8 @@ def _mailbox(section: Fields) -> MailboxBounds:
 
 def _long_messages(section: Fields) -> LongMessages:
     found = LongMessages(
-        held_megabytes=section.whole("held_megabytes", 32, minimum=1, maximum=65_536),
-        torn_keys=section.whole("torn_keys", 1_000_000, minimum=1, maximum=100_000_000),
+        held_megabytes=section.integer("held_megabytes", 32, minimum=1, maximum=65_536),
+        torn_keys=section.integer("torn_keys", 1_000_000, minimum=1, maximum=100_000_000),
         parts_remembered_hours=section.number("parts_remembered_hours", 24, minimum=0.1, maximum=24 * 7),
     )
     section.done()

@@ -1,4 +1,4 @@
-"""Values: what the settings are once they are read: frozen, complete, checked. Also who is told when they cannot be used.
+"""Defines the frozen settings and SettingsError.
 
 In: nothing. Out: ``Settings`` and its parts; ``SettingsError``. Never: a password in a repr.
 """

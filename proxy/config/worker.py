@@ -1,10 +1,12 @@
-"""Worker: one of the processes that a gate may consist of (``gate106 serve --workers N``), and what of the settings is its own.
+"""Derives the settings of one worker process from the gate's settings.
 
-In: settings, which worker of how many. Out: that worker's settings. Never: a process, a file.
+``gate106 serve --workers N`` runs a gate as N worker processes.
 
-All workers share the listeners of SMPP, the store, the rules, the tables of the journal at rest. Each is a node of its own: worker 2 of a gate
-whose ``node`` is 8 is node 9, its journal is the folder ``node-9`` below the configured one, its copy of the store ``state-9.db``. Totals
-(``links``, ``tps``, ``binds``) stay what they are: who divides them must know them.
+In: settings, the worker's number and the number of workers. Out: that worker's settings. Never: a process, a file.
+
+All workers share the SMPP listeners, the store, the rules and the archive's tables. Each worker is a node of its own: worker 2 of
+a gate with ``node: 8`` is node 9, its journal is the folder ``node-9`` below the configured one, its copy of the store is
+``state-9.db``. Totals (``links``, ``tps``, ``binds``) are not changed here: the code that divides them needs the totals.
 """
 
 from __future__ import annotations
@@ -34,13 +36,13 @@ class Worker(NamedTuple):
 
 def worker_of(environment: Mapping[str, str]) -> Worker | None:
     """Which worker the environment says; None where it says none. SettingsError where it says nonsense."""
-    said = environment.get(VARIABLE, "")
-    if not said:
+    value = environment.get(VARIABLE, "")
+    if not value:
         return None
-    number, _, of = said.partition("/")
-    found = Worker(int(number), int(of or 0)) if number.isdecimal() and (of.isdecimal() or "/" not in said) else Worker(0, 0)
+    number, _, of = value.partition("/")
+    found = Worker(int(number), int(of or 0)) if number.isdecimal() and (of.isdecimal() or "/" not in value) else Worker(0, 0)
     if not 1 <= found.number <= (found.of or WORKERS_MAX) <= WORKERS_MAX:
-        raise SettingsError([f"{VARIABLE}={said:.20}: must be a worker's number (1 to {WORKERS_MAX}), or like 2/4"])
+        raise SettingsError([f"{VARIABLE}={value:.20}: must be a worker's number (1 to {WORKERS_MAX}), or like 2/4"])
     return found
 
 

@@ -1,9 +1,10 @@
-"""A YAML file as plain values that know their lines: settings and rules are both read through here.
+"""Reads YAML files as plain values with line numbers.
 
-In: a path or a text, and the name under which errors speak of it. Out: a ``Document`` of dict, list, str, int, float, bool and None,
-with the line of every place in it. Never: Python objects from tags, merge keys, a second meaning of a plain word (YAML 1.2's
-core schema: ``NO`` is text, ``22:00`` is text, ``2021-11-01`` is text; beyond it ``0571`` is text, too), a key twice, unbounded
-expansion of aliases.
+Settings and rules are both read by it.
+
+In: a path or a text, and the name of the file for error messages. Out: a ``Document`` of dict, list, str, int, float, bool and
+None, with the line of every value. Never: Python objects from tags, merge keys, duplicate keys, unbounded expansion of aliases,
+or YAML 1.1's guessing: ``NO``, ``22:00`` and ``2021-11-01`` are text as in the core schema of YAML 1.2, and so is ``0571``.
 
     YamlError(name, line, text)     str() = "rules/x.yaml:14: a key stands here twice: 'limit'"
 
@@ -138,8 +139,8 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """``unknown key 'windw' (did you mean 'window'?)``; the closed list itself when nothing comes near and it is short."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
-    said = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
-    return f"unknown {what} {shown!r}{said}"
+    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    return f"unknown {what} {shown!r}{advice}"
 
 
 def _mistyped(word: str) -> str:

@@ -1,1 +1,1 @@
-"""Texts for people in Chinese and English."""
+"""Provides texts for people in Chinese and English."""

@@ -1,25 +1,29 @@
-"""phrasebook: what the gate says in English, said in Chinese: refusals, faults, mistakes in rules and settings, rows that are not taken.
+"""Translates the gate's English sentences into Chinese.
 
-In: a sentence as the command line, the control socket and JSON have it. Out: the same in Chinese, or as it stands where no book has it.
-Never: a sentence changed where it is raised (logs, the journal and programs keep the English one); a stranger's text taken for one of ours.
+Sentences are refusals, faults, mistakes in rules and settings, and rows of an import that were not taken.
 
-A sentence is its own name. The books are files named ``sentences.yaml``, each in the room that says what stands in it: THE FILE NAME IS THE
-REGISTRATION. One line has both wordings:
+In: a sentence as the command line, the control socket and JSON have it. Out: its Chinese, or the same sentence where no catalog
+has it. Never: a change to the English sentence, which logs, the journal and programs keep; a stranger's text taken for a sentence
+of the gate.
+
+The English sentence is the key. Catalogs are the files ``sentences/*.yaml``, one for each package that makes sentences; a new
+file there is used without registration. One line has both languages:
 
     "there is no batch {number} (gate106 consent lists them)": "没有批次 {number}（请在同意批次中核对）"
 
-    {number}        whatever stands there: it is left as it is
-    {fault:said}    a sentence or a noun of the books
-    {all:each}      such, with a semicolon between each and the next
+    {number}        any text: it is left as it is
+    {fault:said}    a sentence or a noun of the catalogs
+    {all:each}      several of them, with a semicolon between each and the next
     {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
-    {found:any}     one of the books where they have it, else left as it is
+    {found:any}     one of the catalogs' sentences where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
-    {name:field}    what a command is told, as forms call it, too: FIELDS
+    {name:field}    an argument of a command, as forms call it, too: FIELDS
     {line:line}     a number: a line's, a case's
-    {what:about}    what an order or a refusal is about: ``signature 甲店 and category marketing``; values without blanks: no sentence is one
+    {what:about}    the scope of an order or a refusal: ``signature 甲店 and category marketing``; values hold no blanks, so no sentence fits
 
-Whoever changes a sentence changes its line in the book; a test reads every sentence out of the source, and finds it.
+If you change a sentence in the code, change its line in the catalog; a test reads all sentences from the source and looks them
+up.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ SENTENCE_CHARACTERS_MAX = 2000
 """A longer line is no sentence of the gate's, and is not looked up."""
 DEPTH_MAX = 8
 """Sentences in sentences: a file's line, keys, what is wrong, what was meant."""
-LOOKS_MAX = 1000
+COMPARISONS_MAX = 1000
 """Sentences that a line is compared with; a test knows that this is enough for all of them."""
 
 SENTENCES_KEPT = 500
@@ -72,7 +76,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key",
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
-_HALF = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: what has one is no text of ours, and no pattern takes it."""
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
@@ -104,18 +108,18 @@ class Phrase:
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
         self.known = len(_SLOT.sub("", english))
         """Characters that do not depend on what is filled in: the more, the surer it is this one."""
-        self.opens = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
+        self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with any text: then what stands before a sentence, its place, could be taken for a part of it."""
-        self.tells = bool(_CHINESE.search(chinese))
+        self.has_own_text = bool(_CHINESE.search(chinese))
         """Whether it says something by itself, and does not only put others together."""
         self._patterns: list[Any] = []
 
-    def may_be(self, text: str) -> bool:
+    def may_match(self, text: str) -> bool:
         """At a glance."""
         return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
 
     def values(self, text: str) -> Iterator[tuple[str, ...]]:
-        """What may stand in the slots of a text that ``may_be`` this: with the first as short as can be, then as long; nothing where it is
+        """What may stand in the slots of a text that ``may_match`` this: with the first as short as can be, then as long; nothing where it is
         another sentence."""
         if not self.slots:
             yield ()
@@ -127,14 +131,14 @@ class Phrase:
 
     def filled(self, values: Mapping[str, str]) -> str:
         """In Chinese, no blank between what is Chinese on both sides."""
-        said, at = "", 0
+        chinese, at = "", 0
         for slot in _SLOT.finditer(self.chinese):
-            said = _met(said, self.chinese[at : slot.start()])
-            said, at = _met(said, values[slot[1]]), slot.end()
-        return _met(said, self.chinese[at:])
+            chinese = _concatenate(chinese, self.chinese[at : slot.start()])
+            chinese, at = _concatenate(chinese, values[slot[1]]), slot.end()
+        return _concatenate(chinese, self.chinese[at:])
 
 
-def _met(before: str, after: str) -> str:
+def _concatenate(before: str, after: str) -> str:
     blank = before.endswith(" ") and _CHINESE.match(before[-2:-1]) and _CHINESE.match(after[:1])
     other = after.startswith(" ") and _CHINESE.match(before[-1:]) and _CHINESE.match(after[1:2])
     return before[: -1 if blank else None] + after[1 if other else 0 :]
@@ -161,7 +165,7 @@ def _compiled(pattern: str) -> Any:
 
 class Catalog:
     def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
-        self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.opens, -one.known))
+        self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.starts_with_slot, -one.known))
         self.closed = closed
 
     def chinese(self, text: str) -> str:
@@ -179,35 +183,35 @@ class SentenceReader:
     def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
-        self.left = LOOKS_MAX
+        self.comparisons_left = COMPARISONS_MAX
         """Sentences that it may still be compared with."""
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
         """Its Chinese; whether nothing of it was missing."""
-        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _HALF.search(text):
+        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _SURROGATE.search(text):
             return text, not text
         found = self._read.get((text, depth))
         if found is None:
-            found = self._read[text, depth] = self._looked_up(text, depth)
+            found = self._read[text, depth] = self._translate(text, depth)
         return found
 
-    def _looked_up(self, text: str, depth: int) -> tuple[str, bool]:
+    def _translate(self, text: str, depth: int) -> tuple[str, bool]:
         best = ""
         for phrase in self._book.phrases:
-            if not phrase.may_be(text):
+            if not phrase.may_match(text):
                 continue
-            self.left -= 1
-            if self.left < 0:
+            self.comparisons_left -= 1
+            if self.comparisons_left < 0:
                 break
             for values in phrase.values(text):
-                filled, whole, tells = {}, True, phrase.tells
+                filled, complete, translated = {}, True, phrase.has_own_text
                 for slot, value in zip(phrase.slots, values, strict=True):
                     filled[slot.name], known = self.value(slot.kind, value, depth)
-                    whole &= known
-                    tells |= filled[slot.name] != value
-                if whole:
+                    complete &= known
+                    translated |= filled[slot.name] != value
+                if complete:
                     return phrase.filled(filled), True
-                if tells and not best:
+                if translated and not best:
                     best = phrase.filled(filled)
         return best or text, False
 

@@ -1,6 +1,9 @@
-"""Wording: the words of closed lists in two languages, Chinese first, ours beside it: as paper, pages and refusals have them.
+"""Maps words of closed lists to their Chinese labels.
 
-In: a word of ours. Out: both, or the word alone where it is a name. Never: a stranger's text (whatever it looks like, it is no word of ours).
+Documents, pages and refusals show the Chinese label first and the English word beside it.
+
+In: a word of a closed list. Out: label and word, or the word alone where it is a name. Never: a stranger's text, whatever it
+looks like.
 """
 
 from __future__ import annotations

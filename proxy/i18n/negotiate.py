@@ -1,6 +1,6 @@
-"""Tongues: the language that whoever asks over HTTP reads, as the request says it. Pure.
+"""Chooses the response language from an Accept-Language header.
 
-In: a header. Out: one of LANGUAGES. Never: a language guessed from what is asked.
+In: the header. Out: one of LANGUAGES. Never: a language guessed from other parts of the request. It is pure.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def preferred(asked: str) -> str:
     return best
 
 
-def _quality(said: str) -> float:
+def _quality(parameter: str) -> float:
     """``q=0.8``; 0: not wanted, or said in a way nobody understands."""
-    name, _, number = said.partition("=")
+    name, _, number = parameter.partition("=")
     try:
-        found = 1.0 if not said else float(number) if name.strip().lower() == "q" else 0.0
+        found = 1.0 if not parameter else float(number) if name.strip().lower() == "q" else 0.0
     except ValueError:
         return 0.0
     return found if 0.0 < found <= 1.0 else 0.0

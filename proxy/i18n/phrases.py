@@ -1,7 +1,7 @@
-"""Spoken: words for people in English and in Chinese, side by side where they are made.
+"""Builds phrases that carry their English and Chinese wording together.
 
-In: both wordings. Out: ``Bilingual``: a str in English, which journal and JSON keep, that knows its Chinese. Never: a language chosen (whoever
-prints does that), a translation made by pieces.
+In: both wordings. Out: ``Bilingual``: an English str, which the journal and JSON keep, with its Chinese as ``zh``. Never: a
+choice of language (the code that prints chooses), a translation assembled from fragments.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Hints: what a provider is told to do about a refusal, by the reason that is told outside. Nothing of it speaks of a person.
+"""Tells a provider how to react to a refusal, by public reason.
 
-In: a public reason. Out: a sentence in each language. Never: which rule, which count, whose wish it was.
+In: a public reason. Out: a sentence in each language. Never: which rule, which count, whose wish it was, or anything else about
+the recipient.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Said: one sentence in both languages, side by side where it is made.
+"""Defines Bilingual, an English string with its Chinese translation.
 
-In: English and Chinese. Out: a str in English, which journal and JSON keep, that knows its Chinese. Never: a language chosen; a package needed
-(whoever checks a pack of evidence elsewhere has this file alone).
+In: English and Chinese. Out: a str in English, which the journal and JSON keep, with the Chinese as ``zh``. Never: a choice of
+language; an import of another module of the gate (the verifier of evidence, which runs elsewhere, carries this file alone).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Bilingual(str):
     zh: str
 
     def __new__(cls, english: str, chinese: str) -> Self:
-        said = super().__new__(cls, english)
-        said.zh = chinese
-        return said
+        text = super().__new__(cls, english)
+        text.zh = chinese
+        return text
 
     def __reduce__(self) -> tuple[type[Bilingual], tuple[str, str]]:
         return Bilingual, (str(self), self.zh)

@@ -1,1 +1,1 @@
-"""The nouns that all rooms share."""
+"""Defines the types that all packages share."""

@@ -1,15 +1,17 @@
-"""Approvals: something proposed by one person waits until another agrees. One way of it for rules, penalties and complaints. Pure.
+"""Decides whether a proposal is approved, rejected, withdrawn or lapsed.
 
-In: what waits, who says what, the time. Out: what follows, or Impossible. Never: what is proposed, a token, the clock, a journal: whoever
-keeps proposals journals what follows, under kinds of its own.
+Rules, penalties and complaints share this four-eyes check. It is pure.
+
+In: a proposal that waits, the person who decides, the time. Out: what follows, or Impossible. Never: the content of a proposal, a
+token, a clock, a journal. The caller journals the result under a record kind of its own.
 
     proposed ─▶ (vouched ─▶) approved     a second person agrees, by a personal token; never the author
             ├─▶ rejected                  a second person, or the author's superior, says no, and why
             ├─▶ withdrawn                 the author takes it back
             └─▶ lapsed                    nobody agreed in time
 
-An author without a token is an account and nobody: then the first person who agrees only vouches, is the author from there on, and a
-second one is needed.
+An author without a personal token is only an account. Then the first person who agrees vouches for the proposal and becomes its
+author; a second person must approve it.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Waiting(NamedTuple):
 
 def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -> Follows:
     """``known``: the names of all who have a token. VOUCHED: ``asker`` is the author from here on, and it waits for a second person."""
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
     if not asker.by_token:
         raise Impossible(
@@ -59,18 +61,18 @@ def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -
 
 
 def reject(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
-    _reason(waiting, why)
+    _check_reason(waiting, why)
     return Follows.REJECTED
 
 
 def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
     """Only the author."""
-    _still(waiting, at)
+    _check_not_lapsed(waiting, at)
     if asker.name != waiting.author:
         raise Impossible(f"{waiting.what} is {waiting.author}'s, and only they take it back (others reject it)")
-    _reason(waiting, why)
+    _check_reason(waiting, why)
     return Follows.WITHDRAWN
 
 
@@ -79,11 +81,11 @@ def lapsed(waiting: Waiting, at: float) -> bool:
     return 0.0 < waiting.until <= at
 
 
-def _still(waiting: Waiting, at: float) -> None:
+def _check_not_lapsed(waiting: Waiting, at: float) -> None:
     if lapsed(waiting, at):
         raise Impossible(f"{waiting.what} was not decided in time and has lapsed: it must be proposed again")
 
 
-def _reason(waiting: Waiting, why: str) -> None:
+def _check_reason(waiting: Waiting, why: str) -> None:
     if not why.strip():
         raise Impossible(f"{waiting.what}: say why (--why): the journal keeps it")

@@ -1,6 +1,9 @@
-"""Plain integers that rooms add to and ``/metrics`` shows: counting costs one dict operation, no lock, no label object.
+"""Counts gate events in plain integers for ``/metrics``.
 
-In: increments. Out: dicts keyed by label values, in the order the metric's labels stand in DESIGN §11. Never: a recipient as label.
+One increment costs one dictionary operation: no lock, no label object.
+
+In: increments. Out: dictionaries keyed by label values, in the order in which DESIGN §11 lists the labels of each metric. Never:
+a recipient as a label.
 """
 
 from __future__ import annotations
@@ -33,11 +36,11 @@ class Histogram:
 
     def observe_all(self, seconds: array[float]) -> None:
         """Many at once: a turn brings a hundred, nearly in order."""
-        self.sum += _count_in(self.buckets, seconds)
+        self.sum += _add_to_buckets(self.buckets, seconds)
 
 
 @compiled("tally_count_in")
-def _count_in(buckets: list[int], seconds: array[float]) -> float:
+def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
     """Counts each in its bucket; the sum of all."""
     ordered, below = sorted(seconds), 0
     for place, bound in enumerate(SECONDS_BUCKETS):
@@ -56,7 +59,7 @@ OTHER_STATUS = "other"
 """The label of all others."""
 
 
-def _ints() -> defaultdict[tuple[str, ...], int]:
+def _new_counts() -> defaultdict[tuple[str, ...], int]:
     return defaultdict(int)
 
 
@@ -64,30 +67,30 @@ class GateCounters:
     """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
 
     def __init__(self) -> None:
-        self.submits = _ints()  # provider, category, verdict, reason
-        self.shadow = _ints()  # rule, verdict
-        self.rule_hits = _ints()  # rule, province
-        self.segments = _ints()  # provider
-        self.carrier_responses = _ints()  # carrier, status
+        self.submits = _new_counts()  # provider, category, verdict, reason
+        self.shadow = _new_counts()  # rule, verdict
+        self.rule_hits = _new_counts()  # rule, province
+        self.segments = _new_counts()  # provider
+        self.carrier_responses = _new_counts()  # carrier, status
         self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
-        self.delivers = _ints()  # provider, kind
-        self.delivers_returned = _ints()  # provider
-        self.mailbox_dropped = _ints()  # provider, reason
-        self.optouts = _ints()  # source, scope, provider
-        self.restores = _ints()  # provider
-        self.consent_replies = _ints()  # provider, state
-        self.complaints = _ints()  # provider, validity
-        self.confirmations = _ints()  # provider, result
-        self.unknown_region = _ints()  # provider
-        self.entries = _ints()  # event
-        self.long_messages = _ints()  # outcome
-        self.rules_reload = _ints()  # result
-        self.settings_reload = _ints()  # result
-        self.judge_errors = _ints()  # ()
-        self.store_conflicts = _ints()  # result
-        self.bad_pdus = _ints()  # side, kind, peer
-        self.bind_failures = _ints()  # cause, provider
-        self.disturbances = _ints()  # side, cause, peer
+        self.delivers = _new_counts()  # provider, kind
+        self.delivers_returned = _new_counts()  # provider
+        self.mailbox_dropped = _new_counts()  # provider, reason
+        self.optouts = _new_counts()  # source, scope, provider
+        self.restores = _new_counts()  # provider
+        self.consent_replies = _new_counts()  # provider, state
+        self.complaints = _new_counts()  # provider, validity
+        self.confirmations = _new_counts()  # provider, result
+        self.unknown_region = _new_counts()  # provider
+        self.entries = _new_counts()  # event
+        self.long_messages = _new_counts()  # outcome
+        self.rules_reload = _new_counts()  # result
+        self.settings_reload = _new_counts()  # result
+        self.judge_errors = _new_counts()  # ()
+        self.store_conflicts = _new_counts()  # result
+        self.bad_pdus = _new_counts()  # side, kind, peer
+        self.bind_failures = _new_counts()  # cause, provider
+        self.disturbances = _new_counts()  # side, cause, peer
         self.apart = SignatureCounters()
         self.sent_against_record = 0
         """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""

@@ -1,8 +1,8 @@
-"""Apart: what is counted by signature beside the tally, while some rule of penalties asks for that (``by: signature``, ``by: advertiser``).
+"""Counts submits and opt-outs by signature while a penalty rule needs them.
 
-In: increments. Out: sums since they were last taken. Never: a file, a clock, a person.
+Penalty rules ask for it with ``by: signature`` or ``by: advertiser``. While no rule asks, nothing is counted.
 
-While no rule asks, nothing is counted.
+In: increments. Out: sums since the last call of ``take``. Never: a file, a clock, a recipient.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""HeldOff: who guessed wrong too often, and must wait. Pure.
+"""Locks out a name and address after too many failed logins.
 
-In: whom somebody claims to be, where they come from, the time. Out: whether they must wait. Never: a name as such: nobody can lock another
-out; a table without bound.
+In: the claimed name, the client's address, the time. Out: whether this client must wait. Never: a lockout of the name alone,
+because then anybody could lock out somebody else; an unbounded table.
 """
 
 from __future__ import annotations

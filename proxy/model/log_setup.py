@@ -1,8 +1,8 @@
-"""Logs: how the gate's lines look, and what never stands in them: the text of a message, a number, what a terminal obeys.
+"""Configures logging and keeps personal data out of log lines.
 
-In: what structlog, asyncio, libraries and Python itself have to say. Out: lines on standard output. Never: the values of variables in a
-traceback, or the words of an exception that may quote what it could not read: a fault inside the gate happens while somebody's message is
-in its hands.
+In: events from structlog, asyncio, other libraries and Python itself. Out: lines on standard output. Never: a message text, a
+phone number, control characters of a terminal, values of variables in a traceback, or an exception's text that may quote its
+input. A fault may happen while the gate handles somebody's message.
 """
 
 from __future__ import annotations
@@ -49,21 +49,23 @@ def use() -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            _when,
-            _harmless,
-            structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=tell_fault),
+            _add_timestamp,
+            _sanitize,
+            structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=_format_exception),
         ]
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
-    sys.excepthook = lambda kind, error, trace: _fault("", error)
-    sys.unraisablehook = lambda said: _fault("", said.exc_value)
-    threading.excepthook = lambda said: _fault(said.thread.name if said.thread is not None else "", said.exc_value)
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()], force=True)
+    sys.excepthook = lambda kind, error, trace: _log_fault("", error)
+    sys.unraisablehook = lambda arguments: _log_fault("", arguments.exc_value)
+    threading.excepthook = lambda arguments: _log_fault(
+        arguments.thread.name if arguments.thread is not None else "", arguments.exc_value
+    )
 
 
-def _when(logger: object, method: str, said: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _add_timestamp(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """In China's time, as everything is told, wherever the machine stands; with its distance from UTC, so that nobody must guess."""
-    said["timestamp"] = datetime.now(CHINA).strftime("%Y-%m-%d %H:%M:%S%z")
-    return said
+    event["timestamp"] = datetime.now(CHINA).strftime("%Y-%m-%d %H:%M:%S%z")
+    return event
 
 
 class Seldom:
@@ -71,22 +73,22 @@ class Seldom:
 
     def __init__(self, per_s: float, at_once: float) -> None:
         self._rate = Rate(per_s, at_once)
-        self._left_out = 0
+        self._suppressed = 0
 
     def info(self, now: float, event: str, **values: object) -> None:
         """``now``: monotonic."""
-        self._say("info", now, event, values)
+        self._log("info", now, event, values)
 
     def warning(self, now: float, event: str, **values: object) -> None:
         """``now``: monotonic."""
-        self._say("warning", now, event, values)
+        self._log("warning", now, event, values)
 
-    def _say(self, level: str, now: float, event: str, values: dict[str, object]) -> None:
+    def _log(self, level: str, now: float, event: str, values: dict[str, object]) -> None:
         if not self._rate.allow(now):
-            self._left_out += 1
+            self._suppressed += 1
             return
-        more = {"left_out": self._left_out} if self._left_out else {}
-        self._left_out = 0
+        more = {"left_out": self._suppressed} if self._suppressed else {}
+        self._suppressed = 0
         getattr(structlog.get_logger(), level)(event, **values, **more)
 
 
@@ -96,14 +98,14 @@ def _coloured() -> bool:
 
 def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """The loop's exception handler: what nobody caught."""
-    _fault(str(context.get("message", "")), context.get("exception"))
+    _log_fault(str(context.get("message", "")), context.get("exception"))
 
 
-def _fault(where: str, error: BaseException | None) -> None:
+def _log_fault(where: str, error: BaseException | None) -> None:
     structlog.get_logger().error(FAULT, where=where, exc_info=error or False)
 
 
-class _Libraries(logging.Handler):
+class _LibraryHandler(logging.Handler):
     """What libraries log, by where it was logged: their words may quote what they were given."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -112,7 +114,7 @@ class _Libraries(logging.Handler):
         structlog.get_logger().log(record.levelno, str(record.msg), where=where, exc_info=error or False)
 
 
-def tell_fault(out: TextIO, exc_info: ExcInfo) -> None:
+def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
     """An exception and what it came of: types and places, the outermost last."""
     error: BaseException | None = exc_info[1]
     for _ in range(CHAIN_MAX):
@@ -128,10 +130,10 @@ def tell_fault(out: TextIO, exc_info: ExcInfo) -> None:
             out.write("which came of\n")
 
 
-def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
+def _sanitize(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
     """Strangers have a say in some values: their names, their reasons, their files."""
-    return {key: plain(value) if isinstance(value, str) else _each(value) for key, value in event.items()}
+    return {key: plain(value) if isinstance(value, str) else _sanitize_value(value) for key, value in event.items()}
 
 
-def _each(value: Any) -> Any:
+def _sanitize_value(value: Any) -> Any:
     return [plain(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value

@@ -1,7 +1,7 @@
-"""The shared nouns: a Message, who sent it, and what may be said of it (Verdict); recipient.py has what is known of the person.
+"""Defines messages, senders, facts, verdicts and the values around them.
 
-In: nothing. Out: values that every room may hold. Never: protocol field names (a second protocol is coming),
-input or output, the clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
+In: nothing. Out: values that every package may hold. Never: field names of a protocol (a second protocol is planned), input or
+output, a clock. Times are seconds since 1970 (UTC) unless a name says otherwise. What is known of a recipient is in recipient.py.
 """
 
 from __future__ import annotations

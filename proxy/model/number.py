@@ -1,7 +1,7 @@
-"""A person's number as one integer, however it was spelt (DOMAIN.md §4).
+"""Parses recipient numbers into one integer and masks them for display.
 
-In: the spelling a provider wrote, as text or bytes. Out: the 11 national digits as an int (13800138000), or NotARecipient
-with a reason that helps the sender. Never: regions, lists, or a full number in an error text.
+In: a number as the provider wrote it, as text or bytes. Out: the 11 national digits as an int (13800138000), or NotARecipient
+with a reason that helps the sender (DOMAIN.md §4). Never: regions, lists, or a full number in an error text.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def recipient_of(spelling: str | bytes) -> int:
         try:
             number = int(spelling)
         except ValueError:  # superscripts and the like are "digits" that int refuses
-            return _slowly(spelling)
+            return _parse_any_spelling(spelling)
         if length == 13:
             number -= _COUNTRY
         if FIRST <= number <= LAST and number // 1_000_000 != _IOT_11:
             return number
-    return _slowly(spelling)
+    return _parse_any_spelling(spelling)
 
 
 def mask(recipient: int) -> str:
@@ -92,29 +92,29 @@ class Number:
 def about_people(kind: type[T]) -> type[T]:
     """A class decorator, for a NamedTuple or a dataclass: in its ``repr`` numbers are masked, texts and octets only their length. So an error
     or a log that shows the record shows nothing of the person. Costs nothing until then."""
-    kind.__repr__ = _masked  # type: ignore[method-assign]
+    kind.__repr__ = _masked_repr  # type: ignore[method-assign]
     return kind
 
 
-def _masked(value: Any) -> str:
+def _masked_repr(value: Any) -> str:
     names = getattr(value, "_fields", None) or [field.name for field in fields(value)]
-    return f"{type(value).__name__}({', '.join(f'{name}={_told(name, getattr(value, name))}' for name in names)})"
+    return f"{type(value).__name__}({', '.join(f'{name}={_masked_field(name, getattr(value, name))}' for name in names)})"
 
 
-_WRITTEN = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people"))
+_TEXT_FIELDS = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people"))
 """Names of fields in which somebody's spelling or words stand."""
-_NUMBERS = frozenset(("recipient", "number", "to"))
+_NUMBER_FIELDS = frozenset(("recipient", "number", "to"))
 
 
-def _told(name: str, held: object) -> str:
-    if isinstance(held, bytes | bytearray) or name in _WRITTEN:
+def _masked_field(name: str, held: object) -> str:
+    if isinstance(held, bytes | bytearray) or name in _TEXT_FIELDS:
         return f"<{len(held)}>" if isinstance(held, Sized) else "<…>"
-    if name in _NUMBERS and isinstance(held, int):
+    if name in _NUMBER_FIELDS and isinstance(held, int):
         return str(Number(held))
     return repr(held)
 
 
-def _slowly(spelling: str | bytes) -> int:
+def _parse_any_spelling(spelling: str | bytes) -> int:
     """Every spelling that is not simply 11 or 13 digits, and every reason to refuse."""
     if len(spelling) > LONGEST_SPELLING:
         raise NotARecipient(f"longer than {LONGEST_SPELLING} characters")

@@ -1,6 +1,8 @@
-"""Namer: what people are called where their numbers must not stand: 64 bits that nobody without the key can lead back to a number.
+"""Derives 64-bit pseudonyms from recipient numbers with a secret key.
 
-In: a key of 32 bytes, numbers. Out: names. Never: a number kept, the key shown.
+Pseudonyms stand wherever a number must not. Without the key nobody can find the number of a pseudonym.
+
+In: a key of 32 bytes, numbers. Out: pseudonyms. Never: a stored number, the key in a repr.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ _U64 = struct.Struct(">Q")
 
 
 class Pseudonymizer:
-    __slots__ = ("key",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
+    __slots__ = ("key",)  # at a fixed place, which the compiled code reads (native/accelerated.pyx)
 
     def __init__(self, key: bytes) -> None:
         """``key``: at most 64 bytes (BLAKE2b's, RFC 7693)."""
         self.key = key
 
     def __repr__(self) -> str:
-        return "Namer()"
+        return "Pseudonymizer()"
 
     @compiled("namer_call")
     def __call__(self, number: int) -> int:

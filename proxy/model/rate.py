@@ -1,4 +1,6 @@
-"""Rate: how many messages a second somebody may send (GCRA: one number, no timer, no queue).
+"""Limits messages per second with the GCRA algorithm.
+
+GCRA keeps one number per limit: no timer, no queue.
 
 In: the time. Out: yes or no. Never: a clock, a delay.
 """
@@ -15,7 +17,7 @@ class Rate:
         "_interval_s",
         "_slack_s",
         "_full_at",
-    )  # at fixed places, which the compiled twin reads (native/accelerated.pyx)
+    )  # at fixed places, which compiled code reads (native/accelerated.pyx)
 
     def __init__(self, tps: float, burst: float) -> None:
         """ValueError when ``tps`` is not positive or ``burst`` is below 1."""

@@ -1,7 +1,9 @@
-"""Reasons: why a message is refused, as tables: those that rules may name, and those of the gate itself.
+"""Lists the reasons for refusals with their SMPP statuses.
 
-In: nothing. Out: ``Reason`` by name, with the status a provider's client is answered with and what may be told outside the gate. Never: who
-objects, or to whom.
+One table has the reasons that rules may name, the other those of the gate itself.
+
+In: nothing. Out: ``Reason`` by name, with the status for the provider's client and the name that may be told outside the gate.
+Never: which rule objects, or to which recipient.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Twice: whether something has come before, as far as some thousand marks tell. What comes but once is not worth remembering: a memory that
-takes everything holds what nobody asks for again, and what it drops for that lies cold by then.
+"""Remembers approximately which 64-bit hashes came recently.
 
-In: hashes. Out: whether that has come lately. Never: what it was, or a promise: two that share a mark count as one.
+Caches use it to store an item only at its second appearance. A cache that stores everything fills up with items that never come
+again.
+
+In: hashes. Out: whether a hash came recently. Never: the item itself, or certainty: two hashes that share a mark count as one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What is known of one person: the messages they got (Entry), what they refused, what they agreed to; and what rules may ask (Recipient).
+"""Defines a recipient's entries, opt-outs and consents, and the Recipient protocol.
 
-In: nothing. Out: values that every room may hold, an entry's 32 bytes. Never: how a record is kept (state/record/record.py), input or output, the
-clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
+Policy reads a record through ``Recipient``.
+
+In: nothing. Out: values that every package may hold, and the 32 bytes of an entry. Never: how a record is stored
+(state/record/record.py), input or output, a clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
 """
 
 from __future__ import annotations

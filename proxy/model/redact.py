@@ -1,4 +1,6 @@
-"""Shown: what may be put before a person's eyes, whoever wrote it: without what a terminal obeys, what a spreadsheet runs, whose number it is.
+"""Makes untrusted text safe to display and masks phone numbers in it.
+
+It removes control characters that a terminal obeys, and formulas that a spreadsheet runs.
 
 In: texts of strangers, numbers. Out: the same, harmless. Never: a decision about who may see more.
 """
@@ -66,10 +68,10 @@ def without_digits(text: str) -> str:
     return _ANY_DIGIT.sub("*", text)
 
 
-def as_json(told: Any, indent: int | None = 2) -> str:
+def as_json(value: Any, indent: int | None = 2) -> str:
     """JSON of which a terminal obeys nothing, and that any file can hold; the same to whoever reads it. Without ``indent`` it is one line."""
     separators = (",", ":") if indent is None else None
-    return _OBEYED.sub(_escaped, json.dumps(told, ensure_ascii=False, indent=indent, separators=separators))
+    return _OBEYED.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
 
 
 def _escaped(match: re.Match[str]) -> str:

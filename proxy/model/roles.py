@@ -1,17 +1,18 @@
-"""Roles: who may do what, in one place for command line, HTTP and whatever shows pages: five roles, what each may, and what every command
-and path asks for. Pure.
+"""Defines roles, their permissions, and what each command requires.
 
-In: people as the settings list them, what somebody wants to do. Out: yes, or a refusal that says which role it takes and who can give it.
-Never: a token, a socket, a command that nobody has put into the table.
+The command line, the HTTP server and the console use the same tables. It is pure.
 
-    viewer    sees how the gate does; nobody's number, no text
-    officer   the desk: looks at people, enters refusals, consents, decisions and stops, takes files out; proposes
-    approver  looks at people; agrees, as a second person, to what others propose
-    auditor   sees all of it, whole numbers too, and takes files out; changes nothing
-    admin     all of that, and the gate itself: connections, traces, what is removed
+In: people as the settings list them, the permission that an action needs. Out: nothing, or a refusal that names the roles that
+have the permission and the people who can grant it. Never: a token, a socket, a command that is not in the table.
 
-Where the settings list nobody, whoever may open the socket is an admin. Where they list people, an account that is nobody's has a
-viewer's rights until a token says who sits there.
+    viewer    sees how the gate does; no recipient's number, no text
+    officer   works at the desk: looks up recipients, enters refusals, consents, decisions and stops, exports files; proposes
+    approver  looks up recipients; approves, as a second person, what others propose
+    auditor   sees everything, full numbers too, and exports files; changes nothing
+    admin     has all of these rights and operates the gate: connections, traces, removals
+
+Where the settings list no people, everybody who may open the control socket is an admin. Where they list people, an account that
+belongs to none of them has a viewer's rights until a token identifies the person.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Numbered: what waits under a number, where nearly every number follows the one before: requests that a peer has not answered, submits that
-the carrier has.
+"""Stores items by sequence number in the order of their arrival.
 
-In: a number, what waits under it. Out: the same, in the order in which it came. Never: a number twice.
+Sequence numbers of requests that await a response follow each other almost without gaps.
 
-A dictionary does that. Where it has been compiled, a place is told by the number alone: what is put there and taken from there for each message
-needs neither a digest nor a comparison of numbers, and of a request no tuple.
+In: a number and its item. Out: the item; all items in order. Never: one number twice.
+
+A plain dictionary does this. The compiled version finds the place from the number alone: it needs no hash, no comparison of
+numbers, and no tuple for each request.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Compiled code, and the loader that puts it in place."""
+"""Contains the compiled versions of hot functions and their loader."""

@@ -1,11 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=True
-"""Hot: the functions that take most of a message's time, in C: a plain submit is led all the way by them. Each has a pure twin in its own
-room, which says what it does and why, and which takes over wherever this has not been built (compiled.py): what they do is the same, to the octet,
-and the tests run over both.
+"""Implements the hottest functions in C.
 
-In, Out, Never: those of the twins. What is rare is handed to the twin.
+Each function has a Python version in its own package, marked ``@compiled``. That version says what the function does and why, and
+it runs wherever this module was not built (loader.py). Both versions give the same results, to the octet; the tests run over
+both. Compiled functions do most of the work for a plain submit.
 
-One module, for its parts call each other in C; in the order in which they are needed. Each part names the rooms of its twins.
+In, Out, Never: those of the Python versions. Rare cases are handed to the Python version.
+
+It is one module because its parts call each other in C. The parts are included in the order of their dependencies; each names the
+packages of its Python versions.
 """
 
 from cpython.array cimport array, clone as _clone

@@ -1,9 +1,10 @@
-"""Compiled: hot functions have twins in C (accelerated.pyx, twins/). Where those have been built they do the work, else the functions themselves.
+"""Replaces marked functions by their compiled versions where they were built.
 
-In: a function. Out: its twin, or the function. Never: a difference that anybody could see but in time: the tests run over both.
+In: a Python function. Out: its compiled version (accelerated.pyx and the .pxi files beside it), or the function itself. Never: a
+difference in results; only the speed differs. The tests run over both.
 
-Nobody needs a compiler: what is installed without one is slower (README, performance) and does the same. ``GATE106_PURE=1`` in the
-environment does without the twins for once.
+A compiler is optional: an installation without the compiled module is slower (README, performance) and does the same.
+``GATE106_PURE=1`` in the environment switches the compiled versions off.
 """
 
 from __future__ import annotations
@@ -19,34 +20,34 @@ from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PURE: dict[str, Callable[..., Any]] = {}
-"""The functions themselves, by the names of their twins."""
+"""The Python versions, by the names of their compiled versions."""
 
 
 def _built() -> ModuleType | None:
     if os.environ.get("GATE106_PURE"):
         return None
     try:
-        hot = import_module("proxy.native.accelerated")
+        module = import_module("proxy.native.accelerated")
     except ImportError:
         return None
     here = Path(__file__).parent
     with suppress(OSError):
         texts = (here / "accelerated.pyx", *sorted(here.glob("*/*.pxi")))
-        if blake2b(b"".join(one.read_bytes() for one in texts), digest_size=8).hexdigest() != hot.SOURCE:
-            return None  # compiled from another text than the one that lies here: somebody has changed it since
-    return hot
+        if blake2b(b"".join(text.read_bytes() for text in texts), digest_size=8).hexdigest() != module.SOURCE:
+            return None  # compiled from another version of the source files
+    return module
 
 
 def compiled(name: str) -> Callable[[Function], Function]:
-    """Puts the twin of this name in a function's place, if there is one."""
+    """Replaces a function by its compiled version of this name where that was built."""
 
     def choose(function: Function) -> Function:
         PURE[name] = function
-        return cast("Function", getattr(_HOT, name, function))
+        return cast("Function", getattr(_MODULE, name, function))
 
     return choose
 
 
-_HOT = _built()
-BUILT = _HOT is not None
-"""Whether the twins are at work."""
+_MODULE = _built()
+BUILT = _MODULE is not None
+"""Whether the compiled versions are in use."""

@@ -1,1 +1,1 @@
-"""How the process uses CPU, memory and time."""
+"""Manages the process: CPU, memory, files, background work."""

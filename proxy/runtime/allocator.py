@@ -1,16 +1,16 @@
-"""Arenas: where Python's objects lie: in large pages of the system's (2 MB), where it gives any.
+"""Allocates Python objects in 2 MB huge pages where Linux allows.
 
-In: nothing. Out: an allocator beneath Python's own. Never: an object, a figure, a page that is kept once nothing lies in it (but the two
-behind the last, which are asked for before they are needed).
+In: nothing. Out: an allocator below Python's own. Never: an object, a counter, an empty page that is kept. The two pages that
+follow the last one are the exception: they are requested before they are needed.
 
-What is known of a million persons lies scattered over hundreds of megabytes. In pages of 4 KB the processor must first look up where a page
-is, nearly each time, and on a virtual machine twice over: 6 to 9 % of a message's processor time (performance, "Memory that is far away").
-Linux gives large pages to whoever asks, where /sys/kernel/mm/transparent_hugepage/enabled says ``madvise`` or ``always``; where it says
-``never`` all is as before. What was made before stays where it is.
+Records of a million recipients lie scattered over hundreds of megabytes. With pages of 4 KB nearly each access costs a look-up in
+the page table, and in a virtual machine two: 6 to 9 % of a message's CPU time (performance.md, "Memory that is far away"). Linux
+gives huge pages where /sys/kernel/mm/transparent_hugepage/enabled says ``madvise`` or ``always``; where it says ``never`` nothing
+changes. Objects that were made before stay where they are.
 
-A large page is cleared when it is written to first: 0.3 ms, and 7 to 9 ms in a virtual machine that has not had that memory before, for which
-the host must find it 4 KB at a time. The loop stood still for as long, once for every 2 MB that were new. A thread that needs no interpreter,
-and gives way to everything else, clears the next two.
+Linux clears a huge page at the first write to it. That takes 0.3 ms, and 7 to 9 ms in a virtual machine whose host must first
+find the memory in pages of 4 KB. The event loop stood still for so long once every 2 MB. Therefore a thread of the lowest
+priority, which never holds the interpreter lock, clears the next two pages in advance.
 """
 
 from __future__ import annotations

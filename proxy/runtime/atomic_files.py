@@ -1,7 +1,8 @@
-"""Steady: files that are there whole or not at all, also after a power loss.
+"""Writes whole files that survive a power loss.
 
-In: paths, bytes. Out: files under their names. Never: a file that is seen half; what the bytes mean.
-All that the archive does to a disk is one of these three, so a test that kills before each of them has killed everywhere.
+In: paths, bytes. Out: files under their names. Never: a half-written file under its final name; what the bytes mean. The archive
+changes the disk only through ``settle``, ``put`` and ``drop``, so a test that kills the process before each of them covers every
+point of failure.
 """
 
 from __future__ import annotations

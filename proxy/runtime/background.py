@@ -1,11 +1,13 @@
-"""Gently: long work in slices between the turns of the loop, so that messages notice as little of it as can be.
+"""Runs long work in 1 ms slices between event-loop iterations.
 
-In: work that calls a rest between pieces of some milliseconds. Out: what it returns. Never: two such works at once (whoever asks waits).
+In: a function that calls ``yield_point`` every few milliseconds. Out: what the function returns. Never: two such functions at
+once; the second caller waits.
 
-Two threads that both compute take turns at the interpreter as the system pleases: the loop asks for it anew at every socket and at every
-search in a text, and each time waited for the other thread, which may have been put aside by the system just then. So the work has a
-thread of its own only to keep its place in: the loop hands it the interpreter, stands still for one slice, and takes it back. What no rest
-interrupts (building an automaton, sorting) must be small. A slice that waits for something else (a slow disk) is not waited for.
+Two threads that both compute compete for the interpreter lock: the loop requests it anew after every socket call and every text
+search, and each time waited for the other thread, which the system may just have suspended. Therefore the work's thread only
+keeps its stack: the loop hands it the interpreter, waits for one slice, and takes the interpreter back. Steps that call no yield
+point (building an automaton, sorting) must be short. The loop does not wait for a slice that blocks on something else, such as a
+slow disk.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ Result = TypeVar("Result")
 
 SLICE_S = 0.001
 """Processor time after which a rest is due, ..."""
-REST = 2
+REST_FACTOR = 2
 """... and so many times as long the loop has for itself."""
-STANDS_S = 0.010
+SLICE_WAIT_S = 0.010
 """The loop stands still for one slice no longer: what takes longer is waiting for a disk."""
 
 
-class Unwanted(BaseException):
+class WorkCancelled(BaseException):
     """The work is ended from within: nobody waits for it any more."""
 
 
@@ -37,61 +39,61 @@ class Background:
     """One piece of long work at a time."""
 
     def __init__(self) -> None:
-        self._one = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def at_work(self) -> bool:
-        return self._one.locked()
+        return self._lock.locked()
 
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
         """``work`` is given the rest to call; where whoever waits is cancelled, the next rest ends it."""
-        async with self._one:
-            sliced = _Sliced(work)
+        async with self._lock:
+            sliced = _SlicedWork(work)
             try:
-                while not sliced.over:
-                    await asyncio.sleep(REST * sliced.worked_s)
-                    sliced.go_on()
-                    if not sliced.is_back(STANDS_S):
-                        await asyncio.to_thread(sliced.is_back)
+                while not sliced.done:
+                    await asyncio.sleep(REST_FACTOR * sliced.worked_s)
+                    sliced.resume()
+                    if not sliced.wait_for_slice_end(SLICE_WAIT_S):
+                        await asyncio.to_thread(sliced.wait_for_slice_end)
                 return sliced.result()
             finally:
-                sliced.end()
+                sliced.cancel()
                 gc.freeze()  # what was loaded stays, as at the start
 
 
-class _Sliced(Generic[Result]):
+class _SlicedWork(Generic[Result]):
     """Work in a thread that goes on only when it is told to."""
 
     def __init__(self, work: Callable[[Callable[[], None]], Result]) -> None:
         self._work = work
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
-        self._said: list[Result] = []
-        self._fault: BaseException | None = None
-        self._since_s = 0.0
-        self._unwanted = False
+        self._results: list[Result] = []
+        self._error: BaseException | None = None
+        self._slice_start_s = 0.0
+        self._cancelled = False
         self.worked_s = 0.0
         """Processor time of the last slice."""
-        self.over = False
+        self.done = False
         threading.Thread(target=self._run, name="gently", daemon=True).start()
 
     # -- the loop
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self._go.release()
 
-    def is_back(self, wait_s: float | None = None) -> bool:
+    def wait_for_slice_end(self, wait_s: float | None = None) -> bool:
         """Waits for the end of the slice; whether it came within this time."""
         return self._back.acquire(timeout=wait_s)
 
     def result(self) -> Result:
         """What the work returned, or raises what it raised."""
-        if self._fault is not None:
-            raise self._fault
-        return self._said[0]
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits for it any more; nothing where it is over."""
-        self._unwanted = True
+        self._cancelled = True
         self._go.release()
 
     # -- the thread
@@ -100,16 +102,16 @@ class _Sliced(Generic[Result]):
         go_anywhere()
         try:
             self._wait()
-            self._said.append(self._work(self._rest))
-        except BaseException as fault:  # noqa: BLE001  # it is raised where the work is waited for
-            self._fault = fault
-        self.over = True
+            self._results.append(self._work(self._yield_point))
+        except BaseException as error:  # noqa: BLE001  # it is raised where the work is waited for
+            self._error = error
+        self.done = True
         self._back.release()
 
-    def _rest(self) -> None:
-        if self._unwanted:
-            raise Unwanted
-        worked_s = time.thread_time() - self._since_s
+    def _yield_point(self) -> None:
+        if self._cancelled:
+            raise WorkCancelled
+        worked_s = time.thread_time() - self._slice_start_s
         if worked_s >= SLICE_S:
             self.worked_s = worked_s
             self._back.release()
@@ -117,6 +119,6 @@ class _Sliced(Generic[Result]):
 
     def _wait(self) -> None:
         self._go.acquire()
-        if self._unwanted:
-            raise Unwanted
-        self._since_s = time.thread_time()
+        if self._cancelled:
+            raise WorkCancelled
+        self._slice_start_s = time.thread_time()

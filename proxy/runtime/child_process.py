@@ -1,4 +1,4 @@
-"""Ends a process that the gate keeps beside itself."""
+"""Ends a child process, by force after a timeout."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Cores: which core of the machine a worker's loop keeps to.
+"""Pins each worker's event loop to one CPU core.
 
-In: which worker of how many, the cores this process may use. Out: a core for each loop, where there is one for each. Never: a core for
-anything else: what works beside a loop goes wherever there is room.
+In: the worker's number, the number of workers, the cores that this process may use. Out: one core for each loop where there are
+enough. Never: a core for other threads: they run wherever there is room.
 
-A loop that the kernel moves about leaves what it holds in the cache behind. On two cores two workers, beside their store, a carrier and
-providers, took 9 % less processor time a message with each loop on a core of its own, and 12 % more messages came through.
+A loop that the kernel moves to another core loses its cache. With two workers on two cores, beside their store, a carrier and
+providers, pinned loops took 9 % less CPU time per message and passed 12 % more messages.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def keep_to_one(number: int, of: int) -> None:
     """The calling thread stays on its core from now on, and so do threads that it begins: ``go_anywhere`` lets them out again."""
     core = core_of(number, of, _ALLOWED)
     if core is not None:
-        _keep_to({core})
+        _set_affinity({core})
 
 
 def go_anywhere() -> None:
     """The calling thread may use all that this process was given."""
     if _KNOWN:
-        _keep_to(_ALLOWED)
+        _set_affinity(_ALLOWED)
 
 
-def _keep_to(cores: Collection[int]) -> None:
+def _set_affinity(cores: Collection[int]) -> None:
     with suppress(OSError):  # some containers forbid it, or took a core away meanwhile
         os.sched_setaffinity(0, cores)

@@ -1,6 +1,6 @@
-"""Folders: made so that a power loss does not take them, with all that was synced inside.
+"""Creates folders that survive a power loss.
 
-In: a path. Out: the folder, its own name and those of all above it safe on the medium. Never: a file.
+In: a path. Out: the folder; its own name and those of all its parents are synced to the disk. Never: a file.
 """
 
 from __future__ import annotations

@@ -1,49 +1,50 @@
-"""Garbage: when Python's collector looks for what refers to itself and to nothing else.
+"""Decides when Python's cyclic garbage collector runs.
 
-In: the time, whether anything came. Out: looks, none of which stops the loop for long while messages come. Never: a look that Python chose.
+In: the time, whether messages arrived. Out: collections, none of which stops the loop for long while messages arrive. Never: a
+collection that Python starts by itself.
 
-What the gate makes for a message is freed without the collector (tests/relay/multipart/test_handler.py; none unreachable after 15 s of full load of the
-standard mix). What stays, a few objects for each text and person that is remembered, would be walked by every look at everything: that
-stopped the loop for 0.2 to 0.5 s, once a minute. So all that stays is set aside as it comes, now and then after a look at it, and is looked at
-again when nobody would notice.
+Objects that the gate makes for a message are freed without the collector (tests/relay/multipart/test_handler.py; none was
+unreachable after 15 s of full load of the standard mix). Long-lived objects, a few for each cached text and recipient, would be
+walked by every full collection: that stopped the loop for 0.2 to 0.5 s once a minute. Therefore long-lived objects are frozen
+(``gc.freeze``) as they accumulate, now and then after a young collection. A full collection runs when the gate is quiet.
 """
 
 from __future__ import annotations
 
 import gc
 
-STAYS = 5_000
+FREEZE_OBJECTS = 5_000
 """So many objects were made and not freed: they are set aside."""
-LOOK_EVERY = 16
+COLLECT_EVERY = 16
 """Before every so many'th setting aside there is a look, of 5 to 15 ms; before each, as soon as one has found anything."""
-DEEP_S, QUIET_S = 3600.0, 1.0
+FULL_COLLECT_S, QUIET_S = 3600.0, 1.0
 """All are looked at so often, once nothing has come for so long …"""
-DEEP_LAST_S = 86_400.0
+FULL_COLLECT_LATEST_S = 86_400.0
 """… and then at the latest, whatever comes."""
 
 
 class GcPolicy:
     def __init__(self, now_s: float) -> None:
-        self._deep_s = self._busy_s = now_s
-        self._came = 0
-        self._unseen = 0  # how often something was set aside since the last look
+        self._full_collect_s = self._last_busy_s = now_s
+        self._arrived = 0
+        self._freezes = 0  # how often something was set aside since the last look
 
     def look(self, now_s: float, came: int, *, loading: bool = False) -> None:
         """To be called some times a second. ``came``: a number that is another one whenever something has come. ``loading``: much is being
         made that will stay, and a look at it would stop the loop; it comes when that is over."""
-        if came != self._came:
-            self._came, self._busy_s = came, now_s
-        since_s = now_s - self._deep_s
-        if since_s >= DEEP_LAST_S or (since_s >= DEEP_S and now_s - self._busy_s >= QUIET_S):
-            self._deep_s = now_s
+        if came != self._arrived:
+            self._arrived, self._last_busy_s = came, now_s
+        since_s = now_s - self._full_collect_s
+        if since_s >= FULL_COLLECT_LATEST_S or (since_s >= FULL_COLLECT_S and now_s - self._last_busy_s >= QUIET_S):
+            self._full_collect_s = now_s
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-        elif gc.get_count()[0] > STAYS:
-            self._set_aside(loading)
+        elif gc.get_count()[0] > FREEZE_OBJECTS:
+            self._freeze(loading)
 
-    def _set_aside(self, loading: bool) -> None:
-        self._unseen += 1
-        if self._unseen >= LOOK_EVERY and not loading and not gc.collect(0):
-            self._unseen = 0
+    def _freeze(self, loading: bool) -> None:
+        self._freezes += 1
+        if self._freezes >= COLLECT_EVERY and not loading and not gc.collect(0):
+            self._freezes = 0
         gc.freeze()

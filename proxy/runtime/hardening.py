@@ -1,7 +1,9 @@
-"""Private: what the process does so that others on the machine see nothing of what it holds: no core, no stranger's debugger, no file for
-others; and which files of people's own they should close.
+"""Restricts file modes, core dumps and debuggers of the process.
 
-In: nothing, or paths. Out: the process's own limits; the paths that others may read. Never: the mode of a file it has not made.
+It also finds files of secrets that other users can read.
+
+In: nothing, or paths. Out: limits of this process; those of the paths that others may read. Never: the mode of a file that this
+process did not create.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Shipped: where files that travel with the package lie, in a checkout and in an installation.
+"""Finds data files that are shipped with the package.
 
-In: the name of a top-level folder. Out: its path. Never: a look at the working directory.
+In: the name of a top-level folder. Out: its path, in a checkout and in an installation. Never: the working directory.
 """
 
 from __future__ import annotations

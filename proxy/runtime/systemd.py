@@ -1,7 +1,8 @@
-"""systemd: tells the service manager how the gate stands, by datagrams to the socket it names (sd_notify(3)).
+"""Reports readiness, reloads and liveness to systemd (sd_notify(3)).
 
-In: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment; what happens. Out: datagrams. Never: waiting, or an error: where
-no manager listens nothing happens, and a datagram it does not take is a line in the log.
+In: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment; state changes of the gate. Out: datagrams to the socket of
+the service manager. Never: waiting, or an exception: without a service manager nothing happens, and a datagram that cannot be
+sent is a log line.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ class Manager:
 
     def ready(self, status: str) -> None:
         """The gate is open, for the first time or after a reload; ``status`` is what ``systemctl status`` shows."""
-        self._tell("READY=1", f"STATUS={status}")
+        self._notify("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1", "STATUS=draining")
+        self._notify("STOPPING=1", "STATUS=draining")
 
     async def watchdog(self) -> None:
         """Says that the loop turns, twice as often as it must be heard, until it is cancelled."""
         while self.watchdog_s:
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_s / 2)
 
     def close(self) -> None:
@@ -51,13 +52,13 @@ class Manager:
             self._socket.close()
             self._socket = None
 
-    def _tell(self, *lines: str) -> None:
+    def _notify(self, *lines: str) -> None:
         if self._socket is None:
             return
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            log.warning("the service manager did not hear", said=lines[0], error=str(error))
+            log.warning("systemd notification not sent", datagram=lines[0], error=str(error))
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:

@@ -1,8 +1,9 @@
-"""Beats: what tasks do many times a second they do at the same moments, so that a process with nothing to do wakes once for all.
+"""Aligns periodic tasks to common ticks.
 
-In: the loop's time, how often. Out: how long until the next moment. Never: a clock, a sleep.
+An idle process then wakes once for all its tasks. Requests that tasks send to one server in the same tick travel together, and so
+do their answers.
 
-What they send to one server in one turn goes in one piece, and what it answers comes so.
+In: the loop's time, the period. Out: seconds until the next tick. Never: a clock, a sleep.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Rest: what long work calls between pieces of some milliseconds, so that whoever shares the interpreter gets his turn.
+"""Defines the yield points that long work calls every few milliseconds.
 
-In, Out: nothing. Never: a clock here (whoever loads rules beside running traffic brings a rest that sleeps).
+In, Out: nothing. Never: a clock. The caller passes the yield function; one that loads rules beside live traffic passes a function
+that sleeps.
 """
 
 from __future__ import annotations

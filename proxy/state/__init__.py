@@ -1,34 +1,30 @@
-"""state: what is known of each person, and where it is kept. A store's file name is its URL scheme.
+"""Stores what the gate knows about each recipient.
 
-In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (it is told positions, not records).
+A store engine's file name in stores/ is its URL scheme.
 
-    state/record/record.py  one person, packed: entries newest last      state/record/facts.py       refusals and unknown outcomes behind them
-    state/record/asked.py   who asked for consent, what those said who were refused
-    state/record/replied.py which port a refusal came to, and when it was confirmed
-    state/embedded/table.py   many records in memory, compactly            state/counters/aggregates.py  counts about no single person
-    model/rate.py    messages a second                            state/mailbox/mailbox.py     delivers that wait for their provider; state/mailbox/deliver_queue.py one's
-    state/lists/listed.py  people suppressed by lists, two bytes each   state/lists/orders.py      what operators have ordered
-    state/lists/consented.py  who agreed to what, in bitmaps too        state/record/withdrawn.py   what a person took back of it
-    state/record/consent_given.py  what a person agreed to by reply, with its proof
-    state/lists/erased.py  who was forgotten, by a keyed hash           state/lists/idempotency.py        requests that must not be dealt with twice
-    state/lists/dictionary.py  ports and signatures by their hashes      state/record/candidates.py whose advertisements a reply may have meant
-    state/lists/filling.py who is taken out while many are put in
-    state/stores/sqlite.py  the embedded engine                          state/embedded/saving.py      a checkpoint in pieces; state/embedded/checkpoint.py: writes its file
-    state/stores/valkey.py  the shared engine                            state/record/merging.py     what one node can vouch for, put back into a record
-    state/shared/pending_facts.py   what was said, on its way into its records
-    state/shared/records.py many records in one call                     state/shared/keys.py        what a record is called there
-    state/shared/write_behind.py   what those may lack, until it is there       state/shared/messages.py     how the store tells gates what others said
-    state/shared/servers.py which server has which part of the records   state/shared/connection.py  one connection to a server
-    state/shared/functions.py  what the server does with them
-    state/shared/leases.py  rates and binds over many nodes              state/counters/portions.py    limits without recipient over many nodes
-    state/shared/leasing.py both as the server does them                 state/shared/leased.py      a node's way to ask for them
-    state/counters/shares.py  what a node does with its part of a rate
-    state/counters/counting.py  counters of a node that holds portions     state/shared/log.py   what gates tell each other
-    state/shared/rules.py  the rules that gates agreed on          state/shared/multipart_exchange.py      what nodes put up of long messages
+In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (a store knows positions in the journal, not
+its records).
+
+    record/      one recipient's record as packed bytes; what nodes merge into it
+        record.py entries, oldest first          facts.py opt-outs and unknown outcomes behind the entries
+        asked.py consent requests                consent_given.py, withdrawn.py consents by reply, and their withdrawal
+        replied.py ports of opt-out replies      torn.py multipart messages that never became whole
+        candidates.py messages that a reply may mean        merging.py a node's own facts, put back into a record
+    lists/       what is kept beside the records
+        listed.py suppression lists              consented.py consents from files          bloom.py a filter before the lists
+        filling.py removals during an import     erased.py recipients to forget            orders.py orders in force
+        papers.py cases, penalties and other numbered bodies     dictionary.py ports and signatures by hash
+        idempotency.py requests that were dealt with             history.py changes of rules
+    mailbox/     delivers that wait for their provider
+    counters/    limits that belong to no single recipient: on one node, and shared between nodes
+    embedded/    the parts of the embedded store: the table in memory, the checkpoint
+    shared/      the parts of the shared store: connection, server functions, leases, what nodes tell each other
+    stores/      the engines: sqlite.py (embedded), valkey.py (shared)
+    revision_store.py    the files of earlier rule sets
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
-                     ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
-                     └─ StoreUnreadable  the file is not what a gate wrote
+                     ├─ StateMismatch    state and journal do not belong together, or a setting fixed at the first start has changed
+                     └─ StoreUnreadable  the file was not written by a gate, or is damaged
 """
 
 from __future__ import annotations

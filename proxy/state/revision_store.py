@@ -1,13 +1,15 @@
-"""Kept: the files of sets of rules that were in force or wait, in a folder of the gate's own, so that it can go back to them.
+"""Keeps the files of earlier and candidate rule sets.
 
-In: files by name. Out: a folder that ``policy.load`` reads, one for each revision. Never: a half-written set under its name, a file that
-others than the owner may read.
+The gate can return to an earlier set.
+
+In: files by name. Out: a folder for each revision that ``policy.load`` reads. Never: a half-written set under its name, a file
+that others than the owner may read.
 
     revisions/0123456789abcdef/rules/daily.yaml
 
-Whoever saves writes into a folder of their own, which gets the revision's name when it is whole: threads and worker processes may save the
-same at the same time. A file that is the same as in the youngest set is not written again: it gets one more name. Each sync of a new file
-is a commit of the file system, which the journal's syncs wait for.
+``save`` writes into a temporary folder and renames it when it is complete: threads and worker processes may save the same set at
+the same time. A file that is unchanged since the youngest set is hard-linked instead of written again. Each sync of a new file is
+a commit of the file system, which the journal's syncs wait for.
 """
 
 from __future__ import annotations

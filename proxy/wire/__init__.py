@@ -1,17 +1,22 @@
-"""wire: bytes ⇄ frames ⇄ events. SMPP 3.4 as tables, a codec that decodes on demand, the state of a connection.
+"""Implements SMPP 3.4 without sockets: tables, codec, session state.
 
 In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to write. Never: sockets, a clock, logs, policy.
 
-    tables   the specification as data         frame    one PDU; Malformed         fields   any body, strictly
-    session  one connection's state (asked)    submit   the fast reader of submits (with content, charset, udh, when)
-    joined   the text of a long message
-    build    PDUs of our own                   deliver  the reader of delivers (with receipt); receipted
-    data_sm  as a submit_sm                    multi    submit_multi, taken apart and put together
-    asking   query_sm, cancel_sm, replace_sm
-    answer   a carrier's response, as it may be passed on              reserved  values that a strict SMSC refuses
+    tables          the specification as data             frame            one PDU; Malformed
+    fields          any body, read strictly               builders         PDUs of our own
+    session         the state of one connection           outstanding      requests that await a response
+    submit          the fast reader of submit_sm          deliver          the reader of deliver_sm
+    content         text, header and TLVs of a submit     charset          octets ⇄ text
+    udh             the user data header                  smpp_time        SMPP's format of times
+    joined_text     the text of a multipart message       reserved         values that a strict SMSC refuses
+    data_sm         data_sm read as a submit              multi            submit_multi, split and narrowed
+    message_queries query_sm, cancel_sm, replace_sm       carrier_answer   a carrier's response, made valid
+    receipt         the text of a receipt                 receipted        the ids in a receipt, replaced
+    redaction       a PDU without personal data
 
-Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
-broken one cannot be answered: what can be read of it is used, and passed on as SMPP 3.4 has it.
+Only this package calls peers ESME and SMSC, as the specification does. Requests are read strictly. Responses are read leniently,
+because a broken response cannot be answered: its readable fields are used, and it is passed on in the form that SMPP 3.4
+prescribes.
 """
 
 from proxy.wire.builders import (

@@ -1,7 +1,9 @@
-"""Builders: PDUs of our own, as bytes. Responses for the gate; requests for links, simulators and tests.
+"""Builds PDUs as bytes.
 
-In: values. Out: one whole PDU. Never: what was received (relayed PDUs are the peer's own bytes, see frame.renumbered).
-Requests are made with sequence number 0: Session.send gives them theirs.
+The gate builds responses with it; links, simulators and tests build requests.
+
+In: values. Out: one whole PDU. Never: a received PDU (relayed PDUs keep the peer's own bytes, see frame.renumbered). Requests
+have sequence number 0 until Session.send numbers them.
 """
 
 from __future__ import annotations

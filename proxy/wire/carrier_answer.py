@@ -1,7 +1,7 @@
-"""Answer: a carrier's response, made into what SMPP 3.4 allows.
+"""Makes a carrier's response valid under SMPP 3.4.
 
-In: a response that belongs to a request of ours. Out: the same frame where it may be passed on, else one that may, and what was wrong.
-Never: what an id means; an id that is too long (relay/message_ids.py gives it another).
+In: a response to one of our requests. Out: the same frame where it is valid, else a valid one, and what was wrong. Never: the
+meaning of an id; an id that is too long (relay/message_ids.py replaces it).
 
     what is wrong                                         what is passed on instead
     a body beside a status that says no                   the status alone
@@ -69,7 +69,7 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
             raise Malformed(0, "tlv", f"an answer of {len(body)} octets")
     except Malformed as fault:
         kind, what = fault.kind, fault.what
-        body, status = _instead(frame)
+        body, status = _replacement(frame)
     if not tlvs and frame.command_id in (SUBMIT_SM_RESP, DATA_SM_RESP):
         body = body[: body.find(0) + 1]
     if body == frame.body and status == frame.command_status:
@@ -78,7 +78,7 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
     return Allowed(Frame(frame.command_id, status, frame.sequence_number, head + body), kind, what)
 
 
-def _instead(frame: Frame) -> tuple[bytes, int]:
+def _replacement(frame: Frame) -> tuple[bytes, int]:
     """Body and status of what is passed on instead of an answer that cannot be read."""
     status, command_id = frame.command_status, frame.command_id
     if status:

@@ -1,12 +1,14 @@
-"""Charset: the octets of a user data field ⇄ the text a handset shows, by data_coding (SMPP 3.4 §5.2.19, GSM 03.38).
+"""Decodes user data to text and encodes text, by data_coding.
 
-In: octets and a data_coding. Out: (text, state) with the states of message.Content. Never: headers (see udh.py), exceptions.
+In: octets and a data_coding (SMPP 3.4 §5.2.19, GSM 03.38). Out: (text, state) with the states of message.Content. Never: headers
+(see udh.py), exceptions.
 
     0x00-0x0E   SMPP's own list                0xC0-0xEF   message waiting (GSM 03.38 §4): still a text people read
     0x10-0x7F   general data coding            0xF0-0xFF   message class (flash …), GSM-7 or 8-bit
 
-What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "unreadable": guessing would be a free pass. Where bridges and
-handsets are known to show a text all the same (``shown``), a submit is judged by that text.
+Codings that handsets do not support, or decode differently (JIS, KS C, reserved codings), are "unreadable": a guess would let
+such texts pass unread. Where bridges and handsets are known to show a text in spite of the coding (``shown``), that text of a
+submit is judged.
 """
 
 from __future__ import annotations
@@ -167,12 +169,12 @@ def shown(octets: bytes, coding: int) -> tuple[str, str]:
     if kind == UCS_2:
         return decode(octets[:-1], coding) if len(octets) > 1 else (text, state)
     if coding == GBK_CODING:
-        found = _begun(octets, "gb18030") or ""
+        found = _decode_prefix(octets, "gb18030") or ""
     elif kind == LATIN_1:  # every octet is a letter there: only what has nothing but usual characters is something else
-        found = _likely(octets, 0.0, ("utf-8", "gb18030")) if _ODD.search(text) else ""
+        found = _likely_text(octets, 0.0, ("utf-8", "gb18030")) if _ODD.search(text) else ""
         found = found if len(_CHINESE.findall(found)) >= _CHINESE_LEAST else ""
     elif kind in (GSM, ASCII, BINARY):
-        found = _likely(octets, _UNUSUAL_MOST)
+        found = _likely_text(octets, _UNUSUAL_MOST)
     else:
         found = ""
     return (found, READABLE) if found else (text, state)
@@ -186,11 +188,11 @@ _CHINESE = re.compile(r"[\u3000-\u9fff]")
 _CHINESE_LEAST = 2  # of a text in Latin-1 two letters with accents, by chance, are one
 
 
-def _likely(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
+def _likely_text(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
     """The reading of octets that is most likely a text, and below it others that may be one; empty where there is none."""
     found: list[tuple[float, str]] = []
     for alphabet in alphabets:
-        text = (_begun(octets, alphabet) or "").rstrip("\0")
+        text = (_decode_prefix(octets, alphabet) or "").rstrip("\0")
         if text and _is_text(text):
             if alphabet == "utf-8" and not text.isascii():
                 return text  # by chance nothing is UTF-8
@@ -200,7 +202,7 @@ def _likely(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("u
     return "\n".join(dict.fromkeys(text for _, text in sorted(found, key=lambda one: one[0])))
 
 
-def _begun(octets: bytes, alphabet: str) -> str | None:
+def _decode_prefix(octets: bytes, alphabet: str) -> str | None:
     """The text, without a character whose end is missing; None where the octets are none in this alphabet."""
     try:
         return getincrementaldecoder(alphabet)().decode(octets)

@@ -1,8 +1,10 @@
-"""Content: what the octets after the destination say to the person who gets them. Submits and delivers alike.
+"""Reads text, parts and TLVs from the octets after the destination.
 
-In: those octets. Out: message.Content, or Malformed. Never: who sent it to whom.
-Only what rules rest on is checked for its meaning. Of what the carrier alone cares about, reserved values are noted (reserved.py): the
-provider's settings say whether they pass.
+Submits and delivers have the same octets there.
+
+In: those octets. Out: message.Content, or Malformed. Never: sender or recipient. Only fields on which rules depend are checked
+for their meaning. Reserved values in fields that concern the carrier alone are noted (reserved.py); the provider's settings
+decide whether they pass.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import NamedTuple
 from proxy.model.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, shown
 from proxy.wire.frame import Malformed, read_tlvs
-from proxy.wire.reserved import flags_fault, reserved_of, text_fault
-from proxy.wire.smpp_time import When, read_time
+from proxy.wire.reserved import flags_fault, text_fault, with_fault
+from proxy.wire.smpp_time import SmppTime, read_time
 from proxy.wire.tables import (
     DESTINATION_PORT,
     ESM_UDHI,
@@ -49,7 +51,7 @@ class BodyTail(NamedTuple):
 
     esm_class: int
     data_coding: int
-    scheduled: When | None
+    scheduled: SmppTime | None
     text_octets: bytes
     default_msg_id: int
     tlvs: list[tuple[int, bytes]]
@@ -81,12 +83,12 @@ def read_tail(tail: bytes) -> BodyTail:
     return BodyTail(tail[0], tail[position + 2], scheduled, octets, tail[position + 3], tlvs)
 
 
-def _read_times(tail: bytes) -> tuple[int, When | None]:
+def _read_times(tail: bytes) -> tuple[int, SmppTime | None]:
     """schedule_delivery_time and validity_period: where they end, and the first of them."""
     if len(tail) < 3:
         raise Malformed(ESME_RINVCMDLEN, "length", "the body ends before schedule_delivery_time")
     position = 3
-    found: list[When | None] = []
+    found: list[SmppTime | None] = []
     for name, status in (("schedule_delivery_time", ESME_RINVSCHED), ("validity_period", ESME_RINVEXPIRY)):
         end = tail.find(0, position, position + 17)
         if end < 0:
@@ -140,23 +142,23 @@ def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content,
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
-    fault = flags_fault(esm_class, tail[2], *_behind_times(tail)) or text_fault(octets, esm_class, dict(tlvs))
+    fault = flags_fault(esm_class, tail[2], *_flags_after_times(tail)) or text_fault(octets, esm_class, dict(tlvs))
     if state == EMPTY and default_msg_id:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
     digest = blake2b(tail, digest_size=16).digest()
     when = None if scheduled is None else scheduled.at(now)
     lasting = scheduled is None or not scheduled.relative
-    behind = None if part is None else behind_header(octets, esm_class, data_coding, extra)
-    return reserved_of(Content(text, state, digest, part, when, extra, behind), fault), lasting
+    behind = None if part is None else octets_after_header(octets, esm_class, data_coding, extra)
+    return with_fault(Content(text, state, digest, part, when, extra, behind), fault), lasting
 
 
-def _behind_times(tail: bytes) -> tuple[int, int]:
+def _flags_after_times(tail: bytes) -> tuple[int, int]:
     """registered_delivery and replace_if_present_flag of a tail that was read before."""
     position = tail.index(0, tail.index(0, 3) + 1) + 1
     return tail[position], tail[position + 1]
 
 
-def behind_header(
+def octets_after_header(
     octets: bytes, esm_class: int, data_coding: int, extra: tuple[tuple[int, bytes], ...]
 ) -> tuple[int, bytes] | None:
     """What ``joined`` decodes together with the other parts; None where a header, not the alphabet, says that nobody reads it."""

@@ -1,7 +1,7 @@
-"""data_sm: read for the gate as a submit is: who sends, to whom, and what the person would read (SMPP 3.4 §4.7).
+"""Reads a data_sm as a submit (SMPP 3.4 §4.7).
 
-In: a Frame. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
-Its text is the message_payload; parts of a long message are told by ``sar_*`` or a user data header, as in a submit_sm.
+In: a Frame. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, the owner of a port. The text is the
+message_payload; parts of a long message are marked by ``sar_*`` or a user data header, as in a submit_sm.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from proxy.model.message import Content
-from proxy.wire.content import behind_header, content_of
+from proxy.wire.content import content_of, octets_after_header
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame
-from proxy.wire.reserved import fields_fault, reserved_of, text_fault
+from proxy.wire.reserved import fields_fault, text_fault, with_fault
 from proxy.wire.submit import ContentCache, Submit
 from proxy.wire.tables import MESSAGE_PAYLOAD
 
 
-def read_data(frame: Frame, memo: ContentCache, now: float) -> Submit:
-    """Reads a data_sm. ``memo`` and ``now`` are not used: it has no schedule, and is too rare to be remembered."""
+def read_data(frame: Frame, cache: ContentCache, now: float) -> Submit:
+    """Reads a data_sm. ``cache`` and ``now`` are not used: it has no schedule, and is too rare to be remembered."""
     fields = read_fields(frame)
     data = frame.data
     source_end = data.index(0, data.index(0, 16) + 3)
@@ -27,7 +27,7 @@ def read_data(frame: Frame, memo: ContentCache, now: float) -> Submit:
     octets = dict(tlvs).get(MESSAGE_PAYLOAD, b"")
     text, state, part, extra = content_of(octets, fields["esm_class"], fields["data_coding"], tlvs)
     digest = blake2b(data[destination_end + 1 :], digest_size=16, person=b"data_sm").digest()
-    behind = None if part is None else behind_header(octets, fields["esm_class"], fields["data_coding"], extra)
+    behind = None if part is None else octets_after_header(octets, fields["esm_class"], fields["data_coding"], extra)
     fault = fields_fault(fields) or text_fault(octets, fields["esm_class"], dict(tlvs))
-    content = reserved_of(Content(text, state, digest, part, None, extra, behind), fault)
+    content = with_fault(Content(text, state, digest, part, None, extra, behind), fault)
     return Submit(data[16 : source_end + 1], fields["destination_addr"], content)

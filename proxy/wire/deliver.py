@@ -1,6 +1,6 @@
-"""Deliver: a deliver_sm read for the way back: a receipt, or something a person wrote.
+"""Reads a deliver_sm: a receipt, or a reply that a person wrote.
 
-In: a Frame. Out: a Deliver, or Malformed with the status SMPP 3.4 asks for. Never: who owns the port.
+In: a Frame. Out: a Deliver, or Malformed with the status SMPP 3.4 asks for. Never: the owner of the port.
 """
 
 from __future__ import annotations

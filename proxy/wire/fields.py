@@ -1,6 +1,8 @@
-"""Fields: any body read by the tables, strictly. The slow, general reader; submit.py and deliver.py have the fast one.
+"""Reads the fields of any PDU body by the tables, strictly.
 
-In: a Frame. Out: its fields by the names of the specification, or Malformed. Never: what a field means.
+This is the general reader; submit.py and deliver.py have faster ones for the two commonest commands.
+
+In: a Frame. Out: its fields by the names of the specification, or Malformed. Never: the meaning of a field.
 """
 
 from __future__ import annotations

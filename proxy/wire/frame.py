@@ -1,7 +1,7 @@
-"""Frame: one PDU as it came, with its header parsed. Malformed: what is wrong with one, and the status that answers it.
+"""Defines Frame, one received PDU, and Malformed, a fault in one.
 
-In: bytes. Out: frames, optional parameters, fields as the tables say. Never: sockets, clocks, policy.
-A frame whose body cannot be read is still a frame: it can be answered, counted and shown.
+In: bytes. Out: frames, optional parameters, fields as the tables say. Never: sockets, clocks, policy. A frame whose body cannot
+be read is still a frame: it can be answered, counted and displayed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Joined: the text of a long message, from the contents of its parts.
+"""Joins the parts of a long message into one text.
 
-In: contents of parts in order, None where one is missing. Out: one message.Content. Never: octets of a header, times, who sends.
+In: contents of parts in order, None where one is missing. Out: one message.Content. Never: octets of a header, times, the sender.
 
-Parts are decoded together, not one by one: an escape of GSM-7, half a surrogate pair, even half of a UCS-2 unit may stand at the end
-of one part and its other half at the beginning of the next. Across a missing part nothing is joined: GAP stands there.
+Parts are decoded together, not one by one: an escape of GSM-7, half a surrogate pair, even half of a UCS-2 unit may stand at the
+end of one part and its other half at the beginning of the next. Nothing is joined across a missing part: GAP stands there.
 """
 
 from __future__ import annotations

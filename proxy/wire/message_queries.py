@@ -1,7 +1,7 @@
-"""Asking: what a provider asks about a message it sent before: query_sm, cancel_sm, replace_sm (SMPP 3.4 §4.8 to §4.10).
+"""Reads query_sm, cancel_sm and replace_sm (SMPP 3.4 §4.8 to §4.10).
 
-In: a Frame. Out: an Asking, its PDU under another message id, the answer under the id that was asked for; or Malformed.
-Never: whose the message is, which carrier has it.
+In: a Frame. Out: a QueriedMessage, the same PDU under another message id, the answer under the id of the request; or Malformed.
+Never: the owner of the message, the carrier that has it.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def renamed(frame: Frame, message_id: bytes) -> bytes:
     )
 
 
-def answer_body(frame: Frame, theirs: bytes, asked: bytes) -> bytes:
+def answer_body(frame: Frame, carrier_id: bytes, requested_id: bytes) -> bytes:
     """The body of a carrier's answer: as it came, but that a query_sm_resp names the message as it was asked for."""
     body = frame.data[HEADER_BYTES:]
-    if frame.command_id == QUERY_SM | RESPONSE and theirs != asked and body.startswith(theirs + b"\0"):
-        return asked + body[len(theirs) :]
+    if frame.command_id == QUERY_SM | RESPONSE and carrier_id != requested_id and body.startswith(carrier_id + b"\0"):
+        return requested_id + body[len(carrier_id) :]
     return body
 
 
@@ -73,9 +73,9 @@ def replacement(frame: Frame, data_coding: int, now: float, scheduled: float | N
     text, state, _, _ = content_of(fields["short_message"], 0, data_coding, [])
     if state == EMPTY and fields["sm_default_msg_id"]:
         state = UNREADABLE  # the carrier's own canned text, which we do not know
-    if said := fields["schedule_delivery_time"]:
+    if schedule := fields["schedule_delivery_time"]:
         try:
-            scheduled = read_time(said).at(now)
+            scheduled = read_time(schedule).at(now)
         except ValueError as error:
             raise Malformed(ESME_RINVSCHED, "field", f"schedule_delivery_time: {error}") from None
     digest = blake2b(frame.data[HEADER_BYTES:], digest_size=16, person=b"replace_sm").digest()

@@ -1,7 +1,7 @@
-"""submit_multi: taken apart into one submit_sm per address, narrowed to some of them, answered for all (SMPP 3.4 §4.5).
+"""Splits a submit_multi into submits and joins the answers (SMPP 3.4 §4.5).
 
-In: a Frame of a provider, the carrier's answer. Out: the same in parts, byte for byte where nothing is removed; or Malformed.
-Never: policy, who owns a port.
+In: a Frame of a provider, the carrier's answer. Out: one submit_sm for each address; a submit_multi to some of the addresses,
+byte for byte but for the removed ones; one answer for all; or Malformed. Never: policy, the owner of a port.
 
     submit_multi       service_type, source │ number_of_dests, dest_address … │ all that follows the addresses
     submit_sm          service_type, source │ one address without its flag    │ all that follows the addresses
@@ -69,8 +69,8 @@ def submit_multi_resp(
 ) -> bytes:
     """§4.5.2: ``unsuccessful`` as (address, status), the address as in ``Multi.addresses``; ``text``: why all of it was refused."""
     entries = [address + status.to_bytes(4, "big") for address, status in unsuccessful]
-    said = builders.why(text)[1:] if text else b""
-    body = b"".join((message_id.rstrip(b"\0"), b"\0", bytes((len(entries),)), *entries, said))
+    text_tlv = builders.why(text)[1:] if text else b""
+    body = b"".join((message_id.rstrip(b"\0"), b"\0", bytes((len(entries),)), *entries, text_tlv))
     return builders.response(SUBMIT_MULTI, status, sequence, body)
 
 

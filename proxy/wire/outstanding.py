@@ -1,6 +1,7 @@
-"""Asked: the requests of ours that a peer has not answered yet, by the sequence numbers we gave them.
+"""Tracks our requests that the peer has not answered yet.
 
-In: requests with a ticket, responses, the time. Out: whose answer a response is, what is overdue. Never: what a request says.
+In: requests with a ticket, responses, the time. Out: the ticket that a response belongs to; requests that are overdue. Never: the
+content of a request.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Request(Protocol):
 class OutstandingRequests:
     """Numbers run from 1 to SEQUENCE_MAX and begin again, passing by those still in use (§5.1.4)."""
 
-    __slots__ = ("waiting", "_late", "_own", "_last", "_round")
+    __slots__ = ("waiting", "_late", "_own", "_last", "_wrapped")
 
     def __init__(self) -> None:
         self.waiting = asked()
@@ -36,14 +37,14 @@ class OutstandingRequests:
         self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
         self._last = 0
-        self._round = False  # whether all numbers have been given once
+        self._wrapped = False  # whether all numbers have been given once
 
     def number(self, data: bytes) -> tuple[int, bytes]:
         """The next number, and the request under it."""
         sequence = self._last + 1
         while sequence > SEQUENCE_MAX or sequence in self.waiting or sequence in self._own or sequence in self._late:
             if sequence >= SEQUENCE_MAX:
-                sequence, self._round = 1, True
+                sequence, self._wrapped = 1, True
             else:
                 sequence += 1
         self._last = sequence
@@ -57,7 +58,7 @@ class OutstandingRequests:
 
     def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
         """``add`` for many, each its own ticket: the pieces of their PDUs under consecutive numbers, to be joined."""
-        if self._round or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
+        if self._wrapped or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
             return [self.add(request.data, request, now)[1] for request in requests]
         pieces = _pieces(requests, now, self.waiting, self._last)
         self._last += len(requests)

@@ -1,8 +1,8 @@
-"""Receipt: the text of a delivery receipt (SMPP 3.4 appendix B).
+"""Reads and writes the text of a delivery receipt (appendix B).
 
 In: ``id:IIII sub:SSS dlvrd:DDD submit date:… done date:… stat:DDDDDDD err:E text:…``. Out: its fields. Never: exceptions.
-Carriers differ in case, spacing and order, set ``;`` or ``,`` between fields, leave some out and add their own; only id or stat must
-be there.
+Carriers differ in case, spacing and order, set ``;`` or ``,`` between fields, leave some out and add their own; only id and stat
+are required.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_receipt(text: str) -> Receipt | None:
     )
 
 
-class QuotedIds(NamedTuple):
+class IdSpan(NamedTuple):
     """Where a receipt's text names its message, and where the quoted text begins that may be cut: places in the text."""
 
     start: int
@@ -66,14 +66,14 @@ class QuotedIds(NamedTuple):
     """After ``text:``; the end of the text where there is none."""
 
 
-def find_id(text: str) -> QuotedIds | None:
+def find_id(text: str) -> IdSpan | None:
     """The id in the text of what esm_class says is a receipt: asks for no more than an id that is not empty."""
     if len(text) > RECEIPT_CHARS_MAX:
         return None
     tail = _TEXT.search(text)
     for match in _FIELD.finditer(text, 0, tail.start() if tail else len(text)):
         if match[1].lower() == "id":
-            return QuotedIds(match.start(2), match.end(2), tail.start(1) if tail else len(text)) if match[2] else None
+            return IdSpan(match.start(2), match.end(2), tail.start(1) if tail else len(text)) if match[2] else None
     return None
 
 

@@ -1,11 +1,11 @@
-"""Receipted: a receipt as it came, the ids it names, and the same receipt naming others.
+"""Replaces the message ids in a delivery receipt.
 
-In: a deliver_sm that read_deliver could read. Out: its ids; its bytes with other ids. Never: what an id means, or whose it is.
+In: a deliver_sm that read_deliver could read. Out: its ids; its bytes with other ids. Never: the meaning of an id, or its owner.
 
 An id stands in the text (appendix B: ``id:…``, in the short_message or the message_payload) and in receipted_message_id
-(§5.3.2.12): in both, in one, in neither. All other octets stay as they are, save these: the lengths; the end of the quoted text
-(``text:…``) where a longer id makes a short_message pass 254 octets; and where there is no quoted text to cut, the whole text goes
-into a message_payload, so that nothing of it is lost.
+(§5.3.2.12): in both, in one, in neither. All other octets stay as they are, with three exceptions: the lengths; the end of the
+quoted text (``text:…``) where a longer id makes a short_message pass 254 octets; and where no quoted text can be cut, the whole
+text moves into a message_payload, so that nothing of it is lost.
 """
 
 from __future__ import annotations

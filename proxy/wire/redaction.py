@@ -1,12 +1,13 @@
-"""Veil: a PDU as it may be shown: same length, same fields, but without a password, a person's number, a code.
+"""Masks passwords, numbers and codes in a PDU of unchanged length.
 
-In: a Frame, how much may be seen of its text. Out: its octets with those that must not be seen replaced by ``*``, and what can be told of it
-in words. Never: a longer or shorter PDU (a dissector must read it), an exception: what cannot be read is veiled whole.
+In: a Frame, how much of its text may be seen. Out: its octets with ``*`` in the place of secret ones, and its addresses and ids
+in readable form. Never: a longer or shorter PDU (a dissector must read it), an exception: a PDU that cannot be read is masked as
+a whole.
 
-    text      digits (of any script) are veiled; ``hidden``: all of it; ``open``: none. A header (UDH) stays. What a receipt quotes
-              behind ``text:`` may be a code: its digits are veiled even where the text is open
-    numbers   the middle of whatever is no port: 138****0500
-    TLVs      values stay where the specification knows them and they are about the PDU, not the person
+    text      digits (of any script) are masked; ``hidden``: all of it; ``open``: none. A header (UDH) stays. What a receipt quotes
+              behind ``text:`` may be a code: its digits are masked even where the text is open
+    numbers   the middle of every address that is no port: 138****0500
+    TLVs      values stay where the specification defines them and they concern the PDU, not the recipient
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ADDRESSES = ("source_addr", "destination_addr", "esme_addr")
 
 
 @dataclass(slots=True)
-class Veiled:
+class RedactedPdu:
     """What may be shown."""
 
     data: bytes
@@ -39,10 +40,10 @@ class Veiled:
     """Source, destination, message id: as far as they could be read, veiled."""
 
 
-def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> Veiled:
+def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> RedactedPdu:
     """The PDU with what must not be seen replaced."""
     out = bytearray(frame.data)
-    found = Veiled(b"")
+    found = RedactedPdu(b"")
     body = Body(frame.data)
     try:
         _fields(frame, body, out, found, text, whole_numbers)
@@ -52,7 +53,7 @@ def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> Ve
     return found
 
 
-def _fields(frame: Frame, body: Body, out: bytearray, found: Veiled, text: str, whole: bool) -> None:
+def _fields(frame: Frame, body: Body, out: bytearray, found: RedactedPdu, text: str, whole: bool) -> None:
     command = COMMANDS.get(frame.command_id)
     if command is None:
         raise ValueError("nobody knows what this holds")
@@ -60,39 +61,39 @@ def _fields(frame: Frame, body: Body, out: bytearray, found: Veiled, text: str, 
         return
     values: dict[str, int] = {}
     count = 0
-    for one in command.fields:
+    for spec in command.fields:
         start = body.position
-        if one.kind == "int":
-            values[one.name] = count = body.take_int(one)
-        elif one.kind == "octets":
-            body.take_octets(one, count)
-            _veil_text(out, start, body.position, values, text)
-        elif one.kind in ("addresses", "unsuccessful"):
+        if spec.kind == "int":
+            values[spec.name] = count = body.take_int(spec)
+        elif spec.kind == "octets":
+            body.take_octets(spec, count)
+            _mask_text(out, start, body.position, values, text)
+        elif spec.kind in ("addresses", "unsuccessful"):
             for _ in range(count):
-                _one_of_many(one, body, out, whole)
+                _redact_address(spec, body, out, whole)
         else:
-            said = body.take_text(one)
-            end = start + len(said)
-            if one.name == "password":
-                out[start:end] = bytes((STAR,)) * len(said)
-            elif one.name in _ADDRESSES:
-                _veil_number(out, start, end, whole)
-            if one.name in (*_ADDRESSES, "message_id", "system_id"):
-                found.said[one.name] = bytes(out[start:end]).decode("latin-1")
+            value = body.take_text(spec)
+            end = start + len(value)
+            if spec.name == "password":
+                out[start:end] = bytes((STAR,)) * len(value)
+            elif spec.name in _ADDRESSES:
+                _mask_number(out, start, end, whole)
+            if spec.name in (*_ADDRESSES, "message_id", "system_id"):
+                found.said[spec.name] = bytes(out[start:end]).decode("latin-1")
     _tlvs(body, out, values, text)
 
 
-def _one_of_many(one: Field, body: Body, out: bytearray, whole: bool) -> None:
+def _redact_address(spec: Field, body: Body, out: bytearray, whole: bool) -> None:
     """A dest_address of a submit_multi, or an unsuccess_sme of its answer."""
-    flag = SME_ADDRESS if one.kind == "unsuccessful" else body.take_int(Field("dest_flag", "int", 1, one.status))
+    flag = SME_ADDRESS if spec.kind == "unsuccessful" else body.take_int(Field("dest_flag", "int", 1, spec.status))
     if flag == SME_ADDRESS:
-        body.take_int(Field("ton and npi", "int", 2, one.status))
+        body.take_int(Field("ton and npi", "int", 2, spec.status))
     start = body.position
-    said = body.take_text(Field("addr", "text", 21, one.status))
+    value = body.take_text(Field("addr", "text", 21, spec.status))
     if flag == SME_ADDRESS:
-        _veil_number(out, start, start + len(said), whole)
-    if one.kind == "unsuccessful":
-        body.take_int(Field("error_status_code", "int", 4, one.status))
+        _mask_number(out, start, start + len(value), whole)
+    if spec.kind == "unsuccessful":
+        body.take_int(Field("error_status_code", "int", 4, spec.status))
 
 
 def _tlvs(body: Body, out: bytearray, values: dict[str, int], text: str) -> None:
@@ -104,19 +105,19 @@ def _tlvs(body: Body, out: bytearray, values: dict[str, int], text: str) -> None
             body.position = start
             raise ValueError("a parameter is cut short")
         if tag == MESSAGE_PAYLOAD:
-            _veil_text(out, start, body.position, values, text)
+            _mask_text(out, start, body.position, values, text)
         elif tag not in TLVS or tag in _ABOUT_PERSON:
             out[start : body.position] = bytes((STAR,)) * length
 
 
-def _veil_number(out: bytearray, start: int, end: int, whole: bool) -> None:
-    digits = bytes(one for one in out[start:end] if 0x30 <= one <= 0x39).decode()
+def _mask_number(out: bytearray, start: int, end: int, whole: bool) -> None:
+    digits = bytes(octet for octet in out[start:end] if 0x30 <= octet <= 0x39).decode()
     if whole or digits.startswith(_PORTS) or len(digits) < 7:
         return
     out[max(start, end - 8) : end - 4] = bytes((STAR,)) * (end - 4 - max(start, end - 8))
 
 
-def _veil_text(out: bytearray, start: int, end: int, values: dict[str, int], text: str) -> None:
+def _mask_text(out: bytearray, start: int, end: int, values: dict[str, int], text: str) -> None:
     if values.get("esm_class", 0) & ESM_UDHI and start < end:
         start = min(end, start + 1 + out[start])
     kind = KINDS[values.get("data_coding", 0)]

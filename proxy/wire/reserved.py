@@ -1,7 +1,7 @@
-"""Reserved: values that SMPP 3.4 reserves, broken user data headers, impossible part numbers.
+"""Finds reserved values, broken user data headers and impossible part numbers.
 
-In: octets of a submit, or fields of another request. Out: the fault a strict SMSC finds in them, or None. Never: whether it matters
-(``reserved_values`` of the provider).
+In: octets of a submit, or fields of another request. Out: the fault that a strict SMSC finds in them, or None. Never: whether it
+matters (``reserved_values`` of the provider).
 
     field                     what may stand there                                       status
     esm_class                 any mode and features; type 0, or an ESME's own            ESME_RINVESMCLASS
@@ -61,7 +61,7 @@ class ReservedContent(Content):
     fault: ReservedFault
 
 
-def reserved_of(content: Content, fault: ReservedFault | None) -> Content:
+def with_fault(content: Content, fault: ReservedFault | None) -> Content:
     """The content itself; where there is a fault, the same with it. The first one counts."""
     if fault is None or isinstance(content, ReservedContent):
         return content

@@ -1,14 +1,15 @@
-"""Session: the pure state of one SMPP connection, whichever side the peer is on.
+"""Keeps the state of one SMPP connection, as SMSC or as ESME.
 
-In: bytes as they were read, the time. Out: frames others must deal with, answers with the ticket they belong to, bytes to
-write. Never: a socket, a clock, what a message says.
+In: bytes as they were read, the time. Out: requests for the caller, responses with the ticket of their request, bytes to write.
+Never: a socket, a clock, the content of a message. It is pure.
 
-What the session answers by itself (SMPP 3.4 §2.2, §4): enquire_link, unbind, malformed binds, commands that are unknown, not
-this peer's to send, or not allowed in this state. Which those are is a table (tables.COMMANDS), turned into one set per state:
+The session itself answers (SMPP 3.4 §2.2, §4) enquire_link, unbind, malformed binds, and commands that are unknown, that this
+peer may not send, or that this state does not allow. Which those are is a table (tables.COMMANDS), turned into one set per state:
 
     open ──bind──▶ bound_tx | bound_rx | bound_trx ──unbind──▶ unbound
 
-Framing is lost when a command_length cannot be true: then a generic_nack is the last thing said and ``closing`` says why.
+Framing is lost when a command_length is impossible. Then the session writes a generic_nack as its last PDU, and ``closing`` holds
+the reason.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
 _header = struct.Struct(">IIII").unpack_from
 
 
-class Timed(Protocol):
+class TimerSettings(Protocol):
     """What settings say about time."""
 
     @property
@@ -123,7 +124,7 @@ _ACCEPTED = {side: _accepted(side) for side in ("provider", "carrier")}
 class Session:
     """``side`` says who the peer is: for a ``provider`` we act as its SMSC, for a ``carrier`` as its ESME."""
 
-    def __init__(self, side: str, timers: Timed, now: float, window: int) -> None:
+    def __init__(self, side: str, timers: TimerSettings, now: float, window: int) -> None:
         self.side = side
         self.timers = timers
         self.window = window
@@ -144,14 +145,14 @@ class Session:
         self._most_bytes = STRANGER_PDU_BYTES_MAX if side == "provider" else PDU_BYTES_MAX
         self._rest = b""
         self._out: list[bytes] = []
-        self._asked = OutstandingRequests()
+        self._outstanding = OutstandingRequests()
         self._opened = now
-        self._heard = now
+        self._last_read = now
         self._enquired: float | None = None  # when our enquire_link went out, while the peer has said nothing since
-        self._owed = 0  # requests handed out and not answered
+        self._unanswered = 0  # requests handed out and not answered
         self._bind: Frame | None = None  # the peer's bind, not answered
         self._unbinding: float | None = None  # when we began to unbind
-        self._farewell: tuple[bytes, float] | None = None  # the unbind_resp that waits until nothing is owed, and since when
+        self._unbind_resp: tuple[bytes, float] | None = None  # the unbind_resp that waits until nothing is owed, and since when
 
     # ------------------------------------------------------------------ state
 
@@ -177,7 +178,7 @@ class Session:
     @property
     def free(self) -> int:
         """How many more requests may be sent now."""
-        return self.window - len(self._asked.waiting)
+        return self.window - len(self._outstanding.waiting)
 
     def _enter(self, state: str) -> None:
         self.state = state
@@ -195,33 +196,33 @@ class Session:
         requests: list[Frame] = []
         answers: list[tuple[Any, Frame]] = []
         strays: list[tuple[int, Frame]] = []
-        self._heard = now
+        self._last_read = now
         self._enquired = None
         if self._rest:
             data = self._rest + data
-        waiting, position = self._asked.waiting, 0
+        waiting, position = self._outstanding.waiting, 0
         while self.closing is None:
-            position, aside = sort_pdus(data, position, self._most_bytes, self._accept, waiting, requests, answers)
-            if aside is None:
+            position, other = sort_pdus(data, position, self._most_bytes, self._accept, waiting, requests, answers)
+            if other is None:
                 break
-            self._aside(aside, requests, strays, now)
-        self._owed += len(requests)
+            self._handle_other(other, requests, strays, now)
+        self._unanswered += len(requests)
         if position < len(data):
             self._keep(data, position)
         else:
             self._rest = b""
         return _received((requests, answers, strays))
 
-    def _aside(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
+    def _handle_other(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
         """What is neither a request to be handed out nor an answer that is waited for."""
         if frame.command_id & RESPONSE:
-            self._unasked(frame, strays)
+            self._handle_response(frame, strays)
             return
         self.asides += 1
         before = len(requests)
-        self._owed += before  # an unbind must know what came before it in the same read
+        self._unanswered += before  # an unbind must know what came before it in the same read
         self._request(frame, requests, now)
-        self._owed -= before
+        self._unanswered -= before
 
     def _keep(self, data: bytes, position: int) -> None:
         """Keeps an unfinished PDU; a length that cannot be true is seen as soon as the header is there (§4.3.1)."""
@@ -288,22 +289,22 @@ class Session:
             self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
             return
         self._enter("unbound")
-        self._farewell = builders.response(UNBIND, ESME_ROK, frame.sequence_number), now
-        self._part()
+        self._unbind_resp = builders.response(UNBIND, ESME_ROK, frame.sequence_number), now
+        self._finish_unbind()
 
-    def _part(self) -> None:
+    def _finish_unbind(self) -> None:
         """Lets the peer go once it is owed nothing."""
-        if self._farewell is not None and self._owed <= 0:
-            self._out.append(self._farewell[0])
-            self._farewell = None
+        if self._unbind_resp is not None and self._unanswered <= 0:
+            self._out.append(self._unbind_resp[0])
+            self._unbind_resp = None
             self.closing = "unbound by the peer"
 
-    def _unasked(self, frame: Frame, strays: list[tuple[int, Frame]]) -> None:
+    def _handle_response(self, frame: Frame, strays: list[tuple[int, Frame]]) -> None:
         """A response to nothing that waits with a ticket: one of our own commands', a late one, or a stray. Never answered."""
-        own = self._asked.take_own(frame)
+        own = self._outstanding.take_own(frame)
         if own is not None:
             self._own_answered(own, frame)
-        elif self._asked.take_late(frame):
+        elif self._outstanding.take_late(frame):
             strays.append((frame.sequence_number, frame))
         else:
             self.asides += 1
@@ -350,27 +351,27 @@ class Session:
 
     def send(self, data: bytes, ticket: Any, now: float) -> int:
         """Sends a request under a sequence number of ours (returned); ``ticket`` comes back with its answer."""
-        sequence, numbered = self._asked.add(data, ticket, now)
+        sequence, numbered = self._outstanding.add(data, ticket, now)
         self._out.append(numbered)
         return sequence
 
     def send_all(self, requests: Sequence[Request], now: float) -> None:
         """``send`` for many at once, each its own ticket; the caller has looked at ``free``."""
-        self._out += self._asked.add_all(requests, now)
+        self._out += self._outstanding.add_all(requests, now)
 
     def write(self, data: bytes) -> None:
         """One whole response to a request that was handed out."""
         self._out.append(data)
-        self._owed -= 1
-        if self._farewell is not None:
-            self._part()
+        self._unanswered -= 1
+        if self._unbind_resp is not None:
+            self._finish_unbind()
 
     def write_all(self, answers: Sequence[bytes]) -> None:
         """``write`` for many at once."""
         self._out += answers
-        self._owed -= len(answers)
-        if self._farewell is not None:
-            self._part()
+        self._unanswered -= len(answers)
+        if self._unbind_resp is not None:
+            self._finish_unbind()
 
     def answer(self, frame: Frame, status: int, body: bytes = b"") -> None:
         """Answers a request that was handed out, in its own response."""
@@ -408,22 +409,22 @@ class Session:
     def start_bind(self, kind: str, system_id: str, password: str, system_type: str = "", address_range: str = "") -> None:
         """Asks the carrier: ``bound`` turns true, or ``refused_status`` says why not. ValueError when a name is too long."""
         asking = builders.bind(kind, system_id, password, system_type=system_type, address_range=address_range)
-        self._out.append(self._asked.add_own(asking))
+        self._out.append(self._outstanding.add_own(asking))
 
     def unbind(self) -> None:
         """Says that we want to go; the peer's answer sets ``closing``. Closes at once where nothing is bound."""
         if not self.bound:
             self.closing = self.closing or "never bound"
         elif self._unbinding is None:
-            self._unbinding = self._heard
-            self._out.append(self._asked.add_own(builders.unbind()))
+            self._unbinding = self._last_read
+            self._out.append(self._outstanding.add_own(builders.unbind()))
 
     # ------------------------------------------------------------------ time
 
     def tick(self, now: float) -> list[tuple[int, Any]]:
         """Time passes: (sequence, ticket) of requests whose answer is overdue. Asks a silent peer whether it is there."""
         limit = now - self.timers.response_s
-        overdue = self._asked.give_up(limit)
+        overdue = self._outstanding.give_up(limit)
         if self.closing is None:
             self._check_timers(now, limit)
         return overdue
@@ -432,29 +433,34 @@ class Session:
         """When ``tick`` has something to do again, unless something is read or written before: thousands of quiet sessions need not be
         looked at all the time."""
         timers = self.timers
-        if self._asked.waiting or self._enquired is not None or self._unbinding is not None or self._farewell is not None:
+        if (
+            self._outstanding.waiting
+            or self._enquired is not None
+            or self._unbinding is not None
+            or self._unbind_resp is not None
+        ):
             return now
-        return self._opened + timers.bind_s if self.state == "open" else self._heard + timers.enquire_s
+        return self._opened + timers.bind_s if self.state == "open" else self._last_read + timers.enquire_s
 
     def _check_timers(self, now: float, limit: float) -> None:
         if self.state == "open":
             if now - self._opened >= self.timers.bind_s:
                 self.closing = "no bind in time"
-        elif self._farewell is not None:
-            if self._farewell[1] <= limit:
-                self._owed = 0
-                self._part()
+        elif self._unbind_resp is not None:
+            if self._unbind_resp[1] <= limit:
+                self._unanswered = 0
+                self._finish_unbind()
         elif self._unbinding is not None:
-            if max(self._unbinding, self._heard) <= limit:
+            if max(self._unbinding, self._last_read) <= limit:
                 self.closing = "no answer to our unbind"
         elif self._enquired is not None:
             if self._enquired <= limit:
                 self.closing = "no answer to our enquire_link"
-        elif now - self._heard >= self.timers.enquire_s:
+        elif now - self._last_read >= self.timers.enquire_s:
             self._enquired = now
-            self._out.append(self._asked.add_own(builders.enquire_link()))
+            self._out.append(self._outstanding.add_own(builders.enquire_link()))
 
     def abandon(self) -> list[Any]:
         """The connection is lost: tickets of all that was not answered, oldest first."""
         self._enter("unbound")
-        return self._asked.abandon()
+        return self._outstanding.abandon()

@@ -1,9 +1,9 @@
-"""Submit: a submit_sm read for the gate: who sends, to whom, and what the person would read.
+"""Reads a submit_sm: source, destination and content.
 
-In: a Frame, a Memo. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
+In: a Frame, a ContentCache. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, the owner of a port.
 
-Most advertisements are the same octets to many people, so all that follows the destination is remembered once it has come twice: the
-memo is keyed by those octets, and a hit costs one dict look-up however much there was to check.
+Most advertisements are the same octets to many recipients. Therefore the content is cached by all octets after the destination,
+from their second appearance on; a hit costs one dictionary look-up, however much there was to check.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from proxy.native.loader import compiled
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.reserved import destination_fault, reserved_of
+from proxy.wire.reserved import destination_fault, with_fault
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
-MEMO_ENTRIES_MAX = 8192
-"""Entries of a generation; with two of them and the longest key below, the memo stays under some 50 MB."""
-MEMO_KEY_BYTES_MAX = 1024
-"""Longer tails (message_payload) are read each time: they are rare and would make the memo's size the sender's choice."""
+CACHE_ENTRIES_MAX = 8192
+"""Entries of a generation; with two of them and the longest key below, the cache stays under some 50 MB."""
+CACHE_KEY_BYTES_MAX = 1024
+"""Longer tails (message_payload) are read each time: they are rare and would let the sender choose the cache's size."""
 
 
 class ContentCache:
@@ -39,7 +39,7 @@ class ContentCache:
         self.twice = RecencyFilter()
 
     def add(self, key: bytes, content: Content) -> None:
-        if len(self.young) >= MEMO_ENTRIES_MAX:
+        if len(self.young) >= CACHE_ENTRIES_MAX:
             self.old, self.young = self.young, {}
         self.young[key] = content
 
@@ -67,32 +67,32 @@ def source_of(head: bytes) -> str:
     return head[head.index(0) + 3 : -1].decode("latin-1")
 
 
-def read_submit(frame: Frame, memo: ContentCache, now: float) -> Submit:
+def read_submit(frame: Frame, cache: ContentCache, now: float) -> Submit:
     """Reads a submit_sm. ``now`` serves a relative schedule_delivery_time. Raises Malformed."""
     data = frame.data
     service_end = data.find(0, 16, 22)
     source_end = data.find(0, service_end + 3, service_end + 24)
     end = data.find(0, source_end + 3, source_end + 24)
     if service_end < 0 or source_end < 0 or end < 0:
-        raise _what_is_wrong(frame)
+        raise _address_fault(frame)
     tail = data[end + 1 :]
-    content = memo.young.get(tail)
+    content = cache.young.get(tail)
     if content is None:
-        content = _unseen(tail, memo, now)
+        content = _read_uncached(tail, cache, now)
     if data[source_end + 1] > 1 or data[source_end + 2] > 1:  # the kind of the destination; of the source: Access.sender
-        content = reserved_of(content, destination_fault(data[source_end + 1], data[source_end + 2]))
+        content = with_fault(content, destination_fault(data[source_end + 1], data[source_end + 2]))
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
-def content_again(data: bytes, memo: ContentCache, now: float, digest: bytes) -> Content:
+def content_again(data: bytes, cache: ContentCache, now: float, digest: bytes) -> Content:
     """The content of a submit_sm that was read before, when the message it was, or was a part of, had this digest. Raises Malformed."""
     service_end = data.find(0, 16, 22)
     source_end = data.find(0, service_end + 3, service_end + 24)
     end = data.find(0, source_end + 3, source_end + 24)
     if service_end < 0 or source_end < 0 or end < 0:
-        raise _what_is_wrong(Frame.of(data))
+        raise _address_fault(Frame.of(data))
     tail = data[end + 1 :]
-    return memo.young.get(tail) or _unseen(tail, memo, now, digest)
+    return cache.young.get(tail) or _read_uncached(tail, cache, now, digest)
 
 
 def data_coding_of(data: bytes) -> int | None:
@@ -106,19 +106,19 @@ def data_coding_of(data: bytes) -> int | None:
 
 
 @compiled("submit_unseen")
-def _unseen(tail: bytes, memo: ContentCache, now: float, digest: bytes = b"") -> Content:
+def _read_uncached(tail: bytes, cache: ContentCache, now: float, digest: bytes = b"") -> Content:
     """A tail the young generation does not know."""
-    content = memo.old.get(tail)
+    content = cache.old.get(tail)
     if content is not None:
-        memo.add(tail, content)
+        cache.add(tail, content)
         return content
     content, lasting = read_content(tail, now, digest)
-    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX and memo.twice.comes(int.from_bytes(content.digest[:8], "big")):
-        memo.add(tail, content)
+    if lasting and len(tail) <= CACHE_KEY_BYTES_MAX and cache.twice.comes(int.from_bytes(content.digest[:8], "big")):
+        cache.add(tail, content)
     return content
 
 
-def _what_is_wrong(frame: Frame) -> Malformed:
+def _address_fault(frame: Frame) -> Malformed:
     """The fault of a submit whose addresses could not be found, in the words of the tables."""
     try:
         read_fields(frame)

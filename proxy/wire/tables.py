@@ -1,7 +1,7 @@
-"""SMPP 3.4 as data: commands, fields, optional parameters, statuses. Each table cites its section.
+"""Lists SMPP 3.4's commands, fields, optional parameters and statuses.
 
-In: nothing. Out: mappings that the readers, builders and the session look things up in. Never: behaviour beyond a look-up.
-Numbers are those of "Short Message Peer to Peer Protocol Specification v3.4", issue 1.2.
+In: nothing. Out: mappings for the readers, the builders and the session; each cites its section. Never: behaviour beyond a
+look-up. Numbers are those of "Short Message Peer to Peer Protocol Specification v3.4", issue 1.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""UDH: the header in front of user data (GSM 03.40 §9.2.3.24), and what it says about the text behind it.
+"""Reads the user data header (GSM 03.40 §9.2.3.24).
 
-In: octets that begin with a header. Out: where the text begins, which part of a long message it is, whether a person reads it.
-Never: exceptions; a header that cannot be read makes the text unreadable.
+In: octets that begin with a header. Out: where the text begins, the part number of a long message, whether a person can read the
+text. Never: exceptions; a header that cannot be read makes the text unreadable.
 """
 
 from __future__ import annotations

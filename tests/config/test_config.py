@@ -18,6 +18,7 @@ from proxy.config import Settings, SettingsError, descriptions, load
 from proxy.config.fields import Address
 from proxy.config.reader import STORES
 from proxy.model.message import Category, Outcome
+from proxy.state import stores
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "gate106.example.yaml"
 

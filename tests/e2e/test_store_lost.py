@@ -124,7 +124,7 @@ def test_a_store_that_is_emptied_under_way_is_noticed(house: House, numbers: Ite
     house.server.cli("flushall")
     until(lambda: records(house.server) == len(recipients), "records there again", 20)
     until(
-        lambda: all("has lost everything" in gate.said() for gate in house.gates),
+        lambda: all("store part lost its data" in gate.said() for gate in house.gates),
         "both have noticed, and let go of it for a moment",
         20,
     )

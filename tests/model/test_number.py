@@ -128,7 +128,7 @@ NOT_ABOUT_PEOPLE = frozenset(
     (
         "proxy.config.fields.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
         "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.File",  # octets: how many
-        "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.Veiled",  # addresses; an answer; what is veiled
+        "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu",  # addresses; an answer; what is redacted
     )
 )  # fmt: skip
 """… but for these."""

@@ -71,11 +71,11 @@ ROOMS_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/mailbox/t
 """… and of those on the way back."""
 
 
-def twin(name: str) -> Any:
-    return getattr(loader._HOT, name)
+def compiled_version(name: str) -> Any:
+    return getattr(loader._MODULE, name)
 
 
-def said(function: Any, *given: Any, **named: Any) -> Any:
+def result_or_error(function: Any, *given: Any, **named: Any) -> Any:
     """What comes of it, a refusal included."""
     try:
         found = function(*given, **named)
@@ -87,7 +87,7 @@ def said(function: Any, *given: Any, **named: Any) -> Any:
 @needs("gcc")
 def test_every_function_that_wants_a_twin_has_one() -> None:
     assert loader.BUILT
-    assert [name for name in PURE if not hasattr(loader._HOT, name)] == []
+    assert [name for name in PURE if not hasattr(loader._MODULE, name)] == []
 
 
 # ---------------------------------------------------------------------------------------------------------------- texts
@@ -106,29 +106,29 @@ DIGITS = st.text("0123456789-x 贷", max_size=40)
 @given(LETTERS)
 def test_texts_are_folded_alike(text: str) -> None:
     folded, dressed = PURE["folding"](text)
-    assert twin("folding")(text) == (folded, dressed)
-    assert twin("folding")(text)[0] is text or folded is not text, "what has nothing to fold is the same text"
+    assert compiled_version("folding")(text) == (folded, dressed)
+    assert compiled_version("folding")(text)[0] is text or folded is not text, "what has nothing to fold is the same text"
 
 
 @needs("gcc")
 @given(LETTERS, st.integers(1_900, 2_200))
 def test_texts_of_any_length_are_folded_alike(text: str, length: int) -> None:
     long = (text * length)[:length]
-    assert twin("folding")(long) == PURE["folding"](long)
+    assert compiled_version("folding")(long) == PURE["folding"](long)
 
 
 @needs("gcc")
 def test_every_character_is_folded_alike() -> None:
     for start in range(0, 0x11000, 7):
         text = "".join(map(chr, range(start, start + 7)))
-        assert twin("folding")(text) == PURE["folding"](text), f"U+{start:04X}"
+        assert compiled_version("folding")(text) == PURE["folding"](text), f"U+{start:04X}"
 
 
 @needs("gcc")
 @given(LETTERS)
 def test_what_splits_words_is_taken_out_alike(text: str) -> None:
-    assert twin("squeeze")(text) == PURE["squeeze"](text)
-    assert (twin("squeeze")(text) is text) == (PURE["squeeze"](text) is text)
+    assert compiled_version("squeeze")(text) == PURE["squeeze"](text)
+    assert (compiled_version("squeeze")(text) is text) == (PURE["squeeze"](text) is text)
 
 
 @needs("gcc")
@@ -136,15 +136,15 @@ def test_every_mark_between_two_characters_is_taken_out_alike() -> None:
     for code in range(0x10000):
         for marks in (chr(code), f"{chr(code)}|.", f"||{chr(code)}|"):
             text = f"贷{marks}款"
-            assert twin("squeeze")(text) == PURE["squeeze"](text), f"U+{code:04X}"
+            assert compiled_version("squeeze")(text) == PURE["squeeze"](text), f"U+{code:04X}"
 
 
 @needs("gcc")
 @given(DIGITS)
 def test_numbers_are_found_alike(text: str) -> None:
-    assert twin("contacts")(text) == PURE["contacts"](text)
+    assert compiled_version("contacts")(text) == PURE["contacts"](text)
     mask = text.encode()
-    assert twin("without_numbers")(mask) == PURE["without_numbers"](mask)
+    assert compiled_version("without_numbers")(mask) == PURE["without_numbers"](mask)
 
 
 @needs("gcc")
@@ -159,7 +159,7 @@ def test_numbers_are_found_alike(text: str) -> None:
 )
 def test_people_are_told_apart_alike(spelling: str, as_octets: bool) -> None:
     spelt = spelling.encode() if as_octets else spelling
-    found, wanted = said(twin("recipient_of"), spelt), said(PURE["recipient_of"], spelt)
+    found, wanted = result_or_error(compiled_version("recipient_of"), spelt), result_or_error(PURE["recipient_of"], spelt)
     assert found == wanted
     assert isinstance(found, int) or found[0] is NotARecipient
 
@@ -179,9 +179,11 @@ STEPS = st.lists(
 def test_tables_hold_the_same(steps: list[tuple[int, bytes | None, bytes]], mix: int) -> None:
     one, other = Table(mix), Table(mix)
     for step in steps:
-        assert said(twin("table_exchange_all"), one, [step]) == said(PURE["table_exchange_all"], other, [step])
+        assert result_or_error(compiled_version("table_exchange_all"), one, [step]) == result_or_error(
+            PURE["table_exchange_all"], other, [step]
+        )
     asked = [key for key, _, _ in steps if 0 <= key <= KEY_MAX] + [7]
-    assert twin("table_get_all")(one, asked) == PURE["table_get_all"](other, asked)
+    assert compiled_version("table_get_all")(one, asked) == PURE["table_get_all"](other, asked)
     assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
 
 
@@ -192,7 +194,7 @@ def test_buckets_are_split_alike() -> None:
         for number in range(5_000):
             table.put(13_000_000_000 + 7 * number, b"x" * (1 + number % 5))
     for _ in range(3_000):
-        twin("table_grow")(one)
+        compiled_version("table_grow")(one)
         PURE["table_grow"](other)
     assert (one._buckets, one._mask, one._split) == (other._buckets, other._mask, other._split)
 
@@ -201,10 +203,10 @@ def test_buckets_are_split_alike() -> None:
 def test_tables_grow_alike() -> None:
     one, other = Table(12_345), Table(12_345)
     items = [(13_000_000_000 + 7 * number, b"", b"x" * (1 + number % 5)) for number in range(30_000)]
-    twin("table_exchange_all")(one, items)
+    compiled_version("table_exchange_all")(one, items)
     PURE["table_exchange_all"](other, items)
     assert one._buckets == other._buckets
-    assert twin("table_get_all")(one, [key for key, _, _ in items]) == [data for _, _, data in items]
+    assert compiled_version("table_get_all")(one, [key for key, _, _ in items]) == [data for _, _, data in items]
 
 
 @needs("gcc")
@@ -221,10 +223,12 @@ def test_groups_are_put_back_alike(groups: list[list[tuple[int, bytes]]], there:
         table.exchange_all([(100 + number, None, b"x") for number in range(there)])
     for group in groups:
         data = b"".join([(key << 24 | len(record)).to_bytes(8, "big") + record for key, record in group])
-        assert said(twin("table_load_group"), one, data) == said(PURE["table_load_group"], other, data)
+        assert result_or_error(compiled_version("table_load_group"), one, data) == result_or_error(
+            PURE["table_load_group"], other, data
+        )
     found, wanted = (
-        said(twin("table_load_group"), one, data_of(40) + torn),
-        said(PURE["table_load_group"], other, data_of(40) + torn),
+        result_or_error(compiled_version("table_load_group"), one, data_of(40) + torn),
+        result_or_error(PURE["table_load_group"], other, data_of(40) + torn),
     )
     assert found == wanted
     assert (found is None) == (torn == b"")
@@ -239,7 +243,7 @@ def data_of(people: int) -> bytes:
 @needs("gcc")
 def test_a_group_of_more_runs_than_any_has_is_put_back_alike() -> None:
     one, other = Table(12_345), Table(12_345)
-    for table, load in ((one, twin("table_load_group")), (other, PURE["table_load_group"])):
+    for table, load in ((one, compiled_version("table_load_group")), (other, PURE["table_load_group"])):
         table.make_room(records=20_000)
         load(table, data_of(5_000))
     assert (one._buckets, len(one)) == (other._buckets, 5_000)
@@ -252,16 +256,18 @@ RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0"
 @given(st.lists(RECORDS), st.integers(0, (1 << 47)))
 def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], version: int) -> None:
     for whatever in (False, True):
-        assert twin("versioned")(items, version, whatever=whatever) == PURE["versioned"](items, version, whatever=whatever)
+        assert compiled_version("versioned")(items, version, whatever=whatever) == PURE["versioned"](
+            items, version, whatever=whatever
+        )
     records = [b"" if number % 3 == 0 else data for number, (_, _, data) in enumerate(items)]
     keys = tuple(key for key, _, _ in items)
-    assert twin("with_versions")(keys, records) == PURE["with_versions"](keys, records)
+    assert compiled_version("with_versions")(keys, records) == PURE["with_versions"](keys, records)
 
 
 @needs("gcc")
 @given(st.lists(RECORDS))
 def test_a_swap_says_the_same(items: list[tuple[int, int, bytes]]) -> None:
-    assert twin("shared_records")(items) == PURE["shared_records"](items)
+    assert compiled_version("shared_records")(items) == PURE["shared_records"](items)
 
 
 PERSONS = st.integers(1, 6)
@@ -292,14 +298,14 @@ def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], aga
 def test_submits_are_put_behind_what_waits_for_their_persons_alike(
     come: list[int], changed: set[int], busy: set[int], again: set[int]
 ) -> None:
-    assert shared_out(twin, come, changed, busy, again) == shared_out(PURE.__getitem__, come, changed, busy, again)
+    assert shared_out(compiled_version, come, changed, busy, again) == shared_out(PURE.__getitem__, come, changed, busy, again)
 
 
 @needs("gcc")
 @given(st.lists(st.tuples(KEYS, st.integers(-9, 9), st.binary(max_size=3))))
 def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]]) -> None:
     for name in ("shared_persons", "shared_apart"):
-        assert twin(name)(items) == PURE[name](items)
+        assert compiled_version(name)(items) == PURE[name](items)
 
 
 @needs("gcc")
@@ -311,8 +317,8 @@ def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]])
 def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: bytes, everywhere: bool) -> None:
     places = range(len(done)) if everywhere else list(range(len(done)))[::-1]
     found, wanted = list(done), list(done)
-    one = said(twin("shared_taken"), found, places, said_of)
-    other = said(PURE["shared_taken"], wanted, places, said_of)
+    one = result_or_error(compiled_version("shared_taken"), found, places, said_of)
+    other = result_or_error(PURE["shared_taken"], wanted, places, said_of)
     assert (type(one), one) == (type(other), other)
     assert found == wanted
 
@@ -321,14 +327,16 @@ def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: b
 @given(st.lists(st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=80)))))
 def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) -> None:
     given_rows = [key for key, _ in rows], [data for _, data in rows]
-    assert twin("shared_found")(*given_rows) == PURE["shared_found"](*given_rows)
+    assert compiled_version("shared_found")(*given_rows) == PURE["shared_found"](*given_rows)
 
 
 @needs("gcc")
 @given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
 def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
     keys = RecordKeys(key, [b"g106:{%d}" % part for part in range(parts)])
-    assert said(twin("shared_names"), keys, people) == said(PURE["shared_names"], keys, people)
+    assert result_or_error(compiled_version("shared_names"), keys, people) == result_or_error(
+        PURE["shared_names"], keys, people
+    )
 
 
 @pytest.fixture(params=[True, False], ids=["by vectors", "by words"])
@@ -349,18 +357,18 @@ def test_digests_are_those_of_the_library_whatever_the_processor_has():
     draw = random.Random(7)
     keys = RecordKeys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
     people = [draw.randrange(1 << 48) for _ in range(50)]
-    assert twin("shared_names")(keys, people) == PURE["shared_names"](keys, people)
+    assert compiled_version("shared_names")(keys, people) == PURE["shared_names"](keys, people)
     for size in [*range(1100), 8191, 8192, 8193, 100_000]:
         data, previous, claim = draw.randbytes(size), draw.randbytes(32), draw.randbytes(20)
         wanted = PURE["segment_digest"](previous, data, claim)
-        assert twin("segment_digest")(previous, data, claim) == wanted
-        assert twin("segment_digest")(previous, memoryview(data), claim) == wanted
+        assert compiled_version("segment_digest")(previous, data, claim) == wanted
+        assert compiled_version("segment_digest")(previous, memoryview(data), claim) == wanted
 
 
 @needs("gcc")
 @given(st.lists(st.one_of(st.binary(max_size=1200), st.text(st.characters(codec="utf-8")), st.integers()), max_size=120))
 def test_a_command_has_the_same_octets(words: list[bytes | str | int]) -> None:
-    assert twin("resp_command")(tuple(words)) == PURE["resp_command"](tuple(words))
+    assert compiled_version("resp_command")(tuple(words)) == PURE["resp_command"](tuple(words))
 
 
 @needs("gcc")
@@ -374,7 +382,7 @@ def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: boo
     one = other = record.opt_out(record.EMPTY, OptOut("provider", "jia", 9, "reply", 0)) if refuses else record.EMPTY
     for number, (port, time, sort) in enumerate(entries, 1):
         packed = ENTRY.pack(number << 16, sort, time, 1, port, 9)
-        one = twin("add_packed")(one, packed, now, 60, fresh=fresh)
+        one = compiled_version("add_packed")(one, packed, now, 60, fresh=fresh)
         other = PURE["add_packed"](other, packed, now, 60, fresh=fresh)
         assert one == other
 
@@ -386,7 +394,7 @@ def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: boo
 @given(st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=6)), st.integers(1, 255))
 def test_journals_are_the_same(bodies: list[list[bytes]], kind: int) -> None:
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
-    first = twin("journal_extend")(one, kind, [[b"", *pieces] for pieces in bodies])
+    first = compiled_version("journal_extend")(one, kind, [[b"", *pieces] for pieces in bodies])
     assert first == PURE["journal_extend"](other, kind, [[b"", *pieces] for pieces in bodies])
     assert b"".join(one._buffer) == b"".join(other._buffer)
     assert one._next == other._next
@@ -428,14 +436,14 @@ def test_octets_are_sorted_into_the_same_frames(
             [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames],
         )
 
-    assert told(twin("sort_pdus")) == told(PURE["sort_pdus"])
+    assert told(compiled_version("sort_pdus")) == told(PURE["sort_pdus"])
 
 
 @needs("gcc")
 @given(st.lists(st.sampled_from([4, 4, 4, 5, 0x80000004]), max_size=4), st.sampled_from([4, 0x80000004]))
 def test_frames_are_alike_or_not(commands: list[int], command_id: int) -> None:
     frames = [Frame(command, 0, number, b"") for number, command in enumerate(commands)]
-    assert twin("are_all")(frames, command_id) is PURE["are_all"](frames, command_id)
+    assert compiled_version("are_all")(frames, command_id) is PURE["are_all"](frames, command_id)
 
 
 @needs("gcc")
@@ -444,7 +452,7 @@ def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
     requests = [SimpleNamespace(data=data) for data in pdus]
     one: dict[int, Any] = {}
     other: dict[int, Any] = {}
-    assert b"".join(twin("asked_pieces")(requests, 1.5, one, last)) == b"".join(
+    assert b"".join(compiled_version("asked_pieces")(requests, 1.5, one, last)) == b"".join(
         PURE["asked_pieces"](requests, 1.5, other, last)
     )
     assert one == other
@@ -456,7 +464,7 @@ def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(si
     waiting: dict[int, Any] = {}
     requests = [SimpleNamespace(data=bytes(16)), SimpleNamespace(data=bytes(size))]
     with pytest.raises(ValueError, match=f"a request of {size} octets"):
-        twin("asked_pieces")(requests, 1.5, waiting, 7)
+        compiled_version("asked_pieces")(requests, 1.5, waiting, 7)
     assert waiting == {}
 
 
@@ -464,7 +472,7 @@ def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(si
 @pytest.mark.parametrize("size", range(7))
 def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
     with pytest.raises(ValueError, match=f"a record of {size} octets"):
-        twin("shared_records")([(13_800_000_000, 5, bytes(size))])
+        compiled_version("shared_records")([(13_800_000_000, 5, bytes(size))])
 
 
 # ---------------------------------------------------------------------------------------------------------------- on their way
@@ -531,7 +539,9 @@ def test_verdicts_are_written_alike(
             transit.packed = bytes(range(32))
         transit.late = late and transit.sequence % 3 == 0
     wanted = [b"".join(pieces) for pieces in PURE["verdict_pieces"](5.25, transits, "0123456789abcdef", 86_400)]
-    assert [b"".join(pieces) for pieces in twin("verdict_pieces")(5.25, transits, "0123456789abcdef", 86_400)] == wanted
+    assert [
+        b"".join(pieces) for pieces in compiled_version("verdict_pieces")(5.25, transits, "0123456789abcdef", 86_400)
+    ] == wanted
 
 
 @needs("gcc")
@@ -541,7 +551,7 @@ def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answered, "ACCEPTED_BYTES_MAX", most)
         wanted = [b"".join(pieces) for pieces in PURE["pack_accepted"](5.25, accepted)]
-        assert [b"".join(pieces) for pieces in twin("pack_accepted")(5.25, accepted)] == wanted
+        assert [b"".join(pieces) for pieces in compiled_version("pack_accepted")(5.25, accepted)] == wanted
 
 
 @needs("gcc")
@@ -549,7 +559,7 @@ def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]]
 def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]]) -> None:
     accepted = [(one, answer_of(b"%d" % one.sequence)) for one in on_their_way(made)]
     one, other = ({transit.recorded: transit for transit, _ in accepted[::2]} | {1: None} for _ in range(2))
-    assert twin("settled")(accepted, one) == PURE["settled"](accepted, other)
+    assert compiled_version("settled")(accepted, one) == PURE["settled"](accepted, other)
     assert one == other == {1: None}
 
 
@@ -557,7 +567,7 @@ def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]])
 @given(MADE, st.integers(1, 4))
 def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, int, bool]], links: int) -> None:
     transits = on_their_way(made)
-    assert twin("by_person")(transits, links) == PURE["by_person"](transits, links)
+    assert compiled_version("by_person")(transits, links) == PURE["by_person"](transits, links)
 
 
 @needs("gcc")
@@ -566,7 +576,7 @@ def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple
     one, other = [20, 20, 20], [20, 20, 20]
     transits = on_their_way(made)
     taken = [*transits]
-    assert twin("lane_leave")(taken, one, sort=sort) is taken
+    assert compiled_version("lane_leave")(taken, one, sort=sort) is taken
     assert taken == PURE["lane_leave"]([*transits], other, sort=sort)
     assert one == other
 
@@ -575,7 +585,7 @@ def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple
 @given(st.one_of(MADE, PLAIN), st.lists(st.integers(0, 1), max_size=3))
 def test_each_is_put_into_its_lane_alike(made: list[tuple[int, int, bool]], others: list[int]) -> None:
     said: list[list[list[int]]] = []
-    for put_all in (twin("put_all"), PURE["put_all"]):
+    for put_all in (compiled_version("put_all"), PURE["put_all"]):
         lanes = [Kept(), Kept()]
         transits = on_their_way(made)
         for place, transit in enumerate(transits):
@@ -603,10 +613,10 @@ class Kept:
 def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], statuses: list[int]) -> None:
     one, other = on_their_way(made), on_their_way(made)
     answered = on_their_way(told)
-    assert twin("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
+    assert compiled_version("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
     assert [transit.gate_s for transit in one] == [transit.gate_s for transit in other]
     answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
-    assert twin("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
+    assert compiled_version("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
 
 
 @needs("gcc")
@@ -614,7 +624,7 @@ def test_records_of_every_length_have_the_checksum_that_zlib_gives_them() -> Non
     draw, one, other = random.Random(32), Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
     for sizes in ((*range(520), 70_001), (5 << 20,), (3, 4)):  # for one of them no room is kept
         bodies = [draw.randbytes(size) for size in sizes]
-        twin("journal_extend")(one, 1, [[b"", body] for body in bodies])
+        compiled_version("journal_extend")(one, 1, [[b"", body] for body in bodies])
         PURE["journal_extend"](other, 1, [[b"", body] for body in bodies])
     assert b"".join(one._buffer) == b"".join(other._buffer)
 
@@ -626,7 +636,7 @@ def frames(count: int) -> list[Frame]:
     """As a read makes them; of such objects the last that were freed are made again."""
     requests: list[Frame] = []
     data = b"".join(pdu(4, b"body %d" % number) for number in range(count))
-    twin("sort_pdus")(data, 0, 100, frozenset([4]), {}, requests, [])
+    compiled_version("sort_pdus")(data, 0, 100, frozenset([4]), {}, requests, [])
     return requests
 
 
@@ -708,7 +718,7 @@ def test_worlds_and_loads_leave_the_same_behind_with_the_twins_and_without() -> 
 @given(st.lists(st.one_of(st.floats(-1, 12), st.sampled_from(SECONDS_BUCKETS), st.just(float("inf")))))
 def test_times_are_counted_in_the_same_buckets(seconds: list[float]) -> None:
     one, other = ([number % 3 for number in range(len(SECONDS_BUCKETS) + 1)] for _ in range(2))
-    whole = twin("tally_count_in")(one, array("d", seconds))
+    whole = compiled_version("tally_count_in")(one, array("d", seconds))
     assert whole == pytest.approx(PURE["tally_count_in"](other, array("d", seconds)))
     assert one == other
 
@@ -734,7 +744,7 @@ def test_without_the_twins_their_rooms_tests_pass(rooms: list[str]) -> None:
 
 @needs("gcc")
 def test_twins_of_another_text_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader._HOT, "SOURCE", "0" * 16)
+    monkeypatch.setattr(loader._MODULE, "SOURCE", "0" * 16)
     assert loader._built() is None
 
 

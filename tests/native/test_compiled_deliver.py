@@ -23,7 +23,7 @@ from proxy.state.mailbox import deliver_queue as boxes
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds, Mailbox
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
-from tests.native.test_compiled import said, twin
+from tests.native.test_compiled import compiled_version, result_or_error
 from tests.needs import needs
 from tests.relay.test_deliver import NOW, ROK, House, Link
 
@@ -58,7 +58,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
 @needs("gcc")
 @given(spoilt())
 def test_receipts_are_read_alike(data: bytes) -> None:
-    assert twin("receipt_addresses")(Frame.of(data)) == PURE["receipt_addresses"](Frame.of(data))
+    assert compiled_version("receipt_addresses")(Frame.of(data)) == PURE["receipt_addresses"](Frame.of(data))
 
 
 def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> Any:
@@ -93,7 +93,9 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
     st.lists(st.sampled_from([ROK, ROK, 0x14, 0x65]), min_size=20, max_size=20),
 )
 def test_a_gate_does_the_same_with_what_comes_back(reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> None:
-    assert gate(twin("way_back_deliver_all"), reads, statuses) == gate(PURE["way_back_deliver_all"], reads, statuses)
+    assert gate(compiled_version("way_back_deliver_all"), reads, statuses) == gate(
+        PURE["way_back_deliver_all"], reads, statuses
+    )
 
 
 USUAL = [
@@ -142,7 +144,7 @@ NAMED = st.builds(
 @needs("gcc")
 @given(NAMED, IDS, IDS)
 def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes | None) -> None:
-    one, other = twin("receipted")(data), PURE["receipted"](data)
+    one, other = compiled_version("receipted")(data), PURE["receipted"](data)
     assert (one.text_id, one.tlv_id) == (other.text_id, other.tlv_id)
     assert one.naming(text_id, tlv_id) == other.naming(text_id, tlv_id)
     assert one.naming(other.text_id, other.tlv_id) is data
@@ -152,7 +154,7 @@ def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes |
 @pytest.mark.parametrize("data", USUAL[:3], ids=["text", "parameters", "a-carriers-own"])
 def test_a_usual_receipt_is_named_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PURE, "receipted", None)
-    named = twin("receipted")(data)
+    named = compiled_version("receipted")(data)
     assert named.text_id == b"0000000007"
     assert named.naming(b"B10000000007", b"B10000000007").count(b"B10000000007") == data.count(b"0000000007")
 
@@ -207,13 +209,13 @@ def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
 @needs("gcc")
 @given(STEPS)
 def test_mailboxes_hold_the_same(steps: list[tuple[str, list[int]]]) -> None:
-    assert mailbox(steps, twin) == mailbox(steps, PURE.__getitem__)
+    assert mailbox(steps, compiled_version) == mailbox(steps, PURE.__getitem__)
 
 
 @needs("gcc")
 def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     left = []
-    for tidy in (twin("box_tidy"), PURE["box_tidy"]):
+    for tidy in (compiled_version("box_tidy"), PURE["box_tidy"]):
         box = DeliverQueue("jia")
         for number in range(2 * boxes.SLACK):
             box.add(item := Item(number, 0.0, "receipt", b"", box))
@@ -230,7 +232,7 @@ def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) ->
 @needs("gcc")
 @given(st.lists(st.integers(0, 0xFFFF_FFFF), max_size=5))
 def test_carriers_are_acknowledged_alike(sequences: list[int]) -> None:
-    assert twin("acknowledged")(sequences) == PURE["acknowledged"](sequences)
+    assert compiled_version("acknowledged")(sequences) == PURE["acknowledged"](sequences)
 
 
 @needs("gcc")
@@ -240,20 +242,20 @@ def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]],
     routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
     items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
-    for extend in (twin("journal_extend"), PURE["journal_extend"]):
-        journal = one if extend is twin("journal_extend") else other
-        pack = twin("pack_receipts") if journal is one else PURE["pack_receipts"]
+    for extend in (compiled_version("journal_extend"), PURE["journal_extend"]):
+        journal = one if extend is compiled_version("journal_extend") else other
+        pack = compiled_version("pack_receipts") if journal is one else PURE["pack_receipts"]
         assert extend(journal, 5, pack(now, people, routes, items)) == 1
     assert b"".join(one._buffer) == b"".join(other._buffer)
-    assert [list(twin("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
+    assert [list(compiled_version("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
         delivers.pack_deliver(now, "receipt", person, port, "jia", data) for person, port, data in found
     ]
 
 
 @needs("gcc")
 def test_one_too_few_is_seen_by_both() -> None:
-    for pack in (twin("pack_receipts"), PURE["pack_receipts"]):
-        assert said(lambda pack=pack: list(pack(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
+    for pack in (compiled_version("pack_receipts"), PURE["pack_receipts"]):
+        assert result_or_error(lambda pack=pack: list(pack(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
 
 
 @needs("gcc")
@@ -262,6 +264,6 @@ def test_items_get_the_same_numbers(pdus: list[bytes]) -> None:
     items = [Item(0, NOW, "receipt", data, DeliverQueue("jia")) for data in pdus]
     one: dict[int, Any] = {}
     other: dict[int, Any] = {}
-    sent = b"".join(twin("asked_pieces")(cast("Any", items), 1.5, one, 7))
+    sent = b"".join(compiled_version("asked_pieces")(cast("Any", items), 1.5, one, 7))
     assert sent == b"".join(PURE["asked_pieces"](cast("Any", items), 1.5, other, 7))
     assert one == other

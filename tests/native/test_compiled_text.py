@@ -65,8 +65,8 @@ REGISTERED = {
 }
 
 
-def twin(name: str) -> Any:
-    return getattr(loader._HOT, name)
+def compiled_version(name: str) -> Any:
+    return getattr(loader._MODULE, name)
 
 
 def of_words(folder: Path) -> Reader:
@@ -96,7 +96,7 @@ def test_of_words_within_words_the_same_ones_stand(readers: list[Reader], text: 
     for reader in readers:
         scanner = reader.scanner
         matches = scanner.matches(data)
-        assert twin("scanner_standing")(scanner, data, matches) == PURE["scanner_standing"](scanner, data, matches)
+        assert compiled_version("scanner_standing")(scanner, data, matches) == PURE["scanner_standing"](scanner, data, matches)
 
 
 def told(function: Any, reader: Reader, content: Content) -> tuple[Any, ...]:
@@ -108,18 +108,18 @@ def told(function: Any, reader: Reader, content: Content) -> tuple[Any, ...]:
 @needs("gcc")
 @given(TEXTS)
 def test_texts_read_alike(readers: list[Reader], text: str) -> None:
-    assert twin("masked")(text) == PURE["masked"](text)
+    assert compiled_version("masked")(text) == PURE["masked"](text)
     content = Content(text, "readable", b"")
     for reader in readers:
-        assert told(twin("reader_analyse"), reader, content) == told(PURE["reader_analyse"], reader, content)
-    assert twin("review_key")(content) == PURE["review_key"](content)
+        assert told(compiled_version("reader_analyse"), reader, content) == told(PURE["reader_analyse"], reader, content)
+    assert compiled_version("review_key")(content) == PURE["review_key"](content)
 
 
 @needs("gcc")
 @given(st.text(ALPHABET + "元", max_size=30))
 def test_the_same_words_are_found(readers: list[Reader], text: str) -> None:
     content = Content(text, "readable", b"")
-    assert told(twin("reader_analyse"), readers[2], content) == told(PURE["reader_analyse"], readers[2], content)
+    assert told(compiled_version("reader_analyse"), readers[2], content) == told(PURE["reader_analyse"], readers[2], content)
 
 
 @needs("gcc")
@@ -168,9 +168,9 @@ def test_a_telephone_number_is_seen_though_the_text_came_first_with_digits_that_
 def test_every_character_reads_alike(readers: list[Reader]) -> None:
     for start in range(0, 0x10000, 5):
         content = Content("贷" + "款".join(map(chr, range(start, start + 5))) + "1a", "readable", b"")
-        assert told(twin("reader_analyse"), readers[1], content) == told(PURE["reader_analyse"], readers[1], content), hex(
-            start
-        )
+        assert told(compiled_version("reader_analyse"), readers[1], content) == told(
+            PURE["reader_analyse"], readers[1], content
+        ), hex(start)
 
 
 # ---------------------------------------------------------------------------------------------------------------- octets
@@ -214,7 +214,7 @@ def content_or_fault(function: Any, *given: Any) -> Any:
 def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
     one, other = ContentCache(), ContentCache()
     for _ in range(2):  # what comes twice is remembered
-        assert content_or_fault(twin("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
+        assert content_or_fault(compiled_version("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
             PURE["submit_unseen"], data, other, 1e9, digest
         )
     assert one.young.keys() == other.young.keys()
@@ -237,7 +237,7 @@ PARTS = st.builds(
 @needs("gcc")
 @given(st.lists(st.one_of(PARTS, PARTS, PARTS, st.none()), max_size=22))
 def test_parts_are_joined_alike(parts: list[Content | None]) -> None:
-    assert content_or_fault(twin("joined"), parts) == content_or_fault(PURE["joined"], parts)
+    assert content_or_fault(compiled_version("joined"), parts) == content_or_fault(PURE["joined"], parts)
 
 
 @needs("gcc")
@@ -246,7 +246,7 @@ def test_texts_cut_anywhere_are_joined_alike(pieces: list[bytes], cuts: list[int
     whole = b"".join(pieces)
     places = sorted({0, len(whole), *(cut * len(whole) // 10 for cut in cuts)})
     parts = [Content("", "readable", b"%016d" % a, octets=(8, whole[a:b])) for a, b in pairwise(places)]
-    assert content_or_fault(twin("joined"), parts) == content_or_fault(PURE["joined"], parts)
+    assert content_or_fault(compiled_version("joined"), parts) == content_or_fault(PURE["joined"], parts)
 
 
 # ---------------------------------------------------------------------------------------------------------------- handed over

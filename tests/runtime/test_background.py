@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy import policy
-from proxy.runtime.background import SLICE_S, Background, Unwanted
+from proxy.runtime.background import SLICE_S, Background, WorkCancelled
 from proxy.sim.reload import words_of
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
@@ -128,7 +128,7 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
             while True:
                 _work_a_slice()
                 rest()
-        except Unwanted:
+        except WorkCancelled:
             ended.append(True)
             raise
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.runtime.gc_policy import DEEP_LAST_S, DEEP_S, LOOK_EVERY, QUIET_S, STAYS, GcPolicy
+from proxy.runtime.gc_policy import COLLECT_EVERY, FREEZE_OBJECTS, FULL_COLLECT_LATEST_S, FULL_COLLECT_S, QUIET_S, GcPolicy
 
 START_S = 100.0
 
@@ -31,7 +31,7 @@ def _by_hand() -> Iterator[None]:
     gc.unfreeze()
 
 
-ENOUGH = STAYS + 500
+ENOUGH = FREEZE_OBJECTS + 500
 """Python counts no object that it makes of one freed before (at most 80 lists), and takes off what another thread of the tests frees."""
 
 
@@ -48,23 +48,23 @@ def test_what_stays_is_set_aside_and_not_walked_again():
     garbage, before, stays = GcPolicy(START_S), gc.get_freeze_count(), kept()
     garbage.look(START_S + 1, came=1)
     assert gc.get_freeze_count() - before > len(stays) // 2  # others that were set aside before may have gone
-    assert gc.get_count()[0] < STAYS // 2
+    assert gc.get_count()[0] < FREEZE_OBJECTS // 2
 
 
 def test_a_few_are_left_alone():
-    garbage, few = GcPolicy(START_S), kept(STAYS // 2)
+    garbage, few = GcPolicy(START_S), kept(FREEZE_OBJECTS // 2)
     garbage.look(START_S + 1, came=1)
     assert gc.get_count()[0] >= len(few), "neither walked nor set aside"
 
 
 def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_comes_afterwards():
     garbage, stays = GcPolicy(START_S), []
-    for number in range(2 * LOOK_EVERY):
+    for number in range(2 * COLLECT_EVERY):
         stays.append(kept())
         knot = untied()
         garbage.look(START_S, came=number, loading=True)
         assert knot() is not None
-        assert gc.get_count()[0] < STAYS // 2
+        assert gc.get_count()[0] < FREEZE_OBJECTS // 2
     stays.append(kept())
     knot = untied()
     garbage.look(START_S, came=-1)
@@ -73,7 +73,7 @@ def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_c
 
 def test_every_so_often_what_is_set_aside_is_looked_at_and_then_each_time_while_something_is_found():
     garbage, stays = GcPolicy(START_S), []
-    for number in range(LOOK_EVERY - 1):
+    for number in range(COLLECT_EVERY - 1):
         stays.append(kept())
         garbage.look(START_S, came=number)
     found = untied()
@@ -97,31 +97,31 @@ def test_what_was_missed_is_found_in_the_first_quiet_second_after_an_hour():
     garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
     garbage.look(START_S, came=1)  # set aside, unseen
-    busy_s = START_S + DEEP_S
+    busy_s = START_S + FULL_COLLECT_S
     for come in range(100):
         garbage.look(busy_s + come * 0.1, came=come)
     assert missed() is not None, "while something comes nobody waits for a deep look"
     garbage.look(busy_s + 9.9 + QUIET_S, came=99)
     assert missed() is None
-    assert len(stays) > STAYS
+    assert len(stays) > FREEZE_OBJECTS
 
 
 def test_a_gate_that_is_never_quiet_looks_at_all_once_a_day():
     garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
     garbage.look(START_S, came=1)
-    garbage.look(START_S + DEEP_LAST_S - 1, came=2)
+    garbage.look(START_S + FULL_COLLECT_LATEST_S - 1, came=2)
     assert missed() is not None
-    garbage.look(START_S + DEEP_LAST_S, came=3)
+    garbage.look(START_S + FULL_COLLECT_LATEST_S, came=3)
     assert missed() is None
-    assert len(stays) > STAYS
+    assert len(stays) > FREEZE_OBJECTS
 
 
 def test_a_quiet_gate_does_not_look_at_all_for_ever():
     garbage = GcPolicy(START_S)
-    garbage.look(START_S + DEEP_S, came=0)
+    garbage.look(START_S + FULL_COLLECT_S, came=0)
     missed = untied()
-    garbage.look(START_S + DEEP_S + 60, came=0)
+    garbage.look(START_S + FULL_COLLECT_S + 60, came=0)
     assert missed() is not None
 
 

@@ -68,7 +68,7 @@ def test_a_manager_that_is_gone_or_does_not_read_is_a_line_in_the_log_and_holds_
     address = str(tmp_path / "notify")
     manager = Manager({"NOTIFY_SOCKET": address})
     manager.ready("open")
-    assert "did not hear" in capsys.readouterr().out
+    assert "systemd notification not sent" in capsys.readouterr().out
     with ear(address):
         for _ in range(10_000):  # far more than a socket keeps
             manager.reloading()

@@ -291,7 +291,7 @@ class Passage:
         self.later(RESPONSE_S + 0.01, self.overdue)
 
     def overdue(self) -> None:
-        for sequence, transit in self.session._asked.give_up(self.now - RESPONSE_S):
+        for sequence, transit in self.session._outstanding.give_up(self.now - RESPONSE_S):
             transit.answered_s = self.now
             self.late[sequence] = transit
             self.relay.unanswered(transit)

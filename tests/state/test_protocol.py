@@ -19,7 +19,7 @@ from proxy.policy.kinds.limit import COUNT_MAX
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.counting import COUNT_S, ENDLESS, SharedCounters
 from proxy.state.counters.portions import PortionBook, PortionState
-from proxy.state.shared.leasing import portion_told
+from proxy.state.shared.leasing import parse_portion
 from tests.needs import needs
 from tests.state.counters.test_counting import read_word
 from tests.state.leasing_server import LeasingServer
@@ -79,7 +79,7 @@ class World:
     def _born(self) -> SharedCounters:
         self._lives += 1
         found = SharedCounters((START_S + round(self.now_s)) * 1_000_000 + self._lives)
-        found.back()
+        found.reconnect()
         return found
 
     def _at(self, later_s: float, what: Callable[[], None]) -> None:
@@ -121,7 +121,7 @@ class World:
         for key, packed in [(KEY, series.pack()) for series in (before.held(KEY),) if series is not None]:
             Aggregates.restore(heir, key, packed)
         node.counters, node.asking, node.waiting, node.short = heir, False, [], []
-        heir.back()
+        heir.reconnect()
 
     # -- messages
 
@@ -185,7 +185,7 @@ class World:
         if not keys:
             self._judge_again(node)
             return
-        (word,) = counters.words(keys)
+        (word,) = counters.report_words(keys)
         node.asking = True
         there_s, back_s = self.dice.expovariate(100), self.dice.expovariate(100)
         chance = self.dice.random()
@@ -198,22 +198,22 @@ class World:
             self._at(there_s, partial(self._done, node, counters, word, back_s))
 
     def _done(self, node: Node, counters: SharedCounters, word: str, back_s: float | None) -> None:
-        told = self._ask(node.number, word, round((START_S + self.now_s) * 1000))
+        answer = self._ask(node.number, word, round((START_S + self.now_s) * 1000))
         if back_s is not None:
-            self._at(back_s, partial(self._answered, node, counters, told))
+            self._at(back_s, partial(self._answered, node, counters, answer))
 
-    def _answered(self, node: Node, counters: SharedCounters, told: PortionState | None) -> None:
+    def _answered(self, node: Node, counters: SharedCounters, answer: PortionState | None) -> None:
         if counters is not node.counters:
             return  # it died meanwhile
         if node.awake_s > self.now_s:
-            self._at(node.awake_s - self.now_s + 0.001, partial(self._answered, node, counters, told))
+            self._at(node.awake_s - self.now_s + 0.001, partial(self._answered, node, counters, answer))
             return
         node.asking = False
         counters.now_s = self.now_s
-        if told is None:
-            counters.lost(KEY)
+        if answer is None:
+            counters.note_unanswered(KEY)
         else:
-            counters.told(KEY, told)
+            counters.apply_answer(KEY, answer)
         self._judge_again(node)
 
     def _judge_again(self, node: Node) -> None:
@@ -245,7 +245,7 @@ def test_no_limit_is_passed_on_a_real_store(leasing: LeasingServer, seed: int):
     key = f"protocol{seed}"
 
     def ask(node: int, word: str, now_ms: int) -> PortionState:
-        return portion_told(leasing.ask(now_ms, "portions", key, node, word))
+        return parse_portion(leasing.ask(now_ms, "portions", key, node, word))
 
     world = World(ask, seed, most=(40, 300, 600)[seed % 3], window_s=WINDOWS[seed // 3], nodes=3, chances=ROUGH)
     world.load(12.0, a_second=100.0)

@@ -11,7 +11,7 @@ from proxy.model.message import Part
 from proxy.wire import encode
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION, KINDS, decode, decode_gsm
 from proxy.wire.content import text_of
-from proxy.wire.smpp_time import When, read_time
+from proxy.wire.smpp_time import SmppTime, read_time
 from proxy.wire.udh import UserDataHeader, read_udh
 
 UCS_2_CODINGS = [8, 0x18, 0x19, 0x1B, 0x48, 0xE0, 0xEF]
@@ -167,11 +167,11 @@ def test_a_part_whose_text_is_empty_is_still_a_part():
     ],
 )
 def test_an_absolute_time_is_local_time_and_its_quarters_from_utc(spelling: bytes, when: float):
-    assert read_time(spelling) == When(when, False)
+    assert read_time(spelling) == SmppTime(when, False)
 
 
 def test_a_relative_time_is_an_interval():
-    assert read_time(b"000002610233000R") == When(2 * 86_400 + 61 * 3600 + 2 * 60 + 33, True)
+    assert read_time(b"000002610233000R") == SmppTime(2 * 86_400 + 61 * 3600 + 2 * 60 + 33, True)
 
 
 @pytest.mark.parametrize(

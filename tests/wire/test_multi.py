@@ -29,10 +29,10 @@ def test_all_of_its_parts_together_are_what_came(numbers, text, more):
 @given(numbers=NUMBERS, data=st.data())
 def test_each_submit_is_one_to_that_person_with_the_same_content(numbers, data):
     found = read_multi(Frame.of(multi(b"1069001", numbers, "【测试】你好")))
-    memo, contents = ContentCache(), set[tuple[str, bytes]]()
+    cache, contents = ContentCache(), set[tuple[str, bytes]]()
     for place in data.draw(st.lists(st.integers(0, len(numbers) - 1), max_size=3)):
         frame = Frame.of(found.submit(place))
-        submit = read_submit(frame, memo, 0.0)
+        submit = read_submit(frame, cache, 0.0)
         read_fields(frame)  # strictly
         assert (submit.source, submit.destination) == ("1069001", b"%d" % numbers[place])
         assert frame.sequence_number == place + 1

@@ -291,7 +291,7 @@ def test_a_lost_link_gives_back_what_was_not_answered():
 def test_numbers_begin_again_after_the_last_and_pass_by_those_in_use():
     session = carrier()
     session.send(SUBMIT, "old", 0.0)  # number 2
-    session._asked._last = SEQUENCE_MAX - 1
+    session._outstanding._last = SEQUENCE_MAX - 1
     assert [session.send(SUBMIT, n, 0.0) for n in range(3)] == [SEQUENCE_MAX, 1, 3]
 
 

@@ -9,7 +9,7 @@ import pytest
 from proxy.model.message import Part
 from proxy.wire import ContentCache, Frame, Malformed, encode, read_fields, read_submit, submit_sm
 from proxy.wire.builders import pdu
-from proxy.wire.submit import MEMO_ENTRIES_MAX, MEMO_KEY_BYTES_MAX
+from proxy.wire.submit import CACHE_ENTRIES_MAX, CACHE_KEY_BYTES_MAX
 from proxy.wire.tables import STATUSES
 
 ADDRESSES = b"\0\0\x0110690001\0\1\x0113800138000\0"
@@ -74,11 +74,11 @@ def test_the_tables_find_the_same_fault(name: str):
 
 
 def test_a_fault_is_found_again_the_second_time():
-    memo = ContentCache()
+    cache = ContentCache()
     for _ in range(3):
         with pytest.raises(Malformed):
-            read_submit(_frame(ADDRESSES + _tail(length=6)), memo, 0.0)
-    assert memo.young == {}
+            read_submit(_frame(ADDRESSES + _tail(length=6)), cache, 0.0)
+    assert cache.young == {}
 
 
 def test_the_longest_of_everything_is_taken():
@@ -101,49 +101,49 @@ def test_head_is_the_raw_spelling_of_the_source():
 
 
 def test_octets_that_came_twice_are_the_same_content_whoever_they_are_for():
-    memo = ContentCache()
-    first = read_submit(Frame.of(submit_sm("1069", "13800138000", b"sale")), memo, 0.0)
-    second = read_submit(Frame.of(submit_sm("1070", "13900139000", b"sale", sequence=7)), memo, 0.0)
-    third = read_submit(Frame.of(submit_sm("1071", "13700137000", b"sale", sequence=9)), memo, 0.0)
+    cache = ContentCache()
+    first = read_submit(Frame.of(submit_sm("1069", "13800138000", b"sale")), cache, 0.0)
+    second = read_submit(Frame.of(submit_sm("1070", "13900139000", b"sale", sequence=7)), cache, 0.0)
+    third = read_submit(Frame.of(submit_sm("1071", "13700137000", b"sale", sequence=9)), cache, 0.0)
     assert third.content is second.content
     assert third.content.digest == first.content.digest
-    other = read_submit(Frame.of(submit_sm("1069", "13800138000", b"sale", esm_class=0x40)), memo, 0.0)
+    other = read_submit(Frame.of(submit_sm("1069", "13800138000", b"sale", esm_class=0x40)), cache, 0.0)
     assert other.content.digest != first.content.digest
 
 
 def test_what_comes_but_once_is_not_remembered():
-    memo = ContentCache()
-    for number in range(3 * MEMO_ENTRIES_MAX):
-        read_submit(_frame(ADDRESSES + _tail(struct.pack(">I", number), coding=2)), memo, 0.0)
-    assert memo.young == memo.old == {}
+    cache = ContentCache()
+    for number in range(3 * CACHE_ENTRIES_MAX):
+        read_submit(_frame(ADDRESSES + _tail(struct.pack(">I", number), coding=2)), cache, 0.0)
+    assert cache.young == cache.old == {}
 
 
 def test_what_is_used_outlives_what_is_not():
-    memo = ContentCache()
-    read_submit(_frame(ADDRESSES + _tail(b"used")), memo, 0.0)
-    used = read_submit(_frame(ADDRESSES + _tail(b"used")), memo, 0.0).content
-    for number in range(3 * MEMO_ENTRIES_MAX):
+    cache = ContentCache()
+    read_submit(_frame(ADDRESSES + _tail(b"used")), cache, 0.0)
+    used = read_submit(_frame(ADDRESSES + _tail(b"used")), cache, 0.0).content
+    for number in range(3 * CACHE_ENTRIES_MAX):
         for _ in range(2):
-            read_submit(_frame(ADDRESSES + _tail(struct.pack(">I", number), coding=2)), memo, 0.0)
+            read_submit(_frame(ADDRESSES + _tail(struct.pack(">I", number), coding=2)), cache, 0.0)
         if number % 1000 == 0:
-            assert read_submit(_frame(ADDRESSES + _tail(b"used")), memo, 0.0).content is used
-    assert 0 < len(memo.young) <= MEMO_ENTRIES_MAX
-    assert len(memo.old) == MEMO_ENTRIES_MAX
+            assert read_submit(_frame(ADDRESSES + _tail(b"used")), cache, 0.0).content is used
+    assert 0 < len(cache.young) <= CACHE_ENTRIES_MAX
+    assert len(cache.old) == CACHE_ENTRIES_MAX
 
 
 def test_what_is_long_is_not_remembered():
-    memo = ContentCache()
-    payload = [(0x0424, b"x" * MEMO_KEY_BYTES_MAX)]
+    cache = ContentCache()
+    payload = [(0x0424, b"x" * CACHE_KEY_BYTES_MAX)]
     for _ in range(2):
-        submit = read_submit(Frame.of(submit_sm("1069", "138", b"", tlvs=payload)), memo, 0.0)
-        assert len(submit.content.text) == MEMO_KEY_BYTES_MAX
-    assert memo.young == {}
+        submit = read_submit(Frame.of(submit_sm("1069", "138", b"", tlvs=payload)), cache, 0.0)
+        assert len(submit.content.text) == CACHE_KEY_BYTES_MAX
+    assert cache.young == {}
 
 
 def test_a_relative_schedule_counts_from_now_each_time():
-    memo, frame = ContentCache(), Frame.of(submit_sm("1069", "13800138000", b"x", schedule="000001020304000R"))
+    cache, frame = ContentCache(), Frame.of(submit_sm("1069", "13800138000", b"x", schedule="000001020304000R"))
     for now in (1000.0, 2000.0):
-        assert read_submit(frame, memo, now).content.scheduled == now + 86_400 + 2 * 3600 + 3 * 60 + 4
+        assert read_submit(frame, cache, now).content.scheduled == now + 86_400 + 2 * 3600 + 3 * 60 + 4
 
 
 def test_parameters_are_kept_for_those_who_know_them_but_not_the_payload():

@@ -77,7 +77,7 @@ cdef int _learn_to_read() except -1:
         _learn_marks()
     _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
     _apart, _links = contacts.apart, contacts.links
-    _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.ContentCache
+    _wire_most, _WireMemo = submit.CACHE_ENTRIES_MAX, submit.ContentCache
     _part_of = partial(tuple.__new__, Part)
     _seldom, _Reader = reading.SELDOM, reading.Reader
     _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48

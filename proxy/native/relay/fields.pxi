@@ -249,7 +249,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.registries.regions import SEGMENT_FIRST
     from proxy.state.mailbox import deliver_queue as box
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
-    from proxy.state.counters.counting import SharedCounters, _Held
+    from proxy.state.counters.counting import SharedCounters, _CounterState as _Held
     from proxy.model.rate import Rate
     from proxy.state.record.record import Record
     from proxy.state.counters.shares import LeasedRate
@@ -260,7 +260,7 @@ cdef int _learn_fields() except -1:
     from proxy.model.recency_filter import MARKS, RecencyFilter as Twice
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import ContentCache as Memo
-    from proxy.wire.submit import _unseen as unseen
+    from proxy.wire.submit import _read_uncached as unseen
 
     _kept_of, _is_like = kept_of, is_like
     _gate_reasons, _refused_before = GATE_REASONS, refused_before

@@ -1,1 +1,1 @@
-"""Counters that belong to no single recipient."""
+"""Counts for limits that belong to no single recipient."""

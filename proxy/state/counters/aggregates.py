@@ -1,10 +1,10 @@
-"""Aggregates: counts that are about no single person, per (rule, key, window), in buckets of time.
+"""Counts messages per limit and key, in buckets of time.
 
-In: takes and their times. Out: counts. Never: a clock, what a key means.
+In: takes and their times. Out: counts. Never: a clock, the meaning of a key.
 
-A take at 12:00:00.9 counts as of 12:00:00, as an entry in a record does; a bucket that reaches into the window counts whole, so a
-limit may close up to one bucket early and never late. While a checkpoint collects (``freeze``), what a key held at that moment is set
-aside before it changes: the checkpoint is exact at one position in the journal though it is written in slices.
+A take at 12:00:00.9 counts as of 12:00:00, as an entry in a record does. A bucket that overlaps the start of the window counts
+whole, so a limit may close up to one bucket early and never late. While a checkpoint collects (``freeze``), the value of a key at
+that moment is copied before it changes: the checkpoint is exact at one position in the journal though it is written in slices.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEYS_MAX = 1_000_000
 """Keys may hold signatures and texts, which senders choose: past this those go that are old and count little. Some 430 bytes each."""
 PARTS, PART_SHIFT = 64, 58
 """Keys are told apart by their first six bits: dictionaries place what they hold by the last ones."""
-ELDEST, ELDEST_LEAVE = 1024, 16
+EVICTION_SAMPLE, EVICTION_SHARE = 1024, 16
 """Looked up in one go where there is no more room, for a dictionary finds its first key by passing by all that were dropped before; of so many
 at least one goes, and whatever counts no more than the heaviest of those. Some thousands of providers' counts may be the eldest."""
 _HEAD = struct.Struct(">II")
@@ -63,7 +63,7 @@ class _Series:
             self.sums[latest] = found
         return found
 
-    def more(self, place: int, n: int) -> None:
+    def add(self, place: int, n: int) -> None:
         """``n`` more in one bucket."""
         self.counts[place] += n
         for latest in self.sums:
@@ -96,7 +96,7 @@ class _Series:
 class _Part:
     """Keys that begin alike: of a million some 16,000. A dictionary that grows moves all it holds at once, and a million takes 80 ms."""
 
-    __slots__ = ("series", "dirty", "frozen", "aside", "leaving")  # at fixed places, which the compiled twin reads
+    __slots__ = ("series", "dirty", "frozen", "aside", "leaving")  # at fixed places, which compiled code reads
 
     def __init__(self) -> None:
         self.series: dict[int, _Series] = {}
@@ -106,16 +106,16 @@ class _Part:
         self.leaving: list[int] = []
         """Who gives way next where there is no more room, the next one last."""
 
-    def gives_way(self) -> int:
+    def next_to_evict(self) -> int:
         """One of the eldest, and of those that count least: nobody gets rid of a quota's count by texts that each count once."""
         while True:
             if not self.leaving:
-                eldest = [(key, sum(self.series[key].counts)) for key in islice(self.series, ELDEST)]
-                light = sorted(count for _, count in eldest)[len(eldest) // ELDEST_LEAVE]
-                for key, count in eldest:
+                oldest = [(key, sum(self.series[key].counts)) for key in islice(self.series, EVICTION_SAMPLE)]
+                light = sorted(count for _, count in oldest)[len(oldest) // EVICTION_SHARE]
+                for key, count in oldest:
                     if count > light:
                         self.series[key] = self.series.pop(key)
-                self.leaving = [key for key, count in reversed(eldest) if count <= light]
+                self.leaving = [key for key, count in reversed(oldest) if count <= light]
             key = self.leaving.pop()
             if key in self.series:
                 return key
@@ -143,7 +143,7 @@ class Aggregates:
         self.dropped = 0
         """Keys dropped because there were too many."""
         self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
-        self._many = 0
+        self._key_count = 0
         self._swept = 0  # the part that is looked through, …
         self._walk: list[int] = []  # … and its keys that have not been looked at yet
 
@@ -151,7 +151,7 @@ class Aggregates:
         return self.parts[key >> PART_SHIFT & PARTS - 1]
 
     def __len__(self) -> int:
-        return self._many
+        return self._key_count
 
     def series(self) -> Iterator[tuple[int, _Series]]:
         """All keys, each with what it holds."""
@@ -168,7 +168,7 @@ class Aggregates:
 
     def without(self, takes: Sequence[Take], at: float) -> Aggregates:
         """For who only wants to know what was if these had not been taken."""
-        return _Without(self.as_seen, takes, at)
+        return _WithoutTakes(self.as_seen, takes, at)
 
     def held(self, key: int) -> _Series | None:
         """What a key holds."""
@@ -195,12 +195,12 @@ class Aggregates:
         start = second - second % series.width_s
         starts = series.starts
         if starts and starts[-1] == start:
-            series.more(-1, n)
+            series.add(-1, n)
             return
         if not starts or starts[-1] < start:
             starts.append(start)
             series.counts.append(0)
-            series.more(-1, n)
+            series.add(-1, n)
         else:
             self._insert(series, start, n)
         series.forget(self.now)
@@ -217,7 +217,7 @@ class Aggregates:
         else:
             starts.insert(index, start)
             series.counts.insert(index, 0)
-        series.more(index, n)
+        series.add(index, n)
 
     def give_back(self, take: Take, at: float, n: int = 1) -> None:
         """Undoes a ``take`` of the same time; what is no longer kept needs no undoing."""
@@ -232,7 +232,7 @@ class Aggregates:
         start = second - second % series.width_s
         for index in range(len(series.starts) - 1, -1, -1):
             if series.starts[index] == start:
-                series.more(index, -min(n, series.counts[index]))
+                series.add(index, -min(n, series.counts[index]))
                 return
             if series.starts[index] < start:
                 return
@@ -240,19 +240,19 @@ class Aggregates:
     def _new(self, part: _Part, key: int, width_s: int, keep_s: int) -> _Series:
         if width_s < 1 or not 0 <= key < 1 << 64 or keep_s // width_s > BUCKETS_MAX:
             raise ValueError(f"aggregate {key:x}: {keep_s} s in steps of {width_s} s (at most {BUCKETS_MAX} steps are kept)")
-        if self._many >= self.keys_max:
+        if self._key_count >= self.keys_max:
             full = part if part.series else max(self.parts, key=lambda one: len(one.series))
-            self._drop(full, full.gives_way())
+            self._drop(full, full.next_to_evict())
             self.dropped += 1
         series = part.series[key] = _Series(width_s, keep_s)
-        self._many += 1
+        self._key_count += 1
         if part.frozen and key in part.frozen:  # dropped and made anew while a checkpoint runs
             part.aside.setdefault(key, b"")
         return series
 
     def _drop(self, part: _Part, key: int) -> None:
         part.drop(key)
-        self._many -= 1
+        self._key_count -= 1
 
     def sweep(self, now: float, budget: int = 500) -> int:
         """Drops keys whose counts no longer matter, looking at ``budget`` of them, in turn; returns how many went."""
@@ -305,11 +305,11 @@ class Aggregates:
     def restore(self, key: int, packed: bytes) -> None:
         """Puts back what a checkpoint held."""
         series = self._part(key).series
-        self._many += key not in series
+        self._key_count += key not in series
         series[key] = _Series.unpack(packed)
 
 
-class _Without(Aggregates):
+class _WithoutTakes(Aggregates):
     """Counts of others, less some takes."""
 
     def __init__(self, counters: Aggregates, takes: Sequence[Take], at: float) -> None:

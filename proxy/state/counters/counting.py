@@ -1,13 +1,14 @@
-"""Counting: a node's counters about no single person, where several nodes count together: what it takes it takes from portions that it holds.
+"""Counts a node's takes against portions of a shared limit.
 
-In: takes, as proxy.state.counters.aggregates has them; what the store told (portions.py). Out: counts; words for the next report. Never: a clock, a
-wait: a counter that holds nothing for a message says that it is ``short``, and the message is judged again once the store has been asked.
+In: takes, as aggregates.py has them; answers of the store (portions.py). Out: counts; words for the next report. Never: a clock,
+a wait. A counter without a portion for a message reports itself ``short``, and the message is judged again once the store has
+been asked.
 
-A portion is used until the store may think that its holder is silent, and what goes back is not used from the moment that this is said: so
-all that is used stands in the store's book as this node's, whatever becomes of the answers.
+A portion is used until the store may consider its holder silent, and what is given back is not used from the moment of the
+report. So every take stands in the store's book as this node's, whatever becomes of the answers.
 
-What this node itself took is counted here as ever (and kept with its copy). While the store is out of reach a portion in hand is used up; then
-what counts is what this node took, and what it had heard of the others.
+The node's own takes are also counted here, and kept with its copy. While the store is out of reach, a portion in hand is used up;
+after that the count is the node's own takes plus the last known takes of the others.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ IDLE_S = 1.0
 """What a node holds and has not used for so long it gives back."""
 FORGET_S = LEASE_MS / 1000 + 1.0
 """A counter that was not asked for so long, and holds nothing, is forgotten here."""
-LOOKED_AT, REPORTED = 2048, 256
+SCANNED_MAX, REPORTED_MAX = 2048, 256
 """Of a million counters so many are looked at in one go, and so many reported: all else waits a few ms for that at most."""
 SPARE_BEATS = 3
 """A portion is for so many times what was taken between two looks."""
@@ -50,7 +51,7 @@ class _Sent(NamedTuple):
     taken: dict[int, int]
 
 
-class _Held:
+class _CounterState:
     """One counter, as this node knows it."""
 
     __slots__ = (
@@ -115,17 +116,17 @@ class SharedCounters(Aggregates):
         """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
         self.now_s = 0.0
         self.short = 0
-        self._held = tuple(dict[int, _Held]() for _ in range(PARTS))
+        self._held = tuple(dict[int, _CounterState]() for _ in range(PARTS))
         """In parts, as what is counted: a dictionary that grows moves all it holds at once."""
-        self._many = 0
+        self._key_count = 0
         self._life, self._number = life, 0
         self._wanted: set[int] = set()
-        self.alone: set[int] = set()
+        self.unreachable: set[int] = set()
         """Counters about which the store could not be asked."""
 
     @property
     def as_seen(self) -> Aggregates:
-        return _AsSeen(self)
+        return _ReadOnlyCounters(self)
 
     def count(self, key: int, after: float, most: int = 0) -> int:
         own = super().count(key, after)
@@ -133,9 +134,9 @@ class SharedCounters(Aggregates):
         if most == 0:
             return max(own, held.taken + held.since) if held is not None and self.on else own
         if held is None:
-            if not self.on or self._many >= self.keys_max:
+            if not self.on or self._key_count >= self.keys_max:
                 return own
-            held = self._meet(key)
+            held = self._add_counter(key)
         held.asked_s = self.now_s
         held.limits[most] = after
         if own >= most:
@@ -143,7 +144,7 @@ class SharedCounters(Aggregates):
         if held.in_hand(self.now_s) > 0 and most in held.told_limits:
             return max(own, min(most - 1, held.taken + held.since))
         if not (self.on and held.reached):
-            return max(own, _last_heard(held, after, most))
+            return max(own, _last_known_count(held, after, most))
         if held.exhausted and self.now_s - held.told_s < FRESH_S and most in held.told_limits:
             return most
         held.need += 1
@@ -153,20 +154,20 @@ class SharedCounters(Aggregates):
 
     def take(self, take: Take, at: float, n: int = 1) -> None:
         super().take(take, at, n)
-        self._use(take, at, n)
+        self._spend(take, at, n)
 
     def give_back(self, take: Take, at: float, n: int = 1) -> None:
         super().give_back(take, at, n)
-        self._use(take, at, -n)
+        self._spend(take, at, -n)
 
-    def _use(self, take: Take, at: float, n: int) -> None:
+    def _spend(self, take: Take, at: float, n: int) -> None:
         if not self.reported:
             return
         held = self._known(take.key)
         if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
-            if self._many >= self.keys_max:
+            if self._key_count >= self.keys_max:
                 return
-            held = self._meet(take.key)
+            held = self._add_counter(take.key)
         held.width_s, held.keep_s = take.width_s, take.keep_s
         second = int(at)
         start = second - second % take.width_s
@@ -185,13 +186,13 @@ class SharedCounters(Aggregates):
         held = self._known(key)
         return held.in_hand(self.now_s) if held is not None else 0
 
-    def _known(self, key: int) -> _Held | None:
+    def _known(self, key: int) -> _CounterState | None:
         return self._held[key >> PART_SHIFT].get(key)
 
-    def _meet(self, key: int) -> _Held:
-        held = self._held[key >> PART_SHIFT][key] = _Held()
+    def _add_counter(self, key: int) -> _CounterState:
+        held = self._held[key >> PART_SHIFT][key] = _CounterState()
         held.asked_s = self.now_s
-        self._many += 1
+        self._key_count += 1
         return held
 
     # -- with the store
@@ -203,7 +204,7 @@ class SharedCounters(Aggregates):
 
     def wanted(self) -> list[int]:
         """Counters that messages wait for, to be reported now; when their answers are here, there may be more."""
-        keys = [self._wanted.pop() for _ in range(min(REPORTED, len(self._wanted)))]
+        keys = [self._wanted.pop() for _ in range(min(REPORTED_MAX, len(self._wanted)))]
         return [key for key in keys if (held := self._known(key)) is not None and held.need]
 
     def due(self) -> Iterator[list[int]]:
@@ -223,13 +224,13 @@ class SharedCounters(Aggregates):
                     found.append(key)
                 elif not held.used and held.left <= 0 and held.asked_s < self.now_s - FORGET_S:
                     del part[key]
-                    self._many -= 1
-                if len(found) >= REPORTED or looked_at >= LOOKED_AT:
+                    self._key_count -= 1
+                if len(found) >= REPORTED_MAX or looked_at >= SCANNED_MAX:
                     yield found
                     found, looked_at = [], 0
         yield found
 
-    def _is_due(self, held: _Held) -> bool:
+    def _is_due(self, held: _CounterState) -> bool:
         if held.report is not None or held.need or held.surplus:
             return True
         if not held.used:
@@ -237,11 +238,11 @@ class SharedCounters(Aggregates):
         waits = held.told_s > self.now_s - REPORT_S and held.told_limits and ENDLESS not in held.told_limits
         return not waits or (held.since > 1 and held.left <= held.since)
 
-    def words(self, keys: Iterable[int]) -> list[str]:
-        """The reports of these; until ``told`` or ``lost`` each is on its way."""
+    def report_words(self, keys: Iterable[int]) -> list[str]:
+        """The reports of these; until ``apply_answer`` or ``note_unanswered`` each is on its way."""
         return [report_word(self._report(self._held[key >> PART_SHIFT][key])) for key in keys]
 
-    def _report(self, held: _Held) -> PortionReport:
+    def _report(self, held: _CounterState) -> PortionReport:
         if held.report is None:
             self._number += 1
             taken, held.used, held.out = {start: n for start, n in held.used.items() if n}, {}, 0
@@ -263,27 +264,27 @@ class SharedCounters(Aggregates):
         held.report = held.report._replace(need=held.need, spare=spare, limits=limits, width_s=held.width_s, keep_s=held.keep_s)
         return held.report
 
-    def told(self, key: int, told: PortionState) -> None:
+    def apply_answer(self, key: int, answer: PortionState) -> None:
         held = self._held[key >> PART_SHIFT][key]
         report, held.report = held.report, None
         assert report is not None
-        usable = min(told.left, told.room)
-        held.taken, held.room, held.left, held.surplus = told.taken, told.room, usable - held.out, told.left - usable
+        usable = min(answer.left, answer.room)
+        held.taken, held.room, held.left, held.surplus = answer.taken, answer.room, usable - held.out, answer.left - usable
         held.since = sum(held.used.values())
         held.exhausted = usable < report.need
         held.need = max(0, held.need - report.need)
         held.told_limits = {limit.most: limit.after_s for limit in report.limits}
         held.told_s, held.until_s, held.reached = self.now_s, held.said_s + LEASE_MS / 1000, True
-        self.alone.discard(key)
-        if told.had < held.answered or told.had == NOBODY:
-            self._say_again(key, held, report, told)
+        self.unreachable.discard(key)
+        if answer.last_report < held.answered or answer.last_report == NOBODY:
+            self._repeat_lost_reports(key, held, report, answer)
         held.answered = report.number
         held.note(report, self.now_s)
 
-    def _say_again(self, key: int, held: _Held, report: PortionReport, told: PortionState) -> None:
+    def _repeat_lost_reports(self, key: int, held: _CounterState, report: PortionReport, answer: PortionState) -> None:
         """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
         lost: dict[int, int] = {}
-        if told.had == NOBODY:
+        if answer.last_report == NOBODY:
             series = self.held(key)
             if series is not None:
                 lost = dict(zip(series.starts, series.counts, strict=True))
@@ -291,7 +292,7 @@ class SharedCounters(Aggregates):
                     lost[start] = lost.get(start, 0) - n
         else:
             for sent in held.sent:
-                if sent.number > told.had:
+                if sent.number > answer.last_report:
                     for start, n in sent.taken.items():
                         lost[start] = lost.get(start, 0) + n
         lost = {start: n for start, n in lost.items() if n > 0}
@@ -299,23 +300,23 @@ class SharedCounters(Aggregates):
             return
         for start, n in lost.items():
             held.used[start] = held.used.get(start, 0) + n
-        held.left, held.surplus, held.exhausted = -held.out, told.left, False
+        held.left, held.surplus, held.exhausted = -held.out, answer.left, False
 
-    def lost(self, key: int) -> None:
+    def note_unanswered(self, key: int) -> None:
         """No answer came: nobody knows whether the report was taken, so the same goes again."""
         held = self._held[key >> PART_SHIFT][key]
         held.need, held.reached = 0, False
-        self.alone.add(key)
+        self.unreachable.add(key)
 
-    def back(self) -> None:
+    def reconnect(self) -> None:
         """The store is in reach, for the first time or again: the next message of each counter that had to do without asks it."""
         self.on = self.reported = True
-        for key in self.alone:
+        for key in self.unreachable:
             self._held[key >> PART_SHIFT][key].reached = True
-        self.alone.clear()
+        self.unreachable.clear()
 
 
-def _last_heard(held: _Held, after: float, most: int) -> int:
+def _last_known_count(held: _CounterState, after: float, most: int) -> int:
     """As if others had had all that was theirs when the store told last, and nothing since; in a window that moves on that passes."""
     then = held.told_limits.get(most)
     if then is None:
@@ -324,7 +325,7 @@ def _last_heard(held: _Held, after: float, most: int) -> int:
     return round(most - held.room - held.taken * passed) + held.since
 
 
-class _AsSeen(Aggregates):
+class _ReadOnlyCounters(Aggregates):
     """Counts, and asks for nothing."""
 
     def __init__(self, counters: SharedCounters) -> None:

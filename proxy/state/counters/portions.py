@@ -1,20 +1,22 @@
-"""Portions: counts that are about no single person, kept over several nodes: the budget that a limit leaves is handed out in portions. Pure.
+"""Divides what a limit leaves into portions for several nodes.
 
-In: what nodes have taken and how many more they need, the time. Out: portions. Never: a clock, a question for each message; less for a node
-than it holds, unless it gave that back itself.
+In: the takes that nodes report and how many more they need, the time. Out: portions. Never: a clock, a request for each message,
+a smaller portion than the node holds, unless it gave some back. It is pure.
 
-The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
-is handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message
-(which waits for that, and is judged again), and now and then for the counters it uses. It gets what its messages need, as far as there is
-any, and for those that are yet to come at most the part of what is left that PARTS says. What it does not use it gives back.
+The store keeps a book for each counter: takes in buckets of time, and for each node the portion that it has not reported as taken
+yet. A portion counts as taken, so a limit is never exceeded, whatever is late, lost or repeated. A node asks when it has none
+left for a message (which waits and is judged again), and now and then for the counters it uses. It gets what its messages need,
+as far as there is any, and for future messages at most the fraction of the rest that PARTS sets. It gives back what it does not
+use.
 
-    limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for what is yet to come, with two nodes
+    limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for future messages, with two nodes
 
-A node that is silent for LEASE_MS no longer uses what it holds, and that counts as taken from then on, for nobody knows whether it was; with
-the window it passes. If the node was only asleep or cut off, its next word says how much of it was. If it died, whoever comes with
-its number is another life of it, and has none of it.
+A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because nobody knows how
+much of it was, and expires with the window. If the node was only suspended or cut off, its next report says how much it used. If
+it died, a process that takes its number over has another ``life`` and none of the portion.
 
-A store that lost its last writes, or all, is told by the number of the last report that it has (``PortionState.had``): the node reports those again.
+A store that lost its last writes, or all, is detected by the number of the last report that it has (``PortionState.had``): the
+node reports again from there.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class PortionState(NamedTuple):
     taken: int  # what counts after the tightest limit's ``after_s``, handed out to others included; not what it holds itself
     left: int  # what it holds itself
     room: int  # how much of that it may use: less than ``left`` where limits have become lower
-    had: int  # the number of its last report that was known before this one
+    last_report: int  # the number of its last report that was known before this one
 
 
 class PortionBook:
@@ -78,29 +80,29 @@ class PortionBook:
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
 
-    def report(self, node: int, said: PortionReport, now_ms: int) -> PortionState:
-        if said.keep_s:
-            self.width_s, self.keep_s = said.width_s, said.keep_s
+    def report(self, node: int, node_report: PortionReport, now_ms: int) -> PortionState:
+        if node_report.keep_s:
+            self.width_s, self.keep_s = node_report.width_s, node_report.keep_s
         self._forget(now_ms)
         held = self.portions.get(node)
         had, number, left = NOBODY, 0, 0
         if held is not None:
-            if held.life == said.life:
+            if held.life == node_report.life:
                 had, number, left = held.number, held.number, held.left
             else:  # whatever the one before held may have been taken
                 had = 0
                 start = self._start(min(held.until_ms, now_ms))
                 self.counts[start] = self.counts.get(start, 0) + held.left
-        if said.number > number:
-            number = said.number
-            for start, count in said.taken.items():
+        if node_report.number > number:
+            number = node_report.number
+            for start, count in node_report.taken.items():
                 before = self.counts.get(start, 0)
                 self.counts[start] = after = max(0, before + count)
                 left -= after - before
-            left = max(0, left - said.back)
+            left = max(0, left - node_report.back)
         nodes = 1 + sum(who != node and one.until_ms > now_ms for who, one in self.portions.items())
         room, counted = None, 0
-        for limit in said.limits:
+        for limit in node_report.limits:
             inside = self.inside(limit.after_s, now_ms, node)
             if room is None or limit.most - inside < room:
                 room, counted = limit.most - inside, inside
@@ -108,11 +110,11 @@ class PortionBook:
             room, counted = 0, self.inside(float("-inf"), now_ms, node)
         else:
             room = max(0, room)
-            if left < said.need:
-                left = max(left, min(room, said.need))
-            if left < said.need + said.spare:
-                left = max(left, min(said.need + said.spare, left + (room - left) // (PARTS * nodes)))
-        self.portions[node] = Portion(said.life, number, left, now_ms + LEASE_MS)
+            if left < node_report.need:
+                left = max(left, min(room, node_report.need))
+            if left < node_report.need + node_report.spare:
+                left = max(left, min(node_report.need + node_report.spare, left + (room - left) // (PARTS * nodes)))
+        self.portions[node] = Portion(node_report.life, number, left, now_ms + LEASE_MS)
         return PortionState(counted, left, room, had)
 
     def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:

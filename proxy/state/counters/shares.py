@@ -1,7 +1,7 @@
-"""Shares: a node's own part of rates that are kept over several nodes: what may go now, and what to tell the store of it. Pure.
+"""Applies a node's share of a rate that several nodes use.
 
-In: what came, what the store gave (state/shared/leases.py), the time. Out: yes or no, a pace, words for the store. Never: a clock, a question for each
-message.
+In: messages, what the store gave (state/shared/leases.py), the time. Out: yes or no, a pace, words for the store. Never: a clock,
+a request to the store for each message. It is pure.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LeasedRate:
         "tps",
         "_asked",
         "_refused",
-        "_said",
+        "_last_request",
         "_demand",
         "_until_s",
         "_local",
@@ -61,7 +61,7 @@ class LeasedRate:
         self._until_s = float("inf")
         self._tokens, self._over, self._at_s = 1.0, 0.0, now_s
         self._asked = self._refused = 0
-        self._said = Ask(total, 0.0, 0.0)
+        self._last_request = Ask(total, 0.0, 0.0)
         self._demand, self._beat_s = Demand(), now_s
 
     def over(self, total: float) -> None:
@@ -106,7 +106,7 @@ class LeasedRate:
         within half a beat (somebody binds) it says what it said."""
         self._settle(now_s)
         if now_s - self._beat_s < BEAT_S / 2:
-            return self._said._replace(total=self.total, using=self.tps, back=0.0, want=0.0)
+            return self._last_request._replace(total=self.total, using=self.tps, back=0.0, want=0.0)
         came, refused, over = self._asked, self._refused, self._over
         self._asked, self._refused, self._over = 0, 0, 0.0
         self._demand.note(came, now_s - self._beat_s)
@@ -122,13 +122,13 @@ class LeasedRate:
             kept = min(self._tokens, max(1.0, KEPT_S * self.tps))
             self._tokens, back = kept, over + self._tokens - kept
             self.tps = min(self.tps, wanted)
-        self._said = Ask(self.total, wanted, self.tps, back, want)
-        return self._said
+        self._last_request = Ask(self.total, wanted, self.tps, back, want)
+        return self._last_request
 
     def again(self) -> Ask | None:
         """What to tell the store at once, where an answer took some of our share away: then it is others' a beat earlier."""
-        said = self._said
-        return said._replace(using=self.tps, back=0.0, want=0.0) if self.tps < said.using - 1e-9 else None
+        request = self._last_request
+        return request._replace(using=self.tps, back=0.0, want=0.0) if self.tps < request.using - 1e-9 else None
 
     def grant(self, now_s: float, given: Given, asked_s: float) -> None:
         """So much is ours, as of when it was asked for."""
@@ -136,17 +136,17 @@ class LeasedRate:
         self._until_s = asked_s + LEASE_MS / 1000
         self._local = self.total / max(1, given.nodes)
         self._lack = given.lack
-        self._turn_to(given.share)
+        self._set_rate(given.share)
         self._tokens = min(max(1.0, self.tps), self._tokens + given.lent)
 
     def _settle(self, now_s: float) -> None:
         if now_s >= self._until_s:  # nobody has told us for so long: an equal part, as many as there were
-            self._fill(self._until_s)
+            self._refill(self._until_s)
             self._until_s, self._lack = float("inf"), 0.0
-            self._turn_to(self._local)
-        self._fill(now_s)
+            self._set_rate(self._local)
+        self._refill(now_s)
 
-    def _fill(self, now_s: float) -> None:
+    def _refill(self, now_s: float) -> None:
         if now_s > self._at_s:
             tokens, most = self._tokens + (now_s - self._at_s) * self.tps, max(1.0, self.tps)
             if tokens > most:
@@ -154,7 +154,7 @@ class LeasedRate:
                 tokens = most
             self._tokens, self._at_s = tokens, now_s
 
-    def _turn_to(self, tps: float) -> None:
+    def _set_rate(self, tps: float) -> None:
         self.tps = tps
         if (over := self._tokens - max(1.0, tps)) > 0:
             self._tokens -= over
@@ -170,7 +170,7 @@ class LeasedFlow:
         self._lack = 0.0
         self._came = self._waiting = 0
         self._demand, self._beat_s, self._told_s = Demand(), now_s, now_s
-        self._said = Ask(0.0, 0.0, 0.0)
+        self._last_request = Ask(0.0, 0.0, 0.0)
 
     def ask(self, now_s: float, total: float, came: int, waiting: int) -> Ask:
         """What to tell the store, once a beat. ``came``: so many in all have joined the queue; ``waiting``: so many are in it. What flows is
@@ -187,8 +187,8 @@ class LeasedFlow:
             wanted, back = min(self._demand.lately, self._demand.most), max(0.0, might - sent)
             self.share = min(self.share, wanted)
         self.pace = self.share
-        self._said = Ask(total, wanted, self.share, back, max(0.0, waiting - self.share * BEAT_S))
-        return self._said
+        self._last_request = Ask(total, wanted, self.share, back, max(0.0, waiting - self.share * BEAT_S))
+        return self._last_request
 
     def alone(self, share: float) -> None:
         """So much is ours until the store can be asked."""
@@ -196,8 +196,8 @@ class LeasedFlow:
 
     def again(self) -> Ask | None:
         """As LeasedRate's."""
-        said = self._said
-        return said._replace(using=self.share, back=0.0, want=0.0) if self.share < said.using - 1e-9 else None
+        request = self._last_request
+        return request._replace(using=self.share, back=0.0, want=0.0) if self.share < request.using - 1e-9 else None
 
     def grant(self, given: Given, asked_s: float) -> None:
         """So much is ours, as of when it was asked for."""

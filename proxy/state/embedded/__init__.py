@@ -1,1 +1,1 @@
-"""The parts of the embedded store."""
+"""Contains the parts of the embedded store."""

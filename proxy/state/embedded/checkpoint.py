@@ -1,9 +1,12 @@
-"""Checkpoint: the SQLite file that holds what memory holds, as of one position in the journal. Runs in another thread than the loop.
+"""Writes checkpoints of the store to a SQLite file.
 
-In: rows (number, packed value; empty means gone), positions. Out: the same after a restart. Never: memory's own tables, the loop.
+It runs in another thread than the event loop.
 
-A slice of some hundred rows is one statement over one blob: ``executemany`` would give the interpreter lock away and wait to get it
-back once a row, which beside a busy loop takes minutes instead of a second.
+In: rows (number, packed value; empty means gone), positions in the journal. Out: the same after a restart. Never: tables in
+memory, the loop.
+
+A slice of some hundred rows is one statement over one blob: ``executemany`` would release the interpreter lock and wait for it
+once a row, which beside a busy loop takes minutes instead of a second.
 """
 
 from __future__ import annotations
@@ -67,10 +70,10 @@ DELETE FROM {table} WHERE key IN (SELECT CAST(substr(:rows, at, 20) AS INTEGER) 
 def _room(folder: Path) -> int:
     """Bytes that may still be written there; 1 where nobody can say."""
     try:
-        told = os.statvfs(folder)
+        status = os.statvfs(folder)
     except OSError:
         return 1
-    return told.f_bavail * told.f_frsize if told.f_favail or not told.f_files else 0
+    return status.f_bavail * status.f_frsize if status.f_favail or not status.f_files else 0
 
 
 class Slice:

@@ -1,10 +1,11 @@
-"""Mixing: the number by which a table spreads its keys over its buckets, drawn so that it does.
+"""Draws the multiplier that spreads keys over a table's buckets.
 
-In: random bits. Out: that number. Never: a table.
+In: random bits. Out: that multiplier. Never: a table.
 
-The bucket of a key is ``key * mix >> 20``, its lowest bits. Telephone numbers come in rows, and a row goes round the buckets in steps of
-one length. How evenly is decided by how near that length comes to a simple fraction of the round: one draw in 500 put 40 and more of
-20,000 numbers in a row into one bucket, where 4 is usual, and some put 600 there.
+The bucket of a key is the lowest bits of ``key * mix >> 20``. Phone numbers come in sequences, and a sequence steps through the
+buckets in strides of one length. How evenly it spreads depends on how near that length is to a simple fraction of the number of
+buckets: one draw in 500 put 40 and more of 20,000 sequential numbers into one bucket, where 4 is usual, and some put 600 there.
+Such draws are rejected.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ SIZES = tuple(1 << bits for bits in range(10, 26))
 """Buckets of a table: from what it begins with to 64 million records."""
 
 
-def drawn() -> int:
+def draw_multiplier() -> int:
     """At random, so that nobody can choose numbers that all fall into one bucket; odd, and of 29 bits, for speed."""
     while True:
         mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1
-        if spreads(mix):
+        if spreads_evenly(mix):
             return mix
 
 
-def spreads(mix: int) -> bool:
-    return all(fullest(mix, step, buckets) <= LOAD_MAX for buckets in SIZES for step in STEPS)
+def spreads_evenly(mix: int) -> bool:
+    return all(fullest_bucket(mix, step, buckets) <= LOAD_MAX for buckets in SIZES for step in STEPS)
 
 
-def fullest(mix: int, step: int, buckets: int) -> float:
+def fullest_bucket(mix: int, step: int, buckets: int) -> float:
     """About how many records the fullest bucket holds when the table is full of numbers that lie ``step`` apart.
 
     Each fraction p/q in which the step's continued fraction is cut off has the row lie in q heaps of ``held / q`` numbers, whose

@@ -1,14 +1,17 @@
-"""Saving: a checkpoint in pieces, collected on the running loop and written beside it.
+"""Collects a checkpoint in slices and writes them in a thread.
 
-In: what memory holds, the file, what is to stand with the position. Out: steps for a thread, and what to wait for between them. Never: the
-journal; a file of its own (checkpoint.py).
+In: the contents of memory, the file, values to store with the position. Out: steps for a thread, and what to wait for between
+them. Never: the journal; the file's format (checkpoint.py).
 
-A checkpoint is changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are collected in slices
-beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent), aggregates are exactly
-as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. So records go in transactions of
-their own, a megabyte each, with rests between them: written and synced at once, a hundred megabytes kept the journal's syncs waiting
-for 70 ms. A kill amid them leaves records that are newer than the position, as always. Before each commit it waits until all that was
-written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
+A checkpoint has the changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are
+collected in slices beside the running loop. Records, orders and lists may be newer than the position (their effects are
+idempotent). Aggregates are exact as of ``counted``. The mailbox has all items that had arrived by then and were still there when
+they were collected.
+
+Records are written in transactions of their own, 1 MB each, with pauses between them: written and synced at once, 100 MB delayed
+the journal's syncs by 70 ms. A kill between two of them leaves records that are newer than the position, as always. Before each
+commit the checkpoint waits until the journal is synced up to that moment: otherwise, after a power loss, the file would know
+messages that the journal has lost.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Wait(Enum):
     """The disk is others' for a while."""
 
 
-class Saving:
+class CheckpointWriter:
     """What of one store has changed since it was last written."""
 
     def __init__(
@@ -79,8 +82,8 @@ class Saving:
         table = self._table
         return min(REST_S, RESTS_S / max(1, table.size_of(table.changed.count(1)) // PIECE_BYTES))
 
-    def steps(self, said: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
-        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``said``: what is to stand with
+    def steps(self, metadata: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
+        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``metadata``: what is to stand with
         it, asked for at the end."""
         counters, mailbox, file, table = self._counters, self._mailbox, self._file, self._table
         chunked, few, papers = self._chunked, self._few, self._papers
@@ -112,9 +115,9 @@ class Saving:
             for name in changed:
                 yield partial(file.empty, name)
                 yield partial(file.write, Slice(name, few[name].rows()))
-            yield from self._paper_steps()
+            yield from self._papers_steps()
             yield Wait.SYNCED
-            yield partial(file.commit, {**said(), "groups": str(groups)})
+            yield partial(file.commit, {**metadata(), "groups": str(groups)})
             self._groups = groups
             done = True
         finally:
@@ -128,7 +131,7 @@ class Saving:
                 table.put_back(frozen)
                 file.rollback()
 
-    def _paper_steps(self) -> Iterator[Step]:
+    def _papers_steps(self) -> Iterator[Step]:
         for name, papers in self._papers.items():
             for rows in papers.collect(SLICE_ROWS):
                 yield partial(self._file.write, Slice(name, rows))
@@ -153,7 +156,7 @@ class Saving:
         return self._table.groups != self._groups
 
 
-async def carry_out(
+async def run_steps(
     steps: Generator[Step | Wait, None, None],
     rest_s: float,
     synced: Callable[[], Awaitable[None]] | None,
@@ -174,7 +177,7 @@ async def carry_out(
                 await in_thread(step)
 
 
-def carry_out_now(steps: Generator[Step | Wait, None, None]) -> None:
+def run_steps_now(steps: Generator[Step | Wait, None, None]) -> None:
     """The same in one go."""
     with contextlib.closing(steps):
         for step in steps:

@@ -1,12 +1,12 @@
-"""Table: records by number, as few large-ish byte strings instead of one object per key and value.
+"""Maps numbers to packed records in a compact linear hash table.
 
-In: numbers below 2**40, records. Out: the same. Never: what a record means, a file.
+In: numbers below 2**40, records. Out: the same. Never: the meaning of a record, a file.
 
-A linear hash table: bucket = key 5 bytes, length 3 bytes, record; next key …  Against ``dict[int, bytes]`` it saves the integer object,
-the dictionary slot and most of the per-value overhead (about 85 of 218 bytes a person), and it grows by splitting one bucket at a
-time, where a dictionary of millions stops the loop for a second to copy itself.
+Each bucket is one byte string: key 5 bytes, length 3 bytes, record; next key … Compared with ``dict[int, bytes]`` it saves the
+integer object, the dictionary slot and most of the per-value overhead (about 85 of 218 bytes a recipient). It grows by splitting
+one bucket at a time, where a dictionary of millions stops the loop for a second to copy itself.
 
-Whoever saves it saves *groups*: all records whose mixed keys end in the same bits, about a page of a file. Buckets of one group lie
+Checkpoints save *groups*: all records whose mixed keys end in the same bits, about a page of a file. Buckets of one group lie
 ``groups`` apart, so its bytes are a slice of the list, joined: saving costs nothing per record.
 """
 
@@ -42,7 +42,7 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        self._mix = mix or mixing.drawn()
+        self._mix = mix or mixing.draw_multiplier()
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)

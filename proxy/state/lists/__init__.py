@@ -1,1 +1,1 @@
-"""Lists and facts kept beside the records."""
+"""Stores lists and numbered facts beside the records."""

@@ -1,11 +1,13 @@
-"""Sieve: who is certainly not among some numbers: a bit for each of them, which others share, and one look in memory.
+"""Filters out numbers that are certainly in no bitmap.
 
-In: numbers, as bitmaps by their upper bits (their place). Out: whether a number may be among them. Never: a number that is there and falls
-through.
+It is a Bloom filter with one hash function: one bit stands for a number, and several numbers share a bit.
 
-A bitmap of a hundred million lies in no cache, and to look for one in it takes half a dozen steps, of which each waits for memory. Here four
-to eight bits a number stand for it: of those who are not among them an eighth to a fifth is held back, and looked for in the bitmap. Where
-more than an eighth of all numbers are there, all are: so that a change of one makes no more than half a millisecond's work.
+In: numbers, as bitmaps by their upper bits (their place). Out: whether a number may be in them. Never: False for a number that is
+there.
+
+A bitmap of 100 million numbers fits into no cache, and one look-up takes half a dozen steps that each wait for memory. Here 4 to
+8 bits stand for each number: 1/8 to 1/5 of the absent numbers pass the filter and are looked up in the bitmap. Where more than
+1/8 of all numbers are present, the filter passes everything, so that one change costs at most half a millisecond.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def may_hold(sieve: bytes, low: int) -> bool:
 
 
 class BloomFilters:
-    __slots__ = ("by_place",)  # at a fixed place, which the compiled twin reads (native/accelerated.pyx)
+    __slots__ = ("by_place",)  # at a fixed place, which compiled code reads (native/accelerated.pyx)
 
     def __init__(self) -> None:
         self.by_place: list[bytes] = []

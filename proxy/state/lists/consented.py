@@ -1,11 +1,12 @@
-"""Consented: who agreed to get marketing, many at once: bitmaps beside the records, some 4 to 15 bytes a consent.
+"""Stores consents from files as bitmaps, 4 to 15 bytes each.
 
-In: batches (what a file says that its numbers agreed to, with its proof) and their numbers in chunks. Out: the newest consent of a person
-that covers a message; rows for a checkpoint. Never: the journal, files, a clock; what a person took back since (their record knows).
+In: batches (the terms and proof of a file's consents) and their numbers in chunks. Out: the newest consent of a recipient that
+covers a message; rows for a checkpoint. Never: the journal, files, a clock; withdrawals since then (they are in the recipient's
+record).
 
-A *batch* is one advertiser, category, day, end and version of the words, out of one file. A number's upper bits name its *chunk*, its lower
-20 bits stand in the bitmap of (batch, chunk). Who asks names advertisers and categories, so that only their batches are looked at, the
-newest first, however many others there are. Adding and removing are idempotent, as all that is replayed.
+A *batch* has one advertiser, category, day, end and version of the words, out of one file. A number's upper bits name its
+*chunk*; its lower 20 bits stand in the bitmap of (batch, chunk). A query names advertisers and categories, so only their batches
+are searched, the newest first, however many others there are. Adding and removing are idempotent, as all replayed operations are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
-from proxy.state.lists.filling import Filling
+from proxy.state.lists.filling import BulkImport
 from proxy.state.shared.numbering import Numbering
 
 BATCHES_MAX = 20_000
@@ -84,7 +85,7 @@ class Consented:
         """Whether there is no consent at all: then nobody need ask."""
         self.highest = 0
         self.numbered = Numbering()
-        self.filling = Filling()
+        self.filling = BulkImport()
         self._batches: dict[int, ConsentBatch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
         """Batches by advertiser and category, the newest consent first."""
@@ -191,7 +192,7 @@ class Consented:
 
     def remove(self, number: int) -> int:
         """Takes a person out of all batches; out of how many."""
-        self.filling.note(partial(self.remove, number))
+        self.filling.note_removal(partial(self.remove, number))
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         return self._remove(place, BitMap((low,)), list(self._batches.values()))
 
@@ -202,7 +203,7 @@ class Consented:
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person out of the batches whose consent is older than a moment: the number is somebody else's since."""
-        self.filling.note(partial(self.end_before, number, moment))
+        self.filling.note_removal(partial(self.end_before, number, moment))
         older = [one for one in self._batches.values() if one.given < moment]
         return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
 
@@ -290,9 +291,9 @@ class Consented:
             return self.highest.to_bytes(8, "big")
         if row & 0xFFFF_FFFF == _ABOUT_ROW:
             batch = self._batches.get(row >> 32)
-            said = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
+            fields = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
             # as earlier gates have it, where it says no more
-            return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") if said else b""
+            return json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") if fields else b""
         lows = self._chunks.get(row)
         return b"" if lows is None else lows.serialize()
 

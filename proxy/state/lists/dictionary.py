@@ -1,7 +1,7 @@
-"""Ports and signatures by the hashes that records keep of them.
+"""Maps the hashes in records back to ports and signatures.
 
-In: words as messages have them. Out: the word behind a hash, as far as it is known; rows for a checkpoint. Never: a promise to know: of
-more than ``NAMES_MAX`` the oldest are forgotten, and callers then take the safe side.
+In: ports and signatures of messages. Out: the text behind a hash, where it is known; rows for a checkpoint. Never: a guarantee to
+know it: of more than ``NAMES_MAX`` the oldest are forgotten, and callers then take the safe side.
 
     number = 1 << 48 | hash32 of a port        number = hash48 of a signature in its normal form
 """

@@ -1,9 +1,11 @@
-"""Erased: who asked to be forgotten and is still not to get marketing: 64 bits of their number under a key, and nothing else of them.
+"""Stores keyed pseudonyms of erased recipients who still refuse marketing.
 
-In: the names the key gives people. Out: whether a number's is among them; rows for a checkpoint. Never: a number kept, the key written.
+A recipient who asks to be erased stays protected from marketing: 64 bits of a keyed hash of the number remain, and nothing else.
 
-The key lies with the archive's keys, apart from the store: without it a name could be guessed by trying all numbers. Asking costs one hash,
-where there is anybody at all.
+In: pseudonyms. Out: whether a number's pseudonym is among them; rows for a checkpoint. Never: a stored number, the key in a file.
+
+The key lies with the archive's keys, apart from the store: with it a pseudonym could be found by trying all numbers. A look-up
+costs one hash, and nothing while nobody is erased.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Filling: who is taken out while others are put in, chunk by chunk.
+"""Repeats removals that happen during a bulk import.
 
-In: what takes somebody out. Out: the same once more, when all are in. Never: who is put in.
+In: functions that remove a number. Out: the same removals once more at the end of the import. Never: the numbers that are
+imported.
 
-What puts many in is in force from its end in the journal on, and takes a while. Who is taken out in that while is taken out *later*, though
-the chunk they are in may still be to come.
+A bulk import takes effect at its end in the journal but takes a while to apply, chunk by chunk. A number that is removed
+meanwhile counts as removed *later*, though its chunk may still follow.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Filling:
+class BulkImport:
     def __init__(self) -> None:
         self._again: list[Callable[[], object]] | None = None
 
@@ -29,7 +30,7 @@ class Filling:
             for take_out in again:
                 take_out()
 
-    def note(self, take_out: Callable[[], object]) -> None:
+    def note_removal(self, take_out: Callable[[], object]) -> None:
         """Somebody is taken out by this; it can be done twice."""
         if self._again is not None:
             self._again.append(take_out)

@@ -1,6 +1,8 @@
-"""History: what became of the rules, packed as in the journal, by place in the journal. Few, so a checkpoint writes all of them.
+"""Stores recent changes of rule sets for checkpoints.
 
-In: places and bodies. Out: the same after a restart, the newest last. Never: what an event means.
+The changes are packed as in the journal and keyed by their position there. They are few, so a checkpoint writes all of them.
+
+In: positions and bodies. Out: the same after a restart, the newest last. Never: the meaning of a change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Told: which requests from elsewhere (a hotline, an app) were dealt with, so that the same one sent again does nothing. Packed as in the
-journal, by the digest of their key.
+"""Remembers requests of external systems that were processed already.
 
-In: digests, bodies, times. Out: the body of a request that was dealt with; rows for a checkpoint. Never: what a request said.
+The same request from a hotline or an app, sent again, then has no effect. Bodies are packed as in the journal, keyed by the
+digest of the idempotency key.
+
+In: digests, bodies, times. Out: the body of a processed request; rows for a checkpoint. Never: the content of a request.
 """
 
 from __future__ import annotations

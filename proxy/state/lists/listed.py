@@ -1,13 +1,13 @@
-"""Listed: people suppressed by lists, many at once: bitmaps beside the records, two to three bytes a person instead of a record.
+"""Stores suppression lists as bitmaps, 2 to 3 bytes a number.
 
-In: numbers in chunks, what their list says of them. Out: a person's refusals by list; rows for a checkpoint. Never: the journal, files,
-a clock; what a refusal means (policy asks for them as for those on record).
+In: numbers in chunks, the terms of their list. Out: a recipient's refusals by list; rows for a checkpoint. Never: the journal,
+files, a clock; the meaning of a refusal (policy reads them like those in a record).
 
-A number's upper bits name its *chunk*, its lower 20 bits stand in the chunk's bitmaps: one for each *list* (scope, value, source,
-expiry) and ``any``, their union; before it a *sieve* of them, so that nearly everybody costs one look however many lists and numbers there
-are. Chunks bound everything that is done in one go (128 KB at most): an import, a checkpoint, an expiry go on beside the running loop,
-chunk by chunk.
-Adding and removing are idempotent, as all that is replayed: a checkpoint may be newer than the place from which the journal is read.
+A number's upper bits name its *chunk*; its lower 20 bits stand in the chunk's bitmaps: one for each *list* (scope, value, source,
+expiry) and ``any``, their union. A Bloom filter comes before them, so that for most recipients one look-up is enough, however
+many lists and numbers there are. Chunks bound the work of one step (128 KB at most): an import, a checkpoint, an expiry go on
+beside the running loop, chunk by chunk. Adding and removing are idempotent, as all replayed operations are: a checkpoint may be
+newer than the position from which the journal is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from proxy.model.recipient import Consent, OptOut, Pick, Recipient, RefusedText
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.erased import Erased
-from proxy.state.lists.filling import Filling
+from proxy.state.lists.filling import BulkImport
 
 __all__ = [
     "CHUNK_BITS",
@@ -102,7 +102,7 @@ class Listed:
         """Whether nobody is listed: then nobody need ask."""
         self.sieves = BloomFilters()
         """Who is certainly on no list."""
-        self.filling = Filling()
+        self.filling = BulkImport()
         self._lists: dict[int, _List] = {}
         self._by_key: dict[ListKey, _List] = {}
         self._chunks: dict[int, _Chunk] = {}
@@ -140,8 +140,8 @@ class Listed:
 
     def lists(self) -> list[ListSummary]:
         """All lists, the fullest first."""
-        told = [ListSummary(one.key, one.time, one.count) for one in self._lists.values()]
-        return sorted(told, key=lambda one: -one.numbers)
+        summaries = [ListSummary(one.key, one.time, one.count) for one in self._lists.values()]
+        return sorted(summaries, key=lambda one: -one.numbers)
 
     def counts(self) -> dict[tuple[str, ...], float]:
         """How many numbers there are by scope, counted once for each list."""
@@ -190,7 +190,7 @@ class Listed:
 
     def remove(self, scope: str, value: str, place: int, lows: BitMap, source: str = "") -> int:
         """Takes numbers of one chunk off all lists of this scope and value (and source, if one is named); returns how many went."""
-        self.filling.note(partial(self.remove, scope, value, place, lows, source))
+        self.filling.note_removal(partial(self.remove, scope, value, place, lows, source))
         chunk = self._chunks.get(place)
         if chunk is None:
             return 0
@@ -216,12 +216,12 @@ class Listed:
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person off the lists whose newest addition is older than a moment; off how many."""
-        self.filling.note(partial(self.end_before, number, moment))
+        self.filling.note_removal(partial(self.end_before, number, moment))
         return self._take_off(number, [one for one in self._lists.values() if one.time < moment])
 
     def forget(self, number: int) -> int:
         """Takes a person off all lists; off how many."""
-        self.filling.note(partial(self.forget, number))
+        self.filling.note_removal(partial(self.forget, number))
         return self._take_off(number, list(self._lists.values()))
 
     def _take_off(self, number: int, lists: list[_List]) -> int:

@@ -1,6 +1,8 @@
-"""Orders: what was ordered and is not over, packed as in the journal, by number. Few, so a checkpoint writes all of them.
+"""Stores orders of operators that are in force.
 
-In: numbers and bodies. Out: the same after a restart, and the highest number ever given. Never: what an order means.
+Orders are packed as in the journal and keyed by number. They are few, so a checkpoint writes all of them.
+
+In: numbers and bodies. Out: the same after a restart, and the highest number ever given. Never: the meaning of an order.
 """
 
 from __future__ import annotations

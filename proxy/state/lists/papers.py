@@ -1,8 +1,11 @@
-"""Papers: what the desk keeps by number, each as it is now, packed as in the journal: complaint cases, penalties, hours that were counted.
+"""Stores numbered desk records: cases, penalties, hourly counts and others.
 
-In: numbers and bodies. Out: the same after a restart, and the highest number ever given; what other gates put. Never: what a paper says.
+Each is kept in its present state, packed as in the journal.
 
-A checkpoint writes those that have changed since the last one: there may be many, and a day touches few.
+In: numbers and bodies. Out: the same after a restart, the highest number ever given, and the changes by other gates. Never: the
+meaning of a body.
+
+A checkpoint writes only those that have changed since the last one: there may be many, and a day touches few.
 """
 
 from __future__ import annotations

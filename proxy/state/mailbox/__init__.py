@@ -1,1 +1,1 @@
-"""What providers have not acknowledged yet."""
+"""Stores delivers that providers have not acknowledged yet."""

@@ -1,6 +1,7 @@
-"""Box: what one provider was sent and has not acknowledged yet, in order. Also the noun: an Item.
+"""Queues one provider's delivers until it acknowledges them.
 
-In: items, what became of each hand-over, the time. Out: which go next. Never: a bind, a file, a clock; what an item says.
+In: items, the outcome of each hand-over, the time. Out: the items to hand over next. Never: a bind, a file, a clock; the content
+of an item.
 
     unsafe ──ready──▶ ready ──take──▶ handed ──gone──▶ (no more)
                         ▲               │  └─set_aside──▶ aside: refused for now, or not answered in time
@@ -126,7 +127,7 @@ class DeliverQueue:
         if self._row >= ROW_MAX:
             self._open_at = now + min(PAUSE_MAX_S, BACKOFF_S * 2 ** min(self._row - ROW_MAX, 10))
 
-    def taken(self) -> None:
+    def note_success(self) -> None:
         """The provider took one: it is well."""
         self._row = 0
 
@@ -158,10 +159,10 @@ class DeliverQueue:
         self.count -= 1
         self.bytes -= len(item.data) + ITEM_BYTES
         item.data = b""
-        self.tidy()
+        self.remove_gone()
 
     @compiled("box_tidy")
-    def tidy(self) -> None:
+    def remove_gone(self) -> None:
         """Lets go of what is gone."""
         order, ready = self._order, self._ready
         while order and order[0].state == GONE:
@@ -172,7 +173,7 @@ class DeliverQueue:
             self._order = deque([one for one in order if one.state != GONE])
             self._ready = deque([one for one in ready if one.state == READY])
 
-    def there(self) -> list[Item]:
+    def items(self) -> list[Item]:
         """All, oldest first."""
         return [item for item in self._order if item.state != GONE]
 
@@ -183,7 +184,7 @@ class DeliverQueue:
         """The age of the oldest; 0 where there is none."""
         return max(0.0, now - self._order[0].at) if self._order else 0.0
 
-    def least_missed(self) -> Item | None:
+    def oldest_droppable(self) -> Item | None:
         """What falls out of a full box: the oldest item, one that is on its way to the provider only if there is no other."""
         first = self.oldest()
         if first is None or first.state != HANDED:
@@ -195,7 +196,7 @@ class DeliverQueue:
 
     def empty_into(self, other: DeliverQueue) -> list[Item]:
         """All items move to another box, in order; those on their way come there when their bind is lost or answers."""
-        moved = self.there()
+        moved = self.items()
         for item in moved:
             other.add(item)
             if item.state in (READY, ASIDE):

@@ -1,10 +1,13 @@
-"""Mailbox: all boxes, one for each provider and one for nobody's ports: bounded, durable with the journal, checkpointed.
+"""Holds all deliver queues within bounds and saves them in checkpoints.
 
-In: items under the number of their journal record, what became of each, the time. Out: which to hand over next, what fell out, rows
-for a checkpoint. Never: a bind, the journal, files, a clock.
+Each provider has one queue; one more holds delivers to ports without an owner.
 
-An item is in the journal from before it is acknowledged to the carrier until its provider has acknowledged it. The checkpoint's table
-holds those that are older than its position and were still here then: what came and went in between never touches the file.
+In: items under the number of their journal record, the outcome of each, the time. Out: the items to hand over next, the items
+that were dropped, rows for a checkpoint. Never: a bind, the journal, files, a clock.
+
+An item is in the journal from before it is acknowledged to the carrier until its provider has acknowledged it. The checkpoint's
+table holds the items that are older than its position and were still here then: items that came and went in between never touch
+the file.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ class Bounds(NamedTuple):
     total_bytes: int = 512 << 20
 
 
-class Fallen(NamedTuple):
+class DroppedItem(NamedTuple):
     """An item that left undelivered."""
 
     number: int
@@ -52,7 +55,7 @@ class Mailbox:
         self.bytes = 0
         self.bounds: Bounds | None = None
         """None until ``open``: what the journal says is then taken as it is."""
-        self.fallen: list[Fallen] = []
+        self.fallen: list[DroppedItem] = []
         """What has left undelivered and was not taken note of (``take_fallen``)."""
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
@@ -119,7 +122,7 @@ class Mailbox:
                 self._fall(largest, "full")
 
     def _fall(self, box: DeliverQueue, why: str) -> None:
-        item = box.least_missed()
+        item = box.oldest_droppable()
         assert item is not None
         assert item.state != GONE, "or there would never be room"
         self.drop(item, why)
@@ -161,7 +164,7 @@ class Mailbox:
         numbers = []
         for item in items:
             if item.state != GONE:
-                item.box.taken()
+                item.box.note_success()
                 self._gone(item)
                 numbers.append(item.number)
         return numbers
@@ -183,7 +186,7 @@ class Mailbox:
     def drop(self, item: Item, why: str) -> None:
         """It will not be delivered; ``fallen`` tells."""
         if item.state != GONE:
-            self.fallen.append(Fallen(item.number, item.box.provider, why))
+            self.fallen.append(DroppedItem(item.number, item.box.provider, why))
             self._gone(item)
 
     def _gone(self, item: Item) -> None:
@@ -195,7 +198,7 @@ class Mailbox:
         if item.stored:
             self._old.append(number)
 
-    def take_fallen(self) -> list[Fallen]:
+    def take_fallen(self) -> list[DroppedItem]:
         """What has left undelivered since the last call."""
         fallen, self.fallen = self.fallen, []
         return fallen
@@ -263,7 +266,7 @@ class Mailbox:
     def items(self) -> Iterator[Item]:
         """All that is here, in the order in which it came."""
         for box in self.boxes.values():
-            yield from box.there()
+            yield from box.items()
 
     # -- restart
 

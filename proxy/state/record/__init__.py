@@ -1,1 +1,1 @@
-"""One recipient's record as packed bytes."""
+"""Packs, reads and changes one recipient's record."""

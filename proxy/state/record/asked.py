@@ -1,11 +1,12 @@
-"""Asked: who has asked a person for consent, for good; and what those said whom the person refused. Facts of a record.
+"""Stores consent requests and refused texts as facts of a record.
 
-In: a record's bytes, an entry, what was refused. Out: the record's bytes. Never: what a text means, the clock.
+In: a record's bytes, an entry, a refused text. Out: the record's bytes. Never: the meaning of a text, the clock.
 
-    asked         entry id 6 bytes, signature 6 bytes                    goes with its entry's taking back, not with its expiry
+    asked         entry id 6 bytes, signature 6 bytes                    removed when the carrier refuses its entry, not when that expires
     refused text  signature 6 bytes, fingerprint 4 bytes, its beginning in UTF-8
 
-"No answer is a refusal" (Order 31 and 74): an advertiser that has asked once must not ask again, so this outlives the entry.
+"No answer is a refusal" (Order 31 and 74): an advertiser that has asked for consent once must not ask again, so this fact
+outlives the entry.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Whose advertisements a reply may have meant: the candidates.
+"""Finds the messages that an opt-out reply may refer to.
 
-In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: what a reply says,
-the clock.
+In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: the text of
+the reply, the clock.
 
-A candidate is the newest entry of a port and a signature that is marketing or carried a way to refuse, at most 30 days old.
+A candidate is the newest entry of a port and a signature that is marketing or declared an opt-out keyword, at most 30 days old.
 
     on the port replied to        the newest, and each that came up to 10 minutes before it; the one before, if the newest came less
                                   than 2 minutes before the reply; each whose outcome is unknown
     else, of 7 days               all on ports of which one is a prefix of the other; else all of the port's owner
 
-"The newest" may never have arrived where its outcome is unknown: then the newest that surely did counts as the newest, too. A port whose
-digits are not known (state/lists/dictionary.py) is taken for a longer one wherever its provider may own such; where there are only such, all of
-the owner are meant beside them.
+The newest message may never have arrived where its outcome is unknown: then the newest that surely arrived counts as the newest,
+too. A port whose digits are not known (state/lists/dictionary.py) counts as a longer port wherever its provider may own such;
+where there are only such ports, all ports of the owner are meant beside them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Reach(NamedTuple):
 
 def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
     """``entries``: oldest first. ``word_of``: the port with a hash32, None where it is not known."""
-    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and refusable(one)}
+    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and is_candidate(one)}
     kept = sorted(newest.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
     here = tuple(one for one in kept if one.port == wanted)
@@ -66,7 +66,7 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
-def refusable(entry: Entry) -> bool:
+def is_candidate(entry: Entry) -> bool:
     """Whether it is marketing, or said how to refuse."""
     return entry.category == Category.MARKETING or entry.keyword != 0
 

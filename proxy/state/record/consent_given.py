@@ -1,6 +1,7 @@
-"""Consent given: consents a person gave by reply, with what proves each. Facts of a record.
+"""Stores consents by reply, with their proof, as facts of a record.
 
-In: a record's bytes, such a consent. Out: the record's bytes. Never: whether it counts (state/lists/consented.py has its batch), the clock.
+In: a record's bytes, such a consent. Out: the record's bytes. Never: whether it counts (state/lists/consented.py has its batch),
+the clock.
 
     consent   time of the reply 4 bytes, of the request 4, the request's entry id 6, its signature 6, the batch 6;
              port and the reply's text in UTF-8 with a NUL between them

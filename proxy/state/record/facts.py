@@ -1,8 +1,10 @@
-"""Facts: what stands behind the entries of a record — refusals, and fingerprints of submits whose outcome is unknown.
+"""Reads and changes the facts behind a record's entries.
+
+Facts are, for example, opt-outs and fingerprints of submits whose outcome is unknown.
 
 In: the facts area as bytes. Out: the same, altered; typed values. Never: entries (record.py joins the two), the clock.
 
-    area = fact, fact, …        fact = kind u8, length u8, body        a kind not known here is kept byte for byte
+    area = fact, fact, …        fact = kind u8, length u8, body        an unknown kind is kept byte for byte
 """
 
 from __future__ import annotations
@@ -114,13 +116,13 @@ def without_opt_out(area: bytes, gone: OptOut) -> bytes:
     return area
 
 
-def with_print(area: bytes, entry_id: int, digest48: int) -> bytes:
+def with_fingerprint(area: bytes, entry_id: int, digest48: int) -> bytes:
     """Notes the fingerprint of the submit behind an entry whose outcome is unknown."""
     body = entry_id.to_bytes(6, "big") + digest48.to_bytes(6, "big")
-    return without_print(area, entry_id) + bytes((UNKNOWN, 12)) + body
+    return without_fingerprint(area, entry_id) + bytes((UNKNOWN, 12)) + body
 
 
-def without_print(area: bytes, entry_id: int) -> bytes:
+def without_fingerprint(area: bytes, entry_id: int) -> bytes:
     wanted = entry_id.to_bytes(6, "big")
     if wanted not in area:
         return area
@@ -130,7 +132,7 @@ def without_print(area: bytes, entry_id: int) -> bytes:
     return area
 
 
-def prints(area: bytes) -> Iterator[tuple[int, int]]:
+def fingerprints(area: bytes) -> Iterator[tuple[int, int]]:
     """(entry id, fingerprint), oldest mark first."""
     for kind, start, _ in facts(area):
         if kind == UNKNOWN:
@@ -138,15 +140,15 @@ def prints(area: bytes) -> Iterator[tuple[int, int]]:
             yield both >> 48, both & 0xFFFF_FFFF_FFFF
 
 
-def has_print(area: bytes) -> bool:
+def has_fingerprint(area: bytes) -> bool:
     return any(kind == UNKNOWN for kind, _, _ in facts(area))
 
 
-def keep_prints(area: bytes, packed_entries: bytes) -> bytes:
+def keep_fingerprints(area: bytes, packed_entries: bytes) -> bytes:
     """The area without fingerprints whose entry is no longer kept."""
-    for entry_id, _ in list(prints(area)):
+    for entry_id, _ in list(fingerprints(area)):
         if not holds(packed_entries, entry_id):
-            area = without_print(area, entry_id)
+            area = without_fingerprint(area, entry_id)
     return area
 
 

@@ -1,14 +1,18 @@
-"""Merging: what one node alone can vouch for, put back into a record that may have lost it.
+"""Restores facts that the shared store's record has lost.
 
-In: a record as the shared store has it, this node's copy of it, its number, since when something may be missing. Out: the record with both.
-Never: a clock, a connection, what an entry means.
+In: a record as the shared store has it, this node's copy of it, the node's number, since when something may be missing. Out: the
+record with both. Never: a clock, a connection, the meaning of an entry.
 
-A node can vouch for its own entries (an entry's id begins with the number of the node that made it) and for what people said. Since the
-moment ``since`` (seconds) its copy decides about those: an entry of its own that the store lacks is added, and so are refusals,
-withdrawals and consents by reply. One of this life of the node (since ``begun``) that the copy lacks goes: its swap was taken, but nobody was
-told, and the message never left. What is older, or another node's, stays as the store has it. Everything is by id, so that it may be done as
-often as one likes. Where nobody knows any more (another node adopted an entry meanwhile, or somebody took a refusal back) the person gets
-less, not more.
+A node vouches for its own entries (an entry's id begins with the number of its node) and for facts about the recipient. From the
+moment ``since`` (seconds) its copy decides about those:
+
+    an entry of its own that the store lacks                       is added, and so are opt-outs, withdrawals and consents by reply
+    an entry of this life of the node (since ``begun``)            is removed: its swap was stored, but the node got no answer, and the
+      that the copy lacks                                          message never left
+    older entries, and those of other nodes                        stay as the store has them
+
+Everything is by id, so it may be repeated. Where nobody knows any more (another node adopted an entry meanwhile, or an opt-out
+was revoked) the recipient gets fewer messages, not more.
 """
 
 from __future__ import annotations
@@ -26,29 +30,29 @@ _ALL = 1 << 40
 
 def merged(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
     """``theirs`` with what this node vouches for since then; the very same object where nothing is missing."""
-    return with_words(_entries(theirs, mine, node, since, begun), mine, since)
+    return with_facts(_entries(theirs, mine, node, since, begun), mine, since)
 
 
-def with_words(theirs: bytes, mine: bytes, since: int) -> bytes:
+def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
     """``theirs`` with what the person said since then, as this node's copy knows it; entries stay as they are."""
-    told = theirs
+    merged_record = theirs
     for refusal in record.opt_outs(mine):
         if refusal.time >= since:
-            told = record.opt_out(told, refusal)
+            merged_record = record.opt_out(merged_record, refusal)
     for one in record.withdrawals(mine):
         if one.time >= since:
-            told = withdrawn.withdraw(told, one)
+            merged_record = withdrawn.withdraw(merged_record, one)
     for given in record.consents_given(mine):
         if given.time >= since:
-            told = give_consent(told, given)
+            merged_record = give_consent(merged_record, given)
     for key, time in torn.torn(mine):
         if time >= since:
-            told = torn.tear(told, key, time)
-    if told is not theirs:
-        told = with_replies_of(told, mine)
-        for said in record.Record(mine).refused_texts():
-            told = refused_text(told, said)
-    return told
+            merged_record = torn.tear(merged_record, key, time)
+    if merged_record is not theirs:
+        merged_record = with_replies_of(merged_record, mine)
+        for text in record.Record(mine).refused_texts():
+            merged_record = refused_text(merged_record, text)
+    return merged_record
 
 
 def newest_of(data: bytes, node: int) -> int:

@@ -1,16 +1,16 @@
-"""Record: what is known of one person, as one small packed value.
+"""Reads and changes one recipient's record in packed bytes.
 
-In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a socket,
-a clock, a file, a log, an event loop.
+In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a
+socket, a clock, a file, a log, an event loop.
 
     version   6 bytes   the store's, kept by the engine; operations here carry it along
     count     1 byte    number of entries
     entries   32 bytes each, oldest first (``Entry.pack``)
-    facts     the rest  refusals and fingerprints of unknown outcomes (facts.py)
+    facts     the rest  opt-outs and fingerprints of unknown outcomes (facts.py)
 
-**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no code, or
-declared a keyword, because replies refer to it; at most 64 in all. Past 64 those go first that matter least: by category (OTP before
-notice before marketing), then those that are not the newest of their port and signature, then the oldest.
+**What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no
+code, or declared a keyword, because replies refer to it; at most 64 in all. Past 64 the least important go first: by category
+(OTP before notice before marketing), then those that are not the newest of their port and signature, then the oldest.
 
 **Every operation is idempotent by entry id**, because replay applies the journal again over a checkpoint that may be newer. While
 replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entries from being pushed out by others that come twice.
@@ -263,7 +263,7 @@ def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
     if len(kept) == count:
         return data if len(left) == len(area) else data[: len(data) - len(area)] + left
     packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
-    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_prints(left, packed) if left else left)
+    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_fingerprints(left, packed) if left else left)
 
 
 def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
@@ -274,7 +274,7 @@ def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     head = data[:6] + bytes((data[6] - 1,)) + data[_HEAD:at] + data[at + _ENTRY_BYTES : end]
-    return head + asked.without_asked(facts.without_print(area, entry_id), data[at : at + 6]) if area else head
+    return head + asked.without_asked(facts.without_fingerprint(area, entry_id), data[at : at + 6]) if area else head
 
 
 def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | None = None) -> bytes:
@@ -288,7 +288,7 @@ def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | Non
     end = _HEAD + data[6] * _ENTRY_BYTES
     if len(data) > end and state not in IN_DOUBT:
         area = data[end:]
-        left = facts.without_print(area, entry_id)
+        left = facts.without_fingerprint(area, entry_id)
         data = data if left is area else data[:end] + left
     if flags & 3 == state:
         return data
@@ -303,7 +303,7 @@ def has(data: bytes, entry_id: int) -> bool:
 def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
     """The packed entry, which must be there, and the fingerprint noted for it, if its outcome is unknown."""
     at = _entry_at(data, entry_id)
-    noted = dict(facts.prints(_area(data))).get(entry_id)
+    noted = dict(facts.fingerprints(_area(data))).get(entry_id)
     return data[at : at + _ENTRY_BYTES], noted
 
 
@@ -318,7 +318,7 @@ def amend(data: bytes, packed: bytes) -> bytes:
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     if area and packed[15] & 3 not in IN_DOUBT:
-        area = facts.without_print(area, int.from_bytes(packed[:6], "big"))
+        area = facts.without_fingerprint(area, int.from_bytes(packed[:6], "big"))
     if asked.asks(packed):  # which the whole text said, and a part of it did not
         area = asked.with_asked(area, packed)
     return data[:at] + packed + data[at + _ENTRY_BYTES : end] + area
@@ -335,9 +335,9 @@ def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
     if data[at + 15] & 3 != EntryState.SENT_TWICE:
         data = settle(data, entry_id, EntryState.UNKNOWN)
     end = _HEAD + data[6] * _ENTRY_BYTES
-    if (entry_id, digest48) in facts.prints(data[end:]):
+    if (entry_id, digest48) in facts.fingerprints(data[end:]):
         return data
-    return data[:end] + facts.with_print(data[end:], entry_id, digest48)
+    return data[:end] + facts.with_fingerprint(data[end:], entry_id, digest48)
 
 
 def mark_sent_twice(data: bytes, entry_id: int, digest48: int) -> bytes:
@@ -353,13 +353,13 @@ def mark_adoptable(data: bytes, entry_id: int, digest48: int) -> bytes:
 def has_unknown(data: bytes) -> bool:
     """Whether any outcome is unknown: one comparison for nearly everybody."""
     end = 7 + data[6] * 32
-    return len(data) > end and facts.has_print(data[end:])
+    return len(data) > end and facts.has_fingerprint(data[end:])
 
 
 def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
     """The newest entry of unknown outcome with this fingerprint, made later than ``after``; one that was sent twice if there is no other."""
     best = None
-    for entry_id, digest in facts.prints(_area(data)):
+    for entry_id, digest in facts.fingerprints(_area(data)):
         if digest != digest48:
             continue
         at = _entry_at(data, entry_id)

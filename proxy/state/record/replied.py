@@ -1,11 +1,13 @@
-"""Replied: to which port a person sent a refusal, and when it was confirmed to them. Facts beside the refusals of a record.
+"""Stores the port of an opt-out reply and when it was confirmed.
 
-In: a record's bytes, a refusal, a port, the time. Out: the record's bytes. Never: what a reply means, the clock.
+They are facts beside the opt-outs of a record.
 
-    fact   port hash32, name of the refusal 6 bytes, time of its confirmation u32 (0 = none)
+In: a record's bytes, an opt-out, a port, the time. Out: the record's bytes. Never: the meaning of a reply, the clock.
 
-A refusal itself does not say where it was sent, but who takes it back says "this port": the fact joins the two. It outlives a refusal
-that was taken back for a day, so that refusing again does not bring a second confirmation.
+    fact   port hash32, name of the opt-out 6 bytes, time of its confirmation u32 (0 = none)
+
+An opt-out itself does not name the port it was sent to, but a recipient who revokes it replies to that port: the fact joins the
+two. It outlives a revoked opt-out for one day, so that refusing again brings no second confirmation.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Torn: keys of long messages of which a person has some parts and not all.
+"""Stores keys of multipart messages of which only some parts arrived.
 
-In: a record's bytes, the key of a message, the time. Out: the record with that key, or without it; whether it is there. Never: the clock, how
-long a key counts (a setting), which parts there are.
+In: a record's bytes, the key of a message, the time. Out: the record with that key, or without it; whether it is there. Never:
+the clock, how long a key counts (a setting), which parts there are.
 
     fact = kind 13, length 12, key 8 octets, time u32 in seconds
 
-A handset joins parts by who sends, and by the low octet of the reference. So the key is both, whatever carried the reference (a header of 8 or
-of 16 bits, ``sar_*``) and however many parts were announced; the recipient is the record's. A later part under a key would be shown with
-the parts that are there, and the rules never saw the two together.
+A handset joins parts by sender and by the low octet of the reference. So the key holds both, whatever carried the reference (a
+header of 8 or of 16 bits, ``sar_*``) and however many parts were announced; the recipient is the record's. A later part under the
+same key would be shown together with the parts that are there, and the rules never saw the two together.
 
-Two octets of a key say whose it is (a provider's), and tell no message from another: each has room of its own in a record, so that nobody takes
-another's.
+Two octets of a key identify the provider; they do not tell one message from another. Each provider has its own bound in a record,
+so that none uses up another's.
 """
 
 from __future__ import annotations

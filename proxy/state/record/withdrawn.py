@@ -1,6 +1,7 @@
-"""Withdrawn: consents a person took back, by what they were about. Facts of a record.
+"""Stores withdrawn consents as facts of a record.
 
-In: a record's bytes, what is taken back. Out: the record's bytes. Never: consents (state/lists/consented.py), what a message is about, the clock.
+In: a record's bytes, the scope of the withdrawal. Out: the record's bytes. Never: consents (state/lists/consented.py), the
+content of a message, the clock.
 
     withdrawn   time 4 bytes, advertiser and category in UTF-8 with a NUL between them (empty = any)
 """

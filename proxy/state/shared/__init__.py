@@ -1,1 +1,1 @@
-"""The parts of the store that several gates share."""
+"""Contains the parts of the store that several gates share."""

@@ -1,14 +1,14 @@
-"""Connection: one connection to a Valkey server. Calls go out at once and are answered in order.
+"""Sends commands to one Valkey server and matches answers in order.
 
-In: commands as words. Out: a future for each answer. Never: a second try, a call taken back: an answer that is overdue ends the connection,
-and with it every call that is under way, for nobody knows any more which answer belongs to which.
+In: commands as words. Out: a future for each answer. Never: a retry, a cancelled call. An overdue answer closes the connection,
+and with it every pending call, because answers can no longer be matched to calls.
 
-    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether what was under way was done
+    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether a pending call was carried out
                 └─ Moved      another server has these keys: nothing was done
-    StoreRefused              the server understood and said no: a fault of ours, or of its settings
+    StoreRefused              the server understood and refused: a fault of ours, or of its settings
 
-A process that was itself asleep (stopped, or starved of its processor) finds its deadline past and the answer waiting: so one that
-comes to its deadline late asks the socket once more before it gives up.
+A process that was itself suspended (stopped, or without CPU time) finds its deadline past while the answer waits in the socket.
+So a timer that fires late reads the socket once more before the connection is closed.
 """
 
 from __future__ import annotations
@@ -84,25 +84,25 @@ class Connection(asyncio.Protocol):
         """The answer to one command: bytes, an int, a list, None. Raises StoreDown, StoreRefused (from the future)."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
-            failed(answer, StoreDown(0, f"no connection to {self.address}"))
+            set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
             return answer
         due_s = self._loop.time() + self._deadline_s
         self._pending.append((answer, due_s))
         if self._timer is None:
-            self._timer = self._loop.call_at(due_s, self._look, due_s, False)
+            self._timer = self._loop.call_at(due_s, self._check_deadline, due_s, False)
         self._transport.write(command(words))
         return answer
 
-    def _look(self, due_s: float, again: bool) -> None:
+    def _check_deadline(self, due_s: float, again: bool) -> None:
         """Whether the oldest call is overdue. ``again``: the socket has been read since the last look."""
         self._timer = None
         if not self._pending:
             return
         now_s, oldest_s = self._loop.time(), self._pending[0][1]
         if oldest_s > now_s:
-            self._timer = self._loop.call_at(oldest_s, self._look, oldest_s, False)
+            self._timer = self._loop.call_at(oldest_s, self._check_deadline, oldest_s, False)
         elif now_s - due_s > LATE_S and not again:
-            self._timer = self._loop.call_later(LATE_S, self._look, now_s + LATE_S, True)
+            self._timer = self._loop.call_later(LATE_S, self._check_deadline, now_s + LATE_S, True)
         else:
             self.end(f"{self.address} has not answered for {self._deadline_s:g} s")
 
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         pending, self._pending = self._pending, deque()
         for answer, _ in pending:
             if not answer.done():
-                failed(answer, StoreDown(0, why))
+                set_failure(answer, StoreDown(0, why))
         self._lost(self)
 
     # -- asyncio.Protocol
@@ -130,16 +130,16 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         try:
             reader.feed(data)
-            while (said := reader.gets()) is not False:
+            while (reply := reader.gets()) is not False:
                 answer, _ = self._pending.popleft()
                 if answer.done():  # whoever asked has gone
                     continue
-                if isinstance(said, hiredis.ReplyError):
-                    text = str(said)
+                if isinstance(reply, hiredis.ReplyError):
+                    text = str(reply)
                     kind = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
-                    failed(answer, kind)
+                    set_failure(answer, kind)
                 else:
-                    answer.set_result(said)
+                    answer.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self.end(f"{self.address} does not speak RESP: {error}")
 
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
         self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))
 
 
-def failed(answer: asyncio.Future[Any], why: Exception) -> None:
+def set_failure(answer: asyncio.Future[Any], why: Exception) -> None:
     """That is the answer. Whoever asked may have gone, or have heard enough from another call."""
     answer.set_exception(why)
     answer.exception()  # else it is told as a fault that nobody looked
@@ -162,7 +162,7 @@ class ServerLogin(NamedTuple):
     tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
-        return f"Login({self.user!r}, database={self.database}, tls={self.tls is not None})"
+        return f"ServerLogin({self.user!r}, database={self.database}, tls={self.tls is not None})"
 
 
 async def connect(

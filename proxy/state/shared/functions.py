@@ -1,27 +1,28 @@
-"""Functions: what Valkey itself does for the gate, in one library that is named by its own contents.
+"""Defines the Lua function library that the gate loads into Valkey.
 
-In: nothing. Out: the library's source, its name, the names of what is in it. Never: a connection.
+In: nothing. Out: the library's source, its name, the names of its functions. Never: a connection.
 
-A library is never replaced: one with other contents has another name, and so do its functions. While nodes of two versions run side by
-side each finds its own; what no gate calls any more may be deleted (``FUNCTION DELETE``).
+A library is never replaced: one with other contents has another name, made from a digest of the contents, and so do its
+functions. While nodes of two versions run side by side each finds its own; a library that no gate calls any more may be deleted
+(``FUNCTION DELETE``).
 
-    swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the version that is held; "1" or "0" for each
+    swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the stored version; "1" or "0" for each
     both(keys; seconds, seconds of sheets, sizes, flags, record…)
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                leasing.py
-    hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
-    report(key; revision, word)             adds the word to what stands there, where that begins with the revision; "1" or "0"
-    linger(key…; milliseconds)              those keys stay for so long at least; "0" where one is not there
-    confirm(key, key…; version)             those behind the first stay for good, if the first has that version and all are there
+    hold(key; owner, milliseconds)          gives the key to the owner for so long, unless somebody else has it: then answers who
+    report(key; revision, word)             appends the word where the stored text begins with the revision; "1" or "0"
+    linger(key…; milliseconds)              keeps those keys for so long at least; "0" where one is missing
+    confirm(key, key…; version)             keeps those behind the first for good, if the first has that version and all are there
     decide(key, key…; record, staying, milliseconds)
-                                            stores the record at the first key, whereupon so many of the others stay for good and the rest
-                                            go by and by: all of it or nothing; "1", "0" (another version), "lacks" (one that is to stay)
+                                            stores the record at the first key; then so many of the others stay for good and the rest
+                                            expire: all of it or nothing; "1", "0" (another version), "lacks" (one that is to stay)
     tell(stream, told; journal, most, sequence, record…)
-                                            adds those to the log that are not in it yet; the last sequence that is
+                                            appends those to the log that are not in it yet; answers the last sequence that is
 
-A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: for one key it never comes
-twice. A record that became empty stays for a minute as a bare version, so that not even a clock that goes back a little gives out a
-version again while somebody may still hold it. Records have 48 bits for it: until 2112.
+A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: one key never gets
+the same version twice. A record that became empty stays for a minute as a bare version, so that even a clock that goes back a
+little does not give out a version again while a node may still hold it. Records have 48 bits for it: until 2112.
 """
 
 from __future__ import annotations

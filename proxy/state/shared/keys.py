@@ -1,6 +1,7 @@
-"""Keys: what persons' records are called in the shared store, and in which part of it each lies.
+"""Derives the store keys of recipients' records with a keyed hash.
 
-In: persons. Out: names, parts. Never: a number in a name: who reads them learns nothing without the secret.
+In: recipients. Out: keys, and the part of the store in which each lies. Never: a number in a key: without the secret a reader of
+the store learns no number.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Leased: a node's way to ask the store for its part of what nodes share: rates, places, portions.
+"""Requests a node's rates, binds and portions from the store.
 
-In: asks, many at once. Out: the answer to each; None where the store is out of reach. Never: a second try, a wait for one message.
+In: requests, many at once. Out: the answer to each; None where the store is out of reach. Never: a retry, a wait for one message.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from proxy.state.counters.portions import PortionState
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.functions import PLACES, PORTIONS, SHARES
 from proxy.state.shared.leases import Ask, Given, LeasedBinds
-from proxy.state.shared.leasing import place_told, portion_told, share_told
+from proxy.state.shared.leasing import parse_place, parse_portion, parse_share
 from proxy.state.shared.servers import Servers, slot_of
 
 Answer = TypeVar("Answer")
@@ -39,15 +39,15 @@ class Leases:
     async def shares(self, asks: Sequence[tuple[str, Ask]]) -> list[Given | None]:
         """Of each rate, by its name."""
         names = [b":rate:" + name.encode() for name, _ in asks]
-        return await self._ask(SHARES, names, [tuple(map(repr, said)) for _, said in asks], share_told)
+        return await self._ask(SHARES, names, [tuple(map(repr, arguments)) for _, arguments in asks], parse_share)
 
     async def places(self, asks: Sequence[LeaseRequest]) -> list[LeasedBinds | None]:
         names = [b":place:" + ask.name.encode() for ask in asks]
-        return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], place_told)
+        return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], parse_place)
 
     async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[PortionState | None]:
         names = [b":total:%016x" % key for key in keys]
-        return await self._ask(PORTIONS, names, [(word,) for word in words], portion_told)
+        return await self._ask(PORTIONS, names, [(word,) for word in words], parse_portion)
 
     async def _ask(
         self, function: str, names: Sequence[bytes], args: Sequence[tuple[Any, ...]], read: Callable[[bytes], Answer]
@@ -63,16 +63,17 @@ class Leases:
         calls = []
         for part, places in by_part.items():
             for start in range(0, len(places), KEYS_MAX):
-                some = places[start : start + KEYS_MAX]
-                said = [word for place in some for word in args[place]]
-                asked = [keys[place] for place in some]
-                calls.append((part, some, self._servers.call(part, "FCALL", function, len(asked), *asked, self._node, *said)))
-        for part, some, call in calls:
+                chunk = places[start : start + KEYS_MAX]
+                arguments = [word for place in chunk for word in args[place]]
+                chunk_keys = [keys[place] for place in chunk]
+                call = self._servers.call(part, "FCALL", function, len(chunk_keys), *chunk_keys, self._node, *arguments)
+                calls.append((part, chunk, call))
+        for part, chunk, call in calls:
             try:
                 answers = await asyncio.shield(call)
             except (StoreDown, StoreRefused) as error:
                 self._servers.doubt(part, str(error))
                 continue
-            for place, answer in zip(some, answers, strict=True):
+            for place, answer in zip(chunk, answers, strict=True):
                 found[place] = read(answer)
         return found

@@ -1,18 +1,20 @@
-"""Leases: one total (a rate, a number of binds) kept over several nodes that ask for their part of it a few times a second. Pure.
+"""Divides a rate or a number of binds between several nodes.
 
-In: who asks for what, the time. Out: what they may have, and until when. Never: a clock, a question for each message.
+In: each node's request, the time. Out: what each node may use, and until when. Never: a clock, a request for each message. It is
+pure.
 
-The book of a name stands in the store; functions of the store do to it, line for line, what is done to it here (tests compare them).
+The store keeps one book per name. Lua functions in the store apply the same steps as this module, line for line (tests compare
+them).
 
-    rates    each node says how much it would send (``demand``), and by what share it sends now (``using``); its new share is the fair part of
-             the total, but never what others may still be using: a share that became smaller is others' when its node has said that it
-             knows. What all send by never sums up to more than the total at any moment; it moves within three beats, two of who gives
-    spares   what is in nobody's share between two beats, and what nodes give back because others lack it, is lent to those, message by
-             message: so a total is used up though some claim more than they send
-    places   each node says how many it holds; one more is given while all together hold fewer than the most
+    rates    each node reports its demand (``demand``) and the share it uses now (``using``). Its new share is the fair part of the total, but
+             never what others may still be using: a share that became smaller is free when its node has reported the smaller one. The
+             shares in use never exceed the total; a share moves within three beats, two of them by the node that gives
+    spares   capacity in no node's share between two beats, and what nodes give back because others lack it, is lent to those, message by
+             message: so the whole total is used though some nodes claim more than they send
+    places   each node reports how many it holds; one more is granted while all nodes together hold fewer than the most
 
-What a node holds is its own for LEASE_MS and no longer: a node that has died, or cannot reach the store, has given it back by then. A node
-counts that time from before it asked, the store from when it was asked: no node thinks that it has what another was given.
+A node keeps what it holds for LEASE_MS and no longer: what a dead or disconnected node held is free after that. A node counts the
+time from before its request, the store from when the request arrived: no node uses what another was given.
 """
 
 from __future__ import annotations
@@ -80,16 +82,16 @@ class RateBook:
         self.held: dict[int, RateShare] = {}
         self.spare = Spare(0.0, 0.0, 0)
 
-    def ask(self, node: int, said: Ask, now_ms: int) -> Given:
-        held, total = self.held, said.total
+    def ask(self, node: int, request: Ask, now_ms: int) -> Given:
+        held, total = self.held, request.total
         for one in [one for one, its in held.items() if its.until_ms <= now_ms]:
             del held[one]
         free = total
         for one in sorted(held):
             free -= held[one].share
         since_s = min(max(0, now_ms - self.spare.at_ms), LEASE_MS) / 1000
-        spare = self.spare.messages + said.back + since_s * min(max(0.0, free), self.spare.free)
-        held[node] = RateShare(said.using, said.demand, now_ms + LEASE_MS)
+        spare = self.spare.messages + request.back + since_s * min(max(0.0, free), self.spare.free)
+        held[node] = RateShare(request.using, request.demand, now_ms + LEASE_MS)
         nodes = sorted(held)
         fair = fair_parts(total, [held[one].demand for one in nodes])[nodes.index(node)]
         others = lack = 0.0
@@ -98,9 +100,9 @@ class RateBook:
                 others += held[one].share
                 lack += max(0.0, held[one].demand - held[one].share)
         share = max(0.0, min(fair, total - others))
-        held[node] = RateShare(max(share, said.using), said.demand, now_ms + LEASE_MS)
+        held[node] = RateShare(max(share, request.using), request.demand, now_ms + LEASE_MS)
         spare = min(spare, max(len(nodes), SPARE_S * total))
-        lent = min(spare, said.want)
+        lent = min(spare, request.want)
         self.spare = Spare(spare - lent, max(0.0, total - others - held[node].share), now_ms)
         return Given(share, len(nodes), lent, lack)
 

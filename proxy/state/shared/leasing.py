@@ -1,15 +1,15 @@
-"""Leasing: what Valkey does of leases.py and state/counters/portions.py, in Lua, and the words of each call.
+"""Implements leases and portions in Lua for Valkey.
 
-In: nothing. Out: source for the library (functions.py), arguments, answers read back. Never: another outcome than its twin in Python has: tests
-compare them.
+In: nothing. Out: Lua source for the library (functions.py), arguments of its calls, answers read back. Never: another result than
+leases.py and state/counters/portions.py have in Python: tests compare them.
 
     shares(key of each rate; node, {total, demand, using, back, want} of each)    → "share nodes lent lack" of each
     places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
     portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left room had" of each
 
-A book is one string of numbers: rates and places hold ``node a b until;…``, counters
-``width keep|start count;…|node life report left until;…``. After its nodes a rate's has ``spare,free,at``, which gates of an older version pass
-over when they read, and leave out when they write: then nothing is lent.
+A book is one string of numbers: rates and places hold ``node a b until;…``, counters ``width keep|start count;…|node life report
+left until;…``. After its nodes a rate's book has ``spare,free,at``. Gates of an older version skip that when they read and omit
+it when they write: then nothing is lent.
 """
 
 from __future__ import annotations
@@ -234,23 +234,23 @@ redis.register_function('g106_portions_NAME', portions_NAME)
 """
 
 
-def report_word(said: PortionReport) -> str:
+def report_word(report: PortionReport) -> str:
     """What one counter's part of a call says."""
-    limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in said.limits)
-    counts = "".join(f"{start} {count};" for start, count in said.taken.items())
-    head = f"{said.life} {said.number} {said.back} {said.need} {said.spare} {said.width_s} {said.keep_s}"
+    limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in report.limits)
+    counts = "".join(f"{start} {count};" for start, count in report.taken.items())
+    head = f"{report.life} {report.number} {report.back} {report.need} {report.spare} {report.width_s} {report.keep_s}"
     return f"{head}|{limits}|{counts}"
 
 
-def share_told(answer: bytes) -> Given:
+def parse_share(answer: bytes) -> Given:
     share, nodes, lent, lack = answer.split()
     return Given(float(share), int(nodes), float(lent), float(lack))
 
 
-def place_told(answer: bytes) -> LeasedBinds:
+def parse_place(answer: bytes) -> LeasedBinds:
     given, held, nodes, rank = answer.split()
     return LeasedBinds(given == b"1", int(held), int(nodes), int(rank))
 
 
-def portion_told(answer: bytes) -> PortionState:
+def parse_portion(answer: bytes) -> PortionState:
     return PortionState(*map(int, answer.split()))

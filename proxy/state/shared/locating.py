@@ -1,7 +1,7 @@
-"""Locating: what a shared store's URL says.
+"""Parses the URL of a shared store.
 
-In: ``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. Out: servers' addresses, the database, whether they are a cluster. Never: a
-connection, a secret.
+In: ``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. Out: the servers' addresses, the database, whether they are a
+cluster. Never: a connection, a secret.
 """
 
 from __future__ import annotations

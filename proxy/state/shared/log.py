@@ -1,13 +1,15 @@
-"""Sharedlog: what gates tell each other, in one order for all of them: a stream in the shared store.
+"""Encodes the shared log and the letters between gates.
 
-In: records of this node's journal; a place in the stream. Out: what others told since, opened. Never: what a record means; a record that
-the store could read (each is sealed: AES-GCM under a key made of the secret).
+The shared log is a stream in the shared store with one order for all gates.
+
+In: records of this node's journal; a place in the stream. Out: commands, and the decrypted records of others. Never: the meaning
+of a record; a record that the store could read (each is sealed: AES-GCM under a key made of the secret).
 
     PREFIX{tag}:log      a stream, one entry a record             PREFIX{tag}:told       by journal, the last of its records in the stream
-    PREFIX{tag}:here:N   who is bound at node N                   PREFIX{tag}:letters:N  a stream of what node N alone is told
+    PREFIX{tag}:here:N   who is bound at node N                   PREFIX{tag}:letters:N  a stream of letters to node N alone
 
-A record goes in once: the server compares its sequence with the last one told from the same journal. The stream is bounded: LOG_MAX entries,
-and who was away for longer than they last has missed something, and is told so.
+A record goes in once: the server compares its sequence with the last one stored from the same journal. The stream is bounded by
+LOG_MAX entries; a node that was away for longer than they last gets ``Missed``.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class SharedLog:
         self._node, self._journal = node, journal.encode()
         self._cipher = AESGCM(key)
 
-    def tell(self, records: Iterable[tuple[int, int, bytes]]) -> list[Word]:
+    def append_command(self, records: Iterable[tuple[int, int, bytes]]) -> list[Word]:
         """Puts (sequence, kind, body) into the log, those that are not there yet; the answer is the last sequence that is. None only ask."""
         words: list[Word] = ["FCALL", TELL, 2, self._stream, self._told, self._journal, LOG_MAX]
         for sequence, kind, body in records:
@@ -79,39 +81,39 @@ class SharedLog:
             words += (sequence, nonce + sealed)
         return words
 
-    def hear(self, after: Place) -> list[Word]:
-        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._stream, spelt(after)]
+    def read_command(self, after: Place) -> list[Word]:
+        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._stream, place_text(after)]
 
-    def about(self) -> list[Word]:
+    def info_command(self) -> list[Word]:
         return ["XINFO", "STREAM", self._stream]
 
-    def check(self, about: Sequence[bytes], after: Place) -> None:
+    def require_complete(self, about: Sequence[bytes], after: Place) -> None:
         """``about``: the answer to that question. Missed where entries behind ``after`` are gone."""
         known = dict(zip(about[::2], about[1::2], strict=True))
         if _place(known[b"max-deleted-entry-id"]) > after:
             raise Missed
 
-    def opened(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[LogEntry]:
+    def parse_entries(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[LogEntry]:
         """StoreRefused where something was not sealed by a gate with our secret."""
         found = []
         for _, entries in answer or ():
             for place, (_, sealed) in entries:
-                said = self._open(sealed, self._stream, place)
-                node, sequence, kind = _HEAD.unpack_from(said)
-                found.append(LogEntry(_place(place), node, sequence, kind, said[_HEAD.size :]))
+                plaintext = self._open(sealed, self._stream, place)
+                node, sequence, kind = _HEAD.unpack_from(plaintext)
+                found.append(LogEntry(_place(place), node, sequence, kind, plaintext[_HEAD.size :]))
         return found
 
     # -- letters to one gate, and who is where
 
-    def say_here(self, names: Iterable[str]) -> list[Word]:
+    def announce(self, names: Iterable[str]) -> list[Word]:
         """For a few seconds these are bound at this gate."""
         return ["SET", self._here(self._node), "\n".join(names), "PX", HERE_MS]
 
-    def ask_where(self) -> list[Word]:
+    def query_announcements(self) -> list[Word]:
         return ["MGET", *(self._here(node) for node in range(NODES))]
 
     @staticmethod
-    def where(answer: Sequence[bytes | None]) -> dict[str, list[int]]:
+    def parse_announcements(answer: Sequence[bytes | None]) -> dict[str, list[int]]:
         """Gates by who is bound there."""
         found: dict[str, list[int]] = {}
         for node, names in enumerate(answer):
@@ -119,23 +121,23 @@ class SharedLog:
                 found.setdefault(name, []).append(node)
         return found
 
-    def post(self, node: int, body: bytes) -> list[Word]:
+    def letter_command(self, node: int, body: bytes) -> list[Word]:
         letters = self._letters(node)
         nonce = os.urandom(NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, bytes((self._node,)) + body, letters)
         return ["XADD", letters, "MAXLEN", "~", LETTERS_MAX, "*", "r", nonce + sealed]
 
-    def collect(self, after: Place) -> list[Word]:
-        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._letters(self._node), spelt(after)]
+    def read_letters_command(self, after: Place) -> list[Word]:
+        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._letters(self._node), place_text(after)]
 
-    def clear(self, upto: Place) -> list[Word]:
-        return ["XTRIM", self._letters(self._node), "MINID", spelt((upto[0], upto[1] + 1))]
+    def trim_letters_command(self, upto: Place) -> list[Word]:
+        return ["XTRIM", self._letters(self._node), "MINID", place_text((upto[0], upto[1] + 1))]
 
-    def letters(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Letter]:
+    def parse_letters(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Letter]:
         """StoreRefused where something was not sealed by a gate with our secret."""
         mine = self._letters(self._node)
         opened = [(place, self._open(sealed, mine, place)) for _, entries in answer or () for place, (_, sealed) in entries]
-        return [Letter(_place(place), said[0], said[1:]) for place, said in opened]
+        return [Letter(_place(place), plaintext[0], plaintext[1:]) for place, plaintext in opened]
 
     def _here(self, node: int) -> bytes:
         return b"%s:here:%d" % (self._head, node)
@@ -150,7 +152,7 @@ class SharedLog:
             raise StoreRefused(f"entry {place.decode()} of {stream!r} was not written by a gate with our secret") from None
 
 
-def spelt(place: Place) -> str:
+def place_text(place: Place) -> str:
     return f"{place[0]}-{place[1]}"
 
 

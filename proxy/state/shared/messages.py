@@ -1,7 +1,9 @@
-"""Telling: what gates tell all others by way of the shared log, and hand to one of them as letters: the store's part of that.
+"""Exchanges shared-log records and letters with other gates.
 
-In: records, letters, names of who is bound. Out: what others told, letters to this gate. Never: what any of it means (cluster/replication.py, cluster/forwarding.py), a
-second try: who asked learns that nobody knows.
+It is the store's part; cluster/replication.py and cluster/forwarding.py know what the messages mean.
+
+In: records, letters, names of bound providers. Out: records of other nodes, letters to this gate. Never: the meaning of a
+message, a retry: the caller learns that the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
 from proxy.state.shared.log import Letter, LogEntry, Place, SharedLog
-from proxy.state.shared.servers import Servers, settled
+from proxy.state.shared.servers import Servers, gather_results
 
 
 class GateMessages:
@@ -22,29 +24,29 @@ class GateMessages:
     _log: SharedLog
     heard: Place
     """How far the log was read; with the checkpoint it is kept."""
-    _reaches_back = False
+    _log_is_complete = False
     """Whether it is known that what lies behind ``heard`` is still there."""
-    _told_before = 0
+    _last_of_former_writer = 0
     """The last record that was told under another name than the log counts by now."""
 
     # -- the log
 
     async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
         """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
-        return max(self._told_before, int(await self._about_log(self._log.tell(records))))
+        return max(self._last_of_former_writer, int(await self._call_log(self._log.append_command(records))))
 
     async def hear(self) -> list[LogEntry]:
         """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
-        if not self._reaches_back:
+        if not self._log_is_complete:
             try:
-                self._log.check(await self._about_log(self._log.about()), self.heard)
+                self._log.require_complete(await self._call_log(self._log.info_command()), self.heard)
             except StoreRefused as error:
                 if "no such key" not in str(error):
                     raise
-            self._reaches_back = True
-        return self._log.opened(await self._about_log(self._log.hear(self.heard)))
+            self._log_is_complete = True
+        return self._log.parse_entries(await self._call_log(self._log.read_command(self.heard)))
 
-    async def _about_log(self, words: list[Word]) -> Any:
+    async def _call_log(self, words: list[Word]) -> Any:
         try:
             return await self._servers.call(0, *words)
         except StoreDown as error:
@@ -55,20 +57,20 @@ class GateMessages:
 
     async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
         """Says who is bound here; who is bound where. StoreDown."""
-        _, found = await asyncio.gather(*map(self._about_log, (self._log.say_here(names), self._log.ask_where())))
-        return self._log.where(found)
+        _, found = await asyncio.gather(*map(self._call_log, (self._log.announce(names), self._log.query_announcements())))
+        return self._log.parse_announcements(found)
 
     async def post(self, node: int, letters: Sequence[bytes]) -> None:
         """StoreDown: nobody knows which of them are there."""
-        for answer in await settled([self._servers.call(0, *self._log.post(node, one)) for one in letters]):
+        for answer in await gather_results([self._servers.call(0, *self._log.letter_command(node, one)) for one in letters]):
             if isinstance(answer, Exception):
                 self._servers.doubt(0, str(answer))
                 raise answer
 
     async def collect(self, after: Place) -> list[Letter]:
         """Letters to this gate behind a place. StoreDown."""
-        return self._log.letters(await self._about_log(self._log.collect(after)))
+        return self._log.parse_letters(await self._call_log(self._log.read_letters_command(after)))
 
     async def clear(self, upto: Place) -> None:
         """These are done with. StoreDown."""
-        await self._about_log(self._log.clear(upto))
+        await self._call_log(self._log.trim_letters_command(upto))

@@ -1,9 +1,12 @@
-"""Sheets: what nodes put up of long messages whose parts came to several of them, in the shared store for a minute.
+"""Stores sheets of multipart messages that several nodes share.
 
-In: a person and the words of a message, octets with the version they are based on. Out: the same. Never: octets or words that the server could
-read (names are a keyed hash, octets are sealed: AES-GCM under a key made of the secret); what a sheet says (proxy/state/shared/multipart_record.py).
+A sheet stays in the shared store for a minute.
 
-    PREFIX{tag}:long:<keyed hash>    a sheet, its version in front; beside the person's record, so that both are swapped in one call
+In: a recipient and the key of a message, octets with the version they are based on. Out: the same. Never: octets or keys that the
+server could read (keys are a keyed hash, octets are sealed: AES-GCM under a key made of the secret); the content of a sheet
+(multipart_record.py).
+
+    PREFIX{tag}:long:<keyed hash>    a sheet, its version in front; beside the recipient's record, so that both are swapped in one call
 """
 
 from __future__ import annotations
@@ -51,14 +54,15 @@ class MultipartExchange:
         *,
         part_of: Callable[[int], int],
         heads: Sequence[bytes],
-        said: Callable[[Item], Argument],
+        argument_of: Callable[[Item], Argument],
         keep_s: Callable[[], int],
         took: Callable[[list[Item], Sequence[bool]], None],
         doubted: Callable[[Iterable[int]], None],
     ) -> None:
-        """``part_of`` a person; ``said``: a record's words; ``took``: which records were stored; ``doubted``: of whose nobody knows."""
+        """``part_of``: the part of a recipient. ``argument_of``: a record as an argument of the swap. ``took`` is called with the stored
+        records, ``doubted`` with the recipients of whom nobody knows whether they were stored."""
         self._servers, self._part_of, self._heads = servers, part_of, heads
-        self._said, self._keep_s, self._took, self._doubted = said, keep_s, took, doubted
+        self._argument_of, self._keep_s, self._took, self._doubted = argument_of, keep_s, took, doubted
         self._hash = blake2b(key=blake2b(secret, digest_size=32, person=b"gate106 longs").digest(), digest_size=12)
         self._cipher = AESGCM(blake2b(secret, digest_size=32, person=b"gate106 sheets").digest())
 
@@ -89,10 +93,10 @@ class MultipartExchange:
         for part, places in by_part.items():
             for at in range(0, len(places), KEYS_MAX // 2):
                 some = places[at : at + KEYS_MAX // 2]
-                calls.append((part, some, self._servers.call(part, *self._words([groups[place] for place in some]))))
+                calls.append((part, some, self._servers.call(part, *self._swap_command([groups[place] for place in some]))))
         for part, some, call in calls:
             try:
-                told = await asyncio.shield(call)
+                results = await asyncio.shield(call)
             except (
                 StoreDown,
                 StoreRefused,
@@ -100,20 +104,20 @@ class MultipartExchange:
                 self._servers.doubt(part, str(error))
                 self._doubted([record[0] for place in some if (record := groups[place].record) is not None])
                 continue
-            for place, taken in zip(some, told, strict=True):
+            for place, taken in zip(some, results, strict=True):
                 done[place] = taken == ord("1")
         rows = [(group.record, ok) for group, ok in zip(groups, done, strict=True) if group.record is not None]
         self._took([item for item, _ in rows], [ok for _, ok in rows])
         return done
 
-    def _words(self, groups: Sequence[StoreGroup]) -> list[Word]:
+    def _swap_command(self, groups: Sequence[StoreGroup]) -> list[Word]:
         names: list[bytes] = []
         sizes, flags, records = [], [], []
         for group in groups:
-            said = [self._said(group.record)] if group.record is not None else []
-            said += [self._sealed(*one) for one in group.sheets]
-            sizes.append(str(len(said)))
-            for name, flag, data in said:
+            arguments = [self._argument_of(group.record)] if group.record is not None else []
+            arguments += [self._sealed(*one) for one in group.sheets]
+            sizes.append(str(len(arguments)))
+            for name, flag, data in arguments:
                 names.append(name)
                 flags.append(flag)
                 records.append(data)

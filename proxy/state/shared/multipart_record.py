@@ -1,17 +1,17 @@
-"""Sheet: what gates on one store know together of a long message whose parts came to several of them. Pure.
+"""Records a multipart message whose parts reached several nodes.
 
-In: what one gate holds of such a message, the sheet as it stands. Out: the sheet with it; what the others hold; octets and back.
-Never: a store, a clock (wall seconds are arguments), a verdict.
+In: the parts that one gate holds, the sheet as it stands. Out: the sheet with them; the parts of the other gates; octets and
+back. Never: a store, a clock (wall seconds are arguments), a verdict. It is pure.
 
-A sheet has one key (provider, source, person, reference, total) and lists the messages that came under it, oldest first. Each *holder* (the
-parts of one message at one gate) puts up its own rows and only those; one of them puts up what was decided, together with the person's
-record or not at all, and all others inherit it.
+A *sheet* has one key (provider, source, recipient, reference, total) and lists the messages under that key, oldest first. Each
+*holder* (the parts of one message at one gate) writes its own rows and only those. One holder writes the decision, together with
+the recipient's record or not at all, and all others inherit it.
 
     WAITING ──judged──▶ THERE ──nobody answered──▶ UNKNOWN ──a late yes──▶ LATE
                           └──refused──▶ REFUSED           UNKNOWN, LATE ──sent again, nobody answered──▶ TWICE
 
-A part number that is there already begins a new message, as at one gate, unless that part may be sent again: it was refused, or nobody knows
-of it, or it waits at another gate that did not come for the verdict.
+A part number that is there already begins a new message, as at one gate, unless that part may be sent again: it was refused, its
+outcome is unknown, or it waits at another gate that was not part of the decision.
 """
 
 from __future__ import annotations
@@ -212,8 +212,8 @@ def _posted(one: Posted) -> list[Any]:
     return [one.begun, one.holders, [_row(row) for row in one.rows], _decision(one.decision), one.closed]
 
 
-def _posted_of(said: Sequence[Any]) -> Posted:
-    begun, holders, rows, decision, closed = said
+def _posted_of(packed: Sequence[Any]) -> Posted:
+    begun, holders, rows, decision, closed = packed
     return Posted(
         begun, tuple((life, number) for life, number in holders), tuple(map(_row_of, rows)), _decision_of(decision), closed
     )
@@ -238,14 +238,14 @@ def _decision(one: SharedDecision | None) -> dict[str, Any] | None:
     return None if one is None else {**one._asdict(), "entry": one.entry.hex()}
 
 
-def _decision_of(said: Mapping[str, Any] | None) -> SharedDecision | None:
-    if said is None:
+def _decision_of(fields: Mapping[str, Any] | None) -> SharedDecision | None:
+    if fields is None:
         return None
     return SharedDecision(**{
-        **said,
-        "parts": tuple(said["parts"]),
-        "outcome": Outcome(said["outcome"]),
-        "entry": bytes.fromhex(said["entry"]),
-        "takes": tuple(Take(*take) for take in said["takes"]),
-        "objections": tuple(SharedObjection(*one) for one in said["objections"]),
+        **fields,
+        "parts": tuple(fields["parts"]),
+        "outcome": Outcome(fields["outcome"]),
+        "entry": bytes.fromhex(fields["entry"]),
+        "takes": tuple(Take(*take) for take in fields["takes"]),
+        "objections": tuple(SharedObjection(*one) for one in fields["objections"]),
     })  # fmt: skip

@@ -1,6 +1,8 @@
-"""Numbering: which numbers a node gives to what it makes (orders, batches of consents), so that no two nodes give the same.
+"""Assigns numbers that no two nodes give twice.
 
-In: the highest number that anybody is known to have given. Out: the next ones of this node. Never: a number of another node.
+Orders and batches of consents are numbered so.
+
+In: the highest number that any node is known to have given. Out: the next numbers of this node. Never: a number of another node.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Words: what was said of persons and may not stand in the shared store's records of them yet.
+"""Queues facts about recipients not yet written to the shared store.
 
-In: changes of a person's record, in the order in which they were heard. Out: a record with them. Never: a connection, a clock, entries.
+In: changes of a recipient's record, in the order in which they arrived. Out: a record with them. Never: a connection, a clock,
+entries.
 
-A change is what somebody said: a refusal, its taking back, that a person was forgotten. Merging (state/record/merging.py) puts back what a copy of the
-record holds, and so cannot say that something is *not* there any more; a change can. Each may be done as often as one likes, as long as they
-come in order, so that every node does all it hears, whoever said it.
+A change is an opt-out, its revocation, or the erasure of a recipient. Merging (state/record/merging.py) puts back what a copy of
+the record holds, and so cannot express that a fact was *removed*; a change can. Each change may be repeated as long as all come
+in order, so every node applies all changes it receives, whichever node made them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class PendingFacts:
         """The number of the newest."""
         return self._last
 
-    def said(self, person: int, data: bytes) -> bytes:
+    def apply(self, person: int, data: bytes) -> bytes:
         """The record with all that was said; the very same object where it says so already."""
         for _, change in self._by_person.get(person, ()):
             data = change(data)

@@ -1,9 +1,11 @@
-"""Records: persons' records in the shared store: many are loaded with one call, and swapped with one.
+"""Loads and swaps recipients' records in the shared store.
 
-In: persons, versions, records. Out: the same; of whom the store could not be asked. Never: a second try, a call that is taken back, this
-node's copy (state/stores/valkey.py).
+One call loads or swaps many records.
 
-One server takes a call about persons of all parts; in a cluster a call is about one part (servers.py).
+In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a retry, a
+cancelled call, this node's copy (state/stores/valkey.py).
+
+With one server a call may name recipients of all parts; in a cluster a call is about one part (servers.py).
 """
 
 from __future__ import annotations
@@ -66,12 +68,12 @@ class Records:
         done = [False] * len(items)
         for part, places, answer in asked:
             try:
-                said = await answer
+                results = await answer
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
                 self._servers.doubt(part, str(error))
                 self._doubted([items[place][0] for place in places])
                 continue
-            _note_taken(done, places, said)
+            _note_taken(done, places, results)
         return done
 
     @staticmethod
@@ -84,7 +86,7 @@ class Records:
             for person, data in zip(persons, rows, strict=True)
         }
 
-    def said(self, item: Item) -> Argument:
+    def argument_of(self, item: Item) -> Argument:
         """A record's words where it is swapped together with others (multipart_exchange.py)."""
         flags, (data,) = self.words((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
@@ -119,7 +121,7 @@ def _persons_of(items: Sequence[Item]) -> list[int]:
 
 
 @compiled("shared_taken")
-def _note_taken(done: list[bool], places: Sequence[int], said: Sequence[int]) -> None:
+def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
     """What the store says of the items at these places: an octet of each. ValueError where it is not as many."""
-    for place, taken in zip(places, said, strict=True):
+    for place, taken in zip(places, results, strict=True):
         done[place] = taken == _TAKEN

@@ -1,14 +1,14 @@
-"""Sharedrules: what gates on one store have agreed on about rules, in the store: the last decision, and the files of the sets it names.
+"""Stores the rule decision and rule sets that gates agreed on.
 
-In: bodies, a version, packed sets. Out: the same; whether a decision was taken. Never: what a decision means, a body that the store could
-read (AES-GCM under a key made of the secret: lists of people are among the files), a second try.
+In: bodies, a version, packed sets. Out: the same; whether a decision was stored. Never: the meaning of a decision, a body that
+the store could read (AES-GCM under a key made of the secret: lists of recipients are among the files), a retry.
 
     PREFIX{tag}:rules          the last decision, its version in front        PREFIX{tag}:set:REVISION[:N]   a set's files, in pieces
-    PREFIX{tag}:coming         a set that somebody is about to put into force, and who reads it beforehand: ``REVISION;NODE reads;NODE has;``
+    PREFIX{tag}:coming         a set that is about to take effect, and the gates that read it in advance: ``REVISION;NODE reads;NODE has;``
 
-A decision is stored only where the version is still the one that was read, and with it, or not at all, the sets it names stay for good and
-those of the one before begin to go (functions.py: decide). Until then what was put there goes by itself. A set is there when all its pieces
-are; the first is written last.
+A decision is stored only where the version is still the one that was read. With it, or not at all, the sets it names stay for
+good and those of the decision before begin to expire (functions.py: decide). Before that a set expires by itself. A set is there
+when all its pieces are; the first piece is written last.
 """
 
 from __future__ import annotations

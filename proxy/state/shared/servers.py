@@ -1,10 +1,12 @@
-"""Servers: which Valkey server has which part of the records, and the connections to all of them.
+"""Connects to the Valkey servers and maps each part to one.
 
-In: a URL's hosts; parts and commands. Out: futures of answers; word of parts that are reached or lost. Never: what a command does.
+In: a URL's hosts; parts and commands. Out: futures of answers; notice of parts that are reached or lost. Never: the meaning of a
+command.
 
-Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a cluster. One
-server has all parts, and then one call takes keys of any; in a cluster each part is where its slot is, and a call is about one part.
-Where a connection is lost, or a server says that keys are elsewhere, the map is asked for again, and until then its parts are out of reach.
+Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a
+cluster. A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is, and a call is
+about one part. Where a connection is lost, or a server says that keys are elsewhere, the map is read again, and until then its
+parts are out of reach.
 """
 
 from __future__ import annotations
@@ -17,7 +19,16 @@ from typing import Any
 
 import structlog
 
-from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused, Word, connect, failed
+from proxy.state.shared.connection import (
+    Connection,
+    ServerAddress,
+    ServerLogin,
+    StoreDown,
+    StoreRefused,
+    Word,
+    connect,
+    set_failure,
+)
 
 log = structlog.get_logger()
 
@@ -61,7 +72,7 @@ class Servers:
         self._made: dict[ServerAddress, Connection] = {}
         self.at: list[Connection | None] = [None] * parts
         """Where each part is; None while it is out of reach."""
-        self._looking: asyncio.Task[None] | None = None
+        self._mapping_task: asyncio.Task[None] | None = None
         self._why = ""
         self.closed = False
 
@@ -77,16 +88,16 @@ class Servers:
     async def open(self) -> None:
         """Reaches all parts once, or raises StoreDown, StoreRefused, or what ``reached`` raised."""
         try:
-            await self._map()
+            await self._map_parts()
         except BaseException:
-            self._look_again()
+            self._start_mapping()
             raise
 
     def call(self, part: int, *words: Word) -> asyncio.Future[Any]:
         connection = self.at[part]
         if connection is None:
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            failed(answer, StoreDown(0, self._why or "out of reach"))
+            set_failure(answer, StoreDown(0, self._why or "out of reach"))
             return answer
         return connection.call(*words)
 
@@ -97,55 +108,55 @@ class Servers:
         if connection is not None and not self.cluster:
             connection.end(why)
         else:
-            self._drop([part])
+            self._lose_parts([part])
 
     def close(self) -> None:
         self.closed = True
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._mapping_task is not None:
+            self._mapping_task.cancel()
         for connection in list(self._made.values()):
             connection.end("closed")
 
     # -- the map
 
-    def _drop(self, parts: list[int]) -> None:
+    def _lose_parts(self, parts: list[int]) -> None:
         gone = [part for part in parts if self.at[part] is not None]
         for part in gone:
             self.at[part] = None
         if gone:
             self._lost(gone)
-        self._look_again()
+        self._start_mapping()
 
-    def _ended(self, connection: Connection) -> None:
+    def _connection_ended(self, connection: Connection) -> None:
         if self._made.get(connection.address) is connection:
             del self._made[connection.address]
         self._why = connection.why
-        self._drop([part for part, at in enumerate(self.at) if at is connection])
+        self._lose_parts([part for part, at in enumerate(self.at) if at is connection])
 
-    def _look_again(self) -> None:
-        if self._looking is None and not self.closed:
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+    def _start_mapping(self) -> None:
+        if self._mapping_task is None and not self.closed:
+            self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up())
 
-    async def _look(self) -> None:
+    async def _map_until_up(self) -> None:
         """Until every part is reached."""
         pause_s, most_s = AGAIN_S
         while not self.up:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, most_s)
             try:
-                await self._map()
+                await self._map_parts()
             except (OSError, StoreRefused) as error:
                 if str(error) != self._why:
-                    log.warning("store out of reach", why=str(error))
+                    log.warning("store unreachable", why=str(error))
                 self._why = str(error)
             except Exception as error:  # whatever it is: the next try must come
-                log.error("store not reached: a fault of gate106, please report it", exc_info=error)
-        self._looking = None
+                log.error("store not connected: a fault of gate106, please report it", exc_info=error)
+        self._mapping_task = None
 
-    async def _map(self) -> None:
+    async def _map_parts(self) -> None:
         """Finds who has each part, connects where that is not done, and has what is new looked at."""
         owners = await self._owners() if self.cluster else [self._seeds[0]] * len(self.at)
-        wrong: Exception | None = None
+        failure: Exception | None = None
         for address in dict.fromkeys(owners):
             parts = [part for part, owner in enumerate(owners) if owner == address]
             try:
@@ -159,9 +170,9 @@ class Servers:
                         for part in moved:
                             self.at[part] = connection
             except (OSError, StoreRefused) as error:
-                wrong = error
-        if wrong is not None:
-            raise wrong
+                failure = error
+        if failure is not None:
+            raise failure
         if not self.up:
             raise StoreDown(0, self._why or "the cluster does not serve all slots")
 
@@ -169,27 +180,27 @@ class Servers:
         held = self._made.get(address)
         if held is not None and held.up:
             return held
-        made = await connect(address, self._login, self._deadline_s, self._ended)
+        made = await connect(address, self._login, self._deadline_s, self._connection_ended)
         self._made[address] = made
         return made
 
     async def _owners(self) -> list[ServerAddress]:
         """Who has each part, by whichever server of the cluster answers first."""
         known = [*self._made, *(one for one in self._seeds if one not in self._made)]
-        wrong: Exception = StoreDown(0, "no server is named")
+        failure: Exception = StoreDown(0, "no server is named")
         for address in known:
             try:
                 connection = await self._connected(address)
                 rows = await connection.call("CLUSTER", "SLOTS")
             except (OSError, StoreRefused) as error:
-                wrong = error
+                failure = error
                 continue
             found = [self._owner(rows, slot_of(tag), address) for tag in self.tags]
             if None not in found:
                 self._seeds = list(dict.fromkeys([*self._seeds, *_all(rows, address)]))[:64]
                 return [one for one in found if one is not None]
-            wrong = StoreDown(0, f"{address}: the cluster does not serve all slots")
-        raise wrong
+            failure = StoreDown(0, f"{address}: the cluster does not serve all slots")
+        raise failure
 
     @staticmethod
     def _owner(rows: list[Any], slot: int, asked: ServerAddress) -> ServerAddress | None:
@@ -208,7 +219,7 @@ def _address(row: list[Any], asked: ServerAddress) -> ServerAddress:
     return ServerAddress(row[0].decode() if row[0] else asked.host, row[1])
 
 
-async def settled(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:
+async def gather_results(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:
     """All answers, or what each raised, of calls that are under way already; nothing is taken back when the caller is."""
     found: list[Any] = []
     for answer in answers:

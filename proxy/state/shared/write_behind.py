@@ -1,10 +1,11 @@
-"""Owing: what this node knows of persons and their records in the shared store may lack, until it stands there.
+"""Writes this node's facts to the shared store once it is reachable.
 
-In: persons whose records nobody is sure of, what was said of persons, parts that were out of reach; records as the store has them. Out: those
-records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a message, an entry that is not this node's.
+In: recipients whose stored records may be incomplete, facts about recipients, parts that were out of reach; records as the store
+has them. Out: those records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a
+message, an entry of another node.
 
-A record that is asked for is mended at once (``mend``); all others beside the traffic (``run``), a few at a time: first a walk through the
-copy where a whole part may lack something, then who is owed by name.
+A record that is loaded is completed at once (``mend``). All others are completed beside the traffic (``run``), a few at a time:
+first a walk through the copy where a whole part may be incomplete, then the recipients that are noted one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from proxy.state.record.merging import merged, newest_of, with_words
+from proxy.state.record.merging import merged, newest_of, with_facts
 from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.pending_facts import Change, PendingFacts
 from proxy.state.shared.records import Records
@@ -56,40 +57,40 @@ class WriteBehind:
         self._node, self._begun, self._may, self._done = node, begun, may, done
         self.people: set[int] = set()
         """Persons whose records may lack something."""
-        self._pushing: set[int] = set()
+        self._writing: set[int] = set()
         """... and are getting it at this moment."""
-        self._words = PendingFacts()
-        self._worded: dict[int, int] = {}
+        self._facts = PendingFacts()
+        self._facts_applied: dict[int, int] = {}
         """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
         self._since = list(since)
         self._walking = set(range(len(since)))
         """Parts any of whose records may lack something."""
-        self._some = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
     def __len__(self) -> int:
         """Persons and parts."""
-        return len(self.people) + len(self._pushing) + len(self._walking) + len(self._words)
+        return len(self.people) + len(self._writing) + len(self._walking) + len(self._facts)
 
     @property
-    def amid(self) -> bool:
+    def has_pending_people(self) -> bool:
         """Whether single persons are owed something."""
-        return bool(self.people or self._pushing or self._words)
+        return bool(self.people or self._writing or self._facts)
 
     # -- what comes
 
     def owe(self, person: int) -> None:
         self.people.add(person)
-        self._some.set()
+        self._wakeup.set()
 
     def doubt(self, people: Iterable[int]) -> None:
         """Whether these were stored nobody knows: they are looked at when the store is back."""
         self.people.update(people)
 
-    def say(self, person: int, change: Change) -> None:
+    def add_fact(self, person: int, change: Change) -> None:
         """This was said of the person."""
-        if (over := self._words.add(person, change)) is not None:
+        if (over := self._facts.add(person, change)) is not None:
             self.people.add(over)
-        self._some.set()
+        self._wakeup.set()
 
     def lost(self, part: int, since: int) -> None:
         """The part is out of reach, and may lack what came since then."""
@@ -103,91 +104,91 @@ class WriteBehind:
 
     def reached(self) -> None:
         """Some part is."""
-        self._some.set()
+        self._wakeup.set()
 
     # -- records on their way
 
-    def mend(self, found: dict[int, tuple[int, bytes]]) -> None:
+    def complete(self, found: dict[int, tuple[int, bytes]]) -> None:
         """Puts what this node vouches for into what was loaded."""
-        if not self.amid and not self._walking:
+        if not self.has_pending_people and not self._walking:
             return
         for key, (version, data) in found.items():
             part = self._keys.part(key)
-            if key in self.people or part in self._walking or key in self._pushing:
+            if key in self.people or part in self._walking or key in self._writing:
                 data = merged(data, self._copy.held(key), self._node, self._since[part], self._begun)
-            if key in self._words:
-                data, self._worded[key] = self._words.said(key, data), self._words.last
+            if key in self._facts:
+                data, self._facts_applied[key] = self._facts.apply(key, data), self._facts.last
             found[key] = version, data
 
-    def stored(self, key: int, data: bytes) -> bytes:
+    def after_store(self, key: int, data: bytes) -> bytes:
         """What the copy is to hold of a record that the store has taken: somebody may have told the copy something meanwhile."""
-        if key in self.people or key in self._pushing:
-            data = with_words(data, self._copy.held(key), self._since[self._keys.part(key)])
-        self._words.done(key, self._worded.pop(key, 0))
-        return self._words.said(key, data)
+        if key in self.people or key in self._writing:
+            data = with_facts(data, self._copy.held(key), self._since[self._keys.part(key)])
+        self._facts.done(key, self._facts_applied.pop(key, 0))
+        return self._facts.apply(key, data)
 
     # -- beside the traffic
 
     async def run(self) -> None:
         """Mends records as soon as there is something to mend and somebody to tell."""
         while True:
-            await self._some.wait()
+            await self._wakeup.wait()
             try:
                 if not self._may():
                     await asyncio.sleep(0.01)
                 elif any(self._servers.at[part] is not None for part in self._walking):
                     await self._walk()
-                elif (self.people or self._words) and self._servers.up:
-                    await self._push(self._next())
+                elif (self.people or self._facts) and self._servers.up:
+                    await self._write_batch(self._next())
                 else:
                     if self._servers.up:
                         self._done()
-                    if not self._words:
-                        self._worded.clear()
-                    self._some.clear()
+                    if not self._facts:
+                        self._facts_applied.clear()
+                    self._wakeup.clear()
                     continue
             except Exception as error:  # whatever it is: the others must be told all the same
-                log.error("records not mended: a fault of gate106, please report it", exc_info=error)
+                log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
 
     def _next(self) -> list[int]:
-        return list(dict.fromkeys(islice(chain(self.people, self._words), BATCH)))
+        return list(dict.fromkeys(islice(chain(self.people, self._facts), BATCH)))
 
-    async def _push(self, people: list[int]) -> None:
+    async def _write_batch(self, people: list[int]) -> None:
         """One load and one swap. Also where nothing is missing of what a copy holds: a swap that is still under way somewhere is then too
         late."""
         owed = self.people.intersection(people)
         self.people -= owed
-        self._pushing |= owed
+        self._writing |= owed
         try:
-            self.people.update(await self._pushed(people))
+            self.people.update(await self._write(people))
         except BaseException:
             self.people.update(owed)
             raise
         finally:
-            self._pushing.clear()
+            self._writing.clear()
 
-    async def _pushed(self, people: list[int]) -> list[int]:
+    async def _write(self, people: list[int]) -> list[int]:
         """Persons who must be looked at again."""
         copy = self._copy
         found, away = await self._records.load(people)
-        again = [key for key in away if key in self._pushing]
-        items, mine, last = [], {}, self._words.last
+        again = [key for key in away if key in self._writing]
+        items, mine, last = [], {}, self._facts.last
         for key, (version, data) in found.items():
             after, mine[key] = data, copy.held(key)
-            if key in self._pushing:
+            if key in self._writing:
                 after = merged(data, mine[key], self._node, self._since[self._keys.part(key)], self._begun)
-            after = self._words.said(key, after)
-            if after is not data or (version and key in self._pushing):
+            after = self._facts.apply(key, after)
+            if after is not data or (version and key in self._writing):
                 items.append((key, version, after))
             else:
-                self._words.done(key, last)
+                self._facts.done(key, last)
         for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
-                self._words.done(key, last)
+                self._facts.done(key, last)
             if taken and copy.held(key) == mine[key]:
                 copy.hold_here(key, data)
-            elif key in self._pushing:
+            elif key in self._writing:
                 again.append(key)
         return again
 
@@ -202,6 +203,6 @@ class WriteBehind:
             while self.people:
                 if any(self._servers.at[part] is None for part in parts):
                     return  # from the beginning when they are back
-                await self._push(self._next())
+                await self._write_batch(self._next())
             await asyncio.sleep(0)
         self._walking.difference_update(part for part, since in parts.items() if self._since[part] == since)

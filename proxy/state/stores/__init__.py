@@ -1,1 +1,1 @@
-"""The stores; a file name is its URL scheme."""
+"""Contains the store engines; a file name is its URL scheme."""

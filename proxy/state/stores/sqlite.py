@@ -1,7 +1,9 @@
-"""sqlite: the embedded store. Records live in memory, the journal makes them safe, a SQLite file is their checkpoint.
+"""Implements the embedded store: memory, journal and a SQLite checkpoint.
 
-In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; in which pieces
-a checkpoint is written (state/embedded/saving.py).
+Records live in memory, the journal makes them durable, a SQLite file is their checkpoint.
+
+In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; the
+slices of a checkpoint (state/embedded/saving.py).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from proxy.runtime import durable_folders
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile
-from proxy.state.embedded.saving import Saving, Step, Wait, carry_out, carry_out_now
+from proxy.state.embedded.saving import CheckpointWriter, Step, Wait, run_steps, run_steps_now
 from proxy.state.embedded.table import Table
 from proxy.state.lists.consented import Consented
 from proxy.state.lists.dictionary import Dictionary
@@ -118,7 +120,7 @@ class SqliteStore:
             raise self._file.unreadable(error) from error
         table.regroup(groups)
         table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
-        self._saving = Saving(
+        self._checkpoint_writer = CheckpointWriter(
             self._file, table, self.counters, self.mailbox,
             {"listed": self.listed, "consented": self.consented},
             {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.told},
@@ -308,18 +310,18 @@ class SqliteStore:
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
         should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
-        rest_s = 0.0 if hurry else self._saving.rest_s
+        rest_s = 0.0 if hurry else self._checkpoint_writer.rest_s
         steps = self._steps(Position(counted, open_from, highest_id))
-        await carry_out(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)
+        await run_steps(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)
 
     def checkpoint_now(self, *, counted: int, open_from: int, highest_id: int) -> None:
         """The same in one go; the caller has synced the journal before."""
-        carry_out_now(self._steps(Position(counted, open_from, highest_id)))
+        run_steps_now(self._steps(Position(counted, open_from, highest_id)))
 
     def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
-        said = {**self._beside(), "version": str(self._version), **_as_meta(position)}
-        yield from self._saving.steps(
-            lambda: {**said, "refusals": json.dumps(self.refusals), "torn": json.dumps(self.torn_keys.rows())}
+        metadata = {**self._beside(), "version": str(self._version), **_as_meta(position)}
+        yield from self._checkpoint_writer.steps(
+            lambda: {**metadata, "refusals": json.dumps(self.refusals), "torn": json.dumps(self.torn_keys.rows())}
         )
         self.position = position
 

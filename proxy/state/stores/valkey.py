@@ -1,26 +1,32 @@
-"""valkey: the shared store. Records are in Valkey, where all nodes see them; this node keeps a copy of what it knows for when it cannot ask.
+"""Implements the shared store in Valkey, with a local copy.
 
-In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a person's
-number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
+All nodes see the records in Valkey. This node's copy serves while Valkey is out of reach.
 
-    PREFIX{tag}<keyed hash>    a record (state/shared/records.py, state/shared/keys.py)        PREFIX{tag}:born     drawn when this part was first used
-    PREFIX{tag}:node:N         who is node N at the moment          PREFIX{tag}:long:…   a long message that is not whole (state/shared/multipart_exchange.py)
+In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a
+recipient's number in Valkey (keys are made of a keyed hash), a retry inside ``load`` or ``swap``, a cancelled call.
 
-Tags: state/shared/servers.py. What Valkey does with all of them: state/shared/functions.py.
+    PREFIX{tag}<keyed hash>    a record (records.py, keys.py)                 PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}:node:N         which gate is node N at the moment             PREFIX{tag}:long:…   a multipart message that is not complete
+                                                                              (multipart_exchange.py)
 
-The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
-orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it. What was said of a
-person and comes from a journal or from the log (``say``) is done to the copy, and then to Valkey's record, by every node that hears it.
+Tags: state/shared/servers.py. The functions that Valkey runs: state/shared/functions.py.
 
-**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with versions below
-0, ``swap`` takes those. What was under way is judged again on the copy. When a part is reached again, what this node has noted since a
-minute before is *owed* to it: put back into records (state/record/merging.py) at once where they are asked for, for all others by a walk through the
-copy beside the traffic. That mends a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+The copy is a complete embedded store: this node's journal makes it durable, replay and checkpoints restore it. Data that are no
+records (lists, orders, cases, the mailbox, aggregates) are in the copy alone. A record is written to the copy as soon as Valkey
+has stored it. A fact about a recipient that comes from a journal or from the log (``say``) is applied to the copy, and then to
+Valkey's record, by every node that receives it.
 
-The bound that remains: while nodes cannot ask, each counts only what it knows, so that a person may get what a cap allows once from each.
-Likewise with a part of a long message that others know of: what a node lets out that cannot ask, or that could not when the message was
-asked for (for up to 60 s, long.INHERIT_S), the others do not see, nor does it see what they let out since it last asked. Sent to both sides
-such a part goes out twice as the same message: once from each such node, and once from all the others together.
+**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with
+versions below 0, and ``swap`` takes those. Messages whose call was pending are judged again on the copy. When a part is reached
+again, the facts that this node noted since one minute before the loss are *owed* to it: they are put back into records
+(state/record/merging.py), at once into those that are loaded, and into all others by a walk through the copy beside the traffic.
+That repairs a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+
+The remaining bound: while nodes cannot ask, each counts only what it knows, so a recipient may get what a cap allows once from
+each node. The same holds for a part of a multipart message that other nodes know. A node that cannot ask, or could not when the
+message was loaded (for up to 60 s, INHERIT_S), releases parts that the others do not see, nor does it see what they released
+since it last asked. Sent to both sides, such a part goes out twice as the same message: once from each such node, and once from
+all the others together.
 """
 
 from __future__ import annotations
@@ -46,13 +52,13 @@ from proxy.state.shared.functions import HOLD, SOURCE
 from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.leased import Leases
 from proxy.state.shared.locating import locate
-from proxy.state.shared.log import NODES, Place, SharedLog, spelt
+from proxy.state.shared.log import NODES, Place, SharedLog, place_text
 from proxy.state.shared.messages import GateMessages
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.numbering import Numbering
 from proxy.state.shared.records import Records
 from proxy.state.shared.rules import SharedRules
-from proxy.state.shared.servers import Servers, settled
+from proxy.state.shared.servers import Servers, gather_results
 from proxy.state.shared.write_behind import WriteBehind
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -101,7 +107,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         before = self._meta.get("heard", "0-0").split("-")
         self.heard: Place = (int(before[0]), int(before[1]))
         """How far the log was read; with the checkpoint it is kept."""
-        self._reaches_back = False
+        self._log_is_complete = False
         self.abreast = True
         """Whether this node has heard all that others told: until then it puts nothing back that they may have taken back. Says who hears
         the log for it."""
@@ -126,23 +132,23 @@ class ValkeyStore(GateMessages, SqliteStore):
         since = int(now() - START_S)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             since = min(int(cut_off), since)
-        self._owing = WriteBehind(
+        self._write_behind = WriteBehind(
             self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
-            may=lambda: self.abreast, done=self._nothing_owed,
+            may=lambda: self.abreast, done=self._note_nothing_owed,
         )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
         self.sheets: MultipartExchange = MultipartExchange(
-            self._servers, secret, part_of=self._keys.part, heads=self._heads, said=self._records.said,
-            keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._doubt,
+            self._servers, secret, part_of=self._keys.part, heads=self._heads, argument_of=self._records.argument_of,
+            keep_s=lambda: self._records.keep_s, took=self._copy_stored, doubted=self._doubt,
         )  # fmt: skip
 
     # -- its life
 
     async def open(self) -> None:
         """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
-        self._tell_as(self._teller())
+        self._write_log_as(self._log_writer_id())
         try:
             await self._servers.open()
         except StoreRefused as error:
@@ -152,12 +158,12 @@ class ValkeyStore(GateMessages, SqliteStore):
             if not all(self._born):
                 self._servers.close()
                 raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
-            log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
+            log.warning("store unreachable, using the local copy", why=error.strerror)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._owing.run(), self._count_on())]
-        self._owing.reached()
+        self._tasks = [loop.create_task(one) for one in (self._keep_node_number(), self._write_behind.run(), self._count_on())]
+        self._write_behind.reached()
 
-    def _teller(self) -> str:
+    def _log_writer_id(self) -> str:
         """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name;
         and the journal may be another than the one whose records were told under this one."""
         known, node, journal = self._meta, str(self.node), self._meta.get("journal", "")
@@ -165,23 +171,23 @@ class ValkeyStore(GateMessages, SqliteStore):
         if not teller and all(self._born):  # it has told things by its journal's name
             teller = journal or self._identity
         elif not teller or known.get("teller_node") != node or known.get("teller_journal", journal) != journal:
-            return self._new_teller(0)
+            return self._new_log_writer_id(0)
         self._note({"teller": teller, "teller_node": node, "teller_journal": journal})
         return teller
 
-    def _new_teller(self, told: int) -> str:
-        """``told``: up to this record of the journal everything was told under another."""
+    def _new_log_writer_id(self, recorded: int) -> str:
+        """``recorded``: up to this record of the journal everything was told under another."""
         teller, journal = os.urandom(16).hex(), self._meta.get("journal", "")
-        self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(told)})
+        self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(recorded)})
         return teller
 
-    def tell_anew(self, told: int) -> None:
-        """The log has more of this journal than it holds: what it had behind ``told`` is gone, and what comes there now is told, too."""
-        self._tell_as(self._new_teller(told))
+    def tell_anew(self, recorded: int) -> None:
+        """The log has more of this journal than it holds: what it had behind ``recorded`` is gone, and what comes there now is told, too."""
+        self._write_log_as(self._new_log_writer_id(recorded))
 
-    def _tell_as(self, teller: str) -> None:
+    def _write_log_as(self, teller: str) -> None:
         self._log = SharedLog(self._heads[0], self.node, teller, self._log_key)
-        self._told_before = int(self._meta.get("teller_from", "0"))
+        self._last_of_former_writer = int(self._meta.get("teller_from", "0"))
 
     # -- counters about no single person
 
@@ -214,7 +220,7 @@ class ValkeyStore(GateMessages, SqliteStore):
                 counters.on = False
                 return False
             if self._servers.up or not counters.on:
-                counters.back()
+                counters.reconnect()
             keys = portion()
             if keys:
                 await self._report_counts(keys)
@@ -222,11 +228,11 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def _report_counts(self, keys: list[int]) -> None:
         counters = self.totals
-        for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
-            if told is None:
-                counters.lost(key)
+        for key, answer in zip(keys, await self.leases.portions(keys, counters.report_words(keys)), strict=True):
+            if answer is None:
+                counters.note_unanswered(key)
             else:
-                counters.told(key, told)
+                counters.apply_answer(key, answer)
 
     def close(self) -> None:
         self.halt()
@@ -251,29 +257,29 @@ class ValkeyStore(GateMessages, SqliteStore):
     @property
     def owed(self) -> int:  # type: ignore[override]
         """Persons, and parts, whose records may lack something that this node knows."""
-        return len(self._owing)
+        return len(self._write_behind)
 
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         found, cut_off = await self._records.load(tuple(keys))
-        self._owing.mend(found)
+        self._write_behind.complete(found)
         for key in cut_off:
             version, data = self.load_now((key,))[key]
             found[key] = (-1 - version, data)
         totals = self.totals  # what follows is judged by these
         totals.now_s = asyncio.get_running_loop().time()
-        if (totals.alone or not totals.on) and self._servers.up:
-            totals.back()
+        if (totals.unreachable or not totals.on) and self._servers.up:
+            totals.reconnect()
         return found
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         here = _decided_here(items)
-        done = await (self._swap_apart(items, here) if here else self._records.swap(items))
-        self._took(items, done, bool(here))
+        done = await (self._swap_split(items, here) if here else self._records.swap(items))
+        self._copy_stored(items, done, bool(here))
         return done
 
-    async def _swap_apart(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
+    async def _swap_split(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
         """``swap`` where some are decided by the copy alone."""
         done = [False] * len(items)
         for place in here:
@@ -283,30 +289,30 @@ class ValkeyStore(GateMessages, SqliteStore):
             done[place] = taken
         return done
 
-    def _took(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
+    def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
         """What was stored stands in the copy, too; ``apart``: of some the copy alone may have decided."""
         if apart or not all(done):
             items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
-        if self._owing.amid:
-            items = [(key, version, self._owing.stored(key, data)) for key, version, data in items]
+        if self._write_behind.has_pending_people:
+            items = [(key, version, self._write_behind.after_store(key, data)) for key, version, data in items]
         self.hold_all(items)
 
     def _doubt(self, people: Iterable[int]) -> None:
-        self._owing.doubt(people)
+        self._write_behind.doubt(people)
 
     def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
         key, version, data = item
         taken = self.swap_now([(key, -1 - version, data)])[0]
         part = self._keys.part(key) if self._servers.cluster else 0
         if taken and self._servers.at[part] is not None:  # a walk may have passed it already
-            self._owing.owe(key)
+            self._write_behind.owe(key)
         return taken
 
     def hold(self, key: int, data: bytes) -> None:
         """Changes the copy; what of it this node vouches for reaches the store afterwards."""
         self.hold_here(key, data)
         if self._tasks:  # before, all are walked through anyway
-            self._owing.owe(key)
+            self._write_behind.owe(key)
 
     def hold_here(self, key: int, data: bytes) -> None:
         """Changes the copy alone."""
@@ -318,7 +324,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         after = change(before)
         if after is not before:
             self.hold_here(key, after)
-        self._owing.say(key, change)
+        self._write_behind.add_fact(key, change)
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         self._records.keep_s = max(keep_s, REPLY_S)
@@ -330,10 +336,10 @@ class ValkeyStore(GateMessages, SqliteStore):
         if self._servers.closed:
             return
         since = int(self._now() - self._reassert_s) - 1
-        log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
-        self._reaches_back = False
+        log.warning("store unreachable, using the local copy", parts=len(parts), why=self._servers.why)
+        self._log_is_complete = False
         for part in parts:
-            self._owing.lost(part, since)
+            self._write_behind.lost(part, since)
         if not self._meta.get("cut_off"):
             self._note({"cut_off": str(since)})
 
@@ -346,15 +352,15 @@ class ValkeyStore(GateMessages, SqliteStore):
                 raise
         drawn = f"{FORM} {self._parts} {self._check} {os.urandom(8).hex()}"
         answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
-        for part, said in zip(parts, await settled(answers), strict=True):
-            if isinstance(said, Exception):
-                raise said
-            self._recognise(part, said.decode() if said else drawn)
-        await self._claim(connection, parts[0])
-        self._owing.reached()
-        log.info("store reached", server=str(connection.address), parts=len(parts))
+        for part, answer in zip(parts, await gather_results(answers), strict=True):
+            if isinstance(answer, Exception):
+                raise answer
+            self._verify_part(part, answer.decode() if answer else drawn)
+        await self._claim_node_number(connection, parts[0])
+        self._write_behind.reached()
+        log.info("store connected", server=str(connection.address), parts=len(parts))
 
-    def _recognise(self, part: int, born: str) -> None:
+    def _verify_part(self, part: int, born: str) -> None:
         form, count, check, _ = [*born.split(" "), "", "", ""][:4]
         if (form, count) != (str(FORM), str(self._parts)):
             raise StoreRefused(
@@ -364,20 +370,20 @@ class ValkeyStore(GateMessages, SqliteStore):
             raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
         known = self._born[part]
         if known and known != born:
-            log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
+            log.warning("store part lost its data, restoring it from the local copy", part=part)
         if known != born:
-            self._owing.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
+            self._write_behind.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
             self._born[part] = born
             self._note({f"born:{part}": born})
 
-    async def _claim(self, connection: Connection, part: int) -> None:
+    async def _claim_node_number(self, connection: Connection, part: int) -> None:
         """The node's number is ours. The first part of each server is asked: two nodes that share a number meet there."""
         key = self._heads[part] + b":node:%d" % self.node
-        said = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
-        if said.decode() != self._identity:
+        holder = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
+        if holder.decode() != self._identity:
             raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
 
-    async def _hold_on(self) -> None:
+    async def _keep_node_number(self) -> None:
         """Keeps the node's number, and notices when the store was emptied."""
         while True:
             await asyncio.sleep(HOLD_S)
@@ -387,7 +393,7 @@ class ValkeyStore(GateMessages, SqliteStore):
                     firsts.setdefault(at, part)
             for connection, part in firsts.items():
                 try:
-                    await self._claim(connection, part)
+                    await self._claim_node_number(connection, part)
                     born = await connection.call("GET", self._heads[part] + b":born")
                 except StoreDown:
                     continue  # the connection has ended, and says so itself
@@ -398,9 +404,9 @@ class ValkeyStore(GateMessages, SqliteStore):
                     connection.end(f"{connection.address} was emptied")
 
     def _beside(self) -> dict[str, str]:
-        return {"heard": spelt(self.heard)}
+        return {"heard": place_text(self.heard)}
 
-    def _nothing_owed(self) -> None:
+    def _note_nothing_owed(self) -> None:
         if self._meta.get("cut_off"):
             self._note({"cut_off": ""})
 

@@ -136,8 +136,8 @@ def test_there_is_room_for_so_many_keys_and_the_oldest_gives_way():
 
 
 def test_of_more_than_there_is_room_for_the_eldest_go_one_after_the_other(monkeypatch):
-    monkeypatch.setattr(aggregates, "ELDEST", 4)
-    monkeypatch.setattr(aggregates, "ELDEST_LEAVE", 4)
+    monkeypatch.setattr(aggregates, "EVICTION_SAMPLE", 4)
+    monkeypatch.setattr(aggregates, "EVICTION_SHARE", 4)
     counts = Aggregates(keys_max=10)
     for key in range(100):
         counts.take(Take(key, 60, 3600), NOW)

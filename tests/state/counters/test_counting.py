@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model.message import Take
-from proxy.state.counters.counting import FRESH_S, IDLE_S, LOOKED_AT, REPORTED, SharedCounters
+from proxy.state.counters.counting import FRESH_S, IDLE_S, REPORTED_MAX, SCANNED_MAX, SharedCounters
 from proxy.state.counters.portions import LEASE_MS, PortionBook, PortionLimit, PortionReport, PortionState
 
 HOUR_S = 3600
@@ -35,19 +35,19 @@ class Store:
     def exchange(self, node: int, counters: SharedCounters, *, all_used: bool) -> None:
         """As the engine does it."""
         counters.now_s = self.now_s
-        counters.back()
+        counters.reconnect()
         for keys in counters.due() if all_used else [counters.wanted()]:
-            for key, word in zip(keys, counters.words(keys), strict=True):
+            for key, word in zip(keys, counters.report_words(keys), strict=True):
                 self.asked += 1
                 lost = self.dice.random() < self.lost
                 if lost and self.dice.random() < 0.5:  # the question
-                    counters.lost(key)
+                    counters.note_unanswered(key)
                     continue
                 told = self._report(node, key, word)
                 if lost:  # the answer
-                    counters.lost(key)
+                    counters.note_unanswered(key)
                 else:
-                    counters.told(key, told)
+                    counters.apply_answer(key, told)
 
     def _report(self, node: int, key: int, word: str) -> PortionState:
         return self.books.setdefault(key, PortionBook()).report(node, read_word(word), round((START_S + self.now_s) * 1000))
@@ -146,24 +146,24 @@ def test_of_a_million_counters_some_are_looked_at_at_a_time_and_none_is_forgotte
     store = Store(random.Random(0))
     counters = SharedCounters(LIFE)
     store.exchange(0, counters, all_used=False)
-    keys = [key * 0x9E3779B97F4A7C15 % 2**64 for key in range(3 * LOOKED_AT)]
+    keys = [key * 0x9E3779B97F4A7C15 % 2**64 for key in range(3 * SCANNED_MAX)]
     for key in keys:
         assert counters.count(key, AFTER_S, 100) == 100, "it is asked about"
     asked = [counters.wanted()]
     while counters.wants:
         asked.append(counters.wanted())
-    assert {len(one) for one in asked} == {REPORTED}
+    assert {len(one) for one in asked} == {REPORTED_MAX}
     assert sorted(key for one in asked for key in one) == sorted(keys)
     store.exchange(0, counters, all_used=True)
     for key in keys:
         counters.take(Take(key, 60, HOUR_S), START_S)
     store.now_s = counters.now_s = 1.1
     portions = list(counters.due())
-    assert max(map(len, portions)) <= REPORTED
+    assert max(map(len, portions)) <= REPORTED_MAX
     assert sorted(key for one in portions for key in one) == sorted(keys)
     store.exchange(0, counters, all_used=True)
     counters.now_s = store.now_s + 10
-    assert list(counters.due()) == [[]] * (1 + len(keys) // LOOKED_AT)
+    assert list(counters.due()) == [[]] * (1 + len(keys) // SCANNED_MAX)
     assert not any(counters.in_hand(key) for key in keys)
     assert list(counters.due()) == [[]], "there is nobody left to be looked at"
 
@@ -245,7 +245,7 @@ def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
     assert idle.in_hand(TAKE.key) > 0
     store.now_s += IDLE_S + 0.1
     idle.now_s = store.now_s
-    (word,) = idle.words(next(idle.due()))
+    (word,) = idle.report_words(next(idle.due()))
     assert read_word(word).back > 0
     assert idle.in_hand(TAKE.key) == 0
     told = store._report(0, TAKE.key, word)
@@ -253,7 +253,7 @@ def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
     before = idle.short
     assert idle.count(TAKE.key, AFTER_S, 100) == 100
     assert idle.short == before + 1, "it waits for the answer"
-    idle.told(TAKE.key, told)
+    idle.apply_answer(TAKE.key, told)
     assert turn(store, 0, idle, 10, 100) == 0
     assert passed == 100
 

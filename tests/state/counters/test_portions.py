@@ -190,9 +190,9 @@ def test_a_store_says_what_it_had_of_a_node():
     (node,) = world.all
     had = []
     for node.report in (1, 2, 2, 5):
-        had.append(world._report(node, 0, 0).had)
+        had.append(world._report(node, 0, 0).last_report)
     node.life = 2
-    had.append(world._report(node, 0, 0).had)
+    had.append(world._report(node, 0, 0).last_report)
     assert had == [NOBODY, 1, 2, 2, 0]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.state.embedded.mixing import LOAD, LOAD_MAX, SHIFT, SIZES, STEPS, drawn, fullest, spreads
+from proxy.state.embedded.mixing import LOAD, LOAD_MAX, SHIFT, SIZES, STEPS, draw_multiplier, fullest_bucket, spreads_evenly
 from proxy.state.embedded.table import Table
 
 FIRST = 13_800_000_000
@@ -23,7 +23,7 @@ def counted(mix: int, step: int, buckets: int) -> int:
 @pytest.mark.parametrize(("mix", "step", "most"), BAD)
 def test_a_number_that_heaps_rows_up_is_known_by_it(mix: int, step: int, most: int) -> None:
     assert counted(mix, step, 8192) == most
-    assert fullest(mix, step, 8192) == pytest.approx(most, abs=2)
+    assert fullest_bucket(mix, step, 8192) == pytest.approx(most, abs=2)
     table = Table(mix)
     for number in range(16_384):
         table.put(FIRST + number * step, b"x")
@@ -34,15 +34,15 @@ def test_what_is_told_of_a_number_is_what_a_row_does() -> None:
     for seed in range(1, 60):
         mix = seed * 0x9E3779B1 % (1 << 28) | 1 << 28 | 1
         step, buckets = STEPS[seed % len(STEPS)], SIZES[seed % 4]
-        assert fullest(mix, step, buckets) == pytest.approx(counted(mix, step, buckets), abs=3), hex(mix)
+        assert fullest_bucket(mix, step, buckets) == pytest.approx(counted(mix, step, buckets), abs=3), hex(mix)
 
 
 def test_what_is_drawn_spreads() -> None:
     for _ in range(5):
-        mix = drawn()
-        assert spreads(mix)
+        mix = draw_multiplier()
+        assert spreads_evenly(mix)
         assert mix.bit_length() == 29
         assert mix & 1
         assert counted(mix, 1, 1024) <= LOAD_MAX + 3
-    assert drawn() != drawn()
-    assert not any(spreads(mix) for mix, step, _ in BAD if step in STEPS)
+    assert draw_multiplier() != draw_multiplier()
+    assert not any(spreads_evenly(mix) for mix, step, _ in BAD if step in STEPS)

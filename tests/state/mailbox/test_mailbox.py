@@ -294,7 +294,7 @@ def test_what_waits_for_a_provider_that_is_no_more_is_nobodys_and_new_items_are_
     assert mailbox.disown(["yi"]) == []
     put(mailbox, 4)
     assert taken(mailbox) == [4]
-    assert [item.number for item in mailbox.boxes[UNOWNED].there()] == [1, 2, 3]
+    assert [item.number for item in mailbox.boxes[UNOWNED].items()] == [1, 2, 3]
     assert mailbox.handed == 2
     assert mailbox.delivered(items[0])  # which it had in hand
     assert mailbox.boxes[UNOWNED].count == 2
@@ -555,8 +555,8 @@ class Whatever(RuleBasedStateMachine):
         assert sorted(item.number for item in items) == sorted(self.here)
         assert self.mailbox.bytes == sum(box.bytes for box in self.mailbox.boxes.values())
         for box in self.mailbox.boxes.values():
-            assert box.count == len(box.there()) <= self.bounds.messages
-            assert box.bytes == sum(len(item.data) + ITEM_BYTES for item in box.there())
+            assert box.count == len(box.items()) <= self.bounds.messages
+            assert box.bytes == sum(len(item.data) + ITEM_BYTES for item in box.items())
         assert {item.number for item in items if item.state == HANDED} == self.handed
         assert self.mailbox.handed == len(self.handed)
         assert all(item.state != GONE for item in items)

@@ -62,7 +62,7 @@ class Life:
         return numbers
 
     def drop_oldest(self, provider: str) -> list[int]:
-        found = self.mailbox.box(provider).there()[:1]
+        found = self.mailbox.box(provider).items()[:1]
         for item in found:
             self.mailbox.drop(item, "expired")
             self.write(messages.DROPPED, mail.pack_dropped(NOW, [(item.number, "expired")]))

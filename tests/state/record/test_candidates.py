@@ -107,7 +107,7 @@ def test_where_only_a_port_of_unknown_digits_may_be_related_all_of_the_owner_are
 def test_the_newest_is_always_meant_and_so_is_all_that_is_meant_with_less_known(
     some: list[tuple[int, str, EntryState, bool]],
 ) -> None:
-    sent = [entry(ago, shop, state=state, word="R" if refusable else "") for ago, shop, state, refusable in some]
+    sent = [entry(ago, shop, state=state, word="R" if is_candidate else "") for ago, shop, state, is_candidate in some]
     found = named(*sent)
     assert bool(found) == bool(sent)
     if sent:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
 from proxy.state.record.consent_given import CONSENT_GIVEN_MAX, TEXT_BYTES_MAX, ConsentGiven, give_consent
-from proxy.state.record.merging import newest_of, with_words
+from proxy.state.record.merging import newest_of, with_facts
 from proxy.state.record.record import EMPTY
 
 NOW = 1_800_000_000
@@ -58,7 +58,7 @@ def test_it_goes_with_the_person_and_with_their_number() -> None:
 
 def test_a_node_puts_back_what_the_shared_store_lost() -> None:
     mine = give_consent(EMPTY, ONE)
-    assert record.consents_given(with_words(EMPTY, mine, NOW)) == [ONE]
-    assert with_words(mine, mine, 0) is mine
-    assert with_words(EMPTY, mine, NOW + 1) is EMPTY
+    assert record.consents_given(with_facts(EMPTY, mine, NOW)) == [ONE]
+    assert with_facts(mine, mine, 0) is mine
+    assert with_facts(EMPTY, mine, NOW + 1) is EMPTY
     assert newest_of(mine, 1) == NOW

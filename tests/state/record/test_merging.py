@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.state.record import record
-from proxy.state.record.merging import NODE_SHIFT, merged, newest_of, with_words
+from proxy.state.record.merging import NODE_SHIFT, merged, newest_of, with_facts
 from proxy.state.record.record import EMPTY
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 
@@ -75,8 +75,8 @@ def test_refusals_and_withdrawals_are_put_back_and_a_newer_word_stands():
 
 def test_words_alone_leave_entries_as_they_are():
     theirs, mine = holding(entry(MINE, 1)), record.opt_out(holding(entry(MINE, 2)), REFUSAL)
-    assert ids(with_words(theirs, mine, NOW)) == [(MINE, 1)]
-    assert record.opt_outs(with_words(theirs, mine, NOW)) == [REFUSAL]
+    assert ids(with_facts(theirs, mine, NOW)) == [(MINE, 1)]
+    assert record.opt_outs(with_facts(theirs, mine, NOW)) == [REFUSAL]
 
 
 def test_when_a_node_last_had_something_to_say():

@@ -35,14 +35,14 @@ def test_a_number_is_kept_where_it_was_taken(server: Valkey | Cluster, monkeypat
     async def run() -> None:
         one: Any = open_store(server.url, secret=SECRET, node=5, deadline_s=10.0)
         await one.open()
-        taken, claim, renewed = keys(server), one._claim, asyncio.Semaphore(0)
+        taken, claim, renewed = keys(server), one._claim_node_number, asyncio.Semaphore(0)
         assert len(taken) == servers
 
         async def claims(*where: Any) -> None:
             await claim(*where)
             renewed.release()
 
-        one._claim = claims
+        one._claim_node_number = claims
         for _ in range(3 * servers):
             await asyncio.wait_for(renewed.acquire(), 10)
         assert keys(server) == taken
@@ -103,7 +103,7 @@ def test_two_nodes_that_begin_on_copies_of_one_state_are_both_heard(server: Valk
 
     async def tells(store: Any, number: int) -> int:
         """The last of its numbers that is in the log then."""
-        told: int = await store._servers.call(0, *store._log.tell([(number, 3, b"said by node %d" % store.node)]))
+        told: int = await store._servers.call(0, *store._log.append_command([(number, 3, b"said by node %d" % store.node)]))
         return told
 
     async def run() -> list[bytes]:
@@ -121,7 +121,7 @@ def test_two_nodes_that_begin_on_copies_of_one_state_are_both_heard(server: Valk
             store = opened(node)
             await store.open()
             assert await tells(store, number) == 12
-            said = store._log.opened(await store._servers.call(0, *store._log.hear((0, 0))))
+            said = store._log.parse_entries(await store._servers.call(0, *store._log.read_command((0, 0))))
             store.close()
         return [one.body for one in said]
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.state.counters.portions import PortionBook, PortionLimit, PortionReport
 from proxy.state.shared.leases import LEASE_MS, Ask, BindLeases, RateBook, ask_place
-from proxy.state.shared.leasing import place_told, portion_told, report_word, share_told
+from proxy.state.shared.leasing import parse_place, parse_portion, parse_share, report_word
 from tests.needs import needs
 from tests.state.leasing_server import LeasingServer
 
@@ -24,7 +24,7 @@ def test_shares_are_those_of_the_twin(leasing: LeasingServer, seed: int):
         node, demand = dice.randrange(6), dice.choice((0.0, dice.uniform(0, 2 * total)))
         back, want = (dice.choice((0.0, dice.uniform(0, total / 5))) for _ in range(2))
         said = Ask(total, demand, using[node] * dice.choice((1.0, 1.0, dice.random())), back, want)
-        told = share_told(leasing.ask(now_ms, "shares", f"rate{seed}", node, *map(repr, said)))
+        told = parse_share(leasing.ask(now_ms, "shares", f"rate{seed}", node, *map(repr, said)))
         assert told == pytest.approx(book.ask(node, said, now_ms), rel=1e-12, abs=1e-9)
         using[node] = dice.choice((told.share, said.using))
 
@@ -35,7 +35,7 @@ def test_places_are_those_of_the_twin(leasing: LeasingServer, seed: int):
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
         node, more = dice.randrange(4), dice.random() < 0.6
-        told = place_told(leasing.ask(now_ms, "places", f"place{seed}", node, 5, held[node], int(more)))
+        told = parse_place(leasing.ask(now_ms, "places", f"place{seed}", node, 5, held[node], int(more)))
         assert told == ask_place(book, node, 5, held[node], more, now_ms)
         assert told.held == sum(one.held for one in book.values())
         held[node] = max(0, held[node] + told.given - (dice.random() < 0.3))
@@ -63,6 +63,6 @@ def test_portions_are_those_of_the_twin(leasing: LeasingServer, seed: int):
         form = (width_s, window_s) if taken or dice.random() < 0.5 else (0, 0)
         need, spare = dice.choice((0, 1, 5, 200)), dice.choice((0, 3, 50))
         said = PortionReport(lives[node], numbers[node], taken, back, need, spare, limits, *form)
-        told = portion_told(leasing.ask(now_ms, "portions", f"count{seed}", node, report_word(said)))
+        told = parse_portion(leasing.ask(now_ms, "portions", f"count{seed}", node, report_word(said)))
         assert told == book.report(node, said, now_ms)
         holds[node] = told.left

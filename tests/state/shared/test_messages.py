@@ -73,7 +73,7 @@ class Gate(Node):
 
     async def told(self) -> list[bytes]:
         """Its orders that are in the log."""
-        found = self.store._log.opened(await self.store._servers.call(0, *self.store._log.hear((0, 0))))
+        found = self.store._log.parse_entries(await self.store._servers.call(0, *self.store._log.read_command((0, 0))))
         return [one.body for one in found if (one.node, one.kind) == (self._number, messages.ORDERED)]
 
     def end(self) -> None:

@@ -46,10 +46,10 @@ def taken_back(data: bytes) -> bytes:
 def test_a_record_that_says_all_of_it_is_the_very_same():
     said = PendingFacts()
     said.add(WANG, refused)
-    data = said.said(WANG, EMPTY)
+    data = said.apply(WANG, EMPTY)
     assert record.opt_outs(data)
-    assert said.said(WANG, data) is data
-    assert said.said(LI, EMPTY) is EMPTY
+    assert said.apply(WANG, data) is data
+    assert said.apply(LI, EMPTY) is EMPTY
 
 
 def test_what_comes_while_the_first_is_on_its_way_is_still_to_be_said():
@@ -59,7 +59,7 @@ def test_what_comes_while_the_first_is_on_its_way_is_still_to_be_said():
     said.add(WANG, taken_back)
     said.done(WANG, under_way)
     assert (WANG in said, list(said), len(said)) == (True, [WANG], 1)
-    assert said.said(WANG, refused(EMPTY)) == EMPTY
+    assert said.apply(WANG, refused(EMPTY)) == EMPTY
     said.done(WANG, said.last)
     assert (WANG in said, len(said)) == (False, 0)
     said.done(WANG, said.last)
