@@ -1,7 +1,7 @@
-"""Accounts: all the gate's accounts at carriers: the common one of each carrier, then providers' own (``upstream``).
+"""Lists the gate's accounts at carriers, common ones and providers' own.
 
-In: the settings. Out: one CarrierHouse for each, the routes over their lanes, their gauges summed by carrier. Never: a provider's
-message on an account that is neither common nor its own.
+In: the settings. Out: one CarrierAccount for each, the routes over their lanes, their gauges summed by carrier. Never: a provider's message
+on an account that is neither common nor its own (``upstream``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Passing: what providers may be told of a carrier's answers.
+"""Repairs carriers' answers before providers see them.
 
-In: answers as they came, with the submits that they belong to. Out: answers that SMPP 3.4 allows, with the ids that providers see; counts of
-what was malformed, and a line in the log once a minute. Never: sockets, what an answer does to a person's record.
+In: answers as they came, with the submits that they belong to. Out: answers that SMPP 3.4 allows, with the message ids that providers see;
+counts of malformed answers, and one log line a minute. Never: sockets, how an answer changes a recipient's record.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""Doorkeeper: passwords: which are right, and how many are looked at at once.
+"""Checks passwords, a bounded number at a time.
 
-In: what the settings hold, what a client says. Out: yes, no, a future, or that nobody has time. Never: a word about passwords in a log, a
-hash computed on the loop.
+In: passwords of the settings, a client's password. Out: yes, no, a future, or None where too many checks wait. Never: a password in a log,
+a hash computed on the loop.
 
-A hash costs 50 ms on purpose, so strangers must not have many computed: a password that was right once is known again by a digest under
-a key of this process, and then every other is wrong at once; the same guess over several connections is looked at once; of one (account,
-address) as many guesses wait as may be wrong, of all of them CHECKS_MAX.
+A hash takes 50 ms on purpose, so a stranger must not cause many of them. Three bounds:
+
+- A password that was right once is known again by a digest under a key of this process; every other guess is then wrong at once.
+- The same guess over several connections is checked once.
+- Of one (account, address) at most FAILURES_MAX guesses wait, of all together CHECKS_MAX.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Carriers' side: the links of one account, kept up, and the lane that flows over them (carrier_link.py is one of them).
+"""Keeps the links of one carrier account up and feeds them.
 
 In: submits from the lane, at the pacer's rate. Out: the carrier's answers and delivers for the relay. Never: verdicts.
+
+carrier_link.py is one of the links.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""CarrierLink: one connection to a carrier, from its bind to its end.
+"""Runs one connection to a carrier, from bind to close.
 
-In: submits to send, what the carrier says. Out: to the account's house: answers, delivers, that it came up or went. Never: which link a
+In: submits to send, the carrier's PDUs. Out: to its account: answers, delivers, and that the link came up or went down. Never: which link a
 submit takes, when to connect (carrier.py), verdicts.
 """
 

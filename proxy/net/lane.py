@@ -1,6 +1,7 @@
-"""Lane: the way to one carrier — bounded, OTP before notice before marketing, fair between providers. Pure.
+"""Queues submits to one carrier: bounded, by priority, fair between providers.
 
-In: submits that the relay allowed. Out: the same, in the order they should leave. Never: sockets, the clock, rates (see pacing.py).
+In: submits that the relay allowed. Out: the same, in the order in which they should leave: OTP before notice before marketing. Never:
+sockets, the clock, rates (pacing.py). Pure.
 """
 
 from __future__ import annotations

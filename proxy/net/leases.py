@@ -1,10 +1,10 @@
-"""Allotting: what an account may do in all, kept over all nodes: a few times a second this node asks for its part.
+"""Leases shares of rates, binds and links from the shared store.
 
-In: accounts, links to carriers, a store's leases. Out: rates that hold their share, lanes that flow at theirs, binds and links that are counted
-everywhere. Never: a question for each message; a decision about one.
+In: accounts, links to carriers, a store's leases. Out: providers' rates and carriers' lanes limited to this node's share; binds and links
+counted over all nodes. Never: a query per message; a decision about a message.
 
-While the store is out of reach each node goes by an equal part of every rate, as many as there were; binds and links that are there stay, and
-more are let in by this node's own count.
+A few times a second the node asks for its shares. While the store cannot be reached, each node takes an equal part of every rate, for the
+last known number of nodes. Binds and links that are up stay, and new ones are admitted by this node's own count.
 """
 
 from __future__ import annotations

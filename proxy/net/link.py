@@ -1,4 +1,4 @@
-"""Link: one transport driving one session. Reading, joined writing, flow control.
+"""Connects one transport to one session: reads, joined writes, flow control.
 
 In: bytes from a socket. Out: frames for ``on_received``; bytes, joined, once per loop turn. Never: what a frame means.
 """

@@ -1,12 +1,13 @@
-"""Doors: where providers come in: over plain TCP, over TLS, behind a balancer that says whom it speaks for.
+"""Accepts providers' connections over TCP, TLS and the PROXY protocol.
 
-In: connections. Out: for each that may go on a protocol, with the peer's address. Never: a word of SMPP; a stranger who keeps others
-waiting (handshakes are bounded in number and time).
+In: connections. Out: for each admitted one a protocol, with the peer's address. Never: a word of SMPP; a stranger who delays others
+(handshakes are bounded in number and time).
 
-A balancer's header (proxy_protocol.py) stands before everything else, TLS too: it is read off the socket before a transport is made of it.
+A balancer's header (proxy_protocol.py) stands before everything else, TLS included: it is read off the socket before a transport is made.
 
-Several processes of one gate accept at the same sockets, which they inherit, and whoever serves many connections waits a little before it
-takes one more: binds last for weeks, and the kernel alone (SO_REUSEPORT) gives six or more of eight to one of two in three cases of ten.
+Several processes of one gate accept on the same sockets, which they inherit. A process that serves many connections waits a little before
+it takes one more. Binds last for weeks, and with the kernel alone (SO_REUSEPORT) one of two processes got six or more of eight binds in
+three cases of ten.
 """
 
 from __future__ import annotations

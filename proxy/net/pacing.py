@@ -1,7 +1,8 @@
-"""Pacer: one task per lane that lets submits flow at the carrier's rate, no faster than its links have window for.
+"""Sends a lane's submits at the carrier's rate.
 
-In: a rate, a ``flow``. Out: leave to hand so many submits to links. Never: order (the lane's) or verdicts.
-asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order.
+In: a rate, a ``flow``. Out: permission to hand n submits to links, no more than their windows take. Never: order (the lane's) or verdicts.
+
+One task per lane asks asyncio-throttle once per grain of messages: many waiters on one throttler burn a core and lose order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Providers: all connections of providers: who is bound, whose turn it is, when their timers are looked at.
+"""Holds all connections of providers, their binds and timers.
 
-In: connections that the doors let in, accounts. Out: links (provider_link.py). Never: what one of them says, verdicts.
+In: connections from the listeners, accounts. Out: links (provider_link.py). Never: what a provider's PDU says, verdicts.
 """
 
 from __future__ import annotations

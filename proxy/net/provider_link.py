@@ -1,11 +1,12 @@
-"""ProviderLink: one connection of a provider, from its bind to its end. It is the relay's ``Bind``.
+"""Runs one connection of a provider, from bind to close.
 
-In: what the provider says. Out: to the house: submits for the relay, other requests, answers to delivers; answers, receipts and replies back.
-Never: whose turn it is to get a deliver, when to look at timers (provider.py), verdicts.
+In: the provider's PDUs. Out: to its host (provider.Providers): submits for the relay, other requests, answers to delivers; to the provider:
+answers, receipts and replies. Never: which bind gets a deliver, when timers are checked (provider.py), verdicts. It is the relay's
+``Bind``.
 
-Whether somebody may bind is asked in this order, cheap questions first: is anybody let in, is this address held off, is there such an account,
-may it come from here, has it binds left; then its password, beside the loop where that takes long; then, where several nodes share the
-binds, the others.
+A bind passes these checks in order, cheap ones first: binds are accepted at all, the address is not locked out, the account exists, the
+address is allowed, a bind is free; then the password, in a thread where it is hashed; then, where several nodes share the binds, the
+others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Proxied: the header in which a balancer says whom it speaks for (PROXY protocol, versions 1 and 2, as HAProxy specified it).
+"""Parses a load balancer's PROXY protocol header, versions 1 and 2.
 
-In: the first octets of a connection. Out: how long the header is and whose address it names. Never: a socket, whether the balancer may
-say so (listeners.py knows).
+In: the first octets of a connection. Out: the header's length and the address in it. Never: a socket, whether the balancer may be believed
+(listeners.py).
 
     PROXY TCP4 192.0.2.7 192.0.2.1 51342 2775\\r\\n          version 1: a line of at most 107 octets
     12 octets of signature · version, command · family · length · addresses          version 2

@@ -1,9 +1,11 @@
-"""Routes: which lane a message takes. Pure.
+"""Chooses the lane that a message takes.
 
-In: the carriers of the settings and their lanes, the lanes of providers' own accounts. Out: a lane that is up, or None. Never:
-sockets, the clock. What a provider with its own account sends takes that way and no other.
-The most specific carriers that are up are asked: one that lists the province or the number's prefix before one that lists nothing;
-among equals the person's number decides by weight, so that one person's messages keep to one lane while it is up.
+In: the carriers of the settings and their lanes, the lanes of providers' own accounts. Out: a lane that is up, or None. Never: sockets, the
+clock. Pure.
+
+A provider with its own account uses only that. Otherwise the most specific carriers that are up are considered: one that lists the number's
+prefix or the province before one that lists nothing. Among equals the recipient's number decides by weight, so that one person's messages
+keep to one lane while it is up.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Turnstile: links that have more to say than fits one turn. Each says a piece, then the next; the noisy ones share a small part of the time.
+"""Gives connections with much unread input fair turns.
 
 In: links with octets kept back. Out: calls of their ``hear``, spread over the loop's turns. Never: what the octets mean, an octet dropped.
 
-Without it whoever sends without end holds the loop: libuv reads 8 MiB from one socket before it looks at another, which is seconds of work.
-A link is *noisy* while much of what it sends leads to nothing (over its window or its rate, malformed, before it is bound). It is
-heard all the same, only slowly, and TCP makes its sender wait: nobody else does.
+Without it a peer that sends without end holds the loop: libuv reads 8 MiB from one socket before it looks at another, which is seconds of
+work. A link is *noisy* while much of what it sends leads to nothing (over its window or its rate, malformed, before it is bound). Noisy
+links share a small part of the time; TCP makes their senders wait, and no others.
 """
 
 from __future__ import annotations

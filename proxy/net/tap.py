@@ -1,7 +1,8 @@
-"""Tap: hears what passes over a link, while somebody listens. It stands between transport and link only then: a link that nobody taps
-does nothing for it.
+"""Copies the PDUs of a link to listeners, for traces.
 
-In: a Link, somebody who hears. Out: each PDU that is read or written, in order. Never: a byte altered, held back, or waited for; what it means.
+In: a Link, listeners. Out: each PDU that is read or written, in order. Never: a byte altered, held back, or waited for; what it means.
+
+A tap stands between transport and link only while somebody listens: an untapped link pays nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""tls: contexts for who comes in and for whom we go to, out of the files the settings name.
+"""Makes TLS contexts from the files that the settings name.
 
-In: paths. Out: ``ssl.SSLContext``; when a certificate ends. Never: a key in an error, a peer taken without the check its settings ask for.
+In: paths. Out: ``ssl.SSLContext``; when a certificate ends. Never: a key in an error, a peer accepted without the check its settings ask
+for.
 
-TLS 1.2 and 1.3 with the ciphers that Python's ``ssl`` allows of itself: all of them with forward secrecy.
+TLS 1.2 and 1.3 with the default ciphers of Python's ``ssl``: all of them have forward secrecy.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Auditor: keeps the audit of opt-outs up beside the gate, in a process of its own (``gate106 optout audit --follow``).
+"""Keeps the opt-out audit running in a process beside the gate.
 
-In: the settings' path; what that process writes, a line of JSON a second. Out: the count that /metrics shows as sent_after_optout, how far the
-audit is behind, a log line for each finding; a note for /readyz while the process does not stay up. Never: the audit itself, a whole number.
+In: the settings' path; the output of ``gate106 optout audit --follow``, a line of JSON a second. Out: the count that /metrics shows as
+sent_after_optout, the audit's lag, a log line for each finding; a note for /readyz while the process does not stay up. Never: the audit
+itself, a whole number.
 
-Its standard input is a pipe of ours: it ends when the gate is gone, however that came about.
+The process ends when its standard input, a pipe of the gate, closes: it never outlives the gate.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""Backup: a copy of what a gate must not forget, made while it runs, proved, and put back.
+"""Copies a running gate's data, verifies the copy, and restores it.
 
-In: where a gate keeps its things, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
-changed; half a copy that looks like a whole one (the manifest is written last).
+In: the paths of the gate's data, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
+changed; half a copy that looks complete (the manifest is written last).
 
     COPY/state.db         the store as of a checkpoint        first the state, then the journal: a journal may be newer than the
     COPY/journal/         segments, the last one torn          state (a start replays the difference), never older
-    COPY/revisions/       kept sets of rules                   a set is kept before the journal speaks of it: so these come last
-    COPY/manifest.json    what there is, with SHA-256
+    COPY/revisions/       kept rule sets                       a rule set is kept before the journal mentions it: so they come last
+    COPY/manifest.json    every file, with SHA-256
 
-``update`` brings journal and sets of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm
-standby that loses at most that minute. Where the gate removed records before they were copied, and says so, the copy goes on behind them with
-a state of its own time (cluster/truncated_copy.py); the manifest names them, and ``restore`` puts back what is behind.
+``update`` brings the journal and rule sets of a copy up to date with what is new. Done every minute to a disk of another machine, it is a
+warm standby that loses at most that minute. If the gate removed records before they were copied, and has REMOVED records that say so, the
+copy continues after the gap with a newer state (cluster/truncated_copy.py). The manifest names the gap, and ``restore`` puts back what
+follows it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Checkpoints: what changed goes into the store's file, with the place in the journal from which a restart goes on. Wiring beside wiring.py.
+"""Writes changed records to the store, with the restart position.
 
-In: the store, the journal, the relay; who still needs older records. Out: a store that a restart can begin with. Never: a record in the
-store that the journal does not hold, a loop that stands still for the disk.
+In: the store, the journal, the relay; who still needs older journal records. Out: a store that a restart can begin with. Never: a record in
+the store that the journal does not hold, a loop that waits for the disk.
 """
 
 from __future__ import annotations

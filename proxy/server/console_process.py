@@ -1,9 +1,9 @@
-"""Console: keeps the console up beside the gate, in a process of its own: pages are made there, and never in the gate's loop.
+"""Keeps the console running in a process beside the gate.
 
-In: the settings' path. Out: a process that is started again when it ends; a note for /readyz while it does not stay up. Never: a page; a
-pause of the gate: whatever becomes of that process, messages go on.
+In: the settings' path. Out: a process that is restarted when it ends; a note for /readyz while it does not stay up. Never: a page; a pause
+of the gate: whatever happens to that process, messages go on.
 
-Its standard input is a pipe of ours: it ends when the gate is gone, however that came about.
+The process ends when its standard input, a pipe of the gate, closes: it never outlives the gate.
 """
 
 from __future__ import annotations

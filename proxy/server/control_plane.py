@@ -1,7 +1,7 @@
-"""Operating: the running gate as its operators' commands see it, and what stands by their orders. Wiring beside wiring.py.
+"""Serves operators' commands on the running gate; applies their orders.
 
-In: parts of the gate. Out: the control socket open; rules with the orders in force, links drained by them; notes and gauges that say so.
-Never: a decision about a message, a command's own logic (ops has one file for each group).
+In: parts of the gate. Out: the open control socket; rules with the orders in force, links drained by them; their notes and gauges. Never: a
+decision about a message, a command's own logic (desk/ has one folder for each feature).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Standing: how the gate stands, as ``/readyz``, ``/metrics`` and a supervisor are shown it. Wiring beside wiring.py.
+"""Reports readiness, notes and gauges for /readyz, /metrics and supervisors.
 
-In: parts of the gate. Out: why traffic should go elsewhere, what somebody should mend, metrics as of one moment. Never: a change to any of
-them, a person's number.
+In: parts of the gate. Out: why traffic should go elsewhere, what an operator should fix, metrics as of one moment. Never: a change to any
+of them, a person's number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Upkeep: what the gate does by the clock, whether messages come or not. Wiring beside wiring.py.
+"""Runs the gate's periodic work, with or without traffic.
 
-In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; the collector called;
-changed files of rules read. Never: a decision about a message.
+In: parts of the gate. Out: timers of sessions, orders and lists checked; steps of the wall clock detected; garbage collection; changed rule
+files read. Never: a decision about a message.
 """
 
 from __future__ import annotations

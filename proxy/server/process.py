@@ -1,7 +1,7 @@
-"""Process: the gate as one process of the system: from the settings' file to an exit code.
+"""Runs the gate as an operating system process.
 
-In: a path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; what systemd and a supervisor are told.
-Never: a part of the gate (wiring.py has them).
+In: the settings' path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; status for systemd and the
+supervisor; an exit code. Never: a part of the gate (wiring.py has them).
 """
 
 from __future__ import annotations

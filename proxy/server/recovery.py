@@ -1,8 +1,8 @@
-"""Resuming: what a gate goes on from: the store's last checkpoint, and what the journal says behind it. Wiring beside wiring.py.
+"""Restores the store from its last checkpoint and the journal.
 
-In: the settings. Out: a store that stands as the gate stood when it ended, however that was. Never: a verdict judged again.
+In: the settings. Out: a store as the gate left it, whatever ended it. Never: a verdict judged again.
 
-Lock the store → load its checkpoint → see that journal and store belong together → replay the journal → settle what was under way.
+Lock the store → load its checkpoint → check that journal and store belong together → replay the journal → settle what was in flight.
 """
 
 from __future__ import annotations

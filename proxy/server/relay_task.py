@@ -1,6 +1,8 @@
-"""Driving: the relay at work on the event loop: its turns, batches that wait for a store, parts that have waited long enough.
+"""Drives the relay on the event loop: turns, batches, timers.
 
-In: the relay, the way back, the loop. Out: their turns taken, own times counted. Never: a decision about a message.
+In: the relay, the deliver relay, the loop. Out: their turns taken, processing times counted. Never: a decision about a message.
+
+Batches wait here for a store; timers end the wait for parts of long messages.
 """
 
 from __future__ import annotations

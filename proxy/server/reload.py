@@ -1,7 +1,7 @@
-"""Reloading: rules, accounts, people and certificates are read again while messages pass (SIGHUP, or a command). Wiring beside wiring.py.
+"""Reloads rules, accounts, people and certificates while messages pass.
 
-In: the settings' file; parts of the gate. Out: the parts go by what it says now; what needs a restart is named. Never: half of a file taken
-over: what is wrong with it leaves all of the old in force.
+In: the settings' file (on SIGHUP or a command); parts of the gate. Out: the parts use the new settings; changes that need a restart are
+named. Never: a file taken over in part: after any mistake all old settings stay in force.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""app: wiring. The one file that names concrete parts of several rooms.
+"""Connects the parts of the gate; starts and stops them.
 
-In: the settings. Out: a running gate. Never: a decision about a message.
+In: the settings. Out: a running gate. Never: a decision about a message. This is the one file that names concrete parts of several rooms.
 
-Start: go on from store and journal (recovery.py) → open HTTP and the listeners → bind to the carriers → accept binds.
-Stop (SIGTERM): stop accepting → listeners close → wait for answers, at most 8 s → unbind → sync → checkpoint → exit 0.
+Start: recover store and journal (recovery.py) → open HTTP and the listeners → bind to the carriers → accept binds.
+Stop (SIGTERM): stop accepting → close the listeners → wait for answers, at most 8 s → unbind → sync → checkpoint → exit 0.
 
-What the parts do together has rooms of its own: driving (turns of the loop), upkeep (by the clock), checkpoints, reloading, standing (what
-others are shown). process.py runs it.
+process.py runs it. What the parts do together is in relay_task.py, maintenance.py, checkpoints.py, reload.py, health.py, control_plane.py.
 """
 
 from __future__ import annotations

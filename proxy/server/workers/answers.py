@@ -1,10 +1,9 @@
-"""Answers: what several workers say to one command, as one answer. Pure.
+"""Merges several workers' answers to one command.
 
-In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
+In: a command's name, what each worker answered. Out: which workers to ask, and one answer or one refusal. Never: a socket. Pure.
 
-What is known in one place only (a worker's binds and links, what passes it, what it has counted, by which rules it judges) is asked of all,
-and what they counted is added up. What workers tell each other (orders, lists, consents, cases, penalties), or agree on in the shared store
-(rules), is asked of one: always the first.
+State that one worker alone knows (its binds and links, its traffic, its counters, its rules) is asked of all, and counts are added up.
+State that workers replicate (orders, lists, consents, cases, penalties) or agree on in the shared store (rules) is asked of the first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Backoff: when a worker that has ended is begun again. Pure: the time is an argument.
+"""Computes when to restart a worker that has ended.
 
-In: when it was begun, when it ended. Out: when to begin it again. Never: a clock; giving up: what has ended a worker may be over by
-the next time.
+In: how long it ran. Out: how long to wait. Never: a clock; giving up: what ended a worker may be over by the next time. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Counter: the control socket before all workers: a command goes to one of them or to all, their answers come back as one.
+"""Serves one control socket in front of all workers.
 
-In: commands of people on this machine. Out: the same to workers, with who asked; lines and one last line back. Never: a right of its own to say
-yes (each worker looks at who asks), a command's logic.
+In: commands of people on this machine. Out: the same to one worker or to all, with who asked; lines and one last line back. Never: a
+permission of its own (each worker checks who asks), a command's logic.
 """
 
 from __future__ import annotations

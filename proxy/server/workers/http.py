@@ -1,9 +1,9 @@
-"""Front: HTTP before all workers: one /metrics, one /readyz; what else there is a worker answers.
+"""Serves HTTP in front of all workers: /metrics, /readyz and forwarding.
 
-In: the crew, what workers said last. Out: text and JSON. Never: SMPP, a right that proxy/model/roles.py does not give.
+In: the pool, the workers' last answers. Out: text and JSON. Never: SMPP, a permission that model/roles.py does not give.
 
-/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; what is wrong with the others is
-among its notes. /healthz answers while the supervisor does.
+/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among
+its notes. /healthz answers while the supervisor does. Every other path is answered by a worker.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Merging: the metrics of several workers as those of one gate. Pure.
+"""Merges the metrics of several workers into one exposition.
 
-In: what each worker's /metrics would say (text in Prometheus' format), what workers that are gone had counted. Out: one such text. Never: a
-process, a clock, a metric that nobody has said how to merge.
+In: each worker's /metrics text (Prometheus format), the counts of workers that have ended. Out: one such text. Never: a process, a clock, a
+metric without a declared way to merge it. Pure.
 
-Counters and histograms are summed, those of workers that are gone included, so that they never fall. Of a gauge the table below says what it is
-over several: a part of the whole (``sum``), the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
+Counters and histograms are summed, those of ended workers included, so that they never fall. The table below says for each gauge what it is
+over several workers: a part of the whole (``sum``), or the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
 """
 
 from __future__ import annotations

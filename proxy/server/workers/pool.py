@@ -1,10 +1,10 @@
-"""Crew: the worker processes: begun, asked how they stand, begun again when they end, drained.
+"""Starts, watches, restarts and drains the worker processes.
 
-In: how a worker is begun, how many. Out: which are up, what each said last, what those that are gone had counted. Never: a signal handler, a
-socket of people's, two processes of one number at a time.
+In: the command of a worker, how many. Out: which are up, the last state of each, the counts of those that have ended. Never: a signal
+handler, a socket for people, two processes with one worker number at a time.
 
-What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains says its last words. A worker reads the
-files when its process begins and may open much later: it is told of a reload that was asked for meanwhile before it counts as up.
+What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains reports its final counts. A worker
+reads the files when its process begins and may open much later: it gets a reload requested meanwhile before it counts as up.
 """
 
 from __future__ import annotations

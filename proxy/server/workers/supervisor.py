@@ -1,6 +1,7 @@
-"""Supervisor: wiring. Starts the crew, opens HTTP and the control socket before it, passes signals on, ends when all have ended.
+"""Runs the worker pool, HTTP and control socket of one gate.
 
-In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it (proxy/operations/worker_channel.py).
+In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it
+(operations/worker_channel.py).
 
 Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket → the console beside.
 Stop (SIGTERM): /readyz fails → all drain → exit 0.
