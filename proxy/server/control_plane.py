@@ -52,7 +52,7 @@ from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
-from proxy.net.tap import Hear, Taps, Wants
+from proxy.net.tap import OnPdu, Taps, WantsLink
 from proxy.operations import whoami
 from proxy.operations.authorization import Authorization
 from proxy.operations.control import CommandRefused, ControlServer
@@ -145,8 +145,8 @@ class ControlPlane:
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
         self._regular: list[asyncio.Task[None]] = []
-        self._doorkeeper = Authenticator()
-        self.door = Authorization(people, self._doorkeeper.check)
+        self._authenticator = Authenticator()
+        self.door = Authorization(people, self._authenticator.check)
         self._server = ControlServer(
             control,
             {
@@ -212,7 +212,7 @@ class ControlPlane:
         for task in self._regular:
             task.cancel()
         await asyncio.gather(*self._regular, return_exceptions=True)
-        self._doorkeeper.close()
+        self._authenticator.close()
 
     # -- what stands by the orders
 
@@ -283,8 +283,8 @@ class ControlPlane:
         """Links a trace may listen to, those that are not bound yet included."""
         return [*self._providers.links, *(link for house in self.houses for link in house.links)]
 
-    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
-        self._taps.listen(links, hear, wants)
+    def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
+        self._taps.listen(links, on_pdu, wants)
 
     def now(self) -> float:
         return time.time()

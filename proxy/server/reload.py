@@ -17,7 +17,7 @@ from proxy.config import Settings, SettingsError, load
 from proxy.config.descriptions import waiting
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.model.counters import GateCounters
-from proxy.net.accounts import moved
+from proxy.net.accounts import changed_upstream
 from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
 from proxy.net.listeners import ProviderListener
@@ -69,7 +69,7 @@ class Reload:
             settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)
         except SettingsError as error:
             return problems + self._refused("settings not loaded, the old ones stay in force", str(error), error.problems)
-        if name := moved(self.begun_with, settings):
+        if name := changed_upstream(self.begun_with, settings):
             problem = f"upstream of {name}: a change needs a restart"
             return problems + self._refused("settings not loaded, the old ones stay in force", problem, [problem])
         try:

@@ -29,10 +29,10 @@ from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
-from proxy.net.accounts import houses_of, routes_over
+from proxy.net.accounts import carrier_accounts, routes_between
 from proxy.net.leases import LeaseClient
 from proxy.net.link import Turns
-from proxy.net.listeners import doors_of, inherited, room_for
+from proxy.net.listeners import make_listeners, inherited_sockets, allowed_connections
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts
@@ -122,7 +122,7 @@ class GateProcess:
         settings, tally, found = self.settings, self.tally, self.resumed.found
         directory = Directory(settings, shares=self.store.leases is not None)
         self.names = self.resumed.names
-        self.houses = houses_of(settings, self.turns, tally, self.ids.of)
+        self.houses = carrier_accounts(settings, self.turns, tally, self.ids.of)
         parts = settings, self.store.history, self.gently, tally
         self.revising = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
         journal = Journal(self.resumed.disk, settings.node)
@@ -132,7 +132,7 @@ class GateProcess:
             rules=self.revising.rules,
             store=self.store,
             journal=journal,
-            routes=routes_over(self.houses),
+            routes=routes_between(self.houses),
             tally=tally,
             spawn=Batches(self.loop).spawn if self.store.waits else drive,
             wake=self.turns.wake,
@@ -141,18 +141,18 @@ class GateProcess:
             first_id=self.resumed.first_id,
         )
         relay.parts.bounds = bounds_of(settings)
-        room, wanted = room_for(settings.smpp.connections), settings.smpp.connections
+        room, wanted = allowed_connections(settings.smpp.connections), settings.smpp.connections
         if room < wanted:
             log.warning(
                 "too few file descriptors for smpp.connections: raise LimitNOFILE or ulimit -n", wanted=wanted, room=room
             )
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers, room)
         if self.worker is not None:
-            self.providers.number_by(self.worker.number, self.worker.of)
-        self.door, self.tls_door = doors_of(
+            self.providers.number_binds(self.worker.number, self.worker.of)
+        self.door, self.tls_door = make_listeners(
             settings,
             self.providers.serve,
-            self.providers.turned_away,
+            self.providers.count_refusal,
             self.providers.is_strained,
             (lambda: len(self.providers.links)) if self.worker is not None else None,
         )
@@ -273,7 +273,7 @@ class GateProcess:
 
     async def _open_doors(self) -> None:
         smpp = self.settings.smpp
-        plain, tls = inherited(os.environ)
+        plain, tls = inherited_sockets(os.environ)
         self.smpp_port = await self.door.open(smpp.listen, plain)
         if self.tls_door is not None and smpp.tls is not None:
             await self.tls_door.open(smpp.tls.listen, tls)
@@ -348,7 +348,7 @@ class GateProcess:
         self.journal.close(now)
         self.store.close()
         await self.http.stop()
-        self.providers.doorkeeper.close()
+        self.providers.authenticator.close()
         return last_words
 
     # -- what a supervisor asks
