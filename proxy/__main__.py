@@ -118,8 +118,8 @@ def serve(
 
     try:
         code = supervisor.serve(config, workers) if workers > 1 else process.serve(config, accept_loss=accept_loss)
-    except supervisor.WorkerSaid as said:
-        raise typer.Exit(said.code) from None
+    except supervisor.WorkerReported as reported:
+        raise typer.Exit(reported.code) from None
     except (process.StartError, supervisor.StartError) as error:
         first, *others = str(error).splitlines()
         warn(f"gate106: {first}")
