@@ -1,7 +1,8 @@
-"""The commands. Each has ``--help`` with an example; errors are one clear line on stderr and exit 2, never a traceback. Those that
-speak to a running gate are in cli/.
+"""The command line of gate106.
 
-In: a command line. Out: text, JSON, an exit code. Never: logic of its own: each command calls one function of a room.
+In: a command line. Out: text, JSON, an exit code. Never: logic of its own: each command calls one function of a room. Each command has
+``--help`` with an example; an error is one clear line on stderr and exit 2, never a traceback. Commands of the desk's features are in
+``desk/*/``, others in cli/.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def serve(
 
     try:
         code = supervisor.serve(config, workers) if workers > 1 else process.serve(config, accept_loss=accept_loss)
-    except supervisor.WorkerSaid as said:
-        raise typer.Exit(said.code) from None
+    except supervisor.WorkerReported as reported:
+        raise typer.Exit(reported.code) from None
     except (process.StartError, supervisor.StartError) as error:
         first, *others = str(error).splitlines()
         warn(f"gate106: {first}")

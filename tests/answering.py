@@ -91,7 +91,7 @@ class Between:
             {"bj": self.ids} if self.ids is not None else None,
         )
         self.way_back.open(Bounds(), ["jia", "yi"])
-        self.carrier.relay = self.carrier.passing.relay = house.relay
+        self.carrier.relay = self.carrier.answer_filter.relay = house.relay
         self.carrier.way_back = self.way_back
         self.link = self._bound()
 
@@ -120,7 +120,7 @@ class Between:
             else:
                 assert house.commands.take(cast("Any", line), frame, house.now, house.now)
         self._turn()
-        self.carrier._flow(1000)
+        self.carrier._send_from_lane(1000)
         return split(self.link.session.output())
 
     def told(self) -> list[Frame]:
@@ -139,7 +139,7 @@ class Between:
         """What the carrier is told for it; a link whose framing is lost is made anew."""
         link = self.link
         link.data_received(data)
-        while link.hear():  # the rest of what is dealt with in several turns
+        while link.process_piece():  # the rest of what is dealt with in several turns
             pass
         self._turn()
         said = split(link.session.output())

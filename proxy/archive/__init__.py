@@ -1,32 +1,39 @@
-"""archive: the journal at rest. Tables that can be searched beside the chained segments, what proves them, and the questions asked of them.
+"""Stores closed journal segments as searchable, provable Parquet tables.
 
-In: segments that are closed and synced (desk). Out: Parquet tables sorted by person; answers, with what they cover. Never: a segment
-changed, a number in the clear, anything a running gate waits for (it is another process, of the lowest priority).
+In: segments that are closed and synced (journal/). Out: Parquet tables sorted by person; answers, with what they cover. Never: a segment
+changed, a number in the clear, anything a running gate waits for (the archive is another process, of the lowest priority).
 
-    <folder>/node-0/manifest.json            what there is: every table with its records, digest, and the chain before and behind it
+    <folder>/node-0/manifest.json            every table with its records, digest, and the chain before and after it
     <folder>/node-0/hours/…01.parquet        of one segment (an hour, or 64 MB), named after its first record
-    <folder>/node-0/days/2026-11-11-….parquet   of all segments of a day in China: the hours become it once the day is over
+    <folder>/node-0/days/2026-11-11-….parquet   of all segments of a day in China: the hours are merged once the day is over
     <folder>/node-0/days/….bloom              beside each table: which words it may hold
     <folder>/node-0/heads/2026-11-11.json    the manifest as of that day's end, signed
-    <folder>/looked/…                        a journal of its own: who looked for whom while no gate ran
+    <folder>/looked/…                        a journal of its own: who looked up whom while no gate ran
 
-    keys.py      the secrets: a number's hash and its cipher, the signature     columns.py  journal records → rows (person_rows.py)
-    parquet.py    rows → a sorted Parquet file, and many files → one             manifest.py what there is, swapped in one step
-    rolling.py   segments → hours → days; crash and go on                       verification.py  the first record that is not as it was
-    signed_heads.py     the daily signed head                                          search.py  questions (query.py) and answers; coverage.py:
-    erasure.py   a person taken out of it
-    access_records.py    who looked                                                     how much they stand on; tail.py: what is in no table yet,
-                                                                                 segment_index.py where in it who is told of
-    engine.py    DuckDB, held short                                             runtime/atomic_files.py   whole files or none
-    bloom.py     which words are in no row of a table                           continuity.py     whether the journal goes on from its tables
-    archive/audit/optout_audit.py     what was sent after an opt-out (archive/audit/intent.py), in journals    archive/audit/runner.py runs it over a gate's journals, once or steadily
-                 that are followed as they grow (archive/audit/journal_follower.py)
+    keys.py                  the secrets: a number's hash and cipher, the signature; pseudonym_key.py opens the hash key for the store
+    columns.py               journal records → rows (person_rows.py)
+    parquet.py               rows → a sorted Parquet file, and many files → one
+    manifest.py              lists a node's tables; replaced in one step
+    rolling.py               segments → hours → days; restarts after a kill
+    continuity.py            checks that the journal continues where its tables end
+    bloom.py                 which words are in no row of a table
+    signed_heads.py          the daily signed head
+    verification.py          finds the first record that is not as it was written
+    erasure.py               takes a person out of segments and tables
+    search.py                answers a query (query.py); similar_texts.py, complaint_matching.py, provider_refusals.py: other questions
+    otp_texts.py             which texts may be one-time passwords
+    coverage.py              how much of the journal an answer covers; pending_segments.py, tail.py: what is in no table yet;
+                             segment_index.py: where persons occur in it
+    engine.py                DuckDB with bounded memory
+    access_records.py        records who looked somebody up
+    audit/                   finds marketing that was sent after an opt-out
 
-**What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
-*write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.
+**The manifest is the truth**: a file that it does not name does not count, whatever its name, and the next roll removes it. So every step
+is *write beside, sync, rename, sync; replace the manifest, sync; remove what it no longer names*. A kill between any two loses and doubles
+nothing.
 
-**Why the segments stay.** A table is for questions: it holds what people ask for. What decided a message, byte for byte and in order, is in
-the segments, chained over commit groups; they stay for as long as records must be kept, and tables are proved against them. (That
-is also why no checkpoint need have passed a segment before it is rolled.) A table goes when the last of its segments has gone by
-a REMOVED record: retention, legal holds and the record of a removal are the journal's (journal/retention.py), and hold here without more.
+**Why the segments stay.** A table holds what people ask for. What decided a message, byte for byte and in order, is in the segments,
+chained over commit groups. They stay for as long as records must be kept, and tables are verified against them. (That is also why no
+checkpoint need have passed a segment before it is rolled.) A table goes when the last of its segments has gone by a REMOVED record:
+retention, legal holds and the record of a removal belong to the journal (journal/retention.py), and apply here, too.
 """

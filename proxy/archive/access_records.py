@@ -1,6 +1,8 @@
-"""Looked: who looked for a person, or saw a whole number, while no gate ran to write it down: a small journal of its own, chained alike.
+"""Records lookups of persons while no gate runs.
 
-In: who, what, why, the time. Out: a record, synced before this returns. Never: an answer shown without it.
+In: who, what, why, the time. Out: a record, synced before ``note`` returns. Never: an answer shown without it.
+
+The records form a small chained journal of their own. They say who looked up a person or saw a whole number.
 """
 
 from __future__ import annotations

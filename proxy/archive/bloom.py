@@ -1,21 +1,21 @@
-"""Bloom: which words cannot be in a table: a filter beside each file, asked before the file is opened.
+"""Tells which words cannot be in a table, by Bloom filters.
 
-In: the rows of a table's file; what a question looks for. Out: a small file of bits; "not in there" or "perhaps". Never: a word that can be
+In: the rows of a table's file; the words of a query. Out: a small file of bits; "not in the table" or "perhaps". Never: a word that can be
 read back, a word that is in the table and not in its filter.
 
-Tables are sorted by person, so a word that somebody looks for over half a year without saying whose message it was may stand in any group
-of any of them. Most words stand in the tables of a few days or of none, and a filter says so in the time of one page from the disk. So it
-does of a person, who is in the tables of ten days of two hundred: to open each costs more than to read it.
+Tables are sorted by person, so a word sought over half a year without a person may stand in any row group of any table. Most words stand in
+the tables of a few days or of none, and a filter says so at the cost of one page read. The same holds for a person who is in the tables of
+ten days of two hundred: opening each table costs more than reading it.
 
     person                       the hash, of rows of any kind; all else of submits only
     provider, verdict, reason    whole, and provider with reason          sender   4 and 6 digits in a row
     signature                    1 and 2 characters in a row              text     2 and 3 characters in a row, 6 of a code or a link
 
-Letters and digits of ASCII in a row count as one character of a text: what a campaign says to each person in another way (a price, a code) is
-then the same text, which is read once, and half a code that somebody remembers is the same character.
+A run of ASCII letters and digits counts as one character of a text. What a campaign varies per person (a price, a code) then gives the same
+text, which is read once; half a code that somebody remembers is the same character, too.
 
-A filter is blocks of 64 bytes; a word has its block, and three bits in it. As a table of half a million different words needs, so large
-it is, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.
+A filter consists of blocks of 64 bytes; a word has its block, and three bits in it. A filter is as large as a table of half a million
+different words needs, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.
 """
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
-"""Columns: what a journal record says of a person, as rows of a table.
+"""Converts journal records to rows of a table.
 
 In: records in order. Out: rows (person_rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
 
-A row is a submit (``verdict``; of one that was turned away unread, one for each person it was sent to), what became of it (``answer``), a
-receipt, something a person wrote (``reply``, ``optout``, ``restore``, ``review``), or what was done to what they refuse (``stopped``,
-``restored``, ``officer``, ``confirmed``). What ties them together:
+A row is one of
+
+- a submit (``verdict``; of one that was turned away unread, one row for each person it was sent to)
+- an answer to it (``answer``), a receipt
+- something a person wrote (``reply``, ``optout``, ``restore``, ``review``)
+- a change of a person's refusals (``stopped``, ``restored``, ``officer``, ``confirmed``)
+
+Rows refer to each other:
 
     a submit and its answers     ``sequence`` of the verdict = ``verdict`` of the answer, on one node
     parts of one message         ``message``, the number of the entry they share; ``part`` of ``parts``

@@ -1,10 +1,10 @@
-"""Matching: which message a complaint may be about: candidates with a score and why, the likeliest first. It decides nothing.
+"""Finds the messages that a complaint may be about.
 
-In: what the complainant said (number, perhaps with digits hidden; time; port; text), a way to ask the archive. Out: Candidates. Never: a
-guess: whoever decides sees why each was proposed, and says which it was.
+In: what the complainant said (number, perhaps with digits hidden; time; port; text), a way to query the archive. Out: candidates with a
+score and reasons, the likeliest first. Never: a decision: the person who decides sees why each was proposed, and says which it was.
 
-People err: clocks by minutes, a text typed by hand, a port with digits missing. So it is asked for ±10 minutes first, and further away
-where nothing fits; what was said and does not fit lowers the score and excludes nothing but other numbers.
+People err: clocks by minutes, a text typed by hand, a port with digits missing. So the search begins with ±10 minutes and widens where
+nothing fits. A detail that does not fit lowers the score; only another number excludes a message.
 """
 
 from __future__ import annotations

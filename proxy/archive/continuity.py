@@ -1,9 +1,9 @@
-"""Seam: where a journal goes on behind the tables that were made of it: whether it reaches so far, and whether it is still the one of then.
+"""Checks that a journal continues where its tables end.
 
-In: a manifest, the journal's disk. Out: what is wrong, in words. Never: a byte changed; damage inside segments (desk.verify names it).
+In: a manifest, the journal's disk. Out: faults, in words. Never: a byte changed; damage inside segments (journal/scan.py reports it).
 
 A table ends where a segment did, so the digest it ends with must be that of a group of the journal, wherever its records are still there.
-Retention takes segments from the beginning and never the newest two: a journal that ends before its tables do has lost its end.
+Retention removes segments from the beginning and never the newest two: a journal that ends before its tables do has lost its end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Covering: how much of the journal an answer stands on, so that "not found" is an answer, too.
+"""Determines how much of the journal an answer covers.
 
-In: manifests of all nodes, what is in no table yet (pending_segments.py), a question. Out: a ``Covered``: from when to when each node's records are there,
-whether they hang together and the journal goes on from them, which files can matter. Never: a file's content (verification.py reads it).
+In: manifests of all nodes, what is in no table yet (pending_segments.py), a query. Out: a ``Covered``: from when to when each node's
+records are there, whether they are chained and the journal continues from them, which files can matter. Never: a file's content
+(verification.py reads it).
+
+So "not found" is an answer, too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Engine: DuckDB, held to what is wanted of it: files of ours, bounded memory, nothing from the network, nothing left on a disk.
+"""Opens DuckDB with bounded memory, without network or disk writes.
 
-In: how much memory, where it may spill. Out: a connection. Never: an extension fetched, a row of a question in a file.
+In: how much memory, where it may spill. Out: a connection. Never: an extension fetched, a row of a query in a file.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Erasing: a person is taken out of the journal at rest: out of segments that nothing else needs any more, and out of its tables.
+"""Takes one person out of archived segments and tables.
 
-In: a journal's disk, the archive, the keys, a person, what must stay. Out: a ``ErasurePlan``; what was erased. Never: a segment put in the place of
-another (``JournalWriter.put`` does that, once the record of it is safe: nobody else knows whether retention has just removed it); a table without
-its manifest.
+In: a journal's disk, the archive, the keys, a person, what must stay. Out: an ``ErasurePlan``; what was erased. Never: a segment replaced
+(``JournalWriter.put`` does that once the record is safe: only the writer knows whether retention has just removed the segment); a table
+without its manifest.
 
-Segments that a restart reads stay, and the newest; so do those that a legal hold is on, and those that the law asks to be kept. What is
-erased, and how it is told from an alteration: journal/erasure.py. Of a table the person's rows go; those of what they refused stay, with the
-keyed hash alone. A table whose day was signed is another afterwards: the manifest keeps what it was, signed likewise.
+Segments that a restart reads stay, and the newest; so do those under a legal hold, and those that the law requires to be kept. For what is
+erased, and how an erasure differs from an alteration, see journal/erasure.py. Of a table the person's rows go; rows about their refusals
+stay, with the keyed hash alone. Where the table's day was already signed, the manifest keeps the old and the new digest, signed, too.
 """
 
 from __future__ import annotations

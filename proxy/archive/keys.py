@@ -1,16 +1,16 @@
-"""Keys: the secrets of the journal at rest. A person's hash, their number under a cipher and back, the signature of a day's head.
+"""Holds the archive's secret keys: person hash, number cipher, head signature.
 
-In: a folder that only the gate's own user may read; made at the first need. Out: hashes, sealed numbers, signatures. Never: a key in
-a message, a log or a table; a new key where tables were made with another.
+In: a folder that only the gate's own user may read; made when first needed. Out: hashes, sealed numbers, signatures. Never: a key in a
+message, a log or a table; a new key where tables were made with another.
 
-    person.key   32 bytes   number → 64 bits (BLAKE2b with a key). Who holds it can look for a number, and can tell whether two rows are
-                            about one person; they cannot read numbers, but by trying all of them
+    person.key   32 bytes   number → 64 bits (BLAKE2b with a key). Its holder can look up a number, and can tell whether two rows are about
+                            one person, but can read numbers only by trying all of them
     number.key   32 bytes   number ⇄ 16 bytes (AES-256 of one block: the number and eight zero bytes, which prove the key). Equal numbers
-                            stay equal, as their hashes do: it is one column that is read only by who may see numbers
-    head.key     Ed25519    signs the daily head; head.pub is its other half, to be given to whoever must check
+                            stay equal, as their hashes do: it is one column, readable only for those who may see numbers
+    head.key     Ed25519    signs the daily head; head.pub is its other half, for everyone who must check
 
-Losing the folder loses the numbers in tables (the segments still have them) and the power to sign as before. Keep it in the backup,
-away from the tables.
+Losing the folder loses the numbers in tables (the segments still have them) and the power to sign as before. Keep it in the backup, away
+from the tables.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Manifest: what one node has at rest: its tables in the order of the chain, and what has gone. One file, swapped in one step.
+"""Lists a node's archived tables and removed ones, in one file.
 
-In: a node's folder. Out: a ``Manifest``, from JSON and to it. Never: a file it does not name is counted for anything.
+In: a node's folder. Out: a ``Manifest``, from JSON and to it; the file is replaced in one step. Never: a file that it does not name is
+used.
 
-A table covers records ``first`` to ``last`` of its node, all of them; the digest of the group before it is ``previous``, that of its last
-group ``chain``: so tables hang together as segments do, and ``chain`` of the last stands for every record before.
+A table covers records ``first`` to ``last`` of its node, all of them. ``previous`` is the digest of the group before it, ``chain`` that of
+its last group: tables are chained as segments are, and ``chain`` of the last one stands for every record before.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""Codes: which texts may be one-time passwords, whoever declared what.
+"""Tells which texts may be one-time passwords, whatever was declared.
 
-In: a submit's text, and what was decided of it. Out: yes or no. Never: rules and their words (columns.py folds texts with them; a question to
-tables need not load them); a "no" where nobody has looked.
+In: a submit's text and its verdict. Out: yes or no. Never: rules and their words (columns.py folds texts with them; a query over tables
+need not load them); a "no" where no rule has seen the text.
 
-Whatever was judged as a code is one. A text with a number of 4 to 8 digits beside a word for a code is taken for one as well, also when its
-port was declared for something else. What was turned away before any rule saw it is one as well:
-nobody knows what it is, and a port of passwords is throttled like any other.
+A text counts as a one-time password if
+
+- it was judged as one, or
+- it has a number of 4 to 8 digits near a word for "code", even if its port was declared for something else, or
+- it was turned away before any rule saw it: its category is unknown, and a port of passwords is throttled like any other.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Tables: rows as Parquet files sorted by person, and many files as one. Any engine reads them (Parquet 2, zstd).
+"""Writes rows as Parquet files sorted by person; merges files.
 
-In: rows, the keys; files. Out: files, not yet named by a manifest. Never: a number in the clear; more
-memory than the rows of a segment take, or ``MERGE_ROWS``.
+In: rows, the keys; files. Out: files, not yet named by a manifest; any engine reads them (Parquet 2, zstd). Never: a number in the clear;
+more memory than the rows of a segment take, or ``MERGE_ROWS``.
 
-What makes a question about one person cheap in half a year of files: rows of a person lie together, so a group of ``GROUP_ROWS`` says in
-its statistics from whom to whom it goes, and a Bloom filter says of nearly everybody else that they are not in it.
+A query about one person is cheap in half a year of files. A person's rows lie together, so the statistics of a group of ``GROUP_ROWS`` say
+which persons it spans, and a Bloom filter excludes nearly everybody else in that span.
 """
 
 from __future__ import annotations

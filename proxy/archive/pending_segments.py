@@ -1,9 +1,9 @@
-"""Rests: what of each journal that is at hand is in no table yet, beside the tables of all nodes: together they are what an answer stands on.
+"""Combines all nodes' tables with journal records in no table yet.
 
-In: the archive, journals, a question. Out: manifests, rests, rows of rests as if they were a table. Never: whether anything is missing
-(coverage.py says it).
+In: the archive, journals, a query. Out: a ``Stock``: manifests, and the unrolled rows as if they were a table. Never: whether anything is
+missing (coverage.py says it).
 
-A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are at hand.
+A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are available.
 """
 
 from __future__ import annotations

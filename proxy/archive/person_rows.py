@@ -1,7 +1,7 @@
-"""Rows: what a table says of a person, one thing a row; and the persons in it by their hash.
+"""Defines a table row about a person; hashes persons.
 
-In: nothing, or numbers. Out: ``PersonRow``; hashes. Never: how a record is read (columns.py, which knows the protocol and what a signature is: a
-question to tables need not load them).
+In: nothing, or numbers. Out: ``PersonRow``; hashes. Never: how a record is read (columns.py, which knows the protocol and signatures: a
+query over tables need not load those).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Refused: what of one provider's messages was refused in some hours, a page at a time: for the provider itself.
+"""Lists one provider's refused messages, page by page, for that provider.
 
-In: the archive, journals whose newest records are in no table yet, the keys, a provider, a time, where to go on. Out: a page. Never: another
+In: the archive, journals whose newest records are in no table yet, the keys, a provider, a time, an offset. Out: a page. Never: another
 provider's message; a reason that says something about a person; a number that is not masked.
 """
 

@@ -1,7 +1,7 @@
-"""Names: the key by which who was forgotten is known again: that of persons in the journal at rest, opened for the store.
+"""Opens the archive's person key so that erased persons are recognised.
 
-In: the folder of the archive's keys, who was erased. Out: numbers can be named; or why not, in words. Never: a key written anywhere, a start
-refused: without the key nobody is known again, and whoever runs the gate is told so.
+In: the folder of the archive's keys, the store's list of erased persons. Out: a list that can hash numbers; or why not, in words. Never: a
+key written anywhere, a start refused: without the key erased persons are not recognised, and the operator is told so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asking: what somebody wants to find, checked and as SQL over the tables' columns.
+"""Checks a search query and translates it to SQL conditions.
 
 In: words of a person. Out: a ``Query``. Never: a value pasted into SQL; a number where a log could see it.
 """

@@ -1,10 +1,10 @@
-"""Rolling: closed segments become tables, the tables of a day become one, and what retention removed from the journal goes here, too.
+"""Converts closed segments to tables, merges days, removes expired tables.
 
-In: a journal's disk, the archive's folder, the keys, the time. Out: a ``Rolled``: what was done. Never: a byte of a segment changed; a segment
-rolled that a power loss could still tear (the records must be claimed as synced); two rollers of one node at once.
+In: a journal's disk, the archive's folder, the keys, the time. Out: a ``Rolled``: what was done. Never: a byte of a segment changed; a
+segment rolled that a power loss could still tear (the journal must claim its records as synced); two rollers of one node at once.
 
-Each segment is proved first: its records' checksums, its groups' digests, and that it follows what was rolled before it. A segment that
-does not is not rolled, and ``RollError`` says why: its table would lend it a credit it has not.
+Each segment is verified first: its records' checksums, its groups' digests, and that it follows what was rolled before it. A segment that
+fails is not rolled, and the error says why: its table would lend it credibility.
 """
 
 from __future__ import annotations

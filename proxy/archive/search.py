@@ -1,11 +1,11 @@
-"""Finding: which messages fit a question, what became of them, and how much of the journal the answer stands on.
+"""Finds messages, what became of them, and how much was searched.
 
-In: the archive, journals whose newest records are in no table yet, the keys, a question, the time. Out: a ``SearchResult``. Never: a full number
-(``Keys.unseal`` is the caller's, who journals it first); a one-time password younger than 15 minutes; a "not found" that does not say
-what was looked through.
+In: the archive, journals whose newest records are in no table yet, the keys, a query, the time. Out: a ``SearchResult``. Never: a full
+number (the caller unseals numbers with ``Keys.unseal`` and journals that first); a one-time password younger than 15 minutes; a "not found"
+that does not say what was searched.
 
-One person: their rows of all tables that can matter, read once. Nobody named: the newest tables first, until there are enough; those whose
-Bloom filter says that the words are not in them are passed over.
+For one person: their rows of all tables that can matter, read once. Without a person: the newest tables first, until there are enough
+messages; tables whose Bloom filter excludes the words are skipped.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Ahead: of the segments that are in no table yet, where who is told of: kept by whoever is asked again and again, so that a question reads
-what can matter and not the whole.
+"""Indexes which persons occur where in unrolled segments.
 
-In: a journal's disk, the keys, how far tables reach. Out: for a question what ``tail`` would say; None where only reading all of it can tell.
-Never: an answer of its own; a number or a text kept; more than SEGMENTS_MAX remembered.
+In: a journal's disk, the keys, how far tables reach. Out: for a query what ``tail`` would answer; None where only reading everything can
+tell. Never: an answer of its own; a number or a text kept; more than SEGMENTS_MAX remembered.
 
-Segments are cut into stretches of whole groups. Of each is kept where it lies, the chain before and behind it, which persons are in it (a
-part of their keyed hash), when its newest row is of, and its RULES records. What was read once is read on from there:
+A process that gets many queries keeps the index, so that a query reads what can matter and not everything. Segments are cut into stretches
+of whole groups. Of each stretch the index keeps its place, the chain before and after it, its persons (a part of their keyed hashes), the
+time of its newest row, and its RULES records. Reading continues where it stopped:
 
-    another file under the name (erased, restored, taken away), other octets where we left off  ▶  it and all behind it are read anew
-    a tail that is torn or being written  ▶  we end before it, as ``tail`` would
-    anything else that is not as it should be  ▶  ``spoilt``: it is ``tail`` that says what is wrong
+    another file of that name (erased, restored, removed), other octets where reading stopped  ▶  it and all later segments are read anew
+    a tail that is torn or being written                                                     ▶  reading ends before it, as in ``tail``
+    any other fault                                                                          ▶  ``spoilt``: ``tail`` reports the fault
 
-A stretch that can matter is read and proved again, by the chain before and behind it.
+A stretch that can matter is read and verified again, by the chain before and after it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Heads: what a node's journal was at the end of each day, in one line that is signed, and published where nobody can take it back.
+"""Signs and checks one line a day that fixes a node's journal.
 
-In: a manifest, the keys. Out: a signed head for each day that became a table; faults where a head and what is there differ. Never: a head
-written anew.
+In: a manifest, the keys. Out: a signed head for each day that became a table; faults where a head and the tables differ. Never: a head
+rewritten.
 
-A head names the day's table (its records, the chain at its ends, the digest of each file), the head of the day before, and the newest
-head of every other node that is here. So whoever has one head from outside (a log that is kept elsewhere, a report, a letter) can prove
-all that lies before it: a table that was altered and given a new manifest, a day that was taken out, a node whose folder was taken away.
+A head names the day's table (its records, the chain at its ends, the digest of each file), the head of the day before, and the newest head
+of every other node in the archive. Heads are published where nobody can take them back. Anyone with one head from outside (a log kept
+elsewhere, a report, a letter) can check everything before it: an altered table with a new manifest, a removed day, a node whose folder was
+taken away.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Sweeping: who else got this text: of the messages around one, those that say the same, counted by who sent them.
+"""Counts who else sent, or got, the same text around a message.
 
 In: the archive, journals whose newest records are in no table yet, the keys, the message, the time. Out: counts by provider, port and
 signature; the persons' sealed numbers where they were asked for. Never: a whole number.
 
-The same is: the same signature or the same port and a text that is nearly alike (a name, a code, a link differ); or the very same text,
-whoever sent it. Of a long message the first part is compared: tables have parts.
+Two messages have the same text if the signature or the port is the same and the texts are nearly alike (a name, a code, a link differ), or
+if the texts are equal, whoever sent them. Of a long message the first part is compared: tables have parts.
 """
 
 from __future__ import annotations

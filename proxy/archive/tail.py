@@ -1,6 +1,8 @@
-"""Tail: what is in no table yet: the segment that is written to, and those that nobody has rolled.
+"""Reads the journal's records that are in no table yet.
 
-In: a journal's disk, behind which record to begin, a question. Out: rows; how far they reach. Never: a byte changed.
+In: a journal's disk, the record to begin after, a query. Out: rows; how far they reach. Never: a byte changed.
+
+These are the segment being written and the segments that were not rolled yet.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Proving: whether the tables are what was made of the journal, and if not, the first record that was removed, altered or added.
+"""Verifies tables against the journal; names the first differing record.
 
-In: the archive, a node's journal where it is at hand. Out: faults in words, each with the record it begins at. Never: a byte changed.
+In: the archive, a node's journal where it is available. Out: faults in words, each with the record it begins at. Never: a byte changed.
 
-What proves what, from the outside in: the day's head, signed and published, the manifest; the manifest each file (a digest of all of it) and
-the chain at its ends; the segments' chain each record. A file that is not as it was written is compared row by row with its segments.
+The chain of proof, from the outside in: the day's head, signed and published, proves the manifest; the manifest proves each file (a digest
+of all of it) and the chain at its ends; the segments' chain proves each record. A file that is not as it was written is compared row by row
+with its segments.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The hand-made commands of gate106, beside those of the features."""
+"""Commands of gate106 that belong to no feature of the desk."""

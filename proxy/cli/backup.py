@@ -1,4 +1,7 @@
-"""backup: ``gate106 backup`` and ``gate106 restore``: a copy of state, journal and kept sets of rules, and the way back."""
+"""Commands that copy and restore state, journal and kept rule sets.
+
+``gate106 backup`` and ``gate106 restore``; server/backup.py does the work.
+"""
 
 from __future__ import annotations
 

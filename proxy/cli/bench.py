@@ -1,6 +1,6 @@
-"""bench: ``gate106 bench``: what the gate costs on this machine, in one run or over the rows that were agreed on; results compared and drawn.
+"""Command that measures the gate on this machine: ``gate106 bench``.
 
-In: options. Out: a table, JSON, a page. Never: a measurement of its own (proxy/sim/bench).
+In: options. Out: a table, JSON, a page; results compared and drawn. Never: a measurement of its own (sim/bench).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""console: ``gate106 console``: the pages of the desk, in a process of their own."""
+"""Command that serves the console in its own process: ``gate106 console``."""
 
 from __future__ import annotations
 

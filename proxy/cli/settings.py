@@ -1,4 +1,4 @@
-"""settings: ``gate106 settings``: what may stand in the file of settings. The one command here that asks no gate."""
+"""Command that lists all settings: ``gate106 settings``. It asks no gate."""
 
 from __future__ import annotations
 

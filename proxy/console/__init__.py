@@ -1,25 +1,21 @@
-"""console: what the command line can do, for people who work in a browser; Chinese first, English too.
+"""The web console: operators' commands in the browser, Chinese and English.
 
-In: requests of browsers, a personal token at login. Out: pages. Never: a decision, a right or a record of its own: every page asks the
-running gate through the control socket with the token of whoever looks, as the command line does, so that roles, approvals and the journal of
-who saw what are kept in one place; anything loaded from elsewhere, a script or a style inside a page.
+In: requests of browsers, a personal token at login. Out: pages. Never: a decision, a permission or a record of its own; anything loaded
+from elsewhere; a script or a style inside a page. Every page asks the running gate through the control socket with the user's token, as the
+command line does, so that roles, approvals and the journal of lookups are in one place.
 
-It is a process of its own (``server/console_process.py`` of the gate starts it): pages, charts and searches cost tens of milliseconds of Python each, and
-the gate's loop must not be held for one.
+The console is a process of its own (server/console_process.py starts it): pages, charts and searches cost tens of milliseconds of Python
+each, and must not block the gate's loop.
 
-    page.py      a Page is what stands under one path; a Visit is one request to it, and all that a page may do
-    pages/       one page each: desk/today/page.py, today.html beside it, today.yaml with its words: THE FILE NAME IS THE REGISTRATION
-    api/         the same for programs: one table of operations, JSON, tokens
-    gate_client.py    the ways to the gate: commands, programs of the command line, a provider's own HTTP
-    app.py       all of it as one application                  sessions.py   who is logged in
-    login_pages.py  the ways in and out, languages, files         form_data.py  forms within bounds
-    fork_server.py   programs that begin at once
-    login.py     who says who they are                         request_guard.py   what holds for every request: hosts, headers, bounds
-    translations.py     every word in both languages; what the gate says: proxy/i18n/catalog.py
-    language.py  in which of them somebody is answered
-    render.py     templates (Jinja2, escaped), moments, numbers
-    sandbox.py  sets of rules and drafts of them, read in a process beside: desk/revisions/sandbox_rules.py, in words: desk/revisions/rule_text.py, what differs: desk/revisions/comparison.py
-    desk/revisions/rule_wizard.py    the commonest rules from a form       jobs.py    backtests that run for minutes
-    sampling.py  counters over time                            inline_charts.py    small charts as SVG
+    page.py      a Page is what stands under one path; a PageRequest is one request to it
+    desk/        each feature's pages: ``page.py`` or ``NAME_page.py``, template and words beside it; the file name is the registration
+    app.py       all pages as one application                  sessions.py        who is logged in
+    login.py     checks a name and token                       login_pages.py     login, logout, language, static files
+    forms.py     durations, uploads, downloads                 form_data.py       request bodies within bounds
+    render.py    templates (Jinja2, escaped), times, numbers   translations.py    every text in both languages
+    language.py  the language of a request                     request_guard.py   checks and headers of every request
+    gate_client.py  commands, programs, HTTP of the gate       fork_server.py     starts programs fast; prefetch.py: what it reads ahead
+    sandbox.py   a process that reads rule sets                jobs.py            backtests that run for minutes
+    sampling.py  counters over time                            inline_charts.py   charts in a page; offline_charts.py: in a document
     serving.py   the process
 """

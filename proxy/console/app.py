@@ -1,7 +1,7 @@
-"""app: pages, login and files as one application. A page's file name is its registration.
+"""Combines pages, login and static files into one application.
 
-In: the settings of the console, ways to the gate. Out: an ASGI application. Never: a page for who is not logged in; what a page
-failed at shown to anybody but the log.
+In: the settings of the console, a client of the gate. Out: an ASGI application. Never: a page without a login; an internal error shown
+outside the log. A page's file name is its registration.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""nursery: programs of the command line begin as copies of a process that has imported what they need: a start takes some milliseconds
-instead of more than a second, in which a page would wait.
+"""Starts command-line programs by forking a process with warm imports.
 
-In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything done before
-the copy but what only reads (the package; prefetch.py): no thread, no loop; two programs in one process.
+In: a command line, a token, two files, from the console. Out: a process of its own, and its exit code. Never: before the fork anything but
+reading (the package; prefetch.py): no thread, no loop; two programs in one process.
 
-    console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
-            ◀───────────────────── its exit code ─────────────────────────┘
+A start takes some milliseconds instead of more than a second, for which a page would wait.
 
-The minder waits for the program, as whoever starts one must, and ends it when the console lets go: because it takes too long, or is gone.
+    console ── command line, files ──▶ fork server ── fork ▶ minder ── fork ▶ the program
+            ◀───────────────────── its exit code ─────────────────────┘
+
+The minder waits for the program. It kills the program when the console closes the request: after a timeout, or when the console is gone.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ REQUEST_BYTES_MAX = 128 * 1024
 OUT_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BYTES_MAX = 4096
 NICE = 10
-FORESIGHT = "proxy.console.prefetch"
+PREFETCH = "proxy.console.prefetch"
 COMMANDS = "proxy.__main__"
 """By name: the console needs neither, and what is up there is another program, which is started and not called."""
 IMPORTS = (
-    COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.inquiry", "proxy.desk.explain.inquiry_text", "proxy.policy.loading.check",
-    "proxy.desk.complaints.case_search", "proxy.desk.evidence.paper", "proxy.desk.reports.sheet", "proxy.desk.reports.sheet_text", "proxy.desk.optouts.trace", "proxy.archive.signed_heads",
-    "proxy.archive.similar_texts", "proxy.desk.complaints.batch_file", "proxy.operations.files.tables", "proxy.operations.files.number_list", "proxy.config", "proxy.operations.client",
-    "proxy.desk.suppression.signature_search",
+    COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.inquiry", "proxy.desk.explain.inquiry_text",
+    "proxy.policy.loading.check", "proxy.desk.complaints.case_search", "proxy.desk.evidence.paper", "proxy.desk.reports.sheet",
+    "proxy.desk.reports.sheet_text", "proxy.desk.optouts.trace", "proxy.archive.signed_heads", "proxy.archive.similar_texts",
+    "proxy.desk.complaints.batch_file", "proxy.operations.files.tables", "proxy.operations.files.number_list", "proxy.config",
+    "proxy.operations.client", "proxy.desk.suppression.signature_search",
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
 PARSED = ("find", "explain")
@@ -153,20 +155,20 @@ def main() -> None:
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ready()
-    foresight = importlib.import_module(FORESIGHT).Prefetch(Path(sys.argv[2])) if len(sys.argv) > 2 else None
+    prefetch = importlib.import_module(PREFETCH).Prefetch(Path(sys.argv[2])) if len(sys.argv) > 2 else None
     gc.freeze()  # the collector of a copy walks nothing that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while True:
-            if foresight is not None and not select.select([requests], [], [], foresight.wait_s)[0]:
-                foresight.read_on()
+            if prefetch is not None and not select.select([requests], [], [], prefetch.wait_s)[0]:
+                prefetch.read_on()
                 continue
             asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
             if not asked:
                 return
             request = json.loads(asked)
-            if foresight is not None:
-                foresight.asked(request["argv"])
+            if prefetch is not None:
+                prefetch.asked(request["argv"])
             if os.fork() == 0:
                 requests.close()
                 _mind(request, *files)

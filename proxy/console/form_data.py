@@ -1,7 +1,7 @@
-"""receiving: forms, and files in them, within a bound.
+"""Reads forms and uploads within a bound on their bytes.
 
-In: a request, how many bytes its body may have. Out: its fields; NoForm where it is larger, or none. Never: a body that is read
-whole before it is known how large it may be.
+In: a request, how many bytes its body may have. Out: its fields; NoForm where it is larger, or no form. Never: a body read whole before its
+size is known.
 """
 
 from __future__ import annotations

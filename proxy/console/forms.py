@@ -1,6 +1,6 @@
-"""forms: what forms of the desk have in common: how long something lasts, files that come and go, what was refused told beside the form.
+"""Helps pages with durations, uploads, downloads and refusals beside forms.
 
-In: a visit. Out: arguments for the gate, files, words. Never: a file that stays; a file's name or place of this machine shown.
+In: a page request. Out: arguments for the gate, files, words. Never: a file that stays on disk; a file's path on this machine shown.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Asking: the ways from a page to the gate, each with the token of whoever looks.
+"""Connects pages to the gate, with the token of their user.
 
-In: a command and its arguments. Out: what the gate said; CannotAsk with what to do. Never: the loop held; a token in a command line; more at a
-time than the gate serves.
+In: a command and its arguments. Out: the gate's answer; CannotAsk with what to do. Never: the loop blocked; a token in a command line; more
+at a time than the gate serves.
 
-    ask    a command of the control socket           (proxy/operations, proxy/model/roles.py say which there are)
-    talk   one that says or hears more lines
-    run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of low
-           priority; it writes down who looks, as it does in a terminal
+    ask    a command of the control socket           (proxy/operations, model/roles.py say which there are)
+    talk   a command with more lines in either direction
+    run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of
+           low priority; it records who looks, as it does in a terminal
     own    what a provider may know of itself, over the gate's HTTP
-    workshop, jobs   sets of rules in words, drafts of them (desk/revisions/sandbox_rules.py); backtests: both read files, and the page asks whether its visitor may
+    workshop, jobs   rule sets in words and drafts of them (desk/revisions/sandbox_rules.py); backtests: both read files, and the page checks
+           whether its user may
 """
 
 from __future__ import annotations

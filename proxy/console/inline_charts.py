@@ -1,7 +1,6 @@
-"""Figures: small charts inside a page: a line of what was lately, columns over time, a share as a bar. SVG that needs no script and no style of
-its own. Pure.
+"""Draws small SVG charts inside a page: lines, columns, bars.
 
-In: numbers. Out: markup; colours are classes of console.css. Never: a text that is not escaped.
+In: numbers. Out: markup without script or style; colours are classes of console.css. Never: a text that is not escaped. Pure.
 """
 
 from __future__ import annotations

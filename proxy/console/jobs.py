@@ -1,6 +1,7 @@
-"""jobs: backtests that run for minutes in processes of their own while pages are looked at: how far each is, its result, its end.
+"""Runs backtests as background processes and keeps their results.
 
-In: which rules, who asks. Out: Jobs. Never: more at a time than the machine bears, a result kept for good, the running gate asked.
+In: which rules, who asks. Out: Jobs with progress, result and end. Never: more at a time than the machine bears, a result kept for good,
+the running gate asked.
 """
 
 from __future__ import annotations

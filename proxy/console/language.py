@@ -1,6 +1,7 @@
-"""Speaking: the language that whoever asks reads: people chose it once, programs say it with each request.
+"""Chooses the language of an answer.
 
-In: a request. Out: one of LANGUAGES. Never: a language guessed from what is asked.
+In: a request: people chose a language once (a cookie), programs send it with each request. Out: one of LANGUAGES. Never: a language guessed
+from what is asked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Login: who says who they are. A name and a personal token: of the desk's people, or of a provider, who sees its own page only.
+"""Checks name and token at login; slows down guessing.
 
-In: a form. Out: a session. Never: a difference told between a name and a token that is wrong; a guess that costs whoever guesses nothing: after
-five for one name from one address that pair waits, and an address that tries many names is slowed down.
+In: a form. Out: a session, of a person or of a provider, who sees its own page only. Never: an answer that tells whether the name or the
+token was wrong; free guesses: after five failures for one name from one address that pair waits, and an address that tries many names is
+slowed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""entrance: the ways in and out, for whoever is not logged in yet: the login's form, logging out, the language, files.
+"""Serves login, logout, the choice of language and static files.
 
-In: requests without a session. Out: forms, cookies, the session's end. Never: a way to another site; a cookie that a script can read.
+In: requests without a session. Out: forms, cookies, the session's end. Never: a redirect to another site; a cookie that a script can read.
 """
 
 from __future__ import annotations

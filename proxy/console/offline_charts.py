@@ -1,6 +1,7 @@
-"""Charts: pages that open offline: bars by name and columns by hour, drawn as SVG, in a document that runs and fetches nothing.
+"""Draws SVG charts in a document that opens offline.
 
-In: names and numbers; the body of a page. Out: markup that needs no script, no font and no other file. Never: a name that is not escaped.
+In: names and numbers; the body of a page. Out: bars by name and columns by hour, in markup that needs no script, no font and no other file.
+Never: a name that is not escaped.
 """
 
 from __future__ import annotations

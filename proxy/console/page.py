@@ -1,7 +1,7 @@
-"""Page: what stands under one path, and Visit: one request to it. A page needs no other file of this room.
+"""Defines a page of the console and one request to it.
 
-In: a request, whose session was found. Out: what a page answers. Never: a page shown to whose role does not take it there, a change without
-the session's own mark (CSRF); the gate's own refusal hidden.
+In: a request whose session was found. Out: what a page answers. Never: a page shown without the permission it needs, a change without the
+session's CSRF token; a refusal of the gate hidden. A page needs no other file of this room.
 """
 
 from __future__ import annotations

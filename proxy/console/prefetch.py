@@ -1,8 +1,10 @@
-"""foresight: what the process that copies itself does between two programs: it reads on in the journal, so that the next question about it
-finds most of that done. And once, before the first, it has the rules in force read, of which words and patterns stay known.
+"""Reads ahead in the journal between two programs of the fork server.
 
-In: the settings' path, the time, what is asked. Out: nothing but what its memory holds (archive/segment_index.py). Never: read where nobody has asked
-lately; a copy held up for long; a fault: what cannot be read here is read by the program, which says why it cannot.
+In: the settings' path, the time, the programs' command lines. Out: nothing but warm memory (archive/segment_index.py). Never: reading when
+nobody has asked lately; a fork delayed for long; a fault reported: the program reads the same and reports it.
+
+The next search then finds most of the reading done. Before the first program the rules in force are loaded once, which warms caches of
+words and patterns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Render: templates, which escape whatever is put into them, and how moments and numbers look.
+"""Renders templates, with escaping, and formats times and numbers.
 
-In: a template's name, values. Out: HTML. Never: a text of a stranger's taken for markup, or with what turns its reading direction; a template
-that overlooks a value that is missing.
+In: a template's name, values. Out: HTML. Never: a stranger's text used as markup, or with characters that turn its reading direction; a
+template that ignores a missing value.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Guarding: what holds for every request, before anything of it is looked at, and for every answer.
+"""Checks every request first, and adds security headers to answers.
 
-In: a request. Out: it, or a refusal; the answer with the headers that keep browsers from doing what nobody meant. Never: a name in
-``Host`` that is not ours (a stranger's name that leads to this machine), a form that another site sent, an address believed from whom
-nobody trusts.
+In: a request. Out: the request, or a refusal; the answer with the headers. Never: a foreign name in ``Host`` (a stranger's name that
+resolves to this machine), a form that another site sent, a forwarded address from an untrusted proxy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sampling: the gate's counters over the last minutes and hours, kept in the console: what a page shows as a line.
+"""Samples the gate's counters for lines over minutes and hours.
 
-In: what the command ``counters`` says, every other second while somebody looks, every ten otherwise. Out: the newest, and what was counted
-between. Never: a counter that falls taken for a fall: a gate that starts again counts from 0; a series without end.
+In: answers of the command ``counters``, every 2 s while somebody looks, every 10 s otherwise. Out: the newest counters, and what was
+counted between samples. Never: a restart taken for a fall (a restarted gate counts from 0); a series without end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""workshop: the process beside the console in which sets of rules are read and tried (desk/revisions/sandbox_rules.py), and what it said lately.
+"""Reads and tries rule sets in a separate process.
 
-In: which set, a draft's files. Out: what desk/revisions/sandbox_rules.py says; CannotAsk. Never: the console's loop held, a draft that holds up others for long.
+In: which rule set, a draft's files. Out: what desk/revisions/sandbox_rules.py says, kept for a while; CannotAsk. Never: the console's loop
+blocked, a draft that delays others for long.
 """
 
 from __future__ import annotations

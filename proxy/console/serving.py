@@ -1,4 +1,4 @@
-"""serving: the console's process.
+"""Runs the console's process.
 
 In: the settings' path. Out: pages, until SIGTERM or, tied to a gate, until that is gone. Never: a core dump, for it holds people's tokens.
 """

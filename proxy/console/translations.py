@@ -1,7 +1,7 @@
-"""Words: every text of the console in both languages, one beside the other in one file for each page.
+"""Loads the console's texts in both languages.
 
-In: YAML files beside the pages: ``name: {zh: …, en: …}``. Out: a text by its name. Never: a text that is there in one language only (a test
-reads all of them), a text of a template's own.
+In: YAML files beside the pages: ``name: {zh: …, en: …}``. Out: a text by its name. Never: a text in one language only (a test reads all of
+them), a text of a template's own.
 """
 
 from __future__ import annotations

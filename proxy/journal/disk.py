@@ -1,7 +1,9 @@
-"""Disk: where journal segments lie. A directory (``OsDisk``), or memory that can lose power on demand (``MemoryDisk``).
+"""Stores journal segments in a directory, or in memory for tests.
 
-In: names, offsets, bytes; the keys of what lies there. Out: bytes; OSError as the system gives it. Never: what the bytes mean: the keys
-are handed on to who reads and writes them.
+In: names, offsets, bytes; the sealing keys of what is stored. Out: bytes; OSError as the system raises it. Never: what the bytes mean; the
+keys are only handed on to readers and writers.
+
+``OsDisk`` is a directory. ``MemoryDisk`` can lose power and fail on demand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Body: the values a journal body is made of, as bytes and back. Numbers are big-endian, words UTF-8 behind a 16-bit length.
+"""Encodes and decodes the values that journal record bodies consist of.
 
-In: words, refusals. Out: bytes; a ``BodyReader`` that takes them off in order. Never: what a record means (journal/records/messages.py, journal/records/mailbox.py, journal/records/operator_actions.py).
+In: strings, refusals. Out: bytes; a ``BodyReader`` that takes values off a body in order. Never: what a record means (journal/records/).
+
+Numbers are big-endian. Strings are UTF-8 after a 16-bit length.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
-"""Erasing: what is about a person is taken out of closed segments, and the record that it was (kinds 38, 39).
+"""Takes one person out of closed segments; records each erasure.
 
-In: a segment's bytes, the keys, a person. Out: the segment's bytes without them, and which groups changed; ERASURE bodies and back; what was
-redacted with nobody to say so. Never: a file; what a person refused, agreed to or was told of it: without those records a gate that is
-built anew from its journal would send to them again.
+In: a segment's bytes, the keys, a person. Out: the segment's bytes without that person, and which groups changed; ERASURE bodies and back
+(kind 39); redactions without an ERASURE record. Never: a file; what a person refused, agreed to or was told: a gate rebuilt from its
+journal without those records would send to that person again.
 
-A chain forbids to write records anew, and a key for each person would be a cipher for each message. So the chain goes on over what once
-stood there: a group keeps the digest it was written with, and beside it stands the digest of what is there now (segment.py). Everything
-else of the group is as it was, record for record: in the place of one that is about the person stands an ERASED record with nothing in it.
-What rests on a verdict that was erased, and has its text, goes with it. An ERASURE record, written and synced before the segment is put in
-the place of the old one, names each such group by both digests and is signed with the key of the daily heads. So who alters a group and
-calls that an erasure needs that key, and leaves a record of it.
+The hash chain forbids rewriting records, and one key per person would need one cipher per message. So a redacted group keeps the digest it
+was written with, and a second digest covers its present bytes (segment.py). Each record about the person becomes an empty ERASED record
+(kind 38); all other records of the group stay byte for byte. Records that rest on an erased verdict and quote its text go, too. An ERASURE
+record names each changed group by both digests and is signed with the key of the daily heads. It is written and synced before the new
+segment replaces the old one. So altering a group in the name of an erasure needs that key and leaves a record.
 
-    erase → put beside, sync → append pack_erasure() → sync → put in the place of the old segment
+    erase → write beside, sync → append pack_erasure() → sync → replace the old segment
 
-Killed before the end the record stands and the old segment does, too; the next time it is done again, with other digests.
+After a kill in between, the record and the old segment both exist. The next run erases again, with other digests.
 """
 
 from __future__ import annotations

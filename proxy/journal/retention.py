@@ -1,13 +1,13 @@
-"""Retention: which segments at a journal's beginning have served their time, and the record that they went (kind 36).
+"""Plans which old segments to remove; records each removal (kind 36).
 
-In: a disk, the time, how long records are kept, from where a restart reads. Out: a ``RetentionPlan``; REMOVED bodies and back; segments gone, the
-oldest first; what is missing with nobody to say why. Never: a clock; a hole (the chain over what stays must hold, so a segment that
-must stay keeps all that come after it); a segment that a restart reads, or the newest header proves safe.
+In: a disk, the time, how long records are kept, where a restart begins to read. Out: a ``RetentionPlan``; REMOVED bodies and back; removed
+segments, the oldest first; gaps without a REMOVED record. Never: a clock; a gap in the middle (the chain over what stays must hold, so a
+segment that must stay keeps all later ones); a segment that a restart reads, or that the newest header proves to be synced.
 
     plan → append pack_removed() → sync → remove()
 
-Killed before the end, the record stands and so do some segments: the next plan has them again. A table per hour (Parquet) that is made
-of segments later only needs to be on disk before ``plan`` is asked: ``open_from`` is the place for that, too.
+After a kill in between, the record exists and so do some segments: the next plan has them again. A segment's hourly tables (Parquet) must
+be on disk before ``plan`` may remove it: ``open_from`` says from where on segments are still needed.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Scan: reads segments in order, proves every group, and tells a torn tail from damage.
+"""Reads segments in order, verifies every group, finds the torn tail.
 
-In: a disk, where to begin, what is known to have been synced. Out: Records, a Report, where the journal ends; JournalDamaged.
+In: a disk, where to begin, what is known to have been synced. Out: records, a ScanReport, where the journal ends; JournalDamaged.
 Never: changes a byte (write_ahead_log.py cuts).
 
-**Torn tail or damage.** Reading stops at the first byte that cannot be right, in the order of the groups. If any intact group or
-segment header behind it claims that the missing sequence had been synced, or if the caller knows it was, that is damage and raises.
-Otherwise nobody was ever answered for what stands there: it is the tail a power loss tore off, and is cut when the journal is
-opened for writing. The last thing synced before an idle gate stops is covered by no later claim unless ``Journal.mark`` was called.
+**Torn tail or damage.** Reading stops at the first byte that cannot be right, in the order of the groups. It is damage, and raises, if an
+intact group or segment header behind that byte claims that the missing sequence had been synced, or if the caller knows it was. Otherwise
+nobody was ever answered for those bytes: they are the tail that a power loss tore off, and are cut when the journal is opened for writing.
+The last sync before an idle gate stops is covered by no later claim unless ``Journal.mark`` was called.
 
-**Holes.** A copy that was brought up to now may lack records that the gate had removed by then. Whoever proves one reads on behind each hole
-(``holes``) and must have it explained (retention.unexplained); everybody else calls it damage.
+**Holes.** A copy that was brought up to date may lack records that the gate had removed by then. A verification of such a copy reads on
+behind each hole (``holes``) and must have it explained (retention.unexplained). Every other reader treats a hole as damage.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Sealing: commit groups under a key that lies apart from the journal (AES-256-GCM, one call a group).
+"""Encrypts commit groups with AES-256-GCM under a separate key.
 
-In: the files of keys, a group's records, what the group claims. Out: octets that only who has the key can read or make; the records again;
+In: key files, a group's records, what the group claims. Out: bytes that only a holder of the key can read or make; the records again;
 SealingError. Never: a key in a text, a journal or a log; the same key and number for two groups.
 
     journal key  32 random bytes in a file (``gate106 journal key``)     its id, 4 bytes, is a digest: journals name keys by it
     group key    HKDF-SHA256(journal key, salt, info)                    salt: 16 random bytes
     sealed       = key id, salt, number u32, AES-256-GCM(group key, number, records), tag
-    and proved with it, though in the clear: the journal's identity, the chain before, and what the group claims
+    authenticated with it, though in the clear: the journal's identity, the chain before, and what the group claims
 
-**Why no number is used twice under a key.** A salt is drawn whenever a journal is opened for writing and for every segment, and the group
-key made of it is only in the memory of the writer that drew it: nobody goes on with it after a kill, a torn tail or a copy that is put
-back. Within its life the number goes up before each call and never back, also where the disk refuses the group: what is written there
-instead has the next number. Two random salts of 128 bits are alike once in 2⁶⁴ openings. (The place in the segment would not do as a
-number: a torn tail is cut, and other records are written there.)
+**Why no number is used twice under a key.** A new salt is drawn whenever a journal is opened for writing, and for every segment. The group
+key made from it exists only in the memory of that writer: no process continues with it after a kill, a torn tail or a restored copy. Within
+the writer's life the number goes up before each call and never back, even where the disk refuses the group: what is written there instead
+has the next number. Two random salts of 128 bits collide once in 2⁶⁴ openings. (The offset in the segment would not do as a number: a torn
+tail is cut, and other records are written there.)
 """
 
 from __future__ import annotations

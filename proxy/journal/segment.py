@@ -1,33 +1,33 @@
-"""Segment: a stretch of the journal as bytes — a header, then commit groups of records, each group closed by a digest.
+"""Defines the bytes of a journal segment: header, records, commit groups.
 
-In: bytes. Out: bytes, Groups; ``SegmentFault`` with the offset where they stop making sense. Never: files, a clock.
+In: bytes. Out: bytes, CommitGroups; ``SegmentFault`` with the offset where they stop making sense. Never: files, a clock.
 
-    segment = header, group, group, …       (zero bytes after the last group are room kept free, not data)
+    segment = header, group, group, …       (zero bytes after the last group are preallocated space, not data)
     group   = record, …, GROUP record       (the last record's sequence is the group's; a group may hold no other record)
     record  = length u32, crc32 u32, sequence u64, kind u8, body        (the crc covers sequence, kind and body)
     GROUP   = mark, digest, synced, count, time
     digest  = blake2b-256(previous digest + quarters of the group's records + synced, count, time)
-    quarters of some bytes = four times blake2b-256, each of a quarter of them; but for the last of as many each (a quarter rounded up),
-              as far as they reach: a processor takes four side by side
+    quarters of n bytes = four times blake2b-256, each of ⌈n / 4⌉ bytes, the last ones shorter or empty: a processor hashes four side
+              by side
 
-In a segment of format 6 the records of a group are sealed as one (sealing.py), and the digest is of what is sealed: the chain is proved
+In a segment of format 6 the records of a group are sealed as one (sealing.py). The digest is of the sealed bytes: the chain is verified
 without a key.
 
     group   = SEALED record, GROUP record       (a group that holds no records has no SEALED)
     SEALED  = the seal, the records under it    (its sequence is the group's)
 
-From a closed segment what is about a person may be taken out (erasure.py); its format says that it holds such groups:
+A person may be taken out of a closed segment (erasure.py). The segment's format says that it holds such groups:
 
-    group     = record, … or SEALED, REDACTION record, GROUP record       (GROUP as it was: the chain goes on over what once stood there)
+    group     = record, … or SEALED, REDACTION record, GROUP record       (GROUP as it was: the chain continues over the old bytes)
     REDACTION = blake2b-256(digest in the GROUP record + quarters of the records that stand there now + synced, count, time)
 
-It proves what is there now; that it may stand there only an ERASURE record says (kind 39).
+A REDACTION proves the present bytes; only an ERASURE record (kind 39) says that they may stand there.
 
-Formats of 4 less are those of earlier gates, which took the bytes themselves for the quarters of them. They are read and redacted as they
-are, and nothing is appended to them.
+Formats whose number is lower by 4 are those of earlier gates, which hashed the bytes themselves instead of their quarters. They are read
+and redacted as they are, and nothing is appended to them.
 
-``synced`` is the writer's word that everything up to that sequence was on the medium when the group was written. It is what tells
-damage (a hole below a later ``synced``) from the tail a power loss tore off (nobody was answered for it).
+``synced`` is the writer's claim that every record up to that sequence was on the medium when the group was written. It tells damage (a hole
+below a later ``synced``) from the tail that a power loss tore off (nobody was answered for it).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from proxy.model.number import about_people
 from proxy.native.loader import compiled
 
 REDACTION, SEALED, GROUP = 253, 254, 255
-"""The kinds of the records that stand for what was taken out of a group, that hold a sealed group, and that close one; journal/records/messages.py may use all
-others but 0."""
+"""Kinds of the records of a segment itself: a redaction of a group, a sealed group, the end of a group. records/messages.py may use all others
+but 0."""
 BODY_BYTES_MAX = 1 << 20
 """No record comes near a megabyte (a PDU has at most 64 KiB); a greater length is damage, not a reason to allocate."""
 SEALED_BYTES_MAX = 1 << 30

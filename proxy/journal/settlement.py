@@ -1,6 +1,8 @@
-"""Settled: what the journal asks of a submit whose fate is decided. The relay's Transit is one; so is a test's.
+"""Defines what the journal reads of a settled submit.
 
-In: nothing. Out: protocols. Never: bytes (journal/records/messages.py, journal/records/answers.py).
+In: nothing. Out: protocols. Never: bytes (records/messages.py, records/answers.py).
+
+The relay's PendingSubmit implements them; tests have their own.
 """
 
 from __future__ import annotations

@@ -1,22 +1,24 @@
-"""Journal: the write-ahead log. What is in it happened; what is not in it was never acknowledged.
+"""Appends, writes and syncs journal records in commit groups.
 
 In: (kind, body) of records, the wall clock as an argument. Out: their sequence numbers; later the same records in order, verified.
-Never: what a body means (journal/records/messages.py), a clock, an event loop.
+Never: what a body means (journal/records/), a clock, an event loop.
+
+What is in the journal happened; what is not in it was never acknowledged.
 
     append()        gives a sequence number and buffers
-    write(now)      one write of one commit group: what it holds survives the death of the process
+    write(now)      one write of one commit group: its records survive the death of the process
     sync()          one fdatasync, in another thread: what was written before it began survives a power loss
     note_synced()   back on the loop: from now on ``synced`` says so
 
-A write that fails leaves the file as it was and drops the group: its sequence numbers are given again, and whoever appended must
-undo or append anew (``JournalDown.dropped`` holds what was in it). Errors:
+A write that fails leaves the file as it was and drops the group. Its sequence numbers are given again, and the caller must undo or append
+anew (``JournalDown.dropped`` holds the records). Errors:
 
     JournalError            JournalDown      the disk is full, read-only or does not sync: temporary, nothing was acknowledged unsafely
-                            JournalDamaged   bytes that were safe once are not what was written: segment, offset, why
-                            JournalNewer     … or are what a later gate wrote, of a format or kind that means nothing here
-                            JournalSealed    … or are sealed with a key that is not at hand
+                            JournalDamaged   synced bytes are not what was written: segment, offset, why
+                            JournalNewer     … or were written by a later gate, in a format or kind that this one does not know
+                            JournalSealed    … or are sealed with a key that is not available
 
-What is a torn tail and what is damage: scan.py.
+For torn tails and damage see scan.py.
 """
 
 from __future__ import annotations

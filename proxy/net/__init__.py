@@ -1,14 +1,17 @@
-"""net: asyncio's side. One Link is one transport driving one wire.Session; nothing here decides about a message.
+"""Sockets of providers and carriers on asyncio.
 
-In: bytes from sockets. Out: calls of the relay, bytes to sockets, joined per peer and loop turn. Never: rules, records, journal bodies.
+In: bytes from sockets. Out: calls of the relay; bytes to sockets, joined per peer and loop turn. Never: rules, recipients' records, journal
+bodies, a decision about a message. One Link is one transport that drives one wire.Session.
 
-    lane.py      the bounded, ordered queue to one carrier (pure)
-    pacing.py    one task per lane that lets it flow at the carrier's rate (asyncio-throttle)
-    routes.py    which lane a message takes (pure)
-    link.py      a transport with its session: reading, joined writing, timers
-    provider.py  all connections of providers; provider_link.py is one of them: its bind, its window, what it asks and is told
-    carrier.py   the links of one account at a carrier: reconnect with back-off, what flows over which; carrier_link.py is one of them
-    answer_filter.py   what providers are told of a carrier's answers; the log of malformed ones
-    tap.py       hears what passes over a link, while somebody listens
-    accounts.py  one of these for each account at a carrier, common ones and providers' own
+    link.py            a transport with its session: reading, joined writing, timers
+    listeners.py       accepts providers' connections; proxy_protocol.py: a balancer's header; tls.py: TLS contexts
+    provider.py        all connections of providers; provider_link.py: one of them; authenticator.py: their passwords
+    routes.py          which lane a message takes (pure)
+    lane.py            the bounded, ordered queue to one carrier (pure)
+    pacing.py          one task per lane that sends at the carrier's rate (asyncio-throttle)
+    accounts.py        the gate's accounts at carriers; carrier.py: one of them; carrier_link.py: one of its connections
+    answer_filter.py   what providers see of a carrier's answers; the log of malformed ones
+    leases.py          shares of rates, binds and links among several nodes
+    scheduler.py       gives busy connections turns; tap.py: copies a link's PDUs for a trace
+    syncer.py          syncs the journal in a thread
 """

@@ -1,7 +1,7 @@
-"""Accounts: all the gate's accounts at carriers: the common one of each carrier, then providers' own (``upstream``).
+"""Lists the gate's accounts at carriers, common ones and providers' own.
 
-In: the settings. Out: one CarrierHouse for each, the routes over their lanes, their gauges summed by carrier. Never: a provider's
-message on an account that is neither common nor its own.
+In: the settings. Out: one CarrierAccount for each, the routes over their lanes, their gauges summed by carrier. Never: a provider's message
+on an account that is neither common nor its own (``upstream``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from proxy.net.routes import Routes
 from proxy.relay.message_ids import CarrierIds
 
 
-def houses_of(settings: Settings, turns: Turns, tally: GateCounters, ids: Mapping[str, CarrierIds]) -> list[CarrierAccount]:
+def carrier_accounts(
+    settings: Settings, turns: Turns, tally: GateCounters, ids: Mapping[str, CarrierIds]
+) -> list[CarrierAccount]:
     """``ids``: by carrier, which all accounts there share."""
     by_name = {carrier.name: carrier for carrier in settings.carriers}
     accounts = [(carrier, "") for carrier in settings.carriers]
@@ -31,16 +33,16 @@ def houses_of(settings: Settings, turns: Turns, tally: GateCounters, ids: Mappin
     return [CarrierAccount(carrier, settings.timers, turns, tally, ids.get(carrier.name), owner) for carrier, owner in accounts]
 
 
-def routes_over(houses: Sequence[CarrierAccount]) -> Routes:
-    common = [house for house in houses if not house.owner]
+def routes_between(accounts: Sequence[CarrierAccount]) -> Routes:
+    common = [account for account in accounts if not account.owner]
     return Routes(
-        [house.carrier for house in common],
-        {house.carrier.name: house.lane for house in common},
-        {house.owner: house.lane for house in houses if house.owner},
+        [account.carrier for account in common],
+        {account.carrier.name: account.lane for account in common},
+        {account.owner: account.lane for account in accounts if account.owner},
     )
 
 
-def moved(before: Settings, after: Settings) -> str:
+def changed_upstream(before: Settings, after: Settings) -> str:
     """A provider whose own account is another than the one we are bound with, empty if there is none. Those that are gone do no
     harm: their links stay, and what arrives there goes by its port."""
     bound = {provider.name: provider.upstream for provider in before.providers}
@@ -48,12 +50,12 @@ def moved(before: Settings, after: Settings) -> str:
 
 
 def by_carrier(
-    houses: Iterable[CarrierAccount], gauge: Callable[[CarrierAccount], Mapping[str, float]]
+    accounts: Iterable[CarrierAccount], gauge: Callable[[CarrierAccount], Mapping[str, float]]
 ) -> dict[tuple[str, ...], float]:
     """The sum over all accounts at a carrier: its name, and the second label if there is one → how many."""
     found: dict[tuple[str, ...], float] = {}
-    for house in houses:
-        for label, value in gauge(house).items():
-            labels = (house.carrier.name, label) if label else (house.carrier.name,)
+    for account in accounts:
+        for label, value in gauge(account).items():
+            labels = (account.carrier.name, label) if label else (account.carrier.name,)
             found[labels] = found.get(labels, 0) + value
     return found

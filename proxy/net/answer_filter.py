@@ -1,7 +1,7 @@
-"""Passing: what providers may be told of a carrier's answers.
+"""Repairs carriers' answers before providers see them.
 
-In: answers as they came, with the submits that they belong to. Out: answers that SMPP 3.4 allows, with the ids that providers see; counts of
-what was malformed, and a line in the log once a minute. Never: sockets, what an answer does to a person's record.
+In: answers as they came, with the submits that they belong to. Out: answers that SMPP 3.4 allows, with the message ids that providers see;
+counts of malformed answers, and one log line a minute. Never: sockets, how an answer changes a recipient's record.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ WITH_ID = frozenset((SUBMIT_SM_RESP, DATA_SM_RESP, SUBMIT_MULTI_RESP, QUERY_SM_R
 """Responses that begin with a message_id."""
 LOG_EVERY_S = 60.0
 MALFORMED = ("framing", "length", "unknown-command", "bind-state", "field", "tlv")
-"""Kinds of bad PDUs (wire/tables.py) that are a fault of who sent them: an answer that comes late or twice is none."""
+"""Kinds of bad PDUs (wire/tables.py) that are the sender's fault; a late or repeated answer is not."""
 
 
 class MalformedLog:
     def __init__(self, tally: GateCounters, carrier: str, account: str) -> None:
-        """``account``: what people call it."""
+        """``account``: its name for people."""
         self._tally = tally
         self._carrier, self._account = carrier, account
         self._new: Counter[str] = Counter()
@@ -38,14 +38,14 @@ class MalformedLog:
         self._last = ""
 
     def note(self, kind: str, what: str = "") -> None:
-        """A PDU was malformed; ``what``: how, as far as it is known."""
+        """Counts a malformed PDU; ``what``: how it is malformed, if known."""
         self._tally.bad_pdus["carrier", kind, self._carrier] += 1
         if kind in MALFORMED:
             self._new[kind] += 1
             self._last = what or self._last
 
     def tick(self, now_s: float) -> None:
-        """A few times a second: one line for all since the last."""
+        """Called a few times a second: logs all since the last line in one line, at most once in LOG_EVERY_S."""
         if not self._new or (self._logged_s is not None and now_s - self._logged_s < LOG_EVERY_S):
             return
         kinds = " ".join(f"{kind}={count}" for kind, count in sorted(self._new.items()))
@@ -55,20 +55,20 @@ class MalformedLog:
 
 
 class AnswerFilter:
-    """What one account at a carrier answers, on its way to the providers."""
+    """Filters the answers of one account at a carrier before providers get them."""
 
     relay: Relay
 
     def __init__(self, malformed: MalformedLog, ids: CarrierIds | None, account: str) -> None:
-        """``ids``: how its message ids become what providers see, None where they pass byte for byte."""
+        """``ids``: translates message ids; None: they pass byte for byte."""
         self.ids = ids
         self._malformed = malformed
         self._account = account
 
-    def told(
+    def filtered(
         self, answers: list[tuple[PendingSubmit, Frame]], odd: list[int], now_s: float
     ) -> list[tuple[PendingSubmit, Frame]]:
-        """``odd``: the places of those that must be looked into (transit.waited). One that says neither yes nor no is as good as none."""
+        """``odd``: indexes of answers that must be checked (pending_submit.waited). An answer that says neither yes nor no counts as none."""
         if odd:
             found: list[tuple[PendingSubmit, Frame] | None] = list(answers)
             for place in odd:
@@ -80,8 +80,8 @@ class AnswerFilter:
             answers = [one for one in found if one is not None]
         return answers if self.ids is None else self._renamed(answers, self.ids)
 
-    def told_late(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
-        """One that had been given up; None where it says nothing."""
+    def filtered_late(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
+        """An answer to a submit that had been given up; None where it says neither yes nor no."""
         fit = self._allowed(transit, frame)
         if fit is None or self.ids is None:
             return fit
@@ -100,8 +100,8 @@ class AnswerFilter:
         return told
 
     def _renamed(self, answers: list[tuple[PendingSubmit, Frame]], ids: CarrierIds) -> list[tuple[PendingSubmit, Frame]]:
-        """Answers with the ids that providers see; what they taught goes into the journal with them, and is synced before they are
-        told: else a receipt after a power loss would be spelt in another way."""
+        """Answers with the ids that providers see. What the answers taught about the carrier's ids is journalled and synced before
+        providers get them: otherwise a receipt after a power loss would have another spelling of the id."""
         told = [(transit, frame.with_body(ids.answer(frame.body))) for transit, frame in answers]
         for learnt in ids.news:
             self.relay.note_before_answers(learnt)

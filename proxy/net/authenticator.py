@@ -1,11 +1,13 @@
-"""Doorkeeper: passwords: which are right, and how many are looked at at once.
+"""Checks passwords, a bounded number at a time.
 
-In: what the settings hold, what a client says. Out: yes, no, a future, or that nobody has time. Never: a word about passwords in a log, a
-hash computed on the loop.
+In: passwords of the settings, a client's password. Out: yes, no, a future, or None where too many checks wait. Never: a password in a log,
+a hash computed on the loop.
 
-A hash costs 50 ms on purpose, so strangers must not have many computed: a password that was right once is known again by a digest under
-a key of this process, and then every other is wrong at once; the same guess over several connections is looked at once; of one (account,
-address) as many guesses wait as may be wrong, of all of them CHECKS_MAX.
+A hash takes 50 ms on purpose, so a stranger must not cause many of them. Three bounds:
+
+- A password that was right once is known again by a digest under a key of this process; every other guess is then wrong at once.
+- The same guess over several connections is checked once.
+- Of one (account, address) at most FAILURES_MAX guesses wait, of all together CHECKS_MAX.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from proxy.model.lockout import FAILURES_MAX
 from proxy.runtime.cpu_affinity import go_anywhere
 
 CHECKS_MAX = 100
-"""Guesses that wait for their hash: 5 s, half of what a client has for its bind."""
+"""Guesses that wait for their hash: 5 s of work, half of the time that a client has for its bind."""
 RIGHT_MAX = 10_000
-"""Right passwords known again: more accounts than most carriers have; of more the oldest is hashed anew."""
+"""Right passwords remembered: more accounts than most carriers have. Beyond it the oldest is forgotten, and hashed again."""
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1
 """About 50 ms and 16 MiB a guess (RFC 7914 §2 for interactive logins)."""
 
@@ -39,7 +41,7 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def is_password(stored: str, given: str) -> bool:
-    """Whether a hash is of this; some 50 ms."""
+    """Whether ``stored`` is the hash of ``given``; takes some 50 ms."""
     _, salt, digest = stored.split("$")
     return hmac.compare_digest(_scrypt(given, bytes.fromhex(salt)), bytes.fromhex(digest))
 
@@ -49,14 +51,14 @@ class Authenticator:
         self._thread = ThreadPoolExecutor(1, "password", go_anywhere)
         self._key = os.urandom(32)
         self._right: OrderedDict[str, bytes] = OrderedDict()
-        """Hash of the settings → digest of the password it is of."""
+        """Hash from the settings → digest of the right password."""
         self._waiting: dict[tuple[str, bytes], asyncio.Future[bool]] = {}
-        """(hash, digest of the guess) → what will be known of it."""
+        """(hash, digest of the guess) → the result to come."""
         self._guesses: Counter[tuple[str, str]] = Counter()
-        """Guesses that wait, by (account, address)."""
+        """Waiting guesses by (account, address)."""
 
     def check(self, stored: str, given: str, account: str = "", address: str = "") -> bool | asyncio.Future[bool] | None:
-        """Whether a password is right: at once for one kept in clear or known again, as a future for a hash; None: nobody has time."""
+        """Whether a password is right: a bool for one kept in clear or remembered, a future for a hash; None: too many checks wait."""
         if not stored.startswith("scrypt$"):
             return hmac.compare_digest(stored.encode(), given.encode())
         digest = hashlib.blake2b(given.encode(), key=self._key, digest_size=32).digest()
@@ -87,5 +89,5 @@ class Authenticator:
         return found
 
     def close(self) -> None:
-        """Guesses that wait are not looked at any more: a process that ends must not wait for them."""
+        """Cancels waiting guesses: a process that ends must not wait for them."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,8 @@
-"""Carriers' side: the links of one account, kept up, and the lane that flows over them (carrier_link.py is one of them).
+"""Keeps the links of one carrier account up and feeds them.
 
 In: submits from the lane, at the pacer's rate. Out: the carrier's answers and delivers for the relay. Never: verdicts.
+
+carrier_link.py is one of the links.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ log = structlog.get_logger()
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
 """First and longest wait before a connection is tried again, each with up to a half of jitter."""
 PARKED_MAX = 16
-"""Submits that wait for one link whose window is full while others flow: one person's messages keep to one link."""
+"""Submits that wait for one link whose window is full while others send: one person's messages keep to one link."""
 
 
 class CarrierAccount:
@@ -46,29 +48,29 @@ class CarrierAccount:
         ids: CarrierIds | None = None,
         owner: str = "",
     ) -> None:
-        """``ids``: how its message ids become what providers see, None where they pass byte for byte. ``owner``: the provider
-        whose own account it is, empty for the carrier's common one."""
+        """``ids``: translates message ids; None: they pass byte for byte. ``owner``: the provider whose own account it is, empty for the
+        carrier's common one."""
         self.carrier = carrier
         self.owner = owner
         self.timers = timers
         self.turns = turns
         self.tally = tally
         self.malformed = MalformedLog(tally, carrier.name, self.account)
-        self.passing = AnswerFilter(self.malformed, ids, self.account)
+        self.answer_filter = AnswerFilter(self.malformed, ids, self.account)
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
-        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting)
+        self.pacer = Pacer(carrier.tps, self._send_from_lane, turns.flush, self._waiting)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
-        """Slots that orders keep unbound, …"""
+        """Slots that orders keep unbound."""
         self.held_links = tuple(range(1, carrier.links + 1))
         self.held: frozenset[int] = frozenset(range(1, self.slots + 1))
-        """… those that are ours and no other process's, …"""
+        """Slots of this process; other processes have the rest."""
         self.off: frozenset[int] = frozenset()
-        """… and those that for either reason take no submit, and stay unbound once theirs are answered."""
+        """Slots that for either reason take no submit, and stay unbound once their submits are answered."""
         self.tls: ssl.SSLContext | None = None
-        """For links from now on; None where they are not encrypted."""
+        """For new links; None where they are not encrypted."""
         self.relay: Relay
         self.way_back: DeliverRelay
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,7 +81,7 @@ class CarrierAccount:
 
     @property
     def slots(self) -> int:
-        """How many links the settings want."""
+        """Links according to the settings."""
         return self.carrier.links * len(self._kinds)
 
     @property
@@ -88,7 +90,7 @@ class CarrierAccount:
 
     def start(self, relay: Relay, way_back: DeliverRelay) -> None:
         self.relay, self.way_back = relay, way_back
-        self.passing.relay = relay
+        self.answer_filter.relay = relay
         for slot in range(1, self.slots + 1):
             self._tasks.append(self.turns.loop.create_task(self._keep_up(self.kind_of(slot), slot)))
         self._tasks.append(self.turns.loop.create_task(self.pacer.run()))
@@ -114,28 +116,28 @@ class CarrierAccount:
         return self._kinds[(slot - 1) % len(self._kinds)]
 
     def drain(self, slots: frozenset[int]) -> None:
-        """These slots are drained from now on, all others are not."""
+        """Drains exactly these slots from now on."""
         self.drained = slots
-        self._switch()
+        self._apply_slots()
 
     def hold(self, links: Iterable[int]) -> None:
-        """These of the account's links (from 1) are ours from now on, the others another process's."""
+        """Takes these links of the account (from 1); other processes have the rest."""
         kinds, self.held_links = len(self._kinds), tuple(links)
         self.held = frozenset((link - 1) * kinds + place for link in self.held_links for place in range(1, kinds + 1))
-        self._switch()
+        self._apply_slots()
 
     @property
     def links_used(self) -> int:
-        """How many of the account's links are ours, those included that are still up though we gave them up."""
+        """Links of the account that this process holds, including given-up ones that are still up."""
         return len({(link.slot - 1) // len(self._kinds) + 1 for link in self.links} | set(self.held_links))
 
     def pace(self, tps: float, part: float = 0.0) -> None:
-        """So many of the account's messages a second are ours from now on; of our equal ``part`` a second's worth may wait even so: what is
-        ours follows what is wanted within three beats, and nobody is sent away meanwhile."""
+        """Sets this process's share of the account's rate. ``part``: its equal part of the rate. The lane's bound never falls below a second of
+        ``part``: a share follows demand within three refreshes, and no submit is refused meanwhile."""
         self.pacer.limit(tps)
         self.lane.limit_to(max(tps, part))
 
-    def _switch(self) -> None:
+    def _apply_slots(self) -> None:
         off = self.drained | (frozenset(range(1, self.slots + 1)) - self.held)
         if off == self.off:
             return
@@ -145,8 +147,8 @@ class CarrierAccount:
                 enabled.clear()
             else:
                 enabled.set()
-        self.look_at_links()
-        self._nowhere_to_go()
+        self.refresh_links()
+        self._return_unroutable()
 
     async def _keep_up(self, kind: str, slot: int) -> None:
         wait_s = BACKOFF_S
@@ -181,10 +183,10 @@ class CarrierAccount:
     def lost(self, link: CarrierLink) -> None:
         if link in self.links:
             self.links.remove(link)
-        self.look_at_links()
-        self._nowhere_to_go()
+        self.refresh_links()
+        self._return_unroutable()
 
-    def _nowhere_to_go(self) -> None:
+    def _return_unroutable(self) -> None:
         if not self.up and self.lane.size:
             for transit in self.lane.take(self.lane.size):
                 self.relay.unsent(transit, "no-route")
@@ -192,37 +194,37 @@ class CarrierAccount:
     def tick(self) -> None:
         for link in list(self.links):
             link.tick()
-        self._nowhere_to_go()  # what was decided about while the last link was lost
+        self._return_unroutable()  # submits decided while the last link was lost
         self.pacer.recover(self.turns.loop.time())
         self.malformed.tick(self.turns.loop.time())
 
-    # -- the lane's way over the links
+    # -- from the lane to the links
 
-    def look_at_links(self) -> None:
-        """Called whenever a link comes up or goes."""
+    def refresh_links(self) -> None:
+        """Called whenever a link comes up or goes down."""
         self.up = [link for link in self.links if link.sends]
         self.lane.up = bool(self.up)
         self.pacer.wake()
 
-    def _flow(self, most: int) -> int:
-        """Hands at most so many submits from the lane to links; how many it were. One person's messages keep to one link, and
-        wait there (parked) while its window is full, though others flow."""
-        sent = self._pay(most) if self.lane.debt else 0
-        while sent < most and self.lane.size and (room := self._room()):
+    def _send_from_lane(self, most: int) -> int:
+        """Hands at most ``most`` submits from the lane to links; returns how many. One person's messages keep to one link, and wait there
+        (parked) while its window is full, though others send."""
+        sent = self._pay_debt(most) if self.lane.debt else 0
+        while sent < most and self.lane.size and (room := self._sendable()):
             transits = self.lane.take(min(room, most - sent))
             sent += len(transits)
-            self._spread(transits)
+            self._distribute(transits)
         if sent:
             for link in self.up:
                 self.turns.has_output(link)
         return sent
 
     def _waiting(self) -> int:
-        """How many submits are to leave, or to be paid for."""
+        """Submits that wait to be sent, or were sent within others and still count against the rate."""
         return self.lane.size + self.lane.debt
 
-    def _room(self) -> int:
-        """How many submits may go whoever they are for; 1 where some link would have to park its own; 0 for none."""
+    def _sendable(self) -> int:
+        """How many submits fit whoever their recipients are; 1 where some link would have to park its own; 0 for none."""
         free = []
         for link in self.up:
             if len(link.parked) >= PARKED_MAX:
@@ -230,7 +232,7 @@ class CarrierAccount:
             free.append(0 if link.parked else max(0, link.session.free))
         return (min(free) or min(sum(free), 1)) if free else 0
 
-    def _spread(self, transits: list[PendingSubmit]) -> None:
+    def _distribute(self, transits: list[PendingSubmit]) -> None:
         up, now_s = self.up, self.turns.loop.time()
         if len(up) == 1:
             up[0].send_all(transits, now_s)
@@ -250,12 +252,12 @@ class CarrierAccount:
 
     def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         took, bad, odd = waited(answers, now_s)
-        if odd or self.passing.ids is not None:
-            answers = self.passing.told(answers, odd, now_s)
+        if odd or self.answer_filter.ids is not None:
+            answers = self.answer_filter.filtered(answers, odd, now_s)
         tally, name = self.tally, self.carrier.name
         tally.submit_seconds[name].observe_all(took)
         if self.lane.apart:
-            self._answered_apart(answers, now_s)
+            self._answer_mixed(answers, now_s)
         else:
             self.relay.answered_all(answers, now_s)
         if len(bad) < len(took):
@@ -266,13 +268,13 @@ class CarrierAccount:
                 self.pacer.throttled(now_s)
 
     def late(self, transit: PendingSubmit, frame: Frame) -> None:
-        """The carrier answered what had been given up."""
-        told = self.passing.told_late(transit, frame)
+        """The carrier answered a submit that had been given up."""
+        told = self.answer_filter.filtered_late(transit, frame)
         if told is not None:
             self.relay.answered_late(transit, told)
 
-    def _answered_apart(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
-        """While there are requests of other kinds on the way."""
+    def _answer_mixed(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
+        """Answers while requests of other kinds are in flight, too."""
         for transit, frame in answers:
             transit.answered_s = now_s
             if isinstance(transit, OtherRequest):
@@ -280,8 +282,8 @@ class CarrierAccount:
             else:
                 self.relay.answered(transit, frame)
 
-    def _pay(self, most: int) -> int:
-        """Counts messages that left within others (submit_multi) against the rate; how many of ``most`` that takes."""
+    def _pay_debt(self, most: int) -> int:
+        """Counts messages sent within others (submit_multi) against the rate; returns how many of ``most`` that uses."""
         paid = min(most, self.lane.debt)
         self.lane.debt -= paid
         return paid
@@ -290,12 +292,12 @@ class CarrierAccount:
 
     @property
     def name(self) -> str:
-        """What commands call it: ``bj``, ``jia@bj``; one of its links is ``bj/1``."""
+        """Its name in commands: ``bj``, ``jia@bj``; one of its links is ``bj/1``."""
         return f"{self.owner}@{self.carrier.name}" if self.owner else self.carrier.name
 
     @property
     def account(self) -> str:
-        """What people call it."""
+        """Its name for people."""
         return f"{self.carrier.name} ({self.owner}'s account)" if self.owner else self.carrier.name
 
     def states(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""CarrierLink: one connection to a carrier, from its bind to its end.
+"""Runs one connection to a carrier, from bind to close.
 
-In: submits to send, what the carrier says. Out: to the account's house: answers, delivers, that it came up or went. Never: which link a
+In: submits to send, the carrier's PDUs. Out: to its account: answers, delivers, and that the link came up or went down. Never: which link a
 submit takes, when to connect (carrier.py), verdicts.
 """
 
@@ -30,11 +30,11 @@ from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID
 log = structlog.get_logger()
 
 LATE_MAX = 4096
-"""Unanswered submits of a link that are still recognised when their answer comes late."""
+"""Unanswered submits of a link whose late answer is still recognised."""
 
 
 class LinkOwner(Protocol):
-    """The account a link is one of, as the link sees it (carrier.CarrierHouse)."""
+    """What a link uses of its account (carrier.CarrierAccount)."""
 
     carrier: Carrier
     owner: str
@@ -51,122 +51,124 @@ class LinkOwner(Protocol):
 
     @property
     def name(self) -> str:
-        """What commands call it."""
+        """Its name in commands."""
 
     @property
     def account(self) -> str:
-        """What people call it."""
+        """Its name for people."""
 
     def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """The carrier answered these."""
 
     def late(self, transit: PendingSubmit, frame: Frame) -> None:
-        """The carrier answered what had been given up."""
+        """The carrier answered a submit that had been given up."""
 
-    def look_at_links(self) -> None:
-        """A link came up, or is about to go."""
+    def refresh_links(self) -> None:
+        """A link came up, or is about to close."""
 
     def lost(self, link: CarrierLink) -> None:
-        """It is gone."""
+        """The link's connection is lost."""
 
     def send(self, transit: PendingSubmit) -> None:
-        """Another link is to take this."""
+        """Sends a submit over another link."""
 
 
 class CarrierLink(Link):
     """One connection to the carrier: it sends, receives, or both."""
 
-    noisy_at = math.inf  # there is nobody else to be spared: what it says late or twice is read as fast as it comes
+    noisy_at = math.inf  # a carrier is never slowed down: late and repeated answers are read as fast as they come
 
-    def __init__(self, house: LinkOwner, kind: str, slot: int) -> None:
+    def __init__(self, carrier_account: LinkOwner, kind: str, slot: int) -> None:
         """``slot``: which of the account's links this is, from 1, over reconnects."""
-        timers = house.timers
-        super().__init__(Session("carrier", timers, house.turns.loop.time(), house.carrier.window), house.turns)
-        self.house = house
+        timers = carrier_account.timers
+        super().__init__(
+            Session("carrier", timers, carrier_account.turns.loop.time(), carrier_account.carrier.window), carrier_account.turns
+        )
+        self.carrier_account = carrier_account
         self.kind = kind  # transmitter | receiver | transceiver
         self.slot = slot
         self.since = 0.0
         """When it was bound."""
-        self.carrier, self.owner = house.carrier.name, house.owner
-        self.gone = house.turns.loop.create_future()
+        self.carrier, self.owner = carrier_account.carrier.name, carrier_account.owner
+        self.gone = carrier_account.turns.loop.create_future()
         """Done when the connection is lost."""
         self.parked: deque[PendingSubmit] = deque()
         self.announced = False
-        """Whether it has been up."""
-        self._seen = ("", False)  # state and closing when the house last heard of a change
+        """Whether it has been up, and the log says so."""
+        self._last_state = ("", False)  # state and whether it was open, at the last change
         self._late: OrderedDict[int, PendingSubmit] = OrderedDict()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        carrier = self.house.carrier
+        carrier = self.carrier_account.carrier
         self.session.start_bind(self.kind, carrier.system_id, carrier.password)
-        self.house.links.append(self)
+        self.carrier_account.links.append(self)
         super().connection_made(transport)
 
     def on_received(self, received: Received, now: float) -> None:
-        house, (requests, answers, strays) = self.house, received
+        carrier_account, (requests, answers, strays) = self.carrier_account, received
         if answers:
-            house.answers(answers, time.monotonic())
+            carrier_account.answers(answers, time.monotonic())
         for sequence, frame in strays:
             transit = self._late.pop(sequence, None)
             if transit is not None:
-                house.late(transit, frame)
+                carrier_account.late(transit, frame)
         if requests:
-            self._deal_with_all(requests, now)
+            self._process_all(requests, now)
         session = self.session
-        if (session.state, session.closing is None) != self._seen:
-            self._changed()
+        if (session.state, session.closing is None) != self._last_state:
+            self._state_changed()
         self._send_parked()
-        house.pacer.wake()
+        carrier_account.pacer.wake()
 
     def _send_parked(self) -> None:
-        """As much as there is window for, also while the link is drained; where the carrier or the gate is taking leave they wait for its end,
-        and for another link."""
+        """Sends parked submits as far as the window allows, also while the link is drained. While either side unbinds they wait for the end of
+        the link, and go over another one."""
         session = self.session
         while self.parked and session.free > 0 and session.can_send and session.closing is None:
             self._send(self.parked.popleft())
 
-    def _deal_with_all(self, requests: list[Frame], now: float) -> None:
+    def _process_all(self, requests: list[Frame], now: float) -> None:
         if are_all(requests, DELIVER_SM):
-            self.house.way_back.deliver_all(self, requests, now)
+            self.carrier_account.way_back.deliver_all(self, requests, now)
             return
         for frame in requests:
             if frame.command_id == DELIVER_SM:
-                self.house.way_back.deliver(self, frame, now)
+                self.carrier_account.way_back.deliver(self, frame, now)
             else:
                 self.session.answer(frame, ESME_RINVCMDID)
 
-    def _changed(self) -> None:
-        """The link may have come up, or be about to go."""
+    def _state_changed(self) -> None:
+        """The link may have come up, or be about to close."""
         session = self.session
-        self._seen = session.state, session.closing is None
+        self._last_state = session.state, session.closing is None
         if session.bound and not self.announced:
             self.announced = True
             self.since = time.time()
-            log.info("carrier link up", carrier=self.house.account, kind=self.kind)
-        self.house.look_at_links()
+            log.info("carrier link up", carrier=self.carrier_account.account, kind=self.kind)
+        self.carrier_account.refresh_links()
 
     def tick(self) -> None:
         super().tick()
-        if (self.session.state, self.session.closing is None) != self._seen:
-            self._changed()
-        if self.slot in self.house.off and self.in_flight == 0 and self.session.bound:
+        if (self.session.state, self.session.closing is None) != self._last_state:
+            self._state_changed()
+        if self.slot in self.carrier_account.off and self.in_flight == 0 and self.session.bound:
             self.session.unbind()  # all it had sent is answered
 
     side = "carrier"
 
     @property
     def whose(self) -> str:
-        """The account, as commands call it."""
-        return self.house.name
+        """The account's name in commands."""
+        return self.carrier_account.name
 
     @property
     def called(self) -> str:
-        """What people call this link: ``bj/1``."""
-        return f"{self.house.name}/{self.slot}"
+        """The link's name in commands: ``bj/1``."""
+        return f"{self.carrier_account.name}/{self.slot}"
 
     @property
     def in_flight(self) -> int:
-        """Submits on this link that the carrier has not answered, those that wait for its window included."""
+        """Submits on this link that the carrier has not answered, parked ones included."""
         return self.session.window - self.session.free + len(self.parked)
 
     def on_overdue(self, tickets: Iterable[tuple[int, PendingSubmit]]) -> None:
@@ -176,34 +178,34 @@ class CarrierLink(Link):
             self._late[sequence] = transit
             if len(self._late) > LATE_MAX:
                 self._late.popitem(last=False)
-            self.house.relay.unanswered(transit)
+            self.carrier_account.relay.unanswered(transit)
         self._send_parked()
-        self.house.pacer.wake()
+        self.carrier_account.pacer.wake()
 
     def on_lost(self) -> None:
-        relay = self.house.relay
+        relay = self.carrier_account.relay
         for transit in self.session.abandon():
             transit.answered_s = time.monotonic()
             relay.unanswered(transit)
         parked, self.parked = self.parked, deque()
-        self.house.lost(self)
+        self.carrier_account.lost(self)
         for transit in parked:
-            self.house.send(transit)
+            self.carrier_account.send(transit)
         if not self.gone.done():
             self.gone.set_result(None)
 
-    def disturbed(self, cause: str) -> None:
-        self.house.tally.disturbances["carrier", cause, self.house.carrier.name] += 1
+    def on_disturbance(self, cause: str) -> None:
+        self.carrier_account.tally.disturbances["carrier", cause, self.carrier_account.carrier.name] += 1
 
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
-            self.house.malformed.note(kind)
+            self.carrier_account.malformed.note(kind)
         kinds.clear()
 
     @property
     def sends(self) -> bool:
         session = self.session
-        return session.can_send and not self.lost and session.closing is None and self.slot not in self.house.off
+        return session.can_send and not self.lost and session.closing is None and self.slot not in self.carrier_account.off
 
     def send(self, transit: PendingSubmit) -> None:
         """Sends now, or as soon as this link has window."""

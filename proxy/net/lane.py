@@ -1,6 +1,7 @@
-"""Lane: the way to one carrier — bounded, OTP before notice before marketing, fair between providers. Pure.
+"""Queues submits to one carrier: bounded, by priority, fair between providers.
 
-In: submits that the relay allowed. Out: the same, in the order they should leave. Never: sockets, the clock, rates (see pacing.py).
+In: submits that the relay allowed. Out: the same, in the order in which they should leave: OTP before notice before marketing. Never:
+sockets, the clock, rates (pacing.py). Pure.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from proxy.relay.pending_submit import PendingSubmit
 WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
 """Of 13 turns under full load (DESIGN §4): urgent classes go first, but marketing is never starved."""
 SHARE = {Category.OTP: 1.0, Category.NOTICE: 0.8, Category.MARKETING: 0.6}
-"""How full the lane may be, as a part of its bound, for a class still to be queued: advertisements leave room for codes."""
+"""Up to which part of the lane's bound a class is still queued: advertisements leave room for codes."""
 QUEUE_S = 1.0
-"""At most this much of the carrier's rate waits here: what would wait longer is better told to come again."""
+"""Seconds of the carrier's rate that may wait here: a submit that would wait longer is better refused for a retry."""
 QUEUE_MIN = 32
-"""A slow carrier (a test line of 5/s) still gets a queue that one window of a client fits in."""
+"""A slow carrier (a test line of 5/s) still gets a queue that holds one window of a client."""
 
 
 def _cycle() -> tuple[Category, ...]:
@@ -70,30 +71,30 @@ class FairQueue:
 
 
 class Lane:
-    """``hold`` keeps a place before the verdict is written; ``put`` fills it; ``take`` empties it.
+    """``hold`` reserves a place before the verdict is written; ``put`` fills it; ``take`` empties it.
 
-    What is put waits unsorted: while the lane is emptied as fast as it fills, nobody waits for anybody and the queues stay unused.
+    New submits wait unsorted: while the lane is emptied as fast as it fills, there is no contention and the queues stay unused.
     """
 
     __slots__ = (
         "name", "code", "up", "apart", "debt", "came", "held", "bound", "_total", "_most", "_fresh", "_queues", "_queued", "_turn", "_wake",
         "__dict__",
     )  # fmt: skip
-    # fields at fixed places, which the compiled twins read (native/accelerated.pyx); the dictionary is for what tests put over methods
+    # fields at fixed offsets, which compiled functions read (native/accelerated.pyx); the dictionary lets tests replace methods
 
     def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None]) -> None:
         self.name = name
         self.code = code
         self.up = False
-        """Whether any link can take submits now; kept by whoever owns the links."""
+        """Whether any link can take submits now; set by the owner of the links."""
         self.apart = 0
-        """Requests on their way that hear of their own fate (transit.Apart)."""
+        """Requests in flight that get their own answers (pending_submit.OtherRequest)."""
         self.debt = 0
-        """Messages that left within others: still to be counted against the rate."""
+        """Messages sent within others (submit_multi): still to be counted against the rate."""
         self.came = 0
-        """How many have been put so far."""
+        """Submits put so far."""
         self.held = [0] * len(Category)
-        """Places kept or filled, by class."""
+        """Places reserved or filled, by class."""
         self._total = 0
         self.limit_to(tps)
         self._fresh: list[PendingSubmit] = []
@@ -103,20 +104,20 @@ class Lane:
         self._wake = wake
 
     def limit_to(self, tps: float) -> None:
-        """So many a second leave from now on: a second's worth may wait."""
+        """Sets the rate: a second of it may wait."""
         self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
         self._most = [self.bound * SHARE[category] for category in Category]
 
     @property
     def size(self) -> int:
-        """Submits waiting (places merely held are not)."""
+        """Waiting submits, reserved places not included."""
         return self._queued + len(self._fresh)
 
     def waiting(self, category: Category) -> int:
         return self._queues[category].size + sum(transit.category == category for transit in self._fresh)
 
     def limit(self, category: Category) -> int:
-        """With so many places taken, by whatever class, this class is refused."""
+        """From how many taken places on, of all classes, this class is refused."""
         return math.ceil(self._most[category])
 
     def hold(self, category: Category) -> bool:
@@ -142,14 +143,14 @@ class Lane:
         self._wake()
 
     def take(self, most: int) -> list[PendingSubmit]:
-        """The next submits to leave, at most so many; their places are free again."""
+        """The next submits to send, at most ``most``; frees their places."""
         fresh = self._fresh
         if not self._queued and len(fresh) <= most:
             taken, self._fresh = fresh, []
         else:
             taken = self._take_in_turn(most)
         self._total -= len(taken)
-        return _leave(taken, self.held, sort=taken is fresh)
+        return _release_places(taken, self.held, sort=taken is fresh)
 
     def _take_in_turn(self, most: int) -> list[PendingSubmit]:
         queues = self._queues
@@ -159,9 +160,9 @@ class Lane:
         self._fresh = []
         count = min(most, waiting)
         self._queued = waiting - count
-        return [queues[self._whose_turn()].take() for _ in range(count)]
+        return [queues[self._next_category()].take() for _ in range(count)]
 
-    def _whose_turn(self) -> Category:
+    def _next_category(self) -> Category:
         queues, turn = self._queues, self._turn
         while not queues[CYCLE[turn]].size:
             turn = turn + 1 if turn < _LAST else 0
@@ -171,8 +172,8 @@ class Lane:
 
 
 @compiled("lane_leave")
-def _leave(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
-    """Gives back the places of those that leave; the urgent first, where that has not been seen to."""
+def _release_places(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
+    """Frees the places of submits that leave; sorts them by urgency where they are unsorted."""
     if sort:
         taken.sort(key=_category)
     for transit in taken:

@@ -1,10 +1,10 @@
-"""Allotting: what an account may do in all, kept over all nodes: a few times a second this node asks for its part.
+"""Leases shares of rates, binds and links from the shared store.
 
-In: accounts, links to carriers, a store's leases. Out: rates that hold their share, lanes that flow at theirs, binds and links that are counted
-everywhere. Never: a question for each message; a decision about one.
+In: accounts, links to carriers, a store's leases. Out: providers' rates and carriers' lanes limited to this node's share; binds and links
+counted over all nodes. Never: a query per message; a decision about a message.
 
-While the store is out of reach each node goes by an equal part of every rate, as many as there were; binds and links that are there stay, and
-more are let in by this node's own count.
+A few times a second the node asks for its shares. While the store cannot be reached, each node takes an equal part of every rate, for the
+last known number of nodes. Binds and links that are up stay, and new ones are admitted by this node's own count.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ from proxy.state.shared.leases import BEAT_S, Ask
 
 log = structlog.get_logger()
 
-STANDSTILL = 0.001
-"""A pacer needs some rate: a message in 1,000 s while others still have all of it."""
+STANDSTILL_TPS = 0.001
+"""A pacer needs some rate: a message in 1,000 s while other nodes still have all of it."""
 
 
 class LeaseClient:
-    def __init__(self, leases: Leases, providers: Providers, houses: Sequence[CarrierAccount], worker: Worker) -> None:
-        """``worker``: of how many, that others may be about to come."""
-        self._leases, self._providers, self._houses = leases, providers, houses
+    def __init__(self, leases: Leases, providers: Providers, accounts: Sequence[CarrierAccount], worker: Worker) -> None:
+        """``worker``: says how many workers there will be, those included that have not started yet."""
+        self._leases, self._providers, self._accounts = leases, providers, accounts
         self._asking: Counter[str] = Counter()
         """Binds that are being asked for, by name."""
         self._worker = worker
-        self._quotas = [-(-house.carrier.links // worker.of) for house in houses]
-        """How many links of each account are ours in the end."""
-        self._flows = [LeasedFlow(self._loop_s()) for _ in houses]
-        """What flows at each: nothing before the store was asked."""
-        self._known: set[str] = set()
-        """Names of binds that the store counts for us."""
+        self._quotas = [-(-account.carrier.links // worker.of) for account in accounts]
+        """How many links of each account this node should hold."""
+        self._lane_rates = [LeasedFlow(self._loop_s()) for _ in accounts]
+        """The leased rate of each account: nothing before the store was asked."""
+        self._leased_binds: set[str] = set()
+        """Names of the binds that the store counts for this node."""
 
     def _loop_s(self) -> float:
         return self._providers.turns.loop.time()
 
     async def begin(self) -> None:
-        """The first shares, before anything flows."""
-        for house in self._houses:
-            house.hold(())
-            house.pace(STANDSTILL)
+        """Gets the first shares, before any message is sent."""
+        for account in self._accounts:
+            account.hold(())
+            account.pace(STANDSTILL_TPS)
         while await self._links():
             pass
         await self.beat()
-        if not self._leases.up:  # it goes by what it may have at most
-            for place, (house, quota) in enumerate(zip(self._houses, self._quotas, strict=True)):
-                house.hold(self._order(house)[:quota])
-                self._flows[place].alone(house.carrier.tps / self._worker.of)
-                house.pace(self._flows[place].pace)
+        if not self._leases.up:  # without the store: an equal part
+            for place, (account, quota) in enumerate(zip(self._accounts, self._quotas, strict=True)):
+                account.hold(self._link_order(account)[:quota])
+                self._lane_rates[place].alone(account.carrier.tps / self._worker.of)
+                account.pace(self._lane_rates[place].pace)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -87,55 +87,57 @@ class LeaseClient:
         leased, now_s = self._providers.directory.leased, self._loop_s()
         asks = [(name, leased[name].ask(now_s)) for name in names]
         for _ in range(2):
-            for (name, _), told in zip(asks, await self._leases.shares(asks), strict=True):
-                if told is not None and name in leased:
-                    leased[name].grant(self._loop_s(), told, now_s)
+            for (name, _), granted in zip(asks, await self._leases.shares(asks), strict=True):
+                if granted is not None and name in leased:
+                    leased[name].grant(self._loop_s(), granted, now_s)
             now_s = self._loop_s()
-            asks = [(name, said) for name, _ in asks if name in leased and (said := leased[name].again()) is not None]
+            asks = [(name, request) for name, _ in asks if name in leased and (request := leased[name].again()) is not None]
             if not asks:
                 return
 
-    # -- what carriers take
+    # -- rates of carrier accounts
 
     async def _lanes(self) -> None:
-        now_s, names = self._loop_s(), [f"c:{house.name}" for house in self._houses]
+        now_s, names = self._loop_s(), [f"c:{account.name}" for account in self._accounts]
         asks: list[tuple[int, Ask]] = []
-        for place, (house, flow) in enumerate(zip(self._houses, self._flows, strict=True)):
-            asks.append((place, flow.ask(now_s, house.carrier.tps, house.lane.came, house.lane.size)))
-            self._flow(place)
+        for place, (account, flow) in enumerate(zip(self._accounts, self._lane_rates, strict=True)):
+            asks.append((place, flow.ask(now_s, account.carrier.tps, account.lane.came, account.lane.size)))
+            self._apply_rate(place)
         for _ in range(2):
-            for (place, _), told in zip(asks, await self._leases.shares([(names[at], said) for at, said in asks]), strict=True):
-                if told is not None:
-                    self._flows[place].grant(told, now_s)
-                    self._flow(place)
+            for (place, _), granted in zip(
+                asks, await self._leases.shares([(names[at], request) for at, request in asks]), strict=True
+            ):
+                if granted is not None:
+                    self._lane_rates[place].grant(granted, now_s)
+                    self._apply_rate(place)
             now_s = self._loop_s()
-            asks = [(place, said) for place, _ in asks if (said := self._flows[place].again()) is not None]
+            asks = [(place, request) for place, _ in asks if (request := self._lane_rates[place].again()) is not None]
             if not asks:
                 return
 
-    def _flow(self, place: int) -> None:
-        house, flow = self._houses[place], self._flows[place]
-        house.pace(max(flow.pace, STANDSTILL), house.carrier.tps / flow.nodes)
+    def _apply_rate(self, place: int) -> None:
+        account, flow = self._accounts[place], self._lane_rates[place]
+        account.pace(max(flow.pace, STANDSTILL_TPS), account.carrier.tps / flow.nodes)
 
     # -- binds
 
     async def may_bind(self, access: Access) -> bool:
         """Whether one more bind is allowed over all nodes; also asks for the shares that its first messages need."""
         provider, account = access.provider, access.account
-        asks = [self._wanted(f"p:{provider.name}", provider.binds, more=True)]
+        asks = [self._request(f"p:{provider.name}", provider.binds, more=True)]
         if account.binds is not None:
-            asks.append(self._wanted(f"a:{account.system_id}", account.binds, more=True))
+            asks.append(self._request(f"a:{account.system_id}", account.binds, more=True))
         names = [ask.name for ask in asks]
         self._asking.update(names)
         rates = [name for name in (f"p:{provider.name}", f"a:{account.system_id}") if name in self._providers.directory.leased]
         try:
-            told, _ = await asyncio.gather(self._leases.places(asks), self._grant(rates))
+            granted, _ = await asyncio.gather(self._leases.places(asks), self._grant(rates))
         finally:
             self._asking.subtract(names)
-        self._known.update(names)
-        return all(one is None or one.given for one in told)
+        self._leased_binds.update(names)
+        return all(one is None or one.given for one in granted)
 
-    def _wanted(self, name: str, most: int, *, more: bool = False) -> LeaseRequest:
+    def _request(self, name: str, most: int, *, more: bool = False) -> LeaseRequest:
         return LeaseRequest(name, most, self._held(name) + self._asking[name], more)
 
     def _held(self, name: str) -> int:
@@ -146,36 +148,36 @@ class LeaseClient:
         return access.binds if access is not None else 0
 
     async def _binds(self) -> None:
-        """Says what is held; what is not any more once."""
-        names = sorted(self._known)
-        self._known = {name for name in names if self._held(name) or self._asking[name]}
-        await self._leases.places([self._wanted(name, 0) for name in names])
+        """Reports the binds held; those that ended are reported once more, as 0."""
+        names = sorted(self._leased_binds)
+        self._leased_binds = {name for name in names if self._held(name) or self._asking[name]}
+        await self._leases.places([self._request(name, 0) for name in names])
 
     # -- links
 
     async def _links(self) -> bool:
-        """One link more where there is room, one less where others have fewer than an equal part; whether anything changed."""
+        """Takes one link more where one is free, gives one back above the quota; returns whether anything changed."""
         asks = [
-            LeaseRequest(f"l:{house.name}", house.carrier.links, house.links_used, len(house.held_links) < quota)
-            for house, quota in zip(self._houses, self._quotas, strict=True)
+            LeaseRequest(f"l:{account.name}", account.carrier.links, account.links_used, len(account.held_links) < quota)
+            for account, quota in zip(self._accounts, self._quotas, strict=True)
         ]
         changed = False
-        for place, told in enumerate(await self._leases.places(asks)):
-            if told is None:
+        for place, granted in enumerate(await self._leases.places(asks)):
+            if granted is None:
                 continue
-            house, mine = self._houses[place], list(self._houses[place].held_links)
-            alone = told.nodes < self._worker.of  # the other workers are about to come
-            each, over = divmod(house.carrier.links, self._worker.of if alone else told.nodes)
-            self._quotas[place] = each + ((self._worker.number - 1 if alone else told.rank) < over)
-            if told.given:
-                mine.append(next(link for link in self._order(house) if link not in mine))
+            account, mine = self._accounts[place], list(self._accounts[place].held_links)
+            alone = granted.nodes < self._worker.of  # the other workers are about to come
+            each, over = divmod(account.carrier.links, self._worker.of if alone else granted.nodes)
+            self._quotas[place] = each + ((self._worker.number - 1 if alone else granted.rank) < over)
+            if granted.given:
+                mine.append(next(link for link in self._link_order(account) if link not in mine))
             elif len(mine) > self._quotas[place]:
                 mine.pop()
-            changed |= len(mine) != len(house.held_links)
-            house.hold(mine)
+            changed |= len(mine) != len(account.held_links)
+            account.hold(mine)
         return changed
 
-    def _order(self, house: CarrierAccount) -> list[int]:
-        """An account's links as this node chooses them."""
-        links, first = house.carrier.links, (self._worker.number - 1) * house.carrier.links // self._worker.of
+    def _link_order(self, account: CarrierAccount) -> list[int]:
+        """An account's links in the order in which this node takes them."""
+        links, first = account.carrier.links, (self._worker.number - 1) * account.carrier.links // self._worker.of
         return [1 + (first + place) % links for place in range(links)]

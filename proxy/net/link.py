@@ -1,4 +1,4 @@
-"""Link: one transport driving one session. Reading, joined writing, flow control.
+"""Connects one transport to one session: reads, joined writes, flow control.
 
 In: bytes from a socket. Out: frames for ``on_received``; bytes, joined, once per loop turn. Never: what a frame means.
 """
@@ -14,15 +14,16 @@ from proxy.net.scheduler import LinkScheduler
 from proxy.wire import Received, Session
 
 UNREAD_BYTES_MAX = 256 * 1024
-"""So much of our output may wait for a peer that does not read; then we stop reading from it (DESIGN §4)."""
-LAST_WORDS_S = 1.0
-"""A connection that we close, and whose peer does not read the last of what we said, is cut off after so long."""
+"""How much output may wait for a peer that does not read; beyond it we stop reading from that peer (DESIGN §4)."""
+CLOSE_S = 1.0
+"""A connection that we close is aborted after so long if the peer does not read the rest of our output."""
 PIECE_BYTES = 16 * 1024
-"""So much of what one peer sends is dealt with in one turn: all that a client with a window of 80 has on its way."""
+"""How much of one peer's input is processed in one turn: all that a client with a window of 80 has in flight."""
 NOISY_PIECE_BYTES = 512
-"""So much of a noisy one's: four submits, or thirty enquire_links."""
+"""How much of a noisy peer's: four submits, or thirty enquire_links."""
 NOISY_AT, NOISE_MAX = 100, 2000
-"""With so many PDUs that led to nothing a peer is noisy, until all are forgiven; no more are counted, so that some quiet makes up for all."""
+"""From how many PDUs that led to nothing a peer is noisy, until all are forgiven; and how many are counted at most, so that a quiet while
+makes up for all."""
 DISTURBING = {
     "no bind in time": "no-bind",
     "too much before a bind": "no-bind",
@@ -32,24 +33,24 @@ DISTURBING = {
 }
 """Why the session is over → the label ``cause`` of ``gate106_disturbances_total``, beside ``flood``. Lost framing is a bad PDU."""
 FORGIVEN_PER_S = 100
-"""So many in a second disturb nobody."""
+"""PDUs that lead to nothing and do no harm, a second."""
 
 
 class Turns:
-    """Runs ``work`` once per loop turn in which somebody asked for it, then writes to every peer that has output."""
+    """Runs ``work`` once per loop turn in which ``wake`` was called, then writes to every peer that has output."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.turnstile = LinkScheduler(loop)
+        self.scheduler = LinkScheduler(loop)
         self.work: Callable[[], None] = lambda: None
         self.opened: Callable[[Link], None] | None = None
-        """Hears of each connection before anything is read from it or written to it, while somebody wants to."""
+        """Called with each new connection before anything is read or written; None: nobody listens (tap.py)."""
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
 
     @property
     def coming(self) -> bool:
-        """Whether there is to be a turn: something has come."""
+        """Whether a turn is scheduled: something has arrived."""
         return self._scheduled
 
     def wake(self) -> None:
@@ -78,25 +79,25 @@ class Turns:
 
 
 class Link(asyncio.Protocol):
-    """Subclasses say what to do with what was received, and when the peer is gone."""
+    """Subclasses process what was received, and the loss of the connection."""
 
     unread_bytes_max = UNREAD_BYTES_MAX
-    """With so much of our output unread we stop reading."""
+    """How much output may be unread before we stop reading."""
     noisy_at: float = NOISY_AT
-    """With more PDUs that led to nothing the peer is heard slowly."""
+    """With more PDUs that led to nothing the peer is read slowly."""
     piece_bytes = PIECE_BYTES
-    """So much is dealt with in one turn, while the peer is not noisy."""
+    """How much input is processed in one turn, while the peer is not noisy."""
 
     def __init__(self, session: Session, turns: Turns) -> None:
         self.session = session
         self.noise = 0
-        """PDUs that led to nothing, and are not forgiven yet."""
+        """PDUs that led to nothing and are not forgiven yet."""
         self.noisy = False
-        """Whether they are so many that the peer is heard slowly."""
+        """Whether the peer is read slowly because of them."""
         self._forgiven_s = 0.0  # when some were forgiven last
         self.due_s = 0.0
-        """When ``tick`` has something to do again, by the loop's clock; 0 after whatever was read or written."""
-        self._kept = b""  # read, and not dealt with yet: nothing more is read meanwhile
+        """When ``tick`` has work again, by the loop's clock; 0 after each read or write."""
+        self._unprocessed = b""  # read and not processed yet: nothing more is read meanwhile
         self.turns = turns
         self.transport: asyncio.Transport | None = None
         self.peer = ""
@@ -109,7 +110,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)  # uvloop's own class, which does not inherit from it
         self.transport = transport
-        self.let_wait(self.unread_bytes_max)
+        self.limit_unread(self.unread_bytes_max)
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if isinstance(address, tuple) else ""
         if self.turns.opened is not None:
@@ -117,12 +118,12 @@ class Link(asyncio.Protocol):
         self.turns.has_output(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._kept or len(data) > self.piece_bytes or self.noisy:
-            self._keep(data)
+        if self._unprocessed or len(data) > self.piece_bytes or self.noisy:
+            self._hold_back(data)
         else:
-            self._deal_with(data)
+            self._process(data)
 
-    def _deal_with(self, data: bytes) -> None:
+    def _process(self, data: bytes) -> None:
         session = self.session
         self.due_s = 0.0
         received = session.receive(data, self.turns.loop.time())
@@ -132,7 +133,7 @@ class Link(asyncio.Protocol):
             session.asides = 0
         if self.noise > self.noisy_at and not self.noisy:
             self.noisy = True
-            self.disturbed("flood")
+            self.on_disturbance("flood")
         if session.bad:
             self.count_bad(session.bad)
         if session.has_output:
@@ -140,36 +141,41 @@ class Link(asyncio.Protocol):
         else:
             self.turns.wake()
 
-    def _keep(self, data: bytes) -> None:
-        """There is too much of it for one turn, or the peer is noisy: it waits for its turn, and so does what comes behind it."""
-        if self._kept:
-            self._kept += data  # it was on its way when we stopped reading
+    def _hold_back(self, data: bytes) -> None:
+        """Holds back input that is too long for one turn, or of a noisy peer, and all input after it."""
+        if self._unprocessed:
+            self._unprocessed += data  # it was on its way when we stopped reading
             return
-        self._kept = data
+        self._unprocessed = data
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
-        self.turns.turnstile.add(self)
+        self.turns.scheduler.add(self)
 
-    def hear(self) -> bool:
-        """Deals with one piece of what was kept back; whether there is more."""
+    def process_piece(self) -> bool:
+        """Processes one piece of the input held back; returns whether there is more."""
         if self._lost or self.session.closing is not None:
-            self._kept = b""
+            self._unprocessed = b""
             return False
         size = NOISY_PIECE_BYTES if self.noisy else self.piece_bytes
-        piece, self._kept = self._kept[:size], self._kept[size:]
-        self._deal_with(piece)
-        if self._kept:
+        piece, self._unprocessed = self._unprocessed[:size], self._unprocessed[size:]
+        self._process(piece)
+        if self._unprocessed:
             return True
-        self._read_on()
+        self._resume_reading()
         return False
 
-    def _read_on(self) -> None:
-        """Unless something still stands against it."""
-        if self.transport is not None and not self._kept and self._unread_timer is None and not self.transport.is_closing():
+    def _resume_reading(self) -> None:
+        """Resumes reading, unless output is unread or input is held back."""
+        if (
+            self.transport is not None
+            and not self._unprocessed
+            and self._unread_timer is None
+            and not self.transport.is_closing()
+        ):
             self.transport.resume_reading()
 
-    def let_wait(self, unread_bytes: int) -> None:
-        """How much of our output may wait for this peer from now on."""
+    def limit_unread(self, unread_bytes: int) -> None:
+        """Sets how much output may wait for this peer."""
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=unread_bytes, low=unread_bytes // 4)
 
@@ -178,7 +184,7 @@ class Link(asyncio.Protocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
         if self.session.closing in DISTURBING:
-            self.disturbed(DISTURBING[self.session.closing])
+            self.on_disturbance(DISTURBING[self.session.closing])
         self.on_lost()
         self.turns.wake()
 
@@ -191,10 +197,10 @@ class Link(asyncio.Protocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
-        self._read_on()
+        self._resume_reading()
 
     def _cut_off(self) -> None:
-        """The peer has not read for too long."""
+        """Aborts the connection of a peer that has not read for too long."""
         self.session.closing = "does not read what it is told"
         if self.transport is not None:
             self.transport.abort()
@@ -208,16 +214,16 @@ class Link(asyncio.Protocol):
         raise NotImplementedError
 
     def on_overdue(self, tickets: Iterable[Any]) -> None:
-        """Requests of ours that nobody answered in time."""
+        """Requests of ours without an answer in time."""
 
-    def disturbed(self, cause: str) -> None:
-        """The peer was slowed down or cut off, and why."""
+    def on_disturbance(self, cause: str) -> None:
+        """The peer was slowed down or cut off; ``cause``: see DISTURBING."""
 
     def count_bad(self, kinds: list[str]) -> None:
-        """What malformed PDUs the session has met since the last call; must empty the list."""
+        """Counts the kinds of malformed PDUs since the last call; must empty the list."""
         kinds.clear()
 
-    # -- for the house
+    # -- for its owner
 
     @property
     def lost(self) -> bool:
@@ -235,7 +241,7 @@ class Link(asyncio.Protocol):
             self.close()
 
     def tick(self) -> None:
-        """From ``due_s`` on, and whenever else: the session's timers."""
+        """Runs the session's timers; needed from ``due_s`` on, harmless before."""
         session, now_s = self.session, self.turns.loop.time()
         overdue = session.tick(now_s)
         if overdue:
@@ -254,10 +260,10 @@ class Link(asyncio.Protocol):
             self.noisy = self.noisy and self.noise > 0
 
     def close(self) -> None:
-        """Once what we said is read: a peer that does not read it is not waited for."""
+        """Closes once our output is read, or after CLOSE_S."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
         transport.close()
         if transport.get_write_buffer_size():
-            self.turns.loop.call_later(LAST_WORDS_S, transport.abort)
+            self.turns.loop.call_later(CLOSE_S, transport.abort)

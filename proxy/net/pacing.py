@@ -1,7 +1,8 @@
-"""Pacer: one task per lane that lets submits flow at the carrier's rate, no faster than its links have window for.
+"""Sends a lane's submits at the carrier's rate.
 
-In: a rate, a ``flow``. Out: leave to hand so many submits to links. Never: order (the lane's) or verdicts.
-asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order.
+In: a rate, a ``flow``. Out: permission to hand n submits to links, no more than their windows take. Never: order (the lane's) or verdicts.
+
+One task per lane asks asyncio-throttle once per grain of messages: many waiters on one throttler burn a core and lose order.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from collections.abc import Callable
 from asyncio_throttle.throttler import Throttler
 
 PERIOD_S = 0.05
-"""The throttler's window at most, or what one message takes: a second's worth is never sent in one burst. It is as long as a whole number of
-grains takes: rounded down to whole grains, 39 a second were 20."""
+"""Longest window of the throttler, unless one message takes longer: a second's worth is never sent in one burst. The window is as long as a
+whole number of grains takes: with rounding down to whole grains, 39 a second became 20."""
 RETRY_S = 0.002
-"""How often a throttler that is full looks again, half of that too late on average, which its window is shorter by; below 1 ms uvloop would
+"""Retry interval of a full throttler. On average it is late by half of that, so its window is shorter by as much; below 1 ms uvloop would
 spin."""
 GRAINS_PER_S = 1000
-"""At most so many questions to the throttler a second: above that rate one answer is good for several messages."""
+"""Calls of the throttler a second, at most: above that rate one call covers several messages."""
 SLOWER, FASTER = 0.7, 1.05
 """On the carrier's "throttled" the rate falls to 70 %, then climbs by 5 % of itself each ``RECOVER_S`` without one."""
 RECOVER_S = 1.0
 FLOOR = 0.05
-"""A throttling carrier still gets this part of its agreed rate: otherwise nobody would notice when it recovers."""
+"""A throttling carrier still gets this part of its agreed rate: otherwise its recovery would go unnoticed."""
 
 
 class Pacer:
     def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None], waiting: Callable[[], int]) -> None:
-        """``flow`` hands at most so many submits to links and says how many; fewer when the lane is empty or no link has window.
-        ``waiting``: how many there are."""
+        """``flow`` hands at most n submits to links and returns how many: fewer when the lane is empty or no link has window. ``waiting``: how
+        many submits wait."""
         self.tps = tps
         self.rate = tps
         """Messages per second now: ``tps`` unless the carrier asked to slow down."""
@@ -47,7 +48,7 @@ class Pacer:
         self._throttler.period = at_once / grains_per_s - RETRY_S / 2
 
     def limit(self, tps: float) -> None:
-        """Another rate from now on; what the carrier asked to slow down by stays."""
+        """Sets another rate; a slow-down that the carrier asked for stays in proportion."""
         if tps != self.tps:
             self.rate, self.tps = self.rate * tps / self.tps, tps
             self._grain = max(1, round(tps / GRAINS_PER_S))
@@ -78,7 +79,7 @@ class Pacer:
             await self._ready.wait()
             self._ready.clear()
             while (waiting := self._waiting()) > 0:
-                if credit < min(waiting, self._grain):  # what is left of a grain is no reason to part what came together
+                if credit < min(waiting, self._grain):  # a remainder of a grain must not split a batch
                     await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
                     credit += self._grain
                 sent = self._flow(credit)

@@ -1,6 +1,6 @@
-"""Providers: all connections of providers: who is bound, whose turn it is, when their timers are looked at.
+"""Holds all connections of providers, their binds and timers.
 
-In: connections that the doors let in, accounts. Out: links (provider_link.py). Never: what one of them says, verdicts.
+In: connections from the listeners, accounts. Out: links (provider_link.py). Never: what a provider's PDU says, verdicts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
 
 TICKED_MAX, LOOKED_MAX, TICKING_S = 50, 1000, 0.002
-"""So many links' timers are seen to at once, of so many looked at; then the loop is others' for so long. Thousands that came together
-would else hold it together, again and again."""
+"""At once at most TICKED_MAX links' timers run, of LOOKED_MAX checked; then the loop is free for TICKING_S. Otherwise thousands of links that
+connected together would block it together, again and again."""
 FAILURES_MAX, STRAINED_S = 20, 1.0
-"""More refused or cut off than this between two ticks, and for so long others are let in more slowly."""
+"""With more refused or cut off than this between two ticks, new connections are accepted slowly for STRAINED_S."""
 REFUSALS_S, REFUSALS_AT_ONCE = 1.0, 50.0
-"""So many refused binds a second are in the log, after so many at once."""
+"""Log lines of refused binds: a second, and in a burst."""
 
 
 class Providers:
@@ -41,7 +41,7 @@ class Providers:
         timers: SmppTimers,
         connections_max: int = 10_000,
     ) -> None:
-        """``connections_max``: at once over all listeners; more are closed at once."""
+        """``connections_max``: over all listeners together; further connections are closed."""
         self.connections_max = connections_max
         self.directory = directory
         self.relay = relay
@@ -51,43 +51,43 @@ class Providers:
         self.way_back: DeliverRelay
         self.links: set[ProviderLink] = set()
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
-        """Binds by provider, in the order in which they came."""
-        self.doorkeeper = Authenticator()
-        self.held_off = Lockout()
+        """Binds by provider, the oldest first."""
+        self.authenticator = Authenticator()
+        self.lockout = Lockout()
         self._refusals, self._disturbances, self._binds = (Seldom(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
         self.commands: Commands
         self.may_bind: Callable[[Access], Awaitable[bool]] | None = None
-        """Asks all nodes whether an account may have one more bind; None where this one knows."""
+        """Asks all nodes whether an account may have one more bind; None where this node alone decides."""
         self.accepting = False
         self.why_not_accepting = "loading"
         self.failures = 0
-        """Who was refused or cut off since the last tick."""
+        """Connections refused or cut off since the last tick."""
         self._strained_until_s = 0.0
         self._next_receiver = 0
-        self._to_tick: list[ProviderLink] = []
-        """Links whose timers are still to be seen to in this round."""
+        self._ticks_due: list[ProviderLink] = []
+        """Links whose timers are still due in this round."""
         self.next_number, self._number_step = 1, 1
-        """Of the next bind: people call binds by number."""
+        """Number of the next bind: commands name binds by number."""
 
-    def number_by(self, first: int, step: int) -> None:
-        """Binds are numbered so, before the first comes: those of several workers must not have the same."""
+    def number_binds(self, first: int, step: int) -> None:
+        """Sets how binds are numbered, before the first one: several workers must not use the same numbers."""
         self.next_number, self._number_step = first, step
 
-    def take_number(self) -> int:
+    def next_bind_number(self) -> int:
         number, self.next_number = self.next_number, self.next_number + self._number_step
         return number
 
     def serve(self, peer: str) -> ProviderLink:
-        """Whoever came in at a door; ``peer``: their address, empty where the transport knows it."""
+        """The protocol of a new connection; ``peer``: its address, empty where the transport knows it."""
         return ProviderLink(self, peer)
 
-    def turned_away(self, cause: str) -> None:
-        """A door let somebody not in."""
+    def count_refusal(self, cause: str) -> None:
+        """A connection was turned away before it could bind."""
         self.failures += 1
         self.tally.bind_failures[cause, ""] += 1
 
     def log_refusal(self, cause: str, provider: str, peer: str) -> None:
-        """A storm of binds fills no disk: the counter has all of them, the log some."""
+        """Logs a refused bind, rate-limited: the counter has all of them."""
         self._refusals.warning(self.turns.loop.time(), "bind refused", cause=cause, provider=provider or None, peer=peer)
 
     def log_disturbance(self, cause: str, why: str, provider: str, peer: str) -> None:
@@ -98,11 +98,11 @@ class Providers:
         self._binds.info(self.turns.loop.time(), "provider bound", provider=provider, account=account, kind=kind, peer=peer)
 
     def is_strained(self) -> bool:
-        """Whether so many who come are refused or cut off that more are let in slowly."""
+        """Whether so many connections are refused or cut off that new ones are accepted slowly."""
         return self.turns.loop.time() < self._strained_until_s
 
     def receivers(self, provider: str) -> list[ProviderLink]:
-        """Binds of a provider that can take a deliver, another one first each time."""
+        """Binds of a provider that can take a deliver, in rotating order."""
         links = [link for link in self.bound[provider] if link.session.can_receive]
         self._next_receiver += 1
         first = self._next_receiver % len(links) if links else 0
@@ -112,13 +112,13 @@ class Providers:
         if self.failures > FAILURES_MAX:
             self._strained_until_s = self.turns.loop.time() + STRAINED_S
         self.failures = 0
-        if not self._to_tick:  # else so many are due that the last round is not over
-            self._to_tick = list(self.links)
+        if not self._ticks_due:  # otherwise the last round is not over
+            self._ticks_due = list(self.links)
             self._tick_some()
 
     def _tick_some(self) -> None:
-        """Sees to some of the links, then to the others in later turns of the loop."""
-        links, now_s, looked, ticked = self._to_tick, self.turns.loop.time(), 0, 0
+        """Runs the timers of some links, and of the others in later turns of the loop."""
+        links, now_s, looked, ticked = self._ticks_due, self.turns.loop.time(), 0, 0
         while links and looked < LOOKED_MAX and ticked < TICKED_MAX:
             link = links.pop()
             looked += 1
@@ -129,9 +129,9 @@ class Providers:
             self.turns.loop.call_later(TICKING_S, self._tick_some)
 
     def use(self, directory: Directory) -> None:
-        """Other accounts after a reload: binds of accounts that are gone, are another provider's, or may not come from where they come from
-        any more, are asked to leave, and until they do are what they were. One whose password is another now stays: it is the next bind that
-        needs the new one."""
+        """Takes over the accounts of a reload. A bind is unbound if its account is gone or belongs to another provider now, or if its
+        address is not allowed any more; until then it stays as it was. A bind whose password has changed stays: the next bind needs the new
+        one."""
         self.directory = directory
         for one in directory.accesses.values():
             one.binds = 0

@@ -1,11 +1,12 @@
-"""ProviderLink: one connection of a provider, from its bind to its end. It is the relay's ``Bind``.
+"""Runs one connection of a provider, from bind to close.
 
-In: what the provider says. Out: to the house: submits for the relay, other requests, answers to delivers; answers, receipts and replies back.
-Never: whose turn it is to get a deliver, when to look at timers (provider.py), verdicts.
+In: the provider's PDUs. Out: to its host (provider.Providers): submits for the relay, other requests, answers to delivers; to the provider:
+answers, receipts and replies. Never: which bind gets a deliver, when timers are checked (provider.py), verdicts. It is the relay's
+``Bind``.
 
-Whether somebody may bind is asked in this order, cheap questions first: is anybody let in, is this address held off, is there such an account,
-may it come from here, has it binds left; then its password, beside the loop where that takes long; then, where several nodes share the
-binds, the others.
+A bind passes these checks in order, cheap ones first: binds are accepted at all, the address is not locked out, the account exists, the
+address is allowed, a bind is free; then the password, in a thread where it is hashed; then, where several nodes share the binds, the
+others.
 """
 
 from __future__ import annotations
@@ -44,22 +45,22 @@ from proxy.wire.tables import (
 )
 
 STRANGER_PIECE_BYTES, STRANGER_KEPT_BYTES_MAX, STRANGER_UNREAD_BYTES_MAX = 128, 4096, 16 * 1024
-"""Of one that is not bound so much is dealt with at once (the longest bind has 98 octets), so much more is heard slowly, and so much
-may wait for it: memory is bounded by the sum for each."""
+"""Of a connection that is not bound: input processed at once (the longest bind has 98 octets), further input that is read slowly, and output
+that may wait. The sum bounds the memory of each."""
 BIND_NOISE = 10
-"""A bind that is refused leads to nothing either, and costs more than most."""
+"""Noise of a refused bind: it leads to nothing, and costs more than other PDUs."""
 LATE_MAX = 1024
-"""Delivers of one bind given up whose late answer is still understood: it saves the provider a second copy."""
+"""Given-up delivers of a bind whose late answer is still recognised: it saves the provider a second copy."""
 KICKED_S = 2.0
-"""A bind that is kicked has so long to answer our unbind; then its connection is closed."""
+"""Time for a kicked bind to answer our unbind; then its connection is closed."""
 RATE_S = 1.0
-"""How long a bind's messages are counted before they are called so many a second."""
+"""Interval over which a bind's rate is measured."""
 NAME = "gate106"
 """Our system_id in bind responses."""
 
 
 class ProviderHost(Protocol):
-    """All connections of providers, as one of them sees it (provider.Providers)."""
+    """What a link uses of provider.Providers."""
 
     directory: Directory
     relay: Relay
@@ -71,41 +72,41 @@ class ProviderHost(Protocol):
     connections_max: int
     links: set[ProviderLink]
     bound: defaultdict[str, list[ProviderLink]]
-    """Binds by provider, in the order in which they came."""
-    doorkeeper: Authenticator
-    held_off: Lockout
+    """Binds by provider, the oldest first."""
+    authenticator: Authenticator
+    lockout: Lockout
     accepting: bool
     why_not_accepting: str
     may_bind: Callable[[Access], Awaitable[bool]] | None
-    """Asks all nodes whether an account may have one more bind; None where this one knows."""
+    """Asks all nodes whether an account may have one more bind; None where this node alone decides."""
     failures: int
-    """Who was refused or cut off lately."""
+    """Connections refused or cut off since the last tick."""
 
-    def take_number(self) -> int:
-        """The number by which people call the next bind."""
+    def next_bind_number(self) -> int:
+        """The number of the next bind, by which commands name it."""
 
-    def turned_away(self, cause: str) -> None:
-        """Somebody is not let in."""
+    def count_refusal(self, cause: str) -> None:
+        """Counts a connection that was turned away."""
 
     def log_bind(self, provider: str, account: str, kind: str, peer: str) -> None:
-        """Somebody is let in."""
+        """Logs a bind."""
 
     def log_refusal(self, cause: str, provider: str, peer: str) -> None:
-        """A bind is refused."""
+        """Logs a refused bind."""
 
     def log_disturbance(self, cause: str, why: str, provider: str, peer: str) -> None:
-        """Somebody is cut off, or heard slowly."""
+        """Logs a provider that is cut off, or read slowly."""
 
 
 class ProviderLink(Link):
-    """One connection of a provider: a bind, once it is let in, and then the relay's ``Bind``."""
+    """One connection of a provider; once bound, the relay's ``Bind``."""
 
     access: Access
     unread_bytes_max = STRANGER_UNREAD_BYTES_MAX
     piece_bytes = STRANGER_PIECE_BYTES
 
     def __init__(self, providers: ProviderHost, peer: str = "") -> None:
-        """``peer``: on whose behalf a balancer connects."""
+        """``peer``: the address in a balancer's header; empty without one."""
         timers = providers.timers
         super().__init__(Session("provider", timers, providers.turns.loop.time(), 0), providers.turns)
         self.providers = providers
@@ -114,32 +115,34 @@ class ProviderLink(Link):
         self.peer_version = 0
         self.kind = ""
         self.number = 0
-        """Of the bind, 0 until it is one."""
+        """Of the bind; 0 until it is bound."""
         self.since = 0.0
         self.tps = 0.0
         """Requests a second, as of a second ago."""
         self._taken = 0
-        self._counted = 0, 0.0  # how many had been taken when
+        self._counted = 0, 0.0  # requests counted, and when
         self._late: OrderedDict[int, Item] = OrderedDict()
         self._checking: asyncio.Task[None] | None = None
-        self._told_peer = peer
+        self._proxied_peer = peer
 
     # -- connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self.providers.links) >= self.providers.connections_max:
             transport.close()
-            self.providers.turned_away("too-many-connections")
+            self.providers.count_refusal("too-many-connections")
             return
         self.providers.links.add(self)
         super().connection_made(transport)
-        self.peer = self._told_peer or self.peer
+        self.peer = self._proxied_peer or self.peer
 
     def on_lost(self) -> None:
         self.providers.links.discard(self)
         if self.kind:
             directory, name = self.providers.directory, self.access.provider.name
-            counted = directory.accesses.get(self.access.account.system_id, self.access)  # another provider's by now, perhaps
+            counted = directory.accesses.get(
+                self.access.account.system_id, self.access
+            )  # after a reload it may be another provider's
             counted.binds -= 1
             directory.provider_binds[name] -= 1
             self.providers.bound[name].remove(self)
@@ -158,7 +161,7 @@ class ProviderLink(Link):
         requests, answers, strays = received
         self._taken += len(requests)
         if requests:
-            self._deal_with_all(requests, now, arrived_s)
+            self._process_all(requests, now, arrived_s)
         if answers:
             self.providers.way_back.answered(answers, now)
         for sequence, frame in strays:
@@ -166,7 +169,7 @@ class ProviderLink(Link):
             if item is not None and frame.command_status == ESME_ROK:
                 self.providers.way_back.delivered(item)
 
-    def _deal_with_all(self, requests: list[Frame], now: float, arrived_s: float) -> None:
+    def _process_all(self, requests: list[Frame], now: float, arrived_s: float) -> None:
         relay = self.providers.relay
         if are_all(requests, SUBMIT_SM):
             relay.submit_all(self, requests, now, arrived_s)
@@ -175,7 +178,7 @@ class ProviderLink(Link):
             if frame.command_id == SUBMIT_SM:
                 relay.submit(self, frame, now, arrived_s)
             else:
-                self._other(frame, now, arrived_s)
+                self._process_other(frame, now, arrived_s)
 
     def tick(self) -> None:
         super().tick()
@@ -196,34 +199,34 @@ class ProviderLink(Link):
 
     @property
     def called(self) -> str:
-        """What people call this bind: ``jia#17``; until it is one, its address."""
+        """The bind's name in commands: ``jia#17``; until it is bound, its address."""
         return f"{self.access.account.system_id}#{self.number}" if self.number else self.peer
 
     def kick(self) -> None:
-        """Asks the peer to leave, and hangs up where it does not."""
+        """Unbinds, and closes the connection after KICKED_S."""
         self.session.unbind()
         self.turns.has_output(self)
         self.turns.loop.call_later(KICKED_S, self.close)
 
     @property
     def unread_bytes(self) -> int:
-        """How much of what we said the peer has not read yet."""
+        """Octets of our output that the peer has not read yet."""
         return self.transport.get_write_buffer_size() if self.transport is not None and not self.lost else 0
 
-    # -- what the link asks
+    # -- what Link calls
 
-    def hear(self) -> bool:
-        if super().hear():
+    def process_piece(self) -> bool:
+        if super().process_piece():
             if self.kind or self.session.closing is not None:
                 return True
             self.noisy = True
-            if len(self._kept) <= STRANGER_KEPT_BYTES_MAX:
+            if len(self._unprocessed) <= STRANGER_KEPT_BYTES_MAX:
                 return True
             self.session.closing = "too much before a bind"
             self.turns.has_output(self)
         return False
 
-    def disturbed(self, cause: str) -> None:
+    def on_disturbance(self, cause: str) -> None:
         peer = self.access.provider.name if self.kind else ""
         self.providers.tally.disturbances["provider", cause, peer] += 1
         self.providers.failures += 1
@@ -236,7 +239,7 @@ class ProviderLink(Link):
             self.providers.tally.bad_pdus["provider", kind, peer] += 1
         kinds.clear()
 
-    # -- what the relay asks of a Bind
+    # -- the relay's Bind
 
     def answer_all(self, answers: list[bytes]) -> None:
         self.session.write_all(answers)
@@ -251,9 +254,9 @@ class ProviderLink(Link):
         self.session.send_all(items, self.turns.loop.time())
         self.turns.has_output(self)
 
-    # -- bind and the rest
+    # -- binding, other requests
 
-    def _other(self, frame: Frame, now: float, arrived_s: float) -> None:
+    def _process_other(self, frame: Frame, now: float, arrived_s: float) -> None:
         if frame.command_id in (BIND_TRANSMITTER, BIND_RECEIVER, BIND_TRANSCEIVER):
             if self.kind or self._checking is not None:
                 self.session.answer(frame, ESME_RALYBND)
@@ -270,24 +273,24 @@ class ProviderLink(Link):
         if cause or access is None:
             self._refuse(frame, cause, status, access)
             return
-        verdict = providers.doorkeeper.check(access.account.password, request.password, access.account.system_id, self.peer)
+        verdict = providers.authenticator.check(access.account.password, request.password, access.account.system_id, self.peer)
         if verdict is None:
             self._refuse(frame, "busy", ESME_RBINDFAIL, access)
         elif isinstance(verdict, bool):
-            self._checked(frame, access, verdict)
+            self._password_checked(frame, access, verdict)
         else:
-            self._checking = self.turns.loop.create_task(self._later(frame, access, verdict))
+            self._checking = self.turns.loop.create_task(self._await_password(frame, access, verdict))
 
     def _may_bind(self, access: Access | None) -> tuple[str, int]:
-        """Cheap questions before the password: (cause, status), or an empty cause."""
+        """Cheap checks before the password: (cause, status); an empty cause: it may bind."""
         providers = self.providers
         if not providers.accepting:
             return providers.why_not_accepting, ESME_RBINDFAIL
-        system_id = access.account.system_id if access is not None else ""  # of all that are nobody's together
-        if providers.held_off.held_off(system_id, self.peer, self.turns.loop.time()):
+        system_id = access.account.system_id if access is not None else ""  # unknown accounts share one lockout
+        if providers.lockout.held_off(system_id, self.peer, self.turns.loop.time()):
             return "held-off", ESME_RBINDFAIL
         if access is None:
-            providers.held_off.failed("", self.peer, self.turns.loop.time())
+            providers.lockout.failed("", self.peer, self.turns.loop.time())
             return "unknown-account", ESME_RINVSYSID
         if not may_come(access.provider, self.peer):
             return "address", ESME_RBINDFAIL
@@ -297,54 +300,54 @@ class ProviderLink(Link):
             return "too-many-binds", ESME_RBINDFAIL
         return "", 0
 
-    async def _later(self, frame: Frame, access: Access, verdict: asyncio.Future[bool]) -> None:
-        """A hashed password is checked in a thread: the loop goes on meanwhile."""
+    async def _await_password(self, frame: Frame, access: Access, verdict: asyncio.Future[bool]) -> None:
+        """Waits for a hashed password's check in a thread."""
         good = await verdict
         self._checking = None
         if not self.lost:
-            self._again(frame, access, good)
+            self._recheck(frame, access, good)
             self.turns.has_output(self)
 
-    def _again(self, frame: Frame, asked: Access, good: bool) -> None:
-        """What was true a moment ago may not be any more."""
-        access, cause, status = self._as_it_is(asked)
+    def _recheck(self, frame: Frame, asked: Access, good: bool) -> None:
+        """Checks again after the wait: settings may have been reloaded."""
+        access, cause, status = self._current_access(asked)
         if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:
-            self._checked(frame, access, good)
+            self._password_checked(frame, access, good)
 
-    def _as_it_is(self, asked: Access) -> tuple[Access | None, str, int]:
-        """The account after a wait, in which settings may have been read, and why it may not bind, if it may not: (cause, status). Where its
-        password is another now nobody knows whether this was the right one: who asks again is told."""
+    def _current_access(self, asked: Access) -> tuple[Access | None, str, int]:
+        """The account after a wait, in which settings may have been reloaded, and (cause, status) if it may not bind. If its password has
+        changed, the finished check says nothing: the client must try again."""
         access = self.providers.directory.accesses.get(asked.account.system_id)
         if access is not None and access.account.password != asked.account.password:
             return access, "busy", ESME_RBINDFAIL
         return access, *self._may_bind(access)
 
-    async def _elsewhere(self, frame: Frame, asked: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
-        """Other nodes may hold all the binds there are."""
+    async def _ask_other_nodes(self, frame: Frame, asked: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
+        """Asks whether other nodes hold all the binds already."""
         given = await may_bind(asked)
         self._checking = None
         if self.lost:
             return
-        access, cause, status = self._as_it_is(asked) if given else (asked, "too-many-binds", ESME_RBINDFAIL)
+        access, cause, status = self._current_access(asked) if given else (asked, "too-many-binds", ESME_RBINDFAIL)
         if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:
             self._accept(frame, access)
         self.turns.has_output(self)
 
-    def _checked(self, frame: Frame, access: Access, good: bool) -> None:
+    def _password_checked(self, frame: Frame, access: Access, good: bool) -> None:
         providers = self.providers
         if not good:
-            providers.held_off.failed(access.account.system_id, self.peer, self.turns.loop.time())
+            providers.lockout.failed(access.account.system_id, self.peer, self.turns.loop.time())
             self._refuse(frame, "password", ESME_RINVPASWD, access)
             return
-        providers.held_off.passed(access.account.system_id, self.peer)
+        providers.lockout.passed(access.account.system_id, self.peer)
         if providers.may_bind is None:
             self._accept(frame, access)
         else:
-            self._checking = self.turns.loop.create_task(self._elsewhere(frame, access, providers.may_bind))
+            self._checking = self.turns.loop.create_task(self._ask_other_nodes(frame, access, providers.may_bind))
 
     def _accept(self, frame: Frame, access: Access) -> None:
         providers = self.providers
@@ -353,7 +356,7 @@ class ProviderLink(Link):
         self.session.accept_bind(frame, NAME)
         self.session.window = access.provider.window
         self.kind = self.session.state.removeprefix("bound_")
-        self.number = providers.take_number()
+        self.number = providers.next_bind_number()
         self.since, self._counted = time.time(), (self._taken, self.turns.loop.time())
         self.peer_version = self.session.interface_version
         access.binds += 1
@@ -362,7 +365,7 @@ class ProviderLink(Link):
         if self.session.can_receive:
             providers.way_back.bound(name)
         self.piece_bytes, self.noisy = BOUND_PIECE_BYTES, False
-        self.let_wait(UNREAD_BYTES_MAX)
+        self.limit_unread(UNREAD_BYTES_MAX)
         account = access.account.system_id
         providers.log_bind(name, account, self.kind, self.peer)
 
@@ -376,7 +379,7 @@ class ProviderLink(Link):
 
 
 def may_come(provider: Provider, peer: str) -> bool:
-    """Whether the provider's people may come from this address; from none that is not known, where some are listed."""
+    """Whether the provider may connect from this address; an unknown one is refused where addresses are listed."""
     if not provider.allow_ips:
         return True
     return within(peer, provider.allow_ips)

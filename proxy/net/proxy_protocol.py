@@ -1,7 +1,7 @@
-"""Proxied: the header in which a balancer says whom it speaks for (PROXY protocol, versions 1 and 2, as HAProxy specified it).
+"""Parses a load balancer's PROXY protocol header, versions 1 and 2.
 
-In: the first octets of a connection. Out: how long the header is and whose address it names. Never: a socket, whether the balancer may
-say so (listeners.py knows).
+In: the first octets of a connection. Out: the header's length and the address in it. Never: a socket, whether the balancer may be believed
+(listeners.py).
 
     PROXY TCP4 192.0.2.7 192.0.2.1 51342 2775\\r\\n          version 1: a line of at most 107 octets
     12 octets of signature · version, command · family · length · addresses          version 2
@@ -15,7 +15,7 @@ from typing import NamedTuple
 LINE_MAX = 107
 """Octets of a header of version 1, its end included (section 2.1)."""
 HEADER_MAX = 2048
-"""Longer headers of version 2 are refused: what balancers add beside the addresses has some hundred octets."""
+"""Longer headers of version 2 are refused: balancers add some hundred octets to the addresses."""
 _LINE = b"PROXY "
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _ADDRESS_OCTETS = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}
@@ -24,17 +24,17 @@ _LOCAL, _PROXY = 0x20, 0x21
 
 
 class NotProxied(ValueError):
-    """The connection does not begin with a header that could be one."""
+    """The connection does not begin with a valid header."""
 
 
 class ProxyHeader(NamedTuple):
     octets: int
     address: str
-    """Whom the balancer speaks for; empty where it speaks for itself (a health check) or does not know."""
+    """The client's address; empty where the balancer connects for itself (a health check) or does not know it."""
 
 
 def read_header(data: bytes) -> ProxyHeader | None:
-    """The header at the beginning of ``data``; None while it may still come. Raises NotProxied."""
+    """The header at the beginning of ``data``; None while it is incomplete. Raises NotProxied."""
     if data.startswith(_LINE[: len(data)]):
         return _line(data)
     if data.startswith(_SIGNATURE[: len(data)]):

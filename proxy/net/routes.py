@@ -1,9 +1,11 @@
-"""Routes: which lane a message takes. Pure.
+"""Chooses the lane that a message takes.
 
-In: the carriers of the settings and their lanes, the lanes of providers' own accounts. Out: a lane that is up, or None. Never:
-sockets, the clock. What a provider with its own account sends takes that way and no other.
-The most specific carriers that are up are asked: one that lists the province or the number's prefix before one that lists nothing;
-among equals the person's number decides by weight, so that one person's messages keep to one lane while it is up.
+In: the carriers of the settings and their lanes, the lanes of providers' own accounts. Out: a lane that is up, or None. Never: sockets, the
+clock. Pure.
+
+A provider with its own account uses only that. Otherwise the most specific carriers that are up are considered: one that lists the number's
+prefix or the province before one that lists nothing. Among equals the recipient's number decides by weight, so that one person's messages
+keep to one lane while it is up.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from proxy.native.loader import compiled
 from proxy.net.lane import Lane
 
 TIERS_MOST = 65_536
-"""Places of which it is remembered who serves them: provinces, and where carriers take prefixes of numbers, those of them that came."""
+"""Cache size of ``_tiers``: provinces, and where carriers take prefixes of numbers, pairs of province and prefix."""
 
 Tier = tuple[tuple[int, Lane], ...]
-"""Carriers that are as specific as each other, each with its weight."""
+"""Equally specific carriers, each with its weight."""
 
 
 class Routes:
@@ -29,7 +31,7 @@ class Routes:
         "_ways",
         "_longest",
         "_tiers",
-    )  # at fixed places, which the compiled twin reads (native/accelerated.pyx)
+    )  # at fixed offsets, which the compiled function reads (native/accelerated.pyx)
 
     def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> None:
         """``lanes`` by carrier, ``own`` by provider."""
@@ -63,7 +65,7 @@ class Routes:
         return None
 
     def _learn(self, place: str, recipient: int, province: str) -> tuple[Tier, ...]:
-        """Who serves a place, the most specific first."""
+        """The carriers that serve a place, the most specific tier first."""
         ranked: dict[int, list[tuple[int, Lane]]] = {}
         for carrier, lane in self._ways:
             ranked.setdefault(_rank(carrier, recipient, province), []).append((carrier.weight, lane))
@@ -79,7 +81,7 @@ def _specific(carrier: Carrier) -> bool:
 
 
 def _rank(carrier: Carrier, recipient: int, province: str) -> int:
-    """0 = does not serve this person; else higher = more specific: 2 + length of the prefix, 2 for the province, 1 for anyone."""
+    """How specific a carrier is: 0 = does not serve this person, 1 = anyone, 2 = the province, 2 + length of the prefix."""
     digits = str(recipient)
     matching = [len(prefix) for prefix in carrier.prefixes if digits.startswith(prefix)]
     if matching:
@@ -90,7 +92,7 @@ def _rank(carrier: Carrier, recipient: int, province: str) -> int:
 
 
 def _by_weight(tier: Tier, total: int, recipient: int) -> Lane:
-    """Of those that are up, which weigh so much together."""
+    """One of the lanes that are up, by weight; ``total``: their weights together."""
     place = (recipient * 2654435761 >> 7) % total  # Knuth's multiplier: neighbouring numbers spread out
     up = [way for way in tier if way[1].up]
     for weight, lane in up:

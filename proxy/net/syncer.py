@@ -1,14 +1,13 @@
-"""Syncer: a thread that syncs the journal while the loop goes on. What is asked for meanwhile goes with the next.
+"""Syncs the journal in a thread while the event loop runs.
 
-In: ``kick`` after each write that somebody waits for. Out: ``done(sequence)`` on the loop. Never: writing.
+In: ``kick`` after each write that an answer waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 
-A sync begins as soon as the loop has nothing else to do, and while more keeps coming some milliseconds after the one before. Under full load
-it is for more than twice as many messages then, and so is what follows from it: answers written to each provider, submits read from it. In
-five pairs of runs in turns that took 8 % less processor time a message; at 20,000 a second 22 % less, and answers came no later.
+A request during a sync is served by the next one. A sync begins as soon as the loop is idle; while more keeps coming, it begins a few
+milliseconds after the last one began. Under full load one sync then covers more than twice as many messages. Measured in five pairs of runs
+in turns: 8 % less processor time a message; at 20,000 a second 22 % less, and answers came no later.
 
-A thread of Python's needs the interpreter before and after each sync, and the loop hands it over and takes it back at each socket meanwhile:
-under full load the thread was switched to eleven times a sync. Where it has been compiled, one in C does the plain syncs: seven times, all of
-them the kernel's own.
+A Python thread needs the interpreter before and after each sync, and the loop hands it over and takes it back at each socket: eleven thread
+switches a sync under full load. Where the compiled parts are built, a C thread does the plain syncs: seven switches, all the kernel's own.
 """
 
 from __future__ import annotations
@@ -31,35 +30,35 @@ log = structlog.get_logger()
 FAILED = -1
 """In place of a sequence."""
 RETRY_S = 0.1
-"""After a sync that failed the next is not tried at once: the disk that refused it will not be better in a microsecond."""
+"""Wait before the next sync after one that failed."""
 
 
-PUT_OFF_S = 0.003
-"""Since the last began, while more keeps coming. Of 400 submits on their way not all wait for it, and were they to, nothing would come."""
+DEFER_S = 0.003
+"""Shortest time between the beginnings of two syncs while more keeps coming. Not all of 400 submits in flight wait for it."""
 
 
-class Aside(Protocol):
+class NativeSyncThread(Protocol):
     """Syncs one file at a time in a thread that needs no interpreter."""
 
     def fileno(self) -> int:
         """Readable once a sync has ended."""
 
     def sync(self, file: int) -> None:
-        """Begins one; never while another is under way."""
+        """Begins a sync; never while another one runs."""
 
     def ended(self) -> bool:
-        """Whether one has ended that nobody has taken note of: costs nothing to ask."""
+        """Whether a sync has ended that ``taken`` has not returned yet; costs nothing."""
 
     def taken(self) -> int:
-        """errno of the sync that has ended, 0 where it went well; -1: none has."""
+        """errno of the sync that has ended, 0 for success; -1: none has ended."""
 
     def end(self) -> int:
-        """Waits for the sync that was asked for: its errno, where nobody has taken note of it; else 0."""
+        """Waits for a running sync: its errno if ``taken`` has not returned it; otherwise 0."""
 
 
 @compiled("sync_aside")
-def _aside() -> Aside | None:
-    """None where there is none: then the thread of Python's does everything."""
+def _aside() -> NativeSyncThread | None:
+    """The thread in C, where it is compiled; None: the Python thread does everything."""
     return None
 
 
@@ -74,50 +73,50 @@ class Syncer:
         busy: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``busy``: whether something has come that is dealt with next."""
+        """``busy``: whether input has arrived that is processed next."""
         self._loop = loop
         self._journal = journal
         self._done = done
         self._busy, self._monotonic = busy, monotonic
-        self._begun_s = -PUT_OFF_S
-        self._put_off = False
+        self._begun_s = -DEFER_S
+        self._deferred = False
         self._running = self._asked = self._failing = False
         self._sequence = 0
-        """What the sync that runs aside makes safe."""
+        """The sequence that the sync of the C thread makes safe."""
         self._aside = self.aside()
         if self._aside is not None:
-            loop.add_reader(self._aside.fileno(), self._ended_aside)
+            loop.add_reader(self._aside.fileno(), self._native_sync_ended)
         self._wanted: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self._thread.start()
 
     def kick(self) -> None:
-        """Somebody waits for what was written: sync it soon."""
+        """Requests a sync of what was written."""
         self._asked = True
         self.look()
         self._begin()
 
     def look(self) -> None:
-        """Takes note of a sync that has ended, without waiting for the loop to tell: a turn that is long lets answers go at its own end."""
+        """Processes the end of a sync without waiting for the loop, so that a long turn sends its answers at its own end."""
         if self._aside is not None and self._aside.ended():
-            self._ended_aside()
+            self._native_sync_ended()
 
     def _begin(self) -> None:
-        """Once none is running, and none has just begun."""
-        if self._running or self._put_off or not self._asked:
+        """Begins a sync unless one runs or has just begun."""
+        if self._running or self._deferred or not self._asked:
             return
-        if self._monotonic() < self._begun_s + PUT_OFF_S:
-            self._put_off = True
-            self._loop.call_soon(self._look_again)
+        if self._monotonic() < self._begun_s + DEFER_S:
+            self._deferred = True
+            self._loop.call_soon(self._retry_deferred)
         else:
             self._begin_now()
 
-    def _look_again(self) -> None:
-        """In the loop's next round: what has come by then is known."""
-        if self._asked and self._busy() and self._monotonic() < self._begun_s + PUT_OFF_S:
-            self._loop.call_soon(self._look_again)
+    def _retry_deferred(self) -> None:
+        """Decides in the loop's next round, when new input is known."""
+        if self._asked and self._busy() and self._monotonic() < self._begun_s + DEFER_S:
+            self._loop.call_soon(self._retry_deferred)
             return
-        self._put_off = False
+        self._deferred = False
         if self._asked:
             self._begin_now()
 
@@ -130,7 +129,7 @@ class Syncer:
                 self._wanted.put(True)
             else:
                 self._sequence, file = plain
-                self._aside.sync(file)  # type: ignore[union-attr] # there is one
+                self._aside.sync(file)  # type: ignore[union-attr] # it is set: see above
 
     def stop(self) -> None:
         """Ends the threads after the sync that runs."""
@@ -138,7 +137,7 @@ class Syncer:
         if self._aside is not None:
             self._loop.remove_reader(self._aside.fileno())
             if self._aside.end():
-                self._journal.sync_failed()  # closed it is written again, or what was lost would be claimed to be safe
+                self._journal.sync_failed()  # so that close() writes again what the failed sync may have lost
             self._aside = None
         self._wanted.put(False)
         self._thread.join()
@@ -148,22 +147,22 @@ class Syncer:
             try:
                 sequence = self._journal.sync()
             except JournalDown as down:
-                self._loop.call_soon_threadsafe(self._fails, str(down))
+                self._loop.call_soon_threadsafe(self._sync_fails, str(down))
                 sequence = FAILED
-                time.sleep(RETRY_S)  # in this thread, which has nothing else to do
+                time.sleep(RETRY_S)  # this thread has nothing else to do
             self._loop.call_soon_threadsafe(self._finished, sequence)
 
-    def _ended_aside(self) -> None:
+    def _native_sync_ended(self) -> None:
         fault = self._aside.taken() if self._aside is not None else -1
         if fault > 0:
-            self._fails(os.strerror(fault))
-            self._journal.sync_failed()  # the thread mends that
+            self._sync_fails(os.strerror(fault))
+            self._journal.sync_failed()  # the Python thread writes again and syncs
             self._loop.call_later(RETRY_S, self._finished, FAILED)
         elif fault == 0:
             self._finished(self._sequence)
 
-    def _fails(self, why: str) -> None:
-        if not self._failing:  # else it was told
+    def _sync_fails(self, why: str) -> None:
+        if not self._failing:  # otherwise it was logged already
             self._failing = True
             log.warning("the journal is not synced, and what waits for that is not answered: look at the disk", error=why)
 

@@ -1,7 +1,8 @@
-"""Tap: hears what passes over a link, while somebody listens. It stands between transport and link only then: a link that nobody taps
-does nothing for it.
+"""Copies the PDUs of a link to listeners, for traces.
 
-In: a Link, somebody who hears. Out: each PDU that is read or written, in order. Never: a byte altered, held back, or waited for; what it means.
+In: a Link, listeners. Out: each PDU that is read or written, in order. Never: a byte altered, held back, or waited for; what it means.
+
+A tap stands between transport and link only while somebody listens: an untapped link pays nothing.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from typing import Any, cast
 from proxy.net.link import Link, Turns
 from proxy.wire.tables import HEADER_BYTES, PDU_BYTES_MAX
 
-Hear = Callable[[Link, bool, bytes], None]
-"""Which link, whether we wrote it (else: read), the PDU."""
-Wants = Callable[[Link], bool]
-"""Whether somebody wants to hear a link that has just opened, and is not bound yet."""
+OnPdu = Callable[[Link, bool, bytes], None]
+"""Listener: (link, whether we wrote the PDU (otherwise read), the PDU)."""
+WantsLink = Callable[[Link], bool]
+"""Whether a listener wants a link that has just opened, and is not bound yet."""
 
 
 class Tap(asyncio.Protocol):
-    """One tapped link, whoever listens."""
+    """One tapped link with all its listeners."""
 
     def __init__(self, link: Link) -> None:
         assert link.transport is not None
         self.link = link
-        self.hears: list[Hear] = []
+        self.listeners: list[OnPdu] = []
         self._transport = link.transport
         self._rest = link.session.rest
-        self._lost = False  # framing was: the session says so and closes
+        self._lost = False  # framing is lost: the session reports it and closes
 
     def open(self) -> None:
         self._transport.set_protocol(self)
-        self.link.transport = cast("asyncio.Transport", _Written(self._transport, self._wrote))
+        self.link.transport = cast("asyncio.Transport", _ObservedTransport(self._transport, self._wrote))
 
     def close(self) -> None:
         if self.link.transport is not None and not self._transport.is_closing():
@@ -43,7 +44,7 @@ class Tap(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._rest += data
-        self._rest = self._tell(False, self._rest)
+        self._rest = self._notify(False, self._rest)
         self.link.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -61,10 +62,10 @@ class Tap(asyncio.Protocol):
     # -- written
 
     def _wrote(self, data: bytes) -> None:
-        self._tell(True, data)  # a session writes whole PDUs
+        self._notify(True, data)  # a session writes whole PDUs
 
-    def _tell(self, ours: bool, data: bytes) -> bytes:
-        """Tells each whole PDU; what is left of the last."""
+    def _notify(self, ours: bool, data: bytes) -> bytes:
+        """Passes each whole PDU to the listeners; returns the octets left over."""
         at, end = 0, len(data)
         while end - at >= HEADER_BYTES and not self._lost:
             length = int.from_bytes(data[at : at + 4], "big")
@@ -73,14 +74,14 @@ class Tap(asyncio.Protocol):
                 break
             if at + length > end:
                 break
-            for hear in self.hears:
-                hear(self.link, ours, data[at : at + length])
+            for on_pdu in self.listeners:
+                on_pdu(self.link, ours, data[at : at + length])
             at += length
         return b"" if self._lost else data[at:]
 
 
-class _Written:
-    """A transport that tells what is written to it."""
+class _ObservedTransport:
+    """A transport that reports what is written to it."""
 
     def __init__(self, transport: asyncio.Transport, wrote: Callable[[bytes], None]) -> None:
         self._transport = transport
@@ -95,39 +96,38 @@ class _Written:
 
 
 class Taps:
-    """All links that are tapped, and who waits for new ones."""
+    """All tapped links, and listeners that wait for new ones."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._taps: dict[Link, Tap] = {}
-        self._wants: dict[Hear, Wants] = {}
+        self._waiting: dict[OnPdu, WantsLink] = {}
 
-    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
-        """From now on ``hear`` is told what passes over these links, and over each that opens and that it ``wants``, from its first
-        PDU on; and over no other."""
+    def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
+        """From now on ``on_pdu`` gets the PDUs of exactly these links, and of each new link that it ``wants``, from its first PDU on."""
         wanted = {link for link in links if link.transport is not None and not link.lost}
         for link in wanted:
-            self._tap(link, hear)
-        self._wants.pop(hear, None)
+            self._tap(link, on_pdu)
+        self._waiting.pop(on_pdu, None)
         if wants is not None:
-            self._wants[hear] = wants
-        self._turns.opened = self._opened if self._wants else None
+            self._waiting[on_pdu] = wants
+        self._turns.opened = self._opened if self._waiting else None
         for link, tap in list(self._taps.items()):
-            if link not in wanted and hear in tap.hears:
-                tap.hears.remove(hear)
-            if not tap.hears:
+            if link not in wanted and on_pdu in tap.listeners:
+                tap.listeners.remove(on_pdu)
+            if not tap.listeners:
                 tap.close()
                 del self._taps[link]
 
     def _opened(self, link: Link) -> None:
-        for hear, wants in self._wants.items():
+        for on_pdu, wants in self._waiting.items():
             if wants(link):
-                self._tap(link, hear)
+                self._tap(link, on_pdu)
 
-    def _tap(self, link: Link, hear: Hear) -> None:
+    def _tap(self, link: Link, on_pdu: OnPdu) -> None:
         tap = self._taps.get(link)
         if tap is None:
             tap = self._taps[link] = Tap(link)
             tap.open()
-        if hear not in tap.hears:
-            tap.hears.append(hear)
+        if on_pdu not in tap.listeners:
+            tap.listeners.append(on_pdu)

@@ -1,8 +1,9 @@
-"""tls: contexts for who comes in and for whom we go to, out of the files the settings name.
+"""Makes TLS contexts from the files that the settings name.
 
-In: paths. Out: ``ssl.SSLContext``; when a certificate ends. Never: a key in an error, a peer taken without the check its settings ask for.
+In: paths. Out: ``ssl.SSLContext``; when a certificate ends. Never: a key in an error, a peer accepted without the check its settings ask
+for.
 
-TLS 1.2 and 1.3 with the ciphers that Python's ``ssl`` allows of itself: all of them with forward secrecy.
+TLS 1.2 and 1.3 with the default ciphers of Python's ``ssl``: all of them have forward secrecy.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ class TlsError(ValueError):
 
 
 def for_providers(tls: Tls) -> ssl.SSLContext:
-    """The context of the listener; with ``client_ca`` only clients are let in whose certificate that signed. Raises TlsError."""
+    """The listener's context; with ``client_ca`` only clients with a certificate signed by it are accepted. Raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
-    context.num_tickets = 0  # binds live for hours: nothing is gained by resuming a session, and nothing of it is kept
+    context.num_tickets = 0  # binds live for hours: resuming sessions gains nothing
     _identify(context, "smpp.tls", tls.cert, tls.key)
     if tls.client_ca is not None:
         _trust(context, "smpp.tls.client_ca", tls.client_ca)
@@ -35,7 +36,7 @@ def for_providers(tls: Tls) -> ssl.SSLContext:
 
 
 def for_carrier(carrier: Carrier) -> ssl.SSLContext:
-    """The context of links to a carrier, whose certificate must be good for its name. Raises TlsError."""
+    """The context of links to a carrier, whose certificate must match its name. Raises TlsError."""
     where = f"carrier {carrier.name}"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks the name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -74,7 +75,7 @@ def _identify(context: ssl.SSLContext, where: str, certificate: Path, key: Path)
 
 
 def _no_password() -> str:
-    """Instead of OpenSSL's own question on the terminal."""
+    """Replaces OpenSSL's prompt on the terminal."""
     raise ValueError
 
 
@@ -95,11 +96,11 @@ class Contexts:
         self.providers: ssl.SSLContext | None = None
         self.carriers: dict[str, ssl.SSLContext] = {}
         self.expiry: dict[str, float] = {}
-        """Name → when the certificate we show there ends, in seconds since 1970."""
+        """``smpp`` or carrier → when our certificate there ends, in seconds since 1970."""
         self.reload()
 
     def reload(self) -> None:
-        """Reads the files again: connections from now on are made by what they hold. TlsError, and nothing has changed."""
+        """Reads the files again, for new connections. On TlsError nothing has changed."""
         tls = self._settings.smpp.tls
         encrypted = [carrier for carrier in self._settings.carriers if carrier.tls]
         shown = [("smpp", tls.cert)] if tls is not None else []

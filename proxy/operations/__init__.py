@@ -1,7 +1,14 @@
-"""Ops: what people and machines that run the gate look at.
+"""Machinery of operators' commands, HTTP endpoints and metrics; names no feature.
 
-    metrics.py   /metrics: the tally and gauges as Prometheus text     http.py   /healthz, /readyz, /metrics over HTTP
-    runtime/systemd.py   what the service manager is told: open, reloading, alive, draining
+In: commands over the control socket, HTTP requests; counters and gauges. Out: answers. Never: a feature's own logic (desk/), anything on
+the hot path.
 
-In: a Tally, callables that read gauges and readiness. Out: HTTP answers. Never: a recipient, a text, anything on the hot path.
+    control.py       the control socket; json_lines.py: its lines; args.py: a command's arguments; authorization.py: who may give it
+    client.py        the other end, for the command line; terminal.py: options and output of commands
+    http.py          /healthz, /readyz, /metrics; http_listener.py: connections; http_auth.py: who may ask
+    metrics.py       counters and gauges as Prometheus text; rule_hits.py: objections by rule of the last day
+    worker_channel.py   questions of the supervisor to a worker
+    gate.py          what operations read of the running gate (protocols)
+    chunks.py        numbers in chunks, from client to journal; files/: the files that hold them
+    papers.py, person.py, access_report.py, whoami.py   what commands of several features share
 """

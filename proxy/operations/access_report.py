@@ -1,5 +1,8 @@
-"""looked: who looks for somebody or sees a whole number is written down, and synced, before: by the running gate, or beside the archive
-where none runs."""
+"""Records who looks up a person, before anything is shown.
+
+In: a command, who gives it and why. Out: a synced record, by the running gate or, where none runs, beside the archive. Never: an unrecorded
+look at a whole number.
+"""
 
 from __future__ import annotations
 

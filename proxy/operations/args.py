@@ -1,6 +1,7 @@
-"""Args: what a client of the control socket said beside a command's name, taken one by one, each as it must be.
+"""Checks the arguments of a command, one by one.
 
-In: a JSON object. Out: texts, numbers, flags, lists. Never: a value that was not looked at, an argument nobody asked for.
+In: a JSON object. Out: texts, numbers, flags, lists; CommandRefused. Never: an unchecked value, an argument that the command did not ask
+for.
 """
 
 from __future__ import annotations

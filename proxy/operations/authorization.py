@@ -1,11 +1,11 @@
-"""Door: who is at the other end of the control socket, and whether they may have what they ask for.
+"""Decides who gives a command, and whether they may.
 
-In: the account the kernel names, perhaps a token, what is asked for. Out: an Asker, or Refused. Never: a hash computed on the loop, a token
-in a log or an error.
+In: the account that the kernel names, perhaps a token, the command's permission. Out: an Asker, or CommandRefused. Never: a hash computed
+on the loop, a token in a log or an error.
 
-Tokens that a machine made are told apart at once. A password that a person chose costs 50 ms to compare, so strangers must not have it
-compared with everybody's. Whoever lets them ask (the console, its API) sends ``:TOKEN``, which is nobody's password, or ``:NAME:PASSWORD``,
-which is compared with that person's alone.
+Tokens made by a machine are recognised at once. A password chosen by a person takes 50 ms to compare, so strangers must not have theirs
+compared with everybody's. The console and its API, which let strangers ask, send ``:TOKEN``, which is never compared with a password, or
+``:NAME:PASSWORD``, which is compared with that person's alone.
 """
 
 from __future__ import annotations

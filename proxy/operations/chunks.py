@@ -1,8 +1,10 @@
-"""Chunks: lines of many numbers between a command and the gate: of one key (what the numbers are in for) and one chunk each.
+"""Transfers files of numbers between a command and the gate in chunks.
 
-In: lines somebody sends, bitmaps. Out: bitmaps, lines, records in the journal; Refused where a line is none. Never: what the numbers mean.
+In: lines of a client, bitmaps. Out: bitmaps, lines, records in the journal; CommandRefused for a malformed line. Never: what the numbers
+mean.
 
-``{"key": 0, "chunk": 12875, "numbers": "…"}``: base64 of the lower 20 bits of each, four bytes little-endian.
+A line has numbers of one key (what they were sent for) and one chunk: ``{"key": 0, "chunk": 12875, "numbers": "…"}``, in base64 the lower
+20 bits of each number, four bytes little-endian.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Client: the other end of the control socket, for commands. Plain blocking sockets: a command is a short life.
+"""Sends a command to the gate's control socket (blocking).
 
 In: where the gate listens, a command's name and arguments. Out: its answer, or ``CannotAsk`` with what to do. Never: a loop, a retry.
 """

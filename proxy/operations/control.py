@@ -1,14 +1,14 @@
-"""Control: the socket through which people operate a running gate (setting ``control``). One command a connection, JSON lines.
+"""Serves commands on the gate's control socket (setting ``control``).
 
-In: lines of a client on this machine. Out: lines for it: ``{"ok": …}`` at the end, or ``{"error": "…"}``. Never: a command's own logic
-(one file for each group of them), a client without deadline, a line without bound, a socket that others than its owner may open.
+In: lines of a client on this machine. Out: lines for it: ``{"ok": …}`` at the end, or ``{"error": "…"}``. Never: a command's own logic (one
+file for each group of them), a client without deadline, a line without bound, a socket that others than its owner may open.
 
     client  {"v": 1, "command": "stop", "args": {"province": ["北京"], "for_s": 86400, "why": "…"}}
     gate    {"v": 1, "ok": {…}}                 or    {"v": 1, "error": "what is wrong, and what to do", "cause": "role"}
 
-A command that tells much says lines of its own before the last one, a command that is told much hears some; each says so. Who asks is
-what the kernel says (SO_PEERCRED), or whose ``token`` stands beside the command; it is journalled with what was done, and must have the
-role that the command takes (proxy/model/roles.py).
+A connection carries one command. A command with a long answer sends lines of its own before the last one; a command with long input reads
+more lines. The kernel says who asks (SO_PEERCRED), or the ``token`` beside the command does. The name is journalled with what was done, and
+must have the role that the command takes (model/roles.py).
 """
 
 from __future__ import annotations

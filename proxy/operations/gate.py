@@ -1,6 +1,6 @@
-"""What operations ask of the running gate; each feature adds what it alone needs.
+"""Defines what operations read of the running gate.
 
-In: nothing. Out: protocols. Never: a command.
+In: nothing. Out: protocols; each feature adds what it alone needs. Never: a command.
 """
 
 from __future__ import annotations

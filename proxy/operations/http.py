@@ -1,7 +1,7 @@
-"""HTTP: /healthz, /readyz and /metrics, in the gate's own loop.
+"""Serves /healthz, /readyz, /metrics and features' paths over HTTP.
 
-In: callables for metrics and readiness, who may read more than those two open paths. Out: answers. Never: a forwarded address believed, a
-path for which nobody has decided who may read it.
+In: callables for metrics and readiness, who may read more than those two open paths. Out: answers, from the gate's own loop. Never: a
+forwarded address believed, a path without a declared permission.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Guard: who may ask over HTTP for more than whether the gate is alive: an address of a list, or whoever has a token. Pure.
+"""Decides who may ask for protected HTTP paths.
 
-In: an address, what stands under Authorization, what is asked for, the time. Out: an Asker, or a Refusal with its status. Never: a token, or
-anything of one, in what is told or logged.
+In: an address, the Authorization header, the permission wanted, the time. Out: an Asker, or a refusal with its status. Never: a token, or
+any part of one, in an answer or a log. Pure.
 
-An address of the list sees what a viewer sees. A token has the role of its program (``http.tokens``) or its person (``people``, where a
-machine made theirs, too).
+A listed address sees what a viewer sees. A token has the role of its program (``http.tokens``), its person (``people``, where a machine
+made it) or its provider.
 
-A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256: a slow hash makes guessing a
-person's password dear, but nobody guesses this one, and a slow one would let strangers burn the gate's time. It is compared in constant
-time with every one there is. Who tries many wrong ones is told to wait; a right one gets in at any time, so that nobody behind the same
-address translation can keep Prometheus out.
+A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256. A slow hash protects passwords
+from guessing; nobody guesses 256 bits, and a slow hash would let strangers waste the gate's time. A token is compared in constant time with
+every stored one. An address with many wrong tokens has to wait; a right token is accepted at any time, so that nobody behind the same
+address translation can lock out Prometheus.
 """
 
 from __future__ import annotations

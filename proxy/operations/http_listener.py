@@ -1,9 +1,9 @@
-"""Listener: who connects over HTTP, within bounds, whatever answers there.
+"""Accepts HTTP connections within bounds, for any ASGI application.
 
 In: an ASGI application, where to listen. Out: its answers. Never: a signal handler, an exit, a connection or request without a bound.
 
-uvicorn's h11 protocol speaks; uvicorn's Server is left out on purpose: it takes the process's signals and may exit it. Every connection
-has a deadline at every moment: for the head of a request, then for its answer.
+uvicorn's h11 protocol speaks; uvicorn's Server is left out on purpose: it takes the process's signals and may exit it. Every connection has
+a deadline at every moment: for the head of a request, then for its answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Lines: a socket on this machine where each client has one conversation in JSON lines, as the gate and its workers' supervisor hold them.
+"""Holds conversations in JSON lines on a Unix socket.
 
-In: connections. Out: lines, and who the kernel says is there. Never: a client without deadline, a line without bound, a socket that others
-than its owner may open, what a command means.
+In: connections. Out: lines, and the peer that the kernel names. Never: a client without deadline, a line without bound, a socket that
+others than its owner may open, what a command means. The gate and the workers' supervisor use it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Metrics: the tally's plain integers and a moment's gauges, as Prometheus reads them.
+"""Formats the gate's counters and gauges for Prometheus.
 
-In: a Tally, Gauges. Out: text in Prometheus' format, whole (``exposition``) or in ``pieces``, so that a long answer never
-holds the loop. Never: a recipient as label, a lock, a label object on the hot path.
+In: GateCounters, Gauges. Out: text in Prometheus' format, whole (``exposition``) or in ``pieces``, so that a long answer never blocks the
+loop. Never: a recipient as label, a lock, a label object on the hot path.
 
-Names and labels are DESIGN §11's; the tables below are all of them that have a source.
+Names and labels are those of DESIGN §11; the tables below hold all of them that have a source.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Papers: what commands about the desk's papers have in common: a number that names one, a book that says it cannot be done.
+"""Reads ids of cases and penalties; turns a book's refusals into CommandRefused.
 
-In: what somebody says. Out: numbers, what a book answers; Refused. Never: a case or a penalty itself.
+In: a command's arguments, a call of a book. Out: numbers, the book's answer; CommandRefused. Never: a case or a penalty itself.
 """
 
 from __future__ import annotations

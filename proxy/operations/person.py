@@ -1,4 +1,4 @@
-"""People: the person a command is about.
+"""Reads the recipient that a command is about.
 
 In: arguments of a command. Out: a recipient. Never: what is known of them.
 """

@@ -1,7 +1,7 @@
-"""Hits: how often each rule has objected in about the last day, by province; what shadow rules would have said.
+"""Counts rules' objections of the last day, by rule and province.
 
-In: the tally, the time. Out: counts by rule. Never: a record of its own: where the gate was started less than a day ago, they begin there,
-and ``since`` says so.
+In: the gate's counters, the time. Out: counts by rule; what shadow rules would have said. Never: a record of its own: after a restart the
+counts begin anew, and ``since`` says so.
 """
 
 from __future__ import annotations

@@ -1,16 +1,9 @@
-"""cli: commands that speak to a running gate through its control socket, and some beside them. One file for each group; __main__ has the
-others.
+"""Options, output and errors that the commands share.
 
 In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
 unmasked that the gate did not send so.
 
-    desk/connections/binds_command.py  desk/connections/links_command.py  desk/orders/command.py (and shadow)  desk/suppression/command.py  desk/connections/trace_command.py  desk/revisions/command.py  desk/archiving/command.py  cli/settings.py (asks no gate)
-    desk/reply_paths/probe_command.py (of optout)                          proof that replies to a port come back
-    desk/optouts/command.py  desk/explain/command.py  desk/precheck/command.py (with desk/precheck/campaign_file.py)    one message, a campaign; with the gate's orders where there is one
-    desk/backtest/command.py  desk/explain/message_command.py (of explain)          what was sent, judged again from the journal; one message of it
-    cli/console.py                                    the pages of the desk
-    desk/reports/command.py  access_report.py                          the sheet of a day; who saw a whole number
-    desk/suppression/signature_search.py                                 names of whom a person refused, out of the journal
+The commands are in ``desk/*/command.py`` and ``*_command.py``, in cli/ and in ``__main__``.
 """
 
 from __future__ import annotations

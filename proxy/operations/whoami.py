@@ -1,6 +1,6 @@
-"""Whoami: whom the gate takes somebody for.
+"""Answers which name and roles a client has.
 
-In: a command, perhaps with a token. Out: their name and roles. Never: anything of the token.
+In: a command, perhaps with a token. Out: their name and roles. Never: any part of the token.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Lifeline: the pair of sockets that ties a worker to its supervisor: questions and answers as JSON lines, and the end of either.
+"""Carries questions and answers between the supervisor and a worker.
 
     supervisor  {"id": 7, "ask": "state"}        worker  {"id": 7, "ok": {"why": [], "notes": [], "metrics": "…"}}
-                                                 worker  {"id": 0, "ok": {…}}                 its last words, which nobody asked for
+                                                 worker  {"id": 0, "ok": {…}}                 its final state, unasked
 
-In: an open socket; on the worker's side what it answers. Out: answers. Never: what a question means (but for STATE), a worker that outlives its
-supervisor: a line that ends tells each of them that the other is gone, however it went.
+In: an open socket of a pair; on the worker's side a function that answers. Out: answers. Never: what a question means (except STATE), a
+worker that outlives its supervisor: an end of file tells each end that the other is gone, for whatever reason.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The gate as a process: wiring, recovery, maintenance."""
+"""Runs the gate as a process: wiring, recovery, reload, maintenance."""

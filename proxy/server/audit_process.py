@@ -1,9 +1,10 @@
-"""Auditor: keeps the audit of opt-outs up beside the gate, in a process of its own (``gate106 optout audit --follow``).
+"""Keeps the opt-out audit running in a process beside the gate.
 
-In: the settings' path; what that process writes, a line of JSON a second. Out: the count that /metrics shows as sent_after_optout, how far the
-audit is behind, a log line for each finding; a note for /readyz while the process does not stay up. Never: the audit itself, a whole number.
+In: the settings' path; the output of ``gate106 optout audit --follow``, a line of JSON a second. Out: the count that /metrics shows as
+sent_after_optout, the audit's lag, a log line for each finding; a note for /readyz while the process does not stay up. Never: the audit
+itself, a whole number.
 
-Its standard input is a pipe of ours: it ends when the gate is gone, however that came about.
+The process ends when its standard input, a pipe of the gate, closes: it never outlives the gate.
 """
 
 from __future__ import annotations
@@ -23,46 +24,49 @@ from proxy.runtime import child_process
 
 log = structlog.get_logger()
 
-AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
-"""Started again after so long, twice as long each time, unless it was up for so long:"""
-WELL_S = 30.0
-FIRST_S = 2.0
-"""A gate that has just started has other things to do."""
+RESTART_S, RESTART_S_MAX = 1.0, 60.0
+"""Wait before a restart: the first and the longest; each is twice the one before."""
+STEADY_S = 30.0
+"""After running for so long the wait is the first one again."""
+START_DELAY_S = 2.0
+"""Wait after the gate's own start, which has other work to do."""
 STOP_S = 2.0
 NICE = 19
 LINE_BYTES_MAX = 1 << 24
-"""Of what it found in a second: some 80,000 messages."""
+"""Of one line, the findings of a second: some 80,000 messages."""
 
 
 class Auditor:
-    """Of the running gate."""
+    """Keeps the audit of the running gate up."""
 
     def __init__(self, config: Path, tally: GateCounters, worker_variable: str) -> None:
-        """``worker_variable``: of the environment; the audit is of all workers' journals."""
+        """``worker_variable``: an environment variable that the process must not get: it audits the journals of all workers."""
         self.failed = ""
-        """What the last process said when it ended; empty when all is well."""
+        """The last error line of the process that ended; empty when all is well."""
         self._tally, self._began = tally, time.time()
         self._caught_up_s = time.monotonic()
         self._command = [
             sys.executable, "-m", "proxy", "optout", "audit", "--follow", "--since", f"{self._began:.3f}", "--config", str(config),
         ]  # fmt: skip
-        self._hidden = worker_variable
+        self._worker_variable = worker_variable
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def lag_s(self) -> float:
-        """Since when the audit has not read the journal to its end."""
+        """Seconds since the audit last reached the end of the journal."""
         return time.monotonic() - self._caught_up_s
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        wait_s = AGAIN_S
+        wait_s = RESTART_S
         try:
-            await asyncio.sleep(FIRST_S)
+            await asyncio.sleep(START_DELAY_S)
             while True:
                 began = time.monotonic()
                 await self._once()
-                wait_s = AGAIN_S if time.monotonic() - began >= WELL_S or not self.failed else min(wait_s * 2, AGAIN_MOST_S)
+                wait_s = (
+                    RESTART_S if time.monotonic() - began >= STEADY_S or not self.failed else min(wait_s * 2, RESTART_S_MAX)
+                )
                 if self.failed:
                     log.error("the audit of opt-outs ended, and is started again", why=self.failed, after_s=wait_s)
                 await asyncio.sleep(wait_s)
@@ -70,7 +74,7 @@ class Auditor:
             await asyncio.to_thread(self._end)
 
     async def _once(self) -> None:
-        """One process, to its end."""
+        """Runs one process to its end."""
         try:
             process = self._process = await asyncio.to_thread(self._begin)
         except OSError as error:
@@ -84,7 +88,7 @@ class Auditor:
         )
         try:
             while line := await lines.readline():
-                self._heard(line)
+                self._take_line(line)
         finally:
             transport.close()
         said = (await asyncio.to_thread(process.stderr.read)).decode("utf-8", "replace").strip().splitlines()
@@ -93,18 +97,20 @@ class Auditor:
         self._process = None
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        hidden = self._hidden
-        bare = {name: value for name, value in os.environ.items() if name != hidden and not name.startswith("GATE106_TOKEN")}
+        hidden = self._worker_variable
+        environment = {
+            name: value for name, value in os.environ.items() if name != hidden and not name.startswith("GATE106_TOKEN")
+        }
         process = subprocess.Popen(  # noqa: S603 # our own program
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
         os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         return process
 
-    def _heard(self, line: bytes) -> None:
+    def _take_line(self, line: bytes) -> None:
         try:
-            told = json.loads(line)
-            found, behind = told["found"], told["behind"]
+            line_values = json.loads(line)
+            found, behind = line_values["found"], line_values["behind"]
         except (ValueError, KeyError, TypeError):
             return
         if not behind:

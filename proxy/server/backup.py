@@ -1,16 +1,17 @@
-"""Backup: a copy of what a gate must not forget, made while it runs, proved, and put back.
+"""Copies a running gate's data, verifies the copy, and restores it.
 
-In: where a gate keeps its things, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
-changed; half a copy that looks like a whole one (the manifest is written last).
+In: the paths of the gate's data, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
+changed; half a copy that looks complete (the manifest is written last).
 
     COPY/state.db         the store as of a checkpoint        first the state, then the journal: a journal may be newer than the
     COPY/journal/         segments, the last one torn          state (a start replays the difference), never older
-    COPY/revisions/       kept sets of rules                   a set is kept before the journal speaks of it: so these come last
-    COPY/manifest.json    what there is, with SHA-256
+    COPY/revisions/       kept rule sets                       a rule set is kept before the journal mentions it: so they come last
+    COPY/manifest.json    every file, with SHA-256
 
-``update`` brings journal and sets of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm
-standby that loses at most that minute. Where the gate removed records before they were copied, and says so, the copy goes on behind them with
-a state of its own time (cluster/truncated_copy.py); the manifest names them, and ``restore`` puts back what is behind.
+``update`` brings the journal and rule sets of a copy up to date with what is new. Done every minute to a disk of another machine, it is a
+warm standby that loses at most that minute. If the gate removed records before they were copied, and has REMOVED records that say so, the
+copy continues after the gap with a newer state (cluster/truncated_copy.py). The manifest names the gap, and ``restore`` puts back what
+follows it.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "jo
 FORM = 1
 PIECE = 4 << 20
 TRIES = 3
-"""The gate removes its oldest segment amid a copy hardly twice in a row: it looks once an hour."""
+"""The gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour."""
 
 
 class BackupError(Exception):
-    """It cannot be done; the text says why and what to do."""
+    """The copy cannot be made, verified or restored; the text says why and what to do."""
 
 
 class Copied(NamedTuple):
@@ -59,14 +60,14 @@ class Copied(NamedTuple):
 
 
 _NEEDED = Copied._fields[:-1]
-"""What each manifest says; of holes only those that know of any."""
+"""Fields of every manifest; ``holes`` is there only if there are any."""
 
 
 # --- making
 
 
 def make(places: StoragePaths, copy: Path) -> Copied:
-    """Copies all there is into a folder that is new or empty. BackupError, OSError."""
+    """Copies everything into a folder that is new or empty. BackupError, OSError."""
     there = copy.exists()
     if there and any(copy.iterdir()):
         raise BackupError(f"{copy}: is not empty; name a new folder, or --update to bring that copy up to now")
@@ -84,18 +85,18 @@ def make(places: StoragePaths, copy: Path) -> Copied:
 
 
 def update(places: StoragePaths, copy: Path) -> Copied:
-    """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError: then the copy is what it was, or the next
-    update goes on with it."""
+    """Brings the journal and the rule sets of a copy up to date. On BackupError or OSError the copy is as it was, or the next update continues
+    it."""
     journal = places.journal
     begun = copy / f"{MANIFEST}.old"
-    if not begun.exists():  # an update that was not finished goes on
+    if not begun.exists():  # an unfinished update is continued
         _manifest(copy)
     mine, theirs = (_identity(folder) for folder in (journal, copy / JOURNAL))
     if mine != theirs:
         raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
     gone = _gone(journal, copy, _ring(places))
     if (copy / MANIFEST).exists():
-        (copy / MANIFEST).rename(begun)  # until it is proved again it is no copy
+        (copy / MANIFEST).rename(begun)  # until it is verified again it does not count as a copy
     if gone is not None:
         gone.cut()
     made = _brought(places, copy)
@@ -104,7 +105,7 @@ def update(places: StoragePaths, copy: Path) -> Copied:
 
 
 def _gone(journal: Path, copy: Path, ring: Ring) -> TruncatedCopy | None:
-    """What was removed before it was copied; BackupError where nobody says so."""
+    """The records that were removed before they were copied; BackupError where no REMOVED record says so."""
     try:
         found = overtaken(journal, copy / JOURNAL)
         why = unexplained([found.hole], proved(journal, ring)[1]) if found is not None else ""
@@ -119,7 +120,7 @@ def _gone(journal: Path, copy: Path, ring: Ring) -> TruncatedCopy | None:
 
 
 def _brought(places: StoragePaths, copy: Path) -> Copied:
-    """Copies what is new. A state from before what is here is taken anew, and then what has been written since."""
+    """Copies what is new. A state older than the journal that is left is copied again, and then the records written since."""
     left = TRIES
     while True:
         left -= 1
@@ -160,13 +161,13 @@ def _state(store: Path, target: Path) -> None:
 
 
 def _segments(journal: Path, target: Path) -> None:
-    """What is not there yet, or has grown."""
+    """Copies segments that are new or have grown."""
     left = TRIES
     while True:
         left -= 1
         try:
             names = segments(journal)
-            for name in names:  # named before the first is copied: what begins meanwhile is of the next copy
+            for name in names:  # listed before the first is copied: later segments belong to the next copy
                 _grown(journal / name, target / name)
             break
         except FileNotFoundError as error:
@@ -178,19 +179,19 @@ def _segments(journal: Path, target: Path) -> None:
 
 
 def _sets(revisions: Path, target: Path) -> None:
-    """The sets that are kept now: one is never changed, but the oldest go."""
+    """Copies the kept rule sets: a set never changes, and the oldest are removed."""
     kept, copied = RevisionStore(revisions, 0), RevisionStore(target, 0)
     wanted = kept.all()
     for revision in wanted:
-        with suppress(FileNotFoundError):  # it went meanwhile
+        with suppress(FileNotFoundError):  # it was removed meanwhile
             copied.save(revision, kept.files(revision))
     for revision in set(copied.all()) - set(wanted):
         copied.remove(revision)
 
 
 def _grown(source: Path, target: Path) -> None:
-    """Segments are only ever appended to, within room that is kept free behind them (far less than a PIECE): the copy's own octets are right
-    as far as they go, but for that and a tail that was cut; one of which a person was erased is another."""
+    """Copies the part of a segment that is new. Segments are only appended to, within preallocated space (far less than a PIECE), so the copy's
+    octets are right as far as they go, except for that space and a tail that was cut. A segment with an erasure is copied whole."""
     if target.exists() and _is_redacted(source) and not filecmp.cmp(source, target, shallow=False):
         target.unlink()
     with source.open("rb") as old, target.open("r+b" if target.exists() else "w+b") as new:
@@ -217,7 +218,7 @@ def _is_redacted(segment: Path) -> bool:
 
 
 def _alike(old: Any, new: Any, end: int) -> bool:
-    """Whether the last piece before an offset is the same in both."""
+    """Whether the last piece before an offset is equal in both files."""
     start = max(0, end - PIECE)
     old.seek(start)
     new.seek(start)
@@ -225,7 +226,7 @@ def _alike(old: Any, new: Any, end: int) -> bool:
 
 
 def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
-    """Writes the manifest. BackupError where it is no gate's."""
+    """Writes the manifest. BackupError where state and journal do not fit together."""
     counted = _position(copy / STATE).counted
     if report.last < counted:
         raise BackupError(f"{copy}: the journal ends at {report.last}, before the state's {counted}: make the copy again")
@@ -245,7 +246,7 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
 
 
 def _ring(places: StoragePaths) -> Ring:
-    """A copy needs no key; with it more can be said of what is missing."""
+    """The keys, where they are available: a copy needs none, but with them gaps can be explained."""
     try:
         return Ring.of_files(places.sealing.keys)
     except SealingError:
@@ -253,7 +254,7 @@ def _ring(places: StoragePaths) -> Ring:
 
 
 def _whole(copy: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
-    """Reads the copy as a start would, and what it lacks. Without the key of a sealed one its chain is proved all the same."""
+    """Verifies the copy's journal as a start would; returns its report and REMOVED records. Without the keys the chain is verified, too."""
     report, removed = proved(copy / JOURNAL, ring)
     wrong = report.damage or unexplained(report.holes, removed)
     if wrong:
@@ -262,7 +263,7 @@ def _whole(copy: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
 
 
 class _Position(NamedTuple):
-    """Where the state stands in the journal."""
+    """The state's position in the journal."""
 
     counted: int
     open_from: int
@@ -288,11 +289,11 @@ def _described(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-# --- proving and putting back
+# --- verifying and restoring
 
 
 def check(copy: Path) -> Copied:
-    """Proves that a copy is as it was made. BackupError names the first file that is not."""
+    """Verifies that a copy is as it was made. BackupError names the first file that is not."""
     said = _manifest(copy)
     present = {str(path.relative_to(copy)) for path in _files(copy) if path.exists()}
     for name, described in said["files"].items():
@@ -303,14 +304,16 @@ def check(copy: Path) -> Copied:
     if extra := present - set(said["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
     report, removed = proved(copy / JOURNAL, Ring())
-    wrong = report.damage or ("" if report.sealed else unexplained(report.holes, removed))  # of a sealed one the manifest tells
+    wrong = report.damage or (
+        "" if report.sealed else unexplained(report.holes, removed)
+    )  # of a sealed journal the manifest names the gaps
     if wrong:
         raise BackupError(f"{copy}: {wrong}")
     return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
 
 
 def restore(copy: Path, places: StoragePaths) -> Copied:
-    """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
+    """Copies a backup to where the gate starts from; nothing may be there. BackupError, OSError."""
     found, store, journal, revisions = check(copy), places.store, places.journal, places.revisions
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
@@ -322,11 +325,11 @@ def restore(copy: Path, places: StoragePaths) -> Copied:
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     behind = segment_name(found.holes[-1]["last"] + 1) if found.holes else ""
     for path in sorted((copy / JOURNAL).iterdir()):
-        if path.name == IDENTITY or path.name >= behind:  # what is before a hole the gate had no more either
+        if path.name == IDENTITY or path.name >= behind:  # the gate, too, had no more what is before a hole
             _copied(path, journal / path.name)
     _sync(journal)
     _sets(copy / REVISIONS, revisions)
-    _copied(copy / STATE, store)  # last: without it no start believes that it has all
+    _copied(copy / STATE, store)  # last: without it no start takes the copy for complete
     _sync(store.parent)
     return found
 

@@ -1,7 +1,7 @@
-"""Checkpoints: what changed goes into the store's file, with the place in the journal from which a restart goes on. Wiring beside wiring.py.
+"""Writes changed records to the store, with the restart position.
 
-In: the store, the journal, the relay; who still needs older records. Out: a store that a restart can begin with. Never: a record in the
-store that the journal does not hold, a loop that stands still for the disk.
+In: the store, the journal, the relay; who still needs older journal records. Out: a store that a restart can begin with. Never: a record in
+the store that the journal does not hold, a loop that waits for the disk.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from proxy.state import EmbeddedStore, StateError
 log = structlog.get_logger()
 
 CHECKPOINT_S = 30.0
-"""A restart replays at most about so much of the journal."""
-STILL_S = 1.0
-"""New submits wait at most so long for a checkpoint's moment; then it is tried the next time."""
+"""Interval of checkpoints: a restart replays about so much of the journal at most."""
+QUIET_S = 1.0
+"""New submits wait at most so long for a checkpoint; then it is skipped until the next one."""
 
 
-class Holding(Protocol):
+class JournalReader(Protocol):
     @property
     def open_from(self) -> int | None:
-        """The record from which on the journal must be read again; None if none need be."""
+        """The first journal record that must be read again after a restart; None if none is needed."""
 
 
 class Checkpoints:
@@ -41,13 +41,13 @@ class Checkpoints:
         relay: Relay,
         ids: MessageIds,
         synced: Callable[[int], Awaitable[None]],
-        holding: Sequence[Holding],
+        holding: Sequence[JournalReader],
         in_pieces: ChunkedImports,
     ) -> None:
         """``synced``: returns when the journal is synced up to a record."""
         self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
         self._synced = synced
-        self._holding, self._in_pieces = holding, in_pieces
+        self._readers, self._in_pieces = holding, in_pieces
         self._writing = False
 
     async def run(self) -> None:
@@ -56,25 +56,25 @@ class Checkpoints:
             await self.attempt()
 
     async def attempt(self, *, hurry: bool = False) -> None:
-        """``write``, whatever comes of it: what failed is logged, and tried again the next time."""
+        """Like ``write``, but logs failures; the next checkpoint tries again."""
         try:
             await self.write(hurry=hurry)
         except (OSError, StateError) as error:
             log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
-        except Exception as error:  # whatever it is: the next may succeed
+        except Exception as error:  # whatever failed: the next checkpoint may succeed
             log.error("checkpoint failed: a fault of gate106, please report it", exc_info=error)
 
     async def write(self, *, hurry: bool = False) -> None:
-        """One checkpoint, unless one is under way: in pieces with rests between them, so that the journal hardly waits for the disk, or in
-        a hurry. OSError, StateError."""
+        """Writes one checkpoint, unless one is running: in pieces with pauses, so that the journal hardly waits for the disk; with ``hurry``
+        without pauses. OSError, StateError."""
         if self._writing:
             return
         self._writing = True
         try:
-            if not await self._still():
+            if not await self._wait_for_quiet():
                 return
             needed = [transit.recorded for transit in self._relay.in_flight.values()]
-            needed += [one.open_from for one in self._holding if one.open_from is not None]
+            needed += [one.open_from for one in self._readers if one.open_from is not None]
             written = self._journal.written
             if not self._ids.carry(self._journal, time.time()):
                 return
@@ -90,18 +90,18 @@ class Checkpoints:
             self._relay.resume()
             self._writing = False
 
-    async def _still(self) -> bool:
-        """Whether records hold nothing now that the journal does not. A store that waits nearly always has something under way, so nothing
-        new is begun until that has come back: some milliseconds, at most a call's deadline."""
+    async def _wait_for_quiet(self) -> bool:
+        """Whether recipients' records hold nothing that the journal does not. A remote store nearly always has a call in flight, so nothing new
+        is begun until these have returned: some milliseconds, at most a call's deadline."""
         if not self._store.waits:
             return not self._relay.has_unwritten_changes
         self._relay.pause()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + STILL_S
-        while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # what it waits for has many ends
+        deadline = loop.time() + QUIET_S
+        while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # many events may end the wait
             await asyncio.sleep(0.001)
         return not self._relay.has_unwritten_changes
 
     async def _all_synced(self, _: int) -> None:
-        """Records are collected while messages pass: what they hold by now must be in the journal before it is in the store."""
+        """Records are collected while messages pass: the journal must be synced up to now before they are in the store."""
         await self._synced(self._journal.written)

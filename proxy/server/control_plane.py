@@ -1,7 +1,7 @@
-"""Operating: the running gate as its operators' commands see it, and what stands by their orders. Wiring beside wiring.py.
+"""Serves operators' commands on the running gate; applies their orders.
 
-In: parts of the gate. Out: the control socket open; rules with the orders in force, links drained by them; notes and gauges that say so.
-Never: a decision about a message, a command's own logic (ops has one file for each group).
+In: parts of the gate. Out: the open control socket; rules with the orders in force, links drained by them; their notes and gauges. Never: a
+decision about a message, a command's own logic (desk/ has one folder for each feature).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
-from proxy.net.tap import Hear, Taps, Wants
+from proxy.net.tap import OnPdu, Taps, WantsLink
 from proxy.operations import whoami
 from proxy.operations.authorization import Authorization
 from proxy.operations.control import CommandRefused, ControlServer
@@ -73,13 +73,13 @@ from proxy.state import EmbeddedStore
 log = structlog.get_logger()
 
 SAFE_S = 30.0
-"""A disk that does not sync for so long does not work: whoever waits is told so."""
+"""After so long without a sync a waiting command is refused: the disk does not work."""
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
 
 class NotWritten(CommandRefused, JournalDown):
-    """Whoever gave a command is refused; what tries again by itself knows that the journal is down."""
+    """The journal is down: a command is refused, an automatic retry sees JournalDown."""
 
     def __init__(self, down: JournalDown) -> None:
         CommandRefused.__init__(self, f"{down}: nothing was done")
@@ -87,7 +87,7 @@ class NotWritten(CommandRefused, JournalDown):
 
 
 class ControlPlane:
-    """``ops.gate.Gate``."""
+    """The running gate for operators' commands (``operations.gate.Gate``)."""
 
     def __init__(
         self,
@@ -106,22 +106,22 @@ class ControlPlane:
         group: str = "",
         front: int = 0,
     ) -> None:
-        """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files. ``front``: the process of the
-        supervisor, which asks for others; 0: there is none."""
+        """``kick`` requests a sync. ``reload``: (how, who) → what is wrong with the files. ``front``: process id of the supervisor, which asks
+        for others; 0: there is none."""
         self.relay = relay
         self.store = store
         self.houses = houses
         self.listing: ListImport | Incoming | None = None
         self.in_pieces = in_pieces
-        self.sharing: Replication | None = None
-        """With the other gates on a shared store."""
+        self.replication: Replication | None = None
+        """Exchange with the other gates on a shared store."""
         self.revising = revising
         self._rules = revising.rules
         self._rules_since = time.time()
         self._journal, self._kick = journal, kick
         self._providers = providers
         self._reload = reload
-        self.book = OrderBook(store.orders, self.write, self._obey)
+        self.book = OrderBook(store.orders, self.write, self._apply_orders)
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
@@ -130,23 +130,23 @@ class ControlPlane:
             self,
             hours,
             HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
-            lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # it is made below
+            lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # path_states is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
         self.reply_paths = reply_paths.PathKeeper(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
-        self.path_states = states.PathStates(self, book, self._obey)
+        self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
-        self._lately = ops_rules.Lately(relay.tally)
+        self._recent_rules = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
-        self._paces = providers_told.Paces(relay.tally)
+        self._rates = providers_told.Paces(relay.tally)
         self.keeper = retention.RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
-        self._regular: list[asyncio.Task[None]] = []
-        self._doorkeeper = Authenticator()
-        self.door = Authorization(people, self._doorkeeper.check)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._authenticator = Authenticator()
+        self.authorization = Authorization(people, self._authenticator.check)
         self._server = ControlServer(
             control,
             {
@@ -161,22 +161,22 @@ class ControlPlane:
                 **orders.commands(self),
                 **subject.commands(self, self.keeper, names),
                 **penalties.commands(self, self.warden),
-                **providers_told.commands(self, self.warden, self._paces),
+                **providers_told.commands(self, self.warden, self._rates),
                 **reply_paths.commands(self, self.reply_paths),
                 **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
-                **ops_rules.commands(self, self._lately, self._hits),
+                **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.keeper),
                 **erase_operations.commands(self, self.keeper),
                 **whoami.commands(),
             },
-            self.door,
+            self.authorization,
             group=group,
             front=front,
         )
         self.book.sweep(self.now())
-        self._obey()
+        self._apply_orders()
 
     async def start(
         self,
@@ -185,23 +185,23 @@ class ControlPlane:
         console: ConsoleProcess | None = None,
         auditor: Auditor | None = None,
     ) -> None:
-        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
-        ``console``: who keeps the console up; ``auditor``: the audit of opt-outs."""
+        """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
+        ``auditor``: tasks that roll the journal, and keep the console and the opt-out audit up."""
         await self._server.start()
-        self.warden.count_apart()  # before the first message, and likewise:
-        self._paces.tick(self.now())
+        self.warden.count_apart()  # before the first message; likewise:
+        self._rates.tick(self.now())
         self.keeper.keep = keep
         loop = asyncio.get_running_loop()
-        self._regular = [loop.create_task(self.keeper.run())]
+        self._tasks = [loop.create_task(self.keeper.run())]
         if roller is not None:
             self._roller = roller
-            self._regular.append(loop.create_task(roller.run()))
+            self._tasks.append(loop.create_task(roller.run()))
         if console is not None:
             self._console = console
-            self._regular.append(loop.create_task(console.run()))
+            self._tasks.append(loop.create_task(console.run()))
         if auditor is not None:
             self._auditor = auditor
-            self._regular.append(loop.create_task(auditor.run()))
+            self._tasks.append(loop.create_task(auditor.run()))
 
     async def stop(self) -> None:
         self.warden.stop()
@@ -209,21 +209,21 @@ class ControlPlane:
         self.warden.put_away(self.now())
         self.reply_paths.put_away(self.now())
         await self._server.stop()
-        for task in self._regular:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._regular, return_exceptions=True)
-        self._doorkeeper.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._authenticator.close()
 
-    # -- what stands by the orders
+    # -- orders in force
 
     def use(self, rules: RuleSet, proposal: CandidateRules | None) -> None:
-        """These rules are in force from now on, beside the same orders, and those wait for approval."""
+        """Puts rules in force, with the same orders; ``proposal`` waits for approval."""
         if rules is not self._rules:
             self._rules, self._rules_since = rules, time.time()
         self.relay.admission.candidate = proposal
-        self._obey()
+        self._apply_orders()
 
-    def _obey(self) -> None:
+    def _apply_orders(self) -> None:
         given = self.book.of_kind(*JUDGING)
         proposal = self.relay.admission.candidate
         paths = self.path_states.of([self._rules, *([proposal.base] if proposal is not None else [])])
@@ -237,16 +237,16 @@ class ControlPlane:
         self.obey_throttles()
 
     def obey_throttles(self) -> None:
-        """Providers may send what throttles leave them, also by accounts that have just come into force."""
+        """Applies throttle orders to providers' rates, also of accounts that were just reloaded."""
         self.relay.directory.throttle(shares(self.book.of_kind("throttle")))
 
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
-        """A few times a second; ``now_s``: monotonic; ``before``: what the clock would say had nobody set it since the last time."""
+        """Called a few times a second. ``now_s``: monotonic; ``before``: the wall clock without any step since the last call."""
         for order in self.book.sweep(now, before):
             log.info("an order is over", order=order.name, about=words_of(order))
-        self._lately.tick(now_s)
+        self._recent_rules.tick(now_s)
         self._hits.tick(now)
-        self._paces.tick(now)
+        self._rates.tick(now)
         self.warden.tick(now, now_s)
         self.inbox.sweep(now)
         self.reply_paths.tick(now, now_s)
@@ -254,37 +254,37 @@ class ControlPlane:
         self.prober.tick(now, now_s)
 
     def replied(self, prefix: str, keyword: str, now: float) -> None:
-        """A reply came to a port under this prefix."""
+        """A reply arrived at a port under this prefix."""
         self.reply_paths.replied(prefix, keyword, now)
         self.path_states.look(prefix, now)
 
     def proved(self, prefix: str, at: float, ok: bool) -> None:
-        """A probe was answered, or was not."""
+        """A probe was answered (``ok``) or timed out."""
         self.reply_paths.probed(prefix, at, ok)
         self.path_states.look(prefix, at)
 
     @property
     def open_from(self) -> int | None:
-        """The record from which on the journal must be read for what is on its way in; None if nothing is."""
+        """The first journal record of a list that is being imported; None if none is."""
         return self.listing.sequence if self.listing is not None else None
 
     def listing_ends(self) -> None:
-        """It is in force, or given up."""
+        """The imported list is in force, or given up."""
         assert self.listing is not None
         self.in_pieces.ended(self.listing.sequence, self._journal.written)
         self.listing = None
 
-    # -- what commands ask
+    # -- for commands
 
     def binds(self) -> Iterable[ProviderLink]:
         return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
 
     def watched(self) -> list[ProviderLink | CarrierLink]:
-        """Links a trace may listen to, those that are not bound yet included."""
+        """Links that a trace may tap, unbound ones included."""
         return [*self._providers.links, *(link for house in self.houses for link in house.links)]
 
-    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
-        self._taps.listen(links, hear, wants)
+    def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
+        self._taps.listen(links, on_pdu, wants)
 
     def now(self) -> float:
         return time.time()
@@ -296,15 +296,15 @@ class ControlPlane:
         return self._write(records, told=len(records))
 
     def write_untold(self, records: Sequence[tuple[int, bytes]]) -> int:
-        """Of which other gates need not hear."""
+        """Writes records that are not replicated to other gates."""
         return self._write(records, told=0)
 
     def write_partly_told(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
-        """In one commit group; other gates hear of the first."""
+        """Writes one commit group; only ``told`` is replicated to other gates."""
         return self._write([*told, *own], told=len(told))
 
     def _write(self, records: Sequence[tuple[int, bytes]], *, told: int) -> int:
-        """``told``: of so many, from the first on, other gates hear."""
+        """``told``: how many records, from the first on, are replicated."""
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
@@ -312,12 +312,12 @@ class ControlPlane:
             for kind, body in records:
                 sequence = self._journal.append(kind, body)
                 said.append((sequence, kind, body))
-            self._journal.write(time.time())  # one commit group: torn, all of it is torn
+            self._journal.write(time.time())  # one commit group: after a power loss all of it is there, or nothing
         except JournalDown as down:
             raise NotWritten(down) from None
         self._kick()
-        if told and self.sharing is not None:
-            self.sharing.publish(said[:told])
+        if told and self.replication is not None:
+            self.replication.publish(said[:told])
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -330,16 +330,16 @@ class ControlPlane:
                     await asyncio.sleep(0.001)
         except TimeoutError:
             raise CommandRefused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
-        if self.sharing is not None:
-            await self.sharing.is_published(sequence)
+        if self.replication is not None:
+            await self.replication.is_published(sequence)
 
     @property
     def away(self) -> str:
-        """Why nothing large may be brought in: other gates would not hear of it. Empty if they do."""
+        """Why no large import may begin: other gates would not get it. Empty if it may."""
         return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
 
     def heard(self, kinds: frozenset[int]) -> None:
-        """Records of these kinds, of other gates, are in force."""
+        """Records of these kinds from other gates have come into force."""
         if messages.ORDERED in kinds or messages.LIFTED in kinds:
             self.book.reread()
         if messages.PENALIZED in kinds:
@@ -366,24 +366,24 @@ class ControlPlane:
         return {"since": self._rules_since, **self.revising.told()}
 
     def paths(self, config: Path) -> dict[str, HttpRoute]:
-        """What may be asked for over HTTP beside metrics and health. ``config``: the settings."""
+        """HTTP paths beside metrics and health. ``config``: the settings' path."""
         return {"/optouts": HttpRoute("POST", optouts.OptOutIntake(self).take), **provider.ForProviders(self, config).paths()}
 
-    # -- what others should see
+    # -- for health and metrics
 
     def notes(self) -> list[str]:
-        """Orders in force, and what does not work beside the gate, for /readyz."""
+        """Orders in force, and failing helper processes, for /readyz."""
         return (
             [
                 f"{order.name}: {words_of(order)}, until {time_windows.local(order.until)} ({order.who}: {order.why})"
                 for order in self.book.of_kind(*JUDGING, "drain", "throttle")
             ]
-            + (self.sharing.notes() if self.sharing is not None else [])
+            + (self.replication.notes() if self.replication is not None else [])
             + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``."""
+        """For ``operations.metrics.Gauges``."""
         suspended: dict[tuple[str, ...], float] = {(name,): 0.0 for name in self.relay.directory.providers}
         for order in self.book.of_kind("suspension"):
             for name in dict(order.scope).get("provider", ()):
@@ -404,6 +404,6 @@ class ControlPlane:
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:
-        """By scope and where it is kept."""
+        """Numbers of refusals by scope and by where they are kept (list, record)."""
         found: dict[tuple[str, ...], float] = {(scope, "list"): count for (scope,), count in self.store.listed.counts().items()}
         return found | {(scope, "record"): float(count) for scope, count in self.store.refusals.items()}

@@ -1,7 +1,7 @@
-"""Standing: how the gate stands, as ``/readyz``, ``/metrics`` and a supervisor are shown it. Wiring beside wiring.py.
+"""Reports readiness, notes and gauges for /readyz, /metrics and supervisors.
 
-In: parts of the gate. Out: why traffic should go elsewhere, what somebody should mend, metrics as of one moment. Never: a change to any of
-them, a person's number.
+In: parts of the gate. Out: why traffic should go elsewhere, what an operator should fix, metrics as of one moment. Never: a change to any
+of them, a person's number.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Health:
     providers: Providers
     houses: Sequence[CarrierAccount]
     contexts: Contexts
-    names: PseudonymKey
+    pseudonym_key: PseudonymKey
     revising: RuleDeployment
-    operating: ControlPlane
+    control_plane: ControlPlane
     reloading: Reload
-    upkeep: Maintenance
-    sharing: Replication | None
+    maintenance: Maintenance
+    replication: Replication | None
 
     def not_ready(self) -> list[str]:
-        """Why traffic should go elsewhere; empty when it should come here."""
+        """Why traffic should go elsewhere; empty when the gate is ready."""
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
@@ -59,10 +59,10 @@ class Health:
         return why
 
     def notes(self) -> list[str]:
-        """What somebody should mend, though traffic may come."""
+        """What an operator should fix although the gate is ready."""
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
-        return notes + self.reloading.notes() + self.revising.notes() + self.operating.notes() + self.names.notes()
+        return notes + self.reloading.notes() + self.revising.notes() + self.control_plane.notes() + self.pseudonym_key.notes()
 
     def _carriers_down(self) -> list[str]:
         return [
@@ -98,26 +98,26 @@ class Health:
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
             store_owed=float(self.store.owed),
-            **(self.sharing.gauges() if self.sharing is not None else {}),
+            **(self.replication.gauges() if self.replication is not None else {}),
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
             journal_written_bytes=self.journal.written_bytes,
             limit_counts=float(len(self.store.counters)),
             limit_counts_dropped=self.store.counters.dropped,
-            clock_skew_s=self.upkeep.clock_skew_s,
+            clock_skew_s=self.maintenance.clock_skew_s,
             certificate_expiry={(name,): ends for name, ends in self.contexts.expiry.items()},
             time_s=now,
-            **self.operating.gauges(),
+            **self.control_plane.gauges(),
             **self.revising.gauges(),
         )
 
     def metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self.gauges())
 
-    async def told(self) -> dict[str, Any]:
-        """All of it, as of one moment: ``why``, ``notes``, ``metrics``."""
+    async def snapshot(self) -> dict[str, Any]:
+        """``why``, ``notes`` and ``metrics`` as of one moment."""
         text = []
         for piece in self.metrics():
             text.append(piece.decode())
-            await asyncio.sleep(0)  # traffic first
+            await asyncio.sleep(0)  # messages first
         return {"why": self.not_ready(), "notes": self.notes(), "metrics": "".join(text)}

@@ -1,7 +1,7 @@
-"""Upkeep: what the gate does by the clock, whether messages come or not. Wiring beside wiring.py.
+"""Runs the gate's periodic work, with or without traffic.
 
-In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; the collector called;
-changed files of rules read. Never: a decision about a message.
+In: parts of the gate. Out: timers of sessions, orders and lists checked; steps of the wall clock detected; garbage collection; changed rule
+files read. Never: a decision about a message.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from proxy.state import EmbeddedStore
 log = structlog.get_logger()
 
 TICK_S = 0.1
-"""How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
+"""Interval at which session timers are checked: a tenth of the shortest sensible one (1 s)."""
 WATCH_MS = 100
-"""So long after the last change of a file its folder is read; and so often the watching thread looks, for which it asks for the interpreter."""
+"""Delay from the last change of a file to reading its folder; also the poll interval of the watching thread, which needs the interpreter."""
 RETRY_MS = 5000
-"""A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
+"""Interval at which a changed rule set is tried again that could not be kept or journalled because of the disk."""
 SILENT_S = 60.0
-"""What fails in upkeep is logged so often."""
-JUMP_S, DOUBTED_S = 60.0, 3600.0
-"""A wall clock that jumps forward by more is not believed for so long: set right meanwhile, it has cost nobody a refusal, nor a provider what
-waits for it."""
+"""Shortest time between two log lines about failing maintenance."""
+JUMP_S, DISTRUSTED_S = 60.0, 3600.0
+"""After a forward jump of more than JUMP_S the wall clock is distrusted for DISTRUSTED_S: if it is corrected meanwhile, no refusal and no
+waiting deliver has expired by mistake."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -59,34 +59,34 @@ class Maintenance:
     providers: Providers
     houses: Sequence[CarrierAccount]
     way_back: DeliverRelay
-    operating: ControlPlane
-    sharing: Replication | None
+    control_plane: ControlPlane
+    replication: Replication | None
     turns: Turns
     tally: GateCounters
-    gently: Background
+    background: Background
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
-    garbage: GcPolicy = field(init=False)
-    doubted_until_s: float = 0.0
-    """So long (the loop's clock) nothing that is over by the wall clock is dropped: rules look at ends themselves."""
+    gc_policy: GcPolicy = field(init=False)
+    distrusted_until_s: float = 0.0
+    """Until then (the loop's clock) nothing that has expired by the wall clock is dropped; rules check expiries themselves."""
     silent_until_s: float = 0.0
-    """So long nothing is logged of what fails, by the loop's clock."""
+    """Until then (the loop's clock) failures are not logged."""
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         wall, mono = time.time(), loop.time()
-        self.garbage = GcPolicy(mono)
+        self.gc_policy = GcPolicy(mono)
         while True:
             await asyncio.sleep(until_beat(loop.time(), TICK_S))
             now, now_s = time.time(), loop.time()
-            self.beat(now, now_s, wall, mono)
+            self.check_clocks(now, now_s, wall, mono)
             wall, mono = now, now_s
 
-    def beat(self, now: float, now_s: float, wall: float, mono: float) -> None:
-        """``wall``, ``mono``: what both clocks said at the beat before."""
+    def check_clocks(self, now: float, now_s: float, wall: float, mono: float) -> None:
+        """``wall``, ``mono``: both clocks at the tick before."""
         step = (now - wall) - (now_s - mono)
         if step > JUMP_S:
-            self.doubted_until_s = now_s + DOUBTED_S
+            self.distrusted_until_s = now_s + DISTRUSTED_S
         if abs(step) > CLOCK_STEP_S:
             self.clock_skew_s = step
             self.relay.clock_jumped(step)
@@ -94,31 +94,31 @@ class Maintenance:
         self._tick(now, now_s, step)
 
     def _tick(self, now: float, now_s: float, step: float) -> None:
-        believed = now_s >= self.doubted_until_s
+        trusted = now_s >= self.distrusted_until_s
         parts: Sequence[Callable[[], object]] = (
             self.providers.tick,
             *(house.tick for house in self.houses),
             partial(self.relay.due, now_s),
             self.way_back.reply_handler.write_names,
             partial(self.relay.tick, now),
-            partial(self.way_back.tick, now, drops=believed),
-            partial(self.operating.tick, now, now_s, now - step),
-            partial(self._sweep, now, drops=believed),
+            partial(self.way_back.tick, now, drops=trusted),
+            partial(self.control_plane.tick, now, now_s, now - step),
+            partial(self._sweep, now, drops=trusted),
             partial(self._mark, now),
             self._log_judge_error,
-            partial(self.garbage.look, now_s, self.journal.written, loading=self.gently.at_work),
+            partial(self.gc_policy.look, now_s, self.journal.written, loading=self.background.at_work),
         )
         for part in parts:
             try:
                 part()
-            except Exception as error:  # noqa: BLE001 # whatever it is: all else must go on, and the next beat must come
-                self._complain(error, now_s)
+            except Exception as error:  # noqa: BLE001 # whatever failed: everything else must go on, and the next tick must come
+                self._log_failure(error, now_s)
         self.turns.wake()
 
     def _sweep(self, now: float, *, drops: bool) -> None:
         if drops:
             self.store.sweep(now, self.relay.rules.window_s)
-        self.relay.admission.stale = self.sharing is not None and self.sharing.stale
+        self.relay.admission.stale = self.replication is not None and self.replication.stale
 
     def _mark(self, now: float) -> None:
         if self.relay.idle:
@@ -126,15 +126,15 @@ class Maintenance:
                 self.journal.mark(now)
                 self.syncer.kick()
 
-    def _complain(self, error: Exception, now_s: float) -> None:
-        """Of what fails at each beat once a minute."""
+    def _log_failure(self, error: Exception, now_s: float) -> None:
+        """Logs a failure that may repeat at each tick, at most once a minute."""
         if now_s < self.silent_until_s:
             return
         self.silent_until_s = now_s + SILENT_S
         log.error("upkeep failed: a fault of gate106, please report it", exc_info=error)
 
     def _log_judge_error(self) -> None:
-        """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
+        """Logs the last exception of ``judge``, at most once per tick; the counter has the number of them."""
         error, self.relay.admission.error = self.relay.admission.error, None
         if error is not None:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
@@ -149,5 +149,5 @@ async def watch_rules(folder: Path, revising: RuleDeployment) -> None:
         try:
             if changed or revising.unsettled:
                 await revising.reload("files")
-        except Exception as error:  # whatever it is: the next change must be seen
+        except Exception as error:  # whatever failed: the next change must be seen
             log.error("rules not loaded: a fault of gate106, please report it", exc_info=error)

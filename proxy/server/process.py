@@ -1,7 +1,7 @@
-"""Process: the gate as one process of the system: from the settings' file to an exit code.
+"""Runs the gate as an operating system process.
 
-In: a path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; what systemd and a supervisor are told.
-Never: a part of the gate (wiring.py has them).
+In: the settings' path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; status for systemd and the
+supervisor; an exit code. Never: a part of the gate (wiring.py has them).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DISK_ADVICE = {
     errno.EMFILE: "raise the limit on open files (LimitNOFILE)",
     errno.ENFILE: "raise the machine's limit on open files (fs.file-max)",
 }
-"""What to do when a start fails by the system, by ``errno``."""
+"""Advice when a start fails with an error of the system, by ``errno``."""
 
 
 class StartError(Exception):
@@ -60,7 +60,9 @@ def serve(path: Path, accept_loss: bool = False) -> int:
     in_large_pages()
     log_setup.use()
     early: list[int] = []
-    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
+    signal.signal(
+        signal.SIGHUP, lambda number, _: early.append(number)
+    )  # the default action would end a gate that is still starting
     hardening.close_files()
     if why := hardening.hold_memory():
         log.warning(
@@ -76,7 +78,7 @@ def serve(path: Path, accept_loss: bool = False) -> int:
 
 
 async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None, early: list[int]) -> int:
-    """``early``: a reload was asked for before the gate was open; it may have been about what was read by then."""
+    """``early``: not empty if a reload was requested before the gate was open; files may have changed after they were read."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_setup.heard)
     loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cpu_affinity.go_anywhere))
@@ -84,9 +86,9 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     gate = await _open(settings, path, accept_loss, worker)
     _warn_of_open_files(settings, path)
     if worker is not None:
-        cpu_affinity.keep_to_one(worker.number, worker.of)  # not before: threads that have begun by now may go anywhere
-    gc.freeze()  # what was loaded stays: the collector need not walk it again
-    gc.disable()  # Upkeep chooses the moments
+        cpu_affinity.keep_to_one(worker.number, worker.of)  # not earlier: threads that have begun by now may use any core
+    gc.freeze()  # loaded modules stay: the collector need not visit them again
+    gc.disable()  # server/maintenance.py chooses the moments
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -134,7 +136,7 @@ async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worke
 
 
 def _with_advice(error: Exception) -> str:
-    """The error, and what to do where the disk or its file system is at fault. Never anything by which data is lost."""
+    """The error, with advice where the disk or file system is at fault. Never advice that loses data."""
     fault = error if isinstance(error, OSError) else error.__cause__
     advice = _DISK_ADVICE.get(fault.errno or 0) if isinstance(fault, OSError) else None
     if advice is None:
@@ -144,7 +146,7 @@ def _with_advice(error: Exception) -> str:
 
 
 def _warn_of_open_files(settings: Settings, path: Path) -> None:
-    """Of people's own, and of what an earlier version made: the gate does not change what somebody may have meant."""
+    """Warns of files that others may read, made by people or by an earlier version; their modes may be intended, so the gate keeps them."""
     store = Path(settings.store.removeprefix("sqlite://")) if settings.shared is None else settings.shared.local
     files = [*secret_files(path), settings.journal, store]
     files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []

@@ -1,8 +1,8 @@
-"""Resuming: what a gate goes on from: the store's last checkpoint, and what the journal says behind it. Wiring beside wiring.py.
+"""Restores the store from its last checkpoint and the journal.
 
-In: the settings. Out: a store that stands as the gate stood when it ended, however that was. Never: a verdict judged again.
+In: the settings. Out: a store as the gate left it, whatever ended it. Never: a verdict judged again.
 
-Lock the store → load its checkpoint → see that journal and store belong together → replay the journal → settle what was under way.
+Lock the store → load its checkpoint → check that journal and store belong together → replay the journal → settle what was in flight.
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ from proxy.state.shared.connection import ServerLogin
 
 class Recovered(NamedTuple):
     store: EmbeddedStore
-    """Locked: ``abandon`` it where the start fails behind this."""
+    """Locked: call ``abandon`` if the start fails later."""
     disk: OsDisk
     """The journal's."""
     found: Replayed
     ids: MessageIds
     sent: SentIndex
-    names: PseudonymKey
+    pseudonym_key: PseudonymKey
     first_id: int
-    """Greater than all of earlier lives."""
+    """Greater than every id of earlier runs."""
 
 
-def resume(settings: Settings, accept_loss: bool = False) -> Recovered:
-    """StateError, JournalDamaged, SealingError or OSError; then nothing is locked."""
+def recover(settings: Settings, accept_loss: bool = False) -> Recovered:
+    """Raises StateError, JournalDamaged, SealingError or OSError; then nothing is locked."""
     store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **_shared_by(settings))
     try:
-        return _resume(settings, store, accept_loss)
+        return _recover(settings, store, accept_loss)
     except BaseException:
         store.abandon()
         raise
 
 
-def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Recovered:
-    names = PseudonymKey(settings.archive.keys, store.erased)  # before the journal is read: who comes back must be known again
+def _recover(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Recovered:
+    pseudonym_key = PseudonymKey(
+        settings.archive.keys, store.erased
+    )  # before the journal is read: erased persons must be recognised in it
     ids = MessageIds(settings.message_ids, settings.carriers)
     disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
     store.belongs_to(disk, accept_loss)
@@ -59,17 +61,17 @@ def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Reco
     replacing = {provider.name for provider in settings.providers if provider.replace}
     restoring = Restoring(index, replacing.__contains__) if replacing else None
     records = read(disk, position.open_from, position.counted)
-    with uncollected():
+    with without_gc():
         found = replay(store, records, position.counted, restoring, tells=store.waits)
     settle_open(store, found)
     ids.restore(found.learnt)
     first_id = max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP
-    return Recovered(store, disk, found, ids, index, names, first_id)
+    return Recovered(store, disk, found, ids, index, pseudonym_key, first_id)
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's collector: what a replay makes has no circles, and to walk a million persons again and again took a fifth of its
+def without_gc() -> Iterator[None]:
+    """Turns Python's cyclic collector off: a replay makes no reference cycles, and visiting a million persons repeatedly took a fifth of its
     time."""
     before = gc.isenabled()
     gc.disable()
@@ -81,7 +83,7 @@ def uncollected() -> Iterator[None]:
 
 
 def _shared_by(settings: Settings) -> dict[str, Any]:
-    """What a shared store is opened with; nothing for an embedded one. StateError."""
+    """Arguments that open a shared store; none for an embedded one. StateError."""
     shared = settings.shared
     if shared is None:
         return {}
@@ -98,7 +100,7 @@ def _shared_by(settings: Settings) -> dict[str, Any]:
 
 
 def _context(shared: SharedStore) -> ssl.SSLContext:
-    """Of connections to the store, whose certificate must be good for its name."""
+    """TLS context of connections to the store, whose certificate must match its name."""
     try:
         context = ssl.create_default_context(cafile=_path(shared.tls_ca))
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,6 +1,8 @@
-"""Driving: the relay at work on the event loop: its turns, batches that wait for a store, parts that have waited long enough.
+"""Drives the relay on the event loop: turns, batches, timers.
 
-In: the relay, the way back, the loop. Out: their turns taken, own times counted. Never: a decision about a message.
+In: the relay, the deliver relay, the loop. Out: their turns taken, processing times counted. Never: a decision about a message.
+
+Batches wait here for a store; timers end the wait for parts of long messages.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from proxy.relay.submit import Relay
 log = structlog.get_logger()
 
 TIMER_S = 0.001
-"""The loop's timers go by whole milliseconds: one that is early leads to a turn for nothing."""
+"""The loop's timers count whole milliseconds: one that is early causes a useless turn."""
 
 
 class RelayTask:
-    """What is done at the end of a turn of the loop in which something came."""
+    """The relay's work at the end of a loop turn in which input arrived."""
 
     def __init__(
         self,
@@ -35,11 +37,11 @@ class RelayTask:
         wake: Callable[[], None],
         look: Callable[[], None],
     ) -> None:
-        """``wake``: there is to be a turn. ``look``: takes note of what has been synced meanwhile."""
+        """``wake`` schedules a turn. ``look`` processes the end of a sync."""
         self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
         self._wake, self._look = wake, look
-        self._gathers = False  # whether a timer is set for what waits for more
-        self._parts_due_s = 0.0  # when the timer for parts of long messages goes off, 0 if none is set
+        self._gathering = False  # whether a timer is set for a batch that waits for more messages
+        self._parts_due_s = 0.0  # when the timer for parts of long messages fires, 0 if none is set
         self._parts_timer: asyncio.TimerHandle | None = None
 
     def turn(self) -> None:
@@ -53,34 +55,34 @@ class RelayTask:
             self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
             handed.clear()
             let_go(told)
-        if relay.batch_wait_until and not self._gathers:
-            self._gathers = True
-            self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gathered)
-        self._time_parts()
+        if relay.batch_wait_until and not self._gathering:
+            self._gathering = True
+            self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)
+        self._set_parts_timer()
 
-    def _gathered(self) -> None:
-        self._gathers = False
-        if self._relay.batch_wait_until:  # else it has begun with as much as was to come
+    def _gather_ended(self) -> None:
+        self._gathering = False
+        if self._relay.batch_wait_until:  # otherwise the batch was full and has begun
             self._wake()
 
-    def _time_parts(self) -> None:
-        """A timer for when parts of long messages have waited long enough. One that is early stays: most of these messages are whole by then,
-        and a timer for each that is the oldest for a moment would go off several times a turn."""
+    def _set_parts_timer(self) -> None:
+        """Sets a timer for the end of the wait for parts of long messages. A timer that is early stays: most of these messages are complete by
+        then, and a new timer for each message that is the oldest for a moment would fire several times a turn."""
         next_s, set_s = self._relay.parts.next_s, self._parts_due_s
         if next_s is None or (set_s and set_s <= next_s):
             return
         if self._parts_timer is not None:
             self._parts_timer.cancel()
-        self._parts_due_s, self._parts_timer = next_s, self._loop.call_at(next_s, self._parts_are_due)
+        self._parts_due_s, self._parts_timer = next_s, self._loop.call_at(next_s, self._parts_due)
 
-    def _parts_are_due(self) -> None:
+    def _parts_due(self) -> None:
         self._parts_due_s, self._parts_timer = 0.0, None
         self._relay.due(time.monotonic())
-        self._time_parts()
+        self._set_parts_timer()
 
 
 class Batches:
-    """The relay's, while they wait for the store, beside what comes meanwhile."""
+    """Tasks of the relay's batches that wait for the store, while other messages pass."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -98,7 +100,7 @@ class Batches:
 
 
 def drive(batch: Coroutine[Any, Any, None]) -> None:
-    """Runs a batch to its end at once: the embedded store never waits."""
+    """Runs a batch to its end at once; for the embedded store, which never waits."""
     try:
         batch.send(None)
     except StopIteration:

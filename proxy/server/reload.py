@@ -1,7 +1,7 @@
-"""Reloading: rules, accounts, people and certificates are read again while messages pass (SIGHUP, or a command). Wiring beside wiring.py.
+"""Reloads rules, accounts, people and certificates while messages pass.
 
-In: the settings' file; parts of the gate. Out: the parts go by what it says now; what needs a restart is named. Never: half of a file taken
-over: what is wrong with it leaves all of the old in force.
+In: the settings' file (on SIGHUP or a command); parts of the gate. Out: the parts use the new settings; changes that need a restart are
+named. Never: a file taken over in part: after any mistake all old settings stay in force.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from proxy.config import Settings, SettingsError, load
 from proxy.config.descriptions import waiting
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.model.counters import GateCounters
-from proxy.net.accounts import moved
+from proxy.net.accounts import changed_upstream
 from proxy.net.carrier import CarrierAccount
 from proxy.net.link import Turns
 from proxy.net.listeners import ProviderListener
@@ -38,29 +38,29 @@ log = structlog.get_logger()
 class Reload:
     path: Path
     begun_with: Settings
-    """Listeners, carriers and paths stay as they were there."""
+    """The settings at the start: listeners, carriers and paths stay as they were there."""
     contexts: Contexts
-    tls_door: ProviderListener | None
+    tls_listener: ProviderListener | None
     houses: Sequence[CarrierAccount]
     relay: Relay
     providers: Providers
-    operating: ControlPlane
+    control_plane: ControlPlane
     hearing: ReplyHandler
     revising: RuleDeployment
     way_back: DeliverRelay
-    guard: HttpAuth
+    http_auth: HttpAuth
     turns: Turns
     tally: GateCounters
     waiting: list[str] = field(default_factory=list)
-    """What stands in the settings' file and is not in force before a restart."""
+    """Changed settings that need a restart."""
     refused: str = ""
-    """What was not taken over when last read, if so, in the words of the log; not why: whoever asks ``/readyz`` need not be known."""
-    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """What was read first must not come into force last."""
+    """What the last reload did not take over, as the log has it; without the reason, for ``/readyz`` is open to everyone."""
+    _serial: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One reload at a time: files read first must not come into force last."""
 
     async def reload(self, how: str, who: str) -> list[str]:
-        """``how``: SIGHUP, or the command of ``who``. What is wrong with the files, empty when all is in force."""
-        async with self._one:
+        """``how``: SIGHUP or ``command``, then of ``who``. Returns what is wrong with the files, empty when all is in force."""
+        async with self._serial:
             return await self._reload(how, who)
 
     async def _reload(self, how: str, who: str) -> list[str]:
@@ -69,7 +69,7 @@ class Reload:
             settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)
         except SettingsError as error:
             return problems + self._refused("settings not loaded, the old ones stay in force", str(error), error.problems)
-        if name := moved(self.begun_with, settings):
+        if name := changed_upstream(self.begun_with, settings):
             problem = f"upstream of {name}: a change needs a restart"
             return problems + self._refused("settings not loaded, the old ones stay in force", problem, [problem])
         try:
@@ -92,35 +92,35 @@ class Reload:
         return problems
 
     def notes(self) -> list[str]:
-        """What of the settings is not in force."""
+        """Settings that are not in force, for /readyz."""
         refused = [f"{self.refused} (look for that in the log)"] if self.refused else []
         return refused + [f"settings: {one}" for one in self.waiting]
 
     def use_contexts(self) -> None:
-        """Connections from now on are made by these."""
-        if self.tls_door is not None:
-            self.tls_door.context = self.contexts.providers
+        """Uses the TLS contexts for new connections."""
+        if self.tls_listener is not None:
+            self.tls_listener.context = self.contexts.providers
         for house in self.houses:
             house.tls = self.contexts.carriers.get(house.carrier.name)
 
     def _use(self, settings: Settings) -> None:
-        """Accounts, who has tokens, how refusals are taken, how long the journal is kept."""
+        """Puts accounts, tokens, opt-out settings and retention into force."""
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
-        self.operating.obey_throttles()
+        self.control_plane.obey_throttles()
         self.providers.use(directory)
-        self.hearing.settings = manners_of(settings)
-        self.relay.parts.bounds = bounds_of(settings)
-        self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
-        self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
+        self.hearing.settings = optout_settings_of(settings)
+        self.relay.parts.bounds = part_bounds_of(settings)
+        self.control_plane.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
+        self.control_plane.prober.use(settings.optout.probe_text, settings.optout.probe_s)
         self.revising.use(settings)
-        self.guard.use(
+        self.http_auth.use(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
-        self.operating.door.use(settings.people, settings.http.tokens)
+        self.control_plane.authorization.use(settings.people, settings.http.tokens)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
-        self.operating.keeper.keep = settings.retention
+        self.control_plane.keeper.keep = settings.retention
         self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.begun_with, settings)]
         if self.waiting:
             log.warning("not all of the settings is in force", why=self.waiting)
@@ -128,14 +128,14 @@ class Reload:
         log.info("accounts in force", accounts=len(directory.accesses))
 
 
-def bounds_of(settings: Settings) -> PartBounds:
-    """Of long messages that are not whole."""
+def part_bounds_of(settings: Settings) -> PartBounds:
+    """Bounds of incomplete long messages."""
     found = settings.long_messages
     return PartBounds(found.held_megabytes << 20, found.torn_keys, found.parts_remembered_hours * 3600)
 
 
-def manners_of(settings: Settings) -> OptOutSettings:
-    """What a refusal by reply means."""
+def optout_settings_of(settings: Settings) -> OptOutSettings:
+    """How replies are read as refusals."""
     optout = settings.optout
     confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
     accepts = settings.consent_by_reply == "accept"

@@ -1,12 +1,11 @@
-"""app: wiring. The one file that names concrete parts of several rooms.
+"""Connects the parts of the gate; starts and stops them.
 
-In: the settings. Out: a running gate. Never: a decision about a message.
+In: the settings. Out: a running gate. Never: a decision about a message. This is the one file that names concrete parts of several rooms.
 
-Start: go on from store and journal (recovery.py) → open HTTP and the listeners → bind to the carriers → accept binds.
-Stop (SIGTERM): stop accepting → listeners close → wait for answers, at most 8 s → unbind → sync → checkpoint → exit 0.
+Start: recover store and journal (recovery.py) → open HTTP and the listeners → bind to the carriers → accept binds.
+Stop (SIGTERM): stop accepting → close the listeners → wait for answers, at most 8 s → unbind → sync → checkpoint → exit 0.
 
-What the parts do together has rooms of its own: driving (turns of the loop), upkeep (by the clock), checkpoints, reloading, standing (what
-others are shown). process.py runs it.
+process.py runs it. What the parts do together is in relay_task.py, maintenance.py, checkpoints.py, reload.py, health.py, control_plane.py.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
-from proxy.net.accounts import houses_of, routes_over
+from proxy.net.accounts import carrier_accounts, routes_between
 from proxy.net.leases import LeaseClient
 from proxy.net.link import Turns
-from proxy.net.listeners import doors_of, inherited, room_for
+from proxy.net.listeners import allowed_connections, inherited_sockets, make_listeners
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts
@@ -47,24 +46,24 @@ from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
 from proxy.server.audit_process import Auditor
-from proxy.server.checkpoints import Checkpoints, Holding
+from proxy.server.checkpoints import Checkpoints, JournalReader
 from proxy.server.console_process import ConsoleProcess
 from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
 from proxy.server.maintenance import Maintenance, watch_rules
-from proxy.server.recovery import resume
+from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, drive
-from proxy.server.reload import Reload, bounds_of, manners_of
+from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
 from proxy.state.mailbox.mailbox import Bounds
 
 log = structlog.get_logger()
 
 DRAIN_S = 8.0
-"""A drain waits so long for answers: Kubernetes and systemd kill after 10 s at the earliest settings people use."""
+"""How long a drain waits for answers: the shortest kill timeouts in use (Kubernetes, systemd) are 10 s."""
 ANSWERS_S = 1.0
-"""... and then so long for providers' answers to what was delivered to them: what is not answered goes again after the next start."""
+"""How long it then waits for providers' answers to delivers: an unanswered deliver is sent again after the next start."""
 LINK_S = 3.0
-"""A worker that has no link yet takes connections after so long all the same: it says why it cannot serve them."""
+"""After so long a worker without a link accepts connections anyway: it refuses them with the reason."""
 
 
 class GateProcess:
@@ -76,91 +75,96 @@ class GateProcess:
         accept_loss: bool = False,
         worker: Worker | None = None,
     ) -> None:
-        """``worker``: which of several processes of one gate this is; None: it is the gate."""
+        """``worker``: which of several processes of one gate this is; None: it is the only one."""
         self.settings, self.worker = settings, worker
         self.path = path
         self.loop = loop
         self.tally = GateCounters()
         self.turns = Turns(loop)
-        self.gently = Background()
+        self.background = Background()
         self.contexts = Contexts(settings)
-        self.guard = HttpAuth(
+        self.http_auth = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
-        self.resumed = resume(settings, accept_loss)
-        self.store, self.ids = self.resumed.store, self.resumed.ids
+        self.recovered = recover(settings, accept_loss)
+        self.store, self.ids = self.recovered.store, self.recovered.ids
         try:
             self.journal, self.relay = self._build()
         except BaseException:
             self.store.abandon()
             raise
-        self.in_pieces = ChunkedImports(self.store.position.open_from, self.resumed.found.last_sequence)
+        self.in_pieces = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
-        self.operating = ControlPlane(
+        self.control_plane = ControlPlane(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, self.names, self.in_pieces, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
+            self.revising, self.pseudonym_key, self.in_pieces, settings.people, settings.control_group,
+            front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
-        self.operating.door.use(settings.people, settings.http.tokens)
-        self.operating.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
-        self.way_back.on_reply = self.operating.replied
-        self.way_back.on_probe = self.operating.prober.answered
-        self.operating.prober.use(settings.optout.probe_text, settings.optout.probe_s)
-        self.revising.opened(self.operating)
-        self.hearing.inbox = self.operating.inbox
-        self.sharing = self._share() if settings.shared is not None else None
+        self.control_plane.authorization.use(settings.people, settings.http.tokens)
+        self.control_plane.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
+        self.way_back.on_reply = self.control_plane.replied
+        self.way_back.on_probe = self.control_plane.prober.answered
+        self.control_plane.prober.use(settings.optout.probe_text, settings.optout.probe_s)
+        self.revising.opened(self.control_plane)
+        self.hearing.inbox = self.control_plane.inbox
+        self.replication = self._build_replication() if settings.shared is not None else None
         if self.store.sheets is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
             self.relay.share(self.store.sheets, life, time.time, time.monotonic)
-        self.post: Forwarding | None = None
-        self.allotting: LeaseClient | None = None
+        self.forwarding: Forwarding | None = None
+        self.lease_client: LeaseClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._tend()
+        self._build_services()
 
     # -- start
 
     def _build(self) -> tuple[Journal, Relay]:
-        """Accounts and doors around the relay."""
-        settings, tally, found = self.settings, self.tally, self.resumed.found
+        """Makes the relay, and accounts and listeners around it."""
+        settings, tally, found = self.settings, self.tally, self.recovered.found
         directory = Directory(settings, shares=self.store.leases is not None)
-        self.names = self.resumed.names
-        self.houses = houses_of(settings, self.turns, tally, self.ids.of)
-        parts = settings, self.store.history, self.gently, tally
+        self.pseudonym_key = self.recovered.pseudonym_key
+        self.houses = carrier_accounts(settings, self.turns, tally, self.ids.of)
+        parts = settings, self.store.history, self.background, tally
         self.revising = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
-        journal = Journal(self.resumed.disk, settings.node)
+        journal = Journal(self.recovered.disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
             directory=directory,
             rules=self.revising.rules,
             store=self.store,
             journal=journal,
-            routes=routes_over(self.houses),
+            routes=routes_between(self.houses),
             tally=tally,
             spawn=Batches(self.loop).spawn if self.store.waits else drive,
             wake=self.turns.wake,
             sync=self._sync,
             on_judge_error=settings.on_judge_error,
-            first_id=self.resumed.first_id,
+            first_id=self.recovered.first_id,
         )
-        relay.parts.bounds = bounds_of(settings)
-        room, wanted = room_for(settings.smpp.connections), settings.smpp.connections
+        relay.parts.bounds = part_bounds_of(settings)
+        room, wanted = allowed_connections(settings.smpp.connections), settings.smpp.connections
         if room < wanted:
             log.warning(
                 "too few file descriptors for smpp.connections: raise LimitNOFILE or ulimit -n", wanted=wanted, room=room
             )
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers, room)
         if self.worker is not None:
-            self.providers.number_by(self.worker.number, self.worker.of)
-        self.door, self.tls_door = doors_of(
+            self.providers.number_binds(self.worker.number, self.worker.of)
+        self.listener, self.tls_listener = make_listeners(
             settings,
             self.providers.serve,
-            self.providers.turned_away,
+            self.providers.count_refusal,
             self.providers.is_strained,
             (lambda: len(self.providers.links)) if self.worker is not None else None,
         )
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
-        self.providers.commands = Commands(relay, self.resumed.sent, ways(common, own), self.ids.own, self.ids.coded, time.time)
-        self.hearing = ReplyHandler(relay, tally, manners_of(settings), time.time, self.loop.time, self.store.dictionary)
+        self.providers.commands = Commands(
+            relay, self.recovered.sent, ways(common, own), self.ids.own, self.ids.coded, time.time
+        )
+        self.hearing = ReplyHandler(
+            relay, tally, optout_settings_of(settings), time.time, self.loop.time, self.store.dictionary
+        )
         self.way_back = DeliverRelay(
             relay,
             self.hearing,
@@ -173,43 +177,45 @@ class GateProcess:
             self.ids.of,
         )
         self.providers.way_back = self.way_back
-        self.turning = RelayTask(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
-        self.turns.work = self.turning.turn
+        self.relay_task = RelayTask(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
+        self.turns.work = self.relay_task.turn
         self.way_back.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
 
-    def _share(self) -> Replication:
-        """With the other gates on the store."""
+    def _build_replication(self) -> Replication:
+        """Makes the exchange with the other gates on the store."""
         assert self.settings.shared is not None
-        found, store = self.resumed.found, cast("ReplicationLog", self.store)
+        found, store = self.recovered.found, cast("ReplicationLog", self.store)
         assert found.listings is not None
         store.heard = max(store.heard, found.heard)
         told = [(one.sequence, one.kind, one.body) for one in found.told]
-        sharing = Replication(
+        replication = Replication(
             store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
-            heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
+            heard=self.control_plane.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
-        self.operating.sharing, self.relay.commit.on_records_written = sharing, sharing.publish
-        return sharing
+        self.control_plane.replication, self.relay.commit.on_records_written = replication, replication.publish
+        return replication
 
-    def _tend(self) -> None:
-        """Rooms for what all parts do together."""
-        holding: list[Holding] = [self.operating] if self.sharing is None else [self.operating, self.sharing]
-        self.checkpoints = Checkpoints(
-            self.store, self.journal, self.relay, self.ids, self._wait_synced, holding, self.in_pieces
+    def _build_services(self) -> None:
+        """Makes checkpoints, maintenance, reload and health, which use all parts."""
+        readers: list[JournalReader] = (
+            [self.control_plane] if self.replication is None else [self.control_plane, self.replication]
         )
-        self.upkeep = Maintenance(
-            self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.operating,
-            self.sharing, self.turns, self.tally, self.gently,
+        self.checkpoints = Checkpoints(
+            self.store, self.journal, self.relay, self.ids, self._wait_synced, readers, self.in_pieces
+        )
+        self.maintenance = Maintenance(
+            self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.control_plane,
+            self.replication, self.turns, self.tally, self.background,
         )  # fmt: skip
         self.reloading = Reload(
-            self.path, self.settings, self.contexts, self.tls_door, self.houses, self.relay, self.providers, self.operating,
-            self.hearing, self.revising, self.way_back, self.guard, self.turns, self.tally,
+            self.path, self.settings, self.contexts, self.tls_listener, self.houses, self.relay, self.providers, self.control_plane,
+            self.hearing, self.revising, self.way_back, self.http_auth, self.turns, self.tally,
         )  # fmt: skip
         self.reloading.use_contexts()
-        self.standing = Health(
-            self.tally, self.relay, self.store, self.journal, self.providers, self.houses, self.contexts, self.names, self.revising,
-            self.operating, self.reloading, self.upkeep, self.sharing,
+        self.health = Health(
+            self.tally, self.relay, self.store, self.journal, self.providers, self.houses, self.contexts, self.pseudonym_key, self.revising,
+            self.control_plane, self.reloading, self.maintenance, self.replication,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -219,80 +225,80 @@ class GateProcess:
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.store.open()
-        if self.sharing is not None:
-            await self.sharing.exchange()
+        if self.replication is not None:
+            await self.replication.exchange()
             await self.revising.begin()
-            self.relay.admission.stale = self.sharing.stale
-        await self.operating.start(
+            self.relay.admission.stale = self.replication.stale
+        await self.control_plane.start(
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally, WORKER_VARIABLE) if self.worker is None or self.worker.number == 1 else None,
         )
         self.http = HttpServer(
-            self.standing.metrics, self.standing.not_ready, self.guard, self.standing.notes, self.operating.paths(self.path)
+            self.health.metrics, self.health.not_ready, self.http_auth, self.health.notes, self.control_plane.paths(self.path)
         )
         self.http_port = 0
-        if self.worker is None:  # else the supervisor listens, and asks
+        if self.worker is None:  # otherwise the supervisor listens, and asks
             self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         if self.store.leases is not None:
-            self.allotting = LeaseClient(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
-            self.providers.may_bind = self.allotting.may_bind
-            await self.allotting.begin()
+            self.lease_client = LeaseClient(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
+            self.providers.may_bind = self.lease_client.may_bind
+            await self.lease_client.begin()
         if self.worker is None:
-            await self._open_doors()
+            await self._open_listeners()
         for house in self.houses:
             house.start(self.relay, self.way_back)
         if self.worker is not None:
-            await self._some_link()
-            await self._open_doors()
+            await self._wait_for_link()
+            await self._open_listeners()
         self._tasks = [
-            self.loop.create_task(self.upkeep.run()),
+            self.loop.create_task(self.maintenance.run()),
             self.loop.create_task(self.checkpoints.run()),
             self.loop.create_task(watch_rules(self.settings.rules, self.revising)),
         ]
-        if self.sharing is not None:
-            self.post = Forwarding(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
-            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
+        if self.replication is not None:
+            self.forwarding = Forwarding(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
+            self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
         if isinstance(self.revising, ClusterDeployment):
             self._tasks.append(self.loop.create_task(self.revising.run()))
-        if self.allotting is not None:
-            self._tasks.append(self.loop.create_task(self.allotting.run()))
+        if self.lease_client is not None:
+            self._tasks.append(self.loop.create_task(self.lease_client.run()))
         self.providers.accepting = True
         log.info(
             "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)
         )
 
     def _receivers(self, provider: str) -> Iterable[Receiver]:
-        """Binds here; where there are none, the gates at which there are."""
+        """Binds of a provider here; without any, routes to the gates that have some."""
         here = self.providers.receivers(provider)
-        return here or (self.post.routes(provider) if self.post is not None else ())
+        return here or (self.forwarding.routes(provider) if self.forwarding is not None else ())
 
     def _bound(self) -> list[str]:
-        """Providers with a bind here that receives."""
+        """Providers with a receiving bind here."""
         return [name for name, links in self.providers.bound.items() if any(link.session.can_receive for link in links)]
 
-    async def _open_doors(self) -> None:
+    async def _open_listeners(self) -> None:
         smpp = self.settings.smpp
-        plain, tls = inherited(os.environ)
-        self.smpp_port = await self.door.open(smpp.listen, plain)
-        if self.tls_door is not None and smpp.tls is not None:
-            await self.tls_door.open(smpp.tls.listen, tls)
+        plain, tls = inherited_sockets(os.environ)
+        self.smpp_port = await self.listener.open(smpp.listen, plain)
+        if self.tls_listener is not None and smpp.tls is not None:
+            await self.tls_listener.open(smpp.tls.listen, tls)
 
-    async def _some_link(self) -> None:
-        """Waits for a link to a carrier: workers stand at one door, and one that can send nothing had better not stand there yet."""
+    async def _wait_for_link(self) -> None:
+        """Waits for a link to a carrier: workers share a listener, and one that cannot send should not accept yet."""
         deadline = self.loop.time() + LINK_S
         while self.houses and not any(house.lane.up for house in self.houses) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
             await asyncio.sleep(0.01)
 
     def _note(self, kind: int, body: bytes) -> None:
-        """A record of the gate's own, outside a turn."""
-        with contextlib.suppress(JournalDown):  # which the relay notices with the next message
+        """Writes a record about the gate itself, outside a turn."""
+        with contextlib.suppress(JournalDown):  # the relay notices it with the next message
             sequence = self.journal.append(kind, body)
             self.journal.write(time.time())
             self.syncer.kick()
-            if self.sharing is not None:
-                self.sharing.publish([(sequence, kind, body)])
+            if self.replication is not None:
+                self.replication.publish([(sequence, kind, body)])
 
     def _sync(self) -> None:
         self.syncer.kick()
@@ -309,27 +315,27 @@ class GateProcess:
             await asyncio.sleep(0.001)  # a sync takes a millisecond or so, and this is rare
 
     async def reload(self, how: str = "SIGHUP", who: str = "") -> list[str]:
-        """What is wrong with the files, empty when all is in force."""
+        """Reloads; returns what is wrong with the files, empty when all is in force."""
         return await self.reloading.reload(how, who)
 
     # -- stop
 
     async def stop(self) -> Mapping[str, Any]:
-        """Drains: nothing that was taken is left without an answer that could still come. How it stood in the end."""
+        """Drains and stops; returns the final ``health.snapshot``. Every accepted submit gets its answer if it comes within DRAIN_S."""
         providers, relay = self.providers, self.relay
         providers.accepting, providers.why_not_accepting = False, "draining"
         relay.drain()
-        await self.operating.stop()
-        await asyncio.gather(*(door.close() for door in (self.door, self.tls_door) if door is not None))
+        await self.control_plane.stop()
+        await asyncio.gather(*(one.close() for one in (self.listener, self.tls_listener) if one is not None))
         deadline = self.loop.time() + DRAIN_S
-        while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends
+        while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # at a stop only, and many events may end the wait
             await asyncio.sleep(0.01)
-        self.way_back.closing = True  # the mailbox waits for the next start; what a provider has in hand it may still answer
+        self.way_back.closing = True  # no new deliver until the next start; those handed out may still be answered
         deadline = min(deadline, self.loop.time() + ANSWERS_S)
         while self.store.mailbox.handed and self.loop.time() < deadline:  # noqa: ASYNC110 # likewise
             await asyncio.sleep(0.01)
-        if self.sharing is not None:
-            await self.sharing.is_published(self.journal.written)
+        if self.replication is not None:
+            await self.replication.is_published(self.journal.written)
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
@@ -339,26 +345,26 @@ class GateProcess:
         await asyncio.gather(
             *self._tasks, return_exceptions=True
         )  # a checkpoint's thread ends its step before the file is closed
-        self.turning.turn()
+        self.relay_task.turn()
         now = time.time()
         self._note(messages.STOP, gate_events.pack_stop(now, len(relay.in_flight)))
         await self._wait_synced(self.journal.written)
         await self.checkpoints.attempt(hurry=True)  # the journal has everything, whatever comes of it
-        last_words = await self.standing.told()
+        last_words = await self.health.snapshot()
         self.syncer.stop()
         self.journal.close(now)
         self.store.close()
         await self.http.stop()
-        self.providers.doorkeeper.close()
+        self.providers.authenticator.close()
         return last_words
 
-    # -- what a supervisor asks
+    # -- questions of the supervisor
 
     async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One question over the lifeline."""
+        """Answers one question over the worker channel."""
         what = asked["ask"]
         if what == "state":
-            return await self.standing.told()
+            return await self.health.snapshot()
         if what == "http":
             return await self.http.answer(asked)
         if what == "reload":

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.state import stores
 from proxy.config import Settings, SettingsError, descriptions, load
 from proxy.config.fields import Address
 from proxy.config.reader import STORES

@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.config import Settings, load
 from proxy.model.counters import GateCounters
-from proxy.net.accounts import by_carrier, houses_of, moved
+from proxy.net.accounts import by_carrier, carrier_accounts, changed_upstream
 from proxy.net.link import Turns
 from proxy.relay.message_ids import MessageIds
 
@@ -35,7 +35,7 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
     ids = MessageIds(found.message_ids, found.carriers)
     loop = asyncio.new_event_loop()
     try:
-        houses = houses_of(found, Turns(loop), GateCounters(), ids.of)
+        houses = carrier_accounts(found, Turns(loop), GateCounters(), ids.of)
     finally:
         loop.close()
     assert [(one.carrier.name, one.owner, one.account) for one in houses] == [
@@ -47,7 +47,7 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
         ("gate106", 2, 10, 1000),
         ("jia-up", 3, 10, 5),
     ]
-    assert houses[1].passing.ids is houses[2].passing.ids is ids.of["gd"]
+    assert houses[1].answer_filter.ids is houses[2].answer_filter.ids is ids.of["gd"]
     assert houses[1].lane is not houses[2].lane
     assert by_carrier(houses, lambda house: {"up": 0, "down": house.carrier.links}) == {
         ("bj", "up"): 0, ("bj", "down"): 2, ("gd", "up"): 0, ("gd", "down"): 5,
@@ -57,9 +57,9 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
 
 def test_a_change_of_an_account_is_seen_and_a_company_that_leaves_changes_none(tmp_path):
     before = settings(tmp_path, UPSTREAM, None)
-    assert moved(before, settings(tmp_path, UPSTREAM, None)) == ""
-    assert moved(before, settings(tmp_path)) == ""
-    assert moved(before, settings(tmp_path, {**UPSTREAM, "tps": 6}, None)) == "jia"
-    assert moved(before, settings(tmp_path, None, None)) == "jia"
-    assert moved(before, settings(tmp_path, UPSTREAM, {**UPSTREAM, "system_id": "yi-up"})) == "yi"
-    assert moved(settings(tmp_path, UPSTREAM), settings(tmp_path, UPSTREAM, None)) == ""
+    assert changed_upstream(before, settings(tmp_path, UPSTREAM, None)) == ""
+    assert changed_upstream(before, settings(tmp_path)) == ""
+    assert changed_upstream(before, settings(tmp_path, {**UPSTREAM, "tps": 6}, None)) == "jia"
+    assert changed_upstream(before, settings(tmp_path, None, None)) == "jia"
+    assert changed_upstream(before, settings(tmp_path, UPSTREAM, {**UPSTREAM, "system_id": "yi-up"})) == "yi"
+    assert changed_upstream(settings(tmp_path, UPSTREAM), settings(tmp_path, UPSTREAM, None)) == ""

@@ -105,7 +105,7 @@ def test_what_waits_for_the_window_of_a_silent_link_goes_once_the_carrier_is_not
     wire.later(RESPONSE_S + 1)
     assert len(wire.unanswered) == WINDOW
     assert (submits(wire.said(link)), len(link.parked)) == (WINDOW, 1)
-    assert wire.house._room() > 0, "the other link is not kept waiting"
+    assert wire.house._sendable() > 0, "the other link is not kept waiting"
 
 
 def test_after_the_carriers_unbind_nothing_is_sent_and_what_waits_goes_by_another_link(wire: Wire) -> None:

@@ -12,7 +12,15 @@ import pytest
 
 from proxy.config.fields import Address
 from proxy.net import listeners as doors
-from proxy.net.listeners import STORM, VARIABLE, YIELD_S, YIELD_S_MAX, ProviderListener, inherited, yielding_s
+from proxy.net.listeners import (
+    STORM_CONNECTIONS,
+    VARIABLE,
+    YIELD_S,
+    YIELD_S_MAX,
+    ProviderListener,
+    inherited_sockets,
+    yield_time_s,
+)
 from proxy.server.workers.supervisor import reserve
 
 
@@ -28,8 +36,8 @@ async def test_who_is_silent_for_longest_gives_way_to_who_comes(monkeypatch: pyt
         served.append(peer)
         return Served()
 
-    door = ProviderListener(serve, failed.append, balancers=())
-    port = await door.open(Address("127.0.0.1", 0))
+    listener = ProviderListener(serve, failed.append, balancers=())
+    port = await listener.open(Address("127.0.0.1", 0))
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
     assert [await reader.read() for reader, _ in silent[:2]] == [b"", b""], "they have waited longest"
     assert failed == ["too-many-connections"] * 2
@@ -39,18 +47,18 @@ async def test_who_is_silent_for_longest_gives_way_to_who_comes(monkeypatch: pyt
     assert served == ["192.0.2.7"]
     for _, one in (*silent, (reader, writer)):
         one.close()
-    await door.close()
+    await listener.close()
 
 
 async def test_a_taken_port_is_told_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        door = ProviderListener(lambda peer: asyncio.Protocol(), lambda why: None)
+        listener = ProviderListener(lambda peer: asyncio.Protocol(), lambda why: None)
         with pytest.raises(
             OSError, match=re.escape(f"smpp: cannot listen on 127.0.0.1:{port}: Address already in use")
-        ) as told:
-            await door.open(Address("127.0.0.1", port))
-    assert str(told.value).startswith("smpp: "), "without a number"
+        ) as on_readable:
+            await listener.open(Address("127.0.0.1", port))
+    assert str(on_readable.value).startswith("smpp: "), "without a number"
 
 
 async def test_of_several_at_one_door_whoever_serves_fewer_takes_the_next() -> None:
@@ -69,23 +77,23 @@ async def test_of_several_at_one_door_whoever_serves_fewer_takes_the_next() -> N
     with socket.create_server(("127.0.0.1", 0)) as shared:
         address = Address(*shared.getsockname())
         doors = [
-            ProviderListener(serving(mine), lambda why: None, crowd=counting(mine, before))
+            ProviderListener(serving(mine), lambda why: None, connections_held=counting(mine, before))
             for mine, before in zip(served, (25, 25, 0), strict=True)
         ]
-        for door in doors:
-            assert await door.open(address, shared.dup()) == address.port
+        for listener in doors:
+            assert await listener.open(address, shared.dup()) == address.port
         clients = [await _greeted(address.port) for _ in range(20)]
         assert len(served[2]) >= 14, "one that comes at once behind another may be his who waited for that"
-        clients += await asyncio.gather(*(_greeted(address.port) for _ in range(3 * STORM)))
-        assert sum(map(len, served)) == 20 + 3 * STORM
-        assert min(map(len, served)) > STORM // 2, "a storm is let in by all of them"
+        clients += await asyncio.gather(*(_greeted(address.port) for _ in range(3 * STORM_CONNECTIONS)))
+        assert sum(map(len, served)) == 20 + 3 * STORM_CONNECTIONS
+        assert min(map(len, served)) > STORM_CONNECTIONS // 2, "a storm is let in by all of them"
         for greeter in (greeter for mine in served for greeter in mine):
             greeter.transport.close()
         for writer in clients:
             writer.close()
             await writer.wait_closed()
-        for door in doors:
-            await door.close()
+        for listener in doors:
+            await listener.close()
 
 
 class Greeter(asyncio.Protocol):
@@ -101,7 +109,7 @@ async def _greeted(port: int) -> asyncio.StreamWriter:
 
 
 def test_who_serves_more_waits_longer_and_nobody_waits_long() -> None:
-    waits = [yielding_s(crowd) for crowd in range(1000)]
+    waits = [yield_time_s(connections_held) for connections_held in range(1000)]
     assert waits[0] == 0
     assert waits == sorted(set(waits))
     assert waits[1] == pytest.approx(YIELD_S, rel=0.05)
@@ -112,37 +120,37 @@ async def test_a_door_that_is_shut_for_all_lets_nobody_in_and_counts_nobody() ->
     failed = list[str]()
     with socket.create_server(("127.0.0.1", 0)) as shared:
         greeter = Greeter()
-        door = ProviderListener(lambda peer: greeter, failed.append, crowd=lambda: 0)
-        port = await door.open(Address(*shared.getsockname()), shared.dup())
+        listener = ProviderListener(lambda peer: greeter, failed.append, connections_held=lambda: 0)
+        port = await listener.open(Address(*shared.getsockname()), shared.dup())
         writer = await _greeted(port)
         shared.shutdown(socket.SHUT_RDWR)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
         writer.close()
         greeter.transport.close()
-        await door.close()
+        await listener.close()
     assert not failed
 
 
 async def test_a_worker_whose_supervisor_hands_it_no_door_listens_beside_what_that_keeps() -> None:
     kept = reserve(Address("127.0.0.1", 0))
     greeter = Greeter()
-    door = ProviderListener(lambda peer: greeter, lambda why: None, crowd=lambda: 0)
-    port = await door.open(Address(*kept.getsockname()), inherited({})[0])
+    listener = ProviderListener(lambda peer: greeter, lambda why: None, connections_held=lambda: 0)
+    port = await listener.open(Address(*kept.getsockname()), inherited_sockets({})[0])
     writer = await _greeted(port)
     writer.close()
     greeter.transport.close()
-    await door.close()
+    await listener.close()
     kept.close()
 
 
 def test_a_worker_finds_the_doors_that_it_is_handed_and_hands_them_to_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as shared:
-        plain, tls = inherited({VARIABLE: str(file := shared.dup().detach())})
+        plain, tls = inherited_sockets({VARIABLE: str(file := shared.dup().detach())})
         assert plain is not None
         with plain:
             assert plain.getsockname() == shared.getsockname()
             assert plain.fileno() == file
             assert not plain.get_inheritable()
         assert tls is None
-    assert inherited({}) == [None, None]
+    assert inherited_sockets({}) == [None, None]

@@ -57,10 +57,10 @@ async def _bound(then: Directory, now: Directory) -> tuple[Frame, Any]:
     loop = asyncio.get_running_loop()
     looked_at = loop.create_future()
     house = SimpleNamespace(
-        directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=GateCounters(), accepting=True, links=set(), bound=defaultdict(list), failures=0,
-        may_bind=None, doorkeeper=SimpleNamespace(check=lambda *_: looked_at), take_number=lambda: 1, log_bind=lambda *_: None,
+        directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=GateCounters(), accepting=True, links=set(),
+        bound=defaultdict(list), failures=0, may_bind=None, authenticator=SimpleNamespace(check=lambda *_: looked_at), next_bind_number=lambda: 1, log_bind=lambda *_: None,
         log_refusal=lambda *_: None, way_back=SimpleNamespace(bound=lambda name: None),
-        held_off=SimpleNamespace(held_off=lambda *_: False, failed=lambda *_: None, passed=lambda *_: None),
+        lockout=SimpleNamespace(held_off=lambda *_: False, failed=lambda *_: None, passed=lambda *_: None),
     )  # fmt: skip
     link = ProviderLink(cast("Any", house))
     link.data_received(bind("transceiver", "jia", "secret", sequence=1))

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from proxy.net.listeners import OWN_DESCRIPTORS, room_for
+from proxy.net.listeners import OWN_DESCRIPTORS, allowed_connections
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_the_settings_or_the_descriptors_say(
     limits = [(soft, hard)]
     monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda kind, both: limits.append(both))
-    assert room_for(wanted) == room
+    assert allowed_connections(wanted) == room
     assert limits[-1][0] == taken
 
 
@@ -36,4 +36,4 @@ def test_where_the_limit_may_not_be_raised_what_there_is_counts(monkeypatch: pyt
 
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (1024, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuses)
-    assert room_for(10_000) == 1024 - OWN_DESCRIPTORS
+    assert allowed_connections(10_000) == 1024 - OWN_DESCRIPTORS

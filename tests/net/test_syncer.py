@@ -15,7 +15,7 @@ import pytest
 from proxy.journal.write_ahead_log import Journal, JournalDown, OsDisk
 from proxy.journal.write_ahead_log import read as read_journal
 from proxy.native.loader import BUILT
-from proxy.net.syncer import FAILED, PUT_OFF_S, Syncer
+from proxy.net.syncer import DEFER_S, FAILED, Syncer
 
 PATIENCE_S = 30.0
 
@@ -122,19 +122,19 @@ async def one_is_put_off(desk: Desk) -> None:
 
 async def test_while_more_keeps_coming_a_sync_waits_for_it_but_not_for_ever(desk: Desk):
     await one_is_put_off(desk)
-    desk.now_s += PUT_OFF_S * 0.9
+    desk.now_s += DEFER_S * 0.9
     await rounds()
     desk.disk.written = 3
     desk.syncer.kick()
     await rounds()
     desk.disk.written = 4
-    desk.now_s += PUT_OFF_S * 0.2
+    desk.now_s += DEFER_S * 0.2
     assert await desk.ended() == 4, "it was put off until then, whoever kicked"
     assert desk.disk.begun == [1, 4]
-    desk.now_s += PUT_OFF_S
+    desk.now_s += DEFER_S
     desk.disk.written = 5
     desk.syncer.kick()
-    desk.now_s -= PUT_OFF_S  # in the same round: it has begun
+    desk.now_s -= DEFER_S  # in the same round: it has begun
     assert await desk.ended() == 5
 
 
@@ -182,7 +182,7 @@ async def test_plain_syncs_are_done_without_the_interpreter(desk: Desk, tmp_path
     desk.disk.file = file
     for sequence in range(1, 6):
         desk.disk.written = sequence
-        desk.now_s += PUT_OFF_S
+        desk.now_s += DEFER_S
         desk.syncer.kick()
         desk.disk.written = sequence + 100  # meanwhile: not of this sync
         assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == sequence

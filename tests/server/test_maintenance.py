@@ -41,46 +41,45 @@ def upkeep_of(house: House) -> Maintenance:
         providers=part("providers", "tick"),
         houses=[part("bj", "tick"), part("sh", "tick")],
         way_back=part("way back", "tick", reply_handler=part("hearing", "write_names")),
-        operating=part("operating", "tick"),
-        sharing=None,
+        control_plane=part("control_plane", "tick"),
+        replication=None,
         turns=part("turns", "wake"),
         tally=cast("Any", None),
-        gently=cast("Any", SimpleNamespace(at_work=False)),
+        background=cast("Any", SimpleNamespace(at_work=False)),
     )
-    made.garbage = part("garbage", "look")
+    made.gc_policy = part("gc_policy", "look")
     return made
 
 
 def test_what_fails_keeps_nothing_else_from_its_beat_and_is_told_once_a_minute() -> None:
     house = House()
-    upkeep = upkeep_of(house)
-    upkeep._tick(1000.0, 0.0, 0.0)
+    maintenance = upkeep_of(house)
+    maintenance._tick(1000.0, 0.0, 0.0)
     every = house.called
     assert every[-1] == "turns.wake"
     for fails in every[:-1]:
-        house.called, house.fails, upkeep.silent_until_s = [], fails, 0.0
+        house.called, house.fails, maintenance.silent_until_s = [], fails, 0.0
         with capture_logs() as logs:
-            for beat in range(3):
-                upkeep._tick(1000.0, 1.0 + beat / 10, 0.0)
-            upkeep._tick(1000.0, 1.0 + SILENT_S, 0.0)
+            for check_clocks in range(3):
+                maintenance._tick(1000.0, 1.0 + check_clocks / 10, 0.0)
+            maintenance._tick(1000.0, 1.0 + SILENT_S, 0.0)
         assert set(house.called) >= set(every) - {"syncer.kick"}
         assert [one["log_level"] for one in logs] == ["error", "error"]
 
 
 def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward() -> None:
     house = House()
-    upkeep = upkeep_of(house)
+    maintenance = upkeep_of(house)
     ticked: list[bool] = []
-    upkeep.way_back = cast(
-        "Any",
-        SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("hearing", "write_names")),
+    maintenance.way_back = cast(
+        "Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("hearing", "write_names"))
     )
     clocks = iter([(1000.0, 1.0), (1000.1, 1.1), (700_000.0, 1.2), (1000.3, 1.3), (4600.2, 3601.1), (4600.4, 3601.3)])
     before = next(clocks)
     for now, now_s in clocks:
         house.called.clear()
-        upkeep.beat(now, now_s, *before)
+        maintenance.check_clocks(now, now_s, *before)
         before = now, now_s
         assert ("store.sweep" in house.called) == ticked[-1]
     assert ticked == [True, False, False, False, True]
-    assert upkeep.clock_skew_s == pytest.approx(-698_999.8)
+    assert maintenance.clock_skew_s == pytest.approx(-698_999.8)

@@ -49,19 +49,19 @@ def test_a_replay_is_not_stopped_by_the_collector_which_stands_as_it_stood_behin
         return replayed(store, records, *more, **others)
 
     monkeypatch.setattr(recovery, "replay", replay_seen)
-    resumed = recovery.resume(load(path), accept_loss=True)
-    resumed.store.abandon()
-    resumed.disk.close()
-    assert resumed.found.records == 1
+    recovered = recovery.recover(load(path), accept_loss=True)
+    recovered.store.abandon()
+    recovered.disk.close()
+    assert recovered.found.records == 1
     assert seen == [False]
     assert gc.isenabled()
 
 
 def test_where_the_collector_was_off_it_stays_so_and_a_fault_leaves_it_as_it_was(collector: None) -> None:
-    with pytest.raises(OSError, match="gone"), recovery.uncollected():
+    with pytest.raises(OSError, match="gone"), recovery.without_gc():
         raise OSError("gone")
     assert gc.isenabled()
     gc.disable()
-    with recovery.uncollected():
+    with recovery.without_gc():
         pass
     assert not gc.isenabled()

@@ -69,16 +69,16 @@ def house() -> tuple[RelayTask, Relay, Loop]:
 
 
 def test_no_timer_is_set_while_nothing_waits(house: tuple[RelayTask, Relay, Loop]) -> None:
-    turning, _, loop = house
-    turning.turn()
+    relay_task, _, loop = house
+    relay_task.turn()
     assert loop.set == []
 
 
 def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[RelayTask, Relay, Loop]) -> None:
-    turning, relay, loop = house
+    relay_task, relay, loop = house
     for later in range(100):  # each is whole before it has waited long enough, and another is the oldest
         relay.parts.next_s = 10.0 + later
-        turning.turn()
+        relay_task.turn()
     assert loop.waiting == [10.0]
     loop.set[0].goes_off()
     assert relay.asked == 1
@@ -87,21 +87,21 @@ def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[Relay
 
 
 def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[RelayTask, Relay, Loop]) -> None:
-    turning, relay, loop = house
+    relay_task, relay, loop = house
     relay.parts.next_s = 10.0
-    turning.turn()
+    relay_task.turn()
     relay.parts.next_s = 4.0
-    turning.turn()
+    relay_task.turn()
     assert loop.waiting == [4.0]
 
 
 def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(house: tuple[RelayTask, Relay, Loop]) -> None:
-    turning, relay, loop = house
+    relay_task, relay, loop = house
     relay.parts.next_s = 10.0
-    turning.turn()
+    relay_task.turn()
     relay.parts.next_s = None
     loop.set[0].goes_off()
     assert loop.waiting == []
     relay.parts.next_s = time.monotonic()
-    turning.turn()
+    relay_task.turn()
     assert loop.waiting == [relay.parts.next_s], "and what comes later gets its own"

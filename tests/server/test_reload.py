@@ -40,7 +40,7 @@ async def test_whoever_asks_amid_a_reload_has_the_files_read_once_more_behind_it
     """Both would read at once, and what was read first could come into force last."""
     asyncio.get_running_loop().set_default_executor(held := Held())
     path = tmp_path / "gate106.yaml"
-    parts = {name: cast("Any", None) for name in Reload.__dataclass_fields__ if name not in ("waiting", "refused", "_one")}
+    parts = {name: cast("Any", None) for name in Reload.__dataclass_fields__ if name not in ("waiting", "refused", "_serial")}
     revising = SimpleNamespace(reload=_no_problems)
     reloading = Reload(**parts | {"path": path, "revising": cast("Any", revising), "tally": GateCounters()})
     asking = [asyncio.create_task(reloading.reload("SIGHUP", "")) for _ in range(2)]

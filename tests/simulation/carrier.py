@@ -229,7 +229,7 @@ class Carrier:
             transit = link.window.pop(sequence)
             self.note_refusals(transit, statuses)
             hears = transit.answered if isinstance(transit, OtherRequest) else partial(relay.answered, transit)
-            for _, frame in self.passing.told([(transit, said.frame)], [0], self.world.now):
+            for _, frame in self.passing.filtered([(transit, said.frame)], [0], self.world.now):
                 hears(frame)
             for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
                 if status == 0:
@@ -237,7 +237,7 @@ class Carrier:
         elif sequence in link.late:
             transit = link.late.pop(sequence)
             self.note_refusals(transit, statuses)
-            if (late := self.passing.told_late(transit, said.frame)) is not None:
+            if (late := self.passing.filtered_late(transit, said.frame)) is not None:
                 relay.answered_late(transit, late)
         self.world.wake()
         self.pump_soon()

@@ -200,8 +200,8 @@ class Passage:
             pacer=SimpleNamespace(throttled=lambda now_s: None),
         )  # fmt: skip
         house.malformed = MalformedLog(self.tally, "bj", "bj")
-        house.passing = AnswerFilter(house.malformed, None, "bj")
-        house.passing.relay = self.relay
+        house.answer_filter = AnswerFilter(house.malformed, None, "bj")
+        house.answer_filter.relay = self.relay
         return house
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

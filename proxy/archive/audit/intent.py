@@ -1,14 +1,14 @@
-"""Meant: whom a person's replies asked to stop, and what was sent after.
+"""Derives what a person's replies asked to stop, and later violations.
 
-In: what one person was sent and wrote, in order (person_history.py). Out: ``Findings``: the ``Claim`` that each reply makes, and the marketing
-that went out against one. Never: code of the path that records refusals (replies, policy, state); rules; the registry; a clock.
+In: what one person was sent and wrote, in order (person_history.py). Out: ``Findings``: the ``Claim`` of each reply, and the marketing that
+was sent against one. Never: code of the path that records refusals (replies, policy, state); rules; the registry; a clock.
 
-This is a second reading of the journal, by the definition of the guide ("Who is meant by a reply"). It goes by what people wrote and what
-they were sent, not by what was recorded of that. Where the definition leaves room it claims less than the gate refuses, so that
+This is a second, independent reading of the journal, by the definition in the guide ("Who is meant by a reply"). It uses what people wrote
+and what they were sent, not what the gate recorded of that. Where the definition leaves room it claims less than the gate refuses, so that
 a finding is a fault. Two advertisers are the same here only if they sign with the same name.
 
-    claim        of a reply that clearly asks to stop: names in 【】, ports of what had none, or everything
-    ends it      START at a port related to the one replied to; 全部恢复; a clerk's "no"; an officer who takes it back; the number's next owner
+    claim        of a reply that clearly asks to stop: names in 【】, ports of messages without one, or everything
+    ends it      START at a port related to the one replied to; 全部恢复; a clerk's "no"; an officer who lifts it; the number's next owner
     against it   marketing allowed after the reply was recorded and not refused by the carrier, through any provider
 """
 

@@ -1,10 +1,11 @@
-"""Followed: one journal, read on as it grows; which stretches of it are about whom.
+"""Follows a growing journal and indexes which persons it mentions.
 
-In: a journal's disk, from which record on. Out: each new record that may matter to the audit, once; all records about one person. Never: a byte
-changed, a number or a text kept but in memory.
+In: a journal's disk, the first record to read. Out: each new record that may matter to the audit, once; all records about one person.
+Never: a byte changed, a number or a text kept outside memory.
 
-Reading a message costs 1 µs here: of an unsealed segment only the heads of records are looked at, and that sequences go on and groups are
-closed. What is read of a person later is proved by the chain then (archive/segment_index.py); all of it is proved by who rolls and verifies.
+Reading a message costs 1 µs: of an unsealed segment only the heads of records are read, and only their sequences and the ends of groups are
+checked. What is read about a person later is then verified by the chain (archive/segment_index.py); rolling and verification check all of
+it.
 """
 
 from __future__ import annotations

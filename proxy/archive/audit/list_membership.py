@@ -1,7 +1,7 @@
-"""Optout lists: whether a list of refusals that was taken in names one person. The rest of it is not kept.
+"""Tells whether an imported list of refusals names one person.
 
-In: LISTING, LISTED and LISTING_DONE records of one gate, in order. Out: the list's refusals that name the person, once all of it is there.
-Never: a list that is not whole, for it is not in force; other people.
+In: LISTING, LISTED and LISTING_DONE records of one gate, in order. Out: the list's refusals that name the person, once the list is
+complete. Never: an incomplete list, for it is not in force; other people.
 """
 
 from __future__ import annotations

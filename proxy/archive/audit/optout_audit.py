@@ -1,13 +1,13 @@
-"""Audit: follows the journals of a gate and finds marketing that went out after a reply had asked to stop it.
+"""Follows a gate's journals and finds marketing sent after an opt-out.
 
 In: the disks of one gate's journals, from which records on findings count. Out: findings, each once; how far it has read. Never: a byte
 changed; code of the path that records refusals; a number or a text kept on disk.
 
-    every record          is read once, at 1 µs a message, and which persons it is about is remembered by stretch of the journal (journal_follower.py)
-    a reply               its person's history is read again from the stretches: what it claims (intent.py)
-    marketing to whoever  claims something: if the claim may speak of it, the history is read again once the carrier must have answered
+    every record               is read once, at 1 µs a message; the index keeps which persons each stretch mentions (journal_follower.py)
+    a reply                    its person's history is read again from the stretches: what it claims (intent.py)
+    marketing to a claimant    if a claim may cover it, the history is read again once the carrier must have answered
 
-Memory is bounded by ``REMEMBERED_BYTES_MAX`` of journal and ``CLAIMANTS_MAX`` persons. After a start replies of the remembered time are
+Memory is bounded by ``REMEMBERED_BYTES_MAX`` of journal and ``CLAIMANTS_MAX`` persons. After a start the replies of the remembered time are
 known; their claims are read when such a person is next sent marketing.
 """
 

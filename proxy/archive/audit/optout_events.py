@@ -1,7 +1,7 @@
-"""Optout story: what became of one person's refusals, as it is told. The nouns: an Event, a Trace.
+"""Formats the history of one person's opt-outs for people and programs.
 
-In: events in the order of the journal, what stands refused. Out: the same for programs and for people, masked where they may not see whole
-numbers. Never: a record of a journal (optout_history.py reads it).
+In: events in the order of the journal, the refusals in force. Out: the same as a dict and as text, with numbers masked where needed.
+Never: a journal record (optout_history.py reads those).
 """
 
 from __future__ import annotations

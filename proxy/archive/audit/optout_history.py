@@ -1,12 +1,12 @@
-"""Opt-outs: what became of one person's refusals, told from the journal ("my opt-out did not work", DOMAIN §8.12).
+"""Traces one person's opt-outs through the journal.
 
-In: journal records in order, a person's number. Out: a ``Trace``: what they wrote and as what it was read, what stopped and when, what
-came again, what they were told, and every message that went to them since, with the reason why it could. Never: the record as it
-is now, rules, texts that were sent (only the name in 【】).
+In: journal records in order, a person's number. Out: a ``Trace``: what they wrote and how it was read, what stopped and when, what was
+restored, what the gate confirmed, and every message sent to them since, with the reason why it could be. Never: the record in the store,
+rules, texts that were sent (only the name in 【】).
 
-A refusal speaks here as it spoke when it was written: an advertiser is the signature that was answered. The gate itself also stops
-other signatures that the registry leads to the same advertiser. Beside each reply stands what a second reading of the journal says was
-meant (intent.py), and what went out against that counts as sent after an opt-out, too.
+It answers "my opt-out did not work" (DOMAIN §8.12). A refusal counts here with its meaning at the time it was written: an advertiser is the
+signature that was answered. The gate itself also stops other signatures that the registry maps to the same advertiser. Beside each reply
+stands what a second reading of the journal (intent.py) says was meant; messages against that count as sent after an opt-out, too.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ _ABOUT = {
 """Kinds whose body says a time in ms and then whom it is about."""
 _DATED = frozenset(
     (
-        *_ABOUT, messages.ANSWER, messages.ACCEPTED, messages.DELIVER, messages.START, messages.STOP, messages.CLOCK, messages.RULES, messages.LISTING,
-        messages.LISTING_DONE, messages.HEARD,
+        *_ABOUT, messages.ANSWER, messages.ACCEPTED, messages.DELIVER, messages.START, messages.STOP, messages.CLOCK, messages.RULES,
+        messages.LISTING, messages.LISTING_DONE, messages.HEARD,
     )
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Person history: what journals say that one person was sent and wrote, for the audit of opt-outs.
+"""Collects what one person was sent and wrote, from journal records.
 
-In: journal records in order. Out: events (intent.py), and what is found in them. Never: code of the path that records refusals, nor what it
-recorded: of own replies only the text counts; of those that another gate took, what that gate told.
+In: journal records in order. Out: events (intent.py) and the findings in them. Never: code of the path that records refusals, or what that
+path recorded: of this gate's replies only the text counts; of replies at other gates, what those gates replicated.
 """
 
 from __future__ import annotations

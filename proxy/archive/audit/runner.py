@@ -1,7 +1,9 @@
-"""Following: runs the audit of opt-outs over the journals of one gate, once or for as long as the gate lives (``gate106 optout audit``).
+"""Runs the opt-out audit over a gate's journals, once or continuously.
 
-In: the settings' path or a journal's folder. Out: findings with masked numbers; where a follower goes on after its end, in a small file beside
-the journal. Never: a byte of the journal changed, a whole number.
+In: the settings' path or a journal's folder. Out: findings with masked numbers; the position to resume from, in a small file beside the
+journal. Never: a byte of the journal changed, a whole number.
+
+It serves ``gate106 optout audit``.
 """
 
 from __future__ import annotations

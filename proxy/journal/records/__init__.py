@@ -1,1 +1,1 @@
-"""Every journal record as bytes and back."""
+"""Encodes and decodes every kind of journal record."""

@@ -1,10 +1,10 @@
-"""Shares: what a message has in aggregates where its verdict does not say it: kind 37.
+"""Encodes changes of aggregate counters that no verdict records (kind 37).
 
 In: takes. Out: bodies and values. Never: files, a clock. A kind's layout never changes: a new layout is a new kind.
 
-A verdict says what a message took. Two things it cannot say: what an earlier message had taken that this one stands in for, which a restart
-must know when the text is replaced; and what a replacement gives back that the carrier refuses after its outcome was called unknown, for from
-then on nobody looks for its verdict.
+A verdict says what its message took from the aggregates. Two things it cannot say. First, what an earlier message had taken and a
+replacement now stands for: a restart needs that when the text is replaced. Second, what a replacement gives back when the carrier refuses
+it after its outcome was called unknown: from then on nothing looks up its verdict.
 """
 
 from __future__ import annotations

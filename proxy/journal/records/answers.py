@@ -1,7 +1,7 @@
-"""Answered: what became of the submits that were sent, as bytes and back: carriers' answers, and the lack of one.
+"""Encodes carriers' answers to submits, and missing answers (kinds 2, 24).
 
-In: what a carrier said of a submit, or that it said nothing. Out: bodies of records of kinds ANSWER and ACCEPTED, and typed values from them.
-Never: files, a clock.
+In: a carrier's answer to a submit, or the lack of one. Out: bodies of the kinds ANSWER and ACCEPTED, and typed values. Never: files, a
+clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Cased: a complaint as a case of the desk, as a journal record and back: kind 46. Each record has the whole case as it is from then on.
+"""Encodes complaint cases (kind 46); each record holds the whole case.
 
-In: cases. Out: bodies and values. Never: files, a clock, what may follow what (proxy/desk/complaints/book.py).
+In: cases. Out: bodies and values. Never: files, a clock, which state may follow which (desk/complaints/book.py).
 A kind's layout never changes: a new layout is a new kind.
 """
 

@@ -1,9 +1,10 @@
-"""Consents: who agreed to what, and what became of it, as journal records and back: kinds 41 to 44 and 56. Each says who, when and why.
+"""Encodes consent files, consents by reply and their changes (kinds 41–44, 56).
 
-In: batches, numbers in chunks, decisions. Out: bodies and values. Never: files, a clock. A kind's layout never changes.
+In: batches, numbers in chunks, decisions. Out: bodies and values; each says who, when and why. Never: files, a clock.
+A kind's layout never changes: a new layout is a new kind.
 
-A file comes as CONSENT_FILE (its batches and their proof), CONSENTS (a chunk of numbers, as often as needed), and the event ``whole``.
-Without the last nothing of it happened. What befell one person comes alone: PERSON; so does a consent by reply: CONSENT_REPLY.
+A file is one CONSENT_FILE record (its batches and their proof), CONSENTS records (one chunk of numbers each) and the event ``whole``.
+Without ``whole`` the file has no effect. A change for one person is one PERSON record; a consent by reply is one CONSENT_REPLY record.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Returned: what came back, as journal records and back: receipts and replies, what people refuse by them, what the gate says to that.
+"""Encodes receipts and replies, and the opt-outs they cause.
 
-In: what was heard. Out: bodies of the kinds DELIVER, OPTOUT, RESTORED and SAID (messages.py), and typed values. Never: files, a clock.
+In: delivers, opt-outs, confirmations. Out: bodies of the kinds DELIVER, OPTOUT, RESTORED and SAID (messages.py), and typed values.
+Never: files, a clock.
 """
 
 from __future__ import annotations

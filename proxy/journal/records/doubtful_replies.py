@@ -1,7 +1,7 @@
-"""Doubtful replies and decisions about them, as journal records and back: kinds 52 and 53.
+"""Encodes doubtful replies and the decisions about them (kinds 52, 53).
 
-In: replies that may be a refusal, what an officer decided. Out: bodies and values. Never: files, a clock, what a decision does to a record.
-A kind's layout never changes: a new layout is a new kind.
+In: replies that may be a refusal, what an officer decided. Out: bodies and values. Never: files, a clock, how a decision changes a
+recipient's record. A kind's layout never changes: a new layout is a new kind.
 """
 
 from __future__ import annotations

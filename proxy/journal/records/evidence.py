@@ -1,6 +1,8 @@
-"""Grounds: what a verdict rests on that its own record does not say, texts for a clerk, and what the refused ones said: kinds 32 to 34.
+"""Encodes evidence of verdicts, texts for review and refused texts (kinds 32–34).
 
-In: words. Out: bodies and values. Never: files, a clock. A body is a time in ms, a number, and JSON: these are few, and people read them.
+In: strings. Out: bodies and values. Never: files, a clock.
+
+A body is a time in ms, a number, and JSON: these records are few, and people read them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Told: what people said elsewhere (a hotline, an app) and somebody passed on, as a journal record and back: kind 45. The refusals themselves
-are records of their own before it (operated.SUPPRESSED); this one says that the request was dealt with, and must not be again.
+"""Encodes opt-outs from other channels, such as a hotline (kind 45).
 
-In: digests, counts, who passed it on. Out: a body, a value. Never: a number, a clock.
+In: digests, counts, who passed the opt-out on. Out: a body, a value. Never: a number, a clock.
+
+The refusals themselves are SUPPRESSED records before this one (operator_actions.py). This record says that the request was handled, and
+must not be handled again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Itself: what the gate says of itself, as journal records and back: its starts and stops, rules put into force, what carriers' ids are like.
+"""Encodes starts, stops, rule revisions and learnt carrier ids.
 
-In: what happened to it. Out: bodies of the kinds RULES, START, STOP and IDS (messages.py), and typed values. Never: files, a clock.
+In: events of the gate itself. Out: bodies of the kinds RULES, START, STOP and IDS (messages.py), and typed values. Never: files, a clock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Mail: what became of delivers once they were in the mailbox, as journal records and back: kinds 9 to 11.
+"""Encodes what became of delivers in the mailbox (kinds 9–11).
 
 In: numbers of delivers (a deliver's number is the sequence of its DELIVER record). Out: bodies and values. Never: files, a clock.
-One record tells of all that a loop turn brought. A kind's layout never changes: a new layout is a new kind.
+One record covers one loop turn. A kind's layout never changes: a new layout is a new kind.
 """
 
 from __future__ import annotations

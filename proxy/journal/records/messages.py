@@ -1,7 +1,7 @@
-"""Entries: the kinds of journal records, and those that most messages begin with, as bytes and back: verdicts; torn messages, the clock.
+"""Defines the record kinds; encodes verdicts, torn messages and clock steps.
 
-In: what was decided. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
-Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
+In: decisions. Out: bodies for ``Journal.append``, and typed values from ``JournalRecord.body``. Never: files, a clock.
+Numbers are big-endian; strings are UTF-8 after a 16-bit length. A kind's layout never changes: a new layout is a new kind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words behind the hashes of records, as journal records and back.
+"""Encodes the strings behind the hashes in other records (kind 51).
 
 In: ports and signatures that a gate met for the first time. Out: bodies of the kind NAMED (messages.py), and typed values. Never: files, a
 clock.

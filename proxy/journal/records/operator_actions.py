@@ -1,10 +1,10 @@
-"""Operated: what people did to a running gate, as journal records and back: kinds 25 to 31. Each says who, when and why.
+"""Encodes what operators did to a running gate (kinds 25–31).
 
-In: orders, refusals an officer entered, lists of people in chunks. Out: bodies and values. Never: files, a clock.
-A kind's layout never changes: a new layout is a new kind.
+In: orders, refusals that an officer entered, lists of people in chunks. Out: bodies and values; each says who, when and why. Never: files,
+a clock. A kind's layout never changes: a new layout is a new kind.
 
-A list comes as LISTING (what it says of whom it will name), LISTED (a chunk of numbers, as often as needed), LISTING_DONE. Without the last
-nothing of it happened: the gate was killed, or the file was not whole.
+A list is one LISTING record (the refusals it sets or lifts), LISTED records (one chunk of numbers each) and one LISTING_DONE record.
+Without the last one the list has no effect: the gate was killed, or the file was incomplete.
 """
 
 from __future__ import annotations

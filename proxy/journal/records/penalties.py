@@ -1,8 +1,9 @@
-"""Penalized: penalties of providers, and what was counted of them each hour, as journal records and back: kinds 47 to 49.
+"""Encodes penalties of providers and their hourly counts (kinds 47–49).
 
-In: penalties, counts. Out: bodies and values. Never: files, a clock, what may follow what (proxy/desk/penalties/book.py).
-Each record says all of its penalty, or of its hour, as it is from then on. A kind's layout never changes: a new layout is a new kind. Kind
-49 is an hour counted by signature.
+In: penalties, counts. Out: bodies and values. Never: files, a clock, which state may follow which (desk/penalties/book.py).
+
+Each record holds the whole penalty, or the whole hour, as it is from then on. Kind 49 is an hour counted by signature. A kind's layout
+never changes: a new layout is a new kind.
 """
 
 from __future__ import annotations

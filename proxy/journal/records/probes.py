@@ -1,14 +1,14 @@
-"""Probes of reply paths, and their journal records (kind 55). Pure.
+"""Tracks probes of reply paths; encodes them as records (kind 55).
 
 In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
-Never: a socket, a clock, a person's record: the reply to a probe is no opt-out, whatever it says.
+Never: a socket, a clock, a person's record: a reply to a probe is no opt-out, whatever its text.
 
     waiting ──a reply──▶ proven           failed: a carrier took a test message, and no reply came in time
-            ──time──▶ failed, not-sent    not-sent: no carrier took one, which says nothing of the way back
+            ──time──▶ failed, not-sent    not-sent: no carrier took one, which says nothing about the reply path
             ──the gate ended──▶ ended
 
-A reply that comes within LATE_S proves the path, whatever the probe had become. The gate keeps the last probe of each registered prefix.
-Each record says all of its probe; where two gates wrote of the same one, ``merged`` has what both know.
+A reply within LATE_S proves the path, whatever state the probe had reached. The gate keeps the last probe of each registered prefix. Each
+record holds the whole probe; where two gates wrote about the same probe, ``merged`` combines them.
 """
 
 from __future__ import annotations

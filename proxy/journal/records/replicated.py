@@ -1,8 +1,8 @@
-"""Heard: what another gate wrote and told this one, as a journal record and back: kind 50.
+"""Encodes a record that another gate wrote (kind 50).
 
-In: where it stands in the shared log, who wrote it where, its kind and body. Out: a body, a value. Never: what the inner record means.
+In: its place in the shared log, its node and sequence, its kind and body. Out: a body, a value. Never: what the inner record means.
 
-The inner record is the other gate's own, byte for byte; ``place`` is where the next reading of the log goes on.
+The inner record is the other gate's own, byte for byte. ``place`` is where the next read of the shared log starts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Requested: what providers ask beside new submits, as journal records and back: refused submits again, query_sm, cancel_sm, replace_sm.
+"""Encodes providers' other requests: repeated submits, query_sm, cancel_sm, replace_sm.
 
 In: what was answered. Out: bodies of the kinds REPEATED, ASKED and UNREPLACED (messages.py), and typed values. Never: files, a clock.
 """

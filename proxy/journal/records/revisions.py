@@ -1,7 +1,9 @@
-"""Revised: what became of a set of rules, as a journal record and back: kind 35. Each says who, when, why, what changed, and what holds now.
+"""Encodes events of rule revisions (kind 35).
 
-In: words. Out: a body, a value. Never: files, a clock, what may become of a set (proxy/desk/revisions/rule_revisions.py).
-A body is a time in ms and JSON: these are few, and people read them. The last record says all that a restart must know.
+In: strings. Out: a body, a value. Never: files, a clock, which event may follow which (desk/revisions/rule_revisions.py).
+
+Each record says who, when, why, what changed, and which revision is in force now. A body is a time in ms and JSON: these records are few,
+and people read them. The last record holds all that a restart needs.
 """
 
 from __future__ import annotations

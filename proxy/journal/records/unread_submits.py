@@ -1,7 +1,9 @@
-"""Addressed: to whom a submit was sent that the gate turned away unread, or could not read: its verdict names nobody, its PDU may.
+"""Finds the recipients of submits that were turned away unread.
 
-In: the body of a verdict, or a PDU. Out: numbers. Never: Malformed: what cannot be read is searched for anything that is a number; what the
-rest of the PDU says (wire/ reads that).
+In: the body of a verdict, or a PDU. Out: numbers. Never: Malformed: a PDU that cannot be parsed is searched for anything that looks like a
+number; the other fields of the PDU (wire/ reads those).
+
+The verdict of such a submit names no recipient, but its PDU may.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Files of rows that commands read and write."""
+"""Reads and writes the files that commands take and give."""

@@ -1,4 +1,8 @@
-"""carried: files that a command gives to somebody, as a new folder or, where its name ends so, as one ZIP. Only their owner may read them."""
+"""Writes a command's files into a new folder or a ZIP.
+
+In: a path, files by name. Out: the folder, or the ZIP where the path ends in ``.zip``; only their owner may read them. Never: something
+overwritten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which encoding a file of rows is in, and whether it is a file.
+"""Detects a file's text encoding; refuses devices and pipes.
 
 In: a path. Out: the name of an encoding. Never: a device or a pipe read.
 """

@@ -1,11 +1,11 @@
-"""People: a CSV file of numbers, read whole before anybody is told of it; and the file that an export writes.
+"""Reads files of phone numbers into bitmaps; writes rows of exports.
 
-In: a file of any size, in UTF-8, GBK (GB 18030) or, with its mark, UTF-16; what its numbers refuse unless a row says otherwise. Out: numbers as
-bitmaps by what they refuse, or every bad row with its line. Never: a socket, half a file.
+In: a file of any size, in UTF-8, GBK (GB 18030) or, with its byte order mark, UTF-16; what its numbers refuse unless a row says otherwise.
+Out: numbers as bitmaps by what they refuse, or every bad row with its line. Never: a socket, half a file.
 
-One number a line, in any spelling: such a file is read in blocks. Or CSV: the first column is the number; where the first row is a
-header, columns named ``scope``, ``value``, ``source`` and ``until`` say so for each row (what ``gate106 suppress export`` writes); other
-columns are ignored. Rows that are empty or begin with # are nothing. The same as the first sheet of an XLSX (up to 200,000 rows).
+One number a line, in any spelling: such a file is read in blocks. Or CSV: the first column is the number; where the first row is a header,
+columns named ``scope``, ``value``, ``source`` and ``until`` apply to each row (what ``gate106 suppress export`` writes); other columns are
+ignored. Empty rows and rows that begin with # are skipped. Or the same as the first sheet of an XLSX (up to 200,000 rows).
 """
 
 from __future__ import annotations

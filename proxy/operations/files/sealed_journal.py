@@ -1,4 +1,7 @@
-"""sealed: a journal's folder with the keys that the settings name, for commands that read it."""
+"""Opens a journal's folder with the keys of the settings.
+
+In: a folder, the sealing settings. Out: a disk with its keys; exit 2 where a key file cannot be used. Never: a byte changed.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Tables: a file that somebody sends, as rows by line: CSV in UTF-8, GBK (GB 18030) or UTF-16 with its mark, or XLSX. Bounded both ways.
+"""Reads and writes tables as CSV or XLSX, with bounds.
 
-In: a file. Out: rows of texts with their line; NotATable where it is none. Never: a formula's code, a picture, a macro; more than fits
-into memory, however small the file was.
+In: a file: CSV in UTF-8, GBK (GB 18030) or UTF-16 with its byte order mark, or XLSX. Out: rows of texts with their line; NotATable where it
+is none. Never: a formula's code, a picture, a macro; more than fits into memory, however small the file was.
 """
 
 from __future__ import annotations

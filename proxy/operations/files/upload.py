@@ -1,7 +1,7 @@
-"""Handing in: a file of people on its way to the gate: read whole, its bad rows told, then sent in chunks. All of it or nothing.
+"""Sends a file of numbers to the gate, all or nothing.
 
-In: what reads a file, a command of the gate that takes numbers by key (operations/chunks.py). Out: what the gate says of it, or the end of the
-command. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
+In: a reader of the file, a command of the gate that takes numbers by key (operations/chunks.py). Out: the gate's answer, or the end of the
+command after each bad row is shown. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
 """
 
 from __future__ import annotations

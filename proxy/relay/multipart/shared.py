@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from proxy.relay.multipart.assembler import NOBODY, LongMessage
 from proxy.relay.multipart.codec import alone, displaced, key_of, look, part_of, rows_of
-from proxy.relay.multipart.transaction import PartJudge, MultipartStore, SharedTransactions
+from proxy.relay.multipart.transaction import MultipartStore, PartJudge, SharedTransactions
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,

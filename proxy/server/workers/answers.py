@@ -1,10 +1,9 @@
-"""Answers: what several workers say to one command, as one answer. Pure.
+"""Merges several workers' answers to one command.
 
-In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
+In: a command's name, what each worker answered. Out: which workers to ask, and one answer or one refusal. Never: a socket. Pure.
 
-What is known in one place only (a worker's binds and links, what passes it, what it has counted, by which rules it judges) is asked of all,
-and what they counted is added up. What workers tell each other (orders, lists, consents, cases, penalties), or agree on in the shared store
-(rules), is asked of one: always the first.
+State that one worker alone knows (its binds and links, its traffic, its counters, its rules) is asked of all, and counts are added up.
+State that workers replicate (orders, lists, consents, cases, penalties) or agree on in the shared store (rules) is asked of the first.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from proxy.desk.today import counter_rows
 Said = Mapping[str, Any]
 
 LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
-"""Commands whose answers are lists that belong together, and under which key."""
+"""Commands whose answers are lists to be joined → the key of the list."""
 GONE = "gone"
-"""In what is noted of a worker that does not answer: it ends, or is not there yet. What others counted is told without it."""
+"""Key in the answer noted for a worker that is ending or not there yet. The others' counts are added up without it."""
 
 
 def is_for_all(command: str) -> bool:
@@ -29,14 +28,13 @@ def is_for_all(command: str) -> bool:
 
 
 def is_trial(asked: Said) -> bool:
-    """Whether a stop is to be tried: the order of one worker is in force at all of them, and each counts what it would have refused."""
+    """Whether a command tries a stop: the order given at one worker is in force at all, and each counts what it would have refused."""
     args = asked.get("args")
     return asked.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
 
 
 def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
-    """``answers``: (worker, its last line), of at least one. A refusal counts where nobody did what was asked, or where what is asked must be
-    done by all."""
+    """``answers``: (worker, its last line), at least one. A refusal counts where no worker did what was asked, or where all must do it."""
     done = [(worker, said["ok"]) for worker, said in answers if "ok" in said]
     failed = [(worker, said) for worker, said in answers if "ok" not in said and not (done and _may_lack(command, said))]
     refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in failed]
@@ -56,7 +54,7 @@ def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
 
 
 def _may_lack(command: str, said: Said) -> bool:
-    """Whether what others said stands without this worker: it ends; or does not know yet, or any more, of whom it is asked."""
+    """Whether the others' answers count without this worker's: it is ending, or does not know the provider asked for."""
     return command == "providers.show" or (command in ADDED and GONE in said)
 
 
@@ -67,7 +65,7 @@ def _listed(command: str, rows: list[Any]) -> list[Any]:
 
 
 def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
-    """What must be the same everywhere and is not: a note."""
+    """A note where workers judge by different rules."""
     if not command.startswith("rules"):
         return {}
     by_revision: dict[str, list[str]] = {}
@@ -80,12 +78,12 @@ def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
 
 
 def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
-    """What workers said before their last lines, each in its own order, where that is not passed on as it comes."""
+    """Merges the lines that workers sent before their last ones, where these are not passed on at once."""
     return LINES[command](lines) if command in LINES else []
 
 
 def _providers(lines: Sequence[Sequence[Said]]) -> list[Said]:
-    """A row for each that any of them knows: settings may be read again while they are asked."""
+    """One row for each provider that any worker knows: settings may be reloaded while they are asked."""
     rows: dict[str, list[Said]] = {}
     for row in (line["provider"] for said in lines for line in said):
         rows.setdefault(row["name"], []).append(row)
@@ -104,7 +102,7 @@ def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
 
 
 def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]], Said]:
-    """One list, in which a count is of all workers."""
+    """Joins lists into one in which a count is the sum over workers."""
 
     def add(told: Sequence[Said]) -> Said:
         sums: dict[Any, int] = {}
@@ -116,7 +114,7 @@ def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]],
 
 
 def tried(answer: Said, before: Said, after: Said, lines: Sequence[Said]) -> Said:
-    """What one worker says of a trial, with what all of them counted: ``before`` and ``after`` are of ``counters``, ``lines`` of
+    """One worker's answer to a trial, with the counts of all: ``before`` and ``after`` are answers of ``counters``, ``lines`` of
     ``rules.hits``."""
     rows = [row for line in lines for row in line["rules"] if row["rule"] == answer["name"]]
     was = {life: sum(counts.values()) for life, counts in before["lives"]}
@@ -125,7 +123,7 @@ def tried(answer: Said, before: Said, after: Said, lines: Sequence[Said]) -> Sai
 
 
 def _rules(told: Sequence[Said]) -> Said:
-    """Hits of the rules in force, and what the set that waits would have said."""
+    """Adds up hits of the rules in force and verdicts of the waiting rule set."""
     found = _added_by("rules", "rule", "hits_last_minute")(told)
     waits = found.get("proposed")
     if not waits:
@@ -135,7 +133,7 @@ def _rules(told: Sequence[Said]) -> Said:
 
 
 def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
-    """Of counts whose rows stand in lines: of one that started later they begin later."""
+    """Merges the time span of counts: a worker that started later began to count later."""
     return lambda told: {"since": min(said["since"] for said in told), until: max(said[until] for said in told)}
 
 
@@ -147,17 +145,17 @@ ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
     "rules.hits": _earliest("until"),
     "stop.list": _added_by("orders", "id", "hits"),
 }
-"""Commands whose answers have counts that are added up."""
+"""Commands with counts in their answers → how they are added up."""
 LINES: Mapping[str, Callable[[Sequence[Sequence[Said]]], list[Said]]] = {"providers": _providers, "rules.hits": _hits}
-"""Commands that say their rows before their last line, and what makes one list of several workers' lists."""
+"""Commands that send rows before their last line → how several workers' rows are merged."""
 PROPOSED = ("judged", "stricter", "milder", "errors")
-"""What is counted of a set that waits."""
+"""Counts of a rule set that waits."""
 EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
-"""Commands of which every worker hears. All others go to one."""
+"""Commands for every worker. All others go to one."""
 
 
 def _together(refused: Sequence[tuple[str, str]]) -> str:
-    """Each refusal once, with who says it where not all say the same."""
+    """Each refusal once; with the workers' names where they differ."""
     said = dict.fromkeys(why for _, why in refused)
     if len(said) == 1:
         return next(iter(said))

@@ -1,15 +1,14 @@
-"""Backoff: when a worker that has ended is begun again. Pure: the time is an argument.
+"""Computes when to restart a worker that has ended.
 
-In: when it was begun, when it ended. Out: when to begin it again. Never: a clock; giving up: what has ended a worker may be over by
-the next time.
+In: how long it ran. Out: how long to wait. Never: a clock; giving up: what ended a worker may be over by the next time. Pure.
 """
 
 from __future__ import annotations
 
 FIRST_S, MOST_S = 0.5, 30.0
-"""The first wait and the longest: each is twice the one before."""
+"""The first wait and the longest; each is twice the one before."""
 STEADY_S = 60.0
-"""A worker that ran for so long is begun again as if it had never ended before."""
+"""After running for so long a worker's wait is the first one again."""
 
 
 class Backoff:
@@ -18,7 +17,7 @@ class Backoff:
         """The last wait; 0 before the first."""
 
     def ended(self, ran_s: float) -> float:
-        """It ended after so long; how long to wait before it is begun again."""
+        """A worker ended after ``ran_s``; returns how long to wait before its restart."""
         if ran_s >= STEADY_S or not self.wait_s:
             self.wait_s = FIRST_S
         else:

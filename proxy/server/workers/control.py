@@ -1,7 +1,7 @@
-"""Counter: the control socket before all workers: a command goes to one of them or to all, their answers come back as one.
+"""Serves one control socket in front of all workers.
 
-In: commands of people on this machine. Out: the same to workers, with who asked; lines and one last line back. Never: a right of its own to say
-yes (each worker looks at who asks), a command's logic.
+In: commands of people on this machine. Out: the same to one worker or to all, with who asked; lines and one last line back. Never: a
+permission of its own (each worker checks who asks), a command's logic.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from proxy.server.workers.answers import GONE, is_for_all, is_trial, lines_of, o
 
 Said = Mapping[str, Any]
 ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX
-"""Of a worker's line: it may list 256 orders that name a hundred signatures each."""
+"""Of a worker's line: it may list 256 orders with a hundred signatures each."""
 
 
-class Served(NamedTuple):
-    """A worker that takes commands."""
+class WorkerSocket(NamedTuple):
+    """The control socket of a worker that takes commands."""
 
     name: str
     control: Path
@@ -43,24 +43,24 @@ class ControlFront:
         self,
         path: Path,
         group: str,
-        workers: Callable[[], Sequence[Served]],
+        workers: Callable[[], Sequence[WorkerSocket]],
         reloaded: Callable[[Collection[str]], Awaitable[Sequence[str]]],
     ) -> None:
-        """``workers``: those that can be spoken to now. ``reloaded``: these of them were told to read rules and accounts again; what there is
-        to say of all others."""
+        """``workers``: those that take commands now. ``reloaded``: called with the names of the workers that did a reload; has the others
+        reload, and returns what is wrong."""
         self._socket = ControlSocket(path, group, self._serve)
         self._workers = workers
         self._reloaded = reloaded
 
     async def start(self) -> None:
-        """ControlError says what is in the way."""
+        """Opens the socket; ControlError says why it cannot."""
         await self._socket.start()
 
     async def stop(self) -> None:
         await self._socket.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
-        """The last line, where it has not been passed on."""
+        """Returns the last line, where it has not been passed on."""
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
         except CommandRefused as refused:
@@ -73,12 +73,12 @@ class ControlFront:
         asked = {**asked, SPEAKS_FOR: list(peer_of(writer))}
         first, command = as_line(asked), str(asked.get("command"))
         if is_trial(asked):
-            return await _try(workers, asked, reader)
+            return await _run_trial(workers, asked, reader)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
         said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
         answer = one_answer(command, said)
-        if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
+        if command == "rules.reload" and any("ok" in one for _, one in said):  # a worker that refused has not reloaded
             late = await self._reloaded([name for name, _ in said])
             if late and "ok" in answer:
                 answer = {"ok": {**answer["ok"], "late": late}}
@@ -87,33 +87,33 @@ class ControlFront:
         return answer
 
 
-async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     with reachable(worker.control) as there:
         return await asyncio.open_unix_connection(there, limit=ANSWER_BYTES_MAX)
 
 
-async def _try(workers: Sequence[Served], asked: Said, reader: asyncio.StreamReader) -> Said:
-    """One worker gives the order and says when its time is over; what it would have refused all of them say."""
+async def _run_trial(workers: Sequence[WorkerSocket], asked: Said, reader: asyncio.StreamReader) -> Said:
+    """One worker gives the order and answers when the trial is over; what it would have refused is counted by all."""
 
-    async def of_all(command: str) -> tuple[Said, list[Said]]:
+    async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()
         said, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
         return one_answer(command, said), lines_of(command, lines)
 
-    before, _ = await of_all("counters")
+    before, _ = await ask_all("counters")
     ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(asked), reader, None)
     if "ok" not in answer:
         return answer
-    (after, _), (hits, lines) = await of_all("counters"), await of_all("rules.hits")
+    (after, _), (hits, lines) = await ask_all("counters"), await ask_all("rules.hits")
     if not all("ok" in one for one in (before, after, hits)):
         return answer
     return {"ok": tried(answer["ok"], before["ok"], after["ok"], lines)}
 
 
 async def _pass_on(
-    worker: Served, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    worker: WorkerSocket, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> Mapping[str, Any] | None:
-    """One conversation with one worker, byte for byte; what to say where there is none."""
+    """Passes one conversation to one worker, byte for byte; returns an error if the worker cannot be reached."""
     try:
         hears, says = await _connect(worker)
     except OSError as error:
@@ -139,16 +139,16 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 async def _ask_all(
-    workers: Sequence[Served], first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None
+    workers: Sequence[WorkerSocket], first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None
 ) -> tuple[list[tuple[str, Said]], list[list[Said]]]:
-    """The last line of each, and of each those before it. What the client says further all of them hear; a ``writer`` is told their lines as
-    they come. A client that hangs up ends it for all."""
-    ears: list[asyncio.StreamWriter] = []
+    """Returns each worker's last line, and the lines before it. Further input of the client goes to all; with a ``writer`` their lines are
+    passed on at once. A client that hangs up ends it for all."""
+    writers: list[asyncio.StreamWriter] = []
     lines: list[list[Said]] = [[] for _ in workers]
     asking = [
-        asyncio.create_task(_ask(worker, first, ears, writer, before)) for worker, before in zip(workers, lines, strict=True)
+        asyncio.create_task(_ask(worker, first, writers, writer, before)) for worker, before in zip(workers, lines, strict=True)
     ]
-    telling = asyncio.create_task(_tell_all(reader, ears))
+    telling = asyncio.create_task(_forward_input(reader, writers))
     try:
         said = await asyncio.gather(*asking)
     finally:
@@ -159,29 +159,33 @@ async def _ask_all(
     return [(worker.name, one) for worker, one in zip(workers, said, strict=True)], lines
 
 
-async def _tell_all(reader: asyncio.StreamReader, ears: list[asyncio.StreamWriter]) -> None:
-    """Until the client hangs up: then all are hung up on."""
+async def _forward_input(reader: asyncio.StreamReader, writers: list[asyncio.StreamWriter]) -> None:
+    """Forwards the client's input to all workers; hangs up on them when the client does."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65_536):
-            for ear in ears:
+            for ear in writers:
                 ear.write(data)
-            for ear in ears:
+            for ear in writers:
                 await ear.drain()
-    for ear in ears:
+    for ear in writers:
         ear.close()
 
 
 async def _ask(
-    worker: Served, first: bytes, ears: list[asyncio.StreamWriter], writer: asyncio.StreamWriter | None, before: list[Said]
+    worker: WorkerSocket,
+    first: bytes,
+    writers: list[asyncio.StreamWriter],
+    writer: asyncio.StreamWriter | None,
+    before: list[Said],
 ) -> Said:
-    """A worker's last line; those before it are passed on as they come, if there is somebody to hear them, else kept."""
+    """Returns a worker's last line; those before it go to ``writer`` at once, or into ``before``."""
     try:
         hears, says = await _connect(worker)
     except OSError as error:
         return {"error": f"does not take commands: {error.strerror or error}", GONE: True}
     try:
         says.write(first)
-        ears.append(says)
+        writers.append(says)
         while True:
             line = await hears.readline()
             if not line.endswith(b"\n"):

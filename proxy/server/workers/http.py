@@ -1,9 +1,9 @@
-"""Front: HTTP before all workers: one /metrics, one /readyz; what else there is a worker answers.
+"""Serves HTTP in front of all workers: /metrics, /readyz and forwarding.
 
-In: the crew, what workers said last. Out: text and JSON. Never: SMPP, a right that proxy/model/roles.py does not give.
+In: the pool, the workers' last answers. Out: text and JSON. Never: SMPP, a permission that model/roles.py does not give.
 
-/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; what is wrong with the others is
-among its notes. /healthz answers while the supervisor does.
+/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among
+its notes. /healthz answers while the supervisor does. Every other path is answered by a worker.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from proxy.operations.http import HttpRoute, as_asked, as_heard
 from proxy.operations.metrics import CONTENT_TYPE
 from proxy.operations.worker_channel import ChannelClosed
 from proxy.server.workers.metrics import Families, Family, MetricKey, merged, read, text_of
-from proxy.server.workers.pool import PoolWorker, WorkerPool, together
+from proxy.server.workers.pool import PoolWorker, WorkerPool, merge_lines
 
 BODY_BYTES_MAX = 5 << 20
-"""More than any endpoint takes: each says what is too much for it."""
+"""More than any endpoint takes: each has a bound of its own."""
 ANSWER_S = 25.0
 FRESH_S = 5.0
-"""A scrape waits so long for a worker to say how it stands; then what it said last counts."""
+"""How long a scrape waits for a worker's state; then its last known state counts."""
 METHODS: Mapping[str, str] = {"/optouts": "POST"}
-"""Of paths that are not asked for with GET."""
+"""Methods of paths that do not take GET."""
 
 
 class HttpFront:
-    def __init__(self, crew: WorkerPool) -> None:
-        self._crew = crew
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
         self.why_not = "workers are being started"
-        """Why nobody should come, whatever workers say; empty where nothing is in the way."""
+        """Why the gate is not ready, whatever the workers' states; empty if only these count."""
 
     def paths(self) -> dict[str, HttpRoute]:
-        """What stands instead of, and beside, what HttpServer has of its own."""
+        """Paths that replace those of HttpServer, or are added to them."""
         passed_on = [path for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")]
         found = {path: HttpRoute(METHODS.get(path, "GET"), self._pass_on) for path in passed_on}
         return found | {"/metrics": HttpRoute("GET", self._metrics)}
@@ -53,20 +53,20 @@ class HttpFront:
     def not_ready(self) -> list[str]:
         if self.why_not:
             return [self.why_not]
-        if any(self._is_ready(member) for member in self._crew.members):
+        if any(self._is_ready(member) for member in self._pool.members):
             return []
-        return together((member.worker.name, list(member.state["why"])) for member in self._crew.members)
+        return merge_lines((member.worker.name, list(member.state["why"])) for member in self._pool.members)
 
     def notes(self) -> list[str]:
-        members = self._crew.members
-        down = [f"{name}: {why}" for name, why in self._crew.down().items()]
+        members = self._pool.members
+        down = [f"{name}: {why}" for name, why in self._pool.down().items()]
         ready = [member for member in members if self._is_ready(member)]
         unready = [
             f"{member.worker.name}: not ready: {'; '.join(member.state['why'])}"
-            for member in self._crew.up()
+            for member in self._pool.up()
             if ready and member not in ready
         ]
-        return down + unready + together((member.worker.name, list(member.state["notes"])) for member in self._crew.up())
+        return down + unready + merge_lines((member.worker.name, list(member.state["notes"])) for member in self._pool.up())
 
     @staticmethod
     def _is_ready(member: PoolWorker) -> bool:
@@ -78,8 +78,8 @@ class HttpFront:
         return Response(await self.metrics(), media_type=CONTENT_TYPE)
 
     async def metrics(self) -> bytes:
-        """Of all workers together, as they stand now."""
-        members = self._crew.members
+        """The merged metrics of all workers, as of now."""
+        members = self._pool.members
         await asyncio.gather(*(self._refresh(member) for member in members if member.up))
         texts = [str(member.state["metrics"]) for member in members if member.up or member.draining]
         return await asyncio.to_thread(self._merge, texts, [member.gone for member in members], self.own())
@@ -89,14 +89,14 @@ class HttpFront:
         try:
             member.state = await member.ask("state", FRESH_S)
         except (ChannelClosed, TimeoutError, RuntimeError):
-            return  # what it said last counts
+            return  # its last known state counts
 
     def _merge(self, texts: list[str], gone: list[Families], own: Families) -> bytes:
         return text_of(merged([own, *(read(text) for text in texts), *gone, read(generate_latest(self._process).decode())]))
 
     def own(self) -> Families:
-        """What the supervisor itself counts."""
-        members = self._crew.members
+        """The supervisor's own metrics."""
+        members = self._pool.members
         states = {"up": 0, "draining": 0, "down": 0}
         for member in members:
             states["draining" if member.draining else "up" if member.up else "down"] += 1
@@ -107,10 +107,10 @@ class HttpFront:
         restarts.add(MetricKey("gate106_worker_restarts_total", ()), sum(member.restarts for member in members))
         return {workers.name: workers, restarts.name: restarts}
 
-    # -- what a worker answers
+    # -- forwarding to a worker
 
     async def _pass_on(self, request: Request) -> Response:
-        up = self._crew.up()
+        up = self._pool.up()
         if not up:
             return PlainTextResponse("no worker of this gate can answer now\n", 503)
         try:

@@ -1,10 +1,10 @@
-"""Merging: the metrics of several workers as those of one gate. Pure.
+"""Merges the metrics of several workers into one exposition.
 
-In: what each worker's /metrics would say (text in Prometheus' format), what workers that are gone had counted. Out: one such text. Never: a
-process, a clock, a metric that nobody has said how to merge.
+In: each worker's /metrics text (Prometheus format), the counts of workers that have ended. Out: one such text. Never: a process, a clock, a
+metric without a declared way to merge it. Pure.
 
-Counters and histograms are summed, those of workers that are gone included, so that they never fall. Of a gauge the table below says what it is
-over several: a part of the whole (``sum``), the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
+Counters and histograms are summed, those of ended workers included, so that they never fall. The table below says for each gauge what it is
+over several workers: a part of the whole (``sum``), or the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "mailbox_messages": "sum",
     "mailbox_oldest_seconds": "max",
     "long_messages_in_use_ratio": "max",  # each worker has bounds of its own
-    "provider_tps_limit": "max",  # a total over all of them, which each knows
+    "provider_tps_limit": "max",  # a total over all workers, which each knows
     "suspended": "max",  # orders, cases and lists are the same everywhere
     "complaint_ppm": "max",
     "penalties": "max",
@@ -73,7 +73,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "process_max_fds": "sum",
     "process_start_time_seconds": "min",
 }
-"""How each gauge is merged, by its name without the prefix."""
+"""Gauge name without prefix → how it is merged."""
 
 _HOW: Mapping[str, Callable[[float, float], float]] = {
     "sum": lambda one, other: one + other,
@@ -112,10 +112,12 @@ Families = dict[str, Family]
 
 
 def read(text: str) -> Families:
-    """What one worker said; an empty text: nothing."""
+    """Parses one worker's text; an empty text has no metrics."""
     found: Families = {}
     for metric in text_string_to_metric_families(text):
-        name = metric.name.removesuffix("_total") if metric.type == "counter" else metric.name  # one without samples keeps it
+        name = (
+            metric.name.removesuffix("_total") if metric.type == "counter" else metric.name
+        )  # a counter without samples keeps the suffix
         family = found[name] = Family(name, metric.documentation, metric.type)
         for sample in metric.samples:
             family.samples[MetricKey(sample.name, tuple(sample.labels.items()))] = sample.value
@@ -123,7 +125,7 @@ def read(text: str) -> Families:
 
 
 def merged(of_workers: Iterable[Families]) -> Families:
-    """All of them as one."""
+    """Merges the metrics of all workers."""
     found: Families = {}
     for families in of_workers:
         for name, family in families.items():
@@ -136,12 +138,12 @@ def merged(of_workers: Iterable[Families]) -> Families:
 
 
 def counted(families: Families) -> Families:
-    """What of a worker that is gone must not be forgotten: what it counted."""
+    """Counters and histograms alone: they outlive a worker that has ended."""
     return {name: family for name, family in families.items() if family.kind in SUMMED}
 
 
 def text_of(families: Families) -> bytes:
-    """As Prometheus reads it."""
+    """The metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Merged(families))
     return generate_latest(registry)

@@ -1,10 +1,10 @@
-"""Crew: the worker processes: begun, asked how they stand, begun again when they end, drained.
+"""Starts, watches, restarts and drains the worker processes.
 
-In: how a worker is begun, how many. Out: which are up, what each said last, what those that are gone had counted. Never: a signal handler, a
-socket of people's, two processes of one number at a time.
+In: the command of a worker, how many. Out: which are up, the last state of each, the counts of those that have ended. Never: a signal
+handler, a socket for people, two processes with one worker number at a time.
 
-What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains says its last words. A worker reads the
-files when its process begins and may open much later: it is told of a reload that was asked for meanwhile before it counts as up.
+What a worker counted after it was last asked (once a second) is lost when it is killed; one that drains reports its final counts. A worker
+reads the files when its process begins and may open much later: it gets a reload requested meanwhile before it counts as up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import structlog
 
 from proxy.config import WORKER_VARIABLE, Worker
-from proxy.net.listeners import VARIABLE as DOORS
+from proxy.net.listeners import VARIABLE as LISTENERS
 from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
 from proxy.server.workers.backoff import Backoff
 from proxy.server.workers.metrics import Families, counted, merged, read
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 
 ASK_EVERY_S = 1.0
 ANSWER_S = 20.0
-"""A worker that says nothing for so long hangs: it is killed, and begun again."""
+"""A worker that does not answer for so long hangs: it is killed and restarted."""
 OPEN_S = 600.0
-"""So long a worker may take to open: it may have a journal of hours to replay."""
+"""Time limit for a worker's start: it may have hours of journal to replay."""
 RELOAD_S = 120.0
 DRAIN_S = 15.0
-"""A worker drains within 8 s and writes a checkpoint; one that has not ended after so long is killed."""
+"""A worker drains within 8 s and writes a checkpoint; after so long it is killed."""
 NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Of the environment: the service manager speaks to the supervisor."""
+"""Environment variables that workers do not get: the service manager talks to the supervisor."""
 
 
 class WorkerFailed(Exception):
@@ -49,17 +49,17 @@ class WorkerFailed(Exception):
 
 
 class PoolWorker:
-    """One of the crew, over all processes it has had."""
+    """One worker of the pool, over all its processes."""
 
     def __init__(
         self,
         worker: Worker,
         command: Sequence[str],
-        doors: Sequence[socket.socket] = (),
+        sockets: Sequence[socket.socket] = (),
         reloads: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``doors``: where it is to listen, as the others do (proxy/net/listeners.py). ``reloads``: how many were asked for by now."""
-        self.worker, self._doors = worker, doors
+        """``sockets``: listeners that it shares with the others (net/listeners.py). ``reloads``: returns how many were requested so far."""
+        self.worker, self._sockets = worker, sockets
         self._reloads = reloads
         self.pid = 0
         self.up = False
@@ -70,29 +70,29 @@ class PoolWorker:
         """The exit code of its last process, None while one runs."""
         self.state: Said = {"why": ["it has not opened yet"], "notes": [], "metrics": ""}
         self.gone: Families = {}
-        """What its processes that are gone had counted."""
+        """The counts of its processes that have ended."""
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._line: SupervisorEnd | None = None
         self._begun_s = 0.0
-        self._knows_of = 0
-        """So many reloads: the files it goes by were read after that."""
+        self._reloads_seen = 0
+        """How many reloads had been requested when it last read the files."""
 
     def begin(self) -> None:
-        """Begins a process. OSError."""
-        self._knows_of = self._reloads()
+        """Starts a process. OSError."""
+        self._reloads_seen = self._reloads()
         mine, theirs = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
-        doors = [door.fileno() for door in self._doors]
+        sockets = [door.fileno() for door in self._sockets]
         environment |= {
             WORKER_VARIABLE: f"{self.worker.number}/{self.worker.of}",
             VARIABLE: str(theirs.fileno()),
-            DOORS: ",".join(map(str, doors)),
+            LISTENERS: ",".join(map(str, sockets)),
         }
         try:
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603 # our own program
-                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno(), *doors]
+                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno(), *sockets]
                 )
         except OSError:
             mine.close()
@@ -101,22 +101,22 @@ class PoolWorker:
         self._line = SupervisorEnd(mine)
 
     async def opened(self) -> None:
-        """Waits until it is open and knows of every reload; WorkerFailed."""
+        """Waits until the worker is open and has done every requested reload; WorkerFailed."""
         assert self._line is not None
         await self._line.open()
         try:
             self.state = await self._line.ask("state", OPEN_S)
-            while self._knows_of != self._reloads():
-                await self._catch_up()
+            while self._reloads_seen != self._reloads():
+                await self._reload_late()
         except (ChannelClosed, TimeoutError, RuntimeError):
             self.kill()
             raise WorkerFailed(self.worker, await self.ended()) from None
         self.up = True
         log.info("worker open", worker=self.worker.number, pid=self.pid)
 
-    async def _catch_up(self) -> None:
-        """Has the files read again, which it may have read before they were changed. Gone."""
-        self._knows_of = self._reloads()
+    async def _reload_late(self) -> None:
+        """Has it reload files that it may have read before they were changed. ChannelClosed."""
+        self._reloads_seen = self._reloads()
         try:
             left = (await self.ask("reload", RELOAD_S))["left"]
         except (TimeoutError, RuntimeError) as error:
@@ -126,7 +126,7 @@ class PoolWorker:
             log.warning("not all is in force", worker=self.worker.number, why=left)
 
     async def watch(self) -> float:
-        """Asks how it stands until it has ended; how long it had run."""
+        """Asks for its state until it ends; returns how long it ran."""
         while self._process is not None and self._process.poll() is None:
             if not await self.look():
                 break
@@ -135,7 +135,7 @@ class PoolWorker:
         return time.monotonic() - self._begun_s
 
     async def look(self) -> bool:
-        """Whether it said how it stands; one that does not is killed."""
+        """Asks for its state; returns whether it answered. A worker that does not is killed."""
         try:
             self.state = await self.ask("state", ANSWER_S)
         except ChannelClosed:
@@ -147,17 +147,17 @@ class PoolWorker:
         return True
 
     async def ask(self, what: str, within_s: float, **more: object) -> Said:
-        """Gone, TimeoutError, RuntimeError."""
+        """Raises ChannelClosed, TimeoutError, RuntimeError."""
         if self._line is None:
             raise ChannelClosed
         return await self._line.ask(what, within_s, **more)
 
     async def ended(self) -> int:
-        """Waits for the end of its process; its exit code."""
+        """Waits for the end of its process; returns its exit code."""
         process, line = self._process, self._line
         assert process is not None
         code = await asyncio.to_thread(process.wait)
-        if line is None:  # somebody else waited, too
+        if line is None:  # another task waited, too
             return code
         self._line, self._process, self.up = None, None, False
         await line.close()
@@ -175,7 +175,7 @@ class PoolWorker:
         self.signal(signal.SIGKILL)
 
     async def drain(self) -> None:
-        """SIGTERM, to its end."""
+        """Sends SIGTERM and waits for the end of its process."""
         process = self._process
         if process is None:
             return
@@ -194,21 +194,21 @@ class WorkerPool:
         workers: int,
         command: Sequence[str],
         changed: Callable[[], None] = lambda: None,
-        doors: Sequence[socket.socket] = (),
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """``command`` begins a worker, which knows by its environment which it is. ``changed``: one has come or gone. ``doors``: where all of
-        them listen, those that are there when one begins."""
+        """``command`` starts a worker; its environment says which one it is. ``changed`` is called when a worker has opened or ended.
+        ``sockets``: listeners that all share."""
         self._reloads = 0
-        """So many were asked for."""
+        """Reloads requested so far."""
         self.members = [
-            PoolWorker(Worker(number, workers), command, doors, lambda: self._reloads) for number in range(1, workers + 1)
+            PoolWorker(Worker(number, workers), command, sockets, lambda: self._reloads) for number in range(1, workers + 1)
         ]
         self._stopping = asyncio.Event()
         self._changed = changed
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """The first alone, for what stops it stops all; then the others together. WorkerFailed, after which none is left."""
+        """Starts the first alone, for its failure would be everyone's; then the others together. After WorkerFailed none is left."""
         first, *others = self.members
         try:
             for some in ([first], others):
@@ -221,10 +221,10 @@ class WorkerPool:
             await self.stop()
             raise
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._keep(member)) for member in self.members]
+        self._tasks = [loop.create_task(self._supervise(member)) for member in self.members]
 
-    async def _keep(self, member: PoolWorker) -> None:
-        """Watches one, and begins it again whenever it ends."""
+    async def _supervise(self, member: PoolWorker) -> None:
+        """Watches a worker, and restarts it whenever it ends."""
         backoff = Backoff()
         while True:
             ran_s = await member.watch()
@@ -232,13 +232,13 @@ class WorkerPool:
                 self._changed()
                 if self._stopping.is_set():
                     return
-                if member.draining:  # it was asked to go, and is to come back
+                if member.draining:  # it was drained on request and is to come back
                     member.draining, wait_s = False, 0.0
                 else:
                     wait_s = backoff.ended(ran_s)
                     log.error("a worker ended: it is begun again", worker=member.worker.number, code=member.code, in_s=wait_s)
                     member.restarts += 1
-                if await self._stops_within(wait_s):
+                if await self._stopping_within(wait_s):
                     return
                 try:
                     member.begin()
@@ -250,7 +250,7 @@ class WorkerPool:
                 break
             self._changed()
 
-    async def _stops_within(self, seconds: float) -> bool:
+    async def _stopping_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -268,25 +268,25 @@ class WorkerPool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reload(self, done: Collection[str] = ()) -> list[str]:
-        """Tells all but those (by name) that have done it; what is left that is not in force, each line once, with the worker that says it
-        where not all do; then which are not up yet, and read the files before they are."""
+        """Has all workers reload except ``done`` (names). Returns what is not in force, each line once, with the workers' names where they
+        differ; then the workers that are not up yet, which read the files before they are."""
         self._reloads += 1
         up = self.up()
         late = [member for member in self.members if member not in up]
         asked = [member for member in up if member.worker.name not in done]
         told = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in asked), return_exceptions=True)
-        left = together(
+        left = merge_lines(
             (member.worker.name, list(one["left"]) if not isinstance(one, BaseException) else [f"not reloaded: {one!r}"])
             for member, one in zip(asked, told, strict=True)
         )
         return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
 
     def up(self) -> list[PoolWorker]:
-        """Those that are open and to be spoken to."""
+        """Workers that are open and not draining."""
         return [member for member in self.members if member.up and not member.draining]
 
     def down(self) -> Mapping[str, str]:
-        """Why each of the others is not."""
+        """Why each of the other workers is not up."""
         return {
             member.worker.name: "it is drained" if member.draining else str(member.state["why"][0])
             for member in self.members
@@ -294,8 +294,8 @@ class WorkerPool:
         }
 
 
-def together(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
-    """Lines of several, each once: those that all say as they are, the others with who says them."""
+def merge_lines(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Merges lines of several workers, each once; with the workers' names unless all have it."""
     by_line: dict[str, list[str]] = {}
     speakers = 0
     for name, lines in said:

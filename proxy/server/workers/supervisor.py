@@ -1,6 +1,7 @@
-"""Supervisor: wiring. Starts the crew, opens HTTP and the control socket before it, passes signals on, ends when all have ended.
+"""Runs the worker pool, HTTP and control socket of one gate.
 
-In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it (proxy/operations/worker_channel.py).
+In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it
+(operations/worker_channel.py).
 
 Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket → the console beside.
 Stop (SIGTERM): /readyz fails → all drain → exit 0.
@@ -31,7 +32,7 @@ from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import Manager
 from proxy.server.console_process import ConsoleProcess
-from proxy.server.workers.control import ControlFront, Served
+from proxy.server.workers.control import ControlFront, WorkerSocket
 from proxy.server.workers.http import HttpFront
 from proxy.server.workers.pool import WorkerFailed, WorkerPool
 
@@ -42,8 +43,8 @@ class StartError(Exception):
     """The gate cannot start; the text says whose fault it is and what to do."""
 
 
-class WorkerSaid(Exception):
-    """... and a worker has said why already; ``code`` is its exit code."""
+class WorkerReported(Exception):
+    """The gate cannot start, and a worker has printed why; ``code`` is its exit code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -55,44 +56,44 @@ class Supervisor:
         self.settings, self.path = settings, path
         self.manager = Manager(os.environ)
         self._reserved: list[socket.socket] = []
-        self.crew = WorkerPool(workers, command, self._tell, self._reserved)
-        self.front = HttpFront(self.crew)
+        self.pool = WorkerPool(workers, command, self._notify_service_manager, self._reserved)
+        self.http_front = HttpFront(self.pool)
         self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
         self.console = ConsoleProcess(path) if settings.console.listen is not None else None
-        self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
-        self.counter = ControlFront(settings.control, settings.control_group, self._serving, self._reloaded)
+        self.http = HttpServer(bytes, self.http_front.not_ready, self.guard, self._notes, self.http_front.paths())
+        self.control_front = ControlFront(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _notes(self) -> list[str]:
-        return self.front.notes() + (self.console.notes() if self.console is not None else [])
+        return self.http_front.notes() + (self.console.notes() if self.console is not None else [])
 
-    def _serving(self) -> list[Served]:
-        return [Served(member.worker.name, control_of(self.settings.control, member.worker)) for member in self.crew.up()]
+    def _serving(self) -> list[WorkerSocket]:
+        return [WorkerSocket(member.worker.name, control_of(self.settings.control, member.worker)) for member in self.pool.up()]
 
     async def start(self) -> None:
-        """StartError, WorkerSaid."""
+        """Raises StartError, WorkerReported."""
         settings = self.settings
         smpp = settings.smpp
         try:
             for listen in (smpp.listen, *([smpp.tls.listen] if smpp.tls is not None else [])):
                 self._reserved.append(reserve(listen))
             await self.http.start(settings.http.listen.host, settings.http.listen.port)
-            await self.counter.start()
-            await self.crew.start()
+            await self.control_front.start()
+            await self.pool.start()
         except WorkerFailed as failed:
             if failed.code == 2:
-                raise WorkerSaid(failed.code) from None
+                raise WorkerReported(failed.code) from None
             raise StartError(failed) from None
         except (ControlError, OSError) as error:
             raise StartError(error) from error
-        self.front.why_not = ""
-        log.info("gate open", smpp=smpp.listen.port, http=settings.http.listen.port, workers=len(self.crew.members))
+        self.http_front.why_not = ""
+        log.info("gate open", smpp=smpp.listen.port, http=settings.http.listen.port, workers=len(self.pool.members))
 
     async def run(self, early: Sequence[int] = ()) -> int:
-        """Until SIGTERM or SIGINT. ``early``: a reload was asked for before this; it may have been about what was read by then."""
+        """Runs until SIGTERM or SIGINT. ``early``: not empty if a reload was requested before; files may have changed after they were read."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -106,13 +107,13 @@ class Supervisor:
             await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
-                self._tell()
+                self._notify_service_manager()
                 if self.console is not None:
                     self._spawn(self.console.run())
                 await stopped
         finally:
             stopped.cancel()
-            self.front.why_not = "draining"
+            self.http_front.why_not = "draining"
             self.manager.stopping()
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
@@ -127,10 +128,10 @@ class Supervisor:
             task.cancel()
         for one in self._reserved:
             with contextlib.suppress(OSError):  # no worker listens there
-                one.shutdown(socket.SHUT_RDWR)  # nobody waits at a door that nobody opens any more
-        await self.crew.stop()
-        await asyncio.gather(*tasks, return_exceptions=True)  # the console's process goes before this one
-        await self.counter.stop()
+                one.shutdown(socket.SHUT_RDWR)  # no client waits at a socket that is never accepted from again
+        await self.pool.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)  # the console's process ends before this one
+        await self.control_front.stop()
         await self.http.stop()
         for one in self._reserved:
             one.close()
@@ -141,23 +142,23 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
 
     async def reload(self) -> None:
-        """SIGHUP: all workers read rules, accounts and certificates again, and the supervisor who may ask it."""
-        if not self.front.why_not:  # else it is told of the start, or of the end
+        """SIGHUP: all workers reload rules, accounts and certificates; the supervisor reloads who may ask it."""
+        if not self.http_front.why_not:  # otherwise the status shows the start, or the end
             self.manager.reloading()
-        left = [*await self.crew.reload(), *await self._take_over()]
+        left = [*await self.pool.reload(), *await self._take_over()]
         if left:
             log.warning("not all is in force", why=left)
-        if not self.front.why_not:
+        if not self.http_front.why_not:
             self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
 
     async def _reloaded(self, done: Collection[str]) -> Sequence[str]:
-        """A command had these workers reload: so do the others and the supervisor. What is wrong with the files they have said."""
-        late = await self.crew.reload(done)
+        """A command had these workers reload: now the others and the supervisor do. The workers have reported what is wrong."""
+        late = await self.pool.reload(done)
         await self._take_over()
         return late
 
     async def _take_over(self) -> Sequence[str]:
-        """Who may ask the supervisor itself, as the settings say now; what is wrong with them, if anything is."""
+        """Reloads who may ask the supervisor itself; returns what is wrong with the settings."""
         try:
             settings = await asyncio.to_thread(load, self.path)
         except SettingsError as error:
@@ -165,24 +166,26 @@ class Supervisor:
         self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         return ()
 
-    def _tell(self) -> None:
-        """The service manager shows it."""
-        if not self.front.why_not:
+    def _notify_service_manager(self) -> None:
+        """Reports the status to the service manager."""
+        if not self.http_front.why_not:
             self.manager.ready(self._status())
 
     def _status(self) -> str:
-        return f"open; {len(self.crew.up())} of {len(self.crew.members)} workers"
+        return f"open; {len(self.pool.up())} of {len(self.pool.members)} workers"
 
 
 def reserve(listen: Address) -> socket.socket:
-    """Keeps the port for the workers, who listen there once they are open; nobody who came first shares it. StartError."""
+    """Binds the port for the workers, which listen once they are open; fails if it is in use. StartError."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
-        socket.create_server((listen.host, listen.port), family=family).close()  # somebody else's workers would share it, too
+        socket.create_server(
+            (listen.host, listen.port), family=family
+        ).close()  # SO_REUSEPORT alone would share it with another gate's workers
         found = socket.socket(family)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        found.bind((listen.host, listen.port))  # bound and not listening, it is given no connection
+        found.bind((listen.host, listen.port))  # bound but not listening: it gets no connection
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
         raise StartError(f"smpp: cannot listen on {listen.host}:{listen.port}: {why}") from error
@@ -190,12 +193,15 @@ def reserve(listen: Address) -> socket.socket:
 
 
 def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int:
-    """Runs the gate as so many processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError, WorkerSaid."""
+    """Runs the gate as so many processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError,
+    WorkerReported."""
     log_setup.use()
     hardening.close_files()
     hardening.hold_memory()
     early: list[int] = []
-    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
+    signal.signal(
+        signal.SIGHUP, lambda number, _: early.append(number)
+    )  # the default action would end a gate that is still starting
     try:
         settings = load(path)
     except SettingsError as error:

@@ -28,7 +28,7 @@ def carrier() -> Iterator[Carrier]:
 
 
 @pytest.fixture
-def crew(tmp_path: Path, server: Valkey, carrier: Carrier) -> Iterator[Crewed]:
+def pool(tmp_path: Path, server: Valkey, carrier: Carrier) -> Iterator[Crewed]:
     folder = tmp_path / "gate"
     folder.mkdir()
     jia = provider("jia", PORT, category="marketing", binds=40, window=500)

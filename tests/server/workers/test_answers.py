@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.model.roles import COMMANDS
 from proxy.server.workers.answers import EVERYWHERE, GONE, is_for_all, is_trial, lines_of, one_answer, tried
-from proxy.server.workers.pool import together
+from proxy.server.workers.pool import merge_lines
 
 
 def test_lists_are_one_list_in_the_order_of_one_gate():
@@ -163,4 +163,4 @@ def test_a_days_objections_are_added_up_by_province():
 
 
 def test_what_all_say_is_said_once_and_what_some_say_with_their_names():
-    assert together([("worker 1", ["a", "b"]), ("worker 2", ["b"])]) == ["worker 1: a", "b"]
+    assert merge_lines([("worker 1", ["a", "b"]), ("worker 2", ["b"])]) == ["worker 1: a", "b"]

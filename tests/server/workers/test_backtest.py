@@ -29,18 +29,18 @@ rules:
 """
 
 
-def judged(crew: Crewed, *more: str | Path) -> dict[str, Any]:
-    done = run("backtest", *more, "--config", crew.config, "--json")
+def judged(pool: Crewed, *more: str | Path) -> dict[str, Any]:
+    done = run("backtest", *more, "--config", pool.config, "--json")
     assert done.returncode in (0, 1), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == bool(found["differences"])
     return found
 
 
-def test_by_the_rules_that_were_in_force_nothing_comes_out_otherwise_over_all_workers(crew: Crewed, carrier: Carrier):
-    crew.write_rules(RULES)
-    crew.start()
-    clients = spread(crew)
+def test_by_the_rules_that_were_in_force_nothing_comes_out_otherwise_over_all_workers(pool: Crewed, carrier: Carrier):
+    pool.write_rules(RULES)
+    pool.start()
+    clients = spread(pool)
     told: Counter[int] = Counter()
 
     def submit(client: Raw, person: str) -> int:
@@ -52,9 +52,9 @@ def test_by_the_rules_that_were_in_force_nothing_comes_out_otherwise_over_all_wo
         for number, person in enumerate(people):
             assert (submit(clients[(place + number) % len(clients)], person) == ESME_ROK) is (place < CAP)
     submit(clients[0], BEIJING.format(1))
-    crew.ask("suppress", "add", "--to", SHANGHAI.format(7), "--why", "test")
-    crew.ask("stop", "--province", "上海", "--category", "otp", "--why", "test")
-    until(lambda: crew.metric("gate106_store_untold_records") == 0, "all told")
+    pool.ask("suppress", "add", "--to", SHANGHAI.format(7), "--why", "test")
+    pool.ask("stop", "--province", "上海", "--category", "otp", "--why", "test")
+    until(lambda: pool.metric("gate106_store_untold_records") == 0, "all told")
     for client in clients:
         assert submit(client, SHANGHAI.format(7)) != ESME_ROK
     long = SHANGHAI.format(8)
@@ -65,37 +65,37 @@ def test_by_the_rules_that_were_in_force_nothing_comes_out_otherwise_over_all_wo
         statuses = {found.status for client in ways if (found := client.next())}
         assert statuses == {ESME_ROK if reference <= CAP else RECIPIENT_CAP}
 
-    os.kill(crew.pids()[2], signal.SIGKILL)
-    until(lambda: crew.metric("gate106_workers", state="up") == 1, "one worker less")
-    until(lambda: crew.metric("gate106_workers", state="up") == 2, crew.said, 30)
-    for client in spread(crew):
+    os.kill(pool.pids()[2], signal.SIGKILL)
+    until(lambda: pool.metric("gate106_workers", state="up") == 1, "one worker less")
+    until(lambda: pool.metric("gate106_workers", state="up") == 2, pool.said, 30)
+    for client in spread(pool):
         assert submit(client, people[0]) != ESME_ROK
         assert submit(client, SHANGHAI.format(7)) != ESME_ROK
 
-    same = judged(crew)
+    same = judged(pool)
     assert same["rules"]["revision"] == same["rules"]["in_force"]
     assert same["differences"] == 0, same["examples"]
     assert same["then"] == same["now"]
     assert sum(told.values()) <= same["messages"] <= sum(told.values()) + CAP + 3
     assert same["then"]["allow"] == told[ESME_ROK] + CAP
 
-    refused = crew.ask("find", "--reason", "recipient-cap", "--limit", "100")["messages"]
+    refused = pool.ask("find", "--reason", "recipient-cap", "--limit", "100")["messages"]
     assert {one["id"].partition(":")[0] for one in refused} == {"8", "9"}
     for one in refused:
         if one["parts"] > 1:  # it inherited what another decided
             continue
-        why = crew.ask("explain", "--message", one["id"])
+        why = pool.ask("explain", "--message", one["id"])
         assert (why["verdict"], why["reproduced"]) == ("reject", True)
         assert next(rule["why"] for rule in why["then"]["rules"] if rule["rule"] == "cap").startswith(f"{CAP} used of {CAP}")
 
-    stricter = crew.folder / "stricter"
+    stricter = pool.folder / "stricter"
     stricter.mkdir()
     (stricter / "rules.yaml").write_text(RULES.replace(f"count: {CAP}", f"count: {CAP - 1}"))
-    other = judged(crew, "--rules", stricter)
+    other = judged(pool, "--rules", stricter)
     assert other["newly_refused"]["by_rule"]["cap"] >= len(people), "whichever worker sent the third"
     assert other["newly_allowed"]["total"] == 0
-    only = json.loads(run("--worker", "2", "backtest", "--config", crew.config, "--json").stdout)
+    only = json.loads(run("--worker", "2", "backtest", "--config", pool.config, "--json").stdout)
     assert 0 < only["messages"] < same["messages"]
-    assert crew.ask("rules", "export", str(crew.folder / "written"))["written"][-1] == "rules.yaml"
-    assert judged(crew, "--rules", same["rules"]["revision"][:8])["rules"]["revision"] == same["rules"]["revision"]
-    assert crew.stop() == 0
+    assert pool.ask("rules", "export", str(pool.folder / "written"))["written"][-1] == "rules.yaml"
+    assert judged(pool, "--rules", same["rules"]["revision"][:8])["rules"]["revision"] == same["rules"]["revision"]
+    assert pool.stop() == 0

@@ -38,19 +38,19 @@ class Crew(Crewed, consents.Asking):  # type: ignore[misc] # both have a ``said`
 @needs("valkey")
 def test_who_refuses_a_platform_hears_no_shop_of_it_by_any_worker(tmp_path: Path, carrier: Carrier, store: str) -> None:
     binds = [provider(name, PORTS[name], category="marketing", binds=20) for name in platforms.PROVIDERS]
-    crew = Crewed(tmp_path / "gate", carrier.port, binds, 2, store, node=8)
-    crew.write_rules(platforms.RULES)
-    platforms.register(crew)
-    crew.start()
+    pool = Crewed(tmp_path / "gate", carrier.port, binds, 2, store, node=8)
+    pool.write_rules(platforms.RULES)
+    platforms.register(pool)
+    pool.start()
     try:
         for person, refused in ((LI, "青集"), (WANG, "禾苗")):
-            assert platforms.statuses(crew, "jia", person, refused) == [0]
+            assert platforms.statuses(pool, "jia", person, refused) == [0]
             platforms.refuses(carrier, person, "jia")
         for by in ("jia", "yi") * (CONNECTIONS // 2):
-            assert platforms.statuses(crew, by, LI, "禾苗", "麦田") == [platforms.NOT_PERMITTED] * 2
-            assert platforms.statuses(crew, by, WANG, "禾苗", "麦田") == [platforms.NOT_PERMITTED, 0]
+            assert platforms.statuses(pool, by, LI, "禾苗", "麦田") == [platforms.NOT_PERMITTED] * 2
+            assert platforms.statuses(pool, by, WANG, "禾苗", "麦田") == [platforms.NOT_PERMITTED, 0]
     finally:
-        crew.stop()
+        pool.stop()
 
 
 @needs("valkey")
@@ -58,20 +58,20 @@ def test_an_answer_to_a_consent_request_counts_at_all_workers_until_the_person_o
     tmp_path: Path, carrier: Carrier, store: str
 ) -> None:
     jia = provider("jia", consents.PORT, category="marketing", binds=20)
-    crew = Crew(tmp_path / "gate", carrier.port, [jia], 2, store, node=8, people=consents.PEOPLE, consent_by_reply="accept")
-    crew.carrier = carrier
-    consents.register(crew)
-    crew.start()
+    pool = Crew(tmp_path / "gate", carrier.port, [jia], 2, store, node=8, people=consents.PEOPLE, consent_by_reply="accept")
+    pool.carrier = carrier
+    consents.register(pool)
+    pool.start()
     try:
-        assert {crew.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {consents.MISSING}
-        assert crew.send(LI, consents.ASK) == 0
-        crew.answer(LI, "Y")
-        until(lambda: {crew.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {0}, "all workers know the consent", 10)
-        assert crew.send(WANG, consents.AD) == consents.MISSING
-        crew.answer(LI, "R")
-        assert {crew.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {consents.MISSING}
-        told = run("consent", "show", "--to", LI, "--json", "--config", crew.config)
+        assert {pool.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {consents.MISSING}
+        assert pool.send(LI, consents.ASK) == 0
+        pool.answer(LI, "Y")
+        until(lambda: {pool.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {0}, "all workers know the consent", 10)
+        assert pool.send(WANG, consents.AD) == consents.MISSING
+        pool.answer(LI, "R")
+        assert {pool.send(LI, consents.AD) for _ in range(CONNECTIONS)} == {consents.MISSING}
+        told = run("consent", "show", "--to", LI, "--json", "--config", pool.config)
         (one,) = json.loads(told.stdout)["consents"]
         assert (one["ended"]["by"], one["reply"]["text"]) == ("opt-out", "Y")
     finally:
-        crew.stop()
+        pool.stop()

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from proxy import config
 from proxy.config.fields import Address
-from proxy.server.workers.control import ControlFront, Served
+from proxy.server.workers.control import ControlFront, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
 from proxy.server.workers.supervisor import Supervisor
 from tests.e2e.sockets import free_port
@@ -41,7 +41,7 @@ class Stage:
         self.pipes = [folder / f"{what}-{number}" for what in ("begun", "open") for number in (1, 2)]
         for pipe in self.pipes:
             os.mkfifo(pipe)
-        self.crew = WorkerPool(2, self.command, lambda: self.changed.put_nowait([one.up for one in self.crew.members]))
+        self.pool = WorkerPool(2, self.command, lambda: self.changed.put_nowait([one.up for one in self.pool.members]))
 
     async def begun(self, number: int) -> None:
         """It has read its settings."""
@@ -51,7 +51,7 @@ class Stage:
         await asyncio.wait_for(asyncio.to_thread((self.folder / f"open-{number}").write_text, "x"), SOON_S)
 
     async def start(self) -> None:
-        starting = asyncio.create_task(self.crew.start())
+        starting = asyncio.create_task(self.pool.start())
         for number in (1, 2):
             await self.begun(number)
             await self.open(number)
@@ -63,9 +63,9 @@ class Stage:
             os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
 
 
-async def goes_by(crew: WorkerPool) -> list[Sequence[object]]:
+async def goes_by(pool: WorkerPool) -> list[Sequence[object]]:
     """Of each worker: its settings, and how often it was told to reload."""
-    return [(await member.ask("state", SOON_S))["notes"] for member in crew.members]
+    return [(await member.ask("state", SOON_S))["notes"] for member in pool.members]
 
 
 async def until(look: Callable[[], bool]) -> None:
@@ -78,44 +78,44 @@ async def until(look: Callable[[], bool]) -> None:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     found = Stage(tmp_path)
     yield found
-    for member in found.crew.members:
+    for member in found.pool.members:
         member.kill()
-    await found.crew.stop()
+    await found.pool.stop()
     found.let_go()
 
 
 async def test_a_reload_amid_the_start_reaches_a_worker_that_had_read_the_old_settings_before_it_is_up(stage: Stage) -> None:
-    starting = asyncio.create_task(stage.crew.start())
+    starting = asyncio.create_task(stage.pool.start())
     await stage.begun(1)
     stage.settings.write_text("new")
-    assert await stage.crew.reload() == [f"worker 1: {NOT_YET}", f"worker 2: {NOT_YET}"]
+    assert await stage.pool.reload() == [f"worker 1: {NOT_YET}", f"worker 2: {NOT_YET}"]
     await stage.open(1)
     await stage.begun(2)
     await stage.open(2)
     await starting
-    assert await goes_by(stage.crew) == [["new", 1], ["new", 0]], "the second began with the new ones"
+    assert await goes_by(stage.pool) == [["new", 1], ["new", 0]], "the second began with the new ones"
 
 
 async def test_a_worker_that_is_begun_again_counts_as_up_once_it_knows_of_a_reload_that_was_asked_for_meanwhile(
     stage: Stage,
 ) -> None:
     await stage.start()
-    stage.crew.members[0].kill()
+    stage.pool.members[0].kill()
     assert await stage.changed.get() == [False, True]
     await stage.begun(1)
     stage.settings.write_text("new")
-    assert await stage.crew.reload() == [f"worker 1: {NOT_YET}"]
+    assert await stage.pool.reload() == [f"worker 1: {NOT_YET}"]
     await stage.open(1)
     assert await stage.changed.get() == [True, True]
-    assert await goes_by(stage.crew) == [["new", 1], ["new", 1]]
-    assert await stage.crew.reload() == []
+    assert await goes_by(stage.pool) == [["new", 1], ["new", 1]]
+    assert await stage.pool.reload() == []
 
 
 async def test_a_worker_whose_late_reload_fails_serves_by_what_it_read_first_and_that_is_logged(stage: Stage) -> None:
-    starting = asyncio.create_task(stage.crew.start())
+    starting = asyncio.create_task(stage.pool.start())
     await stage.begun(1)
     stage.settings.write_text(BROKEN)
-    await stage.crew.reload()
+    await stage.pool.reload()
     with capture_logs() as logs:
         await stage.open(1)
         await stage.begun(2)
@@ -123,18 +123,18 @@ async def test_a_worker_whose_late_reload_fails_serves_by_what_it_read_first_and
         await starting
     (error,) = [line for line in logs if line["log_level"] == "error"]
     assert (error["event"], error["worker"]) == ("a worker that has just begun did not reload", 1)
-    assert [member.up for member in stage.crew.members] == [True, True]
+    assert [member.up for member in stage.pool.members] == [True, True]
 
 
 async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_that_opened_meanwhile(stage: Stage) -> None:
     """The command goes to those that were up when it came: worker 1 does what it says while worker 2 opens."""
     await stage.start()
-    first, second = stage.crew.members
+    first, second = stage.pool.members
     told: list[list[str]] = []
 
     async def one_more(done: object) -> Sequence[str]:
         assert done == ["worker 1"]
-        told.append(await stage.crew.reload(["worker 1"]))
+        told.append(await stage.pool.reload(["worker 1"]))
         return told[-1]
 
     async def worker_1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,8 +144,8 @@ async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_t
 
     control = stage.folder / "control-1.sock"
     server = await asyncio.start_unix_server(worker_1, control)
-    counter = ControlFront(stage.folder / "control.sock", "", lambda: [Served("worker 1", control)], one_more)
-    await counter.start()
+    control_front = ControlFront(stage.folder / "control.sock", "", lambda: [WorkerSocket("worker 1", control)], one_more)
+    await control_front.start()
 
     async def reload() -> object:
         reader, writer = await asyncio.open_unix_connection(stage.folder / "control.sock")
@@ -155,13 +155,13 @@ async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_t
         return answer["ok"]
 
     assert await reload() == {"revision": "a", "problems": []}
-    assert (told, await goes_by(stage.crew)) == ([[]], [["old", 0], ["old", 1]])
+    assert (told, await goes_by(stage.pool)) == ([[]], [["old", 0], ["old", 1]])
     second.kill()
     assert await stage.changed.get() == [True, False]
     assert await reload() == {"revision": "a", "problems": [], "late": [f"worker 2: {NOT_YET}"]}
     await stage.begun(2)
     await stage.open(2)
-    await counter.stop()
+    await control_front.stop()
     server.close()
     assert first.up
 
@@ -193,8 +193,8 @@ async def test_a_hang_up_amid_the_start_is_heard_and_the_manager_is_not_told_tha
     await stage.open(1)
     await stage.begun(2)
     await stage.open(2)
-    await until(lambda: not supervisor.front.why_not)
-    assert await goes_by(supervisor.crew) == [["new", 1], ["new", 0]]
+    await until(lambda: not supervisor.http_front.why_not)
+    assert await goes_by(supervisor.pool) == [["new", 1], ["new", 0]]
     assert ear.words() == ["READY=1"]
     supervisor.stop.set()
     assert await running == 0

@@ -27,18 +27,18 @@ def statuses(clients: list[Raw]) -> set[int]:
     return {one.submit(f"{PORT}5", SHANGHAI.format(7), b"sale! reply R to stop").status for one in clients}
 
 
-def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(crew: Crewed, carrier: Carrier) -> None:
-    crew.write_rules(RULES)
-    register(crew)
-    crew.start()
-    clients = spread(crew)
+def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(pool: Crewed, carrier: Carrier) -> None:
+    pool.write_rules(RULES)
+    register(pool)
+    pool.start()
+    clients = spread(pool)
     for _ in range(4):  # replies come to the workers' links in turn
         Phone(carrier)
-        assert probed(crew) == "proven"
+        assert probed(pool) == "proven"
     assert statuses(clients) == {0}
-    assert crew.metric("gate106_optouts_total") == 0
-    assert probed(crew, "--wait", "1s") == "failed"
+    assert pool.metric("gate106_optouts_total") == 0
+    assert probed(pool, "--wait", "1s") == "failed"
     until(lambda: statuses(clients) == {REPLY_PATH}, "both workers to refuse the port")
     Phone(carrier)
-    assert probed(crew) == "proven"
+    assert probed(pool) == "proven"
     until(lambda: statuses(clients) == {0}, "both workers to let it send again")

@@ -59,22 +59,22 @@ class Sender(threading.Thread):
                 self.taken.append(time.monotonic())
 
 
-def test_binds_are_counted_over_all_workers_and_those_of_a_dead_one_come_back(crew: Crewed):
-    crew.settings["providers"][0]["binds"] = 5
-    crew.write_settings()
-    crew.write_rules(NO_RULES)
-    crew.start()
-    clients = [bound(crew) for _ in range(9)]
+def test_binds_are_counted_over_all_workers_and_those_of_a_dead_one_come_back(pool: Crewed):
+    pool.settings["providers"][0]["binds"] = 5
+    pool.write_settings()
+    pool.write_rules(NO_RULES)
+    pool.start()
+    clients = [bound(pool) for _ in range(9)]
     assert Counter(status for _, status in clients) == {ESME_ROK: 5, ESME_RBINDFAIL: 4}
-    assert crew.metric("gate106_bind_failures_total", cause="too-many-binds") == 4
-    held = Counter(bind["id"] % 2 for bind in crew.ask("binds")["binds"])
+    assert pool.metric("gate106_bind_failures_total", cause="too-many-binds") == 4
+    held = Counter(bind["id"] % 2 for bind in pool.ask("binds")["binds"])
     victim, number = max((count, worker) for worker, count in held.items())
-    os.kill(crew.pids()[number or 2], signal.SIGKILL)
+    os.kill(pool.pids()[number or 2], signal.SIGKILL)
     more: list[Raw] = []
 
     def back() -> bool:
         try:
-            client, status = bound(crew)
+            client, status = bound(pool)
         except (OSError, AssertionError):  # the kernel gave it to who has just died
             return False
         if status == ESME_ROK:
@@ -84,18 +84,18 @@ def test_binds_are_counted_over_all_workers_and_those_of_a_dead_one_come_back(cr
         return len(more) == victim
 
     until(back, "the binds of the dead worker", 20)
-    assert bound(crew)[1] == ESME_RBINDFAIL
+    assert bound(pool)[1] == ESME_RBINDFAIL
     for client in [*(client for client, _ in clients), *more]:
         client.__exit__()
 
 
-def test_a_second_of_all_workers_brings_what_the_provider_may_send(crew: Crewed):
+def test_a_second_of_all_workers_brings_what_the_provider_may_send(pool: Crewed):
     tps = 200
-    crew.settings["providers"][0]["tps"] = tps
-    crew.write_settings()
-    crew.write_rules(NO_RULES)
-    crew.start()
-    senders = [Sender(client, 1000 * place) for place, client in enumerate(spread(crew, 1))]
+    pool.settings["providers"][0]["tps"] = tps
+    pool.write_settings()
+    pool.write_rules(NO_RULES)
+    pool.start()
+    senders = [Sender(client, 1000 * place) for place, client in enumerate(spread(pool, 1))]
     for sender in senders:
         sender.start()
     time.sleep(3.0)  # the second that was saved up is used, and shares have settled
@@ -120,18 +120,18 @@ def send_all(clients: list[Raw], each: int) -> list[Sender]:
     return senders
 
 
-def with_quota(crew: Crewed) -> Crewed:
-    crew.settings["shared"]["deadline_s"] = (
+def with_quota(pool: Crewed) -> Crewed:
+    pool.settings["shared"]["deadline_s"] = (
         10  # a store that is late is one that gates count without: not here, however busy the machine
     )
-    crew.write_settings()
-    crew.write_rules(RULES)
-    return crew.start()
+    pool.write_settings()
+    pool.write_rules(RULES)
+    return pool.start()
 
 
-def test_a_quota_is_met_within_one_percent_and_never_passed(crew: Crewed, carrier: Carrier):
+def test_a_quota_is_met_within_one_percent_and_never_passed(pool: Crewed, carrier: Carrier):
     """And nobody is told to come again: a message is taken, or the quota is used up."""
-    clients = spread(with_quota(crew), 1)
+    clients = spread(with_quota(pool), 1)
     senders = send_all(clients, 2 * QUOTA // len(clients))
     taken = sum(len(sender.taken) for sender in senders)
     assert taken == len(carrier.seen)
@@ -148,15 +148,15 @@ def test_a_quota_is_met_within_one_percent_and_never_passed(crew: Crewed, carrie
     assert set(said) == {ESME_ROK, PROVIDER_QUOTA}, said
 
 
-def test_a_quota_is_not_passed_when_a_worker_is_killed_and_comes_back(crew: Crewed, carrier: Carrier):
-    clients = spread(with_quota(crew), 1)
+def test_a_quota_is_not_passed_when_a_worker_is_killed_and_comes_back(pool: Crewed, carrier: Carrier):
+    clients = spread(with_quota(pool), 1)
     send_all(clients, QUOTA // 2 // len(clients))
-    os.kill(crew.pids()[2], signal.SIGKILL)
-    until(lambda: crew.metric("gate106_workers", state="up") == 1, "one worker less")
+    os.kill(pool.pids()[2], signal.SIGKILL)
+    until(lambda: pool.metric("gate106_workers", state="up") == 1, "one worker less")
     for client in clients:
         client.__exit__()
-    until(lambda: crew.metric("gate106_workers", state="up") == 2, crew.said, 30)
-    clients = spread(crew, 1)
+    until(lambda: pool.metric("gate106_workers", state="up") == 2, pool.said, 30)
+    clients = spread(pool, 1)
     send_all(clients, 2 * QUOTA // len(clients))
     assert len(carrier.seen) <= QUOTA
     assert len(carrier.seen) >= QUOTA // 2
