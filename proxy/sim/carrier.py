@@ -1,10 +1,11 @@
-"""Carrier: a simulated SMSC on asyncio. It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule,
-sends receipts and replies, and remembers what it received.
+"""Simulates an SMSC on asyncio.
 
-In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows nothing of rules for people.
+It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule, sends receipts and replies, and logs what it received.
 
-Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench); otherwise
-each one is read, judged by ``Conduct.rule`` and logged (the demo, tests).
+In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows no rules about recipients.
+
+Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench). Otherwise each
+submit is read, judged by ``Conduct.rule`` and logged (the demo, tests).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Closing: what the demo ends with: verdicts by category, reason and provider; what shadow rules would have done; what is missing,
-what differs, and whether all is well.
+"""Prints the demo's final tables: verdicts, shadow rules, differences.
 
-In: the four witnesses, their differences. Out: tables for rich, lines, a yes or no. Never: a full number, a text.
+In: the four witnesses, their differences. Out: tables for rich, lines, whether all is well. Never: a full number, a text.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""Demo: 双11 in a minute on the embedded store: simulated carrier and providers around a real gate process, over real SMPP on
-loopback, a live view, and a closing table that four witnesses must agree on.
+"""Stages 双11 in a minute with a real gate process.
 
-In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond
-loopback, a process left behind.
+Simulated carrier and providers talk real SMPP on loopback to a gate with the embedded store, with a live view. The closing table needs four
+witnesses to agree.
 
-Traffic runs; one provider leaves early and comes back for its receipts and replies; then the carrier is away for about a second. When
-all is answered, the gate is asked to end while one message waits for an answer that never comes and one provider still sends: that is
-the drain. /metrics are read in it, at a moment when nothing is on its way.
+In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond loopback, a process
+left behind.
+
+One provider leaves early and comes back for its receipts and replies; then the carrier is away for about a second. When all is answered, the
+gate is asked to end while one message waits for an answer that never comes and one provider still sends: that is the drain. /metrics are read
+in it, at a moment when nothing is on its way.
 """
 
 from __future__ import annotations

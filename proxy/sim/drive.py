@@ -1,4 +1,4 @@
-"""Drive: carrier and load generator in one process, beside the process under test. bench starts it and talks to it in lines of JSON.
+"""Runs carrier and load generator in one process for the bench.
 
 In: ``python -m proxy.sim.drive '{"mix": …}'``, then one order a line on standard input. Out: one result a line. Never: the process
 under test itself; of that it knows a port, a process id and an address of /metrics.

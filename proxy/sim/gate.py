@@ -1,7 +1,7 @@
-"""Gate: the real gate as a process of its own, with generated settings and a copy of the shipped rules in a folder of its own.
+"""Starts a real gate process with generated settings and rules.
 
-In: who the providers are, where the carrier listens. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the
-gate's insides; it is known only by its settings, its sockets and its journal.
+In: the providers, the carrier's port. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the gate's insides; it is known
+only by its settings, its sockets and its journal.
 """
 
 from __future__ import annotations

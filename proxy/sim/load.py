@@ -1,11 +1,11 @@
-"""Load: the fast generator. Several binds push submits through a gate, closed loop or at a fixed rate, and time every answer.
+"""Generates load: binds push submits and time every answer.
 
-In: a deck, recipients, binds, a window. Out: counts and a histogram of the whole way (submit written → answer read). Never: reading what
-a text says; what costs time here is taken from the process under test when both share a machine.
+In: a deck, recipients, binds, a window. Out: counts and a histogram of latency (submit written → answer read). Never: reading what a text says;
+CPU used here is taken from the process under test when both share a machine.
 
-Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind; where each submit asks for a receipt, as long as
-the receipts keep up. Fixed rate: submits fall due every
-millisecond; one that finds no window waits, and its time counts from when it was due, so a stalled gate cannot hide.
+Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind; where each submit asks for a receipt, as long as the
+receipts keep up. Fixed rate: submits fall due every millisecond; one that finds no window waits, and its latency counts from when it was due,
+so a stalled gate cannot hide.
 """
 
 from __future__ import annotations

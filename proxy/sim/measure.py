@@ -1,4 +1,4 @@
-"""Measure: figures about a process, a machine, a disk, and what /metrics says of itself.
+"""Measures processes, the machine, the disk and /metrics.
 
 In: process ids, folders, text. Out: numbers with units in their names. Never: traffic.
 """

@@ -1,6 +1,8 @@
-"""People: synthetic recipients of all 31 provinces. Segments are real (the table of the package ``phone``), the last four digits drawn.
+"""Draws synthetic recipients of all 31 provinces.
 
-In: a seed and how many. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
+Segments are real (the table of the package ``phone``), the last four digits are drawn.
+
+In: a seed, a count. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Ports: of loopback, for whoever will listen there in a moment, in this process or one that it starts.
+"""Finds free ports of loopback, never the same for two processes.
 
-In: nothing. Out: numbers. Never: the same to two processes; one that the kernel lends to outgoing connections.
+In: nothing. Out: numbers of ports for listeners in this process or a child. Never: a port that the kernel lends to outgoing connections.
 
-A process has a block to itself. The first port of it stays bound as long as the process lives, which tells every other one, also a copy
-of it, that the block is taken: a gate that is down between two lives finds its port as it left it.
+A process has a block to itself. The first port of it stays bound as long as the process lives. That tells every other process, also a forked
+copy, that the block is taken: a gate that restarts finds its port still free.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Provider: a simulated company that sends through smpplib's client, a real client nobody here wrote. It logs every submit and answer.
+"""Simulates a provider that sends through smpplib's client.
 
-In: steps (what to send, when). Out: a log: what was sent, what was answered, what was delivered. Never: a guess at what the gate
-should say; ``why`` is only the sender's intention, for the people who read the table.
+smpplib is a real client of another author. The provider logs every submit and answer.
 
-One thread per provider: smpplib blocks. Thousands of messages a second are load.py's trade.
+In: steps (what to send, when). Out: a log: what was sent, answered and delivered. Never: a guess at what the gate should answer; ``why`` is
+only the sender's intention, for people who read the table.
+
+Each provider is a thread, for smpplib blocks. For thousands of messages a second there is load.py.
 """
 
 from __future__ import annotations

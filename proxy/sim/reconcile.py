@@ -1,12 +1,12 @@
-"""Reconcile: four witnesses of the same traffic are compared: the providers' answers, the carrier's log, the journal, /metrics.
+"""Compares four witnesses of the same traffic.
 
-In: what each of them saw, as plain values. Out: differences, one a line; none means that all four tell the same story. Never: a
-tolerance, sockets, files.
+They are the providers' answers, the carrier's log, the journal and /metrics.
 
-Two moments need an explanation, and get an exact one. While the carrier is away, a submit may be lost on the wire: then, and only
-then, the journal may have allowed what the carrier never saw, and must say itself that the outcome is unknown or that it was taken
-back. When the gate unbinds, a submit may cross its goodbye: it stays unanswered, and the journal either refused it as ``draining``
-or never saw it.
+In: what each of them saw, as plain values. Out: differences, one a line; none means that all four agree. Never: a tolerance, sockets, files.
+
+Two moments need an explanation, and get an exact one. While the carrier is away, a submit may be lost on the wire: then, and only then, the
+journal may have allowed what the carrier never saw, and must say itself that the outcome is unknown or that it was taken back. When the gate
+unbinds, a submit may cross its unbind: it stays unanswered, and the journal either refused it as ``draining`` or never saw it.
 """
 
 from __future__ import annotations

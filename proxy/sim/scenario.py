@@ -1,7 +1,7 @@
-"""Scenario: 双11 in a minute: who sends what, so that every reason the gate has by now occurs.
+"""Scripts the demo so that every reason of the gate occurs.
 
-In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's manners,
-ports to register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
+In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's conduct, ports to
+register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
 
 from __future__ import annotations

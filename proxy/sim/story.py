@@ -1,7 +1,7 @@
-"""Story: what the journal tells of a run, as plain values to compare with what others saw.
+"""Reads a run from its journal, as plain values to compare.
 
-In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written.
-Never: what the gate meant; a record is taken at its word.
+In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written. Never: what the
+gate meant; a record is taken at its word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Texts: synthetic 双11 traffic. Nobody's real message: brands, names, codes and links are made up from word lists.
+"""Makes synthetic 双11 texts and mixes of them.
+
+Nobody's real message: brands, names, codes and links are made up from word lists.
 
 In: a seed. Out: templates of advertisements, notices and one-time codes, and mixes of them, two of which are those of DESIGN §13. Never: a
 clock; the same seed gives the same texts.

@@ -1,4 +1,4 @@
-"""Document: the table of operations as OpenAPI 3.1. Pure.
+"""Writes the table of operations as an OpenAPI 3.1 document.
 
 In: the table. Out: the document. Never: anything that the table does not say.
 """

@@ -1,6 +1,9 @@
-"""Forms: what may stand in a request: how it is checked, how the command line calls it, what the document says of it. Pure.
+"""Declares, checks and describes the parameters of API requests.
 
-In: values of a JSON body, or words of a query. Out: values for the gate, or Wrong with the name. Never: what a value means (the gate knows).
+Each form knows how a value is checked, what the command line calls it, and its JSON Schema.
+
+In: values of a JSON body, or words of a query. Out: values for the gate, or BadRequest with the parameter's name. Never: the meaning of a
+value (the gate checks that).
 """
 
 from __future__ import annotations

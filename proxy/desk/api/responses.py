@@ -1,6 +1,6 @@
-"""Telling: what a request is answered with: JSON, a file, or what is wrong in the language that was asked for.
+"""Builds the responses of the API: JSON, files and errors.
 
-In: what was found, or a sentence of the gate's; the request's ``Accept-Language``. Out: responses. Never: a status decided.
+In: an answer, or an English sentence of the gate's; the request's ``Accept-Language``. Out: responses. Never: the choice of a status.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Routes: who asks, what their body says, what they are told with which status.
+"""Authenticates API requests, reads their bodies and answers with statuses.
 
-In: a request. Out: JSON or a file. Never: a request looked at before its token; a fault of ours told in detail to anybody but the log.
+In: a request. Out: JSON or a file. Never: a request read before its token is checked; details of an internal fault anywhere but in the log.
 """
 
 from __future__ import annotations

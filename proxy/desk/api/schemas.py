@@ -1,6 +1,6 @@
-"""Shapes: what answers look like, as JSON Schema: from the types that the gate's own records have. Pure.
+"""Derives the JSON Schemas of API answers from the record types.
 
-In: named tuples of the desk and the state, mappings of names to types. Out: schemas. Never: an answer.
+In: named tuples of journal and state, mappings of names to types. Out: schemas. Never: an answer.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Table: every operation, one row each: its path, whom it takes, what it is told, what it tells. Routes, roles and document come from here.
+"""Lists every API operation: path, permission, parameters and answer.
 
-In: nothing. Out: OPERATIONS. Never: how one is carried out (dispatch.py).
+Routes, roles and the OpenAPI document follow from this table.
 
-A path says the command of the command line: ``gate106 complaint decide`` is ``POST /api/complaint/decide``. What only tells how the gate does
-is asked for by GET; what changes something, or names a person (whose number stands in no address), by POST.
+In: nothing. Out: OPERATIONS. Never: how an operation is carried out (dispatch.py).
+
+A path follows the command line: ``gate106 complaint decide`` is ``POST /api/complaint/decide``. Operations that only report the gate's state
+are GET. Operations that change something, or name a person (no address may hold a number), are POST.
 """
 
 from __future__ import annotations

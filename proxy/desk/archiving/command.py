@@ -1,4 +1,7 @@
-"""journal: ``gate106 journal verify | roll | heads | person | expire | erase | key``."""
+"""Implements the commands of ``gate106 journal``.
+
+verify (verify_command.py), roll, heads (heads_command.py), person, expire, erase (erase_command.py), key.
+"""
 
 from __future__ import annotations
 

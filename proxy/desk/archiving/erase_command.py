@@ -1,4 +1,7 @@
-"""erase: ``gate106 journal erase``: a person is taken out of the journal at rest, beside a running gate that writes it down."""
+"""Implements ``gate106 journal erase``, which removes a person from the journal.
+
+It rewrites closed segments and tables beside a running gate; the gate records each step.
+"""
 
 from __future__ import annotations
 

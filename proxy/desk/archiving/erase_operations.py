@@ -1,7 +1,8 @@
-"""Erasing: somebody takes a person out of the journal at rest, beside the gate: it is written down by whom and why before, and what was changed
-before it is.
+"""Records each step of an erasure before it happens.
 
-In: the person's keyed hash, why; groups that are about to change. Out: what must stay; records that are synced. Never: a number, a segment.
+The erasure itself runs beside the gate (erase_command.py). The gate writes down who asked and why, and every change, before the change is made.
+
+In: the person's keyed hash, a reason; the groups about to change. Out: what must stay; synced records. Never: a number, a segment's content.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""heads: ``gate106 journal heads``: the signed heads of days, as they were published."""
+"""Implements ``gate106 journal heads``, which lists the signed heads of days."""
 
 from __future__ import annotations
 

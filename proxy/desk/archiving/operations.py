@@ -1,7 +1,7 @@
-"""Retention: the journal's beginning is removed when it has served its time: by itself, once an hour, or when somebody asks.
+"""Removes journal segments past their retention, hourly or on request.
 
-In: the settings' ``retention``, the journal's disk. Out: segments gone, with a record that says so; what lies there, for metrics. Never: a
-removal before its record is safe, or by a clock that has just jumped.
+In: the ``retention`` settings, the journal's disk. Out: segments removed, with a record of it; sizes and ages for metrics. Never: a removal
+before its record is synced, or by a clock that has just jumped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Roller: once an hour the gate has closed segments of its journal rolled into tables, in a process of the lowest priority.
+"""Starts the hourly process that rolls closed segments into tables.
 
-In: the settings' path. Out: what that process did, in the log; each day's signed head there, too, and the newest as a metric, which is how it
-leaves this machine; a note for /readyz where it fails. Never: the work itself (proxy/archive): it would share the interpreter with messages.
+In: the path of the settings. Out: the process's result and each day's signed head in the log; the newest head as a metric, which is how it
+leaves this machine; a note for /readyz after a failure. Never: the work itself (proxy/archive): it would share the interpreter with messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""verify: ``gate106 journal verify``: every record, the chain over all commit groups, the tables made of them."""
+"""Implements ``gate106 journal verify``: records, the chain and the tables."""
 
 from __future__ import annotations
 

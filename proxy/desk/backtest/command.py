@@ -1,4 +1,4 @@
-"""backtest: ``gate106 backtest``: what other rules would have made of what the journal says was sent."""
+"""Implements ``gate106 backtest``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Turns: the journal as the relay wrote it: one commit group is one turn of the gate, and what is in it happened together.
+"""Reads the journal one commit group at a time.
 
-In: segments. Out: turns in order. Never: what a record means. Whatever keeps the journal when segments are rolled must be able to give the
-same: in a turn changes come before messages though they are written behind them, so its borders matter.
+The gate decided and wrote all records of a group together.
+
+In: segments. Out: groups in order. Never: the meaning of a record. Another form of the journal must keep the borders of groups: within a group
+changes took effect before messages, though they are written after them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Bench: the gate's own judging, set up for each message as it was when that came: rules and orders in force, room, the id it gave.
+"""Sets up the gate's admission as it stood for each message.
 
-In: Cases. Out: their verdicts, and the store as they leave it. Never: the journal's order (rerun.py), another way to judge.
+In: SubmitCases. Out: their verdicts, and the store as they leave it. Never: the order of the journal (rerun.py), another way to judge.
+
+What is restored for each message: rules and orders in force, room in queues, and the entry id that the gate gave.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Differing: what is otherwise now, counted by rule, provider, province, category and hour, with a few masked examples of each.
+"""Counts messages that came out otherwise, with masked examples.
 
-In: Cases, in order. Out: counts that can be added to those of other processes. Never: a whole number, a code, more examples than are read.
+In: SubmitCases, in order. Out: counts by rule, provider, province, category and hour, which can be added to those of other processes. Never: a
+whole number, a code, more examples than are read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""House: what judging asks of the gate around it, when there is none: who sends, a way to the carrier that is as it was then.
+"""Supplies senders, binds and a lane where no gate runs.
 
-In: the settings, what the journal says of a message. Out: senders, binds, a lane. Never: sockets, a queue.
+In: the settings, verdict records of the journal. Out: senders, binds, a lane that is as open as it was for the message.
+Never: sockets, a queue.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Older: what people refused, and who is on lists, from before the journal begins: out of the gate's store as it is now, taken back to then.
+"""Takes opt-outs and lists back to a moment before the journal.
 
-In: the store's file, which a gate may be using; what the journal says was changed since that moment. Out: a store of our own. Never: a byte of
-the original, a lock on it.
+In: the store's file, which a gate may be using; the journal's changes since that moment. Out: a store in memory. Never: a byte of the original
+changed, a lock on it.
 
-Retention removes the oldest of the journal, and a refusal may be older than that. What came later than the moment is taken out again, what was
-lifted later is put back. Of two equal refusals only the newer is on record: where it came later than the moment, the older is not known.
+Retention removes the oldest segments, and an opt-out may be older than they are. Facts later than the moment are removed again, facts lifted
+later are put back. Of two equal opt-outs the record keeps only the newer: where that one came later than the moment, the older is not known.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Past: people, lists, orders and counters as they stood when the window begins, from the journal before it.
+"""Rebuilds records, lists, orders and counters at the window's begin.
 
-In: turns, the beginning of the window, how far back rules look. Out: a store, and the turns from there on. Never: a verdict.
+In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups from there on. Never: a verdict.
 
-What people refused counts for ever; what they were sent only as far back as the longest window of the rules: older verdicts are passed over.
-Counters that are about no single person go on from what they held where the rules are those of then. Other rules (``count_by``) find them
-as if they had counted what was sent before.
+Opt-outs count for ever. Messages sent count only as far back as the longest window of the rules: older verdicts are skipped. Counters about
+no single person go on from their values then if the rules are those of then. Otherwise (``count_by``) earlier messages are counted by the new
+rules.
 """
 
 from __future__ import annotations

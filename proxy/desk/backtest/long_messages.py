@@ -1,6 +1,7 @@
-"""Belonging: which parts of long messages were one message, as far as the journal shows it.
+"""Decides which parts in the journal belonged to one message.
 
-In: Cases of parts, in the order of the journal. Out: yes or no. Never: a clock: the journal says when a part was judged, not when it came.
+In: SubmitCases of parts, in the order of the journal. Out: yes or no. Never: a clock: the journal says when a part was judged, not when it
+came.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Together: journals of several gates on one store, read by time as if they were one.
+"""Merges the journals of several gates on one store by time.
 
-In: the turns of each. Out: turns by time, and whose each is; of what gates told each other each thing once. Never: what a record means.
+In: the commit groups of each journal. Out: groups by time, each with its gate; replicated facts once. Never: the meaning of a record.
 
-Each gate's own order stays, though its clock was set back. What a gate whose journal is read told the others is known from that journal, as of
-the moment at which it was written there; what one told of which no journal is read is told as of when the first of these heard it.
+The order within one journal stays, though its clock was set back. A fact replicated from a gate whose journal is read counts from that journal,
+at the time it was written there. A fact from any other gate counts when the first of these gates heard it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Page: the result of a backtest as one page that opens offline: charts drawn in it, no script, nothing fetched.
+"""Renders a backtest's result as one HTML page for offline use.
 
-In: an Answer, a language. Out: HTML. Never: a text that is not escaped (messages are written by strangers), a whole number, a code.
+In: a BacktestResult, a language. Out: HTML with charts; no script, nothing fetched. Never: a text that is not escaped (strangers write
+messages), a whole number, a code.
 """
 
 from __future__ import annotations

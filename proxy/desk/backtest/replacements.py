@@ -1,10 +1,10 @@
-"""Replacing: texts that were to take the place of others (replace_sm), judged again as ``proxy.relay.replace_sm`` did.
+"""Judges replace_sm of the journal again, as ``relay/replace_sm.py`` did.
 
-In: what carriers accepted, replace_sm of the journal, the person's record. Out: the record with the new text's entry instead of the old one's.
-Never: what a carrier is told.
+In: carriers' acceptances, replace_sm of the journal, the recipient's record. Out: the record with the new text's entry instead of the old
+one's. Never: anything sent to a carrier.
 
-Which message an id names the journal says: the index that the gate keeps of what was accepted is kept here, too. It may know more than the gate
-did, which forgets in a restart: what the gate did not find was not judged, and is not here.
+The gate keeps an index of accepted messages by id; the same index is kept here. It may know more than the gate's, which is lost in a restart:
+a message that the gate did not find was not judged, and is not here.
 """
 
 from __future__ import annotations

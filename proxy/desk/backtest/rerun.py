@@ -1,13 +1,13 @@
-"""Rerun: every message of the journal judged again, in the order in which the gate judged, each against what the earlier ones left.
+"""Judges every message of the journal again, in the gate's order.
 
-In: turns, the store as it was when they begin, rules by revision. Out: a Case for each message: its verdict then and now. Never: a file, a
-clock, another way to judge: the bench holds the gate's own.
+In: commit groups, the store as it was when they begin, rules by revision. Out: a SubmitCase for each message, with its verdict then and now.
+Never: a file, a clock, another way to judge (conditions.py holds the gate's own).
 
-What happened around the messages stays as it was: what people answered, what officers entered, what was ordered, what the carrier said of
-what was sent. A message that is refused now leaves nothing; one that is let through now is taken to have been accepted.
+Everything around the messages stays as it was: replies, suppressions, orders, the carrier's answers. A message that is refused now leaves no
+trace; one that is allowed now is taken to have been accepted.
 
-In a turn the gate changes records first and judges then, but writes it the other way round (relay/batching.py, relay/commit.py): here each
-turn is put back into that order.
+Within a commit group the gate changes records first and judges then, but writes it the other way round (relay/batching.py, relay/commit.py).
+Each group is put back into that order here.
 """
 
 from __future__ import annotations

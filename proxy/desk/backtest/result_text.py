@@ -1,6 +1,6 @@
-"""Told: the result of a backtest in words and for programs.
+"""Formats a backtest's result as text and as JSON.
 
-In: an Answer. Out: lines, a dictionary for JSON. Never: a whole number, a code.
+In: a BacktestResult. Out: lines, a dictionary for JSON. Never: a whole number, a code.
 """
 
 from __future__ import annotations

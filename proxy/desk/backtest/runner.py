@@ -1,10 +1,11 @@
-"""Run: one backtest from a journal's folder to its result, in one process or, where that changes nothing, in several.
+"""Runs one backtest from a request to its result.
 
-In: a Question. Out: an Answer, or CannotBacktest with whose fault it is. Never: the running gate, a byte written.
+In: a BacktestRequest. Out: a BacktestResult, or CannotBacktest with the cause. Never: the running gate, a byte written.
 
-Journals of several gates on one store are judged again side by side, each by itself as its gate did, all against one store.
+Journals of several gates on one store are judged side by side, each as its gate did, against one store.
 
-People are independent of each other unless a limit is about more than one of them (a provider's quota): then one process does it all.
+Recipients are independent of each other unless a limit is about more than one of them (a provider's quota). Then one process does all the work,
+otherwise several may.
 """
 
 from __future__ import annotations

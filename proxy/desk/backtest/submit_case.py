@@ -1,6 +1,6 @@
-"""Case: one message of the journal on its way through judging again, and what it is not judged for.
+"""Describes one journalled message while it is judged again.
 
-In: a verdict as it is in the journal. Out: nouns. Never: a decision.
+In: a verdict of the journal. Out: a SubmitCase, or why a message is skipped. Never: a decision.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Batch: a file of complaints as 12321 sends it, read whole: rows for the gate, or every bad row with its line.
+"""Reads a file of complaints, as 12321 sends it.
 
-In: rows of a table whose first says what the columns are, in Chinese or English. Out: mappings of texts and moments; problems. Never: a
-socket, half a file, a guess at what a column is.
+In: rows of a table whose first row names the columns, in Chinese or English. Out: mappings of texts and times, or every bad row with its line.
+Never: a socket, half a file, a guess at what a column is.
 """
 
 from __future__ import annotations

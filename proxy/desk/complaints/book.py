@@ -1,7 +1,7 @@
-"""Cases: complaints on their way through the desk: filed, matched to a message, decided, reopened. Pure.
+"""Keeps complaint cases and their transitions; pure.
 
-In: what a batch says of each, what officers say, the time, which days are worked. Out: journal records, and the cases as they are; or
-Impossible. Never: files, the clock, a guess: which message it was, somebody said.
+In: rows of a batch, officers' decisions, the time, the calendar of working days. Out: journal records and the cases as they are; Impossible.
+Never: files, the clock, a guess: a person says which message it was.
 
     filed ─▶ open ──▶ valid | invalid | duplicate | not-ours | withdrawn ──reopened──▶ open
                 └─ forwarded to the provider, matched to a message: noted, the case stays open

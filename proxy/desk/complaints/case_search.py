@@ -1,7 +1,9 @@
-"""case search: what a case is about, looked for in the journal at rest beside the gate: which message it was, who else got it.
+"""Finds a case's message, and who else received its text.
 
-In: a case as the gate tells it. Out: candidates and counts, in words and for programs; the match, noted by the gate. Never: a guess; a whole
-number on the screen.
+It searches the journal at rest, beside the gate.
+
+In: a case as the gate reports it. Out: candidates and counts, as text and JSON; the match, recorded by the gate. Never: a guess; a whole number
+on the screen.
 """
 
 from __future__ import annotations

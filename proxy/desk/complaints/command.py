@@ -1,4 +1,7 @@
-"""complaint: ``gate106 complaint import|list|show|match|forward|decide|withdraw|reopen|sweep|export``: cases of the desk."""
+"""Implements the commands of ``gate106 complaint``.
+
+import, list, show, match, forward, decide, withdraw, reopen, sweep, export.
+"""
 
 from __future__ import annotations
 

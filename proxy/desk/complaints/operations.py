@@ -1,7 +1,7 @@
-"""Complaints: the commands about cases: a batch in, a case decided, what is done beside it; the list.
+"""Serves the commands about complaint cases.
 
-In: rows of a batch, what officers say. Out: cases filed and decided, synced before anybody is told. Never: half a batch; a search in the
-journal (that is the client's: it says which message it was); a whole number that was not asked for and written down.
+In: rows of a batch, officers' decisions. Out: cases filed and decided, synced before they are acknowledged. Never: half a batch; a search in
+the journal (the client searches and names the message); a whole number that was not asked for and written down.
 
 A batch comes as lines behind the command: ``{"rows": [{"reference": …, "number": …, "at": …}, …]}``, then ``{"end": true, "rows": 120}``.
 """

@@ -1,8 +1,8 @@
-"""Complaints: the queue with its clocks, batches in, and a case on one page: what was complained of, which message it was, what is decided.
+"""Shows the queue of complaint cases, and each case on one page.
 
-In: batches, what officers say. Out: cases filed, matched, decided and suppressed in one step; who else got it; evidence; proposals of
-penalties.
-Never: a message taken for the one that was meant unless somebody says so; a whole number without a reason that the journal keeps.
+In: batches, officers' decisions. Out: cases filed, matched, decided and suppressed in one step; other recipients of the text; evidence;
+proposals of penalties. Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the
+journal keeps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Binds: the commands about providers' connections: list them, kick some. (A provider is suspended by an order: desk/orders/operations.py.)
+"""Serves the commands that list and kick provider binds.
 
-In: which binds. Out: what is known of them; a farewell to those that are kicked. Never: a message.
+A provider is suspended by an order (desk/orders/operations.py).
+
+In: a choice of binds. Out: what is known of them; an unbind for those that are kicked. Never: a message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Links: the commands about connections to carriers: list them, drain one, enable it again.
+"""Serves the commands that list, drain and enable carrier links.
 
-In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never:
-a submit, a socket (net.carrier acts by the orders).
+In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never: a
+submit, a socket (proxy/net carries the orders out).
 """
 
 from __future__ import annotations

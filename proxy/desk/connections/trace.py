@@ -1,7 +1,7 @@
-"""Trace: the command that shows live PDUs, veiled: of a provider, of a carrier, of one person.
+"""Shows live PDUs, redacted, of a provider, a carrier or a person.
 
-In: whom to watch, for how long. Out: a line for each PDU that fits, as far as count and rate allow; how many were not shown. Never: a whole
-number or text unless that was asked for and journalled, a one-time password whatever was asked for, traffic held up.
+In: whom to watch, for how long. Out: a line for each PDU that fits, within count and rate; how many were not shown. Never: a whole number or
+text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
 """
 
 from __future__ import annotations

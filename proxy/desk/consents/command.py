@@ -1,4 +1,7 @@
-"""consent: ``gate106 consent``, ``consent import | tasks | show | review | proof | withdraw | export``."""
+"""Implements the commands of ``gate106 consent``.
+
+Without a command it lists batches; import, tasks, show, review, proof, withdraw, export.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Consent: the commands about what people agreed to: files in with their proof, reviews, what is taken back, tasks where a proof is missing.
+"""Serves the commands about consents: imports, reviews, withdrawals and tasks.
 
-In: numbers in chunks, digests of proofs, decisions, who makes them. Out: consents in force and synced before anybody is told. Never: half a
-file; a proof itself (its SHA-256 is kept, the file stays with whoever keeps the papers).
+In: numbers in chunks, digests of proofs, decisions and their authors. Out: consents in force, synced before they are acknowledged.
+Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
 
-A file comes like a list of refusals (desk/suppression/operations.py): its batches with the command, then lines of numbers (operations/chunks.py), then
-``{"end": true, "numbers": 1000000}``.
+A file comes like a list of opt-outs (desk/suppression/operations.py): its batches with the command, then lines of numbers
+(operations/chunks.py), then ``{"end": true, "numbers": 1000000}``.
 """
 
 from __future__ import annotations

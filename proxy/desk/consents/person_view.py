@@ -1,4 +1,4 @@
-"""Consented: what one person agreed to, with the proof of each consent by reply and what ended it, for who asks.
+"""Lists one person's consents, with their proofs and ends.
 
 In: the gate, a person's record. Out: a row for each consent. Never: a change.
 """

@@ -1,7 +1,7 @@
-"""Checking: whether a pack is as the gate made it, and what it says hangs together. Needs the pack, and what was published; nothing else.
+"""Checks that an evidence pack is unaltered and consistent, without a gate.
 
-In: a ZIP from anybody, the public key or the head that were published. Out: a Checked: faults by file, and what was compared with what.
-Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds; anything but Python's own library (verifier.py).
+In: a ZIP from anybody, the public key or the head that were published. Out: a PackCheck: faults by file, and what was compared with what.
+Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds; a package outside Python's library (verifier.py).
 """
 
 from __future__ import annotations

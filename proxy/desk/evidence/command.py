@@ -1,4 +1,4 @@
-"""evidence: ``gate106 evidence pack``, ``evidence verify``, ``evidence verifier``."""
+"""Implements ``gate106 evidence pack``, ``evidence verify`` and ``evidence verifier``."""
 
 from __future__ import annotations
 

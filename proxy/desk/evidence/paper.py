@@ -1,9 +1,10 @@
-"""Paper: an evidence, and the letter of a penalty, as pages. Everything in them may be a stranger's words: it is drawn, never read as markup.
+"""Draws evidence and penalty letters as PDF pages.
 
-In: mappings as the pack has them. Out: bytes of a PDF, the same for the same. Never: markup, a picture, a file or an address.
+In: mappings as the pack has them. Out: bytes of a PDF, equal for equal input. Never: markup (texts are strangers' words), a picture, a file
+or an address.
 
-Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded; Latin letters and digits in Helvetica, for a reader
-that has another Chinese font instead draws its own Latin letters at the widths of this one.
+Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded. Latin letters and digits are set in Helvetica: a reader
+that substitutes another Chinese font would draw its own Latin letters at the widths of STSong-Light.
 """
 
 from __future__ import annotations

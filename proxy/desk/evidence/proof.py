@@ -1,14 +1,14 @@
-"""Proof: where a record stands in the journal's chain, from its group to the head of its day, which was signed and published.
+"""Proves a record's place in the chain, up to the signed head.
 
-In: the archive, a journal's segments, a record's place. Out: a mapping for JSON; where it was asked for, the groups' own bytes. Never: a
-claim without what it rests on: what cannot be shown is said.
+In: the archive, a journal's segments, a record's place. Out: a mapping for JSON; on request the groups' own bytes. Never: a claim without its
+basis: what cannot be shown is said.
 
     record ── in a group, whose digest covers it ── next group … ── last group of the day's table ── the table, in the head ── signature
 
-The digests of groups run over the bytes of all records between, those of other people too: whoever is to follow them needs those bytes.
-Where the journal is sealed they say nothing to anybody without its key, so they come along as soon as there is a head to lead to. In the
-clear they are only handed out where somebody asked for them who may see them (``chain``); without them the gate's signature vouches for the
-record's place. What a pack proves, and what it does not, it says itself (``proves``).
+The digests of groups run over the bytes of all records between, those of other people too: to follow them one needs those bytes. In a sealed
+journal they tell nothing without its key, so they come along as soon as there is a head to lead to. Unsealed they are only handed out on
+request, to a person who may see them (``chain``); without them the gate's signature vouches for the record's place. A pack says itself what it
+proves and what it does not (``proves``).
 """
 
 from __future__ import annotations

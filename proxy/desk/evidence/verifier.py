@@ -1,7 +1,7 @@
-"""Alone: checking a pack where there is no gate: one file that any Python runs, without a package. Made of the very files that check here.
+"""Builds one Python file that checks packs without a gate.
 
-In: the house's own files (``made``); a pack and what was published (``main``). Out: a file, the same bytes for the same gate; lines, an exit
-code. Never: anything outside Python's own library.
+In: the package's own files (``made``); a pack and the published key and head (``main``). Out: a file, equal bytes for an equal gate; lines, an
+exit code. Never: anything outside Python's own library.
 
     python3 verify.pyz case-17.zip --key head.pub --head 5f0c…
 """

@@ -1,4 +1,4 @@
-"""explain: ``gate106 explain``: what would be decided about one message, and each rule's part in it."""
+"""Implements ``gate106 explain``: the verdict on one message, rule by rule."""
 
 from __future__ import annotations
 

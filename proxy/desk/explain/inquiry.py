@@ -1,9 +1,10 @@
-"""Inquest: one message of the journal: what was decided of it and why, what became of it, and what today's rules say.
+"""Reconstructs one journalled message: its verdict, its fate, today's verdict.
 
-In: turns, which message, rules by revision, today's rules. Out: a Found. Never: what happened to anybody else, a number that is not asked for.
+In: commit groups, the message, rules by revision, today's rules. Out: an Inquiry. Never: anything about another person, a number that is not
+asked for.
 
-The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, the rules of then where their files are
-kept. Today's rules are asked with the same: what they would have said at that moment.
+The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, and the rules of then if their files
+are kept. Today's rules are asked with the same state: what they would have said at that moment.
 """
 
 from __future__ import annotations

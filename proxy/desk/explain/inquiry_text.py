@@ -1,6 +1,6 @@
-"""Retold: an inquest in words, in two languages, and for programs.
+"""Formats an inquiry as text in two languages and as JSON.
 
-In: a Found. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a young code at all.
+In: an Inquiry. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a recent code at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""message: ``gate106 explain --message``: one message of the journal, as it was decided and as today's rules would have decided it."""
+"""Implements ``gate106 explain --message``: one journalled message, then and by today's rules."""
 
 from __future__ import annotations
 

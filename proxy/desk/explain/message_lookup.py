@@ -1,10 +1,10 @@
-"""Named: which message of the journal an id means: the carrier's, the one its provider was told, or the journal's own.
+"""Finds the journalled message that an id means.
 
-In: turns, an id as somebody spells it. Out: the messages that may be meant. Never: what was decided of them (inquiry.py).
+In: commit groups, an id as a person types it. Out: the messages that may be meant. Never: their verdicts (inquiry.py).
 
     4711, B1c0ffee      an id of the carrier's, as its answer wrote it, with or without the code in front of it that providers see
-    196626              the number of the entry that the message left in its person's record
-    0:4711              node and place of its verdict in the journal: what ``gate106 find`` calls it
+    196626              the number of the entry that the message left in its recipient's record
+    0:4711              node and place of its verdict in the journal, as ``gate106 find`` prints it
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing | paths``: a person's refusals as the journal has them, of which a
-running gate is told first; marketing sent after an opt-out; replies that may be a refusal; by which ports replies reach the gate."""
+"""Implements the commands of ``gate106 optout``.
+
+trace (a person's opt-outs, from the journal; a running gate records the look), audit (marketing sent after an opt-out), doubtful, decide and
+end-standing (replies that may be an opt-out), paths (ports by which replies reach the gate).
+"""
 
 from __future__ import annotations
 

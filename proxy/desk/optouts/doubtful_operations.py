@@ -1,10 +1,10 @@
-"""Doubtful: the commands about replies that may be a refusal: listed by rows, decided, standing decisions ended.
+"""Serves the commands that list and decide doubtful replies.
 
-In: a row, yes or no, who says so and why. Out: refusals in force or lifted, synced with the decision before anybody is told. Never: a whole
-number, digits of a code, half a reply: each person's record changes wholly or not at all.
+In: a row, yes or no, the officer and the reason. Out: opt-outs in force or lifted, synced with the decision before it is acknowledged. Never: a
+whole number, digits of a code, half a reply: each person's record changes wholly or not at all.
 
-A row is decided in batches: first the records of the persons change (kind SUPPRESSED each), then one DECISION names their replies. Killed in
-between, the batch is still on the list, and deciding it again does nothing twice.
+A row is decided in batches: first the records of the persons change (kind SUPPRESSED each), then one DECISION names their replies. If the gate
+is killed in between, the batch is still on the list, and deciding it again changes nothing twice.
 """
 
 from __future__ import annotations

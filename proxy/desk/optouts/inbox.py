@@ -1,13 +1,13 @@
-"""Inbox: doubtful replies until somebody decides about them. Pure.
+"""Keeps doubtful replies until an officer decides; pure.
 
-In: replies and decisions as the journal has them, the time. Out: rows, standing decisions, counts; or Impossible. Never: files, the clock, a
-person's record (relay/effects/suppression.py), a decision of its own.
+In: replies and decisions of the journal, the time. Out: rows, standing decisions, counts; or Impossible. Never: files, the clock, a person's
+record (relay/effects/suppression.py), a decision of its own.
 
     open ──▶ decided               an officer says yes (it asked to stop) or no
-       └───▶ lapsed ──▶ decided    for 7 days nobody decided: what it held is a refusal now, or has ended
+       └───▶ lapsed ──▶ decided    undecided for 7 days: its hold has become an opt-out, or has ended
 
-Replies of equal words (folded) in an equal context are one row: signature, category and template of the newest message from that port, or
-the port where there was none. A decision decides all of a row; a standing one decides those that come later, too.
+Replies of equal words (folded) in an equal context are one row. The context is signature, category and template of the newest message from that
+port, or the port if there was no message. A decision covers all of a row; a standing decision also covers later replies.
 """
 
 from __future__ import annotations

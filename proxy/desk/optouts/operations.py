@@ -1,10 +1,10 @@
-"""Opt-outs from elsewhere: what people told a hotline or an app, passed on over HTTP, one or many at once; the same request again does nothing.
+"""Takes opt-outs from hotlines and apps over HTTP, idempotently.
 
     POST /optouts    Idempotency-Key: 20261111-000017
     {"channel": "hotline", "optouts": [{"number": "13800210500", "scope": "all"}, {"number": "…", "scope": "advertiser", "value": "…"}]}
 
-In: such a request of whoever has a token with the role. Out: refusals in force and synced, then ``{"optouts": 2, "repeated": false}``; or what
-is wrong with which of them, and nothing done. Never: half a request acknowledged; the same key for another request.
+In: such a request, with a token whose role allows it. Out: opt-outs in force and synced, then ``{"optouts": 2, "repeated": false}``; or the
+faults of each row, and nothing done. Never: half a request acknowledged; the same key for another request.
 """
 
 from __future__ import annotations

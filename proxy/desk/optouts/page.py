@@ -1,7 +1,7 @@
-"""Opt-outs and consents: what one person refused and agreed to, what went out to them since; lists of many, and proofs that wait.
+"""Shows a person's opt-outs and consents, lists, and reply paths.
 
-In: a number, files. Out: by which ports replies reach the gate; refusals with scope, source, time and end; consents with proof and state; "my
-opt-out did not work" answered from the journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that
+In: a number, files. Out: ports by which replies reach the gate; opt-outs with scope, source, time and end; consents with proof and state; "my
+opt-out did not work" answered from the journal; opt-outs entered and lifted; lists imported wholly or not at all. Never: a whole number that
 the visitor has not typed, a look that the journal does not keep.
 """
 

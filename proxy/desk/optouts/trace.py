@@ -1,7 +1,9 @@
-"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``): of a gate of several
-workers those of all, for a reply may come to another than what was sent.
+"""Traces one person's opt-outs through the journal.
 
-In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with whose fault it is. Never: a byte changed, the store.
+It works with or without a running gate. Of a gate with several workers it reads the journals of all: a reply may reach another worker than the
+one that sent the message.
+
+In: a number, the place of the journal. Out: a ``Trace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
 """
 
 from __future__ import annotations

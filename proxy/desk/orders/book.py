@@ -1,7 +1,7 @@
-"""The order book: what operators have ordered and is not over, in force at once, in the journal before anybody is told.
+"""Keeps the operators' orders that are in force.
 
-In: orders given and lifted, the time. Out: journal records; the orders that are in force, for whoever acts by them. Never: what an order
-does (policy.orders makes rules of those that judge, the carriers' side drains links), files, the clock.
+In: orders given and lifted, the time. Out: journal records, written before the order is acknowledged; the orders in force. Never: what an order
+does (policy/orders.py makes rules of those that judge, proxy/net drains links), files, the clock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Orders: the commands that give and lift them: stop, suspend, shadow.
+"""Serves the commands that give and lift orders: stop, suspend, shadow.
 
-In: what an operator says. Out: an order in the book, in force at once and synced before anybody is told. Never: what it does to a message
-(policy.orders).
+In: an operator's order. Out: the order in the book, in force at once and synced before it is acknowledged. Never: its effect on a message
+(policy/orders.py).
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
-"""Penalties: what providers are made to bear, from proposal to end: warned, throttled, suspended; approved, appealed, lifted, over. Pure.
+"""Keeps penalties and their transitions; pure.
 
-In: proposals of triggers (proxy/desk/penalties/triggers.py) and of people, what people say, the time. Out: journal records, the penalties as they are, and
-the order that makes one act; or Impossible. Never: the clock, an order put into force (operations.py does), a token.
+A penalty warns, throttles or suspends a provider.
 
-    proposed ──approved──▶ in-force ──▶ over        its time has passed: what was taken is given back by itself
+In: proposals of triggers (triggers.py) and of people, decisions, the time. Out: journal records, the penalties as they are, and the order that
+carries one out; or Impossible. Never: the clock, an order put into force (operations.py does), a token.
+
+    proposed ──approved──▶ in-force ──▶ over        its time has passed, and what it took is given back
         ├─ rejected            ├──────▶ lifted      before its time
         ├─ withdrawn           └──────▶ raised      a severer one took its place
         └─ lapsed     nobody decided it in time; a rule proposes anew what it still measures
 
-An appeal is noted and stops nothing: whoever grants it lifts the penalty.
+An appeal is noted and stops nothing: to grant it, an approver lifts the penalty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""penalty: ``gate106 penalty list|show|propose|approve|reject|withdraw|appeal|lift|letter``."""
+"""Implements the commands of ``gate106 penalty``.
+
+list, show, propose, approve, reject, withdraw, appeal, lift, letter.
+"""
 
 from __future__ import annotations
 

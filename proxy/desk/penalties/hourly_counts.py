@@ -1,7 +1,7 @@
-"""Hours: what was counted of providers, and by signature where a rule asks, by the clock hour: as a restart finds it, too.
+"""Keeps hourly counts of providers, and of signatures where rules ask.
 
-In: the tally's running counts, Apart's sums, the time. Out: journal records; counts over a stretch of hours. Never: work for a message, the
-clock, what a count means (triggers.py).
+In: the running counts of GateCounters, the sums of SignatureCounters, the time. Out: journal records, from which a restart reads the counts
+again; counts over a stretch of hours. Never: work for a message, the clock, the meaning of a count (triggers.py).
 """
 
 from __future__ import annotations

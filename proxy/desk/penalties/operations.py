@@ -1,7 +1,7 @@
-"""Penalties: the commands about them, and the warden who looks once a minute whether the rules ask for one.
+"""Serves the penalty commands, and checks the triggers once a minute.
 
-In: what people say; the tally's counts; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what is
-measured how (proxy/desk/penalties/triggers.py), work for a message.
+In: people's decisions; the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how
+something is measured (triggers.py), work for a message.
 """
 
 from __future__ import annotations

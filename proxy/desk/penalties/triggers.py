@@ -1,10 +1,10 @@
-"""Triggers: what is measured of providers, signatures and advertisers, once a minute, and which penalties that asks for. Pure.
+"""Measures providers, signatures and advertisers, and proposes the penalties due.
 
-In: hours of counts (hourly_counts.py), valid complaints, the rules' Triggers, penalties there were, the time. Out: proposals. Never: work for a
+In: hourly counts (hourly_counts.py), valid complaints, the rules' Triggers, past penalties, the time. Out: proposals. Never: work for a
 message, the clock, a penalty put into force.
 
-Counts are kept by the clock hour: ``3h`` is this hour and the two before. What came before the last penalty of a rule had ended is not
-held against the provider again; while one is in force, or waits, only a severer step follows it. A proposal that lapsed settled nothing.
+Counts are kept by the clock hour: ``3h`` is this hour and the two before. What happened before the end of a rule's last penalty does not count
+again. While one is in force or proposed, only a severer step follows it. A proposal that lapsed settled nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""precheck: ``gate106 precheck``: what would become of a provider's campaign, and what to change, before it is sent."""
+"""Implements ``gate106 precheck``: what would be refused, and what to change."""
 
 from __future__ import annotations
 

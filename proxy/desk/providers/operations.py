@@ -1,8 +1,10 @@
-"""Providers: the command that tells how each provider does: connections, what it may send, its rate now and over the last hour, what of it
-was refused and why, orders and penalties that hold against it. (What a provider asks about itself over HTTP: own_operations.py.)
+"""Serves the commands that report on providers.
 
-In: the tally, binds, the book of orders, penalties, hours of counts. Out: a row for each provider, all about one; what several gates that
-are one say of it, as one of them would. Never: a recipient; the loop held: a thousand providers are looked at some at a time.
+A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
+over HTTP is in own_operations.py.
+
+In: the gate's counters, binds, the order book, penalties, hourly counts. Out: a row for each provider, all about one; the sum of what several
+workers report. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Provider: what a provider may ask for over HTTP, by its own token: its own refusals, its tasks, what holds against it, new rules.
+"""Answers a provider's HTTP requests about itself.
 
-In: whose token it is. Out: JSON or CSV of that provider alone. Never: another provider's; a reason that says something about a person; the
-journal read in the gate's own process (a child of the lowest priority does it, one at a time for each).
+It may ask for its own refusals, its tasks, penalties and orders against it, and the rules in force.
+
+In: the provider of the token. Out: JSON or CSV of that provider alone. Never: another provider's data; a reason that reveals something about a
+person; the journal read in the gate's own process (a child process of the lowest priority reads it).
 """
 
 from __future__ import annotations

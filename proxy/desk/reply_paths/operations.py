@@ -1,7 +1,9 @@
-"""Reply paths: the command about them, and what feeds their book (relay/effects/reply_paths.py).
+"""Feeds the book of reply paths, and lists them.
 
-In: the tally's counts, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges. Never:
-what makes a path silent, work for one message.
+The book itself is relay/effects/reply_paths.py.
+
+In: the gate's counters, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges.
+Never: the rule by which a path is silent, work for one message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``gate106 optout probe|probes``: test messages, and whether replies came back.
+"""Implements ``gate106 optout probe`` and ``optout probes``.
 
 Exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
 """

@@ -1,7 +1,7 @@
-"""Sends the test message of a probe, and asks an agent to answer it.
+"""Sends a probe's test message, and asks an agent to reply.
 
-In: who gets it, from which port, a lane. Out: whether the carrier took it; whether the agent did as it was asked. Never: a rule, a cap, an
-entry in a person's record, the reply (it comes through the carrier, or proves nothing).
+In: the recipient, the port, a lane. Out: whether the carrier took it; whether the agent agreed to reply. Never: a rule, a cap, an entry in a
+person's record, the reply (it comes through the carrier, or proves nothing).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Sends probes, waits for the replies, and serves the commands about them.
 
-In: a port, test numbers of ``registries/test-numbers.csv``; replies that carriers bring; time. Out: probes in the journal before anybody is
-told of them; the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
+In: a port, test numbers of ``registries/test-numbers.csv``; replies from carriers; time. Out: probes in the journal before they are reported;
+the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
 
-A reply may come to another gate than the one that sent: each knows all probes, and the one that hears the reply writes it. The one that
-sent decides that none came. It says nothing of a path whose carrier link was down meanwhile, or while it was away itself.
+A reply may reach another gate than the one that sent: each gate knows all probes, and the one that receives the reply writes it. The sender
+decides that none came. It reports nothing about a path whose carrier link was down meanwhile, or while the sender itself was down.
 """
 
 from __future__ import annotations

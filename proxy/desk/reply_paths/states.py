@@ -1,7 +1,7 @@
-"""Gives rules the state of each reply path, where they ask (``reply_path``).
+"""Gives rules the state of each reply path (``reply_path``).
 
-In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when what they decide changes.
-Never: work for a message. Paths are looked through in pieces, once in LOOK_S, and a prefix at once when something happens to it.
+In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when their decisions change.
+Never: work for a message. All paths are checked in slices, once in LOOK_S; a prefix at once when something happens to it.
 """
 
 from __future__ import annotations

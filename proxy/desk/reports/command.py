@@ -1,4 +1,4 @@
-"""report: ``gate106 report``: the sheet of one day, from the journal."""
+"""Implements ``gate106 report``: one day, counted from the journal."""
 
 from __future__ import annotations
 

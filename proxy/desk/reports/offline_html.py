@@ -1,4 +1,4 @@
-"""Page: the sheet of a day as a page that opens offline.
+"""Renders the report of a day as HTML for offline use.
 
 In: a View, a language. Out: HTML. Never: a name that is not escaped (signatures are strangers' words), a number of anybody.
 """

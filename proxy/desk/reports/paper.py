@@ -1,8 +1,8 @@
-"""Paper: the sheet of a day as a PDF, for who files or prints it.
+"""Draws the report of a day as a PDF.
 
 In: a View, a language. Out: bytes. Never: markup read from a name (cells are drawn as they are), a picture, a file or an address.
 
-Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded.
+Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded.
 """
 
 from __future__ import annotations

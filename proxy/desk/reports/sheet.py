@@ -1,9 +1,9 @@
-"""Sheet: one day of the journal, counted.
+"""Counts one day of the journal.
 
-In: turns, where people live. Out: a Sheet. Never: a person's number kept, a text of a message.
+In: commit groups, the region of each number. Out: a DayReport. Never: a person's number kept, a text of a message.
 
-Submits are counted, as /metrics does: a long message is as many as it has parts, a repeat of a refused one is one more. Opt-outs are
-people's own replies. What a shadow rule would have done is told of what went out: what another rule refused anyhow it changes nothing of.
+Submits are counted, as /metrics does: a long message counts once for each part, a repeat of a refused message counts again. Opt-outs are
+people's own replies. Shadow rules are counted over allowed messages only: on refused ones they would change nothing.
 """
 
 from __future__ import annotations

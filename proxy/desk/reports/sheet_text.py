@@ -1,6 +1,8 @@
-"""Told: a sheet in words and for programs; page and paper show the same.
+"""Prepares a day's report for display, as text and as JSON.
 
-In: a Sheet, below which count nothing is told apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
+Page and PDF show the same View.
+
+In: a DayReport, the least count that is shown apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
 """
 
 from __future__ import annotations

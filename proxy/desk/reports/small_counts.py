@@ -1,7 +1,9 @@
-"""Small: what is too small to be told apart. A sheet goes to people who may know who had the one message in Tibet that day.
+"""Hides counts so small that they could identify a person.
 
-In: rows of counts. Out: the same with small rows together under one name, and small numbers as "<10". Never: a number from which a small one
-could be worked out by subtraction: the rows that are told do not add up to what is told of all.
+A report reaches people who may know who received the one message in Tibet that day.
+
+In: rows of counts. Out: the same with small rows together under one name, and small numbers as "<10". Never: numbers from which a hidden one
+follows by subtraction: the rows shown do not add up to the total shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Words: what page and paper say, in two languages.
-
-In: English. Out: Chinese. Never: what numbers mean.
-"""
+"""Translates the words of the report's page and PDF into Chinese."""
 
 from __future__ import annotations
 

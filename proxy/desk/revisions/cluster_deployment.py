@@ -1,11 +1,11 @@
-"""Revising together: sets of rules of gates that share a store: what one decides all judge by, each as its own event. Wiring beside server/wiring.py.
+"""Deploys one set of rules to all gates on a shared store.
 
-In: what the store says was decided, what people command here. Out: the same set in force at all gates; decisions told. Never: which of two
-decisions counts (cluster/rule_agreement.py).
+In: decisions in the store, commands given here. Out: the same set in force at all gates; decisions published. Never: which of two decisions
+counts (cluster/rule_agreement.py).
 
-A set is in force in this order: its files are kept here → and are in the store → where they are many, all gates read them → the store takes the
-decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → whoever asked is told. What the
-store has taken all gates come to judge by, this one too, also after a kill.
+A set comes into force in this order: its files are kept here → and are in the store → if they are large, all gates read them → the store takes
+the decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → the command is answered. All
+gates come to judge by what the store has taken, this one too, also after a kill.
 """
 
 from __future__ import annotations

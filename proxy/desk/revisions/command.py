@@ -1,4 +1,7 @@
-"""rules: ``gate106 rules`` and what is done with sets of rules: ``reload``, ``history``, ``push``, ``approve``, ``reject``, ``rollback`` …"""
+"""Implements the commands of ``gate106 rules``.
+
+Without a command it lists the rules in force; reload, history, push, approve, reject, withdraw, rollback, export, take.
+"""
 
 from __future__ import annotations
 

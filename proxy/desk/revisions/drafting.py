@@ -1,6 +1,6 @@
-"""drafting: what a page does with a file that is being changed: what it is made of, what is wrong with it, how it is proposed.
+"""Checks and proposes drafts of files for the pages.
 
-In: a form with ``base``, ``file`` and ``text``. Out: what the workshop says of it; what became of the proposal. Never: a draft kept.
+In: a form with ``base``, ``file`` and ``text``. Out: the sandbox's findings; the result of the proposal. Never: a draft kept.
 """
 
 from __future__ import annotations

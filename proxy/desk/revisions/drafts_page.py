@@ -1,8 +1,7 @@
-"""Drafts: a rules file that is being changed: written by a form or by hand, checked while it is written, asked about a message, tried on the
-last day, proposed.
+"""Edits rules files: by form or text, checked, tried, proposed.
 
-In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, what would have been
-otherwise, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
+In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, a backtest of the last
+day, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
 """
 
 from __future__ import annotations

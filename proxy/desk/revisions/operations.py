@@ -1,7 +1,9 @@
-"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again, push, agree, go back.
+"""Serves the commands about sets of rules.
 
-In: revisions, tokens, reasons, files that are pushed. Out: the same as a console would show; what is wrong with the files. Never: rules of
-its own (they come from the folder, are pushed, or are kept), a file of the folder written, a token in a log or the journal.
+They show what is in force and how often each rule objected, reload the folder, push, approve and roll back.
+
+In: revisions, tokens, reasons, pushed files. Out: sets, events and hits; the problems of the files. Never: rules of its own (they come from the
+folder, are pushed, or are kept), a file of the folder written, a token in a log or the journal.
 """
 
 from __future__ import annotations

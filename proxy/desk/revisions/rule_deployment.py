@@ -1,10 +1,10 @@
-"""Revising: sets of rules come and go in the running gate: read beside traffic, kept, journalled, put into force. Wiring beside server/wiring.py.
+"""Deploys sets of rules in the running gate.
 
-In: the folder, what people command. Out: the set in force and the one that waits; events in the journal. Never: what may follow what
-(proxy/desk/revisions/rule_revisions.py), a decision about a message.
+In: the folder, people's commands. Out: the set in force and the proposed one; events in the journal. Never: which event may follow which
+(rule_revisions.py), a decision about a message.
 
-A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
-synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
+A set comes into force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
+synced → the command is answered. After a kill anywhere between, the next start goes on from the journal.
 """
 
 from __future__ import annotations

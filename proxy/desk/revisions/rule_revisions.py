@@ -1,12 +1,14 @@
-"""Revisions: which set of rules is in force, which one waits, which one is kept out; and who may say so. Pure.
+"""Decides which set of rules is in force, proposed or kept out.
 
-In: what the folder holds, what people push and say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
-Impossible. Never: files, the clock, the rules themselves.
+Pure. It also decides who may say so.
+
+In: the revision that the folder holds, people's pushes and decisions, the time. Out: the event that follows (a Revised), to be journalled and
+then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
-    pushed by command ─▶ as above; what the folder holds is kept out from there on, and is not what waits before
+    pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
     rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
 
 Among gates that share a store each of these is one event of all of them (proxy/cluster/rule_agreement.py).

@@ -1,6 +1,7 @@
-"""worded: a rule in words and as it stands in its file, the tests that name it, the lines in which two files differ. Pure.
+"""Puts rules and their tests into words, and files into differences.
 
-In: what the loader has read. Out: plain values, for JSON. Never: words of its own: they are the rules' and policy's.
+In: what the loader has read. Out: plain values for JSON: a rule in words and as it stands in its file, the tests that name it, differing lines.
+Never: words of its own: they are the rules' and the policy's.
 """
 
 from __future__ import annotations

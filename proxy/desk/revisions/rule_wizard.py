@@ -1,6 +1,8 @@
-"""guided: the commonest rules from a form: a ban, a cap, quiet hours; as YAML, with the test that goes with it, put into a file's text. Pure.
+"""Writes the commonest rules from a form, with their tests.
 
-In: what somebody chose, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
+The rules are a ban, a cap and quiet hours. Pure.
+
+In: the form, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""sets: sets of rules in words: read, checked, compared and asked about messages, in a process of its own that keeps what it has read.
+"""Reads, checks and compares sets of rules in a separate process.
 
-In: lines of JSON: which set (a revision that the gate keeps), what stands instead of some of its files (a draft), what is asked. Out: a line of
-JSON each. Never: a set put into force, a file written but into a folder it is told, a person's record.
+The process keeps the sets it has read. ``console/sandbox.py`` starts and asks it; it ends with its standard input.
 
-``console/sandbox.py`` starts it, and asks. It ends when nobody asks any more.
+In: lines of JSON: a set (a revision that the gate keeps), replacements of some of its files (a draft), a question. Out: a line of JSON each.
+Never: a set put into force, a file written outside the folder it is given, a person's record.
 """
 
 from __future__ import annotations

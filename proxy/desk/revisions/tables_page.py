@@ -1,8 +1,7 @@
-"""Tables: registries and lists of words: what stands in them, and changes of them, which go the way of rules: checked while they are made,
-proposed, agreed to by a second person.
+"""Edits registries and lists of words, and proposes the changes.
 
-In: a set's files; a row that is new, other, ended or taken out; a whole file. Out: rows that fit a search; the problems that ``gate106 check``
-finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
+In: a set's files; a row that is added, changed, ended or removed; a whole file. Out: rows that fit a search; the problems that
+``gate106 check`` finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Looks: somebody looks at people in the gate's files, beside the gate: it is written down before anything is shown.
+"""Records who looks into the gate's files, before anything is shown.
 
-In: by which command, at whom or for what, whether at whole numbers, why. Out: a record that is synced. Never: what was found.
+In: the command, whom or what it looks at, whether it shows whole numbers, why. Out: a synced record. Never: what was found.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""find: ``gate106 find``: messages in the journal at rest, with what became of them."""
+"""Implements ``gate106 find``: messages in the journal at rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""subject: ``gate106 subject show | export | erase | recycled``: a person's rights, and numbers that are somebody else's since."""
+"""Implements ``gate106 subject show``, ``export``, ``erase`` and ``recycled``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Subject: the commands about a person's rights: all that the gate knows of them, and what of it is forgotten; numbers that have become
-somebody else's.
+"""Serves the commands that show, forget and recycle a person's number.
 
-In: a number, who asks and why. Out: what is known, masked unless the role allows; what went, what the law has us keep and for how long.
-Never: a look that the journal does not keep; something kept without a word about it.
+A number is recycled when the carrier has assigned it to somebody else.
+
+In: a number, who asks and why. Out: what is known of the person, masked unless the role allows more; what was removed, what the law keeps and
+for how long. Never: a look that the journal does not keep; something kept without saying so.
 """
 
 from __future__ import annotations

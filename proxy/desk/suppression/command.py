@@ -1,4 +1,7 @@
-"""suppress: ``gate106 suppress add | remove | show | lists | import | export``."""
+"""Implements the commands of ``gate106 suppress``.
+
+add, remove, show, lists, import, export.
+"""
 
 from __future__ import annotations
 

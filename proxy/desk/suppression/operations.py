@@ -1,10 +1,10 @@
-"""Suppress: the commands about people who get no marketing: enter a refusal, take it back, look, lists in and out.
+"""Serves the commands about suppressed recipients, singly and by list.
 
-In: numbers, what they refuse, who says so. Out: refusals in force and synced before anybody is told, of one person in the record, of many
-as a list. Never: half a list; the loop held for longer than a chunk takes.
+In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
+as a list. Never: half a list; the loop blocked for longer than a chunk takes.
 
-A list comes in lines of numbers behind the command (operations/chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the journal
-before the next is read; the last one puts all of it into force, or nothing.
+A list comes in lines of numbers behind the command (operations/chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the
+journal before the next is read; the last one puts all of it into force, or nothing.
 """
 
 from __future__ import annotations

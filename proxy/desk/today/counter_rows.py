@@ -1,7 +1,8 @@
-"""Counters: what the gate has counted since its start, and what it holds now, in a few rows: for pages that look every other second.
+"""Sums the gate's counters into a few rows for the pages.
 
-In: the tally, binds, houses. Out: sums, the providers and rules with the most; of several gates one such answer. Never: what /metrics has in
-full (a thousand providers are ten thousand rows there); a recipient; the loop held: a thousand rows at a time are added up.
+In: the gate's counters, binds, carrier accounts. Out: sums, the providers and rules with the most; the sum of several workers' answers.
+Never: all that /metrics has (a thousand providers are ten thousand rows there); a recipient; the loop blocked: a thousand rows at a time are
+summed.
 """
 
 from __future__ import annotations

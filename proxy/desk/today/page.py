@@ -1,7 +1,7 @@
-"""Today: how the gate does now: what it lets through and refuses, who sends, which rules object.
+"""Shows how the gate does now: verdicts, providers and rules.
 
-In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every other second. Never: a
-number of a person, a text.
+In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every two seconds.
+Never: a number of a person, a text.
 """
 
 from __future__ import annotations
