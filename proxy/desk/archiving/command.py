@@ -26,7 +26,7 @@ app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate
 
 @app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
-    gently: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    idle: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -42,8 +42,8 @@ def roll(
     from proxy.journal.write_ahead_log import JournalDamaged, JournalError
 
     hardening.close_files()
-    if gently:
-        _yield_to_everybody()
+    if idle:
+        _lower_priority()
     places = places_of(config)
     if not places.journal.is_dir():
         fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
@@ -119,7 +119,7 @@ def person(
         say(str(keys.person(recipient)))
 
 
-def _yield_to_everybody() -> None:
+def _lower_priority() -> None:
     """The lowest priority there is, one thread at work, and the first to go where memory ends: for as long as this process lives."""
     import contextlib
     import os

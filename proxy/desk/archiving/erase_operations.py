@@ -27,7 +27,7 @@ COMMAND = "journal erase"
 _DIGEST, _SIGNATURE = 32, 64
 
 
-def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
+def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
     async def begin(call: Call) -> Mapping[str, Any]:
         """``person``: 16 hex digits. Tells what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
@@ -35,7 +35,7 @@ def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
         said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
         await gate.safe(gate.write(messages.OPERATED, said))
         log.info("somebody is taken out of the journal", who=call.who)
-        holds = [[hold.begin, hold.end, hold.why] for hold in keeper.keep.holds]
+        holds = [[hold.begin, hold.end, hold.why] for hold in retention.keep.holds]
         return {"open_from": gate.store.position.open_from, "holds": holds}
 
     async def erased(call: Call) -> Mapping[str, Any]:
@@ -44,11 +44,11 @@ def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
         person, first, why = _person(args), int(args.number("first", None, 1, 2**53)), args.why()
         changes = tuple(
             RedactedGroup(
-                int(row.number("last", None, 1, 2**53)), _octets(row, "before", _DIGEST), _octets(row, "now", _DIGEST)
+                int(row.number("last", None, 1, 2**53)), _bytes_in(row, "before", _DIGEST), _bytes_in(row, "now", _DIGEST)
             )
             for row in args.rows("changes", CHANGES_MAX)
         )
-        one = Erasure(gate.now(), person, first, changes, _octets(args, "signature", _SIGNATURE), call.who, why)
+        one = Erasure(gate.now(), person, first, changes, _bytes_in(args, "signature", _SIGNATURE), call.who, why)
         args.done()
         sequence = gate.write(messages.ERASURE, pack_erasure(one))
         await gate.safe(sequence)
@@ -59,7 +59,7 @@ def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
         first = int(call.args.number("first", None, 1, 2**53))
         call.args.done()
         try:
-            return {"put": await keeper.put(segment_name(first))}
+            return {"put": await retention.put(segment_name(first))}
         except OSError as error:
             raise CommandRefused(f"{segment_name(first)}: {error.strerror or error}") from None
 
@@ -73,7 +73,7 @@ def _person(args: Args) -> int:
         raise CommandRefused("person: must be a keyed hash of 16 hex digits") from None
 
 
-def _octets(args: Args, name: str, size: int) -> bytes:
+def _bytes_in(args: Args, name: str, size: int) -> bytes:
     try:
         found = b64decode(args.text(name, most=2 * size), validate=True)
     except (NotBase64, ValueError):

@@ -35,8 +35,8 @@ GATE = "gate106"
 """Who removes, where nobody has asked."""
 
 
-def commands(keeper: RetentionTask) -> Mapping[str, Handler]:
-    return {"journal.expire": keeper.asked}
+def commands(retention_task: RetentionTask) -> Mapping[str, Handler]:
+    return {"journal.expire": retention_task.expire_command}
 
 
 class RetentionTask:
@@ -51,7 +51,7 @@ class RetentionTask:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        await self._by_itself(dry_run=True)
+        await self._expire_hourly(dry_run=True)
         wall, mono = time.time(), time.monotonic()
         while True:
             await asyncio.sleep(EVERY_S)
@@ -59,15 +59,15 @@ class RetentionTask:
             wall, mono = time.time(), time.monotonic()
             if jumped:
                 log.warning("the clock jumped: the journal's age is looked at in an hour again")
-            await self._by_itself(dry_run=jumped)
+            await self._expire_hourly(dry_run=jumped)
 
-    async def _by_itself(self, dry_run: bool) -> None:
+    async def _expire_hourly(self, dry_run: bool) -> None:
         try:
             await self.expire(GATE, f"retention: {self.keep.days} days", dry_run)
         except (CommandRefused, OSError) as error:
             log.error("old segments of the journal could not be removed", error=str(error))
 
-    async def asked(self, call: Call) -> Mapping[str, Any]:
+    async def expire_command(self, call: Call) -> Mapping[str, Any]:
         dry_run = call.args.flag("dry_run")
         why = "" if dry_run else call.args.why()
         call.args.done()
@@ -84,14 +84,14 @@ class RetentionTask:
                 gate = self._gate
                 await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.goes, who, why)))
                 await asyncio.to_thread(retention.remove, self._journal.disk, plan.goes)
-                gone = _told(plan.goes)
+                gone = _summary(plan.goes)
                 log.info("old segments of the journal removed", who=who, **gone)
                 left = await self._plan(0)
             else:
                 left = plan
             return {
                 "dry_run": dry_run,
-                "removed": _told(plan.goes),
+                "removed": _summary(plan.goes),
                 "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
                 "stays_for": plan.stays_for,
             }
@@ -99,7 +99,7 @@ class RetentionTask:
     async def put(self, name: str) -> bool:
         """A segment's successor, that lies beside it, takes its place; False where it has been removed meanwhile. OSError."""
         async with self._one_at_a_time:
-            return await asyncio.to_thread(_put, self._journal.disk, name)
+            return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
 
     async def _plan(self, most: int) -> retention.RetentionPlan:
         gate, journal = self._gate, self._journal
@@ -119,14 +119,14 @@ class RetentionTask:
         }
 
 
-def _put(disk: Disk, name: str) -> bool:
+def _replace_segment(disk: Disk, name: str) -> bool:
     if not isinstance(disk, OsDisk) or name not in disk.list():
         return False
     atomic_files.settle(disk.path / name)
     return True
 
 
-def _told(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
+def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
     if not goes:
         return {"segments": 0, "bytes": 0}
     return {

@@ -51,25 +51,25 @@ class Roller:
                 await asyncio.sleep(wait_s(time.time()))
                 await self.roll()
         finally:
-            await asyncio.to_thread(self._end)
+            await asyncio.to_thread(self._terminate)
 
     async def roll(self) -> None:
         """One process, to its end."""
         try:
-            self._process = await asyncio.to_thread(self._begin)
+            self._process = await asyncio.to_thread(self._start)
             out, errors = await asyncio.to_thread(self._process.communicate)
         except OSError as error:
-            self._ended(str(error), {})
+            self._note_result(str(error), {})
             return
         code = self._process.returncode
         self._process = None
         said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._ended(said if code else "", _told(out))
+        self._note_result(said if code else "", _parsed(out))
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
-    def _ended(self, failed: str, told: dict[str, Any]) -> None:
+    def _note_result(self, failed: str, told: dict[str, Any]) -> None:
         damaged = "damaged" in told
         self.failed, self.done = failed, bool(told) and not damaged
         if not failed or told:
@@ -90,7 +90,7 @@ class Roller:
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
-    def _end(self) -> None:
+    def _terminate(self) -> None:
         child_process.end(self._process, STOP_S)
 
     def notes(self) -> list[str]:
@@ -110,7 +110,7 @@ def wait_s(now: float) -> float:
     return next_s - now
 
 
-def _told(out: bytes) -> dict[str, Any]:
+def _parsed(out: bytes) -> dict[str, Any]:
     try:
         told = json.loads(out)
     except ValueError:

@@ -19,63 +19,65 @@ JUMP_S = 12 * 3600.0
 """A clock that is wrong is most often so by the hours of a time zone: the segments of as many hours are read behind an end."""
 
 
-class GateTurn(NamedTuple):
+class JournalGroup(NamedTuple):
+    """The records of one commit group."""
+
     time: float  # when it was written, to the millisecond
     records: Sequence[JournalRecord]
 
 
-def nobody_waits(share: float) -> None:
-    """Nobody looks at how far it is."""
+def no_progress(share: float) -> None:
+    """Reports no progress."""
 
 
-def begins_whole(disk: Disk) -> bool:
-    """Whether a journal has its first record still: nothing of it was removed."""
+def is_complete(disk: Disk) -> bool:
+    """Whether a journal still has its first record: nothing of it was removed."""
     names = disk.list()
     return bool(names) and names[0].split(".")[0].lstrip("0") == "1"
 
 
-def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: int = 0) -> Iterator[GateTurn]:
-    """All of a journal, or from the segment that begins with the record ``first``. ``tell``: hears now and then which share of it (0 to 1)
-    has been read. Raises JournalDamaged, OSError."""
+def groups_of(disk: Disk, progress: Callable[[float], None] = no_progress, first: int = 0) -> Iterator[JournalGroup]:
+    """All groups of a journal, or from the segment on that begins with record ``first``. ``progress``: is called now and then with the share (0
+    to 1) that has been read. Raises JournalDamaged, OSError."""
     scan = Scan(disk, first)
-    for at, segment in _placed(scan):
-        tell(at)
+    for at, segment in _by_segment(scan):
+        progress(at)
         yield from segment
 
 
-def turns_up_to(disk: Disk, sequence: int) -> Iterator[GateTurn]:
-    """Those of the segment that holds a record, up to it; all of the oldest where that has gone. Raises as ``turns_of``."""
+def groups_up_to(disk: Disk, sequence: int) -> Iterator[JournalGroup]:
+    """The groups of the segment that holds a record, up to it; of the oldest segment if that one is gone. Raises as ``groups_of``."""
     held = [name for name in disk.list() if name <= segment_name(sequence)]
     for placed in Scan(disk, sequence + 1 if held else 0):
         if placed.group.records:
-            yield GateTurn(placed.group.time_ms / 1000, placed.group.records)
+            yield JournalGroup(placed.group.time_ms / 1000, placed.group.records)
             if placed.group.last >= sequence:
                 return
 
 
-def octets_before(disk: Disk, moment: float) -> int:
-    """How much of a journal lies before the segment that holds a moment."""
+def bytes_before(disk: Disk, moment: float) -> int:
+    """Bytes of a journal before the segment that holds a moment."""
     first = _segment_of(disk, moment)
     return sum(disk.size(name) for name in disk.list() if name < segment_name(first)) if first else 0
 
 
-def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobody_waits) -> Iterator[GateTurn]:
-    """Turns from a moment on, without reading the segments before."""
-    for turn in turns_of(disk, tell, _segment_of(disk, moment)):
-        if turn.time >= moment:
-            yield turn
+def groups_since(disk: Disk, moment: float, progress: Callable[[float], None] = no_progress) -> Iterator[JournalGroup]:
+    """Groups from a moment on, without reading the segments before."""
+    for group in groups_of(disk, progress, _segment_of(disk, moment)):
+        if group.time >= moment:
+            yield group
 
 
-def turns_between(disk: Disk, since: float, until: float) -> Iterator[GateTurn]:
-    """Turns from a moment on, as far as one from before ``until`` may stand. Clocks are put back: a turn from behind it does not end that, nor
-    does the first segment that was begun behind it, whose later turns may be from before. Raises as ``turns_of``."""
+def groups_between(disk: Disk, since: float, until: float) -> Iterator[JournalGroup]:
+    """Groups from ``since`` on, as far as groups from before ``until`` may stand. A clock may be put back: neither a later group ends the
+    reading, nor the first segment that was begun later, which may hold earlier groups. Raises as ``groups_of``."""
     scan, last = Scan(disk, _segment_of(disk, since)), _last_of(disk, until + JUMP_S)
     for placed in scan:
         if placed.segment > last:
             return
-        turn = GateTurn(placed.group.time_ms / 1000, placed.group.records)
-        if turn.records and turn.time >= since:
-            yield turn
+        group = JournalGroup(placed.group.time_ms / 1000, placed.group.records)
+        if group.records and group.time >= since:
+            yield group
 
 
 def _last_of(disk: Disk, moment: float) -> str:
@@ -105,14 +107,14 @@ def _segment_of(disk: Disk, moment: float) -> int:
     return first
 
 
-def _placed(scan: Scan) -> Iterator[tuple[float, list[GateTurn]]]:
-    """Turns by segment, so that whoever is told of progress is not told of each turn."""
-    held: list[GateTurn] = []
+def _by_segment(scan: Scan) -> Iterator[tuple[float, list[JournalGroup]]]:
+    """(share read, groups of one segment): progress is reported once a segment."""
+    held: list[JournalGroup] = []
     name, number, whole = "", 0, max(1, len(scan.names) - scan.at)
     for placed in scan:
         if placed.segment != name:
             yield number / whole, held
             held, name, number = [], placed.segment, number + bool(name)
         if placed.group.records:
-            held.append(GateTurn(placed.group.time_ms / 1000, placed.group.records))
+            held.append(JournalGroup(placed.group.time_ms / 1000, placed.group.records))
     yield 1.0, held

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.backtest.environment import FULL
-from proxy.desk.backtest.submit_case import AWAY, Skipped, SubmitCase
+from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.records import gate_events, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_heard
 from proxy.journal.segment import JournalRecord
@@ -78,7 +78,7 @@ class Differences:
         """By hour since 1970, then, now."""
         self.all: Counter[tuple[str, str, str]] = Counter()
         """Messages by provider, province, category."""
-        self.differences: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
+        self.by_kind: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
         self.examples: dict[tuple[str, str], list[Example]] = {}
         self.shadow: Counter[str] = Counter()
         """What passes now though a rule in shadow objects to it, by rule."""
@@ -128,18 +128,18 @@ class Differences:
         order = operator_actions.unpack_order(body)
         self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
-    def skip(self, skipped: Skipped) -> None:
+    def skip(self, skipped: SkippedVerdict) -> None:
         if skipped.said.time >= self.since:
             self.skipped[skipped.why] += 1
 
-    def hear(self, case: SubmitCase) -> None:
+    def count(self, case: SubmitCase) -> None:
         said = case.said
         if said.time < self.since:
             return
-        if not case.leads:
+        if not case.has_own_verdict:
             self.parts += 1
             return
-        if said.reason in FULL or said.reason in AWAY:
+        if said.reason in FULL or said.reason in NOT_STORED:
             self.skipped[said.reason] += 1
             return
         verdict, message = case.verdict, case.message
@@ -162,7 +162,7 @@ class Differences:
         kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
         if kind == ALLOWED:
             self._passed.add(case.recorded)
-        self.differences[kind][place] += 1
+        self.by_kind[kind][place] += 1
         self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
         key = kind, place.rule
         self._seen[key] += 1
@@ -209,7 +209,7 @@ class Differences:
         self.skipped.update(other.skipped)
         self.shadow.update(other.shadow)
         for kind in KINDS:
-            self.differences[kind].update(other.differences[kind])
+            self.by_kind[kind].update(other.by_kind[kind])
         for key, examples in other.examples.items():
             self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
         self.repeated += other.repeated
@@ -220,12 +220,12 @@ class Differences:
     @property
     def total(self) -> int:
         """How many messages came out otherwise."""
-        return sum(sum(counted.values()) for counted in self.differences.values())
+        return sum(sum(counted.values()) for counted in self.by_kind.values())
 
     def by(self, kind: str, field: str) -> Counter[str]:
         """One kind of difference by a field of Place."""
         found: Counter[str] = Counter()
-        for place, count in self.differences[kind].items():
+        for place, count in self.by_kind[kind].items():
             found[getattr(place, field)] += count
         return found
 

@@ -11,9 +11,9 @@ from proxy.model.reasons import RULE_REASONS
 from proxy.relay.pending_submit import PendingSubmit
 
 
-def follows(before: SubmitCase, case: SubmitCase) -> bool:
+def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
     """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. One that came late in the same
-    turn has it, too, and says so."""
+    group has it, too, and says so."""
     one, other = before.message, case.message
     assert one is not None
     assert other is not None
@@ -41,12 +41,12 @@ def total_of(case: SubmitCase) -> int:
     return case.message.content.part.total
 
 
-def others_stand(case: PendingSubmit) -> bool:
+def other_parts_alive(case: PendingSubmit) -> bool:
     """Whether the person has, or may get, other parts of its message."""
     return case.long is None or bool(case.long.alive - {case})
 
 
-def begins(case: SubmitCase, leader: PendingSubmit | None) -> bool:
+def begins_message(case: SubmitCase, leader: PendingSubmit | None) -> bool:
     """Whether the journal shows that a part began a new message, though one with its key was remembered: whether it did was decided when
     it came, up to two seconds before it was judged."""
     if not isinstance(leader, SubmitCase):

@@ -12,31 +12,31 @@ import heapq
 from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.relay.effects.list_import import ListImports
 from proxy.state import EmbeddedStore
 
-Whose = tuple[int, GateTurn]
-"""A turn, and the place of its gate among those that are read."""
+OwnedGroup = tuple[int, JournalGroup]
+"""(place of its journal among those that are read, group)."""
 
 
-def by_time(journals: Sequence[Iterator[GateTurn]]) -> Iterator[Whose]:
+def merge_by_time(journals: Sequence[Iterator[JournalGroup]]) -> Iterator[OwnedGroup]:
     if len(journals) == 1:
-        return ((0, turn) for turn in journals[0])
+        return ((0, group) for group in journals[0])
     timed = (_timed(number, journal) for number, journal in enumerate(journals))
-    return ((number, turn) for _, number, turn in heapq.merge(*timed, key=itemgetter(0)))
+    return ((number, group) for _, number, group in heapq.merge(*timed, key=itemgetter(0)))
 
 
-def _timed(number: int, journal: Iterator[GateTurn]) -> Iterator[tuple[float, int, GateTurn]]:
+def _timed(number: int, journal: Iterator[JournalGroup]) -> Iterator[tuple[float, int, JournalGroup]]:
     reached = 0.0
-    for turn in journal:
-        reached = max(reached, turn.time)
-        yield reached, number, turn
+    for group in journal:
+        reached = max(reached, group.time)
+        yield reached, number, group
 
 
 class ForeignFacts:
-    """What gates of which no journal is read told these."""
+    """Facts replicated from gates whose journals are not read."""
 
     def __init__(self, store: EmbeddedStore, read: Collection[int]) -> None:
         """``read``: the nodes whose journals are."""
@@ -45,7 +45,7 @@ class ForeignFacts:
         self._reached = (0, 0)
 
     def is_new(self, said: ReplicatedRecord) -> bool:
-        """Whether nobody has heard it before; all hear the same, in the order of the log."""
+        """Whether it is the first time; all gates hear the same, in the order of the log."""
         if said.node in self._read or said.place <= self._reached:
             return False
         self._reached = said.place

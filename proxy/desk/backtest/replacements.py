@@ -36,10 +36,10 @@ class Replacements:
     def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
-        self.as_then = Restoring(self._index, senders.replaces)
+        self.as_recorded = Restoring(self._index, senders.replaces)
         """Of what is not judged again."""
 
-    def turn(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Old ids make room for new ones."""
         self._index.note((), now)
 

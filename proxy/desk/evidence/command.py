@@ -43,7 +43,7 @@ def pack(
     import hashlib
     import time
 
-    from proxy.desk.explain.message_command import inquest_of
+    from proxy.desk.explain.message_command import inquiry_of
     from proxy.operations.access_report import write_down
     from proxy.runtime import hardening
 
@@ -57,8 +57,8 @@ def pack(
     wanted = told["message"] if told is not None else message
     if not wanted:
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
-    settings, found, rules = inquest_of(wanted, config, journal, None)
-    place = f"{settings.node}:{found.meant.sequence}"
+    settings, found, rules = inquiry_of(wanted, config, journal, None)
+    place = f"{settings.node}:{found.target.sequence}"
     write_down(
         control or settings.control,
         settings.archive.folder,
@@ -156,7 +156,7 @@ def _packed(
     try:
         keys = Keys(settings.archive.keys, make=are_made_now(settings.archive.folder, journal))
         proof: Proof = prove(
-            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.meant.sequence, chain=chain
+            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.target.sequence, chain=chain
         )
     except (KeysError, ManifestError, JournalError, SealingError, ValueError, OSError) as error:
         fail(error)

@@ -113,18 +113,18 @@ def explain(
             config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
         )
         return
-    house = house_of(rules, config, control)
-    known = house.provider(provider)
+    context = context_of(rules, config, control)
+    known = context.provider(provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None
     try:
         declared = Category.of(category) if category else declared
-        told = policy.explain_text(house.rules, to, sender, text, provider, declared, moment(at), since)
+        told = policy.explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
         fail(f"--to: {error}")
     except ValueError as error:
         fail(error)
-    for one in house.notes:
+    for one in context.notes:
         note(one)
     if json:
         as_json(told.as_dict())
@@ -177,7 +177,7 @@ def moment(at: str | None) -> float:
         fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
 
 
-def house_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
+def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
     """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
     from proxy import policy
 

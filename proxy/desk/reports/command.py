@@ -93,12 +93,12 @@ def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport
 
 
 def _count(counting: DayCounter, folder: Path, sealing: Sealing, since: float, until: float) -> None:
-    from proxy.desk.backtest.commit_groups import turns_between
+    from proxy.desk.backtest.commit_groups import groups_between
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
 
     try:
-        counting.read(turns_between(disk_of(folder, sealing), since - REPEATS_S, until))
+        counting.read(groups_between(disk_of(folder, sealing), since - REPEATS_S, until))
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except SealingError as error:

@@ -49,14 +49,14 @@ class View:
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
-        return small_counts.together(self.sheet.by(name), self.least)
+        return small_counts.merge_small(self.sheet.by(name), self.least)
 
     def signatures(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
         for (name, fate), count in self.sheet.signatures.items():
             found.setdefault(name or "(none)", Counter())[fate] += count
         ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
-        together = small_counts.together(dict(ordered), self.least)
+        together = small_counts.merge_small(dict(ordered), self.least)
         return dict(list(together.items())[:SIGNATURES_SHOWN])
 
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
@@ -85,7 +85,7 @@ class View:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name] if cells else small_counts.told(count, self.least)
+            cell = cells[name] if cells else small_counts.shown_number(count, self.least)
             rate = small_counts.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
@@ -122,19 +122,19 @@ def as_dict(view: View) -> dict[str, Any]:
     return {
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
-        "by_reason": {name: small_counts.told(one.total(), least) for name, one in view.table("reason").items()},
+        "by_reason": {name: small_counts.shown_number(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
-            "total": small_counts.told(sheet.optouts.total(), least),
+            "total": small_counts.shown_number(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
             "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
         },
         "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
-        "rule_hits": {rule: small_counts.told(count, least) for rule, count in view.hits()},
-        "shadow": {rule: small_counts.told(count, least) for rule, count in view.shadow()},
-        "answers": {word: small_counts.told(count, least) for word, count in sheet.answers.most_common()},
+        "rule_hits": {rule: small_counts.shown_number(count, least) for rule, count in view.hits()},
+        "shadow": {rule: small_counts.shown_number(count, least) for rule, count in view.shadow()},
+        "answers": {word: small_counts.shown_number(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
         "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
@@ -143,7 +143,7 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {"name": one.name, "optouts": one.count, "sent": small_counts.told(one.sent, least), "per_10k": per_10k}
+    return {"name": one.name, "optouts": one.count, "sent": small_counts.shown_number(one.sent, least), "per_10k": per_10k}
 
 
 def as_text(view: View) -> Iterator[str]:
@@ -156,12 +156,12 @@ def as_text(view: View) -> Iterator[str]:
         rows = view.cells(view.table(name)).items()
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
-            f"{of or '(none)'} " + "/".join(small_counts.spelt(one[fate]) for fate in FATES) for of, one in rows
+            f"{of or '(none)'} " + "/".join(small_counts.cell_text(one[fate]) for fate in FATES) for of, one in rows
         )
     yield f"opt-outs: {small_counts.shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {small_counts.spelt(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {small_counts.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():

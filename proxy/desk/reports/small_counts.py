@@ -22,12 +22,12 @@ def shown(count: int, least: int) -> str:
     return f"<{least}" if 0 < count < least else f"{count:,}"
 
 
-def told(count: int, least: int) -> int | str:
+def shown_number(count: int, least: int) -> int | str:
     """For programs: the number, or the words that stand for a small one."""
     return f"<{least}" if 0 < count < least else count
 
 
-def together(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
+def merge_small(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
     """Rows in their order; those that are small in all are put together, at the end, with the next larger one where they are small even
     then."""
     large: dict[str, Counter[str]] = {}
@@ -46,7 +46,7 @@ def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) 
     """The rows as they may be shown. Where one number of a column alone is small, the next larger one is withheld, too: the sum of the column
     is told elsewhere."""
     found: dict[str, dict[str, int | str]] = {
-        name: {column: told(counted[column], least) for column in columns} for name, counted in rows.items()
+        name: {column: shown_number(counted[column], least) for column in columns} for name, counted in rows.items()
     }
     for column in columns:
         hidden = [name for name in found if isinstance(found[name][column], str)]
@@ -56,11 +56,11 @@ def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) 
     return found
 
 
-def spelt(cell: int | str) -> str:
+def cell_text(cell: int | str) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def drawn(cell: int | str) -> int:
+def bar_length(cell: int | str) -> int:
     """The length of a bar: what is not told has none."""
     return cell if isinstance(cell, int) else 0
 

@@ -17,6 +17,6 @@ ZH = {
 }  # fmt: skip
 
 
-def put(english: str, language: str) -> str:
+def translated(english: str, language: str) -> str:
     """A word of ours, or a name as it is."""
     return ZH.get(english, english) if language == "zh" else english
