@@ -38,27 +38,27 @@ class Form:
         """The value, if it is one; ValueError with what it must be."""
         raise NotImplementedError
 
-    def spelt(self, word: str) -> Any:
+    def from_word(self, word: str) -> Any:
         """A word of a query as JSON would have it."""
         return word
 
 
 @dataclass(frozen=True)
 class TextParameter(Form):
-    most: int = TEXT_MAX
+    maximum: int = TEXT_MAX
     pattern: str = ""
     """Of all of it; empty: whatever is no blank."""
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": self._whole}
+        return {"type": "string", "minLength": 1, "maxLength": self.maximum, "pattern": self._whole}
 
     @property
     def _whole(self) -> str:
         return f"^(?:{self.pattern})$" if self.pattern else r"^[^\x00]*[^\s\x00][^\x00]*$"
 
     def read(self, value: Any) -> str:
-        if not isinstance(value, str) or not 0 < len(value) <= self.most or not re.search(self._whole, value):
-            raise ValueError(f"must be text of 1 to {self.most} characters{f' like {self.pattern}' if self.pattern else ''}")
+        if not isinstance(value, str) or not 0 < len(value) <= self.maximum or not re.search(self._whole, value):
+            raise ValueError(f"must be text of 1 to {self.maximum} characters{f' like {self.pattern}' if self.pattern else ''}")
         if not value.strip() or "\0" in value or (self.pattern and value.endswith("\n")):
             raise ValueError("must be text, and not blank")
         try:
@@ -70,18 +70,18 @@ class TextParameter(Form):
 
 @dataclass(frozen=True)
 class NumberParameter(Form):
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def schema(self) -> Schema:
-        return {"type": "number", "minimum": self.least, "maximum": self.most}
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
 
     def read(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            raise ValueError(f"must be a number from {self.least:g} to {self.most:g}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.minimum <= value <= self.maximum:
+            raise ValueError(f"must be a number from {self.minimum:g} to {self.maximum:g}")
         return value
 
-    def spelt(self, word: str) -> Any:
+    def from_word(self, word: str) -> Any:
         try:
             found = float(word) if word.isascii() and "_" not in word and word == word.strip() else math.nan
         except ValueError:
@@ -92,7 +92,7 @@ class NumberParameter(Form):
 @dataclass(frozen=True)
 class IntegerParameter(NumberParameter):
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
+        return {"type": "integer", "minimum": int(self.minimum), "maximum": int(self.maximum)}
 
     def read(self, value: Any) -> int:
         if super().read(value) != int(value):
@@ -110,7 +110,7 @@ class Flag(Form):
             raise ValueError("must be true or false")  # noqa: TRY004 # what callers look for, of whatever form
         return value
 
-    def spelt(self, word: str) -> Any:
+    def from_word(self, word: str) -> Any:
         return {"true": True, "false": False}.get(word, word)
 
 
@@ -130,15 +130,15 @@ class ChoiceParameter(Form):
 @dataclass(frozen=True)
 class Texts(Form):
     one: Form
-    most: int = LIST_MAX
-    least: int = 0
+    maximum: int = LIST_MAX
+    minimum: int = 0
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.one.schema(), "minItems": self.least, "maxItems": self.most}
+        return {"type": "array", "items": self.one.schema(), "minItems": self.minimum, "maxItems": self.maximum}
 
     def read(self, value: Any) -> list[Any]:
-        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
-            raise ValueError(f"must be a list of {self.least} to {self.most}")
+        if not isinstance(value, list) or not self.minimum <= len(value) <= self.maximum:
+            raise ValueError(f"must be a list of {self.minimum} to {self.maximum}")
         return [self.one.read(one) for one in value]
 
 
@@ -146,19 +146,19 @@ class Texts(Form):
 class Files(Form):
     """Rules files, registries and lists of words: texts by name."""
 
-    most: int = 50
+    maximum: int = 50
 
     def schema(self) -> Schema:
         one = "[A-Za-z0-9][A-Za-z0-9._-]*"
         tables = rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{one}\.csv|lists/{one}\.txt"
         names = {"pattern": rf"^(?:{one}\.yaml|{tables})$", "maxLength": 70}
-        of = {"type": "object", "minProperties": 1, "maxProperties": self.most}
+        of = {"type": "object", "minProperties": 1, "maxProperties": self.maximum}
         return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
 
     def read(self, value: Any) -> dict[str, str]:
         names = self.schema()["propertyNames"]
-        if not isinstance(value, dict) or not 0 < len(value) <= self.most:
-            raise ValueError(f"must be 1 to {self.most} texts by name")
+        if not isinstance(value, dict) or not 0 < len(value) <= self.maximum:
+            raise ValueError(f"must be 1 to {self.maximum} texts by name")
         for name, text in value.items():
             if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
                 raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml), a registry or a list of words")
@@ -173,8 +173,8 @@ class Arg:
 
     name: str
     form: Form
-    say: str
-    needed: bool = False
+    summary: str
+    required: bool = False
     option: str = ""
     """Of a program: what the command line calls it, where that is not ``--name``; ``-``: it stands without a name."""
 
@@ -192,8 +192,8 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for arg in args:
         if arg.name not in given:
-            if arg.needed:
-                raise BadRequest(f"{arg.name}: is missing: {arg.say}")
+            if arg.required:
+                raise BadRequest(f"{arg.name}: is missing: {arg.summary}")
             continue
         try:
             found[arg.name] = arg.form.read(given[arg.name])
@@ -202,12 +202,12 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def spelt(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def from_query(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """A query's words as JSON would have them; Wrong where a name is there twice."""
     forms = {arg.name: arg.form for arg in args}
     found: dict[str, Any] = {}
     for name, word in query:
         if name in found:
             raise BadRequest(f"{name[:60]!r} is there twice")
-        found[name] = forms[name].spelt(word) if name in forms else word
+        found[name] = forms[name].from_word(word) if name in forms else word
     return found

@@ -25,19 +25,19 @@ class ErrorAnswer(Exception):
         self.status, self.headers = status, headers
 
 
-def wrong(request: Request, why: str, status: int, headers: dict[str, str] | None = None) -> Response:
+def error_response(request: Request, why: str, status: int, headers: dict[str, str] | None = None) -> Response:
     language = language_of(request)
     beside = {"Content-Language": language, "Vary": "Accept-Language", **(headers or {})}
-    return as_body({"error": catalog.in_language(why, language)}, status, beside)
+    return json_response({"error": catalog.in_language(why, language)}, status, beside)
 
 
-def answered(operation: Operation, what: Any) -> Response:
+def answer_response(operation: Operation, what: Any) -> Response:
     if isinstance(what, bytes):
         assert isinstance(operation.by, Program)
         name = f"gate106-{operation.name.replace('.', '-')}.{operation.by.media.partition('/')[2]}"
         return Response(what, media_type=operation.by.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    return as_body(what, 200)
+    return json_response(what, 200)
 
 
-def as_body(told: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+def json_response(told: Any, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(as_json(told, None), status, headers, media_type=JSON)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.config.fields import CHINA
-from proxy.desk.complaints.book import HIDDEN
+from proxy.desk.complaints.book import HIDDEN_DIGIT
 from proxy.model.number import NotARecipient, recipient_of
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -118,8 +118,8 @@ def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
 def _number(written: str) -> str:
     """A whole number, or one of which digits are hidden, each as a star."""
     spelt = unicodedata.normalize("NFKC", written).replace(" ", "").replace("-", "")
-    hidden = _HIDDEN.sub(HIDDEN, spelt)
-    if HIDDEN not in hidden:
+    hidden = _HIDDEN.sub(HIDDEN_DIGIT, spelt)
+    if HIDDEN_DIGIT not in hidden:
         try:
             return str(recipient_of(spelt))
         except NotARecipient as fault:
@@ -127,8 +127,8 @@ def _number(written: str) -> str:
     hidden = hidden.removeprefix("+86").removeprefix("0086")
     if len(hidden) == 13 and hidden.startswith("86"):
         hidden = hidden[2:]
-    digits = hidden.replace(HIDDEN, "")
-    if len(hidden) != 11 or not digits.isdigit() or len(digits) < 5 or hidden[0] not in ("1", HIDDEN):
+    digits = hidden.replace(HIDDEN_DIGIT, "")
+    if len(hidden) != 11 or not digits.isdigit() or len(digits) < 5 or hidden[0] not in ("1", HIDDEN_DIGIT):
         raise ValueError("the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)")
     return hidden
 

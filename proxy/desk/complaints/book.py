@@ -82,11 +82,11 @@ class CaseBook:
         self._papers = papers
         self._write = write
         self._cases: dict[int, Case] = {}
-        self._known: dict[tuple[object, ...], int] = {}
+        self._by_key: dict[tuple[object, ...], int] = {}
         self._valid: dict[str, dict[int, Case]] = {}
         """Valid cases by provider: asked every minute, so it is kept."""
         self._undecided: dict[int, Case] = {}
-        self._under_way: set[int] = set()
+        self._deciding: set[int] = set()
         """Their decision is on its way into the journal, beside something else."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_case(body))
@@ -112,13 +112,13 @@ class CaseBook:
 
     # -- filing
 
-    def new_ones(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
+    def unfiled(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
         """Those that are no case yet, each once; how many are one already."""
         fresh: dict[tuple[object, ...], Complaint] = {}
         known = 0
         for one in complaints:
-            name = _named(source, one)
-            if name in self._known or name in fresh:
+            name = _complaint_key(source, one)
+            if name in self._by_key or name in fresh:
                 known += 1
             else:
                 fresh[name] = one
@@ -192,13 +192,13 @@ class CaseBook:
         """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
         Nobody alters the case until it is ``written``."""
         case = self._decided(number, state, of, provider)
-        self._free(number)
-        self._under_way.add(number)
+        self._check_not_deciding(number)
+        self._deciding.add(number)
         return pack_case(case._replace(events=(*case.events, DeskEvent(now, state, who, why), beside)))
 
     def written(self, number: int, body: bytes) -> Case:
         """What ``begin`` began is in the journal."""
-        self._under_way.discard(number)
+        self._deciding.discard(number)
         return self._keep(number, body)
 
     def _decided(self, number: int, state: str, of: int, provider: str) -> Case:
@@ -246,7 +246,7 @@ class CaseBook:
         is spelt: what was complained of and decided stays, under the digits that are shown. How many there were."""
         found = self.of(recipient)
         for case in found:
-            self._free(case.id)
+            self._check_not_deciding(case.id)
         bodies = {
             case.id: pack_case(
                 case._replace(
@@ -304,12 +304,12 @@ class CaseBook:
             raise Impossible(f"case {number} is decided ({case.state}): reopen it first (gate106 complaint reopen {number})")
         return case
 
-    def _free(self, number: int) -> None:
-        if number in self._under_way:
+    def _check_not_deciding(self, number: int) -> None:
+        if number in self._deciding:
             raise Impossible(f"case {number} is being decided this moment: look at it again before you do more")
 
     def _put(self, case: Case, event: DeskEvent) -> tuple[Case, int]:
-        self._free(case.id)
+        self._check_not_deciding(case.id)
         body = pack_case(case._replace(events=(*case.events, event)))
         sequence = self._write([(messages.CASED, body)])
         return self._keep(case.id, body), sequence
@@ -326,7 +326,7 @@ class CaseBook:
 
     def _enter(self, case: Case) -> Case:
         self._cases[case.id] = case
-        self._known[_name(case)] = case.id
+        self._by_key[_case_key(case)] = case.id
         if case.state == VALID:
             self._valid.setdefault(case.provider, {})[case.id] = case
         elif case.state == OPEN:
@@ -334,7 +334,7 @@ class CaseBook:
         return case
 
     def _unindex(self, before: Case) -> None:
-        self._known.pop(_name(before), None)
+        self._by_key.pop(_case_key(before), None)
         self._valid.get(before.provider, {}).pop(before.id, None)
         self._undecided.pop(before.id, None)
 
@@ -347,23 +347,23 @@ def due_dates(came: float, due: Due, holidays: Holidays) -> tuple[float, float]:
     return forward_by, answer_by
 
 
-HIDDEN = "*"
+HIDDEN_DIGIT = "*"
 
 
 def digits_agree(written: str, recipient: int) -> bool:
     """Whether a number can be the one of which some digits are hidden: ``138****0500``."""
     whole = f"{recipient:011d}"
-    return len(written) == len(whole) and all(one in (HIDDEN, other) for one, other in zip(written, whole, strict=True))
+    return len(written) == len(whole) and all(one in (HIDDEN_DIGIT, other) for one, other in zip(written, whole, strict=True))
 
 
-def _named(source: str, one: Complaint) -> tuple[object, ...]:
+def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
     """What makes two complaints one: what their sender calls them, or all that they say."""
     if one.reference:
         return source, one.reference
     return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten
 
 
-def _name(case: Case) -> tuple[object, ...]:
+def _case_key(case: Case) -> tuple[object, ...]:
     if case.reference:
         return case.source, case.reference
     return case.source, case.number, int(case.at), case.sender, numbers_masked(case.text)

@@ -58,7 +58,7 @@ async def _list(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: PageRequest) -> Response:
+async def import_batch(visit: PageRequest) -> Response:
     """All rows of a batch or none; ``check``: what would be filed."""
     options = [f"--why={visit.form('why')}", f"--source={visit.form('source') or '12321'}", "--json"]
     check = bool(visit.form("check"))
@@ -74,7 +74,7 @@ async def take(visit: PageRequest) -> Response:
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
-async def give(visit: PageRequest) -> Response:
+async def export_cases(visit: PageRequest) -> Response:
     """Cases as a sheet, for whoever asked: numbers are masked."""
     state, provider = visit.form("state"), visit.form("provider")
     options = [f"--state={state}"] if state in STATES else []

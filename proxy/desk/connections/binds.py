@@ -17,11 +17,11 @@ from proxy.operations.gate import BindLink
 
 
 def commands(gate: WithOrders) -> Mapping[str, Handler]:
-    asked = _Binds(gate)
-    return {"binds": asked.list, "binds.kick": asked.kick}
+    handlers = _Binds(gate)
+    return {"binds": handlers.list, "binds.kick": handlers.kick}
 
 
-def told(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
+def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
         "id": bind.number,
@@ -48,7 +48,7 @@ class _Binds:
         for order in self._gate.book.of_kind("suspension"):
             for provider in dict(order.scope).get("provider", ()):
                 suspended.setdefault(provider, order.name)
-        return {"binds": [told(bind, suspended) for bind in self._gate.binds()]}
+        return {"binds": [bind_row(bind, suspended) for bind in self._gate.binds()]}
 
     async def kick(self, call: Call) -> Mapping[str, Any]:
         args = call.args
@@ -66,7 +66,7 @@ class _Binds:
         ]
         if not found:
             raise CommandRefused("no such bind (`gate106 binds` lists them)")
-        shown = [told(bind, {}) for bind in found]
+        shown = [bind_row(bind, {}) for bind in found]
         whom = "; ".join(f"{one['id']} {one['account']} {one['address']}" for one in shown)
         sequence = self._gate.write(
             messages.OPERATED, operator_actions.pack_operated(self._gate.now(), call.who, "binds kick", why, whom[:10_000])

@@ -59,7 +59,7 @@ class Watched(Protocol):
     def peer(self) -> str: ...  # its address
 
 
-class Listening(Protocol):
+class LinkTap(Protocol):
     """What a trace asks of the links' side."""
 
     def watched(self) -> Iterable[Any]:
@@ -72,20 +72,20 @@ class Listening(Protocol):
         first PDU on; and over no other."""
 
 
-def commands(gate: Gate, listening: Listening) -> Mapping[str, Handler]:
-    asked = _Tracing(gate, listening)
-    return {"trace": asked.trace}
+def commands(gate: Gate, tap: LinkTap) -> Mapping[str, Handler]:
+    handlers = _Tracing(gate, tap)
+    return {"trace": handlers.trace}
 
 
 class _Tracing:
-    def __init__(self, gate: Gate, listening: Listening) -> None:
+    def __init__(self, gate: Gate, tap: LinkTap) -> None:
         self._gate = gate
-        self._listening = listening
+        self._tap = tap
         self._running = 0
 
     async def trace(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
-        wanted = _Wanted(
+        selection = _Selection(
             args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
         )  # fmt: skip
         for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
@@ -94,28 +94,28 @@ class _Tracing:
             call.demand(Permission.WHOLE, " --full")
         why = args.text("why", "" if not full else None)
         args.done()
-        wanted.check(gate)
+        selection.check(gate)
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{wanted} for {for_s:g} s")
+        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
         await gate.safe(gate.write(messages.OPERATED, said))
         self._running += 1
-        trace = _Trace(gate, wanted, count, full, octets)
+        trace = _Trace(gate, selection, count, full, octets)
         try:
             await self._run(call, trace, for_s)
         finally:
             self._running -= 1
-            self._listening.listen((), trace.hear)
+            self._tap.listen((), trace.hear)
         return {"shown": trace.shown, "not_shown": trace.not_shown}
 
     async def _run(self, call: Call, trace: _Trace, for_s: float) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + for_s
-        await call.say({"watching": trace.wanted.told(Number(trace.wanted.person))})
+        await call.say({"watching": trace.selection.words(Number(trace.selection.person))})
         while True:
-            links = (one for one in self._listening.watched() if trace.wanted.link(one))
-            self._listening.listen(links, trace.hear, trace.wanted.link)
+            links = (one for one in self._tap.watched() if trace.selection.link(one))
+            self._tap.listen(links, trace.hear, trace.selection.link)
             while trace.waiting:
                 await call.say(trace.waiting.popleft())
             if trace.left <= 0 or loop.time() >= ends_s or call.gone:
@@ -129,7 +129,7 @@ class _Tracing:
                 continue
 
 
-class _Wanted:
+class _Selection:
     """Whose PDUs are shown."""
 
     def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
@@ -138,9 +138,9 @@ class _Wanted:
 
     def __str__(self) -> str:
         """For the journal, which keeps at whom somebody looked."""
-        return self.told(f"{self.person}")
+        return self.words(f"{self.person}")
 
-    def told(self, person: object) -> str:
+    def words(self, person: object) -> str:
         words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
         words.append(f"binds from {self.network}" if self.network else "")
         words.append(f"to or from {person}" if self.person else "")
@@ -169,8 +169,8 @@ class _Wanted:
 class _Trace:
     """One trace: what it has heard and not said yet."""
 
-    def __init__(self, gate: Gate, wanted: _Wanted, count: int, full: bool, octets: bool) -> None:
-        self.wanted = wanted
+    def __init__(self, gate: Gate, selection: _Selection, count: int, full: bool, octets: bool) -> None:
+        self.selection = selection
         self.left = count
         self.shown = self.not_shown = 0
         self.waiting: deque[dict[str, Any]] = deque()
@@ -192,16 +192,16 @@ class _Trace:
 
     def hear(self, link: Watched, ours: bool, data: bytes) -> None:
         """A PDU passes. Called on the traffic's own way: cheap where it is not shown, and never raises."""
-        if self.wanted.provider and link.side == "provider" and self._owner(link, ours, data) != self.wanted.provider:
+        if self.selection.provider and link.side == "provider" and self._owner(link, ours, data) != self.selection.provider:
             return
-        if self.wanted.digits and not self._about_person(link, ours, data):
+        if self.selection.digits and not self._about_person(link, ours, data):
             return
         if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
             self.not_shown += 1
             return
         self._tokens -= 1
         try:
-            told = self._told(link, ours, Frame.of(data))
+            told = self._described(link, ours, Frame.of(data))
         except Exception as error:  # traffic goes on, whatever is wrong with showing it
             log.error("a PDU cannot be shown: a fault of gate106, please report it", exc_info=error)
             self.not_shown += 1
@@ -230,14 +230,14 @@ class _Trace:
         command, sequence = data[4:8], data[12:16]
         if command[0] & 0x80:
             return self._asked.pop((self._line(link), not ours, sequence), 0) is None
-        if self.wanted.digits not in data:
+        if self.selection.digits not in data:
             return False
         self._asked[self._line(link), ours, sequence] = None
         if len(self._asked) > ASKED_MAX:
             self._asked.popitem(last=False)
         return True
 
-    def _told(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
+    def _described(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
         told: dict[str, Any] = {
             "at": self._gate.now(),
             "side": link.side,

@@ -20,12 +20,12 @@ from proxy.state.record.consent_given import ConsentGiven
 from proxy.state.record.withdrawn import Withdrawal
 
 
-def told(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
+def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
     """A batch, for programs and people."""
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
-def of_person(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
+def consents_of(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     """All consents of a person, the oldest first. ``data``: their record."""
     registry, proofs = gate.relay.rules.registry, {one.batch: one for one in record.consents_given(data)}
     refusals = sorted([*record.opt_outs(data), *gate.store.listed.refusals(person)], key=lambda one: one.time)
@@ -33,7 +33,7 @@ def of_person(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     found = []
     for batch in gate.store.consented.of(person):
         proof = proofs.get(batch.number)
-        row = told(batch) | ({"reply": _proof(proof)} if proof is not None else {})
+        row = batch_row(batch) | ({"reply": _proof(proof)} if proof is not None else {})
         if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
             row["ended"] = ended
         found.append(row)

@@ -45,7 +45,7 @@ class PackCheck(NamedTuple):
         message = self.said.get("message")
         return str(message.get("message", "")) if isinstance(message, dict) else ""
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {"altered": list(self.faults), "notes": list(self.notes), "message": self.message}
 

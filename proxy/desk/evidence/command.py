@@ -68,8 +68,8 @@ def pack(
         details=f"message {place}",
         unmasked=unmasked,
     )
-    given = _given(control or settings.control, found, _names(found, rules.get(found.verdict.revision)))
-    data, proof = _packed(
+    given = _consents_by_file(control or settings.control, found, _sender_names(found, rules.get(found.verdict.revision)))
+    data, proof = _make_pack(
         settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=with_chain
     )
     digest = hashlib.sha256(data).hexdigest()
@@ -109,7 +109,7 @@ def verify(
         fail(error.why.zh if language == "zh" else error)
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror or error}")
-    tell(found.told(), json, lines_of(file, found, language))
+    tell(found.as_dict(), json, lines_of(file, found, language))
     raise typer.Exit(1 if found.faults else 0)
 
 
@@ -124,7 +124,7 @@ def verifier(
     from proxy.desk.evidence import verifier as alone
     from proxy.runtime import hardening
 
-    data = alone.made()
+    data = alone.build()
     try:
         with hardening.new_file(out) as file:
             file.write(data)
@@ -137,7 +137,7 @@ def verifier(
 # -- what is in it
 
 
-def _packed(
+def _make_pack(
     settings: Settings, journal: Path, found: Inquiry, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
@@ -207,7 +207,7 @@ def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
 
     if then is None or found.then is None:
         return
-    at, names = found.verdict.time, _names(found, then)
+    at, names = found.verdict.time, _sender_names(found, then)
     for row in then.registry.consents.rows():
         if row.recipient == found.verdict.recipient and row.time <= at and row.advertiser in names:
             yield {
@@ -216,7 +216,7 @@ def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _names(found: Inquiry, then: RuleSet | None) -> set[str]:
+def _sender_names(found: Inquiry, then: RuleSet | None) -> set[str]:
     """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
     nobody's business here."""
     if then is None or found.then is None:
@@ -225,7 +225,7 @@ def _names(found: Inquiry, then: RuleSet | None) -> set[str]:
     return {"", facts.signature, then.registry.advertiser_of(facts.signature_hash)}
 
 
-def _given(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
+def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
     """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
     from proxy.operations import client
     from proxy.policy import time_windows

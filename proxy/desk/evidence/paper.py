@@ -190,7 +190,7 @@ def _head(proof: Mapping[str, Any]) -> str:
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    if first := _standing(penalty):
+    if first := _not_in_force(penalty):
         yield _paragraph(first, _TEXT)
     yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
     yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
@@ -235,7 +235,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
 
 
-def _standing(penalty: Mapping[str, Any]) -> str:
+def _not_in_force(penalty: Mapping[str, Any]) -> str:
     """What a reader must know before anything else: that it is not in force, since when and why; empty where it is."""
     state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
     if state in NEVER_HELD:

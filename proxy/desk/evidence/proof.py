@@ -8,7 +8,7 @@ basis: what cannot be shown is said.
 The digests of groups run over the bytes of all records between, those of other people too: to follow them one needs those bytes. In a sealed
 journal they tell nothing without its key, so they come along as soon as there is a head to lead to. Unsealed they are only handed out on
 request, to a person who may see them (``chain``); without them the gate's signature vouches for the record's place. A pack says itself what it
-proves and what it does not (``proves``).
+proves and what it does not (``proof_statement``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     home = home_of(archive, node, disk.identity())
     manifest = load(home)
     table = next((one for one in manifest.tables if one.first <= sequence <= one.last), None)
-    placed, previous = _placed(disk, sequence)
+    placed, previous = _find_group(disk, sequence)
     head, group, header = _head(home, table), placed.group, placed.header
     pieces: bytes | str = ""
     if chain or (chain is None and header.sealed and head):
@@ -66,7 +66,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
         "complete": _complete(manifest),
     }
     why = pieces if isinstance(pieces, str) else ""
-    words = proves(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
+    words = proof_statement(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
     return Proof(said | {"proves": {"en": str(words), "zh": words.zh}}, whole)
 
 
@@ -95,7 +95,7 @@ _SEALED = Bilingual(
 )
 
 
-def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
+def proof_statement(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
     """What a pack proves by itself, and what it does not. ``why``: no chain came along though it might have."""
     if not head:
         parts = [_VOUCHED, _NO_HEAD]
@@ -106,7 +106,7 @@ def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
     return Bilingual(" ".join(parts), "".join(part.zh for part in parts))
 
 
-def _placed(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
+def _find_group(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
     """(the group that holds the record, the digest before it)."""
     chain, name = bytes(32), ""
     for placed in Scan(disk, sequence):

@@ -56,8 +56,8 @@ class WithInbox(Gate, Protocol):
 
 
 def commands(gate: WithInbox) -> Mapping[str, Handler]:
-    asked = _Doubtful(gate)
-    return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end-standing": asked.end}
+    handlers = _Doubtful(gate)
+    return {"optout.doubtful": handlers.rows, "optout.decide": handlers.decide, "optout.end-standing": handlers.end}
 
 
 class _Doubtful:

@@ -40,15 +40,15 @@ class WithOrders(Gate, Protocol):
 
 
 def commands(gate: WithOrders) -> Mapping[str, Handler]:
-    asked = _Orders(gate)
+    handlers = _Orders(gate)
     return {
-        "stop": asked.stop,
-        "stop.list": asked.list,
-        "stop.lift": asked.lift,
-        "suspend": asked.suspend,
-        "resume": asked.resume,
-        "shadow": asked.shadow,
-        "shadow.off": asked.shadow_off,
+        "stop": handlers.stop,
+        "stop.list": handlers.list,
+        "stop.lift": handlers.lift,
+        "suspend": handlers.suspend,
+        "resume": handlers.resume,
+        "shadow": handlers.shadow,
+        "shadow.off": handlers.shadow_off,
     }
 
 

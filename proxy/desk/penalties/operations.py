@@ -52,16 +52,16 @@ class WithPenalties(WithCases, Protocol):
 
 
 def commands(gate: WithPenalties, warden: PenaltyScheduler) -> Mapping[str, Handler]:
-    asked = _Penalties(gate, warden)
+    handlers = _Penalties(gate, warden)
     return {
-        "penalty.list": asked.list,
-        "penalty.show": asked.show,
-        "penalty.propose": asked.propose,
-        "penalty.approve": asked.approve,
-        "penalty.reject": asked.reject,
-        "penalty.withdraw": asked.withdraw,
-        "penalty.appeal": asked.appeal,
-        "penalty.lift": asked.lift,
+        "penalty.list": handlers.list,
+        "penalty.show": handlers.show,
+        "penalty.propose": handlers.propose,
+        "penalty.approve": handlers.approve,
+        "penalty.reject": handlers.reject,
+        "penalty.withdraw": handlers.withdraw,
+        "penalty.appeal": handlers.appeal,
+        "penalty.lift": handlers.lift,
     }
 
 

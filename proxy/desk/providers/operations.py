@@ -107,8 +107,8 @@ def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def commands(gate: WithPenalties, warden: PenaltyScheduler, paces: Paces) -> Mapping[str, Handler]:
-    asked = _Providers(gate, warden, paces)
-    return {"providers": asked.list, "providers.show": asked.show}
+    handlers = _Providers(gate, warden, paces)
+    return {"providers": handlers.list, "providers.show": handlers.show}
 
 
 class _Providers:
@@ -151,7 +151,7 @@ class _Providers:
             "hour": dict(zip(VERDICTS, totals, strict=True)),
             "minutes": [[since, *counts] for since, counts in minutes],
             "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
-            "binds_now": [binds.told(bind, {}) for bind in bound],
+            "binds_now": [binds.bind_row(bind, {}) for bind in bound],
             "orders": [orders.told(order) for order in held],
             "window": provider.window,
             "addresses": list(map(str, provider.allow_ips)),

@@ -116,8 +116,8 @@ class PathKeeper:
 
 
 def commands(gate: Gate, keeper: PathKeeper) -> Mapping[str, Handler]:
-    asked = _Paths(gate, keeper)
-    return {"optout.paths": asked.list}
+    handlers = _Paths(gate, keeper)
+    return {"optout.paths": handlers.list}
 
 
 def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:

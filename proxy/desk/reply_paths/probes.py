@@ -229,8 +229,8 @@ def keyword_of(text: str) -> str:
 
 
 def commands(gate: Gate, prober: Prober) -> Mapping[str, Handler]:
-    asked = _Probes(gate, prober)
-    return {"optout.probe": asked.probe, "optout.probes": asked.list}
+    handlers = _Probes(gate, prober)
+    return {"optout.probe": handlers.probe, "optout.probes": handlers.list}
 
 
 def row_of(probe: Probe, provider: str) -> dict[str, Any]:

@@ -81,18 +81,18 @@ class WithRevisions(Gate, Protocol):
 
 
 def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
-    asked = _Rules(gate, lately, hits)
+    handlers = _Rules(gate, lately, hits)
     return {
-        "rules": asked.show,
-        "rules.reload": asked.reload,
-        "rules.history": asked.history,
-        "rules.approve": asked.approve,
-        "rules.reject": asked.reject,
-        "rules.rollback": asked.roll_back,
-        "rules.take": asked.take,
-        "rules.hits": asked.hits,
-        "rules.push": asked.push,
-        "rules.withdraw": asked.withdraw,
+        "rules": handlers.show,
+        "rules.reload": handlers.reload,
+        "rules.history": handlers.history,
+        "rules.approve": handlers.approve,
+        "rules.reject": handlers.reject,
+        "rules.rollback": handlers.roll_back,
+        "rules.take": handlers.take,
+        "rules.hits": handlers.hits,
+        "rules.push": handlers.push,
+        "rules.withdraw": handlers.withdraw,
     }
 
 

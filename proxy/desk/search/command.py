@@ -89,14 +89,14 @@ def find(
             details=question.words(),
             unmasked=unmasked,
         )
-    found = look_through(places, keys, question, time.time(), thorough=prove)
+    found = run_search(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
     if json:
         as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
     else:
-        _tell(found, numbers, proved, limit, whole=unmasked, names=names)
+        _print(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
             say("long messages were searched part by part: words that run over from one part into the next are not found")
     raise typer.Exit(0 if found.hits or found.events else 1)
@@ -150,7 +150,7 @@ def journals_of(places: RestPlaces) -> list[AtHand]:
     return [AtHand(disk, node, held(disk)) for disk, node in disks]
 
 
-def look_through(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
+def run_search(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
     import duckdb
 
     from proxy.archive import search
@@ -204,7 +204,7 @@ def _shown(text: str, *, whole: bool) -> str:
     return text if whole else numbers_masked(text)
 
 
-def _tell(
+def _print(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> None:
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
@@ -221,7 +221,7 @@ def _tell(
         say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
         say("no message fits")
-    _tell_covered(found, proved)
+    print_coverage(found, proved)
 
 
 def _fate(fate: HistoryEvent) -> str:
@@ -231,7 +231,7 @@ def _fate(fate: HistoryEvent) -> str:
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def _tell_covered(found: SearchResult, proved: list[str] | None) -> None:
+def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
     covered = found.covered
     for span in covered.spans:
         end = "what is written now" if span.live else when(span.until)

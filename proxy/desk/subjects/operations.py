@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.desk.archiving.operations import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
-from proxy.desk.complaints.operations import WithCases, text_of
+from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
-from proxy.desk.consents.operations import befalls
+from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Bilingual
@@ -53,8 +53,8 @@ class WithSubjects(WithCases, WithInbox, Protocol):
 
 def commands(gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
     """``keeper``: says how long the journal is kept."""
-    asked = _Subject(gate, keeper, names)
-    return {"subject.show": asked.show, "subject.erase": asked.erase, "subject.recycled": asked.recycled}
+    handlers = _Subject(gate, keeper, names)
+    return {"subject.show": handlers.show, "subject.erase": handlers.erase, "subject.recycled": handlers.recycled}
 
 
 class _Subject:
@@ -95,7 +95,7 @@ class _Subject:
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now}
                 for name, (one, where) in zip(suppress.named(gate, refusals), there, strict=True)
             ],
-            "consents": person_view.of_person(gate, person, data),
+            "consents": person_view.consents_of(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],
@@ -139,7 +139,7 @@ class _Subject:
         _, before = (await gate.store.load([person]))[person]
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
-        change = await befalls(gate, said)
+        change = await change_person(gate, said)
         gate.inbox.forget()
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
@@ -206,7 +206,7 @@ class _Subject:
         for start in range(0, len(rows), AT_ONCE):
             changes: list[PersonSays] = await asyncio.gather(
                 *(
-                    befalls(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
+                    change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
                     for number, before in rows[start : start + AT_ONCE]
                 )
             )
@@ -218,7 +218,7 @@ class _Subject:
 
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
-    return said | {"text": text_of(case, whole=whole)}
+    return said | {"text": shown_text(case, whole=whole)}
 
 
 def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:

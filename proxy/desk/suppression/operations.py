@@ -48,14 +48,14 @@ ROWS_A_LINE = 500
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
-    asked = _Suppress(gate)
+    handlers = _Suppress(gate)
     return {
-        "suppress.add": asked.add,
-        "suppress.remove": asked.remove,
-        "suppress.show": asked.show,
-        "suppress.lists": asked.lists,
-        "suppress.import": asked.take,
-        "suppress.export": asked.give,
+        "suppress.add": handlers.add,
+        "suppress.remove": handlers.remove,
+        "suppress.show": handlers.show,
+        "suppress.lists": handlers.lists,
+        "suppress.import": handlers.take,
+        "suppress.export": handlers.give,
     }
 
 

@@ -31,7 +31,7 @@ class Away:
         self.key, self.pack, self.verifier = folder / "head.pub", folder / "case.zip", folder / "verify.pyz"
         self.key.write_text(desk.shelf.keys.public.hex() + "\n")
         self.pack.write_bytes(desk.path.read_bytes())
-        self.verifier.write_bytes(verifier.made())
+        self.verifier.write_bytes(verifier.build())
 
     def asks(self, *words: str | Path, language: str = "") -> subprocess.CompletedProcess[str]:
         """``-I -S``: neither this project nor anything that was installed can be found."""
@@ -119,5 +119,5 @@ def test_what_cannot_be_checked_is_said_in_one_line(away: Away, words: list[str]
 
 def test_the_same_gate_makes_the_same_file(tmp_path: Path) -> None:
     made = json.loads(cli("evidence", "verifier", "--out", tmp_path / "a.pyz", "--json").stdout)
-    assert (tmp_path / "a.pyz").read_bytes() == verifier.made()
-    assert made["bytes"] == len(verifier.made())
+    assert (tmp_path / "a.pyz").read_bytes() == verifier.build()
+    assert made["bytes"] == len(verifier.build())
