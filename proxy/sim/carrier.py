@@ -275,7 +275,7 @@ class CarrierLine(asyncio.Protocol):
             if command == 4 and fast:
                 answers.append(_TAKEN + data[place + 12 : place + 16] + b"%010d\0" % number)
                 if receipts is not None:
-                    receipts.owe(data[place : place + length], number)
+                    receipts.add(data[place : place + length], number)
                 number += 1
             elif command == pdus.DELIVER_SM_RESP and receipts is not None:
                 receipts.answered(data[place : place + 16])

@@ -34,7 +34,7 @@ from smpplib import exceptions
 
 from proxy.sim import closing, measure
 from proxy.sim.carrier import Conduct, SimulatedCarrier
-from proxy.sim.desk import DemoDesk
+from proxy.sim.desk import DemoAccounts
 from proxy.sim.gate import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.ports import free_port
 from proxy.sim.provider import SimProvider
@@ -156,20 +156,20 @@ def stage(
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports, shadow=True)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
-        desk = DemoDesk.opened(free_port(), [actor.name for actor in cast.actors])
+        desk = DemoAccounts.opened(free_port(), [actor.name for actor in cast.actors])
         sides = [actor.settings for actor in cast.actors]
         settings = write_settings(folder, [side], sides, response_s=RESPONSE_S, rules=rules, sealed=True, desk=desk)
         gate = GateUnderTest(folder, *settings)
         gate.start()
         if watch is not None:
             watch(gate)
-        _tell(console, desk.lines(everybody=False))
+        _print(console, desk.lines(everybody=False))
         witnesses, differences = play(console, cast, carrier, gate, seconds)
-        good = closing.conclude(console, witnesses, differences, seconds)
+        good = closing.print_results(console, witnesses, differences, seconds)
         keep = keep or not good
         if stay is not None:
             gate.start()
-            _tell(console, [*desk.lines(everybody=True), "the gate is up again, with all that was sent; Ctrl-C ends it"])
+            _print(console, [*desk.lines(everybody=True), "the gate is up again, with all that was sent; Ctrl-C ends it"])
             stay()
         return 0 if good else 1
     except Interrupted as interrupted:
@@ -184,12 +184,12 @@ def stage(
             gate.kill()
         carrier.stop()
         if keep:
-            _tell(console, [f"settings, journal, state and the gate's log are in {folder}"])
+            _print(console, [f"settings, journal, state and the gate's log are in {folder}"])
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(console: Console, lines: Sequence[str]) -> None:
+def _print(console: Console, lines: Sequence[str]) -> None:
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -16,14 +16,14 @@ ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin
 
 
 @dataclass(frozen=True, slots=True)
-class DemoDesk:
+class DemoAccounts:
     port: int
     tokens: dict[str, str]
     provider: str
     """The company that may see its own page."""
 
     @classmethod
-    def opened(cls, port: int, companies: Sequence[str]) -> DemoDesk:
+    def opened(cls, port: int, companies: Sequence[str]) -> DemoAccounts:
         provider = companies[0]
         return cls(port, {name: new_token() for name in (*ROLES, provider)}, provider)
 

@@ -117,7 +117,7 @@ class Driver:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
-        self.straight = SimulatedCarrier(conduct) if plan.pem else self.carrier
+        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier
         """For the ceiling: it is bound to as what is measured is."""
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
@@ -138,13 +138,13 @@ class Driver:
         if self.plan.pem:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(plan.pem)
-            await self.straight.start(tls=tls)
+            await self.direct.start(tls=tls)
         return await self.carrier.start()
 
     async def run(self, order: Order) -> Run:
         name, port, pid, metrics, rate, store = order
         plan = self.plan
-        carrier = self.carrier if port else self.straight
+        carrier = self.carrier if port else self.direct
         load = Load(plan.window, plan.rate if rate is None else rate, receipts=plan.receipts)
         names = list(plan.providers)
         for number in range(plan.binds):

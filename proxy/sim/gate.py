@@ -27,7 +27,7 @@ from proxy.journal.sealing import make
 from proxy.model.message import Category
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.desk import DemoDesk
+from proxy.sim.desk import DemoAccounts
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -107,7 +107,7 @@ def write_settings(
     rules: Path | None = None,
     sealed: bool = False,
     store: str = "",
-    desk: DemoDesk | None = None,
+    desk: DemoAccounts | None = None,
     pem: Path | None = None,
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).

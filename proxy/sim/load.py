@@ -160,7 +160,7 @@ class Load:
         for place in range(len(lines)):
             share = (due + place) // len(lines)
             if share:
-                lines[(self._due + place) % len(lines)].owe(share, now)
+                lines[(self._due + place) % len(lines)].fall_due(share, now)
         self._due += due
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
@@ -178,7 +178,7 @@ class LoadLine(asyncio.Protocol):
         self._person = self._first = first
         self._sequence = 0
         self._sent_at = [0.0] * (SEQUENCES + 1)
-        self._owed: deque[list[float]] = deque()
+        self._due_queue: deque[list[float]] = deque()
         """Fixed rate only: [due at, how many], submits that found no window."""
         self._rest = b""
         self._transport: asyncio.Transport | None = None
@@ -225,13 +225,13 @@ class LoadLine(asyncio.Protocol):
         self.load.counts.sent += count
         self.write(b"".join(out))
 
-    def owe(self, count: int, at: float) -> None:
+    def fall_due(self, count: int, at: float) -> None:
         """Fixed rate: so many fell due now."""
-        self._owed.append([at, count])
-        self._pay()
+        self._due_queue.append([at, count])
+        self._send_due()
 
-    def _pay(self) -> None:
-        owed, window = self._owed, self.load.window
+    def _send_due(self) -> None:
+        owed, window = self._due_queue, self.load.window
         while owed and self.in_flight < window:
             at, count = owed[0]
             now = min(int(count), window - self.in_flight)
@@ -281,7 +281,7 @@ class LoadLine(asyncio.Protocol):
         if not load.going:
             return
         if load.rate:
-            self._pay()
+            self._send_due()
         elif not load.receipts:
             if done:
                 self.send(done, perf_counter())

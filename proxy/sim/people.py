@@ -37,7 +37,7 @@ def segments() -> Mapping[str, Sequence[int]]:
     return found
 
 
-def anyone(rng: random.Random) -> Iterator[int]:
+def endless_numbers(rng: random.Random) -> Iterator[int]:
     """Numbers without end, provinces as often as they have segments. One may come twice, as in any campaign."""
     known = [segment for province in PROVINCES for segment in segments()[province]]
     most = len(known) - 1
@@ -45,7 +45,7 @@ def anyone(rng: random.Random) -> Iterator[int]:
         yield known[rng.randint(0, most)] * 10_000 + rng.randint(0, 9_999)
 
 
-def someone(rng: random.Random, province: str) -> int:
+def number_in(rng: random.Random, province: str) -> int:
     """One number of a province (or "unknown")."""
     return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)
 

@@ -48,7 +48,7 @@ class _Held:
             while True:
                 if self._blocks and (port := self._blocks[-1].free()) is not None:
                     return port
-                self._blocks.append(_taken())
+                self._blocks.append(_take_block())
 
     def close(self) -> None:
         for block in self._blocks:
@@ -63,7 +63,7 @@ def free_port() -> int:
     return _held.free_port()
 
 
-def _begin_anew() -> None:
+def _forget_parent() -> None:
     """In a copy of the process: what was held goes on being the original's."""
     global _held  # noqa: PLW0603 # the lock may have been held by a thread that is not in the copy
     _held.close()
@@ -74,19 +74,19 @@ def _end() -> None:
     _held.close()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_forget_parent)
 atexit.register(_end)
 
 
-def _taken() -> _Block:
+def _take_block() -> _Block:
     """A block nobody has."""
-    for first in _from_anywhere():
+    for first in _candidates():
         if (flag := _bound(first)) is not None:
             return _Block(flag, first)
     raise OSError(f"all ports from {PORTS.start} to {PORTS.stop} of loopback are in use")
 
 
-def _from_anywhere() -> Iterator[int]:
+def _candidates() -> Iterator[int]:
     firsts = list(PORTS[::BLOCK])
     at = random.SystemRandom().randrange(len(firsts))
     yield from firsts[at:] + firsts[:at]

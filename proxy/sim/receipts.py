@@ -22,7 +22,7 @@ class Receipts:
         self._sequence = 0
         self._second, self._when = -1, ""
 
-    def owe(self, submit: bytes, number: int) -> None:
+    def add(self, submit: bytes, number: int) -> None:
         """A submit was taken under this id."""
         sms = pdus.read(submit)
         if not sms.registered & 1:

@@ -68,7 +68,7 @@ class Difference(NamedTuple):
 
 def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """Every difference between the four. ``ports``: prefix → the provider that owns it."""
-    found, seen = _own_words(seen)
+    found, seen = _confirmations(seen)
     found += _submits(seen)
     found += _answers(seen)
     found += _counted_verdicts(seen)
@@ -80,7 +80,7 @@ def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     return found + [Difference("surprise", each, "nothing of the kind may happen") for each in surprises]
 
 
-def _own_words(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
+def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
     """Confirmations of opt-outs are the gate's own messages: each the carrier received is in the journal, asks for no receipt, and is
     the only one; which the journal has and the carrier did not get were counted as unsent, or the carrier was away. And the
     witnesses without them."""

@@ -156,7 +156,7 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     ]
     conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3, hex_answers=True)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
-    held, late = stage.last_words()
+    held, late = stage.closing_submits()
     return Scenario(actors, tuple(stage.replies), conduct, ports, stage.outage_at_s, held, late)
 
 
@@ -279,7 +279,7 @@ class _Stage:
         provider = SimulatedProvider("chen", ("10690107",), window=16, category="notice")
         return Actor(provider, tuple(steps), 0, "leaves, and comes back", (AWAY_FROM_S, back))
 
-    def last_words(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
+    def closing_submits(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
         """What is sent around the end, see Scenario."""
         held = self._step(0.0, DeckPorts.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
         return held, self._step(0.0, DeckPorts.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
@@ -309,7 +309,7 @@ class _Stage:
     def _person(self, province: str = "") -> str:
         """A number, not one of those the carrier treats specially."""
         province = province or self.rng.choice(people.PROVINCES)
-        while (number := str(people.someone(self.rng, province)))[-4:] in FATES:
+        while (number := str(people.number_in(self.rng, province)))[-4:] in FATES:
             pass
         return "86" + number
 

@@ -251,7 +251,7 @@ def test_a_reason_that_did_not_occur_is_a_failure_too(run):
     seen = copy.deepcopy(run.witnesses)
     seen.journal.verdicts = [one for one in seen.journal.verdicts if one.reason != "no-route"]
     out = io.StringIO()
-    assert not closing.conclude(Console(file=out, width=200), seen, [], SECONDS)
+    assert not closing.print_results(Console(file=out, width=200), seen, [], SECONDS)
     assert "missing: no message was refused for no-route (it should come from: the carrier's links are cut)" in out.getvalue()
 
 

@@ -329,7 +329,7 @@ class _Complaints:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
             return asked_of(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
 
-        return {"stopped": orders.told(await orders.give(gate, draft, noted))} | case_row(self._book.find(number))
+        return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
         """A pack was made of it: whoever may take it out may have that said of the case. Or a penalty was proposed because of it, which who

@@ -61,7 +61,7 @@ class _Links:
         self._check(name)
         now = self._gate.now()
         order = Order(0, "drain", (("link", (name,)),), now, now + for_s, call.who, why)
-        return orders.told(await orders.give(self._gate, order))
+        return orders.order_row(await orders.give_order(self._gate, order))
 
     async def enable(self, call: Call) -> Mapping[str, Any]:
         name, why = call.args.text("name"), call.args.why()
@@ -73,7 +73,7 @@ class _Links:
         wider = next((order for order in given if dict(order.scope)["link"] != (name,) and "/" in name), None)
         if wider is not None:
             raise CommandRefused(f"{name} is drained with all of {dict(wider.scope)['link'][0]}: enable that")
-        return {"lifted": await orders.lift(self._gate, given, call.who, why)}
+        return {"lifted": await orders.lift_orders(self._gate, given, call.who, why)}
 
     def _check(self, name: str) -> None:
         known = [account.name for account in self._gate.houses]

@@ -152,7 +152,7 @@ class _Selection:
         providers = gate.relay.directory.providers
         if self.provider and self.provider not in providers:
             raise CommandRefused(unknown("provider of the settings", self.provider, providers))
-        known = [house.name for house in gate.houses]
+        known = [account.name for account in gate.houses]
         if self.carrier and self.carrier not in known:
             raise CommandRefused(unknown("carrier of the settings", self.carrier, known))
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, came_before
+from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
 from proxy.journal.records import messages
 from proxy.journal.records.doubtful_replies import (
     DECIDED_IDS_MAX,
@@ -80,8 +80,8 @@ class _Doubtful:
         if state in (OPEN, LAPSED):
             rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
         else:
-            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_ones())[skip : end + 1]
-        late = came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
+            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_decisions())[skip : end + 1]
+        late = overdue_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
             "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
             "decisions": [self._decision(one) for one in decisions[:limit]],
@@ -182,7 +182,7 @@ class _Doubtful:
                 written.set_result(None)
 
         for reply in replies:
-            kept = gate.inbox.held_otherwise(reply.recipient, key)
+            kept = gate.inbox.held_by_other_rows(reply.recipient, key)
             changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
             gate.relay.change(changes[-1])
         try:
@@ -213,7 +213,7 @@ class _Doubtful:
         gate, inbox = self._gate, self._gate.inbox
         key, why = _row_in(call.args.text("row", most=40)), call.args.why()
         call.args.done()
-        stands = next((one for one in inbox.standing_ones() if one.row == key), None)
+        stands = next((one for one in inbox.standing_decisions() if one.row == key), None)
         if stands is None:
             raise CommandRefused(
                 f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)"

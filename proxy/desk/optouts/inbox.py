@@ -81,16 +81,18 @@ class _Place(NamedTuple):
     holds: bool
 
 
-def words_of(text: str) -> str:
+def folded_words(text: str) -> str:
     """What counts of a reply: its letters and digits, folded, in capitals; signs where there is nothing else."""
     folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
 
-def row_of(text: str, context: ReplyContext, port: str) -> int:
+def row_key(text: str, context: ReplyContext, port: str) -> int:
     """The name of the row that a reply belongs to: 48 bits."""
     about = "\0".join(map(str, context)) if context.known else port
-    return int.from_bytes(blake2b(f"{words_of(text)}\0{about}".encode("utf-8", "surrogatepass"), digest_size=6).digest(), "big")
+    return int.from_bytes(
+        blake2b(f"{folded_words(text)}\0{about}".encode("utf-8", "surrogatepass"), digest_size=6).digest(), "big"
+    )
 
 
 class Inbox:
@@ -109,13 +111,13 @@ class Inbox:
         """(time in ms, reply), sorted: of those that have not lapsed."""
         self._lapsed: deque[tuple[int, int]] = deque()
         """The same of those that have, some of them decided since."""
-        self._made: dict[int, DoubtDecision] = {}
+        self._decisions_made: dict[int, DoubtDecision] = {}
         self._decided: dict[int, int] = {}
         """Reply → decision."""
         self._standing: dict[int, DoubtDecision] = {}
         self._lapsed_ms = 0
         """What came by then has lapsed."""
-        self._looked = 0.0
+        self._swept = 0.0
         for number, body in sorted(decisions.held.items(), key=_time):
             self._take(number, unpack_decision(body))
         for number, body in sorted(replies.held.items(), key=_time):
@@ -127,7 +129,7 @@ class Inbox:
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
         """What a standing decision says of such a reply: whether it asks to stop; None where there is no such decision."""
-        found = self._standing.get(row_of(text, context, port)) if self._standing else None
+        found = self._standing.get(row_key(text, context, port)) if self._standing else None
         return None if found is None else found.yes
 
     def enter(self, body: bytes) -> None:
@@ -179,7 +181,7 @@ class Inbox:
 
     def overdue(self, now: float, holidays: Holidays) -> int:
         """Open replies whose working day has passed."""
-        return bisect_left(self._open, (int(came_before(now, holidays) * 1000), 0))
+        return bisect_left(self._open, (int(overdue_before(now, holidays) * 1000), 0))
 
     def rows(self, *, lapsed: bool = False) -> Iterator[int]:
         """Names of rows of which some reply is open, or of those of which none is; about in the order in which they came."""
@@ -201,7 +203,7 @@ class Inbox:
         ids = self._rows[key].ids if key in self._rows else {}
         return [(one, unpack_doubtful(self._replies.held[one])) for one in islice(ids, most)]
 
-    def held_otherwise(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
+    def held_by_other_rows(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
         """Scopes and values that replies of a person hold which are not of this row and wait for a decision, too."""
         others = [one for one in self._people.get(recipient, ()) if self._places[one].row != key]
         return frozenset(
@@ -214,9 +216,9 @@ class Inbox:
 
     def decisions(self) -> list[DoubtDecision]:
         """The newest first."""
-        return sorted((one for one in self._made.values() if one.ids), key=lambda one: -one.time)
+        return sorted((one for one in self._decisions_made.values() if one.ids), key=lambda one: -one.time)
 
-    def standing_ones(self) -> list[DoubtDecision]:
+    def standing_decisions(self) -> list[DoubtDecision]:
         """The newest first."""
         return sorted(self._standing.values(), key=lambda one: -one.time)
 
@@ -230,10 +232,10 @@ class Inbox:
             self._rows[self._places[one[1]].row].open -= 1
             self._lapsed.append(one)
         del self._open[:count]
-        if abs(now - self._looked) < SWEEP_S:
+        if abs(now - self._swept) < SWEEP_S:
             return
-        self._looked, since = now, now - KEPT_S
-        for number in [one for one, made in self._made.items() if made.time < since and not self._stands(made)]:
+        self._swept, since = now, now - KEPT_S
+        for number in [one for one, made in self._decisions_made.items() if made.time < since and not self._stands(made)]:
             self._forget(number)
         while self._lapsed and self._lapsed[0][0] < since * 1000:
             _, number = self._lapsed.popleft()
@@ -247,7 +249,7 @@ class Inbox:
             return
         reply = unpack_doubtful(body)
         time_ms = int.from_bytes(body[:8], "big")
-        place = _Place(row_of(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
+        place = _Place(row_key(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
         self._places[number] = place
         row = self._rows.setdefault(place.row, _Group())
         row.ids[number] = None
@@ -289,7 +291,7 @@ class Inbox:
         return place is not None and place.time_ms > self._lapsed_ms
 
     def _take(self, number: int, decision: DoubtDecision) -> None:
-        self._made[number] = decision
+        self._decisions_made[number] = decision
         if decision.standing:
             self._standing[decision.row] = decision
         elif not decision.ids:
@@ -297,14 +299,14 @@ class Inbox:
         for one in decision.ids:
             self._decided[one] = number
             self._leave(one)
-        if len(self._made) > DECISIONS_MAX:
-            self._forget(next((one for one, made in self._made.items() if not self._stands(made)), number))
+        if len(self._decisions_made) > DECISIONS_MAX:
+            self._forget(next((one for one, made in self._decisions_made.items() if not self._stands(made)), number))
 
     def _stands(self, decision: DoubtDecision) -> bool:
         return self._standing.get(decision.row) == decision
 
     def _forget(self, number: int) -> None:
-        decision = self._made.pop(number)
+        decision = self._decisions_made.pop(number)
         if self._stands(decision):
             del self._standing[decision.row]
         self._decisions.drop(number)
@@ -334,7 +336,7 @@ def _time(item: tuple[int, bytes]) -> bytes:
     return item[1][:8]
 
 
-def came_before(now: float, holidays: Holidays) -> float:
+def overdue_before(now: float, holidays: Holidays) -> float:
     """The moment before which a reply must have come for its working day to be over: the midnight before the last day that was worked."""
     today = (int(now) + OFFSET_S) // DAY_S
     for day in range(today - 1, today - DAYS_BACK_MAX, -1):

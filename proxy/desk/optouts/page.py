@@ -41,7 +41,7 @@ async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
         problem = visit.t("bad_number")
     elif to:
         try:
-            told = await _named(visit, to, await visit.ask("subject.show", to=to))
+            told = await _with_names(visit, to, await visit.ask("subject.show", to=to))
         except CannotAsk as error:
             problem = forms.beside(error)
     scopes = [(one, visit.t.of("scope", one)) for one in SCOPES]
@@ -58,7 +58,7 @@ async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
     )
 
 
-async def _named(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
+async def _with_names(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
     """With names from the journal, which a program reads, where the gate knows a sender by a hash alone."""
     if not any(map(nameless, (*told["refusals"], *told["received"]))):
         return told
@@ -151,7 +151,7 @@ async def _lists(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: PageRequest) -> Response:
+async def import_list(visit: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
     options = [
         f"--scope={visit.form('scope') or 'all'}",
@@ -176,7 +176,7 @@ async def take(visit: PageRequest) -> Response:
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
-async def give(visit: PageRequest) -> Response:
+async def export_lists(visit: PageRequest) -> Response:
     """Everybody who is suppressed, with whole numbers: the journal keeps who took it, and why."""
     return await forms.made(
         visit, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={visit.form('why')}", "--json"]
@@ -209,7 +209,7 @@ async def _consents(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take_consents(visit: PageRequest) -> Response:
+async def import_consents(visit: PageRequest) -> Response:
     """Numbers and, with them or later, the file that proves it: its digest is kept, the file stays with whoever keeps the papers."""
     given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if visit.form(name)]
     options = [f"--{name}={visit.form(name)}" for name in given]

@@ -55,12 +55,12 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _traced(folders, Ring.of_files(sealing.keys), recipient, now, known)
+        return _trace(folders, Ring.of_files(sealing.keys), recipient, now, known)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
+def _trace(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
     read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
     while True:

@@ -19,7 +19,7 @@ GATE, OVER = "gate106", "its time is over"
 """Who ended an order that nobody lifted, and why."""
 
 
-class TooMany(ValueError):
+class TooManyOrders(ValueError):
     """So many orders are in force that nobody can read the list."""
 
 
@@ -30,13 +30,13 @@ class OrderBook:
         self._write = write
         self._changed = changed
         self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(orders.held.items())}
-        self._over: list[int] = []
+        self._unwritten: list[int] = []
         """What is over and was not written yet: until then a restart would find it, and so does the store."""
 
     def give(self, order: Order, now: float) -> tuple[Order, int]:
         """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
         if len(self._by_id) >= ORDERS_MAX:
-            raise TooMany(f"{ORDERS_MAX} orders are in force: lift some first")
+            raise TooManyOrders(f"{ORDERS_MAX} orders are in force: lift some first")
         order = order._replace(id=self._orders.next)
         body = operator_actions.pack_order(now, order)
         order = operator_actions.unpack_order(body)  # as a restart will read it
@@ -65,9 +65,9 @@ class OrderBook:
         over = [order for order in self._by_id.values() if order.until <= latest]
         for order in over:
             del self._by_id[order.id]
-            self._over.append(order.id)
-        if self._over:
-            self._tell_over(now)
+            self._unwritten.append(order.id)
+        if self._unwritten:
+            self._write_over(now)
         early = [order for order in self._by_id.values() if order.since > now]
         for order in early:
             self._by_id[order.id] = order._replace(since=now)
@@ -75,11 +75,11 @@ class OrderBook:
             self._changed()
         return over
 
-    def _tell_over(self, now: float) -> None:
+    def _write_over(self, now: float) -> None:
         with contextlib.suppress(JournalDown):  # the next sweep tries again
-            while self._over:
-                self._write(messages.LIFTED, operator_actions.pack_lifted(now, self._over[0], GATE, OVER))
-                self._orders.drop(self._over.pop(0))
+            while self._unwritten:
+                self._write(messages.LIFTED, operator_actions.pack_lifted(now, self._unwritten[0], GATE, OVER))
+                self._orders.drop(self._unwritten.pop(0))
 
     def of_kind(self, *kinds: str) -> tuple[Order, ...]:
         """Orders of these kinds, in the order in which they were given."""

@@ -117,7 +117,7 @@ class PenaltyBook:
         """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; what a rule asked for needs one person."""
         one = self._in(number, PROPOSED)
         names = {*known, one.author} if one.trigger else known
-        if approvals.approve(_waits(one), asker, names, now) is Follows.VOUCHED:
+        if approvals.approve(_waiting(one), asker, names, now) is Follows.VOUCHED:
             return self._put(one._replace(author=asker.name), DeskEvent(now, "vouched", who, ""))
         return self._begin(one, now, who)
 
@@ -128,19 +128,19 @@ class PenaltyBook:
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
         begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
-            if lesser.subject == one.subject and lesser.trigger == one.trigger and _takes_its_place(begun, lesser):
+            if lesser.subject == one.subject and lesser.trigger == one.trigger and _supersedes(begun, lesser):
                 self._put(lesser._replace(state=RAISED), DeskEvent(now, RAISED, who, one.name))
         return self._put(begun, DeskEvent(now, "approved", who, ""))
 
     def reject(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self._in(number, PROPOSED)
-        approvals.reject(_waits(one), asker, why, now)
+        approvals.reject(_waiting(one), asker, why, now)
         return self._put(one._replace(state=REJECTED), DeskEvent(now, REJECTED, who, why))
 
     def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         """The author takes it back."""
         one = self._in(number, PROPOSED)
-        approvals.withdraw(_waits(one), asker, why, now)
+        approvals.withdraw(_waiting(one), asker, why, now)
         return self._put(one._replace(state=WITHDRAWN), DeskEvent(now, WITHDRAWN, who, why))
 
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
@@ -170,7 +170,7 @@ class PenaltyBook:
         return [
             self._put(one._replace(state=LAPSED), DeskEvent(one.until, LAPSED, "", ""))[0]
             for one in self.waiting()
-            if approvals.lapsed(_waits(one), now)
+            if approvals.lapsed(_waiting(one), now)
         ]
 
     # --
@@ -205,12 +205,12 @@ class PenaltyBook:
         self._papers.drop(oldest)
 
 
-def _takes_its_place(one: Penalty, other: Penalty) -> bool:
+def _supersedes(one: Penalty, other: Penalty) -> bool:
     """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
     return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
-def _waits(one: Penalty) -> Waiting:
+def _waiting(one: Penalty) -> Waiting:
     return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
 
 

@@ -18,11 +18,11 @@ from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
 from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour
 
 HOUR_S = 3600
-TELL_S = 300.0
+PUBLISH_S = 300.0
 """Other gates hear so often what was counted here, and at once of an hour that has ended: every minute would fill their log."""
 SIGNATURES_MAX = 2_000
 """Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
-TOLD_MAX = 200
+PUBLISHED_MAX = 200
 """Of an hour that still runs, of which other gates hear: some 10 KB. Of one that has ended they hear all that is kept."""
 PIECE = 500
 """Sums between two rests: about 2 ms."""
@@ -35,7 +35,7 @@ Signed = tuple[str, str]
 Key = TypeVar("Key")
 
 
-class _OfGates(Generic[Key]):
+class _SharedHours(Generic[Key]):
     """Hours of this gate, and with gates that share a store what each of them counted."""
 
     def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
@@ -48,7 +48,7 @@ class _OfGates(Generic[Key]):
         papers.news()
         self._last: tuple[int, bytes] | None = None
         """The hour that was counted into last; None after a start."""
-        self._told_at = -math.inf
+        self._published_at = -math.inf
 
     def reread(self) -> None:
         """Another gate said what it has counted."""
@@ -89,20 +89,24 @@ class _OfGates(Generic[Key]):
             yield from self._others.get(start, {}).values()
 
 
-class Hours(_OfGates[str]):
+class Hours(_SharedHours[str]):
     """By provider; two months of them."""
 
-    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
-        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
+    def __init__(self, papers: Papers, write: Write, publish: Write | None = None, node: int = -1) -> None:
+        """``publish``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
         super().__init__(papers, node, unpack_hour)
-        self._write, self._tell = write, tell
+        self._write, self._publish = write, publish
         self._seen: dict[str, HourCounts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 
     def take(self, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int], now: float) -> None:
         """What was counted since the last time, into this hour. JournalDown: then it is taken the next time."""
         running = _running(submits, optouts)
-        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, HourCounts())))}
+        more = {
+            name: grown
+            for name, counts in running.items()
+            if (grown := _difference(counts, self._seen.get(name, HourCounts())))
+        }
         if not more:
             return
         start = hour_of(now)
@@ -118,9 +122,9 @@ class Hours(_OfGates[str]):
     def _note(self, start: int, body: bytes, now: float) -> None:
         """Into the journal, and now and then to the other gates, always all of an hour."""
         ended = [(messages.COUNTED, one) for one in self._ended(start)]
-        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
-            self._tell([*ended, (messages.COUNTED, body)])
-            self._told_at = now
+        if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
+            self._publish([*ended, (messages.COUNTED, body)])
+            self._published_at = now
         else:
             self._write([(messages.COUNTED, body)])
 
@@ -134,13 +138,13 @@ class Hours(_OfGates[str]):
         return total
 
 
-class HoursApart(_OfGates[Signed]):
+class HoursApart(_SharedHours[Signed]):
     """By provider and signature; a week of them."""
 
-    def __init__(self, papers: Papers, write: Write, tell: TellPart | None = None, node: int = -1) -> None:
-        """``tell``: writes two lots together, of which the other gates hear the first; None: there are none."""
+    def __init__(self, papers: Papers, write: Write, publish: TellPart | None = None, node: int = -1) -> None:
+        """``publish``: writes two lots together, of which the other gates hear the first; None: there are none."""
         super().__init__(papers, node, unpack_hour_apart)
-        self._write, self._tell = write, tell
+        self._write, self._publish = write, publish
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
 
@@ -172,10 +176,10 @@ class HoursApart(_OfGates[Signed]):
     def _note(self, start: int, hour: dict[Signed, HourCounts], body: bytes, now: float) -> None:
         """Into the journal. The other gates hear now and then of what most was sent of, and when an hour has ended of all of it."""
         ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
-        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
-            most = body if len(hour) <= TOLD_MAX else pack_hour_apart(start, _most(hour, TOLD_MAX))
-            self._tell([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
-            self._told_at = now
+        if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
+            most = body if len(hour) <= PUBLISHED_MAX else pack_hour_apart(start, _most(hour, PUBLISHED_MAX))
+            self._publish([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
+            self._published_at = now
         else:
             self._write([(messages.COUNTED_APART, body)])
 
@@ -260,7 +264,7 @@ def _sum_up(
             into[provider, name] = added(into.get((provider, name), HourCounts()), HourCounts(optouts=count))
 
 
-def _less(now: HourCounts, before: HourCounts) -> HourCounts | None:
+def _difference(now: HourCounts, before: HourCounts) -> HourCounts | None:
     """What has been added; None if nothing."""
     if now == before:
         return None

@@ -18,7 +18,7 @@ import structlog
 from proxy.config.yaml_file import unknown
 from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
-from proxy.desk.orders.book import TooMany
+from proxy.desk.orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
@@ -34,7 +34,7 @@ from proxy.policy.time_windows import Window
 
 log = structlog.get_logger()
 
-SOON_S, LATER_S = 1.0, 5.0
+OWN_WAIT_S, OTHERS_WAIT_S = 1.0, 5.0
 """Gates that share a store hear of a penalty and of its order one after the other: what does not fit is mended by the gate that numbered the
 penalty when it is still so after the shorter time, by any after the longer: it may have died between the two."""
 LOOK_S = 60.0
@@ -51,8 +51,8 @@ class WithPenalties(WithCases, Protocol):
     def penalties(self) -> PenaltyBook: ...
 
 
-def commands(gate: WithPenalties, warden: PenaltyScheduler) -> Mapping[str, Handler]:
-    handlers = _Penalties(gate, warden)
+def commands(gate: WithPenalties, scheduler: PenaltyScheduler) -> Mapping[str, Handler]:
+    handlers = _Penalties(gate, scheduler)
     return {
         "penalty.list": handlers.list,
         "penalty.show": handlers.show,
@@ -65,7 +65,7 @@ def commands(gate: WithPenalties, warden: PenaltyScheduler) -> Mapping[str, Hand
     }
 
 
-def told(one: Penalty) -> dict[str, Any]:
+def penalty_row(one: Penalty) -> dict[str, Any]:
     """A penalty, for programs and people."""
     said = one._asdict()
     return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
@@ -83,9 +83,9 @@ class PenaltyScheduler:
         self._gate = gate
         self._hours, self._apart, self._paths = hours, apart, paths
         self._next_s = 0.0
-        self._again_s = self._said_s = -math.inf
-        self._looking: asyncio.Task[None] | None = None
-        self._odd: dict[int, float] = {}
+        self._again_s = self._logged_s = -math.inf
+        self._checking: asyncio.Task[None] | None = None
+        self._misfits: dict[int, float] = {}
         """Penalties whose order does not fit, since when."""
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
@@ -105,22 +105,22 @@ class PenaltyScheduler:
                 self._keep_orders(now)
             except (CommandRefused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
                 self._again_s = now_s + AGAIN_S
-                if now_s >= self._said_s:
-                    self._said_s = now_s + LOOK_S
+                if now_s >= self._logged_s:
+                    self._logged_s = now_s + LOOK_S
                     log.error("penalties cannot be looked after: it is tried again every second", problem=str(error))
-        if now_s >= self._next_s and (self._looking is None or self._looking.done()):
+        if now_s >= self._next_s and (self._checking is None or self._checking.done()):
             self._next_s = now_s + LOOK_S
-            self._looking = asyncio.get_running_loop().create_task(self._look_beside(now))
+            self._checking = asyncio.get_running_loop().create_task(self._check(now))
 
     def soon(self) -> None:
         """Something was decided that counts: the next tick looks, however long ago the last look was."""
         self._next_s = 0.0
 
     def stop(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
 
-    async def _look_beside(self, now: float) -> None:
+    async def _check(self, now: float) -> None:
         try:
             await self.look(now)
         except (CommandRefused, Impossible) as error:
@@ -201,19 +201,19 @@ class PenaltyScheduler:
         for over in gate.penalties.end(now):
             log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
-        odd: list[tuple[int, Penalty | None, Callable[[], object]]] = []
+        misfits: list[tuple[int, Penalty | None, Callable[[], object]]] = []
         for penalty in gate.penalties.in_force():
             order = there.pop(penalty.name, None)
             if penalty.step != WARN and (order is None or not penalty.order):
-                odd.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
+                misfits.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
         for who, order in there.items():
             if who.startswith("penalty-"):
                 number = int(who.removeprefix("penalty-"))
                 lift = partial(gate.book.lift, order, now, who, "its penalty has ended")
-                odd.append((number, gate.penalties.get(number), lift))
-        since, self._odd = self._odd, {}
-        for number, about, mend in odd:
-            self._odd[number] = since.get(number, now)
+                misfits.append((number, gate.penalties.get(number), lift))
+        since, self._misfits = self._misfits, {}
+        for number, about, mend in misfits:
+            self._misfits[number] = since.get(number, now)
             if self._may_mend(number, about, now, done):
                 mend()
 
@@ -223,8 +223,8 @@ class PenaltyScheduler:
             return True
         if done is not None and penalty is not None and (penalty.subject, penalty.trigger) == (done.subject, done.trigger):
             return True
-        wait_s = SOON_S if self._gate.penalties.is_own(number) else LATER_S
-        return not 0 <= now - self._odd[number] < wait_s
+        wait_s = OWN_WAIT_S if self._gate.penalties.is_own(number) else OTHERS_WAIT_S
+        return not 0 <= now - self._misfits[number] < wait_s
 
     def _mend(self, penalty: Penalty, order: Order | None, now: float) -> None:
         if order is not None:
@@ -232,15 +232,15 @@ class PenaltyScheduler:
         elif penalty.order:
             self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
         else:
-            self._give(penalty, now)
+            self._give_order(penalty, now)
 
-    def _give(self, penalty: Penalty, now: float) -> None:
+    def _give_order(self, penalty: Penalty, now: float) -> None:
         order: Order | None = order_of(penalty, now)
         if order is None:
             return
         try:
             given, _ = self._gate.book.give(order, now)
-        except TooMany as fault:
+        except TooManyOrders as fault:
             raise CommandRefused(str(fault)) from None
         self._gate.penalties.acts_by(penalty.id, given.id)
 
@@ -270,9 +270,9 @@ class PenaltyScheduler:
 
 
 class _Penalties:
-    def __init__(self, gate: WithPenalties, warden: PenaltyScheduler) -> None:
+    def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler) -> None:
         self._gate = gate
-        self._warden = warden
+        self._scheduler = scheduler
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         """The newest first."""
@@ -280,13 +280,17 @@ class _Penalties:
         call.args.done()
         if state and state not in STATES:
             raise CommandRefused(unknown("state", state, STATES))
-        found = [told(one) for one in self._gate.penalties.all() if state in ("", one.state) and provider in ("", one.provider)]
+        found = [
+            penalty_row(one)
+            for one in self._gate.penalties.all()
+            if state in ("", one.state) and provider in ("", one.provider)
+        ]
         return {"penalties": found[::-1][:1000]}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         number = number_in(call, "penalty", "penalty")
         call.args.done()
-        return told(asked_of(lambda: self._gate.penalties.find(number)))
+        return penalty_row(asked_of(lambda: self._gate.penalties.find(number)))
 
     async def propose(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
@@ -306,7 +310,7 @@ class _Penalties:
         )  # fmt: skip
         penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
         await gate.safe(sequence)
-        return told(penalty)
+        return penalty_row(penalty)
 
     def _subject(self, args: Args) -> Subject:
         """Whose messages somebody means: a provider's, of them those under a signature, or an advertiser's whoever brings them."""
@@ -360,6 +364,6 @@ class _Penalties:
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
         gate = self._gate
-        self._warden.settle(penalty, gate.now())
+        self._scheduler.settle(penalty, gate.now())
         await gate.safe(sequence)
-        return told(gate.penalties.find(penalty.id))
+        return penalty_row(gate.penalties.find(penalty.id))

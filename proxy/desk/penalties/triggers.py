@@ -145,25 +145,25 @@ def _subjects(
     trigger: Trigger, providers: Iterable[str], counting: MeasureSource, now: float
 ) -> Iterator[tuple[Subject, Counted] | None]:
     """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately. None: a rest."""
-    meant = [one for one in providers if not trigger.providers or one in trigger.providers]
+    covered = [one for one in providers if not trigger.providers or one in trigger.providers]
     if trigger.by == PROVIDER:
-        yield from ((Subject(one), partial(counting.hours.of, one)) for one in meant)
+        yield from ((Subject(one), partial(counting.hours.of, one)) for one in covered)
         return
     together: dict[Subject, dict[Signed, None]] = {}
     for hour in counting.apart.signed(begins(trigger, now), now + 1):
         for signed in hour:
-            if (subject := _subject(trigger, signed, meant, counting.advertiser_of)) is not None:
+            if (subject := _subject(trigger, signed, covered, counting.advertiser_of)) is not None:
                 together.setdefault(subject, {})[signed] = None
         yield None
     for subject, keys in together.items():
         yield subject, partial(counting.apart.of, tuple(keys))
 
 
-def _subject(trigger: Trigger, signed: Signed, meant: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:
+def _subject(trigger: Trigger, signed: Signed, covered: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:
     """Whose messages those of a provider under a signature are to a trigger; None where it does not look at them."""
     provider, signature = signed
     if trigger.by == SIGNATURE:
-        return Subject(provider, SIGNATURE, signature) if provider in meant else None
+        return Subject(provider, SIGNATURE, signature) if provider in covered else None
     who = advertiser_of(number := hash48(signature))
     registered = who != f"{number:012x}"  # else the signature stands for itself
     return Subject("", ADVERTISER, who) if registered else Subject("", SIGNATURE, signature)

@@ -27,7 +27,7 @@ TAKE_S = 1.0
 """How often counts are taken into the book."""
 COUNT_S = 10.0
 """How often paths are counted by state."""
-A_TURN = 100
+SLICE = 100
 """Prefixes between two turns of the loop: some 0.5 ms."""
 SILENT_S = 60.0
 """What fails is logged so often."""
@@ -106,7 +106,7 @@ class PathKeeper:
         states = dict.fromkeys(STATES, 0)
         for place, prefix in enumerate(list(self.registered()), 1):
             states[self.book.state_of(prefix, now).state] += 1
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 yield None
         yield states
 
@@ -115,8 +115,8 @@ class PathKeeper:
         return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
 
 
-def commands(gate: Gate, keeper: PathKeeper) -> Mapping[str, Handler]:
-    handlers = _Paths(gate, keeper)
+def commands(gate: Gate, monitor: PathKeeper) -> Mapping[str, Handler]:
+    handlers = _Paths(gate, monitor)
     return {"optout.paths": handlers.list}
 
 
@@ -132,8 +132,8 @@ def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
 
 
 class _Paths:
-    def __init__(self, gate: Gate, keeper: PathKeeper) -> None:
-        self._gate, self._keeper = gate, keeper
+    def __init__(self, gate: Gate, monitor: PathKeeper) -> None:
+        self._gate, self._monitor = gate, monitor
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         """Each registered prefix: those in doubt first, then by how many replies are missing."""
@@ -144,16 +144,16 @@ class _Paths:
         providers = self._gate.relay.directory.providers
         if provider and provider not in providers:
             raise CommandRefused(unknown("provider of the settings", provider, providers))
-        book, now, found = self._keeper.book, self._gate.now(), []
-        for place, (prefix, owner) in enumerate(sorted(self._keeper.registered().items()), 1):
+        book, now, found = self._monitor.book, self._gate.now(), []
+        for place, (prefix, owner) in enumerate(sorted(self._monitor.registered().items()), 1):
             one = book.state_of(prefix, now)
             if state in ("", one.state) and provider in ("", owner):
                 found.append((prefix, owner, one))
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 await asyncio.sleep(0)
         found.sort(key=lambda one: (-STATES.index(one[2].state), -one[2].expected))
         for place, (prefix, owner, one) in enumerate(found, 1):
             await call.say({"path": row_of(prefix, owner, one)})
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 await asyncio.sleep(0)
         return {"at": now, "rate": book.rate(now), "paths": len(found)}

@@ -34,7 +34,7 @@ class ProbeText(OtherRequest):
         data = submit_sm(
             sender.port, f"{number:011d}", octets, data_coding=data_coding, dest_ton=TON_UNKNOWN, registered_delivery=0
         )
-        super().__init__(_Nobody(sender.provider), 0, data, now_s)  # type: ignore[arg-type] # nothing is ever answered to it
+        super().__init__(_NoBind(sender.provider), 0, data, now_s)  # type: ignore[arg-type] # nothing is ever answered to it
         self.message = Message(sender, number, Content(text, "readable", b""))
         self.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
@@ -70,7 +70,7 @@ class ProbeText(OtherRequest):
         return True
 
 
-class _Nobody:
+class _NoBind:
     """What a lane asks of a bind: whose turn it is."""
 
     __slots__ = ("access",)

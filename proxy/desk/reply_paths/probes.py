@@ -38,9 +38,9 @@ KEYWORD = "TD"
 WITHIN_S_MAX = 3600.0
 GRACE_S = 1.0
 """Of a reply that another gate heard in time: until this gate has heard of it."""
-TOLD_S = 0.3
+PROPAGATION_S = 0.3
 """Until the other gates have heard of a probe: they look into the shared log every 50 ms."""
-BEAT_S = 10.0
+WAIT_S = 10.0
 """While a command waits it says so often that it does."""
 SAID_MAX = 100
 """Characters of a reply that are kept."""
@@ -56,7 +56,7 @@ class Prober:
         self._gate, self._proved = gate, proved
         self._live: dict[str, tuple[float, list[SubmitLane]]] = {}
         """Probes of this life of this gate that wait: until when (monotonic), and by which lanes they went."""
-        self._taken_up = False
+        self._resumed = False
         self._changed = asyncio.Event()
         self._agents: set[asyncio.Task[None]] = set()
 
@@ -77,10 +77,10 @@ class Prober:
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         await gate.safe(sequence)
         if gate.store.shared:
-            await asyncio.sleep(TOLD_S)
+            await asyncio.sleep(PROPAGATION_S)
         text = self.text.replace("{keyword}", probe.keyword)
         for place, one in enumerate(probe.tries):
-            tell = partial(self._taken, probe, place, agents.get(one.number, ""))
+            tell = partial(self._carrier_answered, probe, place, agents.get(one.number, ""))
             transit = ProbeText(gate.relay, sender, one.number, text, now_s(), tell)
             assert transit.message is not None and transit.verdict is not None  # noqa: PT018
             lane = gate.relay.routes.lane(transit.message, transit.verdict)
@@ -92,7 +92,7 @@ class Prober:
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         return self._settle(probe)
 
-    def _taken(self, probe: Probe, place: int, agent: str, problem: str) -> None:
+    def _carrier_answered(self, probe: Probe, place: int, agent: str, problem: str) -> None:
         """A carrier answered a test message."""
         if (current := self.probes.find(probe.prefix)) is None or current.begun_at != probe.begun_at:
             return
@@ -125,7 +125,7 @@ class Prober:
         if not self.probes.knows(number):
             return None
         texts = (deliver.text, *deliver.other_readings)
-        found = self.probes.answered(number, port, lambda: {word for text in texts for word in said_in(text)}, now)
+        found = self.probes.answered(number, port, lambda: {word for text in texts for word in keywords_in(text)}, now)
         if found is None:
             return None
         probe, place = found
@@ -151,9 +151,9 @@ class Prober:
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second: probes whose time is over. ``now_s``: monotonic."""
-        if not self._taken_up:
-            self._taken_up = True
-            self._take_up(now)
+        if not self._resumed:
+            self._resumed = True
+            self._resume(now)
         for prefix, (until_s, lanes) in list(self._live.items()):
             probe = self.probes.find(prefix)
             if probe is None or probe.state != WAITING:
@@ -161,7 +161,7 @@ class Prober:
             elif now_s >= until_s + (GRACE_S if self._gate.store.shared else 0.0):
                 self._end(ended(probe, now), lanes)
 
-    def _take_up(self, now: float) -> None:
+    def _resume(self, now: float) -> None:
         """After a start: probes of an earlier life. Nobody watched whether a reply came; one that comes yet proves the path."""
         for probe in self.probes.all():
             if probe.state == WAITING and probe.node == self._gate.store.node and probe.prefix not in self._live:
@@ -208,13 +208,13 @@ class Prober:
         """Returns when some probe changed, or after BEAT_S."""
         changed = self._changed
         try:
-            async with asyncio.timeout(BEAT_S):
+            async with asyncio.timeout(WAIT_S):
                 await changed.wait()
         except TimeoutError:
             return
 
 
-def said_in(text: str) -> set[str]:
+def keywords_in(text: str) -> set[str]:
     """The keywords that a reply may mean."""
     short = text[:REPLY_CHARACTERS_MAX]
     return {keyword_of(short), read_reply(short).keyword} - {""}

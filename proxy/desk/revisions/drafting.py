@@ -24,25 +24,25 @@ async def base_of(visit: PageRequest) -> str:
     return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
 
 
-def text_of(visit: PageRequest) -> str:
+def draft_text(visit: PageRequest) -> str:
     """As browsers send it, but with the ends of lines as files have them."""
     found = visit.form_data.get("text")
     text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def instead_of(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
+def changed_file(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
     """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
     file = visit.form("file")
     if file and not of.fullmatch(file):
         raise CannotAsk(visit.t("no_such_file"))
-    return {file: text_of(visit)} if file else {}
+    return {file: draft_text(visit)} if file else {}
 
 
 async def checked(visit: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
     workshop, base = visit.asking.workshop, visit.form("base")
-    told, before = await workshop.told(base, instead_of(visit, of)), await workshop.told(base)
+    told, before = await workshop.told(base, changed_file(visit, of)), await workshop.told(base)
     loads, new = bool(told["revision"]), new_problems(before, told)
     return {
         "told": told,

@@ -96,7 +96,7 @@ def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Ha
     }
 
 
-def told(event: Revised) -> dict[str, Any]:
+def event_row(event: Revised) -> dict[str, Any]:
     """An event, for programs."""
     return event._asdict()
 
@@ -114,7 +114,7 @@ class _Rules:
             "revision": rules.revision,
             **self._gate.rules_told(),
             "files": [{"file": file, "rules": count} for file, count in sorted(files.items())],
-            "orders": [orders.told(order) for order in rules.orders],
+            "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
                     "rule": rule.id,
@@ -143,22 +143,22 @@ class _Rules:
         most = int(call.args.number("last", HISTORY_SHOWN, 1, EVENTS_MAX))
         call.args.done()
         events = self._gate.revising.revisions.events
-        return {"events": [told(one) for one in reversed(events[-most:])], "kept": len(events)}
+        return {"events": [event_row(one) for one in reversed(events[-most:])], "kept": len(events)}
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
         revision = call.args.text("revision", most=16)
         call.args.done()
-        return told(await self._gate.revising.approve(revision, call.asker))
+        return event_row(await self._gate.revising.approve(revision, call.asker))
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.reject(revision, call.asker, call.who, why))
+        return event_row(await self._gate.revising.reject(revision, call.asker, call.who, why))
 
     async def roll_back(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", "", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.roll_back(revision, call.who, why))
+        return event_row(await self._gate.revising.roll_back(revision, call.who, why))
 
     async def hits(self, call: Call) -> Mapping[str, Any]:
         """Of the last day, one line for some rules each: ``hits`` by province, ``shadow`` by what it would have said."""
@@ -177,17 +177,17 @@ class _Rules:
         on, why = call.args.text("on", most=16), call.args.why()
         call.args.done()
         files = await _files(call)
-        return told(await self._gate.revising.push(on, files, call.who, why))
+        return event_row(await self._gate.revising.push(on, files, call.who, why))
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
+        return event_row(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
 
     async def take(self, call: Call) -> Mapping[str, Any]:
         why = call.args.why()
         call.args.done()
-        return told(await self._gate.revising.take(call.who, why))
+        return event_row(await self._gate.revising.take(call.who, why))
 
 
 async def _files(call: Call) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from typing import Any
 from proxy import policy
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
-from proxy.desk.revisions.rule_text import difference, rule_in_words, spoken, tests_of, written, yaml_files
+from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import Loaded, RulesError, time_windows
@@ -48,14 +48,14 @@ class SandboxRules:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
         self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
-        self._first: tuple[str, dict[str, Any]] | None = None
+        self._prefetched: tuple[str, dict[str, Any]] | None = None
         """What is likely to be asked first: told before anybody does."""
 
     # -- what is asked
 
-    def told(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
+    def describe(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
         """All of a set; where it cannot be used: its ``problems`` and nothing else."""
-        first, self._first = self._first, None
+        first, self._prefetched = self._prefetched, None
         if first is not None and not instead and revision == first[0]:
             return first[1]
         folder = self._folder(revision)
@@ -64,7 +64,7 @@ class SandboxRules:
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
         report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
-        texts = dict(written(loaded.files, folder.name))
+        texts = dict(rules_as_written(loaded.files, folder.name))
         return {
             "revision": loaded.rules.revision,
             "problems": [list(one) for one in report.problems],
@@ -98,7 +98,7 @@ class SandboxRules:
         found["rules"] = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
-                "says": spoken(part.says), "why": spoken(part.why), "change": spoken(part.change),
+                "says": both_languages(part.says), "why": both_languages(part.why), "change": both_languages(part.change),
             }
             for part in told.parts
         ]  # fmt: skip
@@ -143,7 +143,7 @@ class SandboxRules:
         """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
         with contextlib.suppress(SandboxError, OSError):
             if names := self._kept().all():
-                self._first = names[-1], self.told(names[-1], {})
+                self._prefetched = names[-1], self.describe(names[-1], {})
 
     # -- reading
 
@@ -195,8 +195,8 @@ def main() -> None:
     os.nice(NICE)
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
-    ways: Mapping[str, Callable[..., Any]] = {
-        "told": sets.told,
+    handlers: Mapping[str, Callable[..., Any]] = {
+        "told": sets.describe,
         "tried": sets.tried,
         "differs": sets.differs,
         "tables": sets.tables,
@@ -205,7 +205,7 @@ def main() -> None:
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         try:
-            said: dict[str, Any] = {"ok": ways[asked.pop("do")](**asked)}
+            said: dict[str, Any] = {"ok": handlers[asked.pop("do")](**asked)}
         except SandboxError as error:
             said = {"wrong": str(error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered

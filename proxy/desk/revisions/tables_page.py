@@ -15,7 +15,7 @@ from starlette.responses import Response
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, push, text_of
+from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, draft_text, push
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -69,7 +69,7 @@ async def file_(visit: PageRequest) -> Response:
 @page.post("rows", body_max=DRAFT_BYTES_MAX)
 async def found(visit: PageRequest) -> Response:
     """Those that fit, while somebody types."""
-    file, text = visit.form("file"), text_of(visit)
+    file, text = visit.form("file"), draft_text(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
     return visit.part("rows", "tables_one.html", **_seen(file, text, visit.form("q")), file=file)
 
@@ -77,7 +77,7 @@ async def found(visit: PageRequest) -> Response:
 @page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def row(visit: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
-    file, text = visit.form("file"), text_of(visit)
+    file, text = visit.form("file"), draft_text(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
     sheet = table_rows.read(file, text)
     return visit.part("edit", "tables_one.html", row=sheet.row(_at(visit)), sheet=sheet, opened=True, file=file, **FORM)
@@ -86,7 +86,7 @@ async def row(visit: PageRequest) -> Response:
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def change(visit: PageRequest) -> Response:
     """The draft with one change more."""
-    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
     before = await _before(visit, base, file)
     try:
         return await _table(visit, base, file, before, await _made(visit, file, text, before), asked=visit.form("q"))
@@ -104,7 +104,7 @@ async def check(visit: PageRequest) -> Response:
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def propose(visit: PageRequest) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
     before = await _before(visit, base, file)
     said = await checked(visit, TABLE_FILE)
     if said["broken"] or (said["failing"] and not visit.form("seen")):

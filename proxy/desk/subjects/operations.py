@@ -43,7 +43,7 @@ DAY_S = 86_400
 RECYCLED_MAX = 5_000_000
 """Of one file: its rows wait in memory, some 100 bytes each, until all of them are there."""
 LINE_NUMBERS_MAX = 5_000
-AT_ONCE = 200
+BATCH = 200
 """Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
 
 
@@ -51,16 +51,16 @@ class WithSubjects(WithCases, WithInbox, Protocol):
     """What the rights of a data subject reach."""
 
 
-def commands(gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
-    """``keeper``: says how long the journal is kept."""
-    handlers = _Subject(gate, keeper, names)
+def commands(gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
+    """``retention``: says how long the journal is kept."""
+    handlers = _Subject(gate, retention, names)
     return {"subject.show": handlers.show, "subject.erase": handlers.erase, "subject.recycled": handlers.recycled}
 
 
 class _Subject:
-    def __init__(self, gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> None:
+    def __init__(self, gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> None:
         self._gate = gate
-        self._keeper, self._names = keeper, names
+        self._retention, self._pseudonyms = retention, names
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         """``export``: it leaves the house."""
@@ -93,7 +93,7 @@ class _Subject:
             "received": [self._entry(one, look_up) for one in seen.entries()],
             "refusals": [
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now}
-                for name, (one, where) in zip(suppress.named(gate, refusals), there, strict=True)
+                for name, (one, where) in zip(suppress.named_rows(gate, refusals), there, strict=True)
             ],
             "consents": person_view.consents_of(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
@@ -106,7 +106,7 @@ class _Subject:
             "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
-            "journal_days": self._keeper.keep.days,
+            "journal_days": self._retention.keep.days,
         }  # fmt: skip
 
     def _entry(self, one: Entry, look_up: LookUp) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class _Subject:
         gate, args = self._gate, call.args
         person, why = recipient_in(args), args.why()
         args.done()
-        if problem := await self._names.opened():
+        if problem := await self._pseudonyms.opened():
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
@@ -143,7 +143,7 @@ class _Subject:
         gate.inbox.forget()
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
-        now, days = gate.now(), self._keeper.keep.days
+        now, days = gate.now(), self._retention.keep.days
         newest = record.Record(after).newest()
         window_s = max(gate.relay.rules.window_s, record.REPLY_S)
         return {
@@ -203,11 +203,11 @@ class _Subject:
 
     async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
         gone, now = 0, self._gate.now()
-        for start in range(0, len(rows), AT_ONCE):
+        for start in range(0, len(rows), BATCH):
             changes: list[PersonSays] = await asyncio.gather(
                 *(
                     change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
-                    for number, before in rows[start : start + AT_ONCE]
+                    for number, before in rows[start : start + BATCH]
                 )
             )
             for change in changes:

@@ -31,12 +31,12 @@ def commands(gate: WithOrders) -> Mapping[str, Handler]:
 
     async def counters(call: Call) -> Mapping[str, Any]:
         call.args.done()
-        return await counted(gate, life)
+        return await counter_rows(gate, life)
 
     return {"counters": counters}
 
 
-async def counted(gate: WithOrders, life: str = "") -> dict[str, Any]:
+async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
     """``life``: a word for this start of the gate, from which on it counts."""
     tally = gate.relay.tally
     verdicts, reasons = Counter[tuple[str, str]](), Counter[str]()
@@ -63,12 +63,12 @@ async def counted(gate: WithOrders, life: str = "") -> dict[str, Any]:
         "binds": binds.total(),
         "links": [
             [
-                house.name,
-                sum(link.session.bound for link in house.links),
-                house.slots,
-                sum(link.in_flight for link in house.links),
+                account.name,
+                sum(link.session.bound for link in account.links),
+                account.slots,
+                sum(link.in_flight for link in account.links),
             ]
-            for house in gate.houses
+            for account in gate.houses
         ],
         "orders": len(gate.book.of_kind(*ORDERS)),
     }
