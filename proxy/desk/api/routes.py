@@ -18,13 +18,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.console.gate_client import CannotAsk, GateClient
+from proxy.console.language import language_of
 from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
 from proxy.desk.api.parameters import BadRequest, from_query, read
-from proxy.desk.api.responses import ErrorAnswer, answer_response, error_response
 from proxy.desk.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
+from proxy.i18n import catalog
 from proxy.model.lockout import HELD_OFF_S, Lockout
+from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, demand
 from proxy.operations.args import object_of
 from proxy.operations.authorization import CommandRefused
@@ -176,3 +178,29 @@ async def _body(request: Request, maximum: int) -> bytes:
 def routes(client: GateClient, clock: Callable[[], float]) -> list[Route]:
     """What the console answers for programs: it finds this function by the file's name."""
     return Api(client, clock).routes()
+
+
+class ErrorAnswer(Exception):
+    """What a request is answered with instead."""
+
+    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.status, self.headers = status, headers
+
+
+def error_response(request: Request, why: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    language = language_of(request)
+    beside = {"Content-Language": language, "Vary": "Accept-Language", **(headers or {})}
+    return json_response({"error": catalog.in_language(why, language)}, status, beside)
+
+
+def answer_response(operation: Operation, what: Any) -> Response:
+    if isinstance(what, bytes):
+        assert isinstance(operation.by, Program)
+        name = f"gate106-{operation.name.replace('.', '-')}.{operation.by.media.partition('/')[2]}"
+        return Response(what, media_type=operation.by.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return json_response(what, 200)
+
+
+def json_response(told: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(as_json(told, None), status, headers, media_type=JSON)
