@@ -1,6 +1,6 @@
 """Implements the commands of ``gate106 journal``.
 
-verify (verify_command.py), roll, heads (heads_command.py), person, expire, erase (erase_command.py), key.
+verify (verify_command.py), roll, person, heads, erase (erase_command.py), key, expire.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.desk.archiving.erase_command import erase
-from proxy.desk.archiving.heads_command import heads
 from proxy.desk.archiving.verify_command import places_of, verify
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, when
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, table, tell, when
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
+
+DAYS_MAX = 366
 
 app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")(verify)
@@ -136,7 +137,32 @@ def _lower_priority() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-app.command("heads", epilog="Example: gate106 journal heads --days 7")(heads)
+@app.command("heads", epilog="Example: gate106 journal heads --days 7")
+def heads(
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="So many of each node.")] = 31,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """List the signed heads of days, the newest first: whoever kept one can prove all that lies before it."""
+    from proxy.archive.signed_heads import latest
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        found = latest(rest_places(config, every=True).archive.folder, days)
+    except SettingsError as error:
+        fail(error)
+    except (OSError, ValueError) as error:
+        fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
+    if json:
+        tell({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())
+        return
+    table(
+        ("day", "node", "records up to", "digest"),
+        ((one.day, one.node, one.last, one.digest) for one in found),
+        "no day has a signed head yet (the day after, once it is rolled)",
+    )
+
+
 app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
 
 
