@@ -23,8 +23,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 
 from proxy.desk.reports import small_counts
 from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.sheet_text import View
-from proxy.desk.reports.words import translated
+from proxy.desk.reports.sheet_text import View, translated
 from proxy.model.redact import plain
 
 FONT = "STSong-Light"
