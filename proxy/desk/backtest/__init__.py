@@ -5,14 +5,12 @@ The code that decides live decides here, too, fed from the journal.
 In: the journal, one commit group at a time; rules; the providers of the settings. Out: differences, counted, with masked examples.
 Never: a byte written, a message sent, the running gate's state.
 
-    commit_groups.py    the journal as the relay wrote it, by commit group
-    merged_journals.py  journals of several gates on one store, read by time
+    commit_groups.py    one or several journals, read by commit group
     initial_state.py    records, lists and counters when the window begins
     initial_facts.py    opt-outs older than the journal, from the gate's store
     environment.py      the senders, binds and lane that judging needs
     conditions.py       the gate's admission, as it stood for each message
-    submit_case.py      one message of the journal, judged again
-    long_messages.py    which parts were one message
+    submit_case.py      one message of the journal, judged again, and its parts
     replacements.py     replace_sm, judged again
     rerun.py            every message, in the order of then
     differences.py      differences by rule, provider, province and category

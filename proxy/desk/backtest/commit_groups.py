@@ -1,19 +1,28 @@
-"""Reads the journal one commit group at a time.
+"""Reads one or several journals, one commit group at a time.
 
 The gate decided and wrote all records of a group together.
 
 In: segments. Out: groups in order. Never: the meaning of a record. Another form of the journal must keep the borders of groups: within a group
 changes took effect before messages, though they are written after them.
+
+Journals of several gates on one store are merged by time. The order within one journal stays, though its clock was set back. A fact replicated
+from a gate whose journal is read counts from that journal, at the time it was written there. A fact from any other gate counts when the first
+of these gates heard it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import heapq
+from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from proxy.journal.disk import Disk
+from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
+from proxy.relay.effects.list_import import ListImports
+from proxy.state import EmbeddedStore
 
 JUMP_S = 12 * 3600.0
 """A clock that is wrong is most often so by the hours of a time zone: the segments of as many hours are read behind an end."""
@@ -118,3 +127,38 @@ def _by_segment(scan: Scan) -> Iterator[tuple[float, list[JournalGroup]]]:
         if placed.group.records:
             held.append(JournalGroup(placed.group.time_ms / 1000, placed.group.records))
     yield 1.0, held
+
+
+OwnedGroup = tuple[int, JournalGroup]
+"""(place of its journal among those that are read, group)."""
+
+
+def merge_by_time(journals: Sequence[Iterator[JournalGroup]]) -> Iterator[OwnedGroup]:
+    if len(journals) == 1:
+        return ((0, group) for group in journals[0])
+    timed = (_timed(number, journal) for number, journal in enumerate(journals))
+    return ((number, group) for _, number, group in heapq.merge(*timed, key=itemgetter(0)))
+
+
+def _timed(number: int, journal: Iterator[JournalGroup]) -> Iterator[tuple[float, int, JournalGroup]]:
+    reached = 0.0
+    for group in journal:
+        reached = max(reached, group.time)
+        yield reached, number, group
+
+
+class ForeignFacts:
+    """Facts replicated from gates whose journals are not read."""
+
+    def __init__(self, store: EmbeddedStore, read: Collection[int]) -> None:
+        """``read``: the nodes whose journals are."""
+        self.listings = ListImports(store.listed)
+        self._read = frozenset(read)
+        self._reached = (0, 0)
+
+    def is_new(self, said: ReplicatedRecord) -> bool:
+        """Whether it is the first time; all gates hear the same, in the order of the log."""
+        if said.node in self._read or said.place <= self._reached:
+            return False
+        self._reached = said.place
+        return True

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
-from proxy.desk.backtest.long_messages import begins_message, index_of, total_of
 from proxy.desk.backtest.replacements import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase
+from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, index_of, total_of
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.model.counters import GateCounters

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import JournalGroup
+from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup, OwnedGroup, merge_by_time
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.merged_journals import ForeignFacts, OwnedGroup, merge_by_time
 from proxy.desk.backtest.submit_case import take_counters
 from proxy.journal.records import messages
 from proxy.journal.records.answers import CarrierAnswer, unpack_answer

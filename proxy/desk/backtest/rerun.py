@@ -16,13 +16,21 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import JournalGroup
+from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup
 from proxy.desk.backtest.conditions import Conditions
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.long_messages import in_same_batch, other_parts_alive
-from proxy.desk.backtest.merged_journals import ForeignFacts
 from proxy.desk.backtest.replacements import Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, UNJUDGED, Observer, RulesOf, SkippedVerdict, SubmitCase, take_counters
+from proxy.desk.backtest.submit_case import (
+    NOT_STORED,
+    UNJUDGED,
+    Observer,
+    RulesOf,
+    SkippedVerdict,
+    SubmitCase,
+    in_same_batch,
+    other_parts_alive,
+    take_counters,
+)
 from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
 from proxy.journal.records.consents import unpack_person

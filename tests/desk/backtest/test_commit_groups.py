@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.backtest import result_text
-from proxy.desk.backtest.commit_groups import JournalGroup
+from proxy.desk.backtest.commit_groups import JournalGroup, merge_by_time
 from proxy.desk.backtest.environment import KnownProvider
-from proxy.desk.backtest.merged_journals import merge_by_time
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.delivers import pack_optout, pack_restored

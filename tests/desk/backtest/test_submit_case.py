@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.desk.backtest.long_messages import in_same_batch
+from proxy.desk.backtest.submit_case import in_same_batch
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
 
