@@ -19,7 +19,7 @@ from proxy.operations.client import Conversation, push_files
 
 XLSX = b"PK\x03\x04"
 LINES_MAX = 20_000
-"""Of one answer: more is for the command line."""
+"""Lines of one answer; for more there is the command line."""
 
 
 async def call(client: GateClient, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
@@ -84,7 +84,7 @@ async def _program(
 
 
 def _option_words(arg: Arg, value: Any) -> Iterator[str]:
-    """As the command line takes it; one word each, so that no value is taken for an option."""
+    """A value as words of the command line; one word each, so that no value is taken for an option."""
     if arg.option == "-":
         yield str(value)  # digits: the form says so
     elif isinstance(value, bool):

@@ -29,17 +29,17 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Form:
-    """Of one value."""
+    """How one value is checked, read from a query and described."""
 
     def schema(self) -> Schema:
         raise NotImplementedError
 
     def read(self, value: Any) -> Any:
-        """The value, if it is one; ValueError with what it must be."""
+        """The checked value; ValueError says what it must be."""
         raise NotImplementedError
 
     def from_word(self, word: str) -> Any:
-        """A word of a query as JSON would have it."""
+        """A word of a query as the value that JSON would have."""
         return word
 
 
@@ -47,7 +47,7 @@ class Form:
 class TextParameter(Form):
     maximum: int = TEXT_MAX
     pattern: str = ""
-    """Of all of it; empty: whatever is no blank."""
+    """A regular expression for the whole text; empty: any text that is not blank."""
 
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1, "maxLength": self.maximum, "pattern": self._whole}
@@ -176,7 +176,7 @@ class Arg:
     summary: str
     required: bool = False
     option: str = ""
-    """Of a program: what the command line calls it, where that is not ``--name``; ``-``: it stands without a name."""
+    """For programs: the option of the command line, if it is not ``--name``; ``-``: an argument without a name."""
 
     @property
     def flag(self) -> str:
@@ -184,7 +184,7 @@ class Arg:
 
 
 def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a request's values; Wrong where one is missing, unknown, or not as it must be."""
+    """All values of a request; BadRequest if one is missing, unknown or malformed."""
     known = {arg.name: arg for arg in args}
     for name in given:
         if name not in known:
@@ -203,7 +203,7 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_query(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """A query's words as JSON would have them; Wrong where a name is there twice."""
+    """The values of a query; BadRequest if a name stands there twice."""
     forms = {arg.name: arg.form for arg in args}
     found: dict[str, Any] = {}
     for name, word in query:

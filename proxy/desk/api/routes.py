@@ -37,7 +37,7 @@ JSON_BYTES_MAX = 128 * 1024
 DOCUMENT = "/api/openapi.json"
 STATUS_OF = {"token": 401, "role": 403, "busy": 503, "fault": 500}
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
-"""All that are answered here; for those that an operation has not: 405."""
+"""All methods that get an answer; 405 for those that an operation does not have."""
 KNOWN_MAX = 1000
 UNKNOWN_ASKER = (
     "this token is nobody's (people and http.tokens in the settings; a password that a person chose goes as NAME:PASSWORD)"
@@ -62,7 +62,7 @@ class Api:
         return [*routes, Route("/api/{rest:path}", self._not_found, methods=METHODS)]
 
     async def _show_document(self, request: Request) -> Response:
-        """Open to who has a token: what there is, is nobody else's business."""
+        """Shown only with a token: what the API offers is nobody else's business."""
         try:
             await self._authenticate(request)
         except ErrorAnswer as told:
@@ -105,7 +105,8 @@ class Api:
         return answer
 
     async def _authenticate(self, request: Request) -> tuple[str, Asker]:
-        """The token, and who has it; Told where nobody has. Who guesses keeps nobody else at that address out whose token was right before."""
+        """The token and its owner; ErrorAnswer if nobody has it. Wrong tokens from an address do not lock out a token from there that was right
+        before."""
         peer, now = str(request.scope["peer"]), self._clock()
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         token = token.strip()
@@ -136,7 +137,7 @@ def _check_permission(asker: Asker, operation: Operation) -> None:
 
 
 async def _read_request(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
-    """Values, and a file if it takes one."""
+    """Reads and checks a request: its values, and the file if the operation takes one."""
     takes_file = isinstance(operation.by, Program) and operation.by.takes
     if operation.reads or takes_file:
         values = read(operation.args, from_query(operation.args, request.query_params.multi_items()))
@@ -181,7 +182,7 @@ def routes(client: GateClient, clock: Callable[[], float]) -> list[Route]:
 
 
 class ErrorAnswer(Exception):
-    """What a request is answered with instead."""
+    """An error that ends a request: status, text and headers."""
 
     def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(why)

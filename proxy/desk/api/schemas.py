@@ -56,7 +56,7 @@ def _mapping(of: dict[str, Any]) -> Schema:
 
 
 class SharedSchema:
-    """A shape that several answers have; it stands once in the document."""
+    """A shape that several answers share; it stands once in the document."""
 
     def __init__(self, name: str, of: Any) -> None:
         self.name, self._of = name, of
@@ -66,7 +66,7 @@ class SharedSchema:
 
 
 def _record_fields(record: type, without: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    """What a record's ``_asdict`` says, and more."""
+    """The fields of a record's ``_asdict``, and more."""
     hints = typing.get_type_hints(record)
     return {name: one for name, one in hints.items() if name not in without} | more
 
@@ -85,7 +85,7 @@ PENALTY = SharedSchema("Penalty", _record_fields(Penalty, name=str))
 REVISED = SharedSchema("Revised", Revised)
 REFUSAL_FIELDS = {"scope": str, "value": str, "source": str, "since": int, "until": int}
 NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
-"""Whom a refusal means, by name: policy/explanation/naming.py."""
+"""Whom a refusal covers, by name: policy/explanation/naming.py."""
 REFUSAL = SharedSchema("Refusal", REFUSAL_FIELDS | NAME_FIELDS | {"kept?": str, "in_force?": bool, "port?": str})
 BATCH = SharedSchema(
     "ConsentBatch",

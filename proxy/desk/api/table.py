@@ -58,29 +58,29 @@ from proxy.state.lists.consented import STATES as CONSENT_STATES
 from proxy.state.record.facts import SCOPES
 
 WATCH_S_MAX = 20.0
-"""An answer must come in less time than a connection may be quiet."""
+"""An answer must come before the connection times out."""
 FILE_BYTES_MAX = 32 << 20
 CSV, PDF, ZIP, HTML = "text/csv", "application/pdf", "application/zip", "text/html"
 
 
 class ControlCommand(NamedTuple):
-    """One of the control socket."""
+    """A command of the control socket."""
 
     name: str
     lines: str = ""
-    """What each line before the last one holds: rows, or one; ``*``: the line itself."""
+    """What each line before the last holds: rows, or one row; ``*``: the line itself."""
     under: str = ""
-    """Where they stand in the answer, together; the same name where nothing is said."""
+    """The name under which the rows stand in the answer; the same as ``lines`` if empty."""
 
 
 class Program(NamedTuple):
-    """One of the command line, which reads files by itself."""
+    """A program of the command line, which reads files without the gate."""
 
     words: str
     takes: bool = False
-    """A file: the body."""
+    """Whether the body is a file for it."""
     out: str = ""
-    """The option that names the file it writes, ``-`` where it stands without a name; that file is the answer."""
+    """The option that names the file it writes, ``-`` for an argument without a name; that file is the answer."""
     media: str = ""
 
 
@@ -92,7 +92,7 @@ class Operation(NamedTuple):
     args: tuple[Arg, ...] = ()
     answer: Any = object
     reads: bool = False
-    """It changes nothing and names nobody: GET."""
+    """It changes nothing and names no person: GET."""
 
     @property
     def method(self) -> str:

@@ -121,7 +121,7 @@ def person(
 
 
 def _lower_priority() -> None:
-    """The lowest priority there is, one thread at work, and the first to go where memory ends: for as long as this process lives."""
+    """Gives this process the lowest priority, one thread for Arrow, and makes it the first to be killed when memory runs out."""
     import contextlib
     import os
 

@@ -71,7 +71,7 @@ def _open_archive(config: Path) -> tuple[RestPlaces, Keys]:
 
 
 class _ErasureClient:
-    """The running gate, about one person."""
+    """Asks the running gate to record the steps of one person's erasure."""
 
     def __init__(self, control: Path, person: int, why: str) -> None:
         self._control, self._person, self._why = control, f"{person:016x}", why

@@ -29,7 +29,7 @@ _DIGEST, _SIGNATURE = 32, 64
 
 def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
     async def begin(call: Call) -> Mapping[str, Any]:
-        """``person``: 16 hex digits. Tells what must stay."""
+        """``person``: 16 hex digits. Answers with what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
         call.args.done()
         said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())

@@ -25,14 +25,13 @@ from proxy.runtime import atomic_files
 log = structlog.get_logger()
 
 EVERY_S = 3600.0
-"""How often by itself. The first time is as long after a start: whoever has started a gate with wrong settings, or on a machine
-whose clock is wrong, has an hour to see it."""
+"""How often segments are removed. The first time is an hour after a start: with wrong settings or a wrong clock there is an hour to notice."""
 MOST = 500
 """Segments that go at once: some 32 GB, more than five days of ten million messages; a clock that is years ahead does no more in an hour."""
 JUMP_S = 60.0
-"""A wall clock that has moved by so much more than the monotonic one is not believed this time."""
+"""If the wall clock has moved by more than this against the monotonic clock, nothing is removed this time."""
 GATE = "gate106"
-"""Who removes, where nobody has asked."""
+"""Who removes segments in the hourly run, as the journal names it."""
 
 
 def commands(retention_task: RetentionTask) -> Mapping[str, Handler]:
@@ -40,11 +39,11 @@ def commands(retention_task: RetentionTask) -> Mapping[str, Handler]:
 
 
 class RetentionTask:
-    """Of the running gate's journal."""
+    """Removes old segments of the running gate's journal."""
 
     def __init__(self, gate: Gate, journal: Journal) -> None:
         self.keep: Retention
-        """What the settings say: whoever starts the gate puts it here, and a reload another."""
+        """The settings ``retention``; the start of the gate and each reload set them."""
         self._gate, self._journal = gate, journal
         self._one_at_a_time = asyncio.Lock()
         self._octets, self._written, self._since = 0, 0, 0.0
@@ -77,7 +76,7 @@ class RetentionTask:
             raise CommandRefused(f"journal {self._journal.disk}: {error.strerror or error}") from None
 
     async def expire(self, who: str, why: str, dry_run: bool = False) -> Mapping[str, Any]:
-        """Removes what may go now (with ``dry_run`` nothing), and tells what that is. Refused, OSError."""
+        """Removes segments that may go now (none if ``dry_run``) and reports them. CommandRefused, OSError."""
         async with self._one_at_a_time:
             plan = await self._plan(MOST)
             if plan.goes and not dry_run:
@@ -97,7 +96,7 @@ class RetentionTask:
             }
 
     async def put(self, name: str) -> bool:
-        """A segment's successor, that lies beside it, takes its place; False where it has been removed meanwhile. OSError."""
+        """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
 
@@ -111,7 +110,7 @@ class RetentionTask:
         return plan
 
     def gauges(self) -> Mapping[str, float]:
-        """For ``ops.metrics.Gauges``: how much there is, and since when, as of the last look and what was written since; what room is left."""
+        """For metrics: bytes and age as of the last check, bytes written since included; free space."""
         return {
             "journal_bytes": float(self._octets + self._journal.written_bytes - self._written),
             "journal_free_bytes": float(self._journal.disk.room()),

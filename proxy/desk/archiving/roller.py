@@ -22,23 +22,23 @@ log = structlog.get_logger()
 
 HOUR_S = 3600.0
 BEHIND_S = 300.0
-"""So long after each full hour: a segment is closed by the first record of the next hour."""
+"""This long after each full hour: the first record of the next hour closes a segment."""
 LEAST_S = 600.0
-"""A gate that has just started has other things to do."""
+"""Not sooner after a start: the gate has other work then."""
 STOP_S = 2.0
-"""A roller that is told to go goes at once: it may be killed at any moment. So long, then it is."""
+"""After SIGTERM the process ends at once, for it may be killed at any moment; after this time it is killed."""
 
 
 class Roller:
-    """Of the running gate. Its process is a stranger to the gate's threads: it only reads segments."""
+    """Runs the rolling process once an hour. It shares nothing with the gate's threads and only reads segments."""
 
     def __init__(self, config: Path) -> None:
         self.failed = ""
         """What the last process said when it failed; empty when all is well."""
         self.done = False
-        """Whether it did all else though it failed."""
+        """Whether it finished everything else though it failed."""
         self.altered = False
-        """Whether the last that could tell found the journal damaged, or not as its tables or signed heads have it."""
+        """Whether the last process that could check found the journal damaged, or different from its tables or signed heads."""
         self.head: dict[tuple[str, ...], float] = {}
         """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
         self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
@@ -54,7 +54,7 @@ class Roller:
             await asyncio.to_thread(self._terminate)
 
     async def roll(self) -> None:
-        """One process, to its end."""
+        """Runs one process to its end."""
         try:
             self._process = await asyncio.to_thread(self._start)
             out, errors = await asyncio.to_thread(self._process.communicate)
@@ -103,7 +103,7 @@ class Roller:
 
 
 def wait_s(now: float) -> float:
-    """From now until the next time."""
+    """Seconds until the next run."""
     next_s = (now // HOUR_S) * HOUR_S + BEHIND_S
     while next_s - now < LEAST_S:
         next_s += HOUR_S

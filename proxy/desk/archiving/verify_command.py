@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from proxy.journal.sealing import Ring
 
 TRIES = 3
-"""A segment may go while it is about to be read: hardly twice, for a gate looks at its journal's age once an hour."""
+"""How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
 
 def verify(
@@ -82,7 +82,7 @@ def verify(
 
 
 class Chain(NamedTuple):
-    """What one journal's bytes say."""
+    """The result of scanning one journal."""
 
     folder: Path
     report: ScanReport
@@ -135,7 +135,7 @@ def _print_chain(chain: Chain) -> None:
 
 
 def _unsigned_erasure(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | None) -> str:
-    """The first group that says that something was erased and of which no signed record does; empty where there is none."""
+    """The first group marked as redacted that no signed record of an erasure names; empty if none."""
     if not report.redactions:
         return ""
     from proxy.archive.keys import KeysError, public_of, signed_by
@@ -190,7 +190,7 @@ def _disk(folder: Path, ring: Ring) -> OsDisk:
 
 
 def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
-    """What the tables say, held against the journals that are at hand."""
+    """Checks the tables against the journals at hand."""
     from proxy.archive import verification
     from proxy.archive.continuity import identity_of
     from proxy.archive.keys import Keys, KeysError
@@ -213,7 +213,7 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
 
 
 def _access_journal(archive: Path, ring: Ring) -> ScanReport | None:
-    """What the small journal says that searches write themselves; None where there has been no such search."""
+    """Scans the small journal that searches write themselves; None if there has been no such search."""
     from proxy.archive.access_records import FOLDER
 
     folder = archive / FOLDER
@@ -221,7 +221,7 @@ def _access_journal(archive: Path, ring: Ring) -> ScanReport | None:
 
 
 def _removed_records(accesses: ScanReport) -> str:
-    """Which of them are not there any more; empty where all are: nothing removes them in good order."""
+    """Which records of it are missing; empty if none: nothing removes them in normal operation."""
     holes = [(hole.first, hole.last) for hole in accesses.holes]
     if accesses.first > 1:
         holes.insert(0, (1, accesses.first - 1))
@@ -238,7 +238,7 @@ def places_of(config: Path, *, every: bool = False) -> RestPlaces:
 
 
 def _scan(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
-    """What the journal's bytes say, and what they say of removals."""
+    """The scan of a journal, and its records of removals."""
     from proxy.cluster.truncated_copy import proved
 
     left = TRIES

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from proxy.state.revision_store import RevisionStore
 
 STEP = 0.01
-"""So much further each line of ``--progress``."""
+"""The share between two lines of ``--progress``."""
 SHORTEST = 4
-"""A revision may be named by so many of its first digits."""
+"""The fewest digits that may name a revision."""
 
 
 def backtest(
@@ -115,7 +115,7 @@ def _folder_of(rules: str, settings: Settings) -> Path:
 
 
 def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
-    """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
+    """The kept set, of this gate or one of its workers, that these first digits name; ends the process if there is none."""
     from proxy.config import every_worker
     from proxy.state.revision_store import RevisionStore
 
@@ -131,7 +131,7 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
 
 
 def _check_writable(html: Path) -> None:
-    """Said before the work, not after it."""
+    """Fails before the work, not after it."""
     try:
         html.touch()
     except OSError as error:
@@ -139,7 +139,7 @@ def _check_writable(html: Path) -> None:
 
 
 def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
-    """A bar on a terminal's stderr; nothing where nobody looks. ``plain``: lines."""
+    """Shows progress as a bar on a terminal's stderr. ``plain``: as lines."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

@@ -103,7 +103,7 @@ def _last_of(disk: Disk, moment: float) -> str:
 
 
 def _segment_of(disk: Disk, moment: float) -> int:
-    """The first record of the segment that holds a moment, of the oldest where that is gone; 0 where there is none."""
+    """The first record of the segment that holds a moment, or of the oldest segment; 0 if the journal is empty."""
     first = 0
     for name in disk.list():
         try:

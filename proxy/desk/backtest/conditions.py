@@ -26,7 +26,7 @@ from proxy.state import EmbeddedStore
 from proxy.state.record import record
 
 SPARE_IDS_FROM = 1 << 47
-"""Of what is let through now and was not then: no gate gives out so many."""
+"""Entry ids for messages that are allowed now and were not then: beyond any id that a gate gives out."""
 JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throttle"))
 
 
@@ -263,7 +263,7 @@ class Conditions:
             self._parts = self._new_parts(self._judging)
 
     def sweep(self, now: float, now_s: float) -> None:
-        """Forgets what is over."""
+        """Drops expired entries and counters."""
         self._store.counters.now = now
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)

@@ -65,10 +65,10 @@ class Place(NamedTuple):
 
 
 class Differences:
-    """All that came out otherwise in one window."""
+    """The differences of one window, and what they are counted against."""
 
     def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
-        """``since``: what is older only made the records what they are. ``shown_until``: younger texts of codes are not shown."""
+        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown."""
         self.since, self.shown_until, self.revision = since, shown_until, revision
         self.messages = 0
         self.parts = 0
@@ -87,13 +87,13 @@ class Differences:
         self.repeated = 0
         """Repeats of refused submits that were answered as before."""
         self.needless = 0
-        """Of those: repeats of what would have passed now, so that nobody would have sent them."""
+        """Of those: repeats of messages that would have passed now, so that they would not have been repeated."""
         self.unexplained = 0
-        """Differences though these very rules had decided: a fault of the journal, or of the backtest."""
+        """Differences though the same rules had decided: a fault of the journal or of the backtest, or changed settings."""
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
         self.counts_repeats = True
-        """Of several processes one does."""
+        """Whether this process counts repeats: one of several does."""
         self._rules: dict[str, tuple[str, ...]] = {}
         self._orders: dict[int, str] = {}
         self._passed: set[int] = set()

@@ -34,9 +34,9 @@ from proxy.wire import ContentCache
 SENT = frozenset((messages.VERDICT, messages.ANSWER, messages.ACCEPTED, messages.UNREPLACED))
 MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.DISOWNED, messages.IDS))
 ADOPTED_S = 600
-"""Entries of unknown outcome may be adopted so long."""
+"""How long an entry of unknown outcome may be adopted."""
 LATELY_MAX = 65_536
-"""More than wait for an answer at any time."""
+"""More than are unanswered at any time."""
 NEVER_COUNTED = 1 << 62
 
 IsWanted = Callable[[int], bool]
@@ -91,7 +91,7 @@ class CounterReplay:
                 self._lately.popitem(last=False)
 
     def answered(self, told: CarrierAnswer) -> None:
-        """What the carrier refused does not count."""
+        """A message that the carrier refused does not count."""
         if Effect(told.effect).takes_back:
             takes, at = self._lately.pop(told.entry_id, ((), 0))
             for take in takes:

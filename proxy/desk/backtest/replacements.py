@@ -25,7 +25,7 @@ from proxy.wire.message_queries import read_asking, replacement
 
 
 class ReplacedMessage(NamedTuple):
-    """What a replace_sm is about."""
+    """The message that a replace_sm names, and its new text."""
 
     message_id: bytes
     sent: IndexedMessage
@@ -37,14 +37,14 @@ class Replacements:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
         self.as_recorded = Restoring(self._index, senders.replaces)
-        """Of what is not judged again."""
+        """The index for messages that are not judged again."""
 
     def advance(self, now: float) -> None:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
     def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
-        """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
+        """A carrier accepted a message. ``transit``: as judged again; None if it was not."""
         if not self._senders.replaces(said.provider):
             return
         if transit is not None and transit.verdict is not None:
@@ -52,7 +52,7 @@ class Replacements:
         self._index.restore(said, told)
 
     def named(self, said: messages.VerdictRecord) -> ReplacedMessage | None:
-        """What a replace_sm of the journal is about; None where nobody knows."""
+        """The message that a replace_sm of the journal is about; None if it is not known."""
         frame = Frame.of(said.data)
         try:
             asking = read_asking(frame)

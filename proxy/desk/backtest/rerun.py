@@ -120,10 +120,9 @@ class Rerun:
         look: Observer | None = None,
         others: ForeignFacts | None = None,
     ) -> None:
-        """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
-        replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
-        message with the record it is about to be judged against, and when that was. ``others``: where several gates
-        are rerun on one store, what they heard of still others."""
+        """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the replay
+        that made the store. ``mine``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the record and
+        the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
         self.store = store
         self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
         self._conditions = Conditions(store, rules_of, look)

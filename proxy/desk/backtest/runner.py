@@ -40,10 +40,10 @@ from proxy.policy.spans import is_to_come
 from proxy.state import EmbeddedStore, StateError
 
 READ_OCTETS_MAX = 2 << 30
-"""So much of a journal before the window is read for what people refused in it, about a minute of work; where there is more, the store says it,
-as of the moment from which messages are counted. It does not know of a refusal that the person has repeated since."""
+"""Bytes of a journal before the window that are read for opt-outs, about a minute of work. Beyond, the store supplies them, as of the moment
+from which messages are counted; it does not know an opt-out that the person has repeated since."""
 RUN_IN_S = 65.0
-"""Judging begins so long before the window: late parts of long messages inherit for a minute."""
+"""Judging begins this long before the window: late parts of long messages inherit for a minute."""
 GC_THRESHOLDS = 50_000, 50, 50
 
 
@@ -53,7 +53,7 @@ class CannotBacktest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """What is asked. Made of plain values, for other processes."""
+    """The parameters of a backtest; plain values, for other processes."""
 
     journal: Path
     rules: Path
@@ -65,9 +65,9 @@ class BacktestRequest:
     """How far back from the journal's end; 0: all of it."""
     now: float
     ring: Ring = field(default_factory=Ring)
-    """What opens the journal where it is sealed."""
+    """The keys of a sealed journal."""
     node: int | None = None
-    """Whose the journal is; None where nobody says."""
+    """The node of the journal; None if not known."""
     beside: tuple[tuple[Path, int], ...] = ()
     """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
 
@@ -110,7 +110,7 @@ class BacktestResult:
 
 
 class _JournalEdges:
-    """Where a journal begins and ends, and by what it decided last."""
+    """Begin and end of a journal, and the revision that decided last."""
 
     def __init__(self, disk: Disk) -> None:
         self.whole = is_complete(disk)
@@ -133,7 +133,7 @@ class _JournalEdges:
 
 
 class _Span(NamedTuple):
-    """From when to when all journals that are read are there, and by what was decided last in any of them."""
+    """The stretch in which all journals are present, and the revision that decided last in any of them."""
 
     begins: float
     ends: float
@@ -160,7 +160,7 @@ def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
 
 
 def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:
-    """Judges again. ``processes``: at most so many. ``progress``: hears how far it is, from 0 to 1."""
+    """Runs a backtest. ``processes``: at most this many. ``progress``: is called with the share done, from 0 to 1."""
     began = time.monotonic()
     try:
         rules = _load_rules(request.rules, request.category_tag)
@@ -207,8 +207,8 @@ def _judge_shares(
 def sources(
     disk: Disk, store: Path | None, begin: float, look_back_s: int, progress: Callable[[float], None] = no_progress
 ) -> tuple[Iterator[JournalGroup], EmbeddedStore | None]:
-    """What to read for a window: the journal, and what people had refused before that, where it must come from the gate's store. Raises
-    StateError, JournalDamaged, OSError."""
+    """What to read for a window: the groups of the journal, and a store with earlier opt-outs, where they must come from the gate's store.
+    Raises StateError, JournalDamaged, OSError."""
     start = begin - look_back_s - ADOPTED_S
     if store is not None and bytes_before(disk, start) > READ_OCTETS_MAX:
         return groups_since(disk, start, progress), facts_as_of(store, disk, start)
@@ -219,8 +219,8 @@ def sources(
 def judge_share(
     request: BacktestRequest, span: _Span, number: int, of: int, progress: Callable[[float], None] = no_progress
 ) -> tuple[Differences, set[str], bool]:
-    """Judges again what was sent to one in ``of`` people since ``span.begins``; with it the providers that nobody knows, and whether the store
-    was asked."""
+    """Judges the messages to one in ``of`` recipients since ``span.begins``; returns also the providers not in the settings, and whether the
+    store was read."""
     thresholds = gc.get_threshold()
     rules = _load_rules(request.rules, request.category_tag)
     gc.collect()

@@ -48,7 +48,7 @@ class ComplaintBatch:
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
-    """The first of the bad rows, as ``file:line: what is wrong``."""
+    """The first bad rows, as ``file:line: fault``."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1
@@ -57,7 +57,7 @@ class ComplaintBatch:
 
 
 def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:
-    """``now``: nobody complains of what is yet to come."""
+    """Reads a batch. ``now``: times after it (and a day) are faults."""
     batch = ComplaintBatch(name)
     heads: dict[str, int] = {}
     for line, cells in rows:

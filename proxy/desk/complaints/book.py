@@ -40,7 +40,7 @@ BATCH_MAX = 2_000
 """Cases of one file: they are written as one group, which holds the loop for some 10 ms (3,000 were measured at 17 to 25 on a busy machine)."""
 DECISIONS = tuple(state for state in STATES if state != OPEN)
 KEEP_S = 400 * 86_400.0
-"""Decided cases are kept so long in the book (repeats of a year are seen); the journal has its own retention."""
+"""How long decided cases stay in the book, so that repeats within a year are seen; the journal has its own retention."""
 
 
 @about_people
@@ -65,7 +65,7 @@ class Due(NamedTuple):
 
 @about_people
 class MatchedMessage(NamedTuple):
-    """The message that somebody says it was."""
+    """The message that a person named as the one complained of."""
 
     message: str
     recipient: int
@@ -87,7 +87,7 @@ class CaseBook:
         """Valid cases by provider: asked every minute, so it is kept."""
         self._undecided: dict[int, Case] = {}
         self._deciding: set[int] = set()
-        """Their decision is on its way into the journal, beside something else."""
+        """Cases whose decision is on its way into the journal, beside another record."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_case(body))
         papers.news()
@@ -102,7 +102,7 @@ class CaseBook:
         return found
 
     def reread(self) -> None:
-        """Another gate filed some, or did something with them: they are as the store says."""
+        """Another gate filed or changed cases: takes them from the store."""
         for _, body in self._papers.news():
             self._replace(unpack_case(body))
 
@@ -113,7 +113,7 @@ class CaseBook:
     # -- filing
 
     def unfiled(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
-        """Those that are no case yet, each once; how many are one already."""
+        """Complaints that are no case yet, each once; and how many are one already."""
         fresh: dict[tuple[object, ...], Complaint] = {}
         known = 0
         for one in complaints:
@@ -135,7 +135,8 @@ class CaseBook:
         who: str,
         why: str,
     ) -> Iterator[tuple[Case, bytes]]:
-        """Cases of these complaints, numbered from the next on, with the record of each: not filed yet, so it may take its time."""
+        """Cases for these complaints, numbered from the next on, each with the body of its record; not filed yet, so this may be done in
+        slices."""
         complaints = list(complaints)
         for number, one in zip(self._papers.following(len(complaints)), complaints, strict=True):
             forward_by, answer_by = due_dates(one.came or now, due, holidays)
@@ -147,7 +148,7 @@ class CaseBook:
             yield unpack_case(body), body  # as a restart will read it
 
     def file(self, drafts: Sequence[tuple[Case, bytes]]) -> int:
-        """All of them or none; where the last is recorded. Impossible: there are too many."""
+        """Files all drafts or none; returns the sequence of the last record. Impossible: there are too many."""
         if len(self._cases) + len(drafts) > CASES_MAX:
             raise Impossible(f"more than {CASES_MAX:,} cases would be kept: decide old ones first")
         if any(case.id in self._papers.held for case, _ in drafts):
@@ -189,8 +190,8 @@ class CaseBook:
     def begin(
         self, number: int, state: str, now: float, who: str, why: str, beside: DeskEvent, *, of: int = 0, provider: str = ""
     ) -> bytes:
-        """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
-        Nobody alters the case until it is ``written``."""
+        """Begins a decision that is written together with another record: returns the body of the case's record (CASED). The case cannot be
+        changed until ``written``."""
         case = self._decided(number, state, of, provider)
         self._check_not_deciding(number)
         self._deciding.add(number)
@@ -234,16 +235,16 @@ class CaseBook:
         return self._put(case._replace(state=OPEN, of=0), DeskEvent(now, "reopened", who, why))
 
     def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
-        """Something was done beside it (a suppression, a stop): kept with the case."""
+        """Notes an action beside the case (a suppression, a stop)."""
         return self._put(self.find(number), DeskEvent(now, what, who, why))
 
     def of(self, recipient: int) -> list[Case]:
-        """Those that a person has filed, as far as their whole number is known; the oldest first."""
+        """The cases that a person filed, as far as their whole number is known; the oldest first."""
         return [case for case in self._cases.values() if case.recipient == recipient]
 
     def forget(self, recipient: int, now: float, who: str, why: str) -> int:
-        """Takes a person's whole number out of their cases, all of them or none, and out of what they and officers wrote there, however it
-        is spelt: what was complained of and decided stays, under the digits that are shown. How many there were."""
+        """Removes a person's whole number from all their cases or none, and from the texts there, in any spelling. The complaint and its
+        decision stay, under the masked digits. Returns how many cases there were."""
         found = self.of(recipient)
         for case in found:
             self._check_not_deciding(case.id)
@@ -282,7 +283,7 @@ class CaseBook:
     # -- counted
 
     def valid(self, provider: str, since: float, until: float, about: Callable[[Case], bool] | None = None) -> int:
-        """Valid cases against a provider (empty: any), of complaints that came then; ``about``: of those only such."""
+        """The number of valid cases against a provider (empty: any) of complaints that came then; ``about``: counts only such."""
         against = [self._valid.get(provider, {})] if provider else self._valid.values()
         return sum(
             since <= case.came < until and (about is None or about(case)) for cases in against for case in cases.values()
@@ -340,7 +341,7 @@ class CaseBook:
 
 
 def due_dates(came: float, due: Due, holidays: Holidays) -> tuple[float, float]:
-    """Until when it must be forwarded, and answered: the end of the last working day."""
+    """The times until which a case must be forwarded and answered: each the end of the last working day."""
     day = (int(came) + time_windows.OFFSET_S) // time_windows.DAY_S
     ends = (holidays.working_day_after(day, days) + 1 for days in due)
     forward_by, answer_by = (float(end * time_windows.DAY_S - time_windows.OFFSET_S) for end in ends)
@@ -351,13 +352,13 @@ HIDDEN_DIGIT = "*"
 
 
 def digits_agree(written: str, recipient: int) -> bool:
-    """Whether a number can be the one of which some digits are hidden: ``138****0500``."""
+    """Whether a recipient's number fits a number with hidden digits: ``138****0500``."""
     whole = f"{recipient:011d}"
     return len(written) == len(whole) and all(one in (HIDDEN_DIGIT, other) for one, other in zip(written, whole, strict=True))
 
 
 def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
-    """What makes two complaints one: what their sender calls them, or all that they say."""
+    """The key by which two complaints are the same: the sender's reference, or all their fields."""
     if one.reference:
         return source, one.reference
     return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten

@@ -48,7 +48,7 @@ def find_matches(told: Mapping[str, Any], config: Path) -> MatchResult:
 
 
 def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
-    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
+    """Notes the named message, if it is among those that fit; its fields come from the journal, not from the person who types."""
     found = find_matches(told, config)
     chosen = next((one for one in found.candidates if one.hit.name == message), None)
     if chosen is None:
@@ -113,7 +113,7 @@ def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
 def sweep_campaign(
     told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
 ) -> tuple[SweepResult, bool]:
-    """Who else got it, and whether that was looked for by what the complainant typed: the message itself is not there any more."""
+    """Who else received the text; and whether the complainant's wording was searched, because the message itself is gone."""
     import duckdb
 
     from proxy.archive import similar_texts
@@ -157,8 +157,8 @@ def sweep_campaign(
 
 
 def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
-    """What the message said, of a long one the first part, and whether it is that; from the journal: what the complainant typed may be
-    another. It is known when it was sent and from which port, so it is found among however many. None where it is not there any more."""
+    """The text of the message (of a long one the first part), and whether it is only that; from the journal: the complainant may have typed
+    another. Time and port are known, so it is found among any number. None if it is gone."""
     import time
 
     from proxy.archive.query import LIMIT_MAX, Query

@@ -48,7 +48,7 @@ ROWS_A_LINE_MAX = 200
 TEXT_MAX, WORD_MAX = 2000, 200
 YEAR_3000_S = 32_503_680_000.0
 NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
-"""What was done because of a case, beside it."""
+"""Actions because of a case that it notes."""
 STOPPED_BY = ("signature", "port", "provider")
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
@@ -62,7 +62,7 @@ class WithCases(WithOrders, Protocol):
 
 
 def commands(gate: WithCases, decided: Callable[[], None]) -> Mapping[str, Handler]:
-    """``decided`` hears that a case counts, or does not count any more."""
+    """``decided`` is called when a case begins or ceases to count."""
     handlers = _Complaints(gate, decided)
     return {
         "complaint.import": handlers.import_batch,
@@ -79,7 +79,7 @@ def commands(gate: WithCases, decided: Callable[[], None]) -> Mapping[str, Handl
 
 
 def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
-    """A case, for programs and people. ``whole``: with the whole number."""
+    """A case as a mapping for answers. ``whole``: with the whole number."""
     said = case._asdict()
     said.pop("recipient")
     shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
@@ -91,7 +91,7 @@ def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
 
 
 def shown_text(case: Case, *, whole: bool) -> str:
-    """What the complaint says the message said: without the digits of a code, to whomever."""
+    """The text that the complaint quotes; digits of a code are always hidden."""
     text = without_digits(case.text) if may_be_code(case.text) else case.text
     return text if whole else numbers_masked(text)
 
@@ -162,8 +162,7 @@ class _Complaints:
     # -- seen
 
     async def list(self, call: Call) -> Mapping[str, Any]:
-        """What is due first stands first; decided ones behind them, the newest first. ``export``: as what they leave the house, which is
-        written down."""
+        """Cases: open ones by due date, then decided ones, the newest first. ``export``: they leave the gate, which is written down."""
         args = call.args
         export = args.text("export", "", most=40)
         if export:
@@ -212,7 +211,7 @@ class _Complaints:
         return self._with_clocks(case, whole=unmasked or to_find)
 
     def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:
-        """And how many working days are left: to forward it, to answer it; below 0 what has passed. None where a clock has stopped."""
+        """The case with the working days left to forward and to answer it; negative: overdue; None: the clock has stopped."""
         holidays, now = self._gate.relay.rules.registry.holidays, self._gate.now()
         running = case.state == OPEN
         return case_row(case, whole=whole) | {
@@ -265,7 +264,7 @@ class _Complaints:
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
-        """What the person of a case refuses from now on: of its message where no value is said."""
+        """The opt-out that the decision enters for the person; its value is that of the case's message if none is given."""
         if not case.recipient:
             raise CommandRefused(f"case {case.id} is of {case.number}: match it to a message first, to know whom to suppress")
         if not value and scope not in ("all", "global"):
@@ -306,7 +305,8 @@ class _Complaints:
         return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
 
     async def stop(self, call: Call) -> Mapping[str, Any]:
-        """The campaign of a case's message: an order, and the case knows of it. Of the message's category alone: a shop's passwords go on."""
+        """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
+        notes it."""
         args, gate = call.args, self._gate
         number, by = number_in(call, "case", "complaint"), args.text("by")
         for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
@@ -332,8 +332,7 @@ class _Complaints:
         return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
-        """A pack was made of it: whoever may take it out may have that said of the case. Or a penalty was proposed because of it, which who
-        enters may have said."""
+        """Notes that an evidence pack was made (needs TAKE_OUT), or a penalty proposed (needs ENTER)."""
         number, what, why = number_in(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
         call.args.done()
         if what not in NOTES:
@@ -365,7 +364,7 @@ def _overdue(case: Case, now: float) -> bool:
 
 
 def _complaint(row: Args) -> Complaint:
-    """One row, as the client has read it; Refused where it is no such thing, whoever sent it."""
+    """One row as the client read it; CommandRefused if it is malformed."""
     number = row.text("number", most=40)
     recipient = 0
     if HIDDEN_DIGIT in number:

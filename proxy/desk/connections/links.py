@@ -17,7 +17,7 @@ from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import CarrierAccountView
 
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
-"""A link that nobody enables comes back after a day, if nothing else is said."""
+"""A drained link is enabled again after a day, unless a time is given."""
 
 
 def commands(gate: WithOrders) -> Mapping[str, Handler]:

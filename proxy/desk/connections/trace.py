@@ -35,7 +35,7 @@ log = structlog.get_logger()
 FOR_S, FOR_S_MAX = 60.0, 600.0
 COUNT, COUNT_MAX = 1000, 10_000
 RATE_MAX = 200
-"""PDUs shown in a second: veiling one costs some 50 µs, and nobody reads more."""
+"""PDUs shown in a second: redacting one costs some 50 µs, and a person cannot read more."""
 WAITING_MAX = 1000
 """PDUs that wait for a client that reads slowly."""
 TRACES_MAX = 4
@@ -47,7 +47,7 @@ _SUBMITS = (SUBMIT_SM, DATA_SM, SUBMIT_MULTI, REPLACE_SM)
 
 
 class Watched(Protocol):
-    """A link that can be watched, as whoever wires it names it."""
+    """A link that can be traced, as the wiring names it."""
 
     @property
     def side(self) -> str: ...  # provider | carrier
@@ -60,7 +60,7 @@ class Watched(Protocol):
 
 
 class LinkTap(Protocol):
-    """What a trace asks of the links' side."""
+    """What a trace needs from the links."""
 
     def watched(self) -> Iterable[Any]:
         """All links there are now (Watched)."""
@@ -68,8 +68,8 @@ class LinkTap(Protocol):
     def listen(
         self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None], wants: Callable[[Any], bool] | None = None
     ) -> None:
-        """From now on ``hear(watched, ours, pdu)`` is told what passes over these and over those that open and are wanted, from their
-        first PDU on; and over no other."""
+        """Calls ``hear(watched, ours, pdu)`` for every PDU on these links, and on links that open later and are wanted, from their first PDU
+        on."""
 
 
 def commands(gate: Gate, tap: LinkTap) -> Mapping[str, Handler]:
@@ -130,14 +130,14 @@ class _Tracing:
 
 
 class _Selection:
-    """Whose PDUs are shown."""
+    """Which PDUs are shown."""
 
     def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
         self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
         self.digits = str(person).encode() if person else b""
 
     def __str__(self) -> str:
-        """For the journal, which keeps at whom somebody looked."""
+        """The filter in words, with the whole number, for the journal."""
         return self.words(f"{self.person}")
 
     def words(self, person: object) -> str:
@@ -157,8 +157,8 @@ class _Selection:
             raise CommandRefused(unknown("carrier of the settings", self.carrier, known))
 
     def link(self, link: Watched) -> bool:
-        """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
-        bound yet nobody knows whose it will be."""
+        """Whether PDUs of a link may match. A person is followed on both sides unless one is named; the owner of a connection that is not bound
+        yet is not known."""
         if link.side == "provider":
             if self.network is not None and not within(link.peer, (self.network,)):
                 return False
@@ -167,7 +167,7 @@ class _Selection:
 
 
 class _Trace:
-    """One trace: what it has heard and not said yet."""
+    """One trace: PDUs received and not sent to the client yet."""
 
     def __init__(self, gate: Gate, selection: _Selection, count: int, full: bool, octets: bool) -> None:
         self.selection = selection
@@ -191,7 +191,7 @@ class _Trace:
         self._refilled_s = now_s
 
     def hear(self, link: Watched, ours: bool, data: bytes) -> None:
-        """A PDU passes. Called on the traffic's own way: cheap where it is not shown, and never raises."""
+        """Takes a PDU. Called on the traffic's own path: cheap if it is not shown, and never raises."""
         if self.selection.provider and link.side == "provider" and self._owner(link, ours, data) != self.selection.provider:
             return
         if self.selection.digits and not self._about_person(link, ours, data):
@@ -212,7 +212,7 @@ class _Trace:
         self.came.set()
 
     def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
-        """The provider that a bind is of, or would be if it succeeds; empty while nobody knows."""
+        """The provider that a bind is, or would be, of; empty while it is not known."""
         if link.whose:
             return link.whose
         if not ours and int.from_bytes(data[4:8], "big") in BINDS:
@@ -267,7 +267,7 @@ class _Trace:
         return told
 
     def _may_show(self, frame: Frame, content: Content | None, fields: Mapping[str, Any], told: dict[str, Any]) -> str:
-        """How much of its text: nothing of a password; of a part only what is no digit, for it may be a part of one."""
+        """How much of the text may be shown: nothing of a password; of a part no digit, for it may be part of a password."""
         if content is None or content.state != "readable":
             return HIDDEN
         if frame.command_id not in _SUBMITS:
@@ -280,7 +280,7 @@ class _Trace:
         return TEXT if self._full and content.part is None else MASKED
 
     def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
-        """The effective one, then what is declared and what the text says."""
+        """Categories: the effective one, the declared one, the classified one."""
         relay = self._gate.relay
         directory = relay.directory
         owner = directory.ports.longest(port)[1]

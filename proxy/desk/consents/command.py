@@ -164,7 +164,7 @@ def import_(
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
-    """What the cells of one row say; ValueError."""
+    """The terms of one row; ValueError."""
     from proxy.model.redact import cell_of
 
     advertiser, category = cell_of(said.get("advertiser", "")), said.get("category", "")
@@ -190,7 +190,7 @@ def _moment(text: str, name: str) -> int:
 
 
 def _end(text: str, name: str) -> int:
-    """A day is meant to its end, as registers have it."""
+    """The end of a day: registers count it in full."""
     from proxy.policy import time_windows
 
     return _moment(text, name) + time_windows.DAY_S

@@ -66,7 +66,7 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
 
 
 def _name(who: str) -> str:
-    """Without by what means."""
+    """The name without the means (``li (uid 1000)`` → ``li``)."""
     return who.partition(" (")[0]
 
 
@@ -181,7 +181,7 @@ class _Consent:
         return Terms(self._advertiser(advertiser), category, given, until, version)
 
     def _advertiser(self, word: str) -> str:
-        """As the registries call them: an advertiser, or a signature of nobody's; empty is anybody."""
+        """The advertiser's name in the registries, or an unregistered signature; empty: any."""
         registry = self._gate.relay.rules.registry
         if not word:
             return ""
@@ -316,12 +316,12 @@ class _Consent:
 
 
 def enforced(gate: Gate) -> bool:
-    """Whether any rule acts by what people agreed to: without one, consents are only remembered."""
+    """Whether any rule in force uses consents: otherwise they are only remembered."""
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonSays:
-    """Alters what is known of one person; returns when that is safe."""
+    """Changes one person's record; returns when that is synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def then(change: PersonSays, recorded: int) -> None:

@@ -21,7 +21,7 @@ from proxy.state.record.withdrawn import Withdrawal
 
 
 def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
-    """A batch, for programs and people."""
+    """A batch as a mapping for answers."""
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
@@ -48,7 +48,7 @@ def _proof(one: ConsentGiven) -> dict[str, Any]:
 def _ended(
     batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
 ) -> Mapping[str, Any] | None:
-    """What the person said that ends it: the refusal, or the taking back, that came first."""
+    """The opt-out or withdrawal that ended a consent: the one that came first."""
     name = normal_signature(batch.advertiser)
     number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
     sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")

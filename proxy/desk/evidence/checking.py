@@ -24,7 +24,7 @@ KEY_BYTES = 32
 
 
 class NotAPack(Exception):
-    """It cannot be read as a pack, or as a key, at all."""
+    """The file cannot be read as a pack, or as a key."""
 
     def __init__(self, why: Bilingual) -> None:
         super().__init__(why)
@@ -41,7 +41,7 @@ class PackCheck(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Which one it is about, node:record; empty where that cannot be read."""
+        """The message, as node:record; empty if that cannot be read."""
         message = self.said.get("message")
         return str(message.get("message", "")) if isinstance(message, dict) else ""
 

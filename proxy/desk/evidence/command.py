@@ -186,7 +186,7 @@ def _make_pack(
 
 
 def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
-    """Each rule of then: what it says, what it rests on, what it said of this message; first those that objected."""
+    """Each rule of then with its basis and its result on this message; rules that objected first."""
     if then is None or found.then is None:
         return
     known = {rule.id: rule for rule in (*then.rules, *then.ordered)}
@@ -201,7 +201,7 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
 
 
 def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
-    """What the person had agreed to, by the registry of then, as far as it is about this sender."""
+    """The person's consents in the registry of then that concern this sender."""
     from proxy.policy import time_windows
     from proxy.policy.registries.people import state_of
 
@@ -217,8 +217,8 @@ def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
 
 
 def _sender_names(found: Inquiry, then: RuleSet | None) -> set[str]:
-    """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
-    nobody's business here."""
+    """The names under which the sender may have a consent; the empty name stands for any advertiser. Other consents of the person are not
+    disclosed."""
     if then is None or found.then is None:
         return {""}
     facts = found.then.verdict.facts
@@ -226,7 +226,7 @@ def _sender_names(found: Inquiry, then: RuleSet | None) -> set[str]:
 
 
 def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
-    """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
+    """The person's consents from imported files; None if no gate runs that could be asked."""
     from proxy.operations import client
     from proxy.policy import time_windows
 
@@ -252,7 +252,7 @@ def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[di
 
 
 def _by_reply(one: dict[str, Any]) -> dict[str, Any]:
-    """What proves a consent by reply, and what ended it."""
+    """The proof of a consent by reply, and what ended it."""
     from proxy.policy import time_windows
 
     times = ("time", "requested")
@@ -273,7 +273,7 @@ def _case(case: dict[str, Any], found: Inquiry) -> dict[str, Any]:
 
 
 def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:
-    """The files in which rules of then stood; lists of people are not among them."""
+    """The rules files of then; lists of people are left out."""
     from proxy.state.revision_store import RevisionStore
 
     kept, revision = RevisionStore(settings.revisions.folder, settings.revisions.keep), found.verdict.revision

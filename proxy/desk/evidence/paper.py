@@ -147,7 +147,7 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _read(message: Mapping[str, Any]) -> Rows:
-    """What was read out of the message; its category alone where the rules of then are not kept."""
+    """The analysis of the message; only its category if the rules of then are not kept."""
     then = message.get("then")
     if then is None:
         return [("类别 category", both(message["category"]))]
@@ -236,7 +236,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
 
 
 def _not_in_force(penalty: Mapping[str, Any]) -> str:
-    """What a reader must know before anything else: that it is not in force, since when and why; empty where it is."""
+    """Why the penalty is not in force, since when; empty if it is. It stands at the top."""
     state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
     if state in NEVER_HELD:
         return NEVER_HELD[state]
@@ -272,7 +272,7 @@ def _stamp(written: str) -> str:
 
 
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
-    """A stranger's words: without what is obeyed, and without markup but ours, which only says the font."""
+    """A paragraph of a stranger's words: control characters removed, markup escaped, except our own, which sets the font."""
     words = plain(str(text), " ")[:CHARS_MAX]
     pieces = (
         f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)

@@ -96,7 +96,7 @@ _SEALED = Bilingual(
 
 
 def proof_statement(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
-    """What a pack proves by itself, and what it does not. ``why``: no chain came along though it might have."""
+    """States what a pack proves and what it does not. ``why``: why no chain is included."""
     if not head:
         parts = [_VOUCHED, _NO_HEAD]
     elif not chain:
@@ -150,7 +150,7 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
 
 
 def _head(home: Path, table: TableEntry | None) -> str:
-    """The line of the day's head, empty while there is none: the day is not over, or not rolled yet."""
+    """The line of the day's head; empty while the day is not over or not rolled."""
     if table is None or not table.whole_day:
         return ""
     try:

@@ -25,7 +25,7 @@ FILES = (
     "desk/evidence/pack.py", "desk/evidence/verifier.py", "i18n/__init__.py", "i18n/text.py", "journal/__init__.py", "journal/sealing.py",
     "journal/segment.py", "model/__init__.py", "model/number.py", "model/redact.py", "native/__init__.py", "native/loader.py",
 )  # fmt: skip
-"""All that checking needs; a test runs them alone."""
+"""All modules that checking needs; a test runs them alone."""
 _MAIN = b"import sys\n\nfrom proxy.desk.evidence.verifier import main\n\nsys.exit(main(sys.argv[1:]))\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 CHINESE = "zh"
@@ -47,7 +47,7 @@ def build() -> bytes:
 
 
 def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
-    """What is told of a pack, whoever checks it. ``language``: zh or en."""
+    """The lines printed about a pack, by this verifier and by the gate's command. ``language``: zh or en."""
     fine = Bilingual(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
     told = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
     return [plain(_in_language(line, language)) for line in (*told, *found.notes)]
@@ -58,7 +58,7 @@ def _in_language(said: Bilingual, language: str) -> str:
 
 
 def language_here() -> str:
-    """Of the machine: zh, or en where it is any other."""
+    """The machine's language: zh, or en for any other."""
     said = next((found for name in LOCALE if (found := os.environ.get(name))), "")
     return CHINESE if said.startswith(CHINESE) else "en"
 

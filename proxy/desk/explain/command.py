@@ -38,19 +38,19 @@ At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-
 
 
 class ExplainContext(NamedTuple):
-    """What the question is asked of."""
+    """The rules and settings by which a message is explained."""
 
     rules: RuleSet
     settings: Settings | None
     notes: list[str]
-    """What could not be looked at, for whoever reads the answer."""
+    """What could not be considered, for the reader of the answer."""
 
     def provider(self, name: str) -> Provider | None:
         return provider_of(self.settings, name)
 
 
 def provider_of(settings: Settings | None, name: str) -> Provider | None:
-    """Of the settings; a name they do not know is the asker's mistake."""
+    """The provider of the settings; fails for an unknown name."""
     from proxy.config.yaml_file import unknown
 
     if settings is None or not name:
@@ -178,7 +178,7 @@ def moment(at: str | None) -> float:
 
 
 def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
-    """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
+    """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it."""
     from proxy import policy
 
     settings = settings_of(config)
@@ -195,7 +195,7 @@ def context_of(folder: Path | None, config: Path | None, control: Path | None) -
 
 
 def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> ExplainContext:
-    """The rules with what is ordered; a note where nobody could be asked, or the gate serves other rules than these."""
+    """The rules with the gate's orders; a note if it cannot be asked, or serves other rules."""
     from proxy.desk.orders.operations import order_of
     from proxy.operations import client
 
@@ -212,7 +212,7 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
 
 
 def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:
-    """What the gate knows of reply paths, where some rule asks for it."""
+    """The gate's states of reply paths, if a rule uses them."""
     from proxy.operations.client import CannotAsk, Conversation
     from proxy.policy.reply_paths import UNUSED, ReplyPath
 

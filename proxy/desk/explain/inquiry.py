@@ -53,7 +53,7 @@ class Inquiry:
     answers: list[answered.CarrierAnswer] = field(default_factory=list)
     evidence: list[grounds.VerdictEvidence] = field(default_factory=list)
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
-    """When, the state it tells, the error."""
+    """(time, state, error) of each receipt."""
     repeats: int = 0
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Ids of rules by revision."""
@@ -75,7 +75,7 @@ class Inquiry:
     signatures: dict[int, str] = field(default_factory=dict)
     """The message's own by its hash, as it is written there."""
     look_up: LookUp = NOT_SEARCHED
-    """What is known of signatures, by today's registry first."""
+    """Names of signatures, from today's registry first."""
 
     @property
     def verdict(self) -> messages.VerdictRecord:
@@ -188,8 +188,8 @@ def inquire(
     node: int = 0,
     look_up: LookUp = NOT_SEARCHED,
 ) -> Inquiry:
-    """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
-    store, for what the person got from them. ``look_up``: of signatures that are not registered. Raises StateError, JournalDamaged, OSError."""
+    """Reads the journal of ``node`` to its end. ``store``: the gate's, for older facts. ``beside``: journals of other gates on that store by
+    node, for the person's messages from them. ``look_up``: names of unregistered signatures. Raises StateError, JournalDamaged, OSError."""
     recipient = target.recipient
     found = Inquiry(target, today_revision=today.revision)
     found.look_up = by_registry(today.registry, by_names(found.signatures, look_up))

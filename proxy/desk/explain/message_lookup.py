@@ -21,9 +21,9 @@ from proxy.relay.message_ids import CODE_OCTETS
 
 PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
 FOUND_MAX = 20
-"""So many are told; more are of no use to anybody."""
+"""At most this many are reported."""
 EVERY = 64
-"""Turns between two moments that are remembered."""
+"""Groups between two remembered times."""
 ID_MAX = 1 << 48
 
 
@@ -36,7 +36,7 @@ class FoundMessage(NamedTuple):
 
 
 def find_messages(groups: Iterable[JournalGroup], wanted: str) -> list[FoundMessage]:
-    """Messages that an id may mean, at most MEANT_MAX; parts of one message are one."""
+    """The messages that an id may mean, at most FOUND_MAX; parts of one message count once."""
     match = PLACE.fullmatch(wanted)
     matches: Callable[[JournalRecord], Iterator[FoundMessage]] = (
         _BySequence(int(match[2])).matches if match is not None else _ById(wanted).matches

@@ -22,7 +22,7 @@ from proxy.state.record.record import Record
 TEXT_MAX = 20 * 153
 """Characters: a message has at most 20 parts."""
 ROWS_A_LINE = 100
-"""Rules told in one line of the answer."""
+"""Rules in one line of the answer."""
 JSON = "json"
 
 

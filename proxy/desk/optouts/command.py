@@ -110,7 +110,7 @@ def audit(
 
 
 def _parent_lives(seconds: float) -> bool:
-    """Waits, and says whether the gate still holds the other end of the standard input."""
+    """Waits; whether the gate still holds the other end of the standard input."""
     import select
     import sys
 
@@ -179,7 +179,7 @@ def _row(path: Mapping[str, Any], nothing: str) -> Sequence[object]:
 
 
 def _record_look(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:
-    """The gate is told that somebody looks; why it could not be, empty if it was."""
+    """Has the gate record the look; why it could not, empty if it did."""
     from proxy.config import SettingsError, control_path
     from proxy.operations import client
 

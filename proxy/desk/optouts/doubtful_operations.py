@@ -49,7 +49,7 @@ TEXT_SHOWN_MAX = 120
 
 
 class WithInbox(Gate, Protocol):
-    """A gate that keeps doubtful replies until somebody decides."""
+    """A gate with an inbox of doubtful replies."""
 
     @property
     def inbox(self) -> Inbox: ...
@@ -69,7 +69,7 @@ class _Doubtful:
     # -- seen
 
     async def rows(self, call: Call) -> Mapping[str, Any]:
-        """Rows that wait, about the oldest first; or what was decided, the newest first."""
+        """Undecided rows, about the oldest first; or decisions, the newest first."""
         args = call.args
         state = args.text("state", OPEN)
         limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
@@ -112,7 +112,7 @@ class _Doubtful:
         }
 
     def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
-        """The message; empty words where there was none, or what is not known of it any more."""
+        """The message that was answered; empty fields if there was none or it is not known any more."""
         known = self._known(context.signature) if context.signature else KnownSignature()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
@@ -195,7 +195,7 @@ class _Doubtful:
         return changes
 
     def _refused(self, reply: Doubtful) -> Stops:
-        """What it stops where it held nothing."""
+        """The opt-outs of a reply that held nothing."""
         ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
         prefix, owner = ports.longest(reply.port)
         to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")

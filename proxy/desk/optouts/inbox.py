@@ -39,11 +39,11 @@ from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.lists.papers import Papers
 
 KEPT_S = 30 * 86_400.0
-"""Replies and decisions leave the list after so long, standing decisions never. The journal has its own retention."""
+"""How long replies and decisions stay on the list; standing decisions stay. The journal has its own retention."""
 DECISIONS_MAX = 10_000
 """Beyond it the oldest that stands no more leaves the list early, with its replies."""
 PERSON_MAX = 20
-"""Replies of one person that wait: who writes on and on does not fill the list. The oldest leaves it."""
+"""Undecided replies of one person: the oldest leaves the list beyond this, so that one writer cannot fill it."""
 DAYS_BACK_MAX = 60
 """Days without work in a row are fewer."""
 SWEEP_S = 3600.0
@@ -51,7 +51,7 @@ _NO_LETTER = re.compile(r"[^\w]|_")
 
 
 class DoubtfulRow(NamedTuple):
-    """Replies of equal words in an equal context that nobody has decided about."""
+    """Undecided replies of equal words in an equal context."""
 
     key: int
     first: Doubtful  # the oldest
@@ -82,7 +82,7 @@ class _Place(NamedTuple):
 
 
 def folded_words(text: str) -> str:
-    """What counts of a reply: its letters and digits, folded, in capitals; signs where there is nothing else."""
+    """A reply's letters and digits, folded, in capitals; its signs if there are no letters."""
     folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
@@ -99,10 +99,10 @@ class Inbox:
     def __init__(self, replies: Papers, decisions: Papers) -> None:
         """As the store has them."""
         self.unlisted = 0
-        """Replies for which there was no room since the start: in force, and in the journal."""
+        """Replies that found no room since the start: their effect and their records stand."""
         self._replies, self._decisions = replies, decisions
         self._rows: dict[int, _Group] = {}
-        """Replies nobody has decided about, by row."""
+        """Undecided replies by row."""
         self._places: dict[int, _Place] = {}
         """The same by reply."""
         self._people: dict[int, list[int]] = {}
@@ -110,7 +110,7 @@ class Inbox:
         self._open: list[tuple[int, int]] = []
         """(time in ms, reply), sorted: of those that have not lapsed."""
         self._lapsed: deque[tuple[int, int]] = deque()
-        """The same of those that have, some of them decided since."""
+        """The same of lapsed replies, some of them decided since."""
         self._decisions_made: dict[int, DoubtDecision] = {}
         self._decided: dict[int, int] = {}
         """Reply → decision."""
@@ -128,7 +128,7 @@ class Inbox:
     # -- what comes
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
-        """What a standing decision says of such a reply: whether it asks to stop; None where there is no such decision."""
+        """The standing decision about such a reply: whether it asks to stop; None if there is none."""
         found = self._standing.get(row_key(text, context, port)) if self._standing else None
         return None if found is None else found.yes
 
@@ -155,7 +155,7 @@ class Inbox:
             self._take(number, unpack_decision(body))
 
     def forget(self) -> None:
-        """A person was forgotten: their replies have left the store, and their words its decisions."""
+        """A person was forgotten: removes their replies, which have left the store, and rereads decisions, which have lost their words."""
         self.reread()
         for number in [one for one in self._places if one not in self._replies.held]:
             self._leave(number)
@@ -176,7 +176,7 @@ class Inbox:
         return len(self._decided)
 
     def oldest(self) -> float:
-        """When the oldest open reply came; 0 where there is none."""
+        """The time of the oldest open reply; 0 if none."""
         return self._open[0][0] / 1000 if self._open else 0.0
 
     def overdue(self, now: float, holidays: Holidays) -> int:
@@ -211,7 +211,7 @@ class Inbox:
         )
 
     def of(self, recipient: int) -> list[Doubtful]:
-        """What a person wrote that waits for a decision."""
+        """A person's undecided replies."""
         return [unpack_doubtful(self._replies.held[one]) for one in self._people.get(recipient, ())]
 
     def decisions(self) -> list[DoubtDecision]:
@@ -225,7 +225,7 @@ class Inbox:
     # -- by the clock
 
     def sweep(self, now: float) -> None:
-        """What has lapsed is not open any more; once an hour: what is old leaves the list."""
+        """Marks lapsed replies; once an hour removes old ones from the list."""
         self._lapsed_ms = max(self._lapsed_ms, int((now - HOLD_S) * 1000))
         count = bisect_left(self._open, (self._lapsed_ms + 1, 0))
         for one in self._open[:count]:
@@ -267,7 +267,7 @@ class Inbox:
             self.unlisted += 1
 
     def _leave(self, number: int) -> None:
-        """It waits for a decision no more."""
+        """Removes a reply from the undecided ones."""
         place = self._places.get(number)
         if place is None:
             return

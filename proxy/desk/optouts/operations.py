@@ -30,7 +30,7 @@ from proxy.operations.gate import Gate
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
-"""Of one request: some seconds' work beside traffic, within what an answer may take."""
+"""Opt-outs of one request: some seconds of work, within the time an answer may take."""
 BATCH = 200
 KEY_MAX, CHANNEL_MAX = 200, 60
 PROBLEMS_MAX = 20
@@ -38,7 +38,7 @@ SOURCE = "hotline"
 
 
 class _RequestError(Exception):
-    """What the answer says instead of what was asked for."""
+    """A fault of the request: its status and texts."""
 
     def __init__(self, status: int, *problems: str) -> None:
         super().__init__(problems[0])
@@ -95,7 +95,7 @@ class OptOutIntake:
         return {"optouts": told.refusals, "repeated": False}
 
     def _read(self, body: bytes) -> tuple[str, list[tuple[int, OptOut]]]:
-        """(channel, refusals by person); all of them good, or _Wrong with what is wrong with which."""
+        """(channel, opt-outs by person), all valid; _RequestError names each fault."""
         problems, found = list[str](), list[tuple[int, OptOut]]()
         try:
             args = Args(object_of(body))

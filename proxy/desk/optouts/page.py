@@ -78,7 +78,7 @@ def _is_number(said: str) -> bool:
 
 @page.get("trace")
 async def trace(visit: PageRequest) -> Response:
-    """Read from the journal: it may take a moment. It keeps that somebody looked."""
+    """Traces a person's opt-outs in the journal; this may take a moment, and the journal records the look."""
     ran = await visit.run("optout", "trace", f"--to={visit.query.get('to', '')}", "--json", within_s=forms.PROGRAM_S, fine=(0,))
     return visit.part("trace", told=ran.json)
 
@@ -210,7 +210,7 @@ async def _consents(visit: PageRequest, problem: str = "") -> Response:
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
 async def import_consents(visit: PageRequest) -> Response:
-    """Numbers and, with them or later, the file that proves it: its digest is kept, the file stays with whoever keeps the papers."""
+    """Imports consents, with their proof or without: its digest is kept, the file stays with its owner."""
     given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if visit.form(name)]
     options = [f"--{name}={visit.form(name)}" for name in given]
     options += [f"--source={visit.form('source')}", f"--why={visit.form('why')}", "--json"]

@@ -41,7 +41,7 @@ class CannotTrace(Exception):
 
 
 def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
-    """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
+    """Traces a person's opt-outs, in force as of ``now``. ``folder``: the journal's, instead of the settings'."""
     recipient = person_of(number)
     known = registry_of(config)
     folders = [] if folder is None else [folder]
@@ -84,7 +84,7 @@ def _trace(folders: Sequence[Path], ring: Ring, recipient: int, now: float, regi
 
 
 def person_of(number: str) -> int:
-    """CannotTrace where it is nobody's."""
+    """The recipient of a number; CannotTrace."""
     try:
         return recipient_of(number)
     except NotARecipient as fault:
@@ -92,7 +92,7 @@ def person_of(number: str) -> int:
 
 
 def _node_of(folder: Path) -> int:
-    """Whose journal it is; -1 where there is none."""
+    """The node of a journal; -1 if it cannot be read."""
     disk = OsDisk(folder)
     try:
         (*_, newest) = disk.list()
@@ -102,7 +102,7 @@ def _node_of(folder: Path) -> int:
 
 
 def registry_of(config: Path) -> Registry:
-    """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
+    """The registry of signatures in the settings' rules folder; an empty one if it cannot be read."""
     try:
         return RulesFolder(rules_folder(config)).signatures()
     except (SettingsError, RulesError, OSError):

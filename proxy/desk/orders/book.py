@@ -16,11 +16,11 @@ from proxy.policy.orders import ORDERS_MAX
 from proxy.state.lists.orders import Orders
 
 GATE, OVER = "gate106", "its time is over"
-"""Who ended an order that nobody lifted, and why."""
+"""Who ended an order whose time was over, and why."""
 
 
 class TooManyOrders(ValueError):
-    """So many orders are in force that nobody can read the list."""
+    """Too many orders are in force for a readable list."""
 
 
 class OrderBook:
@@ -31,7 +31,7 @@ class OrderBook:
         self._changed = changed
         self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(orders.held.items())}
         self._unwritten: list[int] = []
-        """What is over and was not written yet: until then a restart would find it, and so does the store."""
+        """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
     def give(self, order: Order, now: float) -> tuple[Order, int]:
         """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
@@ -47,7 +47,7 @@ class OrderBook:
         return order, sequence
 
     def reread(self) -> None:
-        """Another gate gave orders, or lifted some: what holds now is what the store says."""
+        """Another gate gave or lifted orders: takes them from the store."""
         self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(self._orders.held.items())}
         self._changed()
 
@@ -59,8 +59,8 @@ class OrderBook:
         return sequence
 
     def sweep(self, now: float, before: float = 0.0) -> list[Order]:
-        """Forgets what is over, and says what it was. ``before``: what the clock said when it was set: what was over stays so, and what was
-        given holds from now on, though the clock was set back. It is written that it is over: a restart has only its clock to go by."""
+        """Removes orders that are over, and returns them. ``before``: the clock before it was set: what was over then stays so, and orders
+        given hold from now on though the clock was set back. The end is journalled, for a restart has only its clock."""
         latest = max(now, before)
         over = [order for order in self._by_id.values() if order.until <= latest]
         for order in over:

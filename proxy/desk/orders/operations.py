@@ -21,7 +21,7 @@ from proxy.policy.orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_o
 
 DAY_S = 86_400.0
 STOP_S, STOP_S_MAX = DAY_S, 31 * DAY_S
-"""A stop that nobody lifts ends after a day, if nothing else is said; longer than a month is a rule."""
+"""A stop ends after a day unless a time is given; longer than a month is a rule."""
 SUSPENSION_S_MAX = 366 * DAY_S
 SHADOW_S_MAX = DAY_S
 """Rules that are not enforced for longer should say so themselves (mode: shadow)."""
@@ -53,7 +53,7 @@ def commands(gate: WithOrders) -> Mapping[str, Handler]:
 
 
 def order_row(order: Order) -> dict[str, Any]:
-    """An order, for programs and people."""
+    """An order as a mapping for answers."""
     return {
         "id": order.id,
         "name": order.name,
@@ -70,14 +70,14 @@ def order_row(order: Order) -> dict[str, Any]:
 
 
 def order_of(said: Mapping[str, Any]) -> Order:
-    """What ``order_row`` tells, as an order again: for whoever judges as the gate does."""
+    """The order that ``order_row`` describes."""
     marks = [(mark, ()) for mark, held in ((EVERYTHING, said["everything"]), (TRIAL, said["trial"])) if held]
     scope = tuple((dimension, tuple(values)) for dimension, values in said["scope"].items())
     return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
 
 
 async def give_order(gate: WithOrders, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
-    """Puts an order into force; returns when it is safe. ``beside``: what is written of it elsewhere, and where."""
+    """Puts an order into force; returns when it is synced. ``beside``: writes a second record about it and returns its sequence."""
     try:
         order, sequence = gate.book.give(order, gate.now())
     except TooManyOrders as fault:
@@ -131,7 +131,7 @@ class _Orders:
         return Order(0, kind, scope, now, now + for_s, who, why)
 
     async def _watch(self, call: Call, scope: Scope, trial_s: float, why: str) -> Mapping[str, Any]:
-        """What a stop would do: it is judged beside the rules for a few seconds, and stops nothing."""
+        """Counts what a stop would refuse: it is judged beside the rules for a few seconds and stops nothing."""
         gate, tally = self._gate, self._gate.relay.tally
         before = sum(tally.submits.values())  # first: messages pass while the order is made safe, and are judged by it
         order = await give_order(gate, self._order("stop", (*scope, (TRIAL, ())), trial_s + 1, call.who, why))
@@ -166,7 +166,7 @@ class _Orders:
 
     @staticmethod
     def _may_lift(call: Call, orders: Iterable[Order]) -> None:
-        """What an approver agreed to, as a penalty, only an approver ends."""
+        """Only an approver lifts an order that a penalty gave."""
         for order in orders:
             if order.who.startswith("penalty-"):
                 call.demand(Permission.APPROVE, f" (of {order.who})")
