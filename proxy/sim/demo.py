@@ -45,14 +45,14 @@ from proxy.sim.view import Screen
 
 SEED = 1111
 SETTLE_S = 30.0
-"""After the last submit at most: the carrier is back, its queue empties, receipts come, unknown outcomes are told. It takes
-about two seconds where the machine has nothing else to do."""
+"""Time after the last submit for the carrier to come back, its queue to empty, receipts to come and unknown outcomes to be answered. It takes
+about two seconds on an idle machine."""
 STEP_S_MAX = 10.0
 """What takes a moment in the drain is given up after this."""
 LOOK_S = 0.01
 """How often the drain is looked at: it lasts about a second and a half."""
 LATE_FIRST, LATE_EVERY_S, LATE_S = 8, 0.04, 20.0
-"""A provider sends so many at once when the gate drains, then one so often until the gate unbinds it, at most so long."""
+"""Submits that a provider sends at once when the gate drains, the interval of further ones until the gate unbinds it, and how long at most."""
 
 
 class CarrierThread:
@@ -146,9 +146,8 @@ def stage(
     watch: Callable[[GateUnderTest], None] | None = None,
     stay: Callable[[], None] | None = None,
 ) -> int:
-    """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder. ``watch`` is
-    told of the gate before the traffic begins: for whoever wants to read its /metrics meanwhile. ``stay`` is called when all is told, with
-    the gate up again: for whoever wants to look around in the console."""
+    """Runs the whole demo; leaves nothing behind, except the folder if asked or after a fault. ``watch`` is called with the gate before the
+    traffic begins, e.g. to read its /metrics. ``stay`` is called at the end with the gate up again, to look around in the console."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)

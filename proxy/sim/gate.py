@@ -42,7 +42,7 @@ SIGNATURES = (
 )
 """Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
 QUIET_AFTER_H, QUIET_H = 3, 11
-"""Quiet hours are moved to begin so long after now and to last as long as the shipped 21:00 to 08:00."""
+"""Quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00."""
 
 
 class GateFailed(RuntimeError):
@@ -277,7 +277,7 @@ class GateUnderTest:
         return self._process is None or self._process.poll() is not None
 
     def stop(self, drain_s: float = DRAIN_S) -> int:
-        """Drains it with SIGTERM, if it lives; returns its exit code. GateFailed after so long."""
+        """Drains it with SIGTERM, if it runs; returns its exit code. GateFailed after ``drain_s``."""
         if self._process is None:
             return 0
         if not self.ended():

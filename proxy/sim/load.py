@@ -30,7 +30,7 @@ BUCKETS = 200_000
 TICK_S = 0.001
 """uvloop's timers have a resolution of 1 ms."""
 BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
-"""So many receipts may be missing, or four windows of all binds if that is more, before no more submits are sent."""
+"""Receipts that may be missing (or four windows of all binds, if more) before no more submits are sent."""
 _ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 
@@ -136,7 +136,7 @@ class Load:
         return self.missing > max(BEHIND_MIN, BEHIND_WINDOWS * self.window * len(self.lines))
 
     def go_on(self) -> None:
-        """Receipts came: who waited for them sends again."""
+        """Receipts came: binds that waited for them send again."""
         self.stalled, now = False, perf_counter()
         for line in self.lines:
             if line.in_flight < self.window:
@@ -226,7 +226,7 @@ class LoadLine(asyncio.Protocol):
         self.write(b"".join(out))
 
     def fall_due(self, count: int, at: float) -> None:
-        """Fixed rate: so many fell due now."""
+        """Fixed rate: ``count`` submits fall due."""
         self._due_queue.append([at, count])
         self._send_due()
 
@@ -274,7 +274,7 @@ class LoadLine(asyncio.Protocol):
         self._next(done, done - refused - len(acks) // 3)
 
     def _next(self, done: int, missing: int) -> None:
-        """What follows so many answers, and so many more receipts that have not come (fewer, if negative)."""
+        """Sends the next submits after ``done`` answers; ``missing``: more receipts to come (fewer, if negative)."""
         load = self.load
         if load.receipts:
             load.missing += missing

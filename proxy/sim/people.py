@@ -56,13 +56,13 @@ def province_of(number: int) -> str:
 
 
 BANNED, SPARED = "西藏", ("北京", "河北", "上海")
-"""Where those live who are to be refused; and where nobody lives then, for the shipped rules have something against it."""
+"""The province of numbers to be refused, and provinces that are left out then, for shipped rules refuse there."""
 TAILS = range(10_000)
 
 
 def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int]:
-    """``count`` different numbers, the same for the same seed. ``refused``: so many in a hundred live in ``BANNED``, spread evenly, and none
-    in ``SPARED``."""
+    """``count`` different numbers, the same for the same seed. ``refused``: the share in per cent that lives in ``BANNED``, spread evenly; none
+    lives in ``SPARED`` then."""
     rng = random.Random(seed)
     if refused is None:
         return list(_different(rng, PROVINCES, count))
@@ -73,7 +73,7 @@ def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int
 
 
 def _different(rng: random.Random, provinces: Sequence[str], count: int) -> Iterator[int]:
-    """Numbers of these provinces, as often as they have segments. ValueError where there are not so many."""
+    """Different numbers of these provinces, in proportion to their segments. ValueError if there are too few."""
     known = [segment for province in provinces for segment in segments()[province]]
     if count > len(known) * len(TAILS) // 2:
         raise ValueError(f"no more than {len(known) * len(TAILS) // 2:,} people of {', '.join(provinces)} can be drawn")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 
 PORTS = range(15_000, 32_000)
-"""Below those that the kernel lends (from 32768): an outgoing connection might take one before its listener does."""
+"""Below the kernel's ephemeral ports (from 32768): an outgoing connection might take one before its listener does."""
 BLOCK = 250
 
 
@@ -59,7 +59,7 @@ _held = _Held()
 
 
 def free_port() -> int:
-    """A port nobody listens on just now, and no other caller is given while this process lives. OSError: there are no more."""
+    """A port that is free now and is given to no other caller while this process lives. OSError: there are no more."""
     return _held.free_port()
 
 
@@ -79,7 +79,7 @@ atexit.register(_end)
 
 
 def _take_block() -> _Block:
-    """A block nobody has."""
+    """A free block of ports."""
     for first in _candidates():
         if (flag := _bound(first)) is not None:
             return _Block(flag, first)

@@ -30,7 +30,7 @@ from proxy.sim import pdus
 IDLE_S = 0.02
 """How long a provider looks for answers before it looks at its steps again."""
 ANSWERS_S = 15.0
-"""``send_once`` waits so long for answers: longer than a gate waits for its carrier."""
+"""How long ``send_once`` waits for answers: longer than a gate waits for its carrier."""
 LOG_MAX = 200_000
 """Submits one provider may log: hours of a demo."""
 
@@ -188,12 +188,12 @@ class SimProvider(threading.Thread):
 
     @property
     def _away_from_s(self) -> float:
-        """What is to be sent after this waits until it is back."""
+        """Submits due after this time wait until the provider is back."""
         return self._away[0] if self._away is not None else math.inf
 
     def _stay_away(self, until_s: float) -> None:
-        """Unbinds, hangs up, and binds again when it is time. What is delivered once it has said goodbye is left unread: a provider
-        that has not acknowledged a deliver gets it again."""
+        """Unbinds, closes, and binds again after ``until_s``. Delivers after the unbind stay unread: the gate sends unacknowledged delivers
+        again."""
         client = self._client
         client.send_pdu(smpp.make_pdu("unbind", client=client))
         while client.read_pdu().command != "unbind_resp":

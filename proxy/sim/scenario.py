@@ -20,8 +20,8 @@ from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_ho
 from proxy.sim.provider import ScriptedSubmit
 
 RESPONSE_S = 1.5
-"""The gate waits so long for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for what
-happens while a drain waits for the last answer."""
+"""How long the gate waits for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for a drain that waits
+for the last answer."""
 CARRIER_TPS = 150.0
 CARRIER_DELAY_S = 0.02
 REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
@@ -38,7 +38,7 @@ AWAY_FROM_S = 1.0
 REFUSALS = ("TD", "R", "退订", "TD.")
 """What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
 LATE_S = 1.2
-"""So long after the others does a part come late: the gate judges a long message 0.3 s after the last part that is there."""
+"""Delay of a late part: the gate judges a long message 0.3 s after the last part that is there."""
 BANNED = "六合彩今晚开奖"
 """Words of the shipped keyword rule."""
 ALL_PROVINCES_FROM_S = 20.0
@@ -92,7 +92,7 @@ NOT_STAGED: dict[str, str] = {
     "parts-full": "needs thousands of messages in part",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
-"""... these, which only a fault of the house or another command gives."""
+"""... these, which need a fault of the gate itself or another command."""
 
 SHADOWS: dict[str, str] = {
     WATCHED: "advertisements to 广东",
@@ -102,7 +102,7 @@ SHADOWS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One simulated provider: what the gate is told of it, what it sends, how it behaves."""
+    """One simulated provider: its settings, its submits, its behaviour."""
 
     settings: SimulatedProvider
     steps: tuple[ScriptedSubmit, ...]
@@ -145,7 +145,7 @@ class Scenario:
 
 
 def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
-    """The cast for a demo of so many seconds (at least 5)."""
+    """The script of a demo of ``seconds`` (at least 5)."""
     stage = _Stage(seconds, random.Random(seed), now)
     actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood(), stage.traveller())
     owners = [prefix for actor in actors for prefix in actor.settings.ports if prefix != PROVINCIAL]
@@ -280,7 +280,7 @@ class _Stage:
         return Actor(provider, tuple(steps), 0, "leaves, and comes back", (AWAY_FROM_S, back))
 
     def closing_submits(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
-        """What is sent around the end, see Scenario."""
+        """The submits around the end, see Scenario."""
         held = self._step(0.0, DeckPorts.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
         return held, self._step(0.0, DeckPorts.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
 
@@ -320,7 +320,7 @@ class _Stage:
         return next(self._targets)
 
     def _short(self, category: Category, subcategory: str = "") -> str:
-        """A text that fits one message; its notice is never what is cut off."""
+        """A text that fits one message; its opt-out notice is never cut off."""
         text = self._text(category, subcategory)
         head, _, notice = text.rpartition(" ") if category is Category.MARKETING else (text, "", "")
         room = texts.SINGLE_LETTERS - len(notice) - 1

@@ -69,7 +69,7 @@ class JournalledDeliver(NamedTuple):
 
 
 class StoryOptOut(NamedTuple):
-    """One reply that refused, whomever it meant."""
+    """One opt-out by reply."""
 
     recipient: int
     port: str
@@ -132,8 +132,8 @@ class JournalStory:
         return found
 
     def after_optout(self) -> Iterator[JournalledVerdict]:
-        """Advertisements to people who had refused that port's advertiser. Written for the demo, where somebody who refuses only
-        ever hears of one advertiser from that port."""
+        """Advertisements to people who had opted out of that port's advertiser. For the demo, where a person who opts out gets only one
+        advertiser from that port."""
         since = {(one.recipient, one.port): one.place for one in reversed(self.optouts)}
         for one in self.verdicts:
             refused = since.get((one.recipient, one.port))

@@ -150,7 +150,7 @@ def template(
 
 
 def repeated(seed: int = 106, long: float | None = None) -> list[Template]:
-    """500 different advertisements, word for word. ``long``: so many in a hundred need two or three parts; None: as the mix has it."""
+    """500 different advertisements, word for word. ``long``: per cent of texts that need two or three parts; None: as the mix has it."""
     return _distinct(REPEATED_TEMPLATES, seed, partial(_advertisement, long=long or 0, varied=False))
 
 
@@ -168,7 +168,7 @@ MIXES = {"repeated": repeated, "varied": varied, "standard": standard}
 
 
 def _among(number: int, in_a_hundred: float) -> bool:
-    """Whether it is one of so many in a hundred, spread evenly."""
+    """Whether number ``number`` is among the given per cent, spread evenly."""
     return int((number + 1) * in_a_hundred / 100) > int(number * in_a_hundred / 100)
 
 

@@ -44,9 +44,9 @@ from proxy.model.roles import Asker
 from proxy.state.lists.papers import Papers
 
 PENALTIES_MAX = 20_000
-"""Years of them: repeats are known by what is kept."""
+"""Years of penalties: repeats are recognised by what is kept."""
 SHARE = "share"
-"""Of a throttle's order: how much of its rate the provider keeps. It stands among the dimensions."""
+"""Dimension of a throttle's order: the share of its rate that the provider keeps."""
 
 
 class PenaltyBook:
@@ -56,9 +56,9 @@ class PenaltyBook:
         self._write = write
         self._held: dict[int, Penalty] = {}
         self._live: dict[int, Penalty] = {}
-        """Those that wait or are in force: asked several times a second."""
+        """Penalties proposed or in force: asked for several times a second."""
         self._of: dict[tuple[Subject, str], dict[int, Penalty]] = {}
-        """By whose messages, and trigger."""
+        """By subject and trigger."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_penalty(body))
         papers.news()
@@ -70,7 +70,7 @@ class PenaltyBook:
         return found
 
     def reread(self) -> None:
-        """Another gate decided something: they are as the store says."""
+        """Another gate decided something: takes the penalties from the store."""
         for _, body in self._papers.news():
             self._enter(unpack_penalty(body))
 
@@ -114,7 +114,7 @@ class PenaltyBook:
         return self._put(draft, DeskEvent(now, PROPOSED, who, why))
 
     def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:
-        """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; what a rule asked for needs one person."""
+        """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one. A trigger's proposal needs one person."""
         one = self._in(number, PROPOSED)
         names = {*known, one.author} if one.trigger else known
         if approvals.approve(_waiting(one), asker, names, now) is Follows.VOUCHED:
@@ -122,7 +122,7 @@ class PenaltyBook:
         return self._begin(one, now, who)
 
     def begin(self, number: int, now: float, who: str) -> tuple[Penalty, int]:
-        """Puts a proposal into force for which the rules ask nobody."""
+        """Puts a proposal into force that needs no approval by the rules."""
         return self._begin(self._in(number, PROPOSED), now, who)
 
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
@@ -153,12 +153,12 @@ class PenaltyBook:
         return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), DeskEvent(now, LIFTED, who, why))
 
     def acts_by(self, number: int, order: int) -> int:
-        """The order that makes it act."""
+        """Notes the order that carries the penalty out."""
         one = self.find(number)
         return self._put(one._replace(order=order), None)[1]
 
     def end(self, now: float) -> list[Penalty]:
-        """Those whose time has passed are over."""
+        """Ends penalties whose time has passed."""
         return [
             self._put(one._replace(state=OVER), DeskEvent(one.until, OVER, "", ""))[0]
             for one in self.in_force()
@@ -166,7 +166,7 @@ class PenaltyBook:
         ]
 
     def lapse(self, now: float) -> list[Penalty]:
-        """Proposals that nobody decided in time wait no more."""
+        """Lapses proposals that were not decided in time."""
         return [
             self._put(one._replace(state=LAPSED), DeskEvent(one.until, LAPSED, "", ""))[0]
             for one in self.waiting()
@@ -206,7 +206,7 @@ class PenaltyBook:
 
 
 def _supersedes(one: Penalty, other: Penalty) -> bool:
-    """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
+    """Whether a penalty keeps from the provider all that the other does, for as long: otherwise both stay in force. A warning keeps nothing."""
     return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
@@ -215,7 +215,7 @@ def _waiting(one: Penalty) -> Waiting:
 
 
 def order_of(penalty: Penalty, now: float) -> Order | None:
-    """What makes it act; None for a warning."""
+    """The order that carries a penalty out; None for a warning."""
     if penalty.step == WARN:
         return None
     named = (("provider", penalty.provider), (penalty.by, penalty.value))
@@ -230,7 +230,7 @@ def order_of(penalty: Penalty, now: float) -> Order | None:
 
 
 def shares(orders: Sequence[Order]) -> dict[str, float]:
-    """What throttles leave each provider of its rate: the least where there are several."""
+    """The share of its rate that throttles leave each provider; the least of several."""
     found: dict[str, float] = {}
     for order in orders:
         scope = dict(order.scope)

@@ -35,10 +35,10 @@ from proxy.policy.time_windows import Window
 log = structlog.get_logger()
 
 OWN_WAIT_S, OTHERS_WAIT_S = 1.0, 5.0
-"""Gates that share a store hear of a penalty and of its order one after the other: what does not fit is mended by the gate that numbered the
-penalty when it is still so after the shorter time, by any after the longer: it may have died between the two."""
+"""Gates on a shared store receive a penalty and its order one after the other. If the two do not fit, the gate that numbered the penalty
+corrects it after the shorter time, any gate after the longer one: the first may have been killed between the two."""
 LOOK_S = 60.0
-"""How often the rules' triggers are looked at; what is measured is counted by the hour."""
+"""How often triggers are checked; their measures are counted by the hour."""
 AGAIN_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 MONTH = Window("month", 31 * 86_400)
@@ -66,7 +66,7 @@ def commands(gate: WithPenalties, scheduler: PenaltyScheduler) -> Mapping[str, H
 
 
 def penalty_row(one: Penalty) -> dict[str, Any]:
-    """A penalty, for programs and people."""
+    """A penalty as a mapping for answers."""
     said = one._asdict()
     return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
 
@@ -86,14 +86,14 @@ class PenaltyScheduler:
         self._again_s = self._logged_s = -math.inf
         self._checking: asyncio.Task[None] | None = None
         self._misfits: dict[int, float] = {}
-        """Penalties whose order does not fit, since when."""
+        """Penalties whose order does not fit, and since when."""
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
         self.consent_tasks: dict[tuple[str, ...], float] = {}
         """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
 
     def count_apart(self) -> None:
-        """By signature it is counted while some rule asks for that."""
+        """Counts by signature while a trigger needs it."""
         relay = self._gate.relay
         relay.tally.apart.wanted = any(trigger.by != PROVIDER for trigger in relay.rules.desk.triggers)
 
@@ -113,7 +113,7 @@ class PenaltyScheduler:
             self._checking = asyncio.get_running_loop().create_task(self._check(now))
 
     def soon(self) -> None:
-        """Something was decided that counts: the next tick looks, however long ago the last look was."""
+        """Has the next tick check the triggers."""
         self._next_s = 0.0
 
     def stop(self) -> None:
@@ -127,8 +127,8 @@ class PenaltyScheduler:
             log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
 
     async def look(self, now: float) -> None:
-        """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
-        wait: of each a month of hours is added up."""
+        """Stores the counts and proposes, or carries out, what the triggers ask for. It works one provider at a time: for each a month of hours
+        is summed."""
         gate, rest = self._gate, asyncio.sleep
         for _ in self._take(now):
             await rest(0)
@@ -158,7 +158,7 @@ class PenaltyScheduler:
             tally.apart.missed = 0
 
     def _valid(self, subject: Subject, since: float, until: float) -> int:
-        """Valid complaints about somebody's messages."""
+        """The number of valid complaints about a subject's messages."""
         cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
         if subject.by == SIGNATURE:
             return cases.valid(subject.provider, since, until, lambda case: case.signature == subject.value)
@@ -191,8 +191,8 @@ class PenaltyScheduler:
             self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
 
     def _keep_orders(self, now: float, done: Penalty | None = None) -> None:
-        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two. ``done``: what somebody
-        has just decided here."""
+        """Sees that each penalty in force has its order and no order outlives its penalty, also after a kill between the two. ``done``: the
+        penalty that was just decided here."""
         gate = self._gate
         for late in gate.penalties.lapse(now):
             log.warning(
@@ -245,16 +245,16 @@ class PenaltyScheduler:
         self._gate.penalties.acts_by(penalty.id, given.id)
 
     def settle(self, penalty: Penalty, now: float) -> None:
-        """After a decision: what it asks for is in force when it is answered."""
+        """After a decision: its order is in force before the command is answered."""
         self._keep_orders(now, penalty)
 
     def reread(self) -> None:
-        """Another gate said what it has counted."""
+        """Takes other gates' counts from the store."""
         self._hours.reread()
         self._apart.reread()
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``."""
+        """For metrics."""
         gate = self._gate
         late, unanswered = gate.cases.overdue(gate.now())
         in_force: dict[tuple[str, ...], float] = {}
@@ -313,7 +313,7 @@ class _Penalties:
         return penalty_row(penalty)
 
     def _subject(self, args: Args) -> Subject:
-        """Whose messages somebody means: a provider's, of them those under a signature, or an advertiser's whoever brings them."""
+        """The subject of a proposal: a provider's messages, those of them under a signature, or an advertiser's through any provider."""
         relay = self._gate.relay
         provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
         if provider and provider not in relay.directory.providers:
@@ -356,7 +356,7 @@ class _Penalties:
         return await self._decided(call, lambda number, why, now: book.lift(number, now, call.who, why))
 
     async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
-        """What takes a number and a why."""
+        """Decisions that take a number and a reason."""
         number, why = number_in(call, "penalty", "penalty"), call.args.why()
         call.args.done()
         penalty, sequence = asked_of(lambda: decide(number, why, self._gate.now()))

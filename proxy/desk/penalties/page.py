@@ -45,7 +45,7 @@ async def _list(visit: PageRequest, problem: str = "") -> Response:
 
 
 async def _waiting(visit: PageRequest, penalties: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rules, penalties, appeals, proofs of consent, complaints: what somebody else must look at."""
+    """Everything that waits for another person: rules, penalties, appeals, proofs of consent, complaints."""
     lines, _ = await visit.lines("consent", state="unreviewed")
     waits: dict[str, Any] = {
         "rules": (await visit.ask("rules"))["proposed"],

@@ -23,9 +23,9 @@ from proxy.policy.reply_paths import STATES, WORDS
 
 MILLION = 1_000_000
 Valid = Callable[[Subject, float, float], int]
-"""(of whose messages, since, until) → valid complaints that came then."""
+"""(subject, since, until) → valid complaints that came then."""
 Counted = Callable[[float, float], HourCounts]
-"""(since, until) → what one subject did then."""
+"""(since, until) → counts of one subject."""
 PATHS_SHOWN = 5
 
 
@@ -134,8 +134,8 @@ class MeasureSource(NamedTuple):
 def due(
     triggers: Iterable[Trigger], providers: Iterable[str], counting: MeasureSource, held: Callable[[Subject, str], list[Penalty]], now: float
 ) -> Iterator[ProposedPenalty | None]:  # fmt: skip
-    """Penalties that are called for ``now`` and are not there; None between them, so that whoever asks can let others have their turn.
-    ``held``: (subject, trigger) → those there were."""
+    """The penalties due now that are not proposed or in force; None in between, for the caller to yield. ``held``: (subject, trigger) → past
+    penalties."""
     for trigger in triggers:
         for found in _subjects(trigger, providers, counting, now):
             yield None if found is None else _due(trigger, *found, counting, held(found[0], trigger.id), now)
@@ -144,7 +144,7 @@ def due(
 def _subjects(
     trigger: Trigger, providers: Iterable[str], counting: MeasureSource, now: float
 ) -> Iterator[tuple[Subject, Counted] | None]:
-    """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately. None: a rest."""
+    """The subjects of a trigger with their counts; of signatures and advertisers those that sent lately. None: the caller may yield."""
     covered = [one for one in providers if not trigger.providers or one in trigger.providers]
     if trigger.by == PROVIDER:
         yield from ((Subject(one), partial(counting.hours.of, one)) for one in covered)

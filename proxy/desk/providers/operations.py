@@ -32,7 +32,7 @@ MINUTES = 60
 HOUR_S = 3600
 VERDICTS = ("allow", "defer", "reject")
 SLICE = 100
-"""Providers that are told of before traffic gets its turn: each costs some 6 microseconds."""
+"""Providers reported before the loop may turn to traffic: each costs some 6 microseconds."""
 
 Counts = tuple[int, int, int]
 """Submits that were allowed, deferred and refused."""
@@ -40,7 +40,7 @@ NOTHING: Counts = (0, 0, 0)
 
 
 class Paces:
-    """Running counts by provider as each of the last sixty minutes began: the clock's, so that those of several gates can be added up."""
+    """Counts by provider at the start of each of the last sixty clock minutes, so that those of several workers can be added up."""
 
     def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
@@ -79,8 +79,7 @@ def _difference(now: Counts, before: Counts | None) -> Counts:
 
 
 def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A provider's row as one gate would tell it, of several that are one (at least one): each knows what passes it, and all know what holds
-    against it."""
+    """Merges a provider's rows of several workers (at least one): counts are added up, orders and penalties are known to all."""
     row = {**told[0], **{name: sum(one[name] for one in told) for name in ("binds", "unanswered")}}
     row["per_s"] = round(sum(one["per_s"] for one in told), 1)
     row["hour"] = {verdict: sum(one["hour"][verdict] for one in told) for verdict in VERDICTS}
@@ -88,7 +87,7 @@ def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The same of all that is told about one provider."""
+    """Merges several workers' reports on one provider."""
     counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
     binds = Counter[str]()
     for one in told:

@@ -35,10 +35,10 @@ PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
 READERS = 2
-"""Children of the lowest priority, of two providers: who asks for what takes long holds one place, not both."""
+"""Reading processes at a time, of two providers: a slow request holds one place, not both."""
 WAITING_MAX = 16
 EACH_WAITING_MAX = 2
-"""Of one provider: who asks more often keeps nobody else waiting."""
+"""Waiting requests of one provider: no provider can fill the queue."""
 NOTICES = 20
 PENALTY_FIELDS = (
     "name",
@@ -62,7 +62,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 
 
 class OwnGate(WithPenalties, WithRevisions, Protocol):
-    """What a provider may ask about itself."""
+    """A gate that answers providers about themselves."""
 
 
 class ForProviders:
@@ -92,8 +92,8 @@ class ForProviders:
         return _json({"tasks": [{name: one[name] for name in TASK_FIELDS} for one in found]})
 
     async def _penalties(self, request: Request) -> Response:
-        """What came into force against it, with what was measured, or why somebody proposed it (as its letter says); and orders that name
-        it alone."""
+        """Penalties that came into force against the provider, with the measure or the reason of the proposal (as its letter says); and orders
+        that name it alone."""
         whose, now = _provider(request), self._gate.now()
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
@@ -170,7 +170,7 @@ class ForProviders:
 
 
 def _not_in_the_calendar(moment: str) -> str:
-    """What is wrong with a day, or a day and a time; empty if nothing is."""
+    """The fault of a date or time; empty if none."""
     try:
         time_windows.moment(moment)
     except ValueError as fault:
@@ -198,7 +198,7 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
 
 
 def _environment() -> dict[str, str]:
-    """Our environment without whoever's token."""
+    """This process's environment without tokens."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
 
 

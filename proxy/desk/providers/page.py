@@ -134,7 +134,7 @@ async def resume(visit: PageRequest) -> Response:
 
 @page.post("one/{name}/kick", wants=Permission.OPERATE)
 async def kick(visit: PageRequest) -> Response:
-    """One bind, or all of the provider's; with ``lasts`` it is suspended for so long in the same step, before it can come back."""
+    """Kicks one bind or all of the provider's; with ``lasts`` suspends the provider in the same step, before it can bind again."""
     number = _number(visit.form("id"))
     if for_s := forms.lasts(visit.form("lasts")):
         try:

@@ -111,7 +111,7 @@ class PathKeeper:
         yield states
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``: registered prefixes by state, as of some seconds ago."""
+        """For metrics: registered prefixes by state, as of some seconds ago."""
         return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
 
 

@@ -75,7 +75,7 @@ def probes(config: Config = CONFIG, control: Control = None, json: Json = False)
 
 
 def _print_new(one: Mapping[str, Any], told: set[str]) -> None:
-    """What was not told yet."""
+    """Prints the lines that were not printed yet."""
     for line in _lines(one):
         if line not in told:
             told.add(line)

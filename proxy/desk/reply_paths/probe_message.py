@@ -27,7 +27,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
 class ProbeText(OtherRequest):
-    """On its way to the carrier. ``tell``: it was taken (an empty text), or why not."""
+    """A probe's test message on its way to the carrier. ``tell``: is called with an empty text once it was accepted, else with the reason."""
 
     def __init__(self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, tell: Callable[[str], None]) -> None:
         octets, data_coding = encode(text)

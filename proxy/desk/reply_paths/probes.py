@@ -37,11 +37,11 @@ log = structlog.get_logger()
 KEYWORD = "TD"
 WITHIN_S_MAX = 3600.0
 GRACE_S = 1.0
-"""Of a reply that another gate heard in time: until this gate has heard of it."""
+"""Grace for a reply that another gate received in time, until this gate knows."""
 PROPAGATION_S = 0.3
-"""Until the other gates have heard of a probe: they look into the shared log every 50 ms."""
+"""Until other gates know of a probe: they read the shared log every 50 ms."""
 WAIT_S = 10.0
-"""While a command waits it says so often that it does."""
+"""How often a waiting command reports that it waits."""
 SAID_MAX = 100
 """Characters of a reply that are kept."""
 _MARKS = re.compile(r"[\W_]")
@@ -61,7 +61,7 @@ class Prober:
         self._agents: set[asyncio.Task[None]] = set()
 
     def use(self, text: str, within_s: float) -> None:
-        """What the settings say: the test message, and how long a reply may take."""
+        """Sets the test message and the time a reply may take, from the settings."""
         self.text, self.within_s = text, within_s
 
     # -- sent
@@ -145,7 +145,7 @@ class Prober:
         return sequence
 
     def reread(self) -> None:
-        """Another gate wrote of a probe."""
+        """Takes other gates' changes of probes from the store."""
         self.probes.reread()
         self._wake()
 
@@ -162,7 +162,7 @@ class Prober:
                 self._end(ended(probe, now), lanes)
 
     def _resume(self, now: float) -> None:
-        """After a start: probes of an earlier life. Nobody watched whether a reply came; one that comes yet proves the path."""
+        """Ends probes that waited before a restart: no gate watched for their replies. A late reply still proves the path."""
         for probe in self.probes.all():
             if probe.state == WAITING and probe.node == self._gate.store.node and probe.prefix not in self._live:
                 self._put(probe._replace(state=ENDED, ended_at=now))
@@ -259,7 +259,7 @@ class _Probes:
         return {"at": self._gate.now(), "probes": len(found)}
 
     async def probe(self, call: Call) -> Mapping[str, Any]:
-        """With ``follow`` the answer comes when the probe is over, and lines before it tell how it goes; else once it is sent."""
+        """Runs a probe. With ``follow`` progress is reported and the answer comes at its end; otherwise once it is sent."""
         gate, args = self._gate, call.args
         port, written = args.text("port", most=20), args.text("keyword", KEYWORD, most=40)
         prefix, owner = gate.relay.directory.ports.longest(port)
@@ -294,7 +294,7 @@ class _Probes:
         return row_of(probe, owner)
 
     def _numbers(self, args: Args) -> Sequence[TelephoneRow]:
-        """Of the registry; all of it where nobody is named."""
+        """The test numbers named, or all of the registry."""
         registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
         spelt = args.texts("to", NUMBERS_MAX)
         if not registered:

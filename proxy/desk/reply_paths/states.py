@@ -28,13 +28,13 @@ class PathStates:
         """``changed``: the rule sets are to be made anew, with other paths."""
         self._gate, self._book, self._changed = gate, book, changed
         self._sets: list[RuleSet] = []
-        """Those that ask."""
+        """The rule sets that use reply paths."""
         self._paths: Paths = {}
         self._bits: dict[str, Bits] = {}
         """Of each prefix that differs from an unused one."""
         self._look_s = -math.inf
         self._looking: Iterator[list[str]] = iter(())
-        """What is left of this round."""
+        """The prefixes left to check in this round."""
 
     def of(self, sets: Sequence[RuleSet]) -> Paths | None:
         """The paths for these sets; None where none of them asks."""
@@ -56,7 +56,7 @@ class PathStates:
             self._changed()
 
     def soon(self) -> None:
-        """Other gates told something."""
+        """Has all paths checked at the next tick, because other gates replicated something."""
         self._look_s = -math.inf
 
     def tick(self, now: float, now_s: float) -> None:

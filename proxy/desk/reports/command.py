@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.desk.reports.sheet import DayCounter, DayReport, NamesOf
 
 REPEATS_S = 900
-"""So long before the day reading begins: repeats of what was refused before midnight name it."""
+"""Reading begins this long before the day: repeats refer to refusals before midnight."""
 
 
 def report(

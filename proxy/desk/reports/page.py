@@ -87,7 +87,7 @@ def _day(visit: PageRequest) -> date:
 
 
 def _hours(told: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
-    """Columns; numbers that are not told count as none."""
+    """Columns; hidden numbers count as 0."""
     return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in told["by_hour"]]
 
 

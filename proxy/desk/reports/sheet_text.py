@@ -31,7 +31,7 @@ class OptOutCounts:
 
     name: str
     count: int | str
-    """As it may be shown: the total is told, too."""
+    """As it may be shown beside the total."""
     sent: int
     per_10k: float | None
 
@@ -63,7 +63,7 @@ class View:
         return small_counts.cells(rows, FATES, self.least)
 
     def hours(self) -> list[tuple[int, dict[str, int | str]]]:
-        """As they may be shown: the sum of the day is told, too."""
+        """Counts by hour, as they may be shown beside the sum of the day."""
         counted = {str(hour): Counter({fate: self.sheet.hours[hour, fate] for fate in FATES}) for hour in range(24)}
         return [(int(hour), one) for hour, one in self.cells(counted).items()]
 
@@ -75,7 +75,7 @@ class View:
         return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
 
     def optouts_by_signature(self) -> list[OptOutCounts]:
-        """The highest rates first, of those that are large enough to have one."""
+        """Rates of opt-outs by signature, the highest first; only of signatures large enough to have a rate."""
         found = [
             one for one in self._optouts(self.sheet.refused, self.sheet.marketing, {}) if one.per_10k is not None and one.name
         ]
@@ -91,7 +91,7 @@ class View:
         return found
 
     def unknown(self) -> list[tuple[str, float]]:
-        """Share of submits to people of whom nobody knows where they live, of all and by provider."""
+        """The share of submits to numbers of unknown region, of all and by provider."""
         rows: dict[str, list[int]] = {}
         for key, count in self.sheet.submits.items():
             if key.category == UNREAD:

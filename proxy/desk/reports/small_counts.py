@@ -15,7 +15,7 @@ from proxy.desk.reports.sheet import OTHERS
 
 WITHHELD = "…"
 LEAST = 10
-"""Counts below it are not told: what offices for statistics commonly ask for."""
+"""Counts below it are hidden, as statistical offices commonly require."""
 
 
 def shown(count: int, least: int) -> str:
@@ -28,8 +28,7 @@ def shown_number(count: int, least: int) -> int | str:
 
 
 def merge_small(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
-    """Rows in their order; those that are small in all are put together, at the end, with the next larger one where they are small even
-    then."""
+    """Merges small rows into one at the end, together with the next larger row if they are small even then."""
     large: dict[str, Counter[str]] = {}
     others: Counter[str] = Counter()
     for name, counted in rows.items():
@@ -43,8 +42,8 @@ def merge_small(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Count
 
 
 def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) -> dict[str, dict[str, int | str]]:
-    """The rows as they may be shown. Where one number of a column alone is small, the next larger one is withheld, too: the sum of the column
-    is told elsewhere."""
+    """The rows as they may be shown. If one number of a column is hidden, the next larger one is withheld, too: the column's sum is shown
+    elsewhere."""
     found: dict[str, dict[str, int | str]] = {
         name: {column: shown_number(counted[column], least) for column in columns} for name, counted in rows.items()
     }
@@ -61,7 +60,7 @@ def cell_text(cell: int | str) -> str:
 
 
 def bar_length(cell: int | str) -> int:
-    """The length of a bar: what is not told has none."""
+    """The length of a bar; 0 for a hidden number."""
     return cell if isinstance(cell, int) else 0
 
 

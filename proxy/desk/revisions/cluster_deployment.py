@@ -69,7 +69,7 @@ class ClusterDeployment(RuleDeployment):
         return self.agreeing.apart
 
     async def begin(self) -> None:
-        """The store is open, and nobody is judged yet: this gate judges by what the gates agreed on, if it can."""
+        """The store is open and no message is judged yet: adopts the gates' common set, if possible."""
         await self.look()
         now = self.revisions.now
         held = now.kept_out or now.beside or now.proposed or now.in_force
@@ -108,7 +108,7 @@ class ClusterDeployment(RuleDeployment):
         return self.revisions.now._replace(serial=max(self.revisions.now.serial, self._serial))
 
     async def _catch_up(self) -> None:
-        """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
+        """Adopts the gates' common set, and publishes what this gate alone knew. StoreDown, Diverged; CommandRefused: the journal."""
         agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
         try:
             await self._converge()
@@ -138,7 +138,7 @@ class ClusterDeployment(RuleDeployment):
         await agreeing.mend()
 
     async def _follow(self, mine: Revised, theirs: Revised) -> None:
-        """What the store has is in force here, too."""
+        """Puts the store's decision into force here."""
         if decision(theirs) != decision(mine):
             if why := objection(mine, theirs, four_eyes=self._four_eyes):
                 raise Diverged(f"the set {theirs.in_force}: {why}", lasting=True)
@@ -148,7 +148,7 @@ class ClusterDeployment(RuleDeployment):
         self._serial = theirs.serial
 
     async def _set(self, revision: str) -> Loaded:
-        """One that another gate names. Apart: this gate cannot have it."""
+        """A set that another gate names. Diverged: it cannot be had here."""
         for one in (self._current, self._waiting):
             if one is not None and one.rules.revision == revision:
                 return one
@@ -183,7 +183,7 @@ class ClusterDeployment(RuleDeployment):
             self._announced = AnnouncedRules(revision, asyncio.create_task(self._read_announced(revision)))
 
     async def _read_announced(self, revision: str) -> Loaded | None:
-        """None: it cannot be read, which whoever needs it then is told."""
+        """Reads an announced set; None if it cannot be read: the decision then reports why."""
         await self.agreeing.reads(revision, has=False)
         try:
             return await self._fetched(revision)
@@ -208,8 +208,7 @@ class ClusterDeployment(RuleDeployment):
             self._announced = None
 
     async def _prepare_others(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
-        """All gates have read what is to be in force with the next decision, where that takes a while; the event as of then. Who goes back
-        waits for nobody."""
+        """Waits until all gates have read a large set before it is decided on; returns the event as of then. A rollback waits for no gate."""
         known = (mine.in_force, mine.proposed)
         if found is None or event.event == "rolled-back" or found.rules.revision != event.in_force or event.in_force in known:
             return event
@@ -222,7 +221,8 @@ class ClusterDeployment(RuleDeployment):
     # --
 
     async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
-        """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
+        """Has the store take a decision of this gate; an event that decides nothing is not published. ConcurrentDecision, CommandRefused: then
+        nothing was decided."""
         agreeing = self.agreeing
         mine = self._own_decision
         if decision(event) == decision(mine):
@@ -260,7 +260,7 @@ class ClusterDeployment(RuleDeployment):
 
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Somebody decides something, upon what all gates have decided by now. ``alone``: also where nobody can tell what that is."""
+        """Wraps a decision: first follows all decisions of other gates. ``alone``: goes on even if the store is out of reach."""
         async with self._lock:
             try:
                 await self._catch_up()

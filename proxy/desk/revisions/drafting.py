@@ -19,7 +19,7 @@ PROBLEMS_SHOWN = 40
 
 
 async def base_of(visit: PageRequest) -> str:
-    """What a new draft is made of: what waits, else what is in force."""
+    """The set a new draft is based on: the proposed one, or the one in force."""
     now = await visit.ask("rules")
     return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
 
@@ -40,7 +40,7 @@ def changed_file(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
 
 
 async def checked(visit: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
-    """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
+    """The draft's problems, which of them are new, and its rules that are added or changed."""
     workshop, base = visit.asking.workshop, visit.form("base")
     told, before = await workshop.told(base, changed_file(visit, of)), await workshop.told(base)
     loads, new = bool(told["revision"]), new_problems(before, told)

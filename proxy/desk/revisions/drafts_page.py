@@ -64,7 +64,7 @@ async def write(visit: PageRequest) -> Response:
 @page.get("write")
 @page.get("propose")
 async def again(visit: PageRequest) -> Response:
-    """Whoever comes back to the address of a form, or only changes the language."""
+    """Redirects a GET of a form's address: a return to it, or a change of language."""
     return visit.go("/drafts/edit")
 
 

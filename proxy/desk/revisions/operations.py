@@ -34,7 +34,7 @@ EVERY_S = 10.0
 
 
 class Lately:
-    """Hits of each rule, enforced and in shadow, in about the last minute."""
+    """Counts hits of each rule, enforced and in shadow, over about the last minute."""
 
     def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
@@ -61,7 +61,7 @@ class Lately:
 
 
 class RuleDeployer(Protocol):
-    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
+    """Deploys sets of rules. Each method returns the event once it is synced; CommandRefused if it cannot be done."""
 
     @property
     def revisions(self) -> Revisions: ...
@@ -74,7 +74,7 @@ class RuleDeployer(Protocol):
 
 
 class WithRevisions(Gate, Protocol):
-    """A gate whose sets of rules come and go."""
+    """A gate that deploys sets of rules."""
 
     @property
     def revising(self) -> RuleDeployer: ...
@@ -97,7 +97,7 @@ def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Ha
 
 
 def event_row(event: Revised) -> dict[str, Any]:
-    """An event, for programs."""
+    """An event as a mapping for answers."""
     return event._asdict()
 
 
@@ -191,7 +191,7 @@ class _Rules:
 
 
 async def _files(call: Call) -> dict[str, bytes]:
-    """Rules files by name; Refused where something is none, or too much."""
+    """Rules files by name; CommandRefused for a wrong name or too many files."""
     found: dict[str, str] = {}
     while True:
         said = await call.hear()

@@ -41,12 +41,12 @@ log = structlog.get_logger()
 
 PROBLEMS_SHOWN = 20
 TRIES = 5
-"""Of a look at what is decided: each is lost only where another gate decided at that very moment."""
+"""How often a reload is tried again: a try fails only if another gate decides at that moment."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
 class DeploymentHost(Protocol):
-    """The gate around it."""
+    """What the deployment needs from the gate."""
 
     def write(self, kind: int, body: bytes) -> int: ...
     async def safe(self, sequence: int) -> None: ...
@@ -66,7 +66,7 @@ class RuleDeployment:
         self.problem = ""
         """Why the folder's rules are not taken, empty when they are."""
         self.unsettled = False
-        """They could not be taken though nothing is wrong with them: to be tried again."""
+        """The folder's rules could not be taken though they have no fault: to be tried again."""
         self._folder_path, self._category_tag = settings.rules, settings.category_tag
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
         self._background, self._tally = background, tally
@@ -90,7 +90,7 @@ class RuleDeployment:
     # -- the start
 
     def _begin(self) -> Loaded:
-        """What is in force from the start on; RulesError, or StateError where its files are lost."""
+        """The set in force from the start on; RulesError, or StateError if its files are lost."""
         now, found = self.revisions.now, None
         try:
             found = self._load(self._folder_path)
@@ -141,13 +141,13 @@ class RuleDeployment:
     """Whether other gates judge by the same set."""
 
     async def begin(self) -> None:
-        """The store is open, and nobody is judged yet."""
+        """The store is open and no message is judged yet."""
 
     async def _follow_others(self) -> None:
         """What other gates decided is in force here, as far as it is known and can be."""
 
     async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
-        """The other gates agree to it; ``found``: the set it is about, where it is new. Overtaken, Refused: then nothing was decided."""
+        """Has other gates agree; ``found``: the set it is about, if new. ConcurrentDecision, CommandRefused: then nothing was decided."""
         return event
 
     def _agreed_but_unwritten(self) -> None:
@@ -155,15 +155,15 @@ class RuleDeployment:
 
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Somebody decides something. ``alone``: also where nobody can tell what other gates have decided."""
+        """Wraps a decision. ``alone``: goes on even if other gates' decisions are not known."""
         async with self._lock:
             yield
 
     # -- the folder
 
     async def reload(self, how: str, who: str = "") -> list[str]:
-        """Reads the folder again; what is wrong with the files, empty when they are taken (or need not be). ``who``: whoever ran the
-        command; empty: the owner of the files."""
+        """Reads the folder again; returns the problems of its files, none if they are taken or need not be. ``who``: who ran the command;
+        empty: the owner of the files."""
         async with self._lock:
             try:
                 found = await self._background.run(self._load_beside(self._folder_path))
@@ -195,7 +195,7 @@ class RuleDeployment:
             return []
 
     async def _take_folder(self, found: Loaded, how: str, who: str) -> Revised | None:
-        """What the folder holds has its effect, if it has one. Refused."""
+        """Applies the folder's set, if that changes anything. CommandRefused."""
         for _ in range(TRIES):
             await self._follow_others()
             event = self._folder_event(found, self._current.contents, how, who)
@@ -210,7 +210,7 @@ class RuleDeployment:
         raise CommandRefused("other gates decide all the time")
 
     def _folder_event(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
-        """What follows from what the folder holds."""
+        """The event that follows from the folder's set."""
         author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
         changed = changes(before, found.contents)
         return self.revisions.folder_holds(
@@ -291,8 +291,8 @@ class RuleDeployment:
     # -- what it brings
 
     async def _commit(self, event: Revised, found: Loaded | None) -> Revised:
-        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it
-        is to be in force or to wait. Refused: the text says that nothing was done, or that it is not safe yet."""
+        """Keeps the set, has other gates agree, and puts the event into effect; returns it as journalled. ``found``: the set it is about, if
+        that is to be in force or proposed. CommandRefused says that nothing was done, or that it is not synced yet."""
         if found is not None and found.rules.revision in (event.in_force, event.proposed):
             try:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
@@ -424,7 +424,7 @@ class RuleDeployment:
 
     @property
     def _divergence(self) -> str:
-        """Why this gate does not judge as the others."""
+        """Why this gate judges by another set than the others; empty if it does not."""
         return ""
 
     def gauges(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _parts(when: Tree) -> Iterator[Tree]:
 
 
 def yaml_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Rules first, then lists of words: what is written in the editor."""
+    """Files for the editor: rules first, then lists of words."""
     yield from rules_files(files)
     yield from sorted((name, data) for name, data in files.items() if "/" in name and RULES_FILE.fullmatch(name))
 

@@ -26,7 +26,7 @@ COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
 NEW_FILE = "desk.yaml"
 PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
-"""Whose number a test of a ban takes; of other provinces there is none."""
+"""Numbers for the test of a ban; other provinces have none."""
 ANY_NUMBER = "13800210500"
 TEXTS: Mapping[str, str] = {
     "marketing": "【测试】新品上架 拒收请回复R", "notice": "【测试】您的快件已到驿站", "otp": "【测试】您的验证码是482913, 5分钟内有效",
@@ -63,7 +63,7 @@ class WizardForm:
     basis: str
     say: str
     trial: str
-    """Of TRIALS; ``shadow``: until somebody says otherwise; empty: it decides at once."""
+    """A key of TRIALS; ``shadow``: until changed; empty: the rule decides at once."""
     count: int = 0
     per: str = "day"
     whose: str = "all"
@@ -145,7 +145,7 @@ def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
 
 
 def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
-    """Lines of YAML, the first with a dash. ``now``: a trial begins then where nothing else is said."""
+    """The rule as lines of YAML, the first with a dash. ``now``: when a trial begins by default."""
     when = [f"category: {one.category}"]
     if one.subcategory:
         when.append(f"subcategory: {one.subcategory}")
@@ -175,7 +175,7 @@ def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
 
 
 def test_of(one: WizardForm, name: str, now: str) -> list[str]:
-    """A message that it must refuse; none where nobody can make one up."""
+    """A test with a message that the rule must refuse; empty if none can be made up."""
     to = ANY_NUMBER if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
     if one.trial == "shadow" or one.subcategory or not to:
         return []

@@ -49,12 +49,12 @@ class SandboxRules:
         self._settings: tuple[float, Settings] | None = None
         self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._prefetched: tuple[str, dict[str, Any]] | None = None
-        """What is likely to be asked first: told before anybody does."""
+        """The answer that is likely to be asked for first, prepared."""
 
     # -- what is asked
 
     def describe(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
-        """All of a set; where it cannot be used: its ``problems`` and nothing else."""
+        """Describes a set; if it cannot be used, only its ``problems``."""
         first, self._prefetched = self._prefetched, None
         if first is not None and not instead and revision == first[0]:
             return first[1]
@@ -78,7 +78,7 @@ class SandboxRules:
         }
 
     def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
-        """What a set would say of a message to somebody nobody has written to."""
+        """The verdict of a set on a message to a recipient without history."""
         try:
             loaded = self._loaded(revision, instead)
         except RulesError as error:
@@ -119,7 +119,7 @@ class SandboxRules:
         return found
 
     def tables(self, revision: str) -> dict[str, Any]:
-        """Registries and lists of words as they stand in a set, those that could be there too; ``None`` where one is too large for a page."""
+        """Registries and lists of words of a set, and those that could be added; ``None`` for one too large for a page."""
         files = {f"registries/{name}.csv": f"{','.join(COLUMNS[name])}\n".encode() for name in REGISTRIES}
         files |= {name: data for name, data in self._files(revision).items() if TABLE_FILE.fullmatch(name)}
         return {
@@ -140,7 +140,7 @@ class SandboxRules:
         return loaded.rules.revision
 
     def begin(self) -> None:
-        """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
+        """Reads the newest set, which is in force or proposed; its faults are reported when it is asked for."""
         with contextlib.suppress(SandboxError, OSError):
             if names := self._kept().all():
                 self._prefetched = names[-1], self.describe(names[-1], {})

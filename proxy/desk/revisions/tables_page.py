@@ -31,7 +31,7 @@ DIFFERENCE_SHOWN = 400
 HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
 """Columns of which a form says more than their name."""
 CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
-"""And those that hold one of a few words."""
+"""Columns that hold one of a few words."""
 FORM: dict[str, Any] = {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
 CODINGS = ("utf-8-sig", "gb18030")
 """Of files that people bring: as spreadsheets in China save them, too."""
@@ -68,7 +68,7 @@ async def file_(visit: PageRequest) -> Response:
 
 @page.post("rows", body_max=DRAFT_BYTES_MAX)
 async def found(visit: PageRequest) -> Response:
-    """Those that fit, while somebody types."""
+    """The rows that fit a search, while it is typed."""
     file, text = visit.form("file"), draft_text(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
     return visit.part("rows", "tables_one.html", **_seen(file, text, visit.form("q")), file=file)
@@ -122,7 +122,7 @@ async def propose(visit: PageRequest) -> Response:
 @page.get("change")
 @page.get("propose")
 async def again(visit: PageRequest) -> Response:
-    """Whoever comes back to the address of a form, or only changes the language."""
+    """Redirects a GET of a form's address: a return to it, or a change of language."""
     return visit.go("/tables")
 
 

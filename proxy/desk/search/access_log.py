@@ -16,9 +16,9 @@ from proxy.operations.gate import Gate
 from proxy.operations.person import recipient
 
 COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
-"""Those that read by themselves and say so here."""
+"""Commands that read files without the gate and record it here."""
 TAKES_OUT = ("evidence pack", "rules export")
-"""Those that write files for others."""
+"""Commands that write files for other people."""
 UNMASKED = " --unmasked"
 WORDS_MAX = 2000
 

@@ -123,7 +123,7 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
 
 
 def places_of(config: Path) -> RestPlaces:
-    """Of a gate of several workers those of all, where nobody says whose are meant."""
+    """The places of a gate's files; of all workers if it has several."""
     from proxy.config import SettingsError, rest_places
 
     try:
@@ -165,7 +165,7 @@ def run_search(places: RestPlaces, keys: Keys, question: Query, now: float, *, t
 
 
 def _proved(covered: Covered) -> list[str]:
-    """What is wrong with the files that were looked through."""
+    """The faults of the files that were searched."""
     from proxy.archive import verification
 
     try:
@@ -200,7 +200,7 @@ def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Query) -> str:
 
 
 def _shown(text: str, *, whole: bool) -> str:
-    """What somebody wrote: others' numbers are in it, too."""
+    """A person's text, in which other numbers may stand."""
     return text if whole else numbers_masked(text)
 
 

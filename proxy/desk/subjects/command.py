@@ -103,8 +103,8 @@ def export(
 
 
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
-    """All of them, of the journal at rest and what is written now, the newest first, and what is missing; None where there are no tables yet.
-    Digits of codes are masked as always."""
+    """(messages of the journal at rest and of what is written now, the newest first; what is missing). None if there are no tables yet. Digits
+    of codes are masked as always."""
     import time
 
     from proxy.archive.query import Query

@@ -48,7 +48,7 @@ BATCH = 200
 
 
 class WithSubjects(WithCases, WithInbox, Protocol):
-    """What the rights of a data subject reach."""
+    """A gate with all that a data subject's rights concern."""
 
 
 def commands(gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
@@ -63,7 +63,7 @@ class _Subject:
         self._retention, self._pseudonyms = retention, names
 
     async def show(self, call: Call) -> Mapping[str, Any]:
-        """``export``: it leaves the house."""
+        """``export``: the answer leaves the gate."""
         gate, args = self._gate, call.args
         person, unmasked, export = recipient_in(args), args.flag("unmasked"), args.flag("export")
         if unmasked:
@@ -179,7 +179,7 @@ class _Subject:
     # -- somebody else's
 
     async def recycled(self, call: Call) -> Mapping[str, Any]:
-        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` behind it: since when the number is somebody else's."""
+        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
         gate, args = self._gate, call.args
         file, why = args.text("file", "-", 255), args.why()
         args.done()

@@ -40,7 +40,7 @@ OWN_SOURCES = ("reply", "hotline", "doubtful")
 """What officers take back only where they name it; of a doubtful reply: where they decide about it."""
 FOR_S_MAX = 20 * 366 * 86_400.0
 WRITTEN_S = 30.0
-"""A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
+"""A change of a record is written within this time, or the command reports that it is not synced yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
 ROWS_A_LINE = 500
@@ -60,7 +60,7 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
 
 
 def enforced(rules: RuleSet) -> bool:
-    """Whether any rule acts by what people refused: without one, suppressing is only remembered."""
+    """Whether any rule in force uses opt-outs: otherwise they are only remembered."""
     return any(rule.mode == "enforce" and asks(rule, "suppressed") for rule in rules.rules)
 
 
@@ -227,7 +227,7 @@ class _Suppress:
 async def suppress(
     gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: AccompanyingRecord | None = None
 ) -> Mapping[str, Any]:
-    """Enters one refusal, and what is decided ``beside`` it in the same step; returns when both are safe."""
+    """Enters one opt-out, and the record ``beside`` it in the same step; returns when both are synced."""
     change = await change_record(gate, recipient, (refusal,), None, who, why, beside)
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
     return {
@@ -246,7 +246,7 @@ async def change_record(
     why: str,
     beside: AccompanyingRecord | None = None,
 ) -> OfficerRefusal:
-    """Alters one record; returns when that is safe, and what was written beside it, too."""
+    """Changes one record; returns when that, and the record ``beside`` it, are synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def then(change: OfficerRefusal, recorded: int) -> None:
@@ -267,7 +267,7 @@ async def change_record(
 
 
 def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
-    """What is refused, checked: a word nobody knows would suppress nothing. ``by``: the source where none is said."""
+    """The opt-out that the arguments describe, checked: an unknown word would suppress nothing. ``by``: the default source."""
     now = gate.now()
     scope, value = args.text("scope", "all"), args.text("value", "")
     source, for_s = args.text("source", by), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.archive.search import Hit, SearchResult
 
 MESSAGES_A_SEARCH, SEARCHES_MAX, SEARCH_S_MAX = 1_000, 5, 5.0
-"""Of one person: some years of messages, and no longer than somebody waits for a page."""
+"""Bounds of a search of one person: some years of messages, within the time a page may wait."""
 HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
 NOT_AMONG = Bilingual(
@@ -29,7 +29,7 @@ NOT_AMONG = Bilingual(
 )
 REFUSALS = ("refusals", "removed")
 SENDERS = ("received", "asked_for_consent", "texts_of_whom_they_refused")
-"""Lists in what a gate tells, of refusals and of senders."""
+"""Keys of a gate's answer that hold opt-outs and senders."""
 
 
 class JournalNames:
@@ -105,7 +105,7 @@ def names_of(hits: Iterable[Hit]) -> dict[int, str]:
 
 
 def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
-    """What a command of ``suppress`` or ``subject`` told of a person, with names where the gate knew only a hash."""
+    """The answer of a ``suppress`` or ``subject`` command, with names where the gate knew only a hash."""
     from proxy.model.number import recipient_of
 
     look_up = JournalNames(recipient_of(to), config)

@@ -18,7 +18,7 @@ from proxy.desk.orders.operations import WithOrders
 from proxy.operations.control import Call, Handler
 
 ROWS_MAX = 50
-"""Providers, and rules: whoever has the most."""
+"""Rows of providers and of rules, those with the most."""
 SLICE = 1000
 """Rows between two turns of the loop: some 0.5 ms."""
 ORDERS = ("stop", "suspension", "throttle", "shadow", "drain")
@@ -75,8 +75,7 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
 
 
 def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What several gates that are one have counted, as one of them would tell it. Whoever is not among the most of one of them is not counted
-    there."""
+    """Merges the counters of several workers. A provider that is not among a worker's top rows is not counted there."""
     verdicts: Counter[tuple[str, str]] = Counter()
     providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     binds, links = Counter[str](), dict[str, tuple[int, int, int]]()
