@@ -34,7 +34,7 @@ def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
         call.args.done()
         said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
         await gate.safe(gate.write(messages.OPERATED, said))
-        log.info("somebody is taken out of the journal", who=call.who)
+        log.info("erasure of a person from the journal begun", who=call.who)
         holds = [[hold.begin, hold.end, hold.why] for hold in retention.keep.holds]
         return {"open_from": gate.store.position.open_from, "holds": holds}
 

@@ -57,7 +57,7 @@ class RetentionTask:
             jumped = abs((time.time() - wall) - (time.monotonic() - mono)) > JUMP_S
             wall, mono = time.time(), time.monotonic()
             if jumped:
-                log.warning("the clock jumped: the journal's age is looked at in an hour again")
+                log.warning("clock jumped; journal retention is checked again in an hour")
             await self._expire_hourly(dry_run=jumped)
 
     async def _expire_hourly(self, dry_run: bool) -> None:

@@ -86,7 +86,7 @@ class Roller:
         if damaged:
             log.error("a closed segment of the journal is damaged", error=failed)
         elif failed and told:
-            log.error("the journal, or a head of it, is not as its tables have it", error=failed)
+            log.error("journal or signed head differs from its tables", error=failed)
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 

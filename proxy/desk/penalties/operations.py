@@ -107,7 +107,7 @@ class PenaltyScheduler:
                 self._again_s = now_s + AGAIN_S
                 if now_s >= self._logged_s:
                     self._logged_s = now_s + LOOK_S
-                    log.error("penalties cannot be looked after: it is tried again every second", problem=str(error))
+                    log.error("orders of penalties not updated; tried again every second", problem=str(error))
         if now_s >= self._next_s and (self._checking is None or self._checking.done()):
             self._next_s = now_s + LOOK_S
             self._checking = asyncio.get_running_loop().create_task(self._check(now))
@@ -124,7 +124,7 @@ class PenaltyScheduler:
         try:
             await self.look(now)
         except (CommandRefused, Impossible) as error:
-            log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
+            log.error("penalty triggers not checked; tried again at the next check", problem=str(error))
 
     async def look(self, now: float) -> None:
         """Stores the counts and proposes, or carries out, what the triggers ask for. It works one provider at a time: for each a month of hours
@@ -185,7 +185,7 @@ class PenaltyScheduler:
         )  # fmt: skip
         penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
         log.warning(
-            "a rule asks for a penalty", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
+            "penalty proposed by a rule", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
         )
         if not trigger.approval:
             self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
@@ -195,11 +195,9 @@ class PenaltyScheduler:
         penalty that was just decided here."""
         gate = self._gate
         for late in gate.penalties.lapse(now):
-            log.warning(
-                "nobody decided a penalty in time, it has lapsed", penalty=late.name, of=late.subject.words, step=late.step
-            )
+            log.warning("penalty proposal lapsed undecided", penalty=late.name, of=late.subject.words, step=late.step)
         for over in gate.penalties.end(now):
-            log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
+            log.info("penalty ended", penalty=over.name, of=over.subject.words, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
         misfits: list[tuple[int, Penalty | None, Callable[[], object]]] = []
         for penalty in gate.penalties.in_force():

@@ -49,7 +49,7 @@ class PathKeeper:
             self._take(now)
             self.book.replied(prefix, keyword, now)
         except JournalDown as down:
-            log.warning("the proof of a reply path is not written yet", prefix=prefix, problem=str(down))
+            log.warning("proof of a reply path not written yet", prefix=prefix, problem=str(down))
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
         """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
@@ -57,7 +57,7 @@ class PathKeeper:
             self._take(at)
             self.book.probed(prefix, at, ok)
         except JournalDown as down:
-            log.warning("what a probe showed of a reply path is not written yet", prefix=prefix, problem=str(down))
+            log.warning("probe result of a reply path not written yet", prefix=prefix, problem=str(down))
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
@@ -71,7 +71,7 @@ class PathKeeper:
         except JournalDown as down:
             if now_s >= self._quiet_s:
                 self._quiet_s = now_s + SILENT_S
-                log.warning("reply paths are not written, they are once the journal writes again", problem=str(down))
+                log.warning("reply paths not written until the journal writes again", problem=str(down))
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop."""

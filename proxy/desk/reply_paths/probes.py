@@ -110,7 +110,7 @@ class Prober:
         problem = await ask_agent(agent, number, probe.port, probe.keyword)
         current = self.probes.find(probe.prefix)
         if problem and current is not None and current.begun_at == probe.begun_at:
-            log.warning("an agent of a test number does not do as it is asked", port=probe.port, problem=problem)
+            log.warning("agent of a test number failed", port=probe.port, problem=problem)
             self._put(current.with_try(place, problem=problem))
 
     # -- answered
@@ -194,7 +194,7 @@ class Prober:
         try:
             self.probes.put(probe)
         except JournalDown as down:
-            log.warning("what became of a probe is not written", port=probe.port, problem=str(down))
+            log.warning("probe result not written", port=probe.port, problem=str(down))
             return False
         return True
 

@@ -100,7 +100,7 @@ class ClusterDeployment(RuleDeployment):
         except CommandRefused:
             pass  # it is said, and tried again
         except Exception as error:  # whatever it is: the next decision must be seen
-            log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
+            log.error("decisions of other gates not followed: a fault of gate106, please report it", exc_info=error)
 
     @property
     def _own_decision(self) -> Revised:
@@ -244,7 +244,9 @@ class ClusterDeployment(RuleDeployment):
             agreeing.look_again()
             if event.event != "rolled-back":
                 raise CommandRefused(self._out_of_reach(error)) from None
-            log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
+            log.warning(
+                "rules rolled back on this gate alone; other gates follow when the store is reachable", why=error.strerror
+            )
         except Diverged as why:
             raise CommandRefused(str(why)) from None
         finally:

@@ -131,7 +131,7 @@ class RuleDeployment:
                 self._note(self._begun)
         except CommandRefused as error:
             self.unsettled = True
-            log.error("rules not noted", problem=str(error))
+            log.error("rules not journalled", problem=str(error))
             return
         self._forget_files()
 
