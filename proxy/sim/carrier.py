@@ -1,10 +1,11 @@
-"""Carrier: a simulated SMSC on asyncio. It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule,
-sends receipts and replies, and remembers what it received.
+"""Simulates an SMSC on asyncio.
 
-In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows nothing of rules for people.
+It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule, sends receipts and replies, and logs what it received.
 
-Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench); otherwise
-each one is read, judged by ``Conduct.rule`` and logged (the demo, tests).
+In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows no rules about recipients.
+
+Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench). Otherwise each
+submit is read, judged by ``Conduct.rule`` and logged (the demo, tests).
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ IGNORE = "ignore"
 UNANSWERED = -1
 """The status of a submit that got no answer: ignored by rule, or caught by an outage."""
 IN_FLIGHT_MIN, HUSH_S_MAX = 3, 3.0
-"""An outage begins with silence until so many submits are in flight, so that it always costs somebody an answer; at most so long."""
+"""An outage begins with silence until this many submits are in flight, so that it always costs a provider an answer; at most this long."""
 GOODBYE_S_MAX = 5.0
 """How long an outage waits for the other side to close, too."""
 
 Rule = Callable[[Sms], int | str]
-"""What becomes of one submit: 0 = take it, a status = refuse it so, ``IGNORE`` = never answer."""
+"""The answer to one submit: 0 = accept, a status = refuse with it, ``IGNORE`` = never answer."""
 
 
 def by_ending(endings: dict[str, int | str]) -> Rule:
@@ -58,7 +59,7 @@ class Conduct:
     rule: Rule | None = None
     log: bool = False
     receipt_after_s: float | None = None
-    """Send a receipt so long after a submit that asked for one (registered_delivery); None = never."""
+    """Seconds after a submit that asked for it (registered_delivery) until its receipt is sent; None = never."""
     receipts_at_once: bool = False
     """Send the receipt behind the answer, on the same connection, unlogged; what is refused is sent again. For the bench."""
     first_id: int = 1
@@ -125,7 +126,7 @@ class SimulatedCarrier:
         self.lines: set[CarrierLine] = set()
         self.port = 0
         self.away = False
-        """During an outage: nothing is said any more, and who connects is sent away."""
+        """During an outage: no answers, and new connections are closed."""
         self._waiting: deque[tuple[SentDeliver, bytes]] = deque()
         self._server: asyncio.Server | None = None
 
@@ -148,12 +149,9 @@ class SimulatedCarrier:
             line.abort()
 
     async def outage(self, lasts_s: float) -> None:
-        """All links go without a word and come back after ``lasts_s``.
-
-        It is a cut that both sides see alike, so that the logs can be compared to the last message: first nothing more is said
-        (answers that are due are lost), then our half of each connection ends, and what the other side still writes is read and
-        logged until it closes, too.
-        """
+        """Drops all links silently; they can bind again after ``lasts_s``. Both sides see the same cut, so that the logs can be compared to the
+        last message: first no more answers are sent (those due are lost), then our half of each connection ends, and what the other side still
+        writes is read and logged until it closes, too."""
         outage = Outage(time.time())
         self.log.outages.append(outage)
         self.away = True
@@ -274,7 +272,7 @@ class CarrierLine(asyncio.Protocol):
             if command == 4 and fast:
                 answers.append(_TAKEN + data[place + 12 : place + 16] + b"%010d\0" % number)
                 if receipts is not None:
-                    receipts.owe(data[place : place + length], number)
+                    receipts.add(data[place : place + length], number)
                 number += 1
             elif command == pdus.DELIVER_SM_RESP and receipts is not None:
                 receipts.answered(data[place : place + 16])
@@ -376,7 +374,7 @@ _TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
 
 
 def stand(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:
-    """A carrier for the command line: runs until SIGINT or SIGTERM, then tells what it received."""
+    """Runs a carrier for the command line until SIGINT or SIGTERM, then reports what it received."""
 
     async def run() -> SimulatedCarrier:
         carrier = SimulatedCarrier(conduct)

@@ -1,7 +1,6 @@
-"""Closing: what the demo ends with: verdicts by category, reason and provider; what shadow rules would have done; what is missing,
-what differs, and whether all is well.
+"""Prints the demo's final tables: verdicts, shadow rules, differences.
 
-In: the four witnesses, their differences. Out: tables for rich, lines, a yes or no. Never: a full number, a text.
+In: the four witnesses, their differences. Out: tables for rich, lines, whether all is well. Never: a full number, a text.
 """
 
 from __future__ import annotations
@@ -84,13 +83,13 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
     ]
     if not journal.long_messages(math.inf)["inherited"]:
         found.append("no part of a long message came late and went out (some should from: yunqi)")
-    absent = [province for province in people.PROVINCES if province not in reached(journal)]
+    absent = [province for province in people.PROVINCES if province not in provinces_reached(journal)]
     if absent and seconds >= ALL_PROVINCES_FROM_S:
         found.append(f"no message was allowed to {' '.join(absent)}")
     return found
 
 
-def reached(journal: JournalStory) -> set[str]:
+def provinces_reached(journal: JournalStory) -> set[str]:
     """Provinces of the people to whom a message was allowed."""
     return {people.province_of(one.recipient) for one in journal.verdicts if one.sent} & set(people.PROVINCES)
 
@@ -99,7 +98,7 @@ def lines(seen: Witnesses) -> Iterator[str]:
     """What happened beside the verdicts."""
     journal, carrier = seen.journal, seen.carrier
     reasons = Counter(one.reason for one in journal.verdicts)
-    yield f"provinces: allowed messages went to people in {len(reached(journal))} of {len(people.PROVINCES)}"
+    yield f"provinces: allowed messages went to people in {len(provinces_reached(journal))} of {len(people.PROVINCES)}"
     yield _optouts(seen)
     long = journal.long_messages(math.inf)
     yield (
@@ -117,7 +116,7 @@ def lines(seen: Witnesses) -> Iterator[str]:
         )
     for name, log in seen.providers.items():
         if log.back_at:
-            receipts, replies = waited(seen, name)
+            receipts, replies = delivered_on_return(seen, name)
             yield (
                 f"mailbox: {name} was away for {log.back_at - log.left_at:.1f} s; {receipts} receipts and {replies} replies came meanwhile "
                 f"and were waiting when it was back"
@@ -126,7 +125,7 @@ def lines(seen: Witnesses) -> Iterator[str]:
     yield f"drain: {reasons['draining']} refused after SIGTERM; {silent} crossed the gate's unbind and stayed unanswered"
 
 
-def waited(seen: Witnesses, name: str) -> tuple[int, int]:
+def delivered_on_return(seen: Witnesses, name: str) -> tuple[int, int]:
     """How many receipts and replies a provider got that the carrier had handed over while it was away."""
     log = seen.providers[name]
     came = Counter(
@@ -157,7 +156,7 @@ def _optouts(seen: Witnesses) -> str:
     )
 
 
-def conclude(console: Console, seen: Witnesses, differences: Sequence[Difference], seconds: float) -> bool:
+def print_results(console: Console, seen: Witnesses, differences: Sequence[Difference], seconds: float) -> bool:
     """Prints all of it; True when all is well."""
     wide = console.width >= WIDE_COLUMNS
     console.print(verdicts(seen.journal, wide=wide))
@@ -165,7 +164,7 @@ def conclude(console: Console, seen: Witnesses, differences: Sequence[Difference
     for said in lines(seen):
         console.print(said, markup=False, highlight=False)
     absent = missing(seen.journal, seconds)
-    if not any(log.back_at and all(waited(seen, name)) for name, log in seen.providers.items()):
+    if not any(log.back_at and all(delivered_on_return(seen, name)) for name, log in seen.providers.items()):
         absent.append("no receipt and reply waited for a provider (they should for the one that leaves and comes back)")
     for said in absent:
         console.print(f"missing: {said}", style="red", markup=False, highlight=False)

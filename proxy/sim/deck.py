@@ -1,4 +1,4 @@
-"""Deck: a mix of texts encoded beforehand as pieces, so that the load generator only joins bytes.
+"""Encodes a mix of texts as pieces that the load generator joins.
 
 In: templates, the ports of one provider, a seed. Out: cards in a shuffled, endless order. Never: sockets, clocks.
 

@@ -1,12 +1,14 @@
-"""Demo: 双11 in a minute on the embedded store: simulated carrier and providers around a real gate process, over real SMPP on
-loopback, a live view, and a closing table that four witnesses must agree on.
+"""Stages 双11 in a minute with a real gate process.
 
-In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond
-loopback, a process left behind.
+Simulated carrier and providers talk real SMPP on loopback to a gate with the embedded store, with a live view. The closing table needs four
+witnesses to agree.
 
-Traffic runs; one provider leaves early and comes back for its receipts and replies; then the carrier is away for about a second. When
-all is answered, the gate is asked to end while one message waits for an answer that never comes and one provider still sends: that is
-the drain. /metrics are read in it, at a moment when nothing is on its way.
+In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond loopback, a process
+left behind.
+
+One provider leaves early and comes back for its receipts and replies; then the carrier is away for about a second. When all is answered, the
+gate is asked to end while one message waits for an answer that never comes and one provider still sends: that is the drain. /metrics are read
+in it, at a moment when nothing is on its way.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from smpplib import exceptions
 
 from proxy.sim import closing, measure
 from proxy.sim.carrier import Conduct, SimulatedCarrier
-from proxy.sim.desk import DemoDesk
+from proxy.sim.desk import DemoAccounts
 from proxy.sim.gate import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.ports import free_port
 from proxy.sim.provider import SimProvider
@@ -43,14 +45,14 @@ from proxy.sim.view import Screen
 
 SEED = 1111
 SETTLE_S = 30.0
-"""After the last submit at most: the carrier is back, its queue empties, receipts come, unknown outcomes are told. It takes
-about two seconds where the machine has nothing else to do."""
+"""Time after the last submit for the carrier to come back, its queue to empty, receipts to come and unknown outcomes to be answered. It takes
+about two seconds on an idle machine."""
 STEP_S_MAX = 10.0
 """What takes a moment in the drain is given up after this."""
 LOOK_S = 0.01
 """How often the drain is looked at: it lasts about a second and a half."""
 LATE_FIRST, LATE_EVERY_S, LATE_S = 8, 0.04, 20.0
-"""A provider sends so many at once when the gate drains, then one so often until the gate unbinds it, at most so long."""
+"""Submits that a provider sends at once when the gate drains, the interval of further ones until the gate unbinds it, and how long at most."""
 
 
 class CarrierThread:
@@ -144,9 +146,8 @@ def stage(
     watch: Callable[[GateUnderTest], None] | None = None,
     stay: Callable[[], None] | None = None,
 ) -> int:
-    """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder. ``watch`` is
-    told of the gate before the traffic begins: for whoever wants to read its /metrics meanwhile. ``stay`` is called when all is told, with
-    the gate up again: for whoever wants to look around in the console."""
+    """Runs the whole demo; leaves nothing behind, except the folder if asked or after a fault. ``watch`` is called with the gate before the
+    traffic begins, e.g. to read its /metrics. ``stay`` is called at the end with the gate up again, to look around in the console."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
@@ -154,20 +155,20 @@ def stage(
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports, shadow=True)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
-        desk = DemoDesk.opened(free_port(), [actor.name for actor in cast.actors])
+        desk = DemoAccounts.opened(free_port(), [actor.name for actor in cast.actors])
         sides = [actor.settings for actor in cast.actors]
         settings = write_settings(folder, [side], sides, response_s=RESPONSE_S, rules=rules, sealed=True, desk=desk)
         gate = GateUnderTest(folder, *settings)
         gate.start()
         if watch is not None:
             watch(gate)
-        _tell(console, desk.lines(everybody=False))
+        _print(console, desk.lines(everybody=False))
         witnesses, differences = play(console, cast, carrier, gate, seconds)
-        good = closing.conclude(console, witnesses, differences, seconds)
+        good = closing.print_results(console, witnesses, differences, seconds)
         keep = keep or not good
         if stay is not None:
             gate.start()
-            _tell(console, [*desk.lines(everybody=True), "the gate is up again, with all that was sent; Ctrl-C ends it"])
+            _print(console, [*desk.lines(everybody=True), "the gate is up again, with all that was sent; Ctrl-C ends it"])
             stay()
         return 0 if good else 1
     except Interrupted as interrupted:
@@ -182,12 +183,12 @@ def stage(
             gate.kill()
         carrier.stop()
         if keep:
-            _tell(console, [f"settings, journal, state and the gate's log are in {folder}"])
+            _print(console, [f"settings, journal, state and the gate's log are in {folder}"])
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(console: Console, lines: Sequence[str]) -> None:
+def _print(console: Console, lines: Sequence[str]) -> None:
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

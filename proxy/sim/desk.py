@@ -1,6 +1,6 @@
-"""Desk: people of the demo who may open its console, with tokens made for this one run.
+"""Makes the users of the demo's console, with tokens for one run.
 
-In: the simulated companies. Out: what the settings say of them; how to get in, in words. Never: a token that anybody else has.
+In: the simulated companies. Out: their sections of the settings; how to log in, in words. Never: a token of anybody else.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin
 
 
 @dataclass(frozen=True, slots=True)
-class DemoDesk:
+class DemoAccounts:
     port: int
     tokens: dict[str, str]
     provider: str
     """The company that may see its own page."""
 
     @classmethod
-    def opened(cls, port: int, companies: Sequence[str]) -> DemoDesk:
+    def opened(cls, port: int, companies: Sequence[str]) -> DemoAccounts:
         provider = companies[0]
         return cls(port, {name: new_token() for name in (*ROLES, provider)}, provider)
 

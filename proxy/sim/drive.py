@@ -1,4 +1,4 @@
-"""Drive: carrier and load generator in one process, beside the process under test. bench starts it and talks to it in lines of JSON.
+"""Runs carrier and load generator in one process for the bench.
 
 In: ``python -m proxy.sim.drive '{"mix": …}'``, then one order a line on standard input. Out: one result a line. Never: the process
 under test itself; of that it knows a port, a process id and an address of /metrics.
@@ -32,7 +32,7 @@ CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.999
 """Of the whole way, for a plot."""
 RECEIPTS_WINDOW = 500
 DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95
-"""Where the driver is as busy as this and what is measured is not, the figure is the driver's."""
+"""If the driver is busier than the first and the process under test less than the second, the figure is the driver's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Plan:
     receipts: bool = False
     ports: int = 1
     pem: str = ""
-    """Certificate and key of what is bound to over TLS; empty: without."""
+    """Certificate and key for TLS; empty: without TLS."""
 
 
 class Order(NamedTuple):
@@ -62,7 +62,7 @@ class Order(NamedTuple):
 
     name: str
     port: int | None
-    """Where what is measured listens; None: the driver's own carrier."""
+    """The port of the process under test; None: the driver's own carrier."""
     pid: int | None
     metrics: str | None = None
     rate: float | None = None
@@ -97,13 +97,13 @@ class Run:
     receipts: int = 0
     """Receipts the load generator got."""
     curve_ms: list[tuple[float, float]] = field(default_factory=list)
-    """(share, what so many answers did not exceed), of the whole way."""
+    """(share, latency that this share of the answers did not exceed)."""
     store_cpu_us: float = 0.0
     """CPU µs per message of a shared store's server; 0 where the bench did not start one."""
     others_busy: float = 0.0
-    """Cores that other programs used meanwhile, and those that the machine's host kept from it: what this figure may be wrong by."""
+    """Cores used by other programs, or taken by the machine's host: the possible error of this figure."""
     limited_by: str = ""
-    """``driver``: the load generator was at its end, not what is measured; ``rate``: no more was asked for."""
+    """``driver``: the load generator was the limit; ``rate``: the rate was fixed."""
     slowest_ms: float = 0.0
     """The whole way of the slowest; at a fixed rate no pause can be longer."""
     all_messages: int = 0
@@ -117,8 +117,8 @@ class Driver:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
-        self.straight = SimulatedCarrier(conduct) if plan.pem else self.carrier
-        """For the ceiling: it is bound to as what is measured is."""
+        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier
+        """The carrier for the ceiling: bound to with the same TLS as the process under test."""
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
@@ -138,13 +138,13 @@ class Driver:
         if self.plan.pem:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(plan.pem)
-            await self.straight.start(tls=tls)
+            await self.direct.start(tls=tls)
         return await self.carrier.start()
 
     async def run(self, order: Order) -> Run:
         name, port, pid, metrics, rate, store = order
         plan = self.plan
-        carrier = self.carrier if port else self.straight
+        carrier = self.carrier if port else self.direct
         load = Load(plan.window, plan.rate if rate is None else rate, receipts=plan.receipts)
         names = list(plan.providers)
         for number in range(plan.binds):

@@ -1,7 +1,7 @@
-"""Gate: the real gate as a process of its own, with generated settings and a copy of the shipped rules in a folder of its own.
+"""Starts a real gate process with generated settings and rules.
 
-In: who the providers are, where the carrier listens. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the
-gate's insides; it is known only by its settings, its sockets and its journal.
+In: the providers, the carrier's port. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the gate's insides; it is known
+only by its settings, its sockets and its journal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from proxy.journal.sealing import make
 from proxy.model.message import Category
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.desk import DemoDesk
+from proxy.sim.desk import DemoAccounts
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -42,7 +42,7 @@ SIGNATURES = (
 )
 """Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
 QUIET_AFTER_H, QUIET_H = 3, 11
-"""Quiet hours are moved to begin so long after now and to last as long as the shipped 21:00 to 08:00."""
+"""Quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00."""
 
 
 class GateFailed(RuntimeError):
@@ -107,7 +107,7 @@ def write_settings(
     rules: Path | None = None,
     sealed: bool = False,
     store: str = "",
-    desk: DemoDesk | None = None,
+    desk: DemoAccounts | None = None,
     pem: Path | None = None,
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
@@ -277,7 +277,7 @@ class GateUnderTest:
         return self._process is None or self._process.poll() is not None
 
     def stop(self, drain_s: float = DRAIN_S) -> int:
-        """Drains it with SIGTERM, if it lives; returns its exit code. GateFailed after so long."""
+        """Drains it with SIGTERM, if it runs; returns its exit code. GateFailed after ``drain_s``."""
         if self._process is None:
             return 0
         if not self.ended():

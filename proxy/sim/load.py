@@ -1,11 +1,11 @@
-"""Load: the fast generator. Several binds push submits through a gate, closed loop or at a fixed rate, and time every answer.
+"""Generates load: binds push submits and time every answer.
 
-In: a deck, recipients, binds, a window. Out: counts and a histogram of the whole way (submit written → answer read). Never: reading what
-a text says; what costs time here is taken from the process under test when both share a machine.
+In: a deck, recipients, binds, a window. Out: counts and a histogram of latency (submit written → answer read). Never: reading what a text says;
+CPU used here is taken from the process under test when both share a machine.
 
-Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind; where each submit asks for a receipt, as long as
-the receipts keep up. Fixed rate: submits fall due every
-millisecond; one that finds no window waits, and its time counts from when it was due, so a stalled gate cannot hide.
+Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind; where each submit asks for a receipt, as long as the
+receipts keep up. Fixed rate: submits fall due every millisecond; one that finds no window waits, and its latency counts from when it was due,
+so a stalled gate cannot hide.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUCKETS = 200_000
 TICK_S = 0.001
 """uvloop's timers have a resolution of 1 ms."""
 BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
-"""So many receipts may be missing, or four windows of all binds if that is more, before no more submits are sent."""
+"""Receipts that may be missing (or four windows of all binds, if more) before no more submits are sent."""
 _ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 
@@ -136,7 +136,7 @@ class Load:
         return self.missing > max(BEHIND_MIN, BEHIND_WINDOWS * self.window * len(self.lines))
 
     def go_on(self) -> None:
-        """Receipts came: who waited for them sends again."""
+        """Receipts came: binds that waited for them send again."""
         self.stalled, now = False, perf_counter()
         for line in self.lines:
             if line.in_flight < self.window:
@@ -160,7 +160,7 @@ class Load:
         for place in range(len(lines)):
             share = (due + place) // len(lines)
             if share:
-                lines[(self._due + place) % len(lines)].owe(share, now)
+                lines[(self._due + place) % len(lines)].fall_due(share, now)
         self._due += due
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
@@ -178,7 +178,7 @@ class LoadLine(asyncio.Protocol):
         self._person = self._first = first
         self._sequence = 0
         self._sent_at = [0.0] * (SEQUENCES + 1)
-        self._owed: deque[list[float]] = deque()
+        self._due_queue: deque[list[float]] = deque()
         """Fixed rate only: [due at, how many], submits that found no window."""
         self._rest = b""
         self._transport: asyncio.Transport | None = None
@@ -225,13 +225,13 @@ class LoadLine(asyncio.Protocol):
         self.load.counts.sent += count
         self.write(b"".join(out))
 
-    def owe(self, count: int, at: float) -> None:
-        """Fixed rate: so many fell due now."""
-        self._owed.append([at, count])
-        self._pay()
+    def fall_due(self, count: int, at: float) -> None:
+        """Fixed rate: ``count`` submits fall due."""
+        self._due_queue.append([at, count])
+        self._send_due()
 
-    def _pay(self) -> None:
-        owed, window = self._owed, self.load.window
+    def _send_due(self) -> None:
+        owed, window = self._due_queue, self.load.window
         while owed and self.in_flight < window:
             at, count = owed[0]
             now = min(int(count), window - self.in_flight)
@@ -274,14 +274,14 @@ class LoadLine(asyncio.Protocol):
         self._next(done, done - refused - len(acks) // 3)
 
     def _next(self, done: int, missing: int) -> None:
-        """What follows so many answers, and so many more receipts that have not come (fewer, if negative)."""
+        """Sends the next submits after ``done`` answers; ``missing``: more receipts to come (fewer, if negative)."""
         load = self.load
         if load.receipts:
             load.missing += missing
         if not load.going:
             return
         if load.rate:
-            self._pay()
+            self._send_due()
         elif not load.receipts:
             if done:
                 self.send(done, perf_counter())

@@ -1,4 +1,4 @@
-"""Measure: figures about a process, a machine, a disk, and what /metrics says of itself.
+"""Measures processes, the machine, the disk and /metrics.
 
 In: process ids, folders, text. Out: numbers with units in their names. Never: traffic.
 """
@@ -63,21 +63,21 @@ def cpu_s(pid: int) -> float:
 
 
 def busy_s() -> float:
-    """CPU seconds of all cores since the machine started, whoever used them, also another machine on the same host (steal)."""
+    """CPU seconds of all cores since boot, including those taken by another machine on the same host (steal)."""
     words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
     user, nice, system, _, _, interrupts, soft, steal = map(int, words)  # idle and iowait are not work: proc(5)
     return (user + nice + system + interrupts + soft + steal) * _TICK_S
 
 
 def apart(cores: set[int], processes: int = 1) -> tuple[set[int], set[int]]:
-    """(a core for each process that is measured, the others for what measures it): a process that moves to and fro pays for cold caches
-    each time, and two on one core for each other's. Where there are no others, both have the same."""
+    """(a core for each process under test, the other cores for the rest): a process that moves between cores pays for cold caches, and two on
+    one core for each other's. If there are no other cores, both get the same."""
     last = set(sorted(cores)[-processes:])
     return last, cores - last or last
 
 
 def keep_to(pid: int, cores: set[int]) -> None:
-    """A process with all the threads that it has: those that it begins later inherit it."""
+    """Pins a process with all its present threads; later threads inherit it."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it ended meanwhile
             os.sched_setaffinity(int(thread.name), cores)

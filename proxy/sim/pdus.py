@@ -1,5 +1,6 @@
-"""The simulators' own hand with SMPP bytes: builds and reads PDUs. Written apart from proxy/wire on purpose, so that an error
-there is not repeated here and shows in the reconciliation.
+"""Builds and reads the simulators' SMPP PDUs.
+
+Written apart from proxy/wire on purpose: an error there is not repeated here and shows in the reconciliation.
 
 In: values. Out: bytes, and back. Never: sessions, sockets, strictness (a simulated carrier takes what it gets and logs it).
 Sections cited are of SMPP 3.4.

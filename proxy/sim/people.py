@@ -1,6 +1,8 @@
-"""People: synthetic recipients of all 31 provinces. Segments are real (the table of the package ``phone``), the last four digits drawn.
+"""Draws synthetic recipients of all 31 provinces.
 
-In: a seed and how many. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
+Segments are real (the table of the package ``phone``), the last four digits are drawn.
+
+In: a seed, a count. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def segments() -> Mapping[str, Sequence[int]]:
     return found
 
 
-def anyone(rng: random.Random) -> Iterator[int]:
+def endless_numbers(rng: random.Random) -> Iterator[int]:
     """Numbers without end, provinces as often as they have segments. One may come twice, as in any campaign."""
     known = [segment for province in PROVINCES for segment in segments()[province]]
     most = len(known) - 1
@@ -43,7 +45,7 @@ def anyone(rng: random.Random) -> Iterator[int]:
         yield known[rng.randint(0, most)] * 10_000 + rng.randint(0, 9_999)
 
 
-def someone(rng: random.Random, province: str) -> int:
+def number_in(rng: random.Random, province: str) -> int:
     """One number of a province (or "unknown")."""
     return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)
 
@@ -54,13 +56,13 @@ def province_of(number: int) -> str:
 
 
 BANNED, SPARED = "西藏", ("北京", "河北", "上海")
-"""Where those live who are to be refused; and where nobody lives then, for the shipped rules have something against it."""
+"""The province of numbers to be refused, and provinces that are left out then, for shipped rules refuse there."""
 TAILS = range(10_000)
 
 
 def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int]:
-    """``count`` different numbers, the same for the same seed. ``refused``: so many in a hundred live in ``BANNED``, spread evenly, and none
-    in ``SPARED``."""
+    """``count`` different numbers, the same for the same seed. ``refused``: the share in per cent that lives in ``BANNED``, spread evenly; none
+    lives in ``SPARED`` then."""
     rng = random.Random(seed)
     if refused is None:
         return list(_different(rng, PROVINCES, count))
@@ -71,7 +73,7 @@ def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int
 
 
 def _different(rng: random.Random, provinces: Sequence[str], count: int) -> Iterator[int]:
-    """Numbers of these provinces, as often as they have segments. ValueError where there are not so many."""
+    """Different numbers of these provinces, in proportion to their segments. ValueError if there are too few."""
     known = [segment for province in provinces for segment in segments()[province]]
     if count > len(known) * len(TAILS) // 2:
         raise ValueError(f"no more than {len(known) * len(TAILS) // 2:,} people of {', '.join(provinces)} can be drawn")

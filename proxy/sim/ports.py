@@ -1,9 +1,9 @@
-"""Ports: of loopback, for whoever will listen there in a moment, in this process or one that it starts.
+"""Finds free ports of loopback, never the same for two processes.
 
-In: nothing. Out: numbers. Never: the same to two processes; one that the kernel lends to outgoing connections.
+In: nothing. Out: numbers of ports for listeners in this process or a child. Never: a port that the kernel lends to outgoing connections.
 
-A process has a block to itself. The first port of it stays bound as long as the process lives, which tells every other one, also a copy
-of it, that the block is taken: a gate that is down between two lives finds its port as it left it.
+A process has a block to itself. The first port of it stays bound as long as the process lives. That tells every other process, also a forked
+copy, that the block is taken: a gate that restarts finds its port still free.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 
 PORTS = range(15_000, 32_000)
-"""Below those that the kernel lends (from 32768): an outgoing connection might take one before its listener does."""
+"""Below the kernel's ephemeral ports (from 32768): an outgoing connection might take one before its listener does."""
 BLOCK = 250
 
 
@@ -48,7 +48,7 @@ class _Held:
             while True:
                 if self._blocks and (port := self._blocks[-1].free()) is not None:
                     return port
-                self._blocks.append(_taken())
+                self._blocks.append(_take_block())
 
     def close(self) -> None:
         for block in self._blocks:
@@ -59,11 +59,11 @@ _held = _Held()
 
 
 def free_port() -> int:
-    """A port nobody listens on just now, and no other caller is given while this process lives. OSError: there are no more."""
+    """A port that is free now and is given to no other caller while this process lives. OSError: there are no more."""
     return _held.free_port()
 
 
-def _begin_anew() -> None:
+def _forget_parent() -> None:
     """In a copy of the process: what was held goes on being the original's."""
     global _held  # noqa: PLW0603 # the lock may have been held by a thread that is not in the copy
     _held.close()
@@ -74,19 +74,19 @@ def _end() -> None:
     _held.close()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_forget_parent)
 atexit.register(_end)
 
 
-def _taken() -> _Block:
-    """A block nobody has."""
-    for first in _from_anywhere():
+def _take_block() -> _Block:
+    """A free block of ports."""
+    for first in _candidates():
         if (flag := _bound(first)) is not None:
             return _Block(flag, first)
     raise OSError(f"all ports from {PORTS.start} to {PORTS.stop} of loopback are in use")
 
 
-def _from_anywhere() -> Iterator[int]:
+def _candidates() -> Iterator[int]:
     firsts = list(PORTS[::BLOCK])
     at = random.SystemRandom().randrange(len(firsts))
     yield from firsts[at:] + firsts[:at]

@@ -1,9 +1,11 @@
-"""Provider: a simulated company that sends through smpplib's client, a real client nobody here wrote. It logs every submit and answer.
+"""Simulates a provider that sends through smpplib's client.
 
-In: steps (what to send, when). Out: a log: what was sent, what was answered, what was delivered. Never: a guess at what the gate
-should say; ``why`` is only the sender's intention, for the people who read the table.
+smpplib is a real client of another author. The provider logs every submit and answer.
 
-One thread per provider: smpplib blocks. Thousands of messages a second are load.py's trade.
+In: steps (what to send, when). Out: a log: what was sent, answered and delivered. Never: a guess at what the gate should answer; ``why`` is
+only the sender's intention, for people who read the table.
+
+Each provider is a thread, for smpplib blocks. For thousands of messages a second there is load.py.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from proxy.sim import pdus
 IDLE_S = 0.02
 """How long a provider looks for answers before it looks at its steps again."""
 ANSWERS_S = 15.0
-"""``send_once`` waits so long for answers: longer than a gate waits for its carrier."""
+"""How long ``send_once`` waits for answers: longer than a gate waits for its carrier."""
 LOG_MAX = 200_000
 """Submits one provider may log: hours of a demo."""
 
@@ -65,7 +67,7 @@ class SentSubmit:
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
+class ReceivedDeliver:
     """One deliver_sm the provider received."""
 
     provider: str
@@ -79,7 +81,7 @@ class Got:
 @dataclass(slots=True)
 class ProviderLog:
     sent: list[SentSubmit] = field(default_factory=list)
-    got: list[Got] = field(default_factory=list)
+    got: list[ReceivedDeliver] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     """What should not happen: a lost connection, an answer to nothing."""
     left_at: float = 0.0
@@ -168,9 +170,11 @@ class SimProvider(threading.Thread):
             while not self._finish.is_set() and not self.log.unbound:
                 now_s = time.monotonic() - self._start_s
                 if self._away is not None and now_s >= self._away[0] and not self._open:
-                    self._be_away(self._away[1])
+                    self._stay_away(self._away[1])
                     self._away = None
-                while self._place < len(steps) and steps[self._place].at_s <= min(now_s, self._leaves_s) and self._has_window():
+                while (
+                    self._place < len(steps) and steps[self._place].at_s <= min(now_s, self._away_from_s) and self._has_window()
+                ):
                     self._send(steps[self._place])
                     self._place += 1
                 self._read()
@@ -180,16 +184,16 @@ class SimProvider(threading.Thread):
                 self.log.surprises.append(f"{self.provider}: the connection was lost ({error or 'closed'})")
         finally:
             self._ended = True
-            self._leave()
+            self._disconnect()
 
     @property
-    def _leaves_s(self) -> float:
-        """What is to be sent after this waits until it is back."""
+    def _away_from_s(self) -> float:
+        """Submits due after this time wait until the provider is back."""
         return self._away[0] if self._away is not None else math.inf
 
-    def _be_away(self, until_s: float) -> None:
-        """Unbinds, hangs up, and binds again when it is time. What is delivered once it has said goodbye is left unread: a provider
-        that has not acknowledged a deliver gets it again."""
+    def _stay_away(self, until_s: float) -> None:
+        """Unbinds, closes, and binds again after ``until_s``. Delivers after the unbind stay unread: the gate sends unacknowledged delivers
+        again."""
         client = self._client
         client.send_pdu(smpp.make_pdu("unbind", client=client))
         while client.read_pdu().command != "unbind_resp":
@@ -210,10 +214,10 @@ class SimProvider(threading.Thread):
         if select.select([socket], [], [], IDLE_S)[0]:
             self._client.read_once()
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         with contextlib.suppress(exceptions.PDUError, exceptions.ConnectionError, OSError, AttributeError, struct.error):
             if self.log.unbound:
-                self._say_goodbye()
+                self._answer_unbind()
             else:
                 self._client.unbind()  # the other side may have left first: then there is nobody to say goodbye to
         self._client.state = "OPEN"
@@ -227,7 +231,7 @@ class SimProvider(threading.Thread):
         self.log.unbound = self._client.unbind_sequence > 0
         return self.log.unbound
 
-    def _say_goodbye(self) -> None:
+    def _answer_unbind(self) -> None:
         """Answers the gate's unbind, which smpplib does not, and reads what was on its way until the gate closes."""
         self._client._socket.sendall(pdus.pdu(pdus.UNBIND | pdus.RESPONSE, 0, self._client.unbind_sequence))
         while not self._finish.is_set():
@@ -278,7 +282,9 @@ class SimProvider(threading.Thread):
         body = pdu.short_message or b""
         text = body.decode("utf-16-be", "replace") if pdu.data_coding == pdus.UCS2 else body.decode("latin-1")
         self.log.got.append(
-            Got(self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text, time.monotonic())
+            ReceivedDeliver(
+                self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text, time.monotonic()
+            )
         )
 
 

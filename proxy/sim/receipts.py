@@ -1,7 +1,7 @@
-"""Receipts: those of one connection of the simulated carrier under full load: one for each submit that asks, none lost, in a window.
+"""Sends the simulated carrier's receipts under full load, within a window.
 
-In: submits that were taken, answers of the gate. Out: deliver_sm, as many as there is room for. Never: a log, a clock but for the minute a
-receipt's text names.
+In: submits that were taken, answers of the gate. Out: deliver_sm, as many as the window allows; each submit that asks gets one, none is lost.
+Never: a log, a clock but for the minute in a receipt's text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Receipts:
         self._sequence = 0
         self._second, self._when = -1, ""
 
-    def owe(self, submit: bytes, number: int) -> None:
+    def add(self, submit: bytes, number: int) -> None:
         """A submit was taken under this id."""
         sms = pdus.read(submit)
         if not sms.registered & 1:

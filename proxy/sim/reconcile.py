@@ -1,12 +1,12 @@
-"""Reconcile: four witnesses of the same traffic are compared: the providers' answers, the carrier's log, the journal, /metrics.
+"""Compares four witnesses of the same traffic.
 
-In: what each of them saw, as plain values. Out: differences, one a line; none means that all four tell the same story. Never: a
-tolerance, sockets, files.
+They are the providers' answers, the carrier's log, the journal and /metrics.
 
-Two moments need an explanation, and get an exact one. While the carrier is away, a submit may be lost on the wire: then, and only
-then, the journal may have allowed what the carrier never saw, and must say itself that the outcome is unknown or that it was taken
-back. When the gate unbinds, a submit may cross its goodbye: it stays unanswered, and the journal either refused it as ``draining``
-or never saw it.
+In: what each of them saw, as plain values. Out: differences, one a line; none means that all four agree. Never: a tolerance, sockets, files.
+
+Two moments need an explanation, and get an exact one. While the carrier is away, a submit may be lost on the wire: then, and only then, the
+journal may have allowed what the carrier never saw, and must say itself that the outcome is unknown or that it was taken back. When the gate
+unbinds, a submit may cross its unbind: it stays unanswered, and the journal either refused it as ``draining`` or never saw it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from proxy.sim.story import (
 YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)
 """Effects of an answer whose status may be nought."""
 UNKNOWN_STATUS = 0x08
-"""ESME_RSYSERR: what a provider is told when nobody knows what became of its message (DESIGN §4)."""
+"""ESME_RSYSERR: the answer for an unknown outcome (DESIGN §4)."""
 LATER_STATUS = 0x14
 """ESME_RMSGQFUL: no route, queue full, draining."""
 NATIONAL_DIGITS = 11
@@ -68,7 +68,7 @@ class Difference(NamedTuple):
 
 def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """Every difference between the four. ``ports``: prefix → the provider that owns it."""
-    found, seen = _own_words(seen)
+    found, seen = _confirmations(seen)
     found += _submits(seen)
     found += _answers(seen)
     found += _counted_verdicts(seen)
@@ -80,7 +80,7 @@ def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     return found + [Difference("surprise", each, "nothing of the kind may happen") for each in surprises]
 
 
-def _own_words(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
+def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
     """Confirmations of opt-outs are the gate's own messages: each the carrier received is in the journal, asks for no receipt, and is
     the only one; which the journal has and the carrier did not get were counted as unsent, or the carrier was away. And the
     witnesses without them."""
@@ -125,7 +125,7 @@ def _crossed(seen: Witnesses, name: str) -> tuple[int, int]:
 
 
 def _answers(seen: Witnesses) -> list[Difference]:
-    """What each provider was told is what the journal says it was to be told."""
+    """Each provider got the answers that the journal has."""
     fates = {one.sent: one for one in seen.journal.answers if one.effect not in LATE}
     due: Counter[tuple[str, int | None]] = Counter()
     for one in seen.journal.verdicts:
@@ -205,7 +205,7 @@ def _away(carrier: CarrierLog, at: float) -> bool:
 
 
 def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
-    """The ids the carrier gave are those the journal has and, but for late ones, those the providers were told."""
+    """The carrier's ids are those of the journal and, except for late answers, those of the providers."""
     given = [line for line in seen.carrier.submits if line.status == 0]
     kept = Counter(one.message_id for one in seen.journal.answers if one.effect in YES and not one.status)
     late = {one.message_id for one in seen.journal.answers if one.effect in YES and one.effect != ACCEPTED and not one.status}
@@ -269,7 +269,7 @@ def national(spelling: str) -> int:
 
 
 def owner(port: str, ports: Mapping[str, str]) -> str:
-    """Whose port it is: the longest prefix wins; empty for nobody's."""
+    """The owner of a port: the longest prefix wins; empty if there is none."""
     fitting = [prefix for prefix in ports if port.startswith(prefix)]
     return ports[max(fitting, key=len)] if fitting else ""
 

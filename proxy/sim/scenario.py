@@ -1,7 +1,7 @@
-"""Scenario: 双11 in a minute: who sends what, so that every reason the gate has by now occurs.
+"""Scripts the demo so that every reason of the gate occurs.
 
-In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's manners,
-ports to register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
+In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's conduct, ports to
+register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_ho
 from proxy.sim.provider import ScriptedSubmit
 
 RESPONSE_S = 1.5
-"""The gate waits so long for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for what
-happens while a drain waits for the last answer."""
+"""How long the gate waits for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for a drain that waits
+for the last answer."""
 CARRIER_TPS = 150.0
 CARRIER_DELAY_S = 0.02
 REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
@@ -38,7 +38,7 @@ AWAY_FROM_S = 1.0
 REFUSALS = ("TD", "R", "退订", "TD.")
 """What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
 LATE_S = 1.2
-"""So long after the others does a part come late: the gate judges a long message 0.3 s after the last part that is there."""
+"""Delay of a late part: the gate judges a long message 0.3 s after the last part that is there."""
 BANNED = "六合彩今晚开奖"
 """Words of the shipped keyword rule."""
 ALL_PROVINCES_FROM_S = 20.0
@@ -92,7 +92,7 @@ NOT_STAGED: dict[str, str] = {
     "parts-full": "needs thousands of messages in part",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
-"""... these, which only a fault of the house or another command gives."""
+"""... these, which need a fault of the gate itself or another command."""
 
 SHADOWS: dict[str, str] = {
     WATCHED: "advertisements to 广东",
@@ -102,7 +102,7 @@ SHADOWS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One simulated provider: what the gate is told of it, what it sends, how it behaves."""
+    """One simulated provider: its settings, its submits, its behaviour."""
 
     settings: SimulatedProvider
     steps: tuple[ScriptedSubmit, ...]
@@ -145,7 +145,7 @@ class Scenario:
 
 
 def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
-    """The cast for a demo of so many seconds (at least 5)."""
+    """The script of a demo of ``seconds`` (at least 5)."""
     stage = _Stage(seconds, random.Random(seed), now)
     actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood(), stage.traveller())
     owners = [prefix for actor in actors for prefix in actor.settings.ports if prefix != PROVINCIAL]
@@ -156,7 +156,7 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     ]
     conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3, hex_answers=True)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
-    held, late = stage.last_words()
+    held, late = stage.closing_submits()
     return Scenario(actors, tuple(stage.replies), conduct, ports, stage.outage_at_s, held, late)
 
 
@@ -279,8 +279,8 @@ class _Stage:
         provider = SimulatedProvider("chen", ("10690107",), window=16, category="notice")
         return Actor(provider, tuple(steps), 0, "leaves, and comes back", (AWAY_FROM_S, back))
 
-    def last_words(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
-        """What is sent around the end, see Scenario."""
+    def closing_submits(self) -> tuple[ScriptedSubmit, ScriptedSubmit]:
+        """The submits around the end, see Scenario."""
         held = self._step(0.0, DeckPorts.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
         return held, self._step(0.0, DeckPorts.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
 
@@ -309,7 +309,7 @@ class _Stage:
     def _person(self, province: str = "") -> str:
         """A number, not one of those the carrier treats specially."""
         province = province or self.rng.choice(people.PROVINCES)
-        while (number := str(people.someone(self.rng, province)))[-4:] in FATES:
+        while (number := str(people.number_in(self.rng, province)))[-4:] in FATES:
             pass
         return "86" + number
 
@@ -320,7 +320,7 @@ class _Stage:
         return next(self._targets)
 
     def _short(self, category: Category, subcategory: str = "") -> str:
-        """A text that fits one message; its notice is never what is cut off."""
+        """A text that fits one message; its opt-out notice is never cut off."""
         text = self._text(category, subcategory)
         head, _, notice = text.rpartition(" ") if category is Category.MARKETING else (text, "", "")
         room = texts.SINGLE_LETTERS - len(notice) - 1

@@ -1,7 +1,7 @@
-"""Story: what the journal tells of a run, as plain values to compare with what others saw.
+"""Reads a run from its journal, as plain values to compare.
 
-In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written.
-Never: what the gate meant; a record is taken at its word.
+In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written. Never: what the
+gate meant; a record is taken at its word.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _JUDGED = ("no-route", "queue-full", "store-conflict", "outcome-unknown", "judge
 """Reasons of the gate itself that come after the rules were asked."""
 
 
-class Judged(NamedTuple):
+class JournalledVerdict(NamedTuple):
     """One verdict of the journal. ``category`` is "unread" where the gate refused before judging, as in /metrics."""
 
     provider: str
@@ -50,7 +50,7 @@ class Judged(NamedTuple):
     """Of a long message: (reference, how many there are)."""
 
 
-class Settled(NamedTuple):
+class JournalledAnswer(NamedTuple):
     """One answer of the journal."""
 
     sent: int  # the number of the verdict's record
@@ -60,7 +60,7 @@ class Settled(NamedTuple):
     at: float = 0.0
 
 
-class Handed(NamedTuple):
+class JournalledDeliver(NamedTuple):
     """One deliver of the journal."""
 
     kind: str
@@ -69,7 +69,7 @@ class Handed(NamedTuple):
 
 
 class StoryOptOut(NamedTuple):
-    """One reply that refused, whomever it meant."""
+    """One opt-out by reply."""
 
     recipient: int
     port: str
@@ -77,7 +77,7 @@ class StoryOptOut(NamedTuple):
     place: int
 
 
-class Confirmed(NamedTuple):
+class OptOutConfirmation(NamedTuple):
     """One confirmation of an opt-out: a message of the gate itself."""
 
     recipient: int
@@ -88,15 +88,15 @@ class Confirmed(NamedTuple):
 
 @dataclass(slots=True)
 class JournalStory:
-    verdicts: list[Judged] = field(default_factory=list)
-    answers: list[Settled] = field(default_factory=list)
-    delivers: list[Handed] = field(default_factory=list)
+    verdicts: list[JournalledVerdict] = field(default_factory=list)
+    answers: list[JournalledAnswer] = field(default_factory=list)
+    delivers: list[JournalledDeliver] = field(default_factory=list)
     delivered: set[int] = field(default_factory=set)
     """Numbers of delivers that their provider has acknowledged ..."""
     dropped: set[int] = field(default_factory=set)
     """... and of those that left the mailbox in another way."""
     optouts: list[StoryOptOut] = field(default_factory=list)
-    confirmed: list[Confirmed] = field(default_factory=list)
+    confirmed: list[OptOutConfirmation] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
     widened: int = 0
@@ -131,9 +131,9 @@ class JournalStory:
             begun[one.port, one.recipient, one.part] = one.at, whole or one.reason in _JUDGED
         return found
 
-    def after_optout(self) -> Iterator[Judged]:
-        """Advertisements to people who had refused that port's advertiser. Written for the demo, where somebody who refuses only
-        ever hears of one advertiser from that port."""
+    def after_optout(self) -> Iterator[JournalledVerdict]:
+        """Advertisements to people who had opted out of that port's advertiser. For the demo, where a person who opts out gets only one
+        advertiser from that port."""
         since = {(one.recipient, one.port): one.place for one in reversed(self.optouts)}
         for one in self.verdicts:
             refused = since.get((one.recipient, one.port))
@@ -145,21 +145,23 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     """The journal of a gate that has stopped; raises JournalDamaged, SealingError."""
     story = JournalStory()
     rules: dict[str, Sequence[str]] = {}
-    by_sequence: dict[int, Judged] = {}  # what repeats refer to
+    by_sequence: dict[int, JournalledVerdict] = {}  # what repeats refer to
     for place, record in enumerate(read(OsDisk(folder, Ring.of_files(keys))), 1):
         if record.kind == messages.VERDICT:
-            judged = _judged(messages.unpack_verdict(record.body), rules, place, record.sequence)
+            judged = _verdict_of(messages.unpack_verdict(record.body), rules, place, record.sequence)
             story.verdicts.append(judged)
             by_sequence[record.sequence] = judged
         elif record.kind == messages.REPEATED:
-            story.verdicts += _again(requests.unpack_repeated(record.body), by_sequence, place)
+            story.verdicts += _repeats(requests.unpack_repeated(record.body), by_sequence, place)
         elif record.kind in (messages.ANSWER, messages.ACCEPTED):
             for answer in answered.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
-                story.answers.append(Settled(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time))
+                story.answers.append(
+                    JournalledAnswer(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time)
+                )
         elif record.kind == messages.DELIVER:
             deliver = returned.unpack_deliver(record.body)
-            story.delivers.append(Handed(deliver.kind, deliver.provider, record.sequence))
+            story.delivers.append(JournalledDeliver(deliver.kind, deliver.provider, record.sequence))
         elif record.kind == messages.DELIVERED:
             story.delivered.update(mailbox.unpack_delivered(record.body).numbers)
         elif record.kind == messages.DROPPED:
@@ -168,7 +170,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
             story.opted_out(returned.unpack_optout(record.body), place)
         elif record.kind == messages.SAID:
             own = returned.unpack_said(record.body)
-            story.confirmed.append(Confirmed(own.recipient, own.port, own.text, own.time))
+            story.confirmed.append(OptOutConfirmation(own.recipient, own.port, own.text, own.time))
         elif record.kind == messages.RULES:
             loaded = gate_events.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
@@ -179,20 +181,20 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     return story
 
 
-def _again(said: requests.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
+def _repeats(said: requests.Repeated, by_sequence: dict[int, JournalledVerdict], place: int) -> Iterator[JournalledVerdict]:
     """What came again after it was refused: each time as a verdict of its own."""
     for sequence, count in said.counts.items():
         yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count
 
 
-def _judged(said: messages.VerdictRecord, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
+def _verdict_of(said: messages.VerdictRecord, rules: dict[str, Sequence[str]], place: int, number: int) -> JournalledVerdict:
     unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
     ids = rules.get(said.revision, ())
     objections = tuple(
         (ids[number] if number < len(ids) else f"rule {number}", outcome.word, shadow)
         for number, outcome, shadow in said.breaches
     )
-    return Judged(
+    return JournalledVerdict(
         said.provider,
         said.port,
         said.recipient,

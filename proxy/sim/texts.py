@@ -1,4 +1,6 @@
-"""Texts: synthetic 双11 traffic. Nobody's real message: brands, names, codes and links are made up from word lists.
+"""Makes synthetic 双11 texts and mixes of them.
+
+Nobody's real message: brands, names, codes and links are made up from word lists.
 
 In: a seed. Out: templates of advertisements, notices and one-time codes, and mixes of them, two of which are those of DESIGN §13. Never: a
 clock; the same seed gives the same texts.
@@ -148,7 +150,7 @@ def template(
 
 
 def repeated(seed: int = 106, long: float | None = None) -> list[Template]:
-    """500 different advertisements, word for word. ``long``: so many in a hundred need two or three parts; None: as the mix has it."""
+    """500 different advertisements, word for word. ``long``: per cent of texts that need two or three parts; None: as the mix has it."""
     return _distinct(REPEATED_TEMPLATES, seed, partial(_advertisement, long=long or 0, varied=False))
 
 
@@ -166,7 +168,7 @@ MIXES = {"repeated": repeated, "varied": varied, "standard": standard}
 
 
 def _among(number: int, in_a_hundred: float) -> bool:
-    """Whether it is one of so many in a hundred, spread evenly."""
+    """Whether number ``number`` is among the given per cent, spread evenly."""
     return int((number + 1) * in_a_hundred / 100) > int(number * in_a_hundred / 100)
 
 

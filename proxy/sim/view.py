@@ -1,7 +1,6 @@
-"""View: what the demo shows while traffic runs: a live table on a terminal, elsewhere (CI, a file) a line now and then.
+"""Shows the demo's progress: a live table, or lines without a terminal.
 
-In: the providers' logs, the carrier, the time. Out: a table that fits 80×24 and says more at 120 columns; lines. Never: a full
-number, a text.
+In: the providers' logs, the carrier, the time. Out: a table that fits 80×24 and says more at 120 columns; lines. Never: a full number, a text.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from rich.console import Console
 
 from proxy.sim import bench, demo, gate, measure
 from proxy.sim.bench.driver import driver
-from proxy.sim.desk import DemoDesk
+from proxy.sim.desk import DemoAccounts
 from proxy.sim.drive import Order
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
@@ -193,7 +193,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
         providers = [
             gate.SimulatedProvider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()
         ]
-        desk = DemoDesk.opened(free_port(), list(bench.PROVIDERS))
+        desk = DemoAccounts.opened(free_port(), list(bench.PROVIDERS))
         subject = gate.GateUnderTest(
             folder, *gate.write_settings(folder, [gate.CarrierSide(beside_it.carrier)], providers, desk=desk)
         )
@@ -217,7 +217,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def crowd(desk: DemoDesk) -> Iterator[Callable[[], int]]:
+def crowd(desk: DemoAccounts) -> Iterator[Callable[[], int]]:
     """So many who open one page after the other, in a process that gives way; how many they have opened."""
     read, write = os.pipe()
     child = os.fork()
@@ -246,7 +246,7 @@ def crowd(desk: DemoDesk) -> Iterator[Callable[[], int]]:
         os.close(read)
 
 
-def _look_about(desk: DemoDesk, told: int) -> None:
+def _look_about(desk: DemoAccounts, told: int) -> None:
     def browse(place: int) -> None:
         name = ("admin", "li", "wang", "zhao")[place % 4]
         looking = Looking(desk.address, name, desk.tokens[name])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from proxy import policy
 from proxy.__main__ import app
 from proxy.config import load
-from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import SubmitCase
@@ -61,7 +61,7 @@ def by_the_rules_of_then(gate: Gate) -> list[SubmitCase]:
 
     cases: list[SubmitCase] = []
     rerun = Rerun(open_store("sqlite::memory:"), rules_of, Senders.of(settings), cases.append, lambda _: None)
-    rerun.run(turns_of(OsDisk(settings.journal)))
+    rerun.run(groups_of(OsDisk(settings.journal)))
     return cases
 
 

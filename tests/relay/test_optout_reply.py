@@ -958,7 +958,7 @@ def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
     """An officer decides about the oldest row; the decision itself is not written."""
     key, found = next(inbox_of(house).rows()), list[DoubtSettled]()
     for _, reply in inbox_of(house).undecided(key, 100):
-        kept = inbox_of(house).held_otherwise(reply.recipient, key)
+        kept = inbox_of(house).held_by_other_rows(reply.recipient, key)
         to = house.reply_handler.port_of(reply.port, reply.provider, reply.port)
 
         def refused(data: bytes, now: float, reply: Doubtful = reply, to: ReplyTo = to) -> tuple[OptOut, ...]:

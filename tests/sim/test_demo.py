@@ -20,7 +20,7 @@ from rich.console import Console
 from proxy import policy
 from proxy.config import load
 from proxy.desk.backtest import result_text
-from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import KINDS
 from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.runner import BacktestRequest, backtest
@@ -130,8 +130,8 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
         BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring)
     )
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
-    found = answer.differing
-    assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})
+    found = answer.differences
+    assert (found.total, found.by_kind) == (0, {kind: {} for kind in KINDS})
     assert found.messages + found.parts + found.skipped["began-before"] >= len(judged) > 200
     assert answer.same
     assert list(result_text.notes(answer)) == []
@@ -152,7 +152,7 @@ def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
-    sheet = DayCounter(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
+    sheet = DayCounter(0.0, 1e12, regions).read(groups_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
     verdicts = run.witnesses.journal.verdicts
     assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)
     refused = Counter(one.reason for one in verdicts if one.reason)
@@ -251,7 +251,7 @@ def test_a_reason_that_did_not_occur_is_a_failure_too(run):
     seen = copy.deepcopy(run.witnesses)
     seen.journal.verdicts = [one for one in seen.journal.verdicts if one.reason != "no-route"]
     out = io.StringIO()
-    assert not closing.conclude(Console(file=out, width=200), seen, [], SECONDS)
+    assert not closing.print_results(Console(file=out, width=200), seen, [], SECONDS)
     assert "missing: no message was refused for no-route (it should come from: the carrier's links are cut)" in out.getvalue()
 
 

@@ -12,18 +12,18 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import closing, measure, pdus, scenario
 from proxy.sim.carrier import CarrierLog, Outage, SentDeliver, SubmitLine
-from proxy.sim.provider import Got, ProviderLog, SentSubmit
+from proxy.sim.provider import ProviderLog, ReceivedDeliver, SentSubmit
 from proxy.sim.reconcile import Witnesses, owner, reconcile
 from proxy.sim.story import (
     ACCEPTED,
     LATE_ACCEPTED,
     TAKEN_BACK,
     UNKNOWN,
-    Confirmed,
-    Handed,
+    JournalledAnswer,
+    JournalledDeliver,
+    JournalledVerdict,
     JournalStory,
-    Judged,
-    Settled,
+    OptOutConfirmation,
     StoryOptOut,
     read_journal,
 )
@@ -71,8 +71,8 @@ def witnesses():
                 sent("jia", "8613800100500", 0x400),
             ],
             [
-                Got("jia", f"86{first}", "10690121", True, "id:0000000001 sub:001"),
-                Got("jia", f"86{first}", "10690121", False, "TD"),
+                ReceivedDeliver("jia", f"86{first}", "10690121", True, "id:0000000001 sub:001"),
+                ReceivedDeliver("jia", f"86{first}", "10690121", False, "TD"),
             ],
         ),
         "yi": ProviderLog([sent("yi", f"86{first}", 0x58)]),
@@ -93,10 +93,10 @@ def witnesses():
     allow = ("marketing", "allow", "", 0)
     journal = JournalStory(
         [
-            Judged("jia", "10690121", first, *allow, 1, objections=(("watching", "reject", True),)),
-            Judged("jia", "10690121", second, *allow, 2),
-            Judged("jia", "10690121", third, *allow, 3),
-            Judged(
+            JournalledVerdict("jia", "10690121", first, *allow, 1, objections=(("watching", "reject", True),)),
+            JournalledVerdict("jia", "10690121", second, *allow, 2),
+            JournalledVerdict("jia", "10690121", third, *allow, 3),
+            JournalledVerdict(
                 "jia",
                 "10690121",
                 13800100500,
@@ -107,14 +107,18 @@ def witnesses():
                 0,
                 objections=(("ban", "reject", False),),
             ),
-            Judged("yi", "", 0, "unread", "defer", "window-full", 0x58, 0),
+            JournalledVerdict("yi", "", 0, "unread", "defer", "window-full", 0x58, 0),
         ],
-        [Settled(1, ACCEPTED, 0, "0000000001"), Settled(2, TAKEN_BACK, 0x45, ""), Settled(3, UNKNOWN, 0x08, "")],
-        [Handed("receipt", "jia", 11), Handed("optout", "jia", 12)],
+        [
+            JournalledAnswer(1, ACCEPTED, 0, "0000000001"),
+            JournalledAnswer(2, TAKEN_BACK, 0x45, ""),
+            JournalledAnswer(3, UNKNOWN, 0x08, ""),
+        ],
+        [JournalledDeliver("receipt", "jia", 11), JournalledDeliver("optout", "jia", 12)],
         {11, 12},
         set(),
         [StoryOptOut(first, "10690121", "TD", 9)],
-        [Confirmed(first, "10690121", "退订已生效", 5.0)],
+        [OptOutConfirmation(first, "10690121", "退订已生效", 5.0)],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))
 
@@ -169,7 +173,7 @@ def _another_id_told(seen):
 
 
 def _another_id_kept(seen):
-    seen.journal.answers[0] = Settled(1, ACCEPTED, 0, "0000000009")
+    seen.journal.answers[0] = JournalledAnswer(1, ACCEPTED, 0, "0000000009")
 
 
 def _verdict_missing_in_the_journal(seen):
@@ -196,7 +200,7 @@ def _receipt_lost(seen):
 
 def _receipt_to_another_provider(seen):
     got = seen.providers["jia"].got.pop()
-    seen.providers["yi"].got.append(Got("yi", got.source, got.destination, got.receipt, got.text))
+    seen.providers["yi"].got.append(ReceivedDeliver("yi", got.source, got.destination, got.receipt, got.text))
 
 
 def _receipt_twice(seen):
@@ -241,8 +245,8 @@ def _lost_on_the_wire_although_the_carrier_was_there(seen):
 
 
 def _taken_back_although_the_carrier_was_there(seen):
-    seen.journal.verdicts.append(Judged("jia", "10690121", 13800250004, "marketing", "allow", "", 0, 4))
-    seen.journal.answers.append(Settled(4, TAKEN_BACK, 0x14, ""))
+    seen.journal.verdicts.append(JournalledVerdict("jia", "10690121", 13800250004, "marketing", "allow", "", 0, 4))
+    seen.journal.answers.append(JournalledAnswer(4, TAKEN_BACK, 0x14, ""))
     seen.providers["jia"].sent.append(sent("jia", "8613800250004", 0x14))
     seen.metrics[next(key for key in seen.metrics if ("verdict", "allow") in key[1])] += 1
 
@@ -265,7 +269,7 @@ def test_a_planted_lie_is_found(witnesses, lie):
 
 def test_what_the_wire_lost_while_the_carrier_was_away_must_be_told_as_unknown(witnesses):
     witnesses.carrier.submits.pop(2)
-    witnesses.journal.answers[2] = Settled(3, UNKNOWN, 0x08, "", at=105.0)
+    witnesses.journal.answers[2] = JournalledAnswer(3, UNKNOWN, 0x08, "", at=105.0)
     witnesses.carrier.outages.append(Outage(100.0, 101.0))
     assert reconcile(witnesses, PORTS)
     witnesses.carrier.outages[0].ended = 106.0
@@ -279,7 +283,7 @@ def test_an_answer_that_came_too_late_is_in_the_journal_and_with_no_provider(wit
     line.status, line.message_id = 0, "0000000003"
     witnesses.carrier.statuses.update({0: 1, -1: -1})
     assert reconcile(witnesses, PORTS)
-    witnesses.journal.answers.append(Settled(3, LATE_ACCEPTED, 0, "0000000003"))
+    witnesses.journal.answers.append(JournalledAnswer(3, LATE_ACCEPTED, 0, "0000000003"))
     assert reconcile(witnesses, PORTS) == []
 
 
@@ -289,7 +293,7 @@ def test_a_submit_that_crosses_the_gates_unbind_is_explained_by_the_journal(witn
     log = witnesses.providers["yi"]
     log.sent.append(sent("yi", "8613800250001", None, why="draining"))
     if told:
-        witnesses.journal.verdicts.append(Judged("yi", "", 0, "unread", "defer", "draining", told, 0, at=60.0))
+        witnesses.journal.verdicts.append(JournalledVerdict("yi", "", 0, "unread", "defer", "draining", told, 0, at=60.0))
     assert any("unanswered" in str(difference) for difference in reconcile(witnesses, PORTS)), "it was not unbound"
     log.unbound = True
     assert reconcile(witnesses, PORTS) == []
@@ -299,7 +303,8 @@ def test_a_submit_that_crosses_the_gates_unbind_is_explained_by_the_journal(witn
 
 def test_many_differences_are_shown_as_a_few_and_a_count(witnesses):
     witnesses.journal.verdicts += [
-        Judged("jia", "10690121", 13900000000 + place, "marketing", "allow", "", 0, 100 + place) for place in range(500)
+        JournalledVerdict("jia", "10690121", 13900000000 + place, "marketing", "allow", "", 0, 100 + place)
+        for place in range(500)
     ]
     assert len(reconcile(witnesses, PORTS)) < 20
 

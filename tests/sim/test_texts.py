@@ -71,10 +71,10 @@ def test_people_live_in_all_31_provinces_and_the_region_table_says_so_too():
     assert len(set(people.PROVINCES)) == 31
     rng = random.Random(1)
     for province in people.PROVINCES:
-        number = people.someone(rng, province)
+        number = people.number_in(rng, province)
         assert table.of(number)[0] == province
         assert recipient_of(str(number)) == number
-    assert table.of(people.someone(rng, "unknown"))[0] == "unknown"
+    assert table.of(people.number_in(rng, "unknown"))[0] == "unknown"
 
 
 def test_a_crowd_is_the_same_for_a_seed_and_holds_nobody_twice():

@@ -784,10 +784,10 @@ def end_of_an_order_not_written(world: World) -> None:
     book = world.operators.book
 
     def forget(now: float) -> None:
-        while book._over:
-            book._orders.drop(book._over.pop())
+        while book._unwritten:
+            book._orders.drop(book._unwritten.pop())
 
-    cast("Any", book)._tell_over = forget
+    cast("Any", book)._write_over = forget
 
 
 def checkpoint_amid_a_list(world: World) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from proxy.desk.backtest import conditions, rerun
-from proxy.desk.backtest.commit_groups import GateTurn, turns_of
+from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_state import stood, window_s
+from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.backtest.submit_case import AWAY, SubmitCase
+from proxy.desk.backtest.submit_case import NOT_STORED, SubmitCase
 from proxy.journal.records import messages
 from proxy.model.message import Category
 from proxy.state import open_store
@@ -62,7 +62,7 @@ class Heard:
 
     def __call__(self, case: SubmitCase) -> None:
         self.cases += 1
-        if case.said.reason not in AWAY:
+        if case.said.reason not in NOT_STORED:
             then, now = then_and_now(case)
             if then != now:
                 said = f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
@@ -73,7 +73,7 @@ class Heard:
 def judged_again(world: World) -> tuple[Heard, Rerun]:
     heard = Heard()
     rerun = Rerun(open_store("sqlite::memory:"), lambda _: the_rules(), senders(), heard, lambda _: None)
-    rerun.run(turns_of(world.disk))
+    rerun.run(groups_of(world.disk))
     return heard, rerun
 
 
@@ -106,9 +106,9 @@ def test_nothing_comes_out_otherwise_by_the_same_rules(block: int) -> None:
 def test_nor_when_it_begins_in_the_middle_with_what_a_replay_found() -> None:
     dice, judged = random.Random(106), 0
     for seed in range(FIRST, FIRST + WORLDS):
-        turns = list(turns_of(world_of(seed).disk))
-        begin = dice.choice(turns).time
-        before, left = stood(iter(turns), begin, window_s(the_rules()), hear=lambda _: None)
+        groups = list(groups_of(world_of(seed).disk))
+        begin = dice.choice(groups).time
+        before, left = rebuild(iter(groups), begin, window_s(the_rules()), hear=lambda _: None)
         heard = Heard()
         Rerun(before.store, lambda _: the_rules(), senders(), heard, lambda _: None, None, before.found).run(left)
         judged += heard.cases
@@ -121,14 +121,14 @@ def test_nor_when_it_begins_in_the_middle_with_what_a_replay_found() -> None:
 
 def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
     def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
-        turn = Rerun.turn
+        group = Rerun.apply_group
 
-        def partly(self: Rerun, one: GateTurn) -> None:
+        def partly(self: Rerun, one: JournalGroup) -> None:
             left = [item for item in one.records if item.kind not in kinds]
             if left:
-                turn(self, GateTurn(one.time, left))
+                group(self, JournalGroup(one.time, left))
 
-        monkeypatch.setattr(Rerun, "turn", partly)
+        monkeypatch.setattr(Rerun, "apply_group", partly)
 
     return deaf
 
@@ -138,11 +138,11 @@ def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun, "follows", lambda before, case: False)
+    monkeypatch.setattr(rerun, "in_same_batch", lambda before, case: False)
 
 
 def what_is_taken_back_stays_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rerun, "_told", lambda self, answer, recorded: None)
+    monkeypatch.setattr(Rerun, "_entry_settled", lambda self, answer, recorded: None)
 
 
 def replacements_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:

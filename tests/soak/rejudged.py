@@ -48,7 +48,7 @@ STEPS = (
 """What the innermost frame of ours says a sample was spent on; the first that fits."""
 
 
-def question(folder: Path) -> runner.BacktestRequest:
+def request(folder: Path) -> runner.BacktestRequest:
     settings = load(folder / "gate106.yaml")
     known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     return runner.BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
@@ -56,7 +56,7 @@ def question(folder: Path) -> runner.BacktestRequest:
 
 def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
     """One backtest of all of it in this process."""
-    asked, spent = question(folder), collections.Counter[str]()
+    asked, spent = request(folder), collections.Counter[str]()
 
     def sample(number: int, frame: FrameType | None) -> None:
         while frame is not None:
@@ -74,11 +74,11 @@ def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
     answer = runner.backtest(asked)
     took, used = time.monotonic() - began, time.process_time() - cpu
     signal.setitimer(signal.ITIMER_PROF, 0)
-    judged = answer.differing.messages + answer.differing.parts
+    judged = answer.differences.messages + answer.differences.parts
     every = sum(spent.values()) or 1
     return {
         "submits": judged,
-        "differences": answer.differing.total,
+        "differences": answer.differences.total,
         "per_s": round(judged / took),
         "cpu_us": round(used / judged * 1e6, 2),
         "per_cpu_s": round(judged / used),

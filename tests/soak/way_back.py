@@ -185,7 +185,7 @@ class Run:
             client.drop()
 
     async def _load(self) -> None:
-        source = people.anyone(self.rng)
+        source = people.endless_numbers(self.rng)
         began, due, said = time.monotonic(), 0.0, 0.0
         while (now := time.monotonic() - began) < self.seconds:
             due = now * self.rate

@@ -1,7 +1,7 @@
-"""Calling: one operation carried out: a command of the control socket, or a program of the command line.
+"""Carries out one API operation, by control command or by program.
 
-In: an operation, its values, a token, perhaps a file. Out: what the gate said, or a file's bytes; CannotAsk. Never: a value that the command
-line could take for an option; a file that stays behind.
+In: an operation, its values, a token, perhaps a file. Out: the gate's answer, or a file's bytes; CannotAsk. Never: a value that the command
+line could take for an option; a temporary file left behind.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from proxy.operations.client import Conversation, push_files
 
 XLSX = b"PK\x03\x04"
 LINES_MAX = 20_000
-"""Of one answer: more is for the command line."""
+"""Lines of one answer; for more there is the command line."""
 
 
-async def call(asking: GateClient, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
+async def call(client: GateClient, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
     """A mapping for JSON, or the bytes of a file."""
     if isinstance(operation.by, ControlCommand):
-        return await _command(asking, token, operation.by, values)
+        return await _command(client, token, operation.by, values)
     with tempfile.TemporaryDirectory(prefix="gate106-api-") as folder:
-        return await _program(asking, token, operation, operation.by, values, file, Path(folder))
+        return await _program(client, token, operation, operation.by, values, file, Path(folder))
 
 
-async def _command(asking: GateClient, token: str, command: ControlCommand, values: Mapping[str, Any]) -> Any:
+async def _command(client: GateClient, token: str, command: ControlCommand, values: Mapping[str, Any]) -> Any:
     if "files" in values:
         files: dict[str, str] = values["files"]
         rest = {name: value for name, value in values.items() if name != "files"}
-        return await asking.talk(token, command.name, lambda said: _pushed(said, files), **rest)
+        return await client.talk(token, command.name, lambda said: _pushed(said, files), **rest)
     if not command.lines:
-        return await asking.ask(token, command.name, **values)
-    lines, ending = await asking.lines(token, command.name, **values)
+        return await client.ask(token, command.name, **values)
+    lines, ending = await client.lines(token, command.name, **values)
     if len(lines) > LINES_MAX:
         raise CannotAsk(f"more than {LINES_MAX:,} lines: ask for less, or by the command line")
     rows: list[Any] = []
@@ -53,7 +53,7 @@ def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:
 
 
 async def _program(
-    asking: GateClient, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
+    client: GateClient, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
 ) -> Any:
     argv, last = [*program.words.split()], list[str]()
     if program.takes:
@@ -69,10 +69,10 @@ async def _program(
         argv.append("--json")
     for arg in operation.args:
         if arg.name in values:
-            for word in _said(arg, values[arg.name]):
+            for word in _option_words(arg, values[arg.name]):
                 (last if arg.option == "-" else argv).append(word)
     try:
-        ran = await asking.run(token, *argv, *last)
+        ran = await client.run(token, *argv, *last)
     except CannotAsk as error:  # whoever sent the file does not know where it was put
         raise CannotAsk(str(error).replace(f"{folder}/", "")) from None
     if not program.out:
@@ -83,8 +83,8 @@ async def _program(
         raise CannotAsk(f"{program.words}: wrote nothing") from None
 
 
-def _said(arg: Arg, value: Any) -> Iterator[str]:
-    """As the command line takes it; one word each, so that no value is taken for an option."""
+def _option_words(arg: Arg, value: Any) -> Iterator[str]:
+    """A value as words of the command line; one word each, so that no value is taken for an option."""
     if arg.option == "-":
         yield str(value)  # digits: the form says so
     elif isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Document: the table of operations as OpenAPI 3.1. Pure.
+"""Writes the table of operations as an OpenAPI 3.1 document.
 
 In: the table. Out: the document. Never: anything that the table does not say.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.desk.api.parameters import Arg
-from proxy.desk.api.schemas import ERROR, NAMED, shape
+from proxy.desk.api.schemas import ERROR, NAMED, schema_of
 from proxy.desk.api.table import OPERATIONS, ControlCommand, Operation, Program
 from proxy.model.roles import Role
 
@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {one.name: one.schema() for one in NAMED},
-            "responses": {str(status): _error(say) for status, say in STATUSES.items()},
+            "responses": {str(status): _error(summary) for status, summary in STATUSES.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token of `people` in the settings."}
             },
@@ -58,10 +58,10 @@ def _operation(one: Operation) -> dict[str, Any]:
     statuses = [status for status in STATUSES if one.method == "POST" or status not in OF_BODIES]
     found: dict[str, Any] = {
         "operationId": one.name,
-        "summary": one.say,
+        "summary": one.summary,
         "tags": [one.path.split("/")[2]],
-        "x-wants": one.wants.value,
-        "x-roles": [role.value for role in Role if one.wants in role.may],
+        "x-wants": one.permission.value,
+        "x-roles": [role.value for role in Role if one.permission in role.may],
         "responses": {"200": _answer(one)} | {str(one): {"$ref": f"#/components/responses/{one}"} for one in statuses},
     }
     if isinstance(one.by, ControlCommand):
@@ -71,29 +71,29 @@ def _operation(one: Operation) -> dict[str, Any]:
     if file:
         found["requestBody"] = {"required": True, "content": {BODY: {"schema": {}}}}
     elif not one.reads:
-        needed = any(arg.needed for arg in one.args)
-        found["requestBody"] = {"required": needed, "content": {JSON: {"schema": _body(one.args)}}}
+        required = any(arg.required for arg in one.args)
+        found["requestBody"] = {"required": required, "content": {JSON: {"schema": _body(one.args)}}}
     return found
 
 
 def _answer(one: Operation) -> dict[str, Any]:
     if isinstance(one.by, Program) and one.by.out:
         return {"description": "The file.", "content": {one.by.media: {"schema": {}}}}
-    return {"description": "What the gate says.", "content": {JSON: {"schema": shape(one.answer)}}}
+    return {"description": "What the gate says.", "content": {JSON: {"schema": schema_of(one.answer)}}}
 
 
 def _parameter(arg: Arg) -> dict[str, Any]:
-    return {"name": arg.name, "in": "query", "required": arg.needed, "description": arg.say, "schema": arg.form.schema()}
+    return {"name": arg.name, "in": "query", "required": arg.required, "description": arg.summary, "schema": arg.form.schema()}
 
 
 def _body(args: tuple[Arg, ...]) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {arg.name: {**arg.form.schema(), "description": arg.say} for arg in args},
-        "required": [arg.name for arg in args if arg.needed],
+        "properties": {arg.name: {**arg.form.schema(), "description": arg.summary} for arg in args},
+        "required": [arg.name for arg in args if arg.required],
         "additionalProperties": False,
     }
 
 
-def _error(say: str) -> dict[str, Any]:
-    return {"description": say, "content": {JSON: {"schema": shape(ERROR)}}}
+def _error(summary: str) -> dict[str, Any]:
+    return {"description": summary, "content": {JSON: {"schema": schema_of(ERROR)}}}

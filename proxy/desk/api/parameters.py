@@ -1,6 +1,9 @@
-"""Forms: what may stand in a request: how it is checked, how the command line calls it, what the document says of it. Pure.
+"""Declares, checks and describes the parameters of API requests.
 
-In: values of a JSON body, or words of a query. Out: values for the gate, or Wrong with the name. Never: what a value means (the gate knows).
+Each form knows how a value is checked, what the command line calls it, and its JSON Schema.
+
+In: values of a JSON body, or words of a query. Out: values for the gate, or BadRequest with the parameter's name. Never: the meaning of a
+value (the gate checks that).
 """
 
 from __future__ import annotations
@@ -26,36 +29,36 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Form:
-    """Of one value."""
+    """How one value is checked, read from a query and described."""
 
     def schema(self) -> Schema:
         raise NotImplementedError
 
     def read(self, value: Any) -> Any:
-        """The value, if it is one; ValueError with what it must be."""
+        """The checked value; ValueError says what it must be."""
         raise NotImplementedError
 
-    def spelt(self, word: str) -> Any:
-        """A word of a query as JSON would have it."""
+    def from_word(self, word: str) -> Any:
+        """A word of a query as the value that JSON would have."""
         return word
 
 
 @dataclass(frozen=True)
 class TextParameter(Form):
-    most: int = TEXT_MAX
+    maximum: int = TEXT_MAX
     pattern: str = ""
-    """Of all of it; empty: whatever is no blank."""
+    """A regular expression for the whole text; empty: any text that is not blank."""
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": self._whole}
+        return {"type": "string", "minLength": 1, "maxLength": self.maximum, "pattern": self._whole}
 
     @property
     def _whole(self) -> str:
         return f"^(?:{self.pattern})$" if self.pattern else r"^[^\x00]*[^\s\x00][^\x00]*$"
 
     def read(self, value: Any) -> str:
-        if not isinstance(value, str) or not 0 < len(value) <= self.most or not re.search(self._whole, value):
-            raise ValueError(f"must be text of 1 to {self.most} characters{f' like {self.pattern}' if self.pattern else ''}")
+        if not isinstance(value, str) or not 0 < len(value) <= self.maximum or not re.search(self._whole, value):
+            raise ValueError(f"must be text of 1 to {self.maximum} characters{f' like {self.pattern}' if self.pattern else ''}")
         if not value.strip() or "\0" in value or (self.pattern and value.endswith("\n")):
             raise ValueError("must be text, and not blank")
         try:
@@ -67,18 +70,18 @@ class TextParameter(Form):
 
 @dataclass(frozen=True)
 class NumberParameter(Form):
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def schema(self) -> Schema:
-        return {"type": "number", "minimum": self.least, "maximum": self.most}
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
 
     def read(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            raise ValueError(f"must be a number from {self.least:g} to {self.most:g}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.minimum <= value <= self.maximum:
+            raise ValueError(f"must be a number from {self.minimum:g} to {self.maximum:g}")
         return value
 
-    def spelt(self, word: str) -> Any:
+    def from_word(self, word: str) -> Any:
         try:
             found = float(word) if word.isascii() and "_" not in word and word == word.strip() else math.nan
         except ValueError:
@@ -89,7 +92,7 @@ class NumberParameter(Form):
 @dataclass(frozen=True)
 class IntegerParameter(NumberParameter):
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
+        return {"type": "integer", "minimum": int(self.minimum), "maximum": int(self.maximum)}
 
     def read(self, value: Any) -> int:
         if super().read(value) != int(value):
@@ -107,7 +110,7 @@ class Flag(Form):
             raise ValueError("must be true or false")  # noqa: TRY004 # what callers look for, of whatever form
         return value
 
-    def spelt(self, word: str) -> Any:
+    def from_word(self, word: str) -> Any:
         return {"true": True, "false": False}.get(word, word)
 
 
@@ -127,15 +130,15 @@ class ChoiceParameter(Form):
 @dataclass(frozen=True)
 class Texts(Form):
     one: Form
-    most: int = LIST_MAX
-    least: int = 0
+    maximum: int = LIST_MAX
+    minimum: int = 0
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.one.schema(), "minItems": self.least, "maxItems": self.most}
+        return {"type": "array", "items": self.one.schema(), "minItems": self.minimum, "maxItems": self.maximum}
 
     def read(self, value: Any) -> list[Any]:
-        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
-            raise ValueError(f"must be a list of {self.least} to {self.most}")
+        if not isinstance(value, list) or not self.minimum <= len(value) <= self.maximum:
+            raise ValueError(f"must be a list of {self.minimum} to {self.maximum}")
         return [self.one.read(one) for one in value]
 
 
@@ -143,19 +146,19 @@ class Texts(Form):
 class Files(Form):
     """Rules files, registries and lists of words: texts by name."""
 
-    most: int = 50
+    maximum: int = 50
 
     def schema(self) -> Schema:
         one = "[A-Za-z0-9][A-Za-z0-9._-]*"
         tables = rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{one}\.csv|lists/{one}\.txt"
         names = {"pattern": rf"^(?:{one}\.yaml|{tables})$", "maxLength": 70}
-        of = {"type": "object", "minProperties": 1, "maxProperties": self.most}
+        of = {"type": "object", "minProperties": 1, "maxProperties": self.maximum}
         return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
 
     def read(self, value: Any) -> dict[str, str]:
         names = self.schema()["propertyNames"]
-        if not isinstance(value, dict) or not 0 < len(value) <= self.most:
-            raise ValueError(f"must be 1 to {self.most} texts by name")
+        if not isinstance(value, dict) or not 0 < len(value) <= self.maximum:
+            raise ValueError(f"must be 1 to {self.maximum} texts by name")
         for name, text in value.items():
             if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
                 raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml), a registry or a list of words")
@@ -170,10 +173,10 @@ class Arg:
 
     name: str
     form: Form
-    say: str
-    needed: bool = False
+    summary: str
+    required: bool = False
     option: str = ""
-    """Of a program: what the command line calls it, where that is not ``--name``; ``-``: it stands without a name."""
+    """For programs: the option of the command line, if it is not ``--name``; ``-``: an argument without a name."""
 
     @property
     def flag(self) -> str:
@@ -181,7 +184,7 @@ class Arg:
 
 
 def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a request's values; Wrong where one is missing, unknown, or not as it must be."""
+    """All values of a request; BadRequest if one is missing, unknown or malformed."""
     known = {arg.name: arg for arg in args}
     for name in given:
         if name not in known:
@@ -189,8 +192,8 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for arg in args:
         if arg.name not in given:
-            if arg.needed:
-                raise BadRequest(f"{arg.name}: is missing: {arg.say}")
+            if arg.required:
+                raise BadRequest(f"{arg.name}: is missing: {arg.summary}")
             continue
         try:
             found[arg.name] = arg.form.read(given[arg.name])
@@ -199,12 +202,12 @@ def read(args: Sequence[Arg], given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def spelt(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """A query's words as JSON would have them; Wrong where a name is there twice."""
+def from_query(args: Sequence[Arg], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The values of a query; BadRequest if a name stands there twice."""
     forms = {arg.name: arg.form for arg in args}
     found: dict[str, Any] = {}
     for name, word in query:
         if name in found:
             raise BadRequest(f"{name[:60]!r} is there twice")
-        found[name] = forms[name].spelt(word) if name in forms else word
+        found[name] = forms[name].from_word(word) if name in forms else word
     return found

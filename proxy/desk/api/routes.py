@@ -1,6 +1,6 @@
-"""Routes: who asks, what their body says, what they are told with which status.
+"""Authenticates API requests, reads their bodies and answers with statuses.
 
-In: a request. Out: JSON or a file. Never: a request looked at before its token; a fault of ours told in detail to anybody but the log.
+In: a request. Out: JSON or a file. Never: a request read before its token is checked; details of an internal fault anywhere but in the log.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.console.gate_client import CannotAsk, GateClient
+from proxy.console.language import language_of
 from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
-from proxy.desk.api.parameters import BadRequest, read
-from proxy.desk.api.parameters import spelt as words_of
-from proxy.desk.api.responses import ErrorAnswer, answered, wrong
+from proxy.desk.api.parameters import BadRequest, from_query, read
 from proxy.desk.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
+from proxy.i18n import catalog
 from proxy.model.lockout import HELD_OFF_S, Lockout
+from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, demand
 from proxy.operations.args import object_of
 from proxy.operations.authorization import CommandRefused
@@ -36,115 +37,118 @@ JSON_BYTES_MAX = 128 * 1024
 DOCUMENT = "/api/openapi.json"
 STATUS_OF = {"token": 401, "role": 403, "busy": 503, "fault": 500}
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
-"""All that are answered here; for those that an operation has not: 405."""
+"""All methods that get an answer; 405 for those that an operation does not have."""
 KNOWN_MAX = 1000
-NOBODYS = (
+UNKNOWN_ASKER = (
     "this token is nobody's (people and http.tokens in the settings; a password that a person chose goes as NAME:PASSWORD)"
 )
-ASKS = {"WWW-Authenticate": 'Bearer realm="gate106"'}
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 
 log = structlog.get_logger()
 
 
 class Api:
-    def __init__(self, asking: GateClient, clock: Callable[[], float]) -> None:
-        self._asking, self._clock = asking, clock
-        self._held = Lockout()
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+    def __init__(self, client: GateClient, clock: Callable[[], float]) -> None:
+        self._client, self._clock = client, clock
+        self._lockout = Lockout()
+        self._known_tokens: OrderedDict[bytes, None] = OrderedDict()
         self._document = json.dumps(document(), ensure_ascii=False).encode()
 
     def routes(self) -> list[Route]:
         routes = [Route(DOCUMENT, self._show_document, methods=["GET"])]
         for path in dict.fromkeys(one.path for one in OPERATIONS):
-            ways = {one.method: one for one in OPERATIONS if one.path == path}
-            routes.append(Route(path, self._endpoint(ways), methods=METHODS))
-        return [*routes, Route("/api/{rest:path}", self._nothing_there, methods=METHODS)]
+            by_method = {one.method: one for one in OPERATIONS if one.path == path}
+            routes.append(Route(path, self._endpoint(by_method), methods=METHODS))
+        return [*routes, Route("/api/{rest:path}", self._not_found, methods=METHODS)]
 
     async def _show_document(self, request: Request) -> Response:
-        """Open to who has a token: what there is, is nobody else's business."""
+        """Shown only with a token: what the API offers is nobody else's business."""
         try:
-            await self._whose(request)
+            await self._authenticate(request)
         except ErrorAnswer as told:
-            return wrong(request, str(told), told.status, told.headers)
+            return error_response(request, str(told), told.status, told.headers)
         return Response(self._document, media_type=JSON)
 
-    async def _nothing_there(self, request: Request) -> Response:
+    async def _not_found(self, request: Request) -> Response:
         try:
-            await self._whose(request)
+            await self._authenticate(request)
         except ErrorAnswer as told:
-            return wrong(request, str(told), told.status, told.headers)
-        return wrong(request, f"no such operation ({DOCUMENT} says which there are)", 404)
+            return error_response(request, str(told), told.status, told.headers)
+        return error_response(request, f"no such operation ({DOCUMENT} says which there are)", 404)
 
-    def _endpoint(self, ways: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
-        allowed = ", ".join(ways)
+    def _endpoint(self, by_method: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+        allowed = ", ".join(by_method)
 
         async def answer(request: Request) -> Response:
-            operation = ways.get(request.method)
+            operation = by_method.get(request.method)
             try:
-                token, asker = await self._whose(request)
+                token, asker = await self._authenticate(request)
                 if operation is None:
                     raise ErrorAnswer(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
-                _may(asker, operation)
-                values, file = await _given(request, operation)
-                return answered(operation, await call(self._asking, token, operation, values, file))
+                _check_permission(asker, operation)
+                values, file = await _read_request(request, operation)
+                return answer_response(operation, await call(self._client, token, operation, values, file))
             except ErrorAnswer as told:
-                return wrong(request, str(told), told.status, told.headers)
+                return error_response(request, str(told), told.status, told.headers)
             except BadRequest as fault:
-                return wrong(request, str(fault), 400)
+                return error_response(request, str(fault), 400)
             except CannotAsk as error:
-                return wrong(request, str(error), 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409))
+                return error_response(
+                    request, str(error), 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409)
+                )
             except ClientDisconnect:
                 return Response(status_code=400)
             except Exception as error:  # whatever it is, others go on
                 log.error("an operation failed: a fault of gate106, please report it", path=request.url.path, exc_info=error)
-                return wrong(request, "it failed: a fault of gate106, please report it (the log has more)", 500)
+                return error_response(request, "it failed: a fault of gate106, please report it (the log has more)", 500)
 
         return answer
 
-    async def _whose(self, request: Request) -> tuple[str, Asker]:
-        """The token, and who has it; Told where nobody has. Who guesses keeps nobody else at that address out whose token was right before."""
+    async def _authenticate(self, request: Request) -> tuple[str, Asker]:
+        """The token and its owner; ErrorAnswer if nobody has it. Wrong tokens from an address do not lock out a token from there that was right
+        before."""
         peer, now = str(request.scope["peer"]), self._clock()
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not (token.isascii() and token.isprintable()):
-            raise ErrorAnswer(401, "not without a token (people and http.tokens in the settings)", ASKS)
+            raise ErrorAnswer(401, "not without a token (people and http.tokens in the settings)", CHALLENGE)
         digest = hashlib.sha256(token.encode()).digest()
-        if digest not in self._known and self._held.held_off("", peer, now):
+        if digest not in self._known_tokens and self._lockout.held_off("", peer, now):
             raise ErrorAnswer(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
         try:
-            asker = await who_is(self._asking, spelt(token), token)
+            asker = await who_is(self._client, spelt(token), token)
         except CannotAsk as error:
             raise ErrorAnswer(503, str(error)) from None
         if asker is None:
-            self._known.pop(digest, None)
-            self._held.failed("", peer, now)
-            raise ErrorAnswer(401, NOBODYS, ASKS)
-        self._known[digest] = None
-        while len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
+            self._known_tokens.pop(digest, None)
+            self._lockout.failed("", peer, now)
+            raise ErrorAnswer(401, UNKNOWN_ASKER, CHALLENGE)
+        self._known_tokens[digest] = None
+        while len(self._known_tokens) > KNOWN_MAX:
+            self._known_tokens.popitem(last=False)
         return spelt(token), asker
 
 
-def _may(asker: Asker, operation: Operation) -> None:
+def _check_permission(asker: Asker, operation: Operation) -> None:
     try:
-        demand(asker, operation.wants, operation.name)
+        demand(asker, operation.permission, operation.name)
     except NotAllowed as fault:
         raise ErrorAnswer(403, str(fault)) from None
 
 
-async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
-    """Values, and a file if it takes one."""
+async def _read_request(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
+    """Reads and checks a request: its values, and the file if the operation takes one."""
     takes_file = isinstance(operation.by, Program) and operation.by.takes
     if operation.reads or takes_file:
-        values = read(operation.args, words_of(operation.args, request.query_params.multi_items()))
+        values = read(operation.args, from_query(operation.args, request.query_params.multi_items()))
         return values, await _file(request) if takes_file else b""
     if request.query_params:
         raise BadRequest("nothing is said in the address here: what is asked for stands in the body")
     body = await _body(request, JSON_BYTES_MAX)
-    return read(operation.args, _said_in(body) if body and _is_json(request.headers) else {}), b""
+    return read(operation.args, _json_object(body) if body and _is_json(request.headers) else {}), b""
 
 
-def _said_in(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         return object_of(body)
     except CommandRefused as refused:
@@ -163,15 +167,41 @@ def _is_json(headers: Headers) -> bool:
     return True
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, maximum: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > most:
-            raise ErrorAnswer(413, f"the body is larger than {most:,} bytes")
+        if len(body) > maximum:
+            raise ErrorAnswer(413, f"the body is larger than {maximum:,} bytes")
     return bytes(body)
 
 
-def routes(asking: GateClient, clock: Callable[[], float]) -> list[Route]:
+def routes(client: GateClient, clock: Callable[[], float]) -> list[Route]:
     """What the console answers for programs: it finds this function by the file's name."""
-    return Api(asking, clock).routes()
+    return Api(client, clock).routes()
+
+
+class ErrorAnswer(Exception):
+    """An error that ends a request: status, text and headers."""
+
+    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.status, self.headers = status, headers
+
+
+def error_response(request: Request, why: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    language = language_of(request)
+    beside = {"Content-Language": language, "Vary": "Accept-Language", **(headers or {})}
+    return json_response({"error": catalog.in_language(why, language)}, status, beside)
+
+
+def answer_response(operation: Operation, what: Any) -> Response:
+    if isinstance(what, bytes):
+        assert isinstance(operation.by, Program)
+        name = f"gate106-{operation.name.replace('.', '-')}.{operation.by.media.partition('/')[2]}"
+        return Response(what, media_type=operation.by.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return json_response(what, 200)
+
+
+def json_response(told: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(as_json(told, None), status, headers, media_type=JSON)

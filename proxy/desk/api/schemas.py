@@ -1,6 +1,6 @@
-"""Shapes: what answers look like, as JSON Schema: from the types that the gate's own records have. Pure.
+"""Derives the JSON Schemas of API answers from the record types.
 
-In: named tuples of the desk and the state, mappings of names to types. Out: schemas. Never: an answer.
+In: named tuples of journal and state, mappings of names to types. Out: schemas. Never: an answer.
 """
 
 from __future__ import annotations
@@ -29,67 +29,67 @@ _PLAIN: dict[Any, Schema] = {
 }
 
 
-def shape(of: Any) -> Schema:
+def schema_of(of: Any) -> Schema:
     """``{"name": str, "more?": [int]}`` or a type → its schema. ``name?``: it may be missing; ``str | None``: null."""
     if isinstance(of, dict):
         return _mapping({str(name): one for name, one in of.items()})
     if isinstance(of, list):
-        return {"type": "array", "items": shape(of[0])}
+        return {"type": "array", "items": schema_of(of[0])}
     if isinstance(of, tuple) and not hasattr(of, "_fields"):
-        items = [shape(one) for one in dict.fromkeys(of)]
+        items = [schema_of(one) for one in dict.fromkeys(of)]
         return {"type": "array", "items": {"anyOf": items}, "minItems": len(of), "maxItems": len(of)}
     if isinstance(of, SharedSchema):
         return {"$ref": f"#/components/schemas/{of.name}"}
     if isinstance(of, types.UnionType):
-        return {"anyOf": [{"type": "null"} if one is type(None) else shape(one) for one in typing.get_args(of)]}
+        return {"anyOf": [{"type": "null"} if one is type(None) else schema_of(one) for one in typing.get_args(of)]}
     if isinstance(of, type) and hasattr(of, "_fields"):
         return _mapping(typing.get_type_hints(of))
     if typing.get_origin(of) is tuple:
-        return {"type": "array", "items": shape(typing.get_args(of)[0])}
+        return {"type": "array", "items": schema_of(typing.get_args(of)[0])}
     return dict(_PLAIN[of])
 
 
 def _mapping(of: dict[str, Any]) -> Schema:
-    names = {name.removesuffix("?"): shape(one) for name, one in of.items()}
-    needed = [name for name in of if not name.endswith("?")]
-    return {"type": "object", "properties": names, "required": needed, "additionalProperties": False}
+    names = {name.removesuffix("?"): schema_of(one) for name, one in of.items()}
+    required = [name for name in of if not name.endswith("?")]
+    return {"type": "object", "properties": names, "required": required, "additionalProperties": False}
 
 
 class SharedSchema:
-    """A shape that several answers have; it stands once in the document."""
+    """A shape that several answers share; it stands once in the document."""
 
     def __init__(self, name: str, of: Any) -> None:
         self.name, self._of = name, of
 
     def schema(self) -> Schema:
-        return shape(self._of)
+        return schema_of(self._of)
 
 
-def _of(record: type, without: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    """What a record's ``_asdict`` says, and more."""
+def _record_fields(record: type, without: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """The fields of a record's ``_asdict``, and more."""
     hints = typing.get_type_hints(record)
     return {name: one for name, one in hints.items() if name not in without} | more
 
 
-ORDER_OF = {
+ORDER_FIELDS = {
     "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
     "everything": bool, "trial": bool,
 }  # fmt: skip
-ORDER = SharedSchema("Order", ORDER_OF | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
+ORDER = SharedSchema("Order", ORDER_FIELDS | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
 CASE = SharedSchema(
     "Case",
-    _of(Case, ("recipient",), to=str, decided=float)
+    _record_fields(Case, ("recipient",), to=str, decided=float)
     | {"suppressed?": object, "forward_days?": int | None, "answer_days?": int | None},
 )
-PENALTY = SharedSchema("Penalty", _of(Penalty, name=str))
+PENALTY = SharedSchema("Penalty", _record_fields(Penalty, name=str))
 REVISED = SharedSchema("Revised", Revised)
-REFUSAL_OF = {"scope": str, "value": str, "source": str, "since": int, "until": int}
-NAMES_OF = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
-"""Whom a refusal means, by name: policy/explanation/naming.py."""
-REFUSAL = SharedSchema("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
+REFUSAL_FIELDS = {"scope": str, "value": str, "source": str, "since": int, "until": int}
+NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
+"""Whom a refusal covers, by name: policy/explanation/naming.py."""
+REFUSAL = SharedSchema("Refusal", REFUSAL_FIELDS | NAME_FIELDS | {"kept?": str, "in_force?": bool, "port?": str})
 BATCH = SharedSchema(
     "Batch",
-    _of(ConsentBatch)
+    _record_fields(ConsentBatch)
     | {
         "numbers?": int,
         "overdue?": bool,
@@ -107,11 +107,13 @@ BIND = SharedSchema(
 )  # fmt: skip
 REPLY_PATH = SharedSchema(
     "ReplyPath",
-    _of(PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]),
+    _record_fields(
+        PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]
+    ),
 )
 PROBE = SharedSchema(
     "Probe",
-    _of(
+    _record_fields(
         Probe, ("tries",), provider=str,
         tries=[{"to": str, "note": str, "sent_at": float, "accepted_ms": int | None, "answered_ms": int | None, "said": str, "problem": str}],
     ),

@@ -1,1 +1,1 @@
-"""Retention, rolling and verification of the journal."""
+"""Keeps, rolls, verifies and erases the journal at rest."""

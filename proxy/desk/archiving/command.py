@@ -1,4 +1,7 @@
-"""journal: ``gate106 journal verify | roll | heads | person | expire | erase | key``."""
+"""Implements the commands of ``gate106 journal``.
+
+verify (verify_command.py), roll, person, heads, erase (erase_command.py), key, expire.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.desk.archiving.erase_command import erase
-from proxy.desk.archiving.heads_command import heads
 from proxy.desk.archiving.verify_command import places_of, verify
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, when
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, table, tell, when
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
+
+DAYS_MAX = 366
 
 app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")(verify)
@@ -23,7 +27,7 @@ app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate
 
 @app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
-    gently: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    idle: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -39,8 +43,8 @@ def roll(
     from proxy.journal.write_ahead_log import JournalDamaged, JournalError
 
     hardening.close_files()
-    if gently:
-        _yield_to_everybody()
+    if idle:
+        _lower_priority()
     places = places_of(config)
     if not places.journal.is_dir():
         fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
@@ -116,8 +120,8 @@ def person(
         say(str(keys.person(recipient)))
 
 
-def _yield_to_everybody() -> None:
-    """The lowest priority there is, one thread at work, and the first to go where memory ends: for as long as this process lives."""
+def _lower_priority() -> None:
+    """Gives this process the lowest priority, one thread for Arrow, and makes it the first to be killed when memory runs out."""
     import contextlib
     import os
 
@@ -133,7 +137,32 @@ def _yield_to_everybody() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-app.command("heads", epilog="Example: gate106 journal heads --days 7")(heads)
+@app.command("heads", epilog="Example: gate106 journal heads --days 7")
+def heads(
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="So many of each node.")] = 31,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """List the signed heads of days, the newest first: whoever kept one can prove all that lies before it."""
+    from proxy.archive.signed_heads import latest
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        found = latest(rest_places(config, every=True).archive.folder, days)
+    except SettingsError as error:
+        fail(error)
+    except (OSError, ValueError) as error:
+        fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
+    if json:
+        tell({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())
+        return
+    table(
+        ("day", "node", "records up to", "digest"),
+        ((one.day, one.node, one.last, one.digest) for one in found),
+        "no day has a signed head yet (the day after, once it is rolled)",
+    )
+
+
 app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
 
 

@@ -1,4 +1,7 @@
-"""erase: ``gate106 journal erase``: a person is taken out of the journal at rest, beside a running gate that writes it down."""
+"""Implements ``gate106 journal erase``, which removes a person from the journal.
+
+It rewrites closed segments and tables beside a running gate; the gate records each step.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +46,10 @@ def erase(
         person = recipient_of(to)
     except NotARecipient as fault:
         fail(f"--to: {fault}")
-    places, keys = _opened(config)
-    asking = _Asking(control or places.control, keys.person(person), why)
+    places, keys = _open_archive(config)
+    gate_client = _ErasureClient(control or places.control, keys.person(person), why)
     disk = disk_of(places.journal, places.sealing)
-    plan, done = _erased(places, disk, keys, person, asking, early=early)
+    plan, done = _erase(places, disk, keys, person, gate_client, early=early)
     if json:
         as_json({"erased": done._asdict(), "looked_through": len(plan.goes), "stays": plan.stays})
         return
@@ -56,7 +59,7 @@ def erase(
         say(f"{count} segments were not: {reason}")
 
 
-def _opened(config: Path) -> tuple[RestPlaces, Keys]:
+def _open_archive(config: Path) -> tuple[RestPlaces, Keys]:
     from proxy.archive.keys import Keys, KeysError
     from proxy.config import SettingsError, rest_places
 
@@ -67,8 +70,8 @@ def _opened(config: Path) -> tuple[RestPlaces, Keys]:
         fail(error)
 
 
-class _Asking:
-    """The running gate, about one person."""
+class _ErasureClient:
+    """Asks the running gate to record the steps of one person's erasure."""
 
     def __init__(self, control: Path, person: int, why: str) -> None:
         self._control, self._person, self._why = control, f"{person:016x}", why
@@ -85,19 +88,19 @@ class _Asking:
         return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)
 
     def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
-        rows = [{"last": last, "before": _spelt(before), "now": _spelt(now)} for last, before, now in changes]
-        self._ask("journal.erased", why=self._why, person=self._person, first=first, changes=rows, signature=_spelt(signature))
+        rows = [{"last": last, "before": _base64(before), "now": _base64(now)} for last, before, now in changes]
+        self._ask("journal.erased", why=self._why, person=self._person, first=first, changes=rows, signature=_base64(signature))
 
     def put(self, first: int) -> bool:
         return bool(self._ask("journal.put", first=first)["put"])
 
 
-def _spelt(octets: bytes) -> str:
+def _base64(octets: bytes) -> str:
     return b64encode(octets).decode()
 
 
-def _erased(
-    places: RestPlaces, disk: OsDisk, keys: Keys, person: int, asking: _Asking, *, early: bool
+def _erase(
+    places: RestPlaces, disk: OsDisk, keys: Keys, person: int, gate_client: _ErasureClient, *, early: bool
 ) -> tuple[ErasurePlan, Done]:
     from proxy.archive import erasure
     from proxy.archive.manifest import ManifestError
@@ -106,11 +109,11 @@ def _erased(
     from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
-    told = asking.begin(early=early)
+    told = gate_client.begin(early=early)
     holds = [Hold(begin, end, why) for begin, end, why in told["holds"]]
     try:
         before = time.time() - (0.0 if early else erasure.KEPT_S)
         plan = erasure.plan(disk, holds, before, told["open_from"])
-        return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, asking)
+        return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

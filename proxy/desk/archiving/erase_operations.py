@@ -1,7 +1,8 @@
-"""Erasing: somebody takes a person out of the journal at rest, beside the gate: it is written down by whom and why before, and what was changed
-before it is.
+"""Records each step of an erasure before it happens.
 
-In: the person's keyed hash, why; groups that are about to change. Out: what must stay; records that are synced. Never: a number, a segment.
+The erasure itself runs beside the gate (erase_command.py). The gate writes down who asked and why, and every change, before the change is made.
+
+In: the person's keyed hash, a reason; the groups about to change. Out: what must stay; synced records. Never: a number, a segment's content.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ COMMAND = "journal erase"
 _DIGEST, _SIGNATURE = 32, 64
 
 
-def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
+def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
     async def begin(call: Call) -> Mapping[str, Any]:
-        """``person``: 16 hex digits. Tells what must stay."""
+        """``person``: 16 hex digits. Answers with what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
         call.args.done()
         said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
         await gate.safe(gate.write(messages.OPERATED, said))
-        log.info("somebody is taken out of the journal", who=call.who)
-        holds = [[hold.begin, hold.end, hold.why] for hold in keeper.keep.holds]
+        log.info("erasure of a person from the journal begun", who=call.who)
+        holds = [[hold.begin, hold.end, hold.why] for hold in retention.keep.holds]
         return {"open_from": gate.store.position.open_from, "holds": holds}
 
     async def erased(call: Call) -> Mapping[str, Any]:
@@ -43,11 +44,11 @@ def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
         person, first, why = _person(args), int(args.number("first", None, 1, 2**53)), args.why()
         changes = tuple(
             RedactedGroup(
-                int(row.number("last", None, 1, 2**53)), _octets(row, "before", _DIGEST), _octets(row, "now", _DIGEST)
+                int(row.number("last", None, 1, 2**53)), _bytes_in(row, "before", _DIGEST), _bytes_in(row, "now", _DIGEST)
             )
             for row in args.rows("changes", CHANGES_MAX)
         )
-        one = Erasure(gate.now(), person, first, changes, _octets(args, "signature", _SIGNATURE), call.who, why)
+        one = Erasure(gate.now(), person, first, changes, _bytes_in(args, "signature", _SIGNATURE), call.who, why)
         args.done()
         sequence = gate.write(messages.ERASURE, pack_erasure(one))
         await gate.safe(sequence)
@@ -58,7 +59,7 @@ def commands(gate: Gate, keeper: RetentionTask) -> Mapping[str, Handler]:
         first = int(call.args.number("first", None, 1, 2**53))
         call.args.done()
         try:
-            return {"put": await keeper.put(segment_name(first))}
+            return {"put": await retention.put(segment_name(first))}
         except OSError as error:
             raise CommandRefused(f"{segment_name(first)}: {error.strerror or error}") from None
 
@@ -72,7 +73,7 @@ def _person(args: Args) -> int:
         raise CommandRefused("person: must be a keyed hash of 16 hex digits") from None
 
 
-def _octets(args: Args, name: str, size: int) -> bytes:
+def _bytes_in(args: Args, name: str, size: int) -> bytes:
     try:
         found = b64decode(args.text(name, most=2 * size), validate=True)
     except (NotBase64, ValueError):

@@ -1,7 +1,7 @@
-"""Retention: the journal's beginning is removed when it has served its time: by itself, once an hour, or when somebody asks.
+"""Removes journal segments past their retention, hourly or on request.
 
-In: the settings' ``retention``, the journal's disk. Out: segments gone, with a record that says so; what lies there, for metrics. Never: a
-removal before its record is safe, or by a clock that has just jumped.
+In: the ``retention`` settings, the journal's disk. Out: segments removed, with a record of it; sizes and ages for metrics. Never: a removal
+before its record is synced, or by a clock that has just jumped.
 """
 
 from __future__ import annotations
@@ -25,49 +25,48 @@ from proxy.runtime import atomic_files
 log = structlog.get_logger()
 
 EVERY_S = 3600.0
-"""How often by itself. The first time is as long after a start: whoever has started a gate with wrong settings, or on a machine
-whose clock is wrong, has an hour to see it."""
+"""How often segments are removed. The first time is an hour after a start: with wrong settings or a wrong clock there is an hour to notice."""
 MOST = 500
 """Segments that go at once: some 32 GB, more than five days of ten million messages; a clock that is years ahead does no more in an hour."""
 JUMP_S = 60.0
-"""A wall clock that has moved by so much more than the monotonic one is not believed this time."""
+"""If the wall clock has moved by more than this against the monotonic clock, nothing is removed this time."""
 GATE = "gate106"
-"""Who removes, where nobody has asked."""
+"""Who removes segments in the hourly run, as the journal names it."""
 
 
-def commands(keeper: RetentionTask) -> Mapping[str, Handler]:
-    return {"journal.expire": keeper.asked}
+def commands(retention_task: RetentionTask) -> Mapping[str, Handler]:
+    return {"journal.expire": retention_task.expire_command}
 
 
 class RetentionTask:
-    """Of the running gate's journal."""
+    """Removes old segments of the running gate's journal."""
 
     def __init__(self, gate: Gate, journal: Journal) -> None:
         self.keep: Retention
-        """What the settings say: whoever starts the gate puts it here, and a reload another."""
+        """The settings ``retention``; the start of the gate and each reload set them."""
         self._gate, self._journal = gate, journal
         self._one_at_a_time = asyncio.Lock()
         self._octets, self._written, self._since = 0, 0, 0.0
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        await self._by_itself(dry_run=True)
+        await self._expire_hourly(dry_run=True)
         wall, mono = time.time(), time.monotonic()
         while True:
             await asyncio.sleep(EVERY_S)
             jumped = abs((time.time() - wall) - (time.monotonic() - mono)) > JUMP_S
             wall, mono = time.time(), time.monotonic()
             if jumped:
-                log.warning("the clock jumped: the journal's age is looked at in an hour again")
-            await self._by_itself(dry_run=jumped)
+                log.warning("clock jumped; journal retention is checked again in an hour")
+            await self._expire_hourly(dry_run=jumped)
 
-    async def _by_itself(self, dry_run: bool) -> None:
+    async def _expire_hourly(self, dry_run: bool) -> None:
         try:
             await self.expire(GATE, f"retention: {self.keep.days} days", dry_run)
         except (CommandRefused, OSError) as error:
             log.error("old segments of the journal could not be removed", error=str(error))
 
-    async def asked(self, call: Call) -> Mapping[str, Any]:
+    async def expire_command(self, call: Call) -> Mapping[str, Any]:
         dry_run = call.args.flag("dry_run")
         why = "" if dry_run else call.args.why()
         call.args.done()
@@ -77,29 +76,29 @@ class RetentionTask:
             raise CommandRefused(f"journal {self._journal.disk}: {error.strerror or error}") from None
 
     async def expire(self, who: str, why: str, dry_run: bool = False) -> Mapping[str, Any]:
-        """Removes what may go now (with ``dry_run`` nothing), and tells what that is. Refused, OSError."""
+        """Removes segments that may go now (none if ``dry_run``) and reports them. CommandRefused, OSError."""
         async with self._one_at_a_time:
             plan = await self._plan(MOST)
             if plan.goes and not dry_run:
                 gate = self._gate
                 await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.goes, who, why)))
                 await asyncio.to_thread(retention.remove, self._journal.disk, plan.goes)
-                gone = _told(plan.goes)
+                gone = _summary(plan.goes)
                 log.info("old segments of the journal removed", who=who, **gone)
                 left = await self._plan(0)
             else:
                 left = plan
             return {
                 "dry_run": dry_run,
-                "removed": _told(plan.goes),
+                "removed": _summary(plan.goes),
                 "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
                 "stays_for": plan.stays_for,
             }
 
     async def put(self, name: str) -> bool:
-        """A segment's successor, that lies beside it, takes its place; False where it has been removed meanwhile. OSError."""
+        """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""
         async with self._one_at_a_time:
-            return await asyncio.to_thread(_put, self._journal.disk, name)
+            return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
 
     async def _plan(self, most: int) -> retention.RetentionPlan:
         gate, journal = self._gate, self._journal
@@ -111,7 +110,7 @@ class RetentionTask:
         return plan
 
     def gauges(self) -> Mapping[str, float]:
-        """For ``ops.metrics.Gauges``: how much there is, and since when, as of the last look and what was written since; what room is left."""
+        """For metrics: bytes and age as of the last check, bytes written since included; free space."""
         return {
             "journal_bytes": float(self._octets + self._journal.written_bytes - self._written),
             "journal_free_bytes": float(self._journal.disk.room()),
@@ -119,14 +118,14 @@ class RetentionTask:
         }
 
 
-def _put(disk: Disk, name: str) -> bool:
+def _replace_segment(disk: Disk, name: str) -> bool:
     if not isinstance(disk, OsDisk) or name not in disk.list():
         return False
     atomic_files.settle(disk.path / name)
     return True
 
 
-def _told(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
+def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
     if not goes:
         return {"segments": 0, "bytes": 0}
     return {

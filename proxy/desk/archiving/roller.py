@@ -1,7 +1,7 @@
-"""Roller: once an hour the gate has closed segments of its journal rolled into tables, in a process of the lowest priority.
+"""Starts the hourly process that rolls closed segments into tables.
 
-In: the settings' path. Out: what that process did, in the log; each day's signed head there, too, and the newest as a metric, which is how it
-leaves this machine; a note for /readyz where it fails. Never: the work itself (proxy/archive): it would share the interpreter with messages.
+In: the path of the settings. Out: the process's result and each day's signed head in the log; the newest head as a metric, which is how it
+leaves this machine; a note for /readyz after a failure. Never: the work itself (proxy/archive): it would share the interpreter with messages.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ log = structlog.get_logger()
 
 HOUR_S = 3600.0
 BEHIND_S = 300.0
-"""So long after each full hour: a segment is closed by the first record of the next hour."""
+"""This long after each full hour: the first record of the next hour closes a segment."""
 LEAST_S = 600.0
-"""A gate that has just started has other things to do."""
+"""Not sooner after a start: the gate has other work then."""
 STOP_S = 2.0
-"""A roller that is told to go goes at once: it may be killed at any moment. So long, then it is."""
+"""After SIGTERM the process ends at once, for it may be killed at any moment; after this time it is killed."""
 
 
 class Roller:
-    """Of the running gate. Its process is a stranger to the gate's threads: it only reads segments."""
+    """Runs the rolling process once an hour. It shares nothing with the gate's threads and only reads segments."""
 
     def __init__(self, config: Path) -> None:
         self.failed = ""
         """What the last process said when it failed; empty when all is well."""
         self.done = False
-        """Whether it did all else though it failed."""
+        """Whether it finished everything else though it failed."""
         self.altered = False
-        """Whether the last that could tell found the journal damaged, or not as its tables or signed heads have it."""
+        """Whether the last process that could check found the journal damaged, or different from its tables or signed heads."""
         self.head: dict[tuple[str, ...], float] = {}
         """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
         self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
@@ -51,25 +51,25 @@ class Roller:
                 await asyncio.sleep(wait_s(time.time()))
                 await self.roll()
         finally:
-            await asyncio.to_thread(self._end)
+            await asyncio.to_thread(self._terminate)
 
     async def roll(self) -> None:
-        """One process, to its end."""
+        """Runs one process to its end."""
         try:
-            self._process = await asyncio.to_thread(self._begin)
+            self._process = await asyncio.to_thread(self._start)
             out, errors = await asyncio.to_thread(self._process.communicate)
         except OSError as error:
-            self._ended(str(error), {})
+            self._note_result(str(error), {})
             return
         code = self._process.returncode
         self._process = None
         said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._ended(said if code else "", _told(out))
+        self._note_result(said if code else "", _parsed(out))
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
-    def _ended(self, failed: str, told: dict[str, Any]) -> None:
+    def _note_result(self, failed: str, told: dict[str, Any]) -> None:
         damaged = "damaged" in told
         self.failed, self.done = failed, bool(told) and not damaged
         if not failed or told:
@@ -86,11 +86,11 @@ class Roller:
         if damaged:
             log.error("a closed segment of the journal is damaged", error=failed)
         elif failed and told:
-            log.error("the journal, or a head of it, is not as its tables have it", error=failed)
+            log.error("journal or signed head differs from its tables", error=failed)
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
-    def _end(self) -> None:
+    def _terminate(self) -> None:
         child_process.end(self._process, STOP_S)
 
     def notes(self) -> list[str]:
@@ -103,14 +103,14 @@ class Roller:
 
 
 def wait_s(now: float) -> float:
-    """From now until the next time."""
+    """Seconds until the next run."""
     next_s = (now // HOUR_S) * HOUR_S + BEHIND_S
     while next_s - now < LEAST_S:
         next_s += HOUR_S
     return next_s - now
 
 
-def _told(out: bytes) -> dict[str, Any]:
+def _parsed(out: bytes) -> dict[str, Any]:
     try:
         told = json.loads(out)
     except ValueError:

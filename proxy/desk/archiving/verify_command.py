@@ -1,4 +1,4 @@
-"""verify: ``gate106 journal verify``: every record, the chain over all commit groups, the tables made of them."""
+"""Implements ``gate106 journal verify``: records, the chain and the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from proxy.journal.sealing import Ring
 
 TRIES = 3
-"""A segment may go while it is about to be read: hardly twice, for a gate looks at its journal's age once an hour."""
+"""How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
 
 def verify(
@@ -58,11 +58,13 @@ def verify(
         beside = f" (its journal is {folder / 'journal'})" if (folder / "journal").is_dir() else ""
         fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
-    chains = [_chain(one, ring, keys_folder) for one, _ in folders]
-    proved = _proved([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
+    chains = [_check_chain(one, ring, keys_folder) for one, _ in folders]
+    proved = (
+        _verify_tables([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
+    )
     faults = [fault for one in proved for fault in one.faults]
-    looks = _looks(archive, ring) if archive is not None else None
-    spoilt = looks and (str(looks.damage or "") or _removed_looks(looks))
+    accesses = _access_journal(archive, ring) if archive is not None else None
+    spoilt = accesses and (str(accesses.damage or "") or _removed_records(accesses))
     if spoilt:
         faults.append(f"who looked while no gate ran: {spoilt}")
     if json:
@@ -71,16 +73,16 @@ def verify(
         as_json({"journals": [first, *more]} | tables if more else first | tables)
     else:
         for chain in chains:
-            _tell_verified(chain)
-        _tell_proved(proved)
-        if looks is not None:
-            holds = f"{looks.records} records; the chain holds: {looks.chain}"
+            _print_chain(chain)
+        _print_tables(proved)
+        if accesses is not None:
+            holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
             say(f"who looked while no gate ran: {spoilt or holds}")
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
 class Chain(NamedTuple):
-    """What one journal's bytes say."""
+    """The result of scanning one journal."""
 
     folder: Path
     report: ScanReport
@@ -94,25 +96,25 @@ class Chain(NamedTuple):
             "holes": [one._asdict() for one in report.holes],
             "damage": self.damage,
             "cut": report.cut._asdict() if report.cut else None,
-            "removed": [_as_told(one) for one in self.removed],
+            "removed": [_removal_dict(one) for one in self.removed],
             "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
         }
 
 
-def _chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
+def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
     from proxy.cluster.truncated_copy import NO_KEY, unexplained
     from proxy.journal import retention
 
-    report, removed = _verified(folder, ring)
+    report, removed = _scan(folder, ring)
     missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
     missing = missing or unexplained(report.holes, removed)
     if missing and report.closed and report.sealed:
         missing += NO_KEY
-    damage = str(report.damage) if report.damage else missing or _altered(folder, ring, report, keys_folder) or None
+    damage = str(report.damage) if report.damage else missing or _unsigned_erasure(folder, ring, report, keys_folder) or None
     return Chain(folder, report, removed, damage)
 
 
-def _tell_verified(chain: Chain) -> None:
+def _print_chain(chain: Chain) -> None:
     folder, report, removed, damage = chain
     if damage:
         say(damage)
@@ -132,8 +134,8 @@ def _tell_verified(chain: Chain) -> None:
         say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
 
 
-def _altered(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | None) -> str:
-    """The first group that says that something was erased and of which no signed record does; empty where there is none."""
+def _unsigned_erasure(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | None) -> str:
+    """The first group marked as redacted that no signed record of an erasure names; empty if none."""
     if not report.redactions:
         return ""
     from proxy.archive.keys import KeysError, public_of, signed_by
@@ -158,7 +160,7 @@ def _altered(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | N
     )
 
 
-def _tell_proved(proved: list[Proved]) -> None:
+def _print_tables(proved: list[Proved]) -> None:
     for one in proved:
         if not one.faults:
             say(
@@ -187,8 +189,8 @@ def _disk(folder: Path, ring: Ring) -> OsDisk:
     return OsDisk(folder, ring)
 
 
-def _proved(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
-    """What the tables say, held against the journals that are at hand."""
+def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
+    """Checks the tables against the journals at hand."""
     from proxy.archive import verification
     from proxy.archive.continuity import identity_of
     from proxy.archive.keys import Keys, KeysError
@@ -210,19 +212,19 @@ def _proved(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_fold
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
 
-def _looks(archive: Path, ring: Ring) -> ScanReport | None:
-    """What the small journal says that searches write themselves; None where there has been no such search."""
+def _access_journal(archive: Path, ring: Ring) -> ScanReport | None:
+    """Scans the small journal that searches write themselves; None if there has been no such search."""
     from proxy.archive.access_records import FOLDER
 
     folder = archive / FOLDER
-    return _verified(folder, ring)[0] if folder.is_dir() else None
+    return _scan(folder, ring)[0] if folder.is_dir() else None
 
 
-def _removed_looks(looks: ScanReport) -> str:
-    """Which of them are not there any more; empty where all are: nothing removes them in good order."""
-    holes = [(hole.first, hole.last) for hole in looks.holes]
-    if looks.first > 1:
-        holes.insert(0, (1, looks.first - 1))
+def _removed_records(accesses: ScanReport) -> str:
+    """Which records of it are missing; empty if none: nothing removes them in normal operation."""
+    holes = [(hole.first, hole.last) for hole in accesses.holes]
+    if accesses.first > 1:
+        holes.insert(0, (1, accesses.first - 1))
     return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
 
 
@@ -235,8 +237,8 @@ def places_of(config: Path, *, every: bool = False) -> RestPlaces:
         fail(f"{error} (or name the journal's folder)")
 
 
-def _verified(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
-    """What the journal's bytes say, and what they say of removals."""
+def _scan(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
+    """The scan of a journal, and its records of removals."""
     from proxy.cluster.truncated_copy import proved
 
     left = TRIES
@@ -251,5 +253,5 @@ def _verified(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
             fail(f"{error.filename or folder}: {error.strerror or error}")
 
 
-def _as_told(one: Any) -> dict[str, Any]:
+def _removal_dict(one: Any) -> dict[str, Any]:
     return {**one._asdict(), "digest": one.digest.hex()}

@@ -1,14 +1,21 @@
-"""backtest: what other rules would have made of what the journal says was sent: the same code that decides live, fed from the journal.
+"""Judges journalled messages again by other rules and counts the differences.
 
-In: the journal, turn by turn; rules; who the providers are. Out: what would have been otherwise, counted, with masked examples. Never: a byte
-written, a message sent, the running gate's state.
+The code that decides live decides here, too, fed from the journal.
 
-    turns    the journal as the relay wrote it: one commit group, one turn     past      people as they stood when the window begins
-    rerun    each message judged again, in the order of then                    case      one message on its way through it
-    bench    the gate's own judging, as it stood then                           house     what judging asks of the gate around it
-    belonging which parts were one message
-    replacing texts that take the place of others, judged again                 differing what is otherwise, by rule, provider, place
-    older    what is known from before the journal begins, from the store       run       one question, from folder to answer
-    told     the result in words and for programs                               page      the result as one page, with charts
-    named    which message an id means                                          inquest   one message: then, and by today's rules (retold)
+In: the journal, one commit group at a time; rules; the providers of the settings. Out: differences, counted, with masked examples.
+Never: a byte written, a message sent, the running gate's state.
+
+    commit_groups.py    one or several journals, read by commit group
+    initial_state.py    records, lists and counters when the window begins
+    initial_facts.py    opt-outs older than the journal, from the gate's store
+    environment.py      the senders, binds and lane that judging needs
+    conditions.py       the gate's admission, as it stood for each message
+    submit_case.py      one message of the journal, judged again, and its parts
+    replacements.py     replace_sm, judged again
+    rerun.py            every message, in the order of then
+    differences.py      differences by rule, provider, province and category
+    runner.py           one backtest, from request to result
+    result_text.py      the result as text and JSON
+    offline_html.py     the result as a page with charts
+    command.py          ``gate106 backtest``
 """

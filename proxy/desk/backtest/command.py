@@ -1,4 +1,4 @@
-"""backtest: ``gate106 backtest``: what other rules would have made of what the journal says was sent."""
+"""Implements ``gate106 backtest``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from proxy.state.revision_store import RevisionStore
 
 STEP = 0.01
-"""So much further each line of ``--progress``."""
+"""The share between two lines of ``--progress``."""
 SHORTEST = 4
-"""A revision may be named by so many of its first digits."""
+"""The fewest digits that may name a revision."""
 
 
 def backtest(
@@ -62,11 +62,11 @@ def backtest(
     if not (folder := gates[0].journal).is_dir():
         fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
     last_s = 0.0 if since == "all" else seconds(since, "--since")
-    question = _question(settings, gates, _folder_of(rules, settings), last_s or 0.0)
+    request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
     if html is not None:
-        _writable(html)
+        _check_writable(html)
     try:
-        answer = _with_progress(question, processes, progress)
+        answer = _with_progress(request, processes, progress)
     except runner.CannotBacktest as error:
         fail(error)
     if html is not None:
@@ -80,10 +80,10 @@ def backtest(
     else:
         for line in told.as_text(answer):
             say(line)
-    raise typer.Exit(1 if answer.differing.total else 0)
+    raise typer.Exit(1 if answer.differences.total else 0)
 
 
-def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
+def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
     """``gates``: of each whose journal is read."""
     from proxy.desk.backtest.environment import KnownProvider
     from proxy.desk.backtest.runner import BacktestRequest
@@ -110,12 +110,12 @@ def _folder_of(rules: str, settings: Settings) -> Path:
         return settings.rules
     if Path(rules).is_dir():
         return Path(rules)
-    kept, name = kept_set(rules, settings)
+    kept, name = kept_revision(rules, settings)
     return kept.path(name)
 
 
-def kept_set(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
-    """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
+def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
+    """The kept set, of this gate or one of its workers, that these first digits name; ends the process if there is none."""
     from proxy.config import every_worker
     from proxy.state.revision_store import RevisionStore
 
@@ -130,16 +130,16 @@ def kept_set(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     return kept, name
 
 
-def _writable(html: Path) -> None:
-    """Said before the work, not after it."""
+def _check_writable(html: Path) -> None:
+    """Fails before the work, not after it."""
     try:
         html.touch()
     except OSError as error:
         fail(f"{html}: {error.strerror}")
 
 
-def _with_progress(question: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
-    """A bar on a terminal's stderr; nothing where nobody looks. ``plain``: lines."""
+def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
+    """Shows progress as a bar on a terminal's stderr. ``plain``: as lines."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -154,11 +154,11 @@ def _with_progress(question: BacktestRequest, processes: int, plain: bool) -> Ba
                 told[0] = share
                 console.print(f"{share:.2f}", highlight=False)
 
-        return run(question, processes or os.cpu_count() or 1, tell)
+        return run(request, processes or os.cpu_count() or 1, tell)
     columns = TextColumn("judging again"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=1.0)
-        return run(question, processes or os.cpu_count() or 1, lambda share: progress.update(bar, completed=share))
+        return run(request, processes or os.cpu_count() or 1, lambda share: progress.update(bar, completed=share))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,79 +1,92 @@
-"""Turns: the journal as the relay wrote it: one commit group is one turn of the gate, and what is in it happened together.
+"""Reads one or several journals, one commit group at a time.
 
-In: segments. Out: turns in order. Never: what a record means. Whatever keeps the journal when segments are rolled must be able to give the
-same: in a turn changes come before messages though they are written behind them, so its borders matter.
+The gate decided and wrote all records of a group together.
+
+In: segments. Out: groups in order. Never: the meaning of a record. Another form of the journal must keep the borders of groups: within a group
+changes took effect before messages, though they are written after them.
+
+Journals of several gates on one store are merged by time. The order within one journal stays, though its clock was set back. A fact replicated
+from a gate whose journal is read counts from that journal, at the time it was written there. A fact from any other gate counts when the first
+of these gates heard it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import heapq
+from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from proxy.journal.disk import Disk
+from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
+from proxy.relay.effects.list_import import ListImports
+from proxy.state import EmbeddedStore
 
 JUMP_S = 12 * 3600.0
 """A clock that is wrong is most often so by the hours of a time zone: the segments of as many hours are read behind an end."""
 
 
-class GateTurn(NamedTuple):
+class JournalGroup(NamedTuple):
+    """The records of one commit group."""
+
     time: float  # when it was written, to the millisecond
     records: Sequence[JournalRecord]
 
 
-def nobody_waits(share: float) -> None:
-    """Nobody looks at how far it is."""
+def no_progress(share: float) -> None:
+    """Reports no progress."""
 
 
-def begins_whole(disk: Disk) -> bool:
-    """Whether a journal has its first record still: nothing of it was removed."""
+def is_complete(disk: Disk) -> bool:
+    """Whether a journal still has its first record: nothing of it was removed."""
     names = disk.list()
     return bool(names) and names[0].split(".")[0].lstrip("0") == "1"
 
 
-def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: int = 0) -> Iterator[GateTurn]:
-    """All of a journal, or from the segment that begins with the record ``first``. ``tell``: hears now and then which share of it (0 to 1)
-    has been read. Raises JournalDamaged, OSError."""
+def groups_of(disk: Disk, progress: Callable[[float], None] = no_progress, first: int = 0) -> Iterator[JournalGroup]:
+    """All groups of a journal, or from the segment on that begins with record ``first``. ``progress``: is called now and then with the share (0
+    to 1) that has been read. Raises JournalDamaged, OSError."""
     scan = Scan(disk, first)
-    for at, segment in _placed(scan):
-        tell(at)
+    for at, segment in _by_segment(scan):
+        progress(at)
         yield from segment
 
 
-def turns_up_to(disk: Disk, sequence: int) -> Iterator[GateTurn]:
-    """Those of the segment that holds a record, up to it; all of the oldest where that has gone. Raises as ``turns_of``."""
+def groups_up_to(disk: Disk, sequence: int) -> Iterator[JournalGroup]:
+    """The groups of the segment that holds a record, up to it; of the oldest segment if that one is gone. Raises as ``groups_of``."""
     held = [name for name in disk.list() if name <= segment_name(sequence)]
     for placed in Scan(disk, sequence + 1 if held else 0):
         if placed.group.records:
-            yield GateTurn(placed.group.time_ms / 1000, placed.group.records)
+            yield JournalGroup(placed.group.time_ms / 1000, placed.group.records)
             if placed.group.last >= sequence:
                 return
 
 
-def octets_before(disk: Disk, moment: float) -> int:
-    """How much of a journal lies before the segment that holds a moment."""
+def bytes_before(disk: Disk, moment: float) -> int:
+    """Bytes of a journal before the segment that holds a moment."""
     first = _segment_of(disk, moment)
     return sum(disk.size(name) for name in disk.list() if name < segment_name(first)) if first else 0
 
 
-def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobody_waits) -> Iterator[GateTurn]:
-    """Turns from a moment on, without reading the segments before."""
-    for turn in turns_of(disk, tell, _segment_of(disk, moment)):
-        if turn.time >= moment:
-            yield turn
+def groups_since(disk: Disk, moment: float, progress: Callable[[float], None] = no_progress) -> Iterator[JournalGroup]:
+    """Groups from a moment on, without reading the segments before."""
+    for group in groups_of(disk, progress, _segment_of(disk, moment)):
+        if group.time >= moment:
+            yield group
 
 
-def turns_between(disk: Disk, since: float, until: float) -> Iterator[GateTurn]:
-    """Turns from a moment on, as far as one from before ``until`` may stand. Clocks are put back: a turn from behind it does not end that, nor
-    does the first segment that was begun behind it, whose later turns may be from before. Raises as ``turns_of``."""
+def groups_between(disk: Disk, since: float, until: float) -> Iterator[JournalGroup]:
+    """Groups from ``since`` on, as far as groups from before ``until`` may stand. A clock may be put back: neither a later group ends the
+    reading, nor the first segment that was begun later, which may hold earlier groups. Raises as ``groups_of``."""
     scan, last = Scan(disk, _segment_of(disk, since)), _last_of(disk, until + JUMP_S)
     for placed in scan:
         if placed.segment > last:
             return
-        turn = GateTurn(placed.group.time_ms / 1000, placed.group.records)
-        if turn.records and turn.time >= since:
-            yield turn
+        group = JournalGroup(placed.group.time_ms / 1000, placed.group.records)
+        if group.records and group.time >= since:
+            yield group
 
 
 def _last_of(disk: Disk, moment: float) -> str:
@@ -90,7 +103,7 @@ def _last_of(disk: Disk, moment: float) -> str:
 
 
 def _segment_of(disk: Disk, moment: float) -> int:
-    """The first record of the segment that holds a moment, of the oldest where that is gone; 0 where there is none."""
+    """The first record of the segment that holds a moment, or of the oldest segment; 0 if the journal is empty."""
     first = 0
     for name in disk.list():
         try:
@@ -103,14 +116,49 @@ def _segment_of(disk: Disk, moment: float) -> int:
     return first
 
 
-def _placed(scan: Scan) -> Iterator[tuple[float, list[GateTurn]]]:
-    """Turns by segment, so that whoever is told of progress is not told of each turn."""
-    held: list[GateTurn] = []
+def _by_segment(scan: Scan) -> Iterator[tuple[float, list[JournalGroup]]]:
+    """(share read, groups of one segment): progress is reported once a segment."""
+    held: list[JournalGroup] = []
     name, number, whole = "", 0, max(1, len(scan.names) - scan.at)
     for placed in scan:
         if placed.segment != name:
             yield number / whole, held
             held, name, number = [], placed.segment, number + bool(name)
         if placed.group.records:
-            held.append(GateTurn(placed.group.time_ms / 1000, placed.group.records))
+            held.append(JournalGroup(placed.group.time_ms / 1000, placed.group.records))
     yield 1.0, held
+
+
+OwnedGroup = tuple[int, JournalGroup]
+"""(place of its journal among those that are read, group)."""
+
+
+def merge_by_time(journals: Sequence[Iterator[JournalGroup]]) -> Iterator[OwnedGroup]:
+    if len(journals) == 1:
+        return ((0, group) for group in journals[0])
+    timed = (_timed(number, journal) for number, journal in enumerate(journals))
+    return ((number, group) for _, number, group in heapq.merge(*timed, key=itemgetter(0)))
+
+
+def _timed(number: int, journal: Iterator[JournalGroup]) -> Iterator[tuple[float, int, JournalGroup]]:
+    reached = 0.0
+    for group in journal:
+        reached = max(reached, group.time)
+        yield reached, number, group
+
+
+class ForeignFacts:
+    """Facts replicated from gates whose journals are not read."""
+
+    def __init__(self, store: EmbeddedStore, read: Collection[int]) -> None:
+        """``read``: the nodes whose journals are."""
+        self.listings = ListImports(store.listed)
+        self._read = frozenset(read)
+        self._reached = (0, 0)
+
+    def is_new(self, said: ReplicatedRecord) -> bool:
+        """Whether it is the first time; all gates hear the same, in the order of the log."""
+        if said.node in self._read or said.place <= self._reached:
+            return False
+        self._reached = said.place
+        return True

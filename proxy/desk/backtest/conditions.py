@@ -1,6 +1,8 @@
-"""Bench: the gate's own judging, set up for each message as it was when that came: rules and orders in force, room, the id it gave.
+"""Sets up the gate's admission as it stood for each message.
 
-In: Cases. Out: their verdicts, and the store as they leave it. Never: the journal's order (rerun.py), another way to judge.
+In: SubmitCases. Out: their verdicts, and the store as they leave it. Never: the order of the journal (rerun.py), another way to judge.
+
+What is restored for each message: rules and orders in force, room in queues, and the entry id that the gate gave.
 """
 
 from __future__ import annotations
@@ -8,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
-from proxy.desk.backtest.long_messages import begins, index_of, total_of
 from proxy.desk.backtest.replacements import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import AWAY, Look, RulesOf, SubmitCase
+from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, index_of, total_of
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.model.counters import GateCounters
@@ -25,46 +26,48 @@ from proxy.state import EmbeddedStore
 from proxy.state.record import record
 
 SPARE_IDS_FROM = 1 << 47
-"""Of what is let through now and was not then: no gate gives out so many."""
+"""Entry ids for messages that are allowed now and were not then: beyond any id that a gate gives out."""
 JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throttle"))
 
 
 class Conditions:
-    def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Look | None) -> None:
+    """The gate's own Admission, set to the rules, orders and room of the message at hand."""
+
+    def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Observer | None) -> None:
         self.pending: list[RecordChange] = []
-        """Changes that judging itself asks for: they come first in the next turn."""
+        """Changes that judging itself asks for: they come first in the next group."""
         self._store, self._rules_of, self._look = store, rules_of, look
-        self._way = SoleLane()
+        self._lane = SoleLane()
         self._spare = SPARE_IDS_FROM
         self._judging: Admission | None = None
         self._parts: PartHandler
         self._ready: list[PendingSubmit] = []
-        self._away: dict[int, tuple[bytes, list[SubmitCase]]] = {}
-        """Messages that the store did not take in the end, by person, with the record as it was before them."""
-        self._given: dict[str, RuleSet | None] = {}
+        self._not_stored: dict[int, tuple[bytes, list[SubmitCase]]] = {}
+        """Messages that the store did not take in the end, by recipient, with the record before them."""
+        self._ordered_rules: dict[str, RuleSet | None] = {}
         self._revision: str | None = None
         self._orders = _by_number(store.orders.held.values())
 
     # -- what it judges by
 
     def use(self, revision: str) -> bool:
-        """Judges by what is to be judged by where this revision was in force; False where nobody knows that."""
+        """Sets the rules for messages that revision ``revision`` decided; False if they are not known."""
         if revision == self._revision:
             return True
         if not revision:
             return False
-        if revision not in self._given:
+        if revision not in self._ordered_rules:
             rules = self._rules_of(revision)
             orders = tuple(order for order in self._orders.values() if order.kind in JUDGING)
-            self._given[revision] = rules.with_orders(orders) if rules is not None and orders else rules
-        rules = self._given[revision]
+            self._ordered_rules[revision] = rules.with_orders(orders) if rules is not None and orders else rules
+        rules = self._ordered_rules[revision]
         if rules is None:
             return False
         if self._judging is None:
             self._judging = Admission(
                 rules=rules,
                 store=self._store,
-                routes=self._way,
+                routes=self._lane,
                 tally=GateCounters(),
                 on_judge_error=ON_JUDGE_ERROR,
                 first_id=0,
@@ -75,24 +78,24 @@ class Conditions:
         return True
 
     def order(self, order: Order) -> None:
-        """It is in force from here on."""
+        """An order is in force from here on."""
         self._orders[order.id] = order
-        self._obey()
+        self._reset_rules()
 
     def lift(self, number: int) -> None:
-        """It is not any more."""
+        """An order has ended."""
         self._orders.pop(number, None)
-        self._obey()
+        self._reset_rules()
 
-    def clock_says(self, now: float) -> None:
-        """What was given holds though the clock was set back, as the gate has it (orders.py). What is over the journal says: only the gate
-        knew what its clock had said just before it was set."""
+    def set_clock(self, now: float) -> None:
+        """Keeps orders in force though the clock was set back, as the gate does (desk/orders/book.py). The journal says which orders ended:
+        only the gate knew its clock just before it was set."""
         if any(one.since > now for one in self._orders.values()):
             self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}
-            self._obey()
+            self._reset_rules()
 
-    def _obey(self) -> None:
-        self._given.clear()
+    def _reset_rules(self) -> None:
+        self._ordered_rules.clear()
         self._revision = None
 
     def _new_parts(self, judging: Admission) -> PartHandler:
@@ -102,7 +105,7 @@ class Conditions:
 
     @property
     def sent_twice(self) -> bool:
-        """Whether something went out in the stead of an unknown one, and may not be answered yet."""
+        """Whether a submit stands in for one of unknown outcome and may still be unanswered."""
         return self._judging is not None and bool(self._judging.sent_twice)
 
     # -- judging
@@ -111,17 +114,18 @@ class Conditions:
         """One message that is no part of another."""
         judging = self._judging
         assert judging is not None
-        self._judge(case, self._place(case, now, first=True), judging.judge)
+        self._judge(case, self._prepare(case, now, first=True), judging.judge)
 
     def judge_parts(self, batch: Sequence[SubmitCase], now: float, now_s: float) -> list[SubmitCase]:
-        """Parts that were judged together, or one that came later, perhaps before (``comes``); ``now_s``: of a clock that does not jump."""
+        """Parts that were judged together, or one that came later, perhaps remembered (``remember_part``). ``now_s``: of a clock that does not
+        jump."""
         parts = self._parts
         if batch[0].long is not None:
             self._judge_part(batch[0], now)
             return list(batch)
         known = parts.remembered(batch[0], now_s)
         if known is not None and (
-            begins(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
+            begins_message(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
         ):
             parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
         for case in batch:
@@ -134,13 +138,13 @@ class Conditions:
             self._judge_part(case, now)
         return ready
 
-    def comes(self, case: SubmitCase, answered: SubmitCase, now_s: float) -> bool:
-        """A part is there, and will be judged later, if it belongs to the message of one that is about to be answered."""
+    def remember_part(self, case: SubmitCase, answered: SubmitCase, now_s: float) -> bool:
+        """Remembers a part to be judged later, if it belongs to the message of a part that is about to be answered."""
         parts, message, long = self._parts, case.message, answered.long
         assert message is not None
         if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
             return False
-        if not long.takes_part(index_of(case)) or begins(case, long.leader):
+        if not long.takes_part(index_of(case)) or begins_message(case, long.leader):
             return False
         parts.take(case, now_s)
         self._ready.clear()
@@ -148,7 +152,7 @@ class Conditions:
 
     def _judge_part(self, case: SubmitCase, now: float) -> None:
         assert case.long is not None
-        self._judge(case, self._place(case, now, first=case in case.long.batch), self._parts.judge)
+        self._judge(case, self._prepare(case, now, first=case in case.long.batch), self._parts.judge)
 
     def _judge(self, case: SubmitCase, at: float, by: Callable[[PendingSubmit, bytes, float], bytes]) -> None:
         message, judging = case.message, self._judging
@@ -157,8 +161,8 @@ class Conditions:
 
         store, person = self._store, message.recipient
         before = store.held(person)
-        if case.said.reason in AWAY:
-            self._away.setdefault(person, (before, []))[1].append(case)
+        if case.said.reason in NOT_STORED:
+            self._not_stored.setdefault(person, (before, []))[1].append(case)
         elif self._look is not None:
             self._look(case, before, at, judging.rules)
         after = by(case, before, at)
@@ -166,38 +170,38 @@ class Conditions:
             store.hold(person, after)
         self._spare = max(self._spare, case.entry_id)
 
-    def give_up(self) -> None:
-        """All of the turn is judged: what the store did not take is undone. Until then it stood in the way of others."""
+    def undo_not_stored(self) -> None:
+        """The group is judged: undoes messages that the store did not take. Until now others were judged as if they had been taken."""
         judging = self._judging
-        for person, (before, cases) in self._away.items():
+        for person, (before, cases) in self._not_stored.items():
             assert judging is not None
             self._store.hold(person, before)
             for case in cases:
                 judging.put_back(case)
                 judging.refuse(case, GATE_REASONS[case.said.reason])
-        self._away.clear()
+        self._not_stored.clear()
 
-    def _place(self, case: SubmitCase, now: float, *, first: bool) -> float:
-        """What the gate around it was like: whether there was room, and which id it gave. When it was judged: a store that waits made it
-        wait, so it may have been written in a later second than that of its entry. ``first``: no part that came later."""
+    def _prepare(self, case: SubmitCase, now: float, *, first: bool) -> float:
+        """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
+        delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
         assert self._judging is not None
         said = case.said
-        self._way.reason = said.reason if said.reason in FULL else ""
+        self._lane.reason = said.reason if said.reason in FULL else ""
         self._judging.highest_id = (said.entry.id if said.entry is not None else self._spare + 1) - 1
         if first and said.entry is not None and not said.adopts:
             return min(now, said.entry.time + 0.999)
         return now
 
     def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
-        """A text that is to take the place of another."""
+        """Judges a text that replaces another."""
         judging = self._judging
         assert judging is not None
         case.named = named
-        self._place(case, now, first=False)
+        self._prepare(case, now, first=False)
         self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
-    def knows(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
+    def is_judged_here(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
         """Whether parts belong to a message of which others were judged here, or to one that is new. ``early``: others may have been judged
         just before all this begins; then what was refused and is not whole may inherit from them."""
         case = batch[0]
@@ -223,7 +227,7 @@ class Conditions:
     # -- afterwards
 
     def settle(self, decided: list[SubmitCase]) -> None:
-        """The turn is written."""
+        """The group is written."""
         if self._judging is not None:
             self._judging.evidence.waiting.clear()
             self._parts.tore.clear()
@@ -231,7 +235,7 @@ class Conditions:
             self._parts.settle(list(long))
 
     def answered(self, case: SubmitCase, told: CarrierAnswer) -> Effect:
-        """What the carrier's answer does: to a part of a long message that depends on what became of the others."""
+        """The effect of a carrier's answer; on a part of a long message it depends on the other parts."""
         effect = Effect(told.effect)
         if case.long is None:
             return effect
@@ -254,12 +258,12 @@ class Conditions:
         self.pending.clear()
         if self._orders or orders:
             self._orders = _by_number(orders)
-            self._obey()
+            self._reset_rules()
         if self._judging is not None:
             self._parts = self._new_parts(self._judging)
 
     def sweep(self, now: float, now_s: float) -> None:
-        """Forgets what is over."""
+        """Drops expired entries and counters."""
         self._store.counters.now = now
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)

@@ -1,6 +1,7 @@
-"""Differing: what is otherwise now, counted by rule, provider, province, category and hour, with a few masked examples of each.
+"""Counts messages that came out otherwise, with masked examples.
 
-In: Cases, in order. Out: counts that can be added to those of other processes. Never: a whole number, a code, more examples than are read.
+In: SubmitCases, in order. Out: counts by rule, provider, province, category and hour, which can be added to those of other processes. Never: a
+whole number, a code, more examples than are read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.backtest.environment import FULL
-from proxy.desk.backtest.submit_case import AWAY, Skipped, SubmitCase
+from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.records import gate_events, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_heard
 from proxy.journal.segment import JournalRecord
@@ -64,10 +65,10 @@ class Place(NamedTuple):
 
 
 class Differences:
-    """All that came out otherwise in one window."""
+    """The differences of one window, and what they are counted against."""
 
     def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
-        """``since``: what is older only made the records what they are. ``shown_until``: younger texts of codes are not shown."""
+        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown."""
         self.since, self.shown_until, self.revision = since, shown_until, revision
         self.messages = 0
         self.parts = 0
@@ -77,7 +78,7 @@ class Differences:
         """By hour since 1970, then, now."""
         self.all: Counter[tuple[str, str, str]] = Counter()
         """Messages by provider, province, category."""
-        self.differences: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
+        self.by_kind: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
         self.examples: dict[tuple[str, str], list[Example]] = {}
         self.shadow: Counter[str] = Counter()
         """What passes now though a rule in shadow objects to it, by rule."""
@@ -86,13 +87,13 @@ class Differences:
         self.repeated = 0
         """Repeats of refused submits that were answered as before."""
         self.needless = 0
-        """Of those: repeats of what would have passed now, so that nobody would have sent them."""
+        """Of those: repeats of messages that would have passed now, so that they would not have been repeated."""
         self.unexplained = 0
-        """Differences though these very rules had decided: a fault of the journal, or of the backtest."""
+        """Differences though the same rules had decided: a fault of the journal or of the backtest, or changed settings."""
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
         self.counts_repeats = True
-        """Of several processes one does."""
+        """Whether this process counts repeats: one of several does."""
         self._rules: dict[str, tuple[str, ...]] = {}
         self._orders: dict[int, str] = {}
         self._passed: set[int] = set()
@@ -127,18 +128,18 @@ class Differences:
         order = operator_actions.unpack_order(body)
         self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
-    def skip(self, skipped: Skipped) -> None:
+    def skip(self, skipped: SkippedVerdict) -> None:
         if skipped.said.time >= self.since:
             self.skipped[skipped.why] += 1
 
-    def hear(self, case: SubmitCase) -> None:
+    def count(self, case: SubmitCase) -> None:
         said = case.said
         if said.time < self.since:
             return
-        if not case.leads:
+        if not case.has_own_verdict:
             self.parts += 1
             return
-        if said.reason in FULL or said.reason in AWAY:
+        if said.reason in FULL or said.reason in NOT_STORED:
             self.skipped[said.reason] += 1
             return
         verdict, message = case.verdict, case.message
@@ -161,7 +162,7 @@ class Differences:
         kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
         if kind == ALLOWED:
             self._passed.add(case.recorded)
-        self.differences[kind][place] += 1
+        self.by_kind[kind][place] += 1
         self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
         key = kind, place.rule
         self._seen[key] += 1
@@ -208,7 +209,7 @@ class Differences:
         self.skipped.update(other.skipped)
         self.shadow.update(other.shadow)
         for kind in KINDS:
-            self.differences[kind].update(other.differences[kind])
+            self.by_kind[kind].update(other.by_kind[kind])
         for key, examples in other.examples.items():
             self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
         self.repeated += other.repeated
@@ -219,12 +220,12 @@ class Differences:
     @property
     def total(self) -> int:
         """How many messages came out otherwise."""
-        return sum(sum(counted.values()) for counted in self.differences.values())
+        return sum(sum(counted.values()) for counted in self.by_kind.values())
 
     def by(self, kind: str, field: str) -> Counter[str]:
         """One kind of difference by a field of Place."""
         found: Counter[str] = Counter()
-        for place, count in self.differences[kind].items():
+        for place, count in self.by_kind[kind].items():
             found[getattr(place, field)] += count
         return found
 

@@ -1,6 +1,7 @@
-"""House: what judging asks of the gate around it, when there is none: who sends, a way to the carrier that is as it was then.
+"""Supplies senders, binds and a lane where no gate runs.
 
-In: the settings, what the journal says of a message. Out: senders, binds, a lane. Never: sockets, a queue.
+In: the settings, verdict records of the journal. Out: senders, binds, a lane that is as open as it was for the message.
+Never: sockets, a queue.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class KnownProvider(NamedTuple):
 
 
 class Senders:
+    """Makes the Sender and the bind of journalled messages."""
+
     def __init__(self, known: Mapping[str, KnownProvider]) -> None:
         self._known = known
         self._made: dict[tuple[str, str, str], Sender] = {}
@@ -74,7 +77,7 @@ class Senders:
         return any(one.replaces for one in self._known.values())
 
     def bind(self, provider: str, account: str) -> Bind:
-        """What a message came by."""
+        """The bind a message came by."""
         found = self._binds.get((provider, account))
         if found is None:
             access = SimpleNamespace(
@@ -85,7 +88,7 @@ class Senders:
 
 
 def read_case(said: messages.VerdictRecord, memo: ContentCache) -> Content | None:
-    """What a submit or data_sm of the journal says; None for anything else (replace_sm), or what cannot be read any more."""
+    """The content of a submit_sm or data_sm of the journal; None for anything else (replace_sm), or if it cannot be read."""
     data = said.data
     command = data[4:8]
     try:

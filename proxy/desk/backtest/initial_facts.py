@@ -1,10 +1,10 @@
-"""Older: what people refused, and who is on lists, from before the journal begins: out of the gate's store as it is now, taken back to then.
+"""Takes opt-outs and lists back to a moment before the journal.
 
-In: the store's file, which a gate may be using; what the journal says was changed since that moment. Out: a store of our own. Never: a byte of
-the original, a lock on it.
+In: the store's file, which a gate may be using; the journal's changes since that moment. Out: a store in memory. Never: a byte of the original
+changed, a lock on it.
 
-Retention removes the oldest of the journal, and a refusal may be older than that. What came later than the moment is taken out again, what was
-lifted later is put back. Of two equal refusals only the newer is on record: where it came later than the moment, the older is not known.
+Retention removes the oldest segments, and an opt-out may be older than they are. Facts later than the moment are removed again, facts lifted
+later are put back. Of two equal opt-outs the record keeps only the newer: where that one came later than the moment, the older is not known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from proxy.desk.backtest.commit_groups import turns_since
+from proxy.desk.backtest.commit_groups import groups_since
 from proxy.journal.disk import Disk
 from proxy.journal.records import consents, delivers, messages, operator_actions
 from proxy.journal.segment import JournalRecord
@@ -30,7 +30,7 @@ from proxy.state.record import asked, record
 from proxy.state.stores.sqlite import SqliteStore
 
 
-def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
+def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
     """A store with the facts of that moment, and no counters. Raises StateError, OSError, JournalDamaged."""
     store = _copy(path)
     store.counters = Aggregates()
@@ -40,20 +40,20 @@ def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
             store.orders.put(number, body)
     for people in list(store.walk()):
         for person, _ in people:
-            store.update(person, lambda data: as_of(data, moment))
+            store.update(person, lambda data: record_as_of(data, moment))
     for item in records_since(disk, moment):
         if item.kind == messages.RESTORED:
             back = delivers.unpack_restored(item.body)
-            _put_back(store, back.recipient, back.lifted, moment)
+            _restore_lifted(store, back.recipient, back.lifted, moment)
         elif item.kind == messages.SUPPRESSED:
             said = operator_actions.unpack_suppressed(item.body)
-            _put_back(store, said.recipient, said.lifted, moment)
+            _restore_lifted(store, said.recipient, said.lifted, moment)
     _lists(store, disk, moment)
     _consents(store, disk, moment)
     return store
 
 
-def as_of(data: bytes, moment: float) -> bytes:
+def record_as_of(data: bytes, moment: float) -> bytes:
     """A record without what came later."""
     for entry in record.entries(data):
         if entry.time >= moment:
@@ -77,7 +77,7 @@ def _copy(path: Path) -> SqliteStore:
     return SqliteStore(None, connection=memory)
 
 
-def _put_back(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], moment: float) -> None:
+def _restore_lifted(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], moment: float) -> None:
     for one in lifted:
         if one.time < moment:
             store.update(person, lambda data, one=one: record.opt_out(data, one))  # type: ignore[misc]
@@ -114,5 +114,5 @@ def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
 
 
 def records_since(disk: Disk, moment: float) -> Iterator[JournalRecord]:
-    for turn in turns_since(disk, moment):
-        yield from turn.records
+    for group in groups_since(disk, moment):
+        yield from group.records

@@ -1,10 +1,10 @@
-"""Past: people, lists, orders and counters as they stood when the window begins, from the journal before it.
+"""Rebuilds records, lists, orders and counters at the window's begin.
 
-In: turns, the beginning of the window, how far back rules look. Out: a store, and the turns from there on. Never: a verdict.
+In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups from there on. Never: a verdict.
 
-What people refused counts for ever; what they were sent only as far back as the longest window of the rules: older verdicts are passed over.
-Counters that are about no single person go on from what they held where the rules are those of then. Other rules (``count_by``) find them
-as if they had counted what was sent before.
+Opt-outs count for ever. Messages sent count only as far back as the longest window of the rules: older verdicts are skipped. Counters about
+no single person go on from their values then if the rules are those of then. Otherwise (``count_by``) earlier messages are counted by the new
+rules.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup, OwnedGroup, merge_by_time
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.merged_journals import ForeignFacts, Whose, by_time
-from proxy.desk.backtest.submit_case import take_all
+from proxy.desk.backtest.submit_case import take_counters
 from proxy.journal.records import messages
 from proxy.journal.records.answers import CarrierAnswer, unpack_answer
 from proxy.journal.write_ahead_log import JournalRecord
@@ -35,16 +34,16 @@ from proxy.wire import ContentCache
 SENT = frozenset((messages.VERDICT, messages.ANSWER, messages.ACCEPTED, messages.UNREPLACED))
 MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.DISOWNED, messages.IDS))
 ADOPTED_S = 600
-"""Entries of unknown outcome may be adopted so long."""
+"""How long an entry of unknown outcome may be adopted."""
 LATELY_MAX = 65_536
-"""More than wait for an answer at any time."""
+"""More than are unanswered at any time."""
 NEVER_COUNTED = 1 << 62
 
-Mine = Callable[[int], bool]
+IsWanted = Callable[[int], bool]
 
 
 class InitialState(NamedTuple):
-    """How things stood."""
+    """The state when the window begins."""
 
     store: EmbeddedStore
     found: Replayed
@@ -62,8 +61,8 @@ class MergedInitialState(NamedTuple):
     first: float
 
 
-class Counted:
-    """Counts what was sent as other rules would have."""
+class CounterReplay:
+    """Counts earlier messages as other rules would have."""
 
     def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
         self._store, self._rules, self._senders = store, rules, senders
@@ -92,55 +91,55 @@ class Counted:
                 self._lately.popitem(last=False)
 
     def answered(self, told: CarrierAnswer) -> None:
-        """What the carrier refused does not count."""
+        """A message that the carrier refused does not count."""
         if Effect(told.effect).takes_back:
             takes, at = self._lately.pop(told.entry_id, ((), 0))
             for take in takes:
                 self._store.counters.give_back(take, at)
 
 
-def stood(
-    turns: Iterator[GateTurn],
+def rebuild(
+    groups: Iterator[JournalGroup],
     begin: float,
     look_back_s: int,
     *,
     hear: Callable[[JournalRecord], None],
-    mine: Mine | None = None,
+    mine: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
-) -> tuple[InitialState, Iterator[GateTurn]]:
-    """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
-    keep what they were sent. ``store``: what is known from before the journal."""
-    before, left = stood_together([turns], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
-    return InitialState(before.store, before.found[0], before.first), (turn for _, turn in left)
+) -> tuple[InitialState, Iterator[JournalGroup]]:
+    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``mine``:
+    whose messages to keep. ``store``: facts from before the journal."""
+    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
+    return InitialState(before.store, before.found[0], before.first), (group for _, group in left)
 
 
-def stood_together(
-    journals: Sequence[Iterator[GateTurn]],
+def rebuild_merged(
+    journals: Sequence[Iterator[JournalGroup]],
     nodes: Sequence[int],
     begin: float,
     look_back_s: int,
     *,
     hear: Sequence[Callable[[JournalRecord], None]],
-    mine: Mine | None = None,
+    mine: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
-) -> tuple[MergedInitialState, Iterator[Whose]]:
-    """Likewise of several gates on one store, each with its journal, its node and who hears of its records."""
+) -> tuple[MergedInitialState, Iterator[OwnedGroup]]:
+    """The same for several gates on one store, each with its journal, its node and its ``hear``."""
     store = store if store is not None else open_store("sqlite::memory:")
-    counted = Counted(store, *count_by) if count_by is not None else None
+    counted = CounterReplay(store, *count_by) if count_by is not None else None
     others = ForeignFacts(store, nodes) if len(journals) > 1 else None
     counted_from = NEVER_COUNTED if counted is not None else 0
     replays = [Replaying(store, counted_from, keep_least_s=look_back_s, by_lives=True, others=others) for _ in journals]
-    turns, left, first = by_time(journals), list[Whose](), 0.0
+    groups, left, first = merge_by_time(journals), list[OwnedGroup](), 0.0
     since = begin - look_back_s - ADOPTED_S
-    for number, turn in turns:
-        if turn.time >= begin:
-            left.append((number, turn))
+    for number, group in groups:
+        if group.time >= begin:
+            left.append((number, group))
             break
-        first = first or turn.time
-        young, tell, take = turn.time >= since, hear[number], replays[number].take
-        for item in turn.records:
+        first = first or group.time
+        young, tell, take = group.time >= since, hear[number], replays[number].take
+        for item in group.records:
             tell(item)
             if item.kind in MAIL or (item.kind in SENT and not young):
                 continue
@@ -151,10 +150,10 @@ def stood_together(
                     counted.look(messages.unpack_verdict(item.body))
                 if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
                     if counted is None:
-                        take_all(store, item.body)
+                        take_counters(store, item.body)
                     continue
             take(item)
-    return MergedInitialState(store, [one.end() for one in replays], others, first), chain(left, turns)
+    return MergedInitialState(store, [one.end() for one in replays], others, first), chain(left, groups)
 
 
 def window_s(rules: RuleSet) -> int:
@@ -163,6 +162,6 @@ def window_s(rules: RuleSet) -> int:
     return max([rules.window_s, *windows])
 
 
-def counts(rules: RuleSet) -> bool:
-    """Whether any limit is about more than one person: then people cannot be looked at apart from each other."""
+def counts_across_people(rules: RuleSet) -> bool:
+    """Whether any limit is about more than one person: then recipients cannot be judged independently."""
     return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)

@@ -1,6 +1,7 @@
-"""Page: the result of a backtest as one page that opens offline: charts drawn in it, no script, nothing fetched.
+"""Renders a backtest's result as one HTML page for offline use.
 
-In: an Answer, a language. Out: HTML. Never: a text that is not escaped (messages are written by strangers), a whole number, a code.
+In: a BacktestResult, a language. Out: HTML with charts; no script, nothing fetched. Never: a text that is not escaped (strangers write
+messages), a whole number, a code.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from html import escape
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
 from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED, Example
-from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, hours, local, notes, outcomes, spelt
+from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, hours, local, notes, outcome_text, outcomes
 from proxy.desk.backtest.runner import BacktestResult
 
 ROWS_SHOWN = 15
@@ -36,26 +37,26 @@ TITLES = {REFUSED: "newly refused", ALLOWED: "newly allowed", OTHERWISE: "refuse
 
 def page(answer: BacktestResult, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
-    return _Page(answer, language).whole()
+    return _Page(answer, language).render()
 
 
 class _Page:
     def __init__(self, answer: BacktestResult, language: str) -> None:
-        self._answer, self._found, self._language = answer, answer.differing, language
+        self._answer, self._found, self._language = answer, answer.differences, language
 
-    def put(self, english: str) -> str:
+    def translated(self, english: str) -> str:
         return escape(ZH[english] if self._language == "zh" else english)
 
-    def whole(self) -> str:
-        title = self.put("What these rules would have changed")
+    def render(self) -> str:
+        title = self.translated("What these rules would have changed")
         return document(title, "".join(self._parts(title)), self._language)
 
     def _parts(self, title: str) -> Iterator[str]:
-        answer, found, put = self._answer, self._found, self.put
+        answer, found, put = self._answer, self._found, self.translated
         in_force = put("in force") + ("" if answer.same else f": {escape(answer.in_force)}")
         yield f"<h1>{title}</h1>"
         yield (
-            f"<p>{put('rules')} <code>{escape(answer.question.rules.name)}</code> <code>{escape(answer.revision)}</code> "
+            f"<p>{put('rules')} <code>{escape(answer.request.rules.name)}</code> <code>{escape(answer.revision)}</code> "
             f"({in_force}) · {put('window')} {local(answer.since)} – {local(answer.until)}</p>"
         )
         yield f'<div class="tiles">{"".join(self._tiles())}</div>'
@@ -64,7 +65,7 @@ class _Page:
         yield self._table()
         yield self._hours()
         for kind in KINDS:
-            if found.differences[kind]:
+            if found.by_kind[kind]:
                 yield self._kind(kind)
         if found.shadow:
             rows = [Bar(rule, (("otherwise", count),), f"{count:,}") for rule, count in found.shadow.most_common(ROWS_SHOWN)]
@@ -75,14 +76,14 @@ class _Page:
 
     def _tiles(self) -> Iterator[str]:
         found = self._found
-        yield f'<div class="tile"><b>{found.messages:,}</b>{self.put("messages")} {self.put("judged again")}</div>'
+        yield f'<div class="tile"><b>{found.messages:,}</b>{self.translated("messages")} {self.translated("judged again")}</div>'
         for kind in KINDS:
-            count = sum(found.differences[kind].values())
-            share = f" · {count / found.messages:.2%} {self.put('of all')}" if found.messages else ""
-            yield f'<div class="tile {CLASSES[kind]}"><b>{count:,}</b>{self.put(TITLES[kind])}{share}</div>'
+            count = sum(found.by_kind[kind].values())
+            share = f" · {count / found.messages:.2%} {self.translated('of all')}" if found.messages else ""
+            yield f'<div class="tile {CLASSES[kind]}"><b>{count:,}</b>{self.translated(TITLES[kind])}{share}</div>'
 
     def _table(self) -> str:
-        then, now, put = outcomes(self._answer, 1), outcomes(self._answer, 2), self.put
+        then, now, put = outcomes(self._answer, 1), outcomes(self._answer, 2), self.translated
         rows = "".join(
             f'<tr><td>{put(word)}</td><td class="number">{then[word]:,}</td><td class="number">{now[word]:,}</td>'
             f'<td class="number">{now[word] - then[word]:+,}</td></tr>'
@@ -94,7 +95,7 @@ class _Page:
         )
 
     def _hours(self) -> str:
-        put = self.put
+        put = self.translated
         rows = [
             Column(
                 f"{one['hour'][8:10]}. {one['hour'][11:16]}",
@@ -117,7 +118,7 @@ class _Page:
 
     def _kind(self, kind: str) -> str:
         cards = "".join(self._card(kind, field) for field in FIELDS)
-        return f'<h2>{self.put(TITLES[kind])}</h2><div class="pair">{cards}</div>'
+        return f'<h2>{self.translated(TITLES[kind])}</h2><div class="pair">{cards}</div>'
 
     def _card(self, kind: str, field: str) -> str:
         found = self._found
@@ -125,11 +126,11 @@ class _Page:
         rows = []
         for name, count in found.by(kind, field).most_common(ROWS_SHOWN):
             share = f" ({count / whole[name]:.1%})" if whole.get(name) else ""
-            rows.append(Bar(name or self.put("(the gate)"), ((CLASSES[kind], count),), f"{count:,}{share}"))
-        return f'<div class="card"><h3>{self.put(f"by {field}")}</h3>{bars(rows, f"{kind} by {field}")}</div>'
+            rows.append(Bar(name or self.translated("(the gate)"), ((CLASSES[kind], count),), f"{count:,}{share}"))
+        return f'<div class="card"><h3>{self.translated(f"by {field}")}</h3>{bars(rows, f"{kind} by {field}")}</div>'
 
     def _examples(self) -> str:
-        put = self.put
+        put = self.translated
         rows = [
             self._example(kind, one) for (kind, _), examples in sorted(self._found.examples.items()) for one in sorted(examples)
         ]
@@ -143,15 +144,15 @@ class _Page:
 
     def _example(self, kind: str, one: Example) -> str:
         cells = (local(one.at), one.provider, one.port, one.recipient, one.province)
-        text = escape(one.text) if one.text else f"<i>{self.put('a code: not shown yet')}</i>"
+        text = escape(one.text) if one.text else f"<i>{self.translated('a code: not shown yet')}</i>"
         plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        plain += "".join(f'<td class="wrap">{escape(spelt(word))}</td>' for word in (one.then, one.now))
-        return f'<tr><td><span class="mark {CLASSES[kind]}">{self.put(TITLES[kind])}</span></td>{plain}<td class="text">{text}</td></tr>'
+        plain += "".join(f'<td class="wrap">{escape(outcome_text(word))}</td>' for word in (one.then, one.now))
+        return f'<tr><td><span class="mark {CLASSES[kind]}">{self.translated(TITLES[kind])}</span></td>{plain}<td class="text">{text}</td></tr>'
 
     def _notes(self) -> str:
         found = self._found
         said = [escape(one) for one in notes(self._answer)]
         if found.skipped:
             skipped = ", ".join(f"{escape(why)} {count:,}" for why, count in found.skipped.most_common())
-            said.append(f"{self.put('not judged again')}: {skipped}")
-        return f"<h2>{self.put('Notes')}</h2>" + "".join(f"<p>{one}</p>" for one in said) if said else ""
+            said.append(f"{self.translated('not judged again')}: {skipped}")
+        return f"<h2>{self.translated('Notes')}</h2>" + "".join(f"<p>{one}</p>" for one in said) if said else ""

@@ -1,10 +1,10 @@
-"""Replacing: texts that were to take the place of others (replace_sm), judged again as ``proxy.relay.replace_sm`` did.
+"""Judges replace_sm of the journal again, as ``relay/replace_sm.py`` did.
 
-In: what carriers accepted, replace_sm of the journal, the person's record. Out: the record with the new text's entry instead of the old one's.
-Never: what a carrier is told.
+In: carriers' acceptances, replace_sm of the journal, the recipient's record. Out: the record with the new text's entry instead of the old
+one's. Never: anything sent to a carrier.
 
-Which message an id names the journal says: the index that the gate keeps of what was accepted is kept here, too. It may know more than the gate
-did, which forgets in a restart: what the gate did not find was not judged, and is not here.
+The gate keeps an index of accepted messages by id; the same index is kept here. It may know more than the gate's, which is lost in a restart:
+a message that the gate did not find was not judged, and is not here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from proxy.wire.message_queries import read_asking, replacement
 
 
 class ReplacedMessage(NamedTuple):
-    """What a replace_sm is about."""
+    """The message that a replace_sm names, and its new text."""
 
     message_id: bytes
     sent: IndexedMessage
@@ -36,15 +36,15 @@ class Replacements:
     def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
-        self.as_then = Restoring(self._index, senders.replaces)
-        """Of what is not judged again."""
+        self.as_recorded = Restoring(self._index, senders.replaces)
+        """The index for messages that are not judged again."""
 
-    def turn(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
     def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
-        """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
+        """A carrier accepted a message. ``transit``: as judged again; None if it was not."""
         if not self._senders.replaces(said.provider):
             return
         if transit is not None and transit.verdict is not None:
@@ -52,7 +52,7 @@ class Replacements:
         self._index.restore(said, told)
 
     def named(self, said: messages.VerdictRecord) -> ReplacedMessage | None:
-        """What a replace_sm of the journal is about; None where nobody knows."""
+        """The message that a replace_sm of the journal is about; None if it is not known."""
         frame = Frame.of(said.data)
         try:
             asking = read_asking(frame)

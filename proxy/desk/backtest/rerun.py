@@ -1,13 +1,13 @@
-"""Rerun: every message of the journal judged again, in the order in which the gate judged, each against what the earlier ones left.
+"""Judges every message of the journal again, in the gate's order.
 
-In: turns, the store as it was when they begin, rules by revision. Out: a Case for each message: its verdict then and now. Never: a file, a
-clock, another way to judge: the bench holds the gate's own.
+In: commit groups, the store as it was when they begin, rules by revision. Out: a SubmitCase for each message, with its verdict then and now.
+Never: a file, a clock, another way to judge (conditions.py holds the gate's own).
 
-What happened around the messages stays as it was: what people answered, what officers entered, what was ordered, what the carrier said of
-what was sent. A message that is refused now leaves nothing; one that is let through now is taken to have been accepted.
+Everything around the messages stays as it was: replies, suppressions, orders, the carrier's answers. A message that is refused now leaves no
+trace; one that is allowed now is taken to have been accepted.
 
-In a turn the gate changes records first and judges then, but writes it the other way round (relay/batching.py, relay/commit.py): here each
-turn is put back into that order.
+Within a commit group the gate changes records first and judges then, but writes it the other way round (relay/batching.py, relay/commit.py).
+Each group is put back into that order here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup
 from proxy.desk.backtest.conditions import Conditions
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.long_messages import follows, others_stand
-from proxy.desk.backtest.merged_journals import ForeignFacts
 from proxy.desk.backtest.replacements import Replacements
-from proxy.desk.backtest.submit_case import AWAY, UNJUDGED, Look, RulesOf, Skipped, SubmitCase, take_all
+from proxy.desk.backtest.submit_case import (
+    NOT_STORED,
+    UNJUDGED,
+    Observer,
+    RulesOf,
+    SkippedVerdict,
+    SubmitCase,
+    in_same_batch,
+    other_parts_alive,
+    take_counters,
+)
 from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
 from proxy.journal.records.consents import unpack_person
@@ -69,10 +77,10 @@ CHANGES = frozenset(
         messages.DOUBTFUL,
     )
 )
-STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
+MESSAGE_STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
 """A part was refused, and the message stands."""
-NOTED = frozenset((messages.RULES, messages.ORDERED, messages.HEARD, messages.REPEATED))
-OF_ITS_OWN = frozenset(
+OBSERVED = frozenset((messages.RULES, messages.ORDERED, messages.HEARD, messages.REPEATED))
+SINGLE = frozenset(
     (
         messages.START,
         messages.CLOCK,
@@ -90,8 +98,8 @@ OF_ITS_OWN = frozenset(
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
 
 
-class Sorted(NamedTuple):
-    """The records of a turn, by what they do."""
+class SortedRecords(NamedTuple):
+    """The records of a group, by what they do."""
 
     submits: list[JournalRecord]
     changes: list[JournalRecord]
@@ -105,36 +113,35 @@ class Rerun:
         rules_of: RulesOf,
         senders: Senders,
         hear: Callable[[SubmitCase], None],
-        skip: Callable[[Skipped], None],
+        skip: Callable[[SkippedVerdict], None],
         note: Callable[[JournalRecord], None] | None = None,
         before: Replayed | None = None,
         mine: Callable[[int], bool] | None = None,
-        look: Look | None = None,
+        look: Observer | None = None,
         others: ForeignFacts | None = None,
     ) -> None:
-        """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
-        replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
-        message with the record it is about to be judged against, and when that was. ``others``: where several gates
-        are rerun on one store, what they heard of still others."""
+        """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the replay
+        that made the store. ``mine``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the record and
+        the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
         self.store = store
         self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
-        self._bench = Conditions(store, rules_of, look)
+        self._conditions = Conditions(store, rules_of, look)
         self._others = others
         self._before = before if before is not None else Replayed()
-        self._past = before is not None
+        self._continues = before is not None
         self._inherits_until_s = 0.0
         """Until then parts that come late may belong to a message that was judged before all this begins."""
         self._listings = self._before.listings or ListImports(store.listed)
         self._replacing = Replacements(store, senders) if senders.any_replaces else None
         self._memo = ContentCache()
         self._in_flight: dict[int, SubmitCase] = {}
-        self._doubted: dict[int, SubmitCase] = {}
-        """Of which nobody knew: an answer may still come."""
+        self._unanswered: dict[int, SubmitCase] = {}
+        """Messages of unknown outcome: an answer may still come."""
         self._batch: list[SubmitCase] = []
-        self._coming: list[JournalRecord] = []
-        """What the turn that is dealt with brings to be judged …"""
-        self._came: dict[int, SubmitCase] = {}
-        """… and what of it came before an answer did."""
+        self._submits: list[JournalRecord] = []
+        """The submits of the group at hand …"""
+        self._early_parts: dict[int, SubmitCase] = {}
+        """… and those of them that came before an answer of the same group."""
         self._swept = 0.0
         self._stepped_s = 0.0
         """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
@@ -142,46 +149,46 @@ class Rerun:
         self._open_twice = any(
             said.entry is not None and said.entry.state == EntryState.SENT_TWICE for said in self._before.open.values()
         )
-        self._as_then: set[int] = set()
+        self._as_recorded: set[int] = set()
         """Verdicts whose effects stand as they were."""
 
-    def run(self, turns: Iterable[GateTurn]) -> None:
-        for turn in turns:
-            self.turn(turn)
+    def run(self, groups: Iterable[JournalGroup]) -> None:
+        for group in groups:
+            self.apply_group(group)
 
-    # ------------------------------------------------------------------ one turn
+    # ------------------------------------------------------------------ one group
 
-    def turn(self, turn: GateTurn) -> None:
+    def apply_group(self, group: JournalGroup) -> None:
         """Deals with one commit group."""
         if not self._begin:
-            self._begin = turn.records[0].sequence
-            self._inherits_until_s = turn.time + INHERIT_S if self._past else 0.0
-        found, pending = self._sorted(turn), self._bench.pending
+            self._begin = group.records[0].sequence
+            self._inherits_until_s = group.time + INHERIT_S if self._continues else 0.0
+        found, pending = self._sorted(group), self._conditions.pending
         if not (any(found) or pending):
             return
-        self._bench.clock_says(turn.time)
-        self._coming = found.submits
-        after = self._changed(found.changes, turn.time) if found.changes or pending else []
-        self._arrive(found.accepted, turn.time)
-        decided = self._decide(found.submits, turn.time)
+        self._conditions.set_clock(group.time)
+        self._submits = found.submits
+        after = self._changed(found.changes, group.time) if found.changes or pending else []
+        self._arrive(found.accepted, group.time)
+        decided = self._decide(found.submits, group.time)
         self._accept(found.accepted)
         for case in decided:
             if case.lane is not None and case.said.entry is not None:
                 self._in_flight[case.recorded] = case
             self._hear(case)
-        self._bench.settle(decided)
+        self._conditions.settle(decided)
         for then in after:
             then()
-        if turn.time - self._swept > HOUSEKEEPING_S:
-            self._swept = turn.time
-            self._bench.sweep(turn.time, turn.time - self._stepped_s)
+        if group.time - self._swept > HOUSEKEEPING_S:
+            self._swept = group.time
+            self._conditions.sweep(group.time, group.time - self._stepped_s)
             if self._replacing is not None:
-                self._replacing.turn(turn.time)
+                self._replacing.advance(group.time)
 
-    def _sorted(self, turn: GateTurn) -> Sorted:
-        """What stands in a group of its own is dealt with at once."""
-        found = Sorted([], [], [])
-        for item in turn.records:
+    def _sorted(self, group: JournalGroup) -> SortedRecords:
+        """Sorts the records of a group; records that stand in a group of their own are applied at once."""
+        found = SortedRecords([], [], [])
+        for item in group.records:
             kind = item.kind
             if kind == messages.VERDICT:
                 (found.changes if _replaces(item.body) else found.submits).append(item)
@@ -189,15 +196,15 @@ class Rerun:
                 found.accepted.append(item)
             elif kind in CHANGES:
                 found.changes.append(item)
-            elif kind in OF_ITS_OWN:
-                self._alone(item)
-            if kind in NOTED and self._note is not None:
+            elif kind in SINGLE:
+                self._apply_single(item)
+            if kind in OBSERVED and self._note is not None:
                 self._note(item)
         return found
 
     def _arrive(self, accepted: list[JournalRecord], now: float) -> None:
-        """What went out in the stead of something unknown, and was taken: there is no doubt any more when others are judged."""
-        if not (self._bench.sent_twice or self._open_twice):
+        """Messages that stood in for one of unknown outcome were accepted: their outcome is known when others are judged."""
+        if not (self._conditions.sent_twice or self._open_twice):
             return
         for item in accepted:
             for sequence in answered.verdicts_of(item.body):
@@ -211,7 +218,7 @@ class Rerun:
                 self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
 
     def _accept(self, accepted: list[JournalRecord]) -> None:
-        """Nothing changes but that nobody waits any more; and ids name messages, for who may replace them."""
+        """Accepted messages wait no longer; their ids are indexed for replace_sm."""
         replacing = self._replacing
         for item in accepted:
             if replacing is None:
@@ -234,29 +241,29 @@ class Rerun:
         decided: list[SubmitCase] = []
         for item in submits:
             if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
-                take_all(self.store, item.body)
+                take_counters(self.store, item.body)
                 continue
             said = messages.unpack_verdict(item.body)
-            case = self._came.pop(item.sequence, None)
+            case = self._early_parts.pop(item.sequence, None)
             if case is not None:
-                self._bench.use(said.revision)
+                self._conditions.use(said.revision)
                 self._flush(decided, now)
-                decided += self._bench.judge_parts([case], now, now - self._stepped_s)
+                decided += self._conditions.judge_parts([case], now, now - self._stepped_s)
                 continue
-            if said.reason not in UNJUDGED and self._bench.use(said.revision):
+            if said.reason not in UNJUDGED and self._conditions.use(said.revision):
                 case = self._case(said, item.sequence)
             if case is None:
-                self._stands(item.sequence, said, said.reason or "rules-unknown")
+                self._keep_as_then(item.sequence, said, said.reason or "rules-unknown")
             elif case.message is not None and case.message.content.part is None:
                 self._flush(decided, now)
-                self._bench.judge(case, now)
+                self._conditions.judge(case, now)
                 decided.append(case)
             else:
-                if self._batch and not follows(self._batch[-1], case):
+                if self._batch and not in_same_batch(self._batch[-1], case):
                     self._flush(decided, now)
                 self._batch.append(case)
         self._flush(decided, now)
-        self._bench.give_up()
+        self._conditions.undo_not_stored()
         return decided
 
     def _case(self, said: messages.VerdictRecord, number: int) -> SubmitCase | None:
@@ -267,14 +274,14 @@ class Rerun:
         message = Message(senders.find(said.provider, said.account, said.port), said.recipient, content)
         return SubmitCase(senders.bind(said.provider, said.account), message, said, number)
 
-    def _stands(self, sequence: int, said: messages.VerdictRecord, why: str) -> None:
-        """It is not judged again: what it did is done as it was."""
+    def _keep_as_then(self, sequence: int, said: messages.VerdictRecord, why: str) -> None:
+        """Does not judge a message again: repeats its recorded effects."""
         if said.entry is not None:
-            self._as_then.add(sequence)
+            self._as_recorded.add(sequence)
             apply_verdict(self.store, said, sequence, counts=True, done=self._before)
             if said.adopts and self._replacing is not None:
-                self._replacing.as_then.allowed(said)
-        self._skip(Skipped(said, why))
+                self._replacing.as_recorded.allowed(said)
+        self._skip(SkippedVerdict(said, why))
 
     def _flush(self, decided: list[SubmitCase], now: float) -> None:
         """Parts that were judged together, or one that came later."""
@@ -282,19 +289,19 @@ class Rerun:
         if not batch:
             return
         now_s = now - self._stepped_s
-        if self._bench.knows(batch, now_s, early=now_s < self._inherits_until_s):
-            decided += self._bench.judge_parts(batch, now, now_s)
+        if self._conditions.is_judged_here(batch, now_s, early=now_s < self._inherits_until_s):
+            decided += self._conditions.judge_parts(batch, now, now_s)
         else:  # they came late to a message that was judged before all this begins
             for case in batch:
-                self._stands(case.recorded, case.said, "began-before")
+                self._keep_as_then(case.recorded, case.said, "began-before")
 
     # ------------------------------------------------------------------ what changed records
 
     def _changed(self, changes: list[JournalRecord], now: float) -> list[Callable[[], None]]:
-        """Applies changes; what is to be done once the turn is judged."""
+        """Applies changes; returns what is to be done once the group is judged."""
         after: list[Callable[[], None]] = []
-        pending = list(self._bench.pending)
-        self._bench.pending.clear()
+        pending = list(self._conditions.pending)
+        self._conditions.pending.clear()
         for change in pending:
             self._apply(change, now, after)
         for item in changes:
@@ -324,47 +331,47 @@ class Rerun:
 
     def _answered(self, told: answered.CarrierAnswer, now: float, after: list[Callable[[], None]]) -> None:
         number = told.verdict_sequence
-        case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
+        case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None:
             # 0: of a part whose verdict was never written, and which had been all that stood of its message: here nothing did
-            known = number < self._begin and (number > 0 or self._bench.has(told.recipient, told.entry_id))
-            if known or number in self._as_then:
+            known = number < self._begin and (number > 0 or self._conditions.has(told.recipient, told.entry_id))
+            if known or number in self._as_recorded:
                 apply_answer(self.store, told, True, self._before)
             return  # else it was not sent now, and nobody answers
         if told.effect == Effect.UNKNOWN:
-            self._doubted[number] = case
-        if Effect(told.effect) in STANDS and not others_stand(case):
-            self._comes_first(case, now)
-        effect = self._bench.answered(case, told)
-        self._apply(EntryFate(case, effect, told.status, told.carrier_id, self._told), now, after)
+            self._unanswered[number] = case
+        if Effect(told.effect) in MESSAGE_STANDS and not other_parts_alive(case):
+            self._remember_early_part(case, now)
+        effect = self._conditions.answered(case, told)
+        self._apply(EntryFate(case, effect, told.status, told.carrier_id, self._entry_settled), now, after)
 
-    def _comes_first(self, answered: SubmitCase, now: float) -> None:
-        """The gate was told that the carrier refused a part, and others stood: one that is judged in this turn had come before."""
-        for item in self._coming:
+    def _remember_early_part(self, answered: SubmitCase, now: float) -> None:
+        """The carrier refused a part and the message stood: so another part, judged in this group, had come before the refusal."""
+        for item in self._submits:
             said = messages.unpack_verdict(item.body)
-            if item.sequence in self._came or said.recipient != answered.said.recipient or said.reason in UNJUDGED:
+            if item.sequence in self._early_parts or said.recipient != answered.said.recipient or said.reason in UNJUDGED:
                 continue
-            case = self._case(said, item.sequence) if self._bench.use(said.revision) else None
-            if case is not None and self._bench.comes(case, answered, now - self._stepped_s):
-                self._came[item.sequence] = case
+            case = self._case(said, item.sequence) if self._conditions.use(said.revision) else None
+            if case is not None and self._conditions.remember_part(case, answered, now - self._stepped_s):
+                self._early_parts[item.sequence] = case
                 return
 
-    def _told(self, answer: EntryFate, recorded: int) -> None:
+    def _entry_settled(self, answer: EntryFate, recorded: int) -> None:
         if answer.effect.takes_back:
-            self._bench.give_back(answer.pending)
+            self._conditions.give_back(answer.pending)
 
     def _replaced(self, item: JournalRecord, now: float) -> None:
-        """A replace_sm: it changes the record like a submit in place of another, among the changes of its turn."""
-        said, bench, replacing = messages.unpack_verdict(item.body), self._bench, self._replacing
+        """A replace_sm: it changes the record as a submit in place of another would, among the changes of its group."""
+        said, conditions, replacing = messages.unpack_verdict(item.body), self._conditions, self._replacing
         if self._mine is not None and not self._mine(said.recipient):
-            take_all(self.store, item.body)
+            take_counters(self.store, item.body)
             return
-        named = replacing.named(said) if replacing is not None and said.reason not in UNJUDGED | AWAY else None
-        if named is None or replacing is None or not bench.use(said.revision):
-            self._stands(item.sequence, said, said.reason if said.reason in GATE_REASONS else "replace_sm")
+        named = replacing.named(said) if replacing is not None and said.reason not in UNJUDGED | NOT_STORED else None
+        if named is None or replacing is None or not conditions.use(said.revision):
+            self._keep_as_then(item.sequence, said, said.reason if said.reason in GATE_REASONS else "replace_sm")
             return
         case = SubmitCase(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
-        bench.replace(case, named, replacing, now)
+        conditions.replace(case, named, replacing, now)
         if case.lane is not None and said.entry is not None:
             self._in_flight[item.sequence] = case
         if case.verdict is not None:
@@ -374,12 +381,12 @@ class Rerun:
         """The carrier refused to replace a message."""
         told = requests.unpack_unreplaced(item.body)
         number, replacing = told.verdict_sequence, self._replacing
-        case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
+        case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None or case.named is None or replacing is None:
-            if number < self._begin or number in self._as_then:
+            if number < self._begin or number in self._as_recorded:
                 apply_unreplaced(self.store, told, True, self._before)
                 if replacing is not None:
-                    replacing.as_then.unreplaced(told)
+                    replacing.as_recorded.unreplaced(told)
             return
         named = case.named
         back: tuple[Take, ...] = ()
@@ -390,17 +397,17 @@ class Rerun:
             return data
 
         self.store.update(told.recipient, restore)
-        after.append(lambda: self._bench.give_back_all(back, case.entry_time))
+        after.append(lambda: self._conditions.give_back_all(back, case.entry_time))
 
     def _share(self, told: aggregate_shares.CounterShare) -> None:
-        """What a verdict took: of one that stands as it was. Of one that was judged again it is known."""
+        """The counter shares of a verdict that was not judged again; of others they are known."""
         number = told.verdict_sequence
-        if number < self._begin or number in self._as_then:
+        if number < self._begin or number in self._as_recorded:
             apply_share(self.store, told, True, self._before)
 
     # ------------------------------------------------------------------ what stands in a group of its own
 
-    def _alone(self, item: JournalRecord) -> None:
+    def _apply_single(self, item: JournalRecord) -> None:
         body = item.body
         if item.kind == messages.START:
             self._started()
@@ -417,21 +424,21 @@ class Rerun:
             else:
                 apply_operated(self.store, item, self._listings)
             if kind == messages.ORDERED:
-                self._bench.order(operator_actions.unpack_order(body))
+                self._conditions.order(operator_actions.unpack_order(body))
             elif kind == messages.LIFTED:
-                self._bench.lift(operator_actions.unpack_lifted(body).order)
+                self._conditions.lift(operator_actions.unpack_lifted(body).order)
 
     def _started(self) -> None:
-        """The gate was started anew: of what was on its way nobody knows."""
+        """The gate restarted: messages in flight have an unknown outcome."""
         for case in self._in_flight.values():
             entry_id, same = case.entry_id, case.said.fingerprint
             self.store.update(case.said.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
         settle_open(self.store, self._before)
         self._before.open.clear()
         self._in_flight.clear()
-        self._doubted.clear()
+        self._unanswered.clear()
         self._listings.abandon()
-        self._bench.started([*self.store.orders.held.values()])
+        self._conditions.started([*self.store.orders.held.values()])
 
 
 def _replaces(body: bytes) -> bool:

@@ -1,6 +1,6 @@
-"""Told: the result of a backtest in words and for programs.
+"""Formats a backtest's result as text and as JSON.
 
-In: an Answer. Out: lines, a dictionary for JSON. Never: a whole number, a code.
+In: a BacktestResult. Out: lines, a dictionary for JSON. Never: a whole number, a code.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def local(at: float) -> str:
 def outcomes(answer: BacktestResult, place: int) -> Counter[str]:
     """Messages by what became of them: then (1) or now (2)."""
     found: Counter[str] = Counter()
-    for key, count in answer.differing.hours.items():
+    for key, count in answer.differences.hours.items():
         found[str(key[place])] += count
     return found
 
 
 def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
     """What became of the messages, hour by hour; hours without any are there, too."""
-    counted = answer.differing.hours
+    counted = answer.differences.hours
     if not counted:
         return
     for hour in range(min(key[0] for key in counted), max(key[0] for key in counted) + 1):
@@ -54,9 +54,9 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
 
 
 def notes(answer: BacktestResult) -> Iterator[str]:
-    """What whoever reads the numbers must know."""
-    found = answer.differing
-    if found.unexplained and answer.question.beside:
+    """What a reader of the numbers must know."""
+    found = answer.differences
+    if found.unexplained and answer.request.beside:
         yield (
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
             "a moment, or parts of one long message; the settings of a provider have changed, or it is a fault of gate106 (please report it)"
@@ -88,9 +88,9 @@ def notes(answer: BacktestResult) -> Iterator[str]:
 
 def as_dict(answer: BacktestResult) -> dict[str, Any]:
     """What ``gate106 backtest --json`` prints."""
-    found = answer.differing
+    found = answer.differences
     return {
-        "rules": {"folder": str(answer.question.rules), "revision": answer.revision, "in_force": answer.in_force},
+        "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
         "window": {"from": iso(answer.since), "to": iso(answer.until)},
         "messages": found.messages,
         "parts": found.messages + found.parts,
@@ -98,7 +98,7 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
         "now": {word: outcomes(answer, 2)[word] for word in OUTCOMES},
         "differences": found.total,
         **{
-            kind: {"total": sum(found.differences[kind].values())}
+            kind: {"total": sum(found.by_kind[kind].values())}
             | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
             for kind in KINDS
         },
@@ -124,7 +124,7 @@ def _example(one: Example) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def spelt(word: RuledOutcome) -> str:
+def outcome_text(word: RuledOutcome) -> str:
     if word.outcome == "allow":
         return "allow"
     return f"{word.outcome} {word.reason}" + (f" ({word.rule})" if word.rule and word.rule != word.reason else "")
@@ -132,9 +132,9 @@ def spelt(word: RuledOutcome) -> str:
 
 def as_text(answer: BacktestResult) -> Iterator[str]:
     """For people, in lines."""
-    found = answer.differing
+    found = answer.differences
     yield (
-        f"{answer.question.rules} (revision {answer.revision}"
+        f"{answer.request.rules} (revision {answer.revision}"
         + (", in force)" if answer.same else f"; in force: {answer.in_force or 'unknown'})")
     )
     yield f"{local(answer.since)} to {local(answer.until)}: {found.messages:,} messages judged again in {answer.seconds:.1f} s"
@@ -144,7 +144,7 @@ def as_text(answer: BacktestResult) -> Iterator[str]:
     if not found.total:
         yield "no differences"
     for kind in KINDS:
-        if found.differences[kind]:
+        if found.by_kind[kind]:
             yield from _kind(answer, kind)
     for rule, count in found.shadow.most_common(ROWS_SHOWN):
         yield f"shadow rule {rule}: objects to {count:,} that pass now"
@@ -158,8 +158,8 @@ def as_text(answer: BacktestResult) -> Iterator[str]:
 
 
 def _kind(answer: BacktestResult, kind: str) -> Iterator[str]:
-    found = answer.differing
-    yield f"{WORDS[kind]}: {sum(found.differences[kind].values()):,}"
+    found = answer.differences
+    yield f"{WORDS[kind]}: {sum(found.by_kind[kind].values()):,}"
     for field in FIELDS:
         counted = found.by(kind, field)
         rows = ", ".join(f"{name or '(the gate)'} {count:,}" for name, count in counted.most_common(ROWS_SHOWN))
@@ -169,4 +169,7 @@ def _kind(answer: BacktestResult, kind: str) -> Iterator[str]:
         if of == kind:
             for one in sorted(examples)[:2]:
                 text = one.text or "(a code: not shown yet)"
-                yield f"  e.g. {local(one.at)} {one.provider} {one.port} to {one.recipient}: {spelt(one.then)} → {spelt(one.now)}: {text}"
+                yield (
+                    f"  e.g. {local(one.at)} {one.provider} {one.port} to {one.recipient}: "
+                    f"{outcome_text(one.then)} → {outcome_text(one.now)}: {text}"
+                )

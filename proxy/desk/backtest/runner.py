@@ -1,10 +1,11 @@
-"""Run: one backtest from a journal's folder to its result, in one process or, where that changes nothing, in several.
+"""Runs one backtest from a request to its result.
 
-In: a Question. Out: an Answer, or CannotBacktest with whose fault it is. Never: the running gate, a byte written.
+In: a BacktestRequest. Out: a BacktestResult, or CannotBacktest with the cause. Never: the running gate, a byte written.
 
-Journals of several gates on one store are judged again side by side, each by itself as its gate did, all against one store.
+Journals of several gates on one store are judged side by side, each as its gate did, against one store.
 
-People are independent of each other unless a limit is about more than one of them (a provider's quota): then one process does it all.
+Recipients are independent of each other unless a limit is about more than one of them (a provider's quota). Then one process does all the work,
+otherwise several may.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from typing import NamedTuple
 
 from proxy import policy
 from proxy.archive.otp_texts import HIDDEN_S
-from proxy.desk.backtest.commit_groups import GateTurn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
+from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups_of, groups_since, is_complete, no_progress
 from proxy.desk.backtest.differences import Differences
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_facts import older
-from proxy.desk.backtest.initial_state import ADOPTED_S, counts, stood_together, window_s
+from proxy.desk.backtest.initial_facts import facts_as_of
+from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild_merged, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import gate_events, messages
@@ -39,10 +40,10 @@ from proxy.policy.spans import is_to_come
 from proxy.state import EmbeddedStore, StateError
 
 READ_OCTETS_MAX = 2 << 30
-"""So much of a journal before the window is read for what people refused in it, about a minute of work; where there is more, the store says it,
-as of the moment from which messages are counted. It does not know of a refusal that the person has repeated since."""
+"""Bytes of a journal before the window that are read for opt-outs, about a minute of work. Beyond, the store supplies them, as of the moment
+from which messages are counted; it does not know an opt-out that the person has repeated since."""
 RUN_IN_S = 65.0
-"""Judging begins so long before the window: late parts of long messages inherit for a minute."""
+"""Judging begins this long before the window: late parts of long messages inherit for a minute."""
 GC_THRESHOLDS = 50_000, 50, 50
 
 
@@ -52,7 +53,7 @@ class CannotBacktest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """What is asked. Made of plain values, for other processes."""
+    """The parameters of a backtest; plain values, for other processes."""
 
     journal: Path
     rules: Path
@@ -64,9 +65,9 @@ class BacktestRequest:
     """How far back from the journal's end; 0: all of it."""
     now: float
     ring: Ring = field(default_factory=Ring)
-    """What opens the journal where it is sealed."""
+    """The keys of a sealed journal."""
     node: int | None = None
-    """Whose the journal is; None where nobody says."""
+    """The node of the journal; None if not known."""
     beside: tuple[tuple[Path, int], ...] = ()
     """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
 
@@ -81,11 +82,11 @@ class BacktestRequest:
 
 @dataclass(slots=True)
 class BacktestResult:
-    question: BacktestRequest
+    request: BacktestRequest
     revision: str
     in_force: str
     """The revision that decided last in the journal."""
-    differing: Differences
+    differences: Differences
     since: float
     until: float
     begins: float
@@ -108,11 +109,11 @@ class BacktestResult:
         return self.revision == self.in_force
 
 
-class _Edges:
-    """Where a journal begins and ends, and by what it decided last."""
+class _JournalEdges:
+    """Begin and end of a journal, and the revision that decided last."""
 
     def __init__(self, disk: Disk) -> None:
-        self.whole = begins_whole(disk)
+        self.whole = is_complete(disk)
         names = disk.list()
         self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
         self.ends = self.decided = 0.0
@@ -132,7 +133,7 @@ class _Edges:
 
 
 class _Span(NamedTuple):
-    """From when to when all journals that are read are there, and by what was decided last in any of them."""
+    """The stretch in which all journals are present, and the revision that decided last in any of them."""
 
     begins: float
     ends: float
@@ -141,7 +142,7 @@ class _Span(NamedTuple):
 
     @classmethod
     def of(cls, disks: Sequence[Disk]) -> _Span:
-        found = [edges for edges in map(_Edges, disks) if edges.ends]
+        found = [edges for edges in map(_JournalEdges, disks) if edges.ends]
         if not found:
             return cls(0.0, 0.0, False, "")
         cut = [one.begins for one in found if not one.whole]
@@ -154,48 +155,48 @@ class _Span(NamedTuple):
 
 
 @lru_cache(1)
-def _rules(path: Path, category_tag: int | None) -> RuleSet:
+def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
     return policy.load(path, category_tag=category_tag)
 
 
-def backtest(question: BacktestRequest, processes: int = 1, tell: Callable[[float], None] = nobody_waits) -> BacktestResult:
-    """Judges again. ``processes``: at most so many. ``tell``: hears how far it is, from 0 to 1."""
+def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:
+    """Runs a backtest. ``processes``: at most this many. ``progress``: is called with the share done, from 0 to 1."""
     began = time.monotonic()
     try:
-        rules = _rules(question.rules, question.category_tag)
+        rules = _load_rules(request.rules, request.category_tag)
     except RulesError as error:
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     try:
-        span = _Span.of(question.disks)
-        since = max(span.ends - question.last_s, span.begins) if question.last_s else span.begins
-        shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
-        found, unknown, from_store = _all_shares(question, span._replace(begins=since), shares, tell)
+        span = _Span.of(request.disks)
+        since = max(span.ends - request.last_s, span.begins) if request.last_s else span.begins
+        shares = 1 if counts_across_people(rules) else max(1, min(processes, os.cpu_count() or 1))
+        found, unknown, from_store = _judge_shares(request, span._replace(begins=since), shares, progress)
     except JournalDamaged as error:
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
     except SegmentFault as error:
-        raise CannotBacktest(f"{question.journal}: {error}: see gate106 journal verify") from error
+        raise CannotBacktest(f"{request.journal}: {error}: see gate106 journal verify") from error
     except (StateError, SealingError) as error:
         raise CannotBacktest(error) from error
     except FileNotFoundError as error:
         raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
     except (OSError, ValueError, struct.error) as error:
-        raise CannotBacktest(f"{question.journal}: the journal cannot be read: {error}") from error
+        raise CannotBacktest(f"{request.journal}: the journal cannot be read: {error}") from error
     if not span.ends:
-        raise CannotBacktest(f"{question.journal}: the journal is empty")
+        raise CannotBacktest(f"{request.journal}: the journal is empty")
     return BacktestResult(
-        question, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
+        request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
     )  # fmt: skip
 
 
-def _all_shares(
-    question: BacktestRequest, span: _Span, shares: int, tell: Callable[[float], None]
+def _judge_shares(
+    request: BacktestRequest, span: _Span, shares: int, progress: Callable[[float], None]
 ) -> tuple[Differences, set[str], bool]:
     if shares == 1:
-        return share(question, span, 0, 1, tell)
+        return judge_share(request, span, 0, 1, progress)
     with ProcessPoolExecutor(shares - 1, get_context("spawn")) as pool:  # this process may have threads
-        others = [pool.submit(share, question, span, number, shares) for number in range(1, shares)]
-        found, unknown, from_store = share(question, span, 0, shares, tell)
+        others = [pool.submit(judge_share, request, span, number, shares) for number in range(1, shares)]
+        found, unknown, from_store = judge_share(request, span, 0, shares, progress)
         for one in others:
             more, strangers, _ = one.result()
             found.add(more)
@@ -203,47 +204,47 @@ def _all_shares(
     return found, unknown, from_store
 
 
-def readings(
-    disk: Disk, store: Path | None, begin: float, look_back_s: int, tell: Callable[[float], None] = nobody_waits
-) -> tuple[Iterator[GateTurn], EmbeddedStore | None]:
-    """What to read for a window: the journal, and what people had refused before that, where it must come from the gate's store. Raises
-    StateError, JournalDamaged, OSError."""
+def sources(
+    disk: Disk, store: Path | None, begin: float, look_back_s: int, progress: Callable[[float], None] = no_progress
+) -> tuple[Iterator[JournalGroup], EmbeddedStore | None]:
+    """What to read for a window: the groups of the journal, and a store with earlier opt-outs, where they must come from the gate's store.
+    Raises StateError, JournalDamaged, OSError."""
     start = begin - look_back_s - ADOPTED_S
-    if store is not None and octets_before(disk, start) > READ_OCTETS_MAX:
-        return turns_since(disk, start, tell), older(store, disk, start)
-    whole = store is None or begins_whole(disk)
-    return turns_of(disk, tell), None if whole or store is None else older(store, disk, begin)
+    if store is not None and bytes_before(disk, start) > READ_OCTETS_MAX:
+        return groups_since(disk, start, progress), facts_as_of(store, disk, start)
+    whole = store is None or is_complete(disk)
+    return groups_of(disk, progress), None if whole or store is None else facts_as_of(store, disk, begin)
 
 
-def share(
-    question: BacktestRequest, span: _Span, number: int, of: int, tell: Callable[[float], None] = nobody_waits
+def judge_share(
+    request: BacktestRequest, span: _Span, number: int, of: int, progress: Callable[[float], None] = no_progress
 ) -> tuple[Differences, set[str], bool]:
-    """Judges again what was sent to one in ``of`` people since ``span.begins``; with it the providers that nobody knows, and whether the store
-    was asked."""
+    """Judges the messages to one in ``of`` recipients since ``span.begins``; returns also the providers not in the settings, and whether the
+    store was read."""
     thresholds = gc.get_threshold()
-    rules = _rules(question.rules, question.category_tag)
+    rules = _load_rules(request.rules, request.category_tag)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        senders = Senders(question.providers)
-        differing = [_differing(question, span.begins, rules, number) for _ in question.journals]
+        senders = Senders(request.providers)
+        differing = [_new_differences(request, span.begins, rules, number) for _ in request.journals]
         mine = None if of == 1 else (lambda person: person % of == number)
         same = rules.revision == span.in_force
         begin, look_back_s = span.begins - RUN_IN_S, window_s(rules)
-        by = None if same or not counts(rules) else (rules, senders)
-        turns, known = _all_readings(question, begin, look_back_s, tell)
-        nodes = [node for _, node in question.journals if node is not None]
-        before, left = stood_together(
-            turns, nodes, begin, look_back_s, hear=[one.note for one in differing], mine=mine, count_by=by, store=known
+        by = None if same or not counts_across_people(rules) else (rules, senders)
+        groups, known = _all_sources(request, begin, look_back_s, progress)
+        nodes = [node for _, node in request.journals if node is not None]
+        before, left = rebuild_merged(
+            groups, nodes, begin, look_back_s, hear=[one.note for one in differing], mine=mine, count_by=by, store=known
         )
         reruns = [
-            Rerun(before.store, lambda _: rules, senders, one.hear, one.skip, one.note, found, mine, others=before.others)
+            Rerun(before.store, lambda _: rules, senders, one.count, one.skip, one.note, found, mine, others=before.others)
             for one, found in zip(differing, before.found, strict=True)
         ]
-        for whose, turn in left:
-            if turn.time <= span.ends or len(reruns) == 1:  # what came later may not be in the others yet
-                reruns[whose].turn(turn)
+        for whose, group in left:
+            if group.time <= span.ends or len(reruns) == 1:  # what came later may not be in the others yet
+                reruns[whose].apply_group(group)
         for more in differing[1:]:
             differing[0].add(more)
         return differing[0], senders.unknown, known is not None
@@ -252,28 +253,28 @@ def share(
         gc.unfreeze()
 
 
-def _differing(question: BacktestRequest, since: float, rules: RuleSet, number: int) -> Differences:
-    found = Differences(since, question.now - HIDDEN_S, rules.revision)
+def _new_differences(request: BacktestRequest, since: float, rules: RuleSet, number: int) -> Differences:
+    found = Differences(since, request.now - HIDDEN_S, rules.revision)
     found.counts_repeats = not number
     found.learn(rules)
     return found
 
 
-def _all_readings(
-    question: BacktestRequest, begin: float, look_back_s: int, tell: Callable[[float], None]
-) -> tuple[list[Iterator[GateTurn]], EmbeddedStore | None]:
+def _all_sources(
+    request: BacktestRequest, begin: float, look_back_s: int, progress: Callable[[float], None]
+) -> tuple[list[Iterator[JournalGroup]], EmbeddedStore | None]:
     """Of each journal; a store that several gates share is not asked what was before them."""
-    disks = question.disks
+    disks = request.disks
     if len(disks) == 1:
-        turns, known = readings(disks[0], question.store, begin, look_back_s, tell)
-        return [turns], known
+        groups, known = sources(disks[0], request.store, begin, look_back_s, progress)
+        return [groups], known
     told = [0.0] * len(disks)
 
-    def tells(place: int) -> Callable[[float], None]:
-        def hear(share: float) -> None:
+    def share_progress(place: int) -> Callable[[float], None]:
+        def note(share: float) -> None:
             told[place] = share
-            tell(sum(told) / len(told))
+            progress(sum(told) / len(told))
 
-        return hear
+        return note
 
-    return [readings(disk, None, begin, look_back_s, tells(place))[0] for place, disk in enumerate(disks)], None
+    return [sources(disk, None, begin, look_back_s, share_progress(place))[0] for place, disk in enumerate(disks)], None

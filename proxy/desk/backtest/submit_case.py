@@ -1,6 +1,7 @@
-"""Case: one message of the journal on its way through judging again, and what it is not judged for.
+"""Describes one journalled message while it is judged again.
 
-In: a verdict as it is in the journal. Out: nouns. Never: a decision.
+In: a verdict of the journal. Out: a SubmitCase, or why a message is skipped; which parts were one message. Never: a decision; a clock: the
+journal says when a part was judged, not when it came.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from proxy.desk.backtest.environment import FULL
 from proxy.desk.backtest.replacements import ReplacedMessage
 from proxy.journal.records import messages
 from proxy.model.message import Message
-from proxy.model.reasons import GATE_REASONS
+from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.policy import RuleSet
 from proxy.relay.pending_submit import Bind, PendingSubmit
 from proxy.state import EmbeddedStore
 
 UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down", "outcome-unknown"}
 """Reasons for which a message was never shown to the rules, or the rules failed."""
-AWAY = frozenset(("store-conflict", "store-down"))
+NOT_STORED = frozenset(("store-conflict", "store-down"))
 """Reasons for which it stands for nothing though it was."""
 
 
 class SubmitCase(PendingSubmit):
-    """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any Transit."""
+    """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any PendingSubmit."""
 
     def __init__(self, bind: Bind, message: Message, said: messages.VerdictRecord, number: int) -> None:
         super().__init__(bind, 0, said.data, said.time)
@@ -35,29 +36,75 @@ class SubmitCase(PendingSubmit):
         """What it was to replace."""
 
     @property
-    def leads(self) -> bool:
+    def has_own_verdict(self) -> bool:
         """Whether its verdict is its own: of a long message only the first part's is, and that of a late part that breaks a rule."""
         return (
             self.long is None or self.long.leader is self or self.reason == "late-breach" or self.said.reason == "late-breach"
         )
 
 
-class Skipped(NamedTuple):
+class SkippedVerdict(NamedTuple):
     """A record of a verdict that is not judged again."""
 
     said: messages.VerdictRecord
     why: str
 
 
-Look = Callable[[SubmitCase, bytes, float, RuleSet], None]
+Observer = Callable[[SubmitCase, bytes, float, RuleSet], None]
 RulesOf = Callable[[str], RuleSet | None]
 """By the revision in force then: the rules to judge by, None where they are not known."""
 
 
-def take_all(store: EmbeddedStore, body: bytes) -> None:
-    """What a message to somebody who is not looked at took from counters: all of them are about everybody."""
+def take_counters(store: EmbeddedStore, body: bytes) -> None:
+    """Counts a message whose recipient is not judged here: counters are about all recipients."""
     if messages.takes_of(body):
         said = messages.unpack_verdict(body)
         if said.entry is not None:
             for take in said.takes:
                 store.counters.take(take, said.entry.time)
+
+
+def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
+    """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. One that came late in the same
+    group has it, too, and says so."""
+    one, other = before.message, case.message
+    assert one is not None
+    assert other is not None
+    a, b = one.content.part, other.content.part
+    assert a is not None
+    assert b is not None
+    return (one.sender.provider, one.sender.port, one.recipient, a.reference, a.total) == (
+        other.sender.provider,
+        other.sender.port,
+        other.recipient,
+        b.reference,
+        b.total,
+    ) and (a.index < b.index and before.said.entry == case.said.entry and not (before.said.late or case.said.late))
+
+
+def index_of(case: SubmitCase) -> int:
+    assert case.message is not None
+    assert case.message.content.part is not None
+    return case.message.content.part.index
+
+
+def total_of(case: SubmitCase) -> int:
+    assert case.message is not None
+    assert case.message.content.part is not None
+    return case.message.content.part.total
+
+
+def other_parts_alive(case: PendingSubmit) -> bool:
+    """Whether the person has, or may get, other parts of its message."""
+    return case.long is None or bool(case.long.alive - {case})
+
+
+def begins_message(case: SubmitCase, leader: PendingSubmit | None) -> bool:
+    """Whether the journal shows that a part began a new message, though one with its key was remembered: whether it did was decided when
+    it came, up to two seconds before it was judged."""
+    if not isinstance(leader, SubmitCase):
+        return False
+    led, mine = leader.said.entry, case.said.entry
+    if mine is not None:
+        return led is None or led.id != mine.id
+    return led is not None and case.said.reason in RULE_REASONS

@@ -1,1 +1,1 @@
-"""Complaint cases from filing to decision."""
+"""Leads complaint cases from filing to decision."""

@@ -1,7 +1,7 @@
-"""Batch: a file of complaints as 12321 sends it, read whole: rows for the gate, or every bad row with its line.
+"""Reads a file of complaints, as 12321 sends it.
 
-In: rows of a table whose first says what the columns are, in Chinese or English. Out: mappings of texts and moments; problems. Never: a
-socket, half a file, a guess at what a column is.
+In: rows of a table whose first row names the columns, in Chinese or English. Out: mappings of texts and times, or every bad row with its line.
+Never: a socket, half a file, a guess at what a column is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.config.fields import CHINA
-from proxy.desk.complaints.book import HIDDEN
+from proxy.desk.complaints.book import HIDDEN_DIGIT
 from proxy.model.number import NotARecipient, recipient_of
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ class ComplaintBatch:
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
-    """The first of the bad rows, as ``file:line: what is wrong``."""
+    """The first bad rows, as ``file:line: fault``."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1
@@ -57,7 +57,7 @@ class ComplaintBatch:
 
 
 def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:
-    """``now``: nobody complains of what is yet to come."""
+    """Reads a batch. ``now``: times after it (and a day) are faults."""
     batch = ComplaintBatch(name)
     heads: dict[str, int] = {}
     for line, cells in rows:
@@ -118,8 +118,8 @@ def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
 def _number(written: str) -> str:
     """A whole number, or one of which digits are hidden, each as a star."""
     spelt = unicodedata.normalize("NFKC", written).replace(" ", "").replace("-", "")
-    hidden = _HIDDEN.sub(HIDDEN, spelt)
-    if HIDDEN not in hidden:
+    hidden = _HIDDEN.sub(HIDDEN_DIGIT, spelt)
+    if HIDDEN_DIGIT not in hidden:
         try:
             return str(recipient_of(spelt))
         except NotARecipient as fault:
@@ -127,8 +127,8 @@ def _number(written: str) -> str:
     hidden = hidden.removeprefix("+86").removeprefix("0086")
     if len(hidden) == 13 and hidden.startswith("86"):
         hidden = hidden[2:]
-    digits = hidden.replace(HIDDEN, "")
-    if len(hidden) != 11 or not digits.isdigit() or len(digits) < 5 or hidden[0] not in ("1", HIDDEN):
+    digits = hidden.replace(HIDDEN_DIGIT, "")
+    if len(hidden) != 11 or not digits.isdigit() or len(digits) < 5 or hidden[0] not in ("1", HIDDEN_DIGIT):
         raise ValueError("the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)")
     return hidden
 

@@ -1,7 +1,7 @@
-"""Cases: complaints on their way through the desk: filed, matched to a message, decided, reopened. Pure.
+"""Keeps complaint cases and their transitions; pure.
 
-In: what a batch says of each, what officers say, the time, which days are worked. Out: journal records, and the cases as they are; or
-Impossible. Never: files, the clock, a guess: which message it was, somebody said.
+In: rows of a batch, officers' decisions, the time, the calendar of working days. Out: journal records and the cases as they are; Impossible.
+Never: files, the clock, a guess: a person says which message it was.
 
     filed ─▶ open ──▶ valid | invalid | duplicate | not-ours | withdrawn ──reopened──▶ open
                 └─ forwarded to the provider, matched to a message: noted, the case stays open
@@ -40,7 +40,7 @@ BATCH_MAX = 2_000
 """Cases of one file: they are written as one group, which holds the loop for some 10 ms (3,000 were measured at 17 to 25 on a busy machine)."""
 DECISIONS = tuple(state for state in STATES if state != OPEN)
 KEEP_S = 400 * 86_400.0
-"""Decided cases are kept so long in the book (repeats of a year are seen); the journal has its own retention."""
+"""How long decided cases stay in the book, so that repeats within a year are seen; the journal has its own retention."""
 
 
 @about_people
@@ -65,7 +65,7 @@ class Due(NamedTuple):
 
 @about_people
 class MatchedMessage(NamedTuple):
-    """The message that somebody says it was."""
+    """The message that a person named as the one complained of."""
 
     message: str
     recipient: int
@@ -82,12 +82,12 @@ class CaseBook:
         self._papers = papers
         self._write = write
         self._cases: dict[int, Case] = {}
-        self._known: dict[tuple[object, ...], int] = {}
+        self._by_key: dict[tuple[object, ...], int] = {}
         self._valid: dict[str, dict[int, Case]] = {}
         """Valid cases by provider: asked every minute, so it is kept."""
         self._undecided: dict[int, Case] = {}
-        self._under_way: set[int] = set()
-        """Their decision is on its way into the journal, beside something else."""
+        self._deciding: set[int] = set()
+        """Cases whose decision is on its way into the journal, beside another record."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_case(body))
         papers.news()
@@ -102,7 +102,7 @@ class CaseBook:
         return found
 
     def reread(self) -> None:
-        """Another gate filed some, or did something with them: they are as the store says."""
+        """Another gate filed or changed cases: takes them from the store."""
         for _, body in self._papers.news():
             self._replace(unpack_case(body))
 
@@ -112,13 +112,13 @@ class CaseBook:
 
     # -- filing
 
-    def new_ones(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
-        """Those that are no case yet, each once; how many are one already."""
+    def unfiled(self, source: str, complaints: Iterable[Complaint]) -> tuple[list[Complaint], int]:
+        """Complaints that are no case yet, each once; and how many are one already."""
         fresh: dict[tuple[object, ...], Complaint] = {}
         known = 0
         for one in complaints:
-            name = _named(source, one)
-            if name in self._known or name in fresh:
+            name = _complaint_key(source, one)
+            if name in self._by_key or name in fresh:
                 known += 1
             else:
                 fresh[name] = one
@@ -135,7 +135,8 @@ class CaseBook:
         who: str,
         why: str,
     ) -> Iterator[tuple[Case, bytes]]:
-        """Cases of these complaints, numbered from the next on, with the record of each: not filed yet, so it may take its time."""
+        """Cases for these complaints, numbered from the next on, each with the body of its record; not filed yet, so this may be done in
+        slices."""
         complaints = list(complaints)
         for number, one in zip(self._papers.following(len(complaints)), complaints, strict=True):
             forward_by, answer_by = due_dates(one.came or now, due, holidays)
@@ -147,7 +148,7 @@ class CaseBook:
             yield unpack_case(body), body  # as a restart will read it
 
     def file(self, drafts: Sequence[tuple[Case, bytes]]) -> int:
-        """All of them or none; where the last is recorded. Impossible: there are too many."""
+        """Files all drafts or none; returns the sequence of the last record. Impossible: there are too many."""
         if len(self._cases) + len(drafts) > CASES_MAX:
             raise Impossible(f"more than {CASES_MAX:,} cases would be kept: decide old ones first")
         if any(case.id in self._papers.held for case, _ in drafts):
@@ -189,16 +190,16 @@ class CaseBook:
     def begin(
         self, number: int, state: str, now: float, who: str, why: str, beside: DeskEvent, *, of: int = 0, provider: str = ""
     ) -> bytes:
-        """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
-        Nobody alters the case until it is ``written``."""
+        """Begins a decision that is written together with another record: returns the body of the case's record (CASED). The case cannot be
+        changed until ``written``."""
         case = self._decided(number, state, of, provider)
-        self._free(number)
-        self._under_way.add(number)
+        self._check_not_deciding(number)
+        self._deciding.add(number)
         return pack_case(case._replace(events=(*case.events, DeskEvent(now, state, who, why), beside)))
 
     def written(self, number: int, body: bytes) -> Case:
         """What ``begin`` began is in the journal."""
-        self._under_way.discard(number)
+        self._deciding.discard(number)
         return self._keep(number, body)
 
     def _decided(self, number: int, state: str, of: int, provider: str) -> Case:
@@ -234,19 +235,19 @@ class CaseBook:
         return self._put(case._replace(state=OPEN, of=0), DeskEvent(now, "reopened", who, why))
 
     def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
-        """Something was done beside it (a suppression, a stop): kept with the case."""
+        """Notes an action beside the case (a suppression, a stop)."""
         return self._put(self.find(number), DeskEvent(now, what, who, why))
 
     def of(self, recipient: int) -> list[Case]:
-        """Those that a person has filed, as far as their whole number is known; the oldest first."""
+        """The cases that a person filed, as far as their whole number is known; the oldest first."""
         return [case for case in self._cases.values() if case.recipient == recipient]
 
     def forget(self, recipient: int, now: float, who: str, why: str) -> int:
-        """Takes a person's whole number out of their cases, all of them or none, and out of what they and officers wrote there, however it
-        is spelt: what was complained of and decided stays, under the digits that are shown. How many there were."""
+        """Removes a person's whole number from all their cases or none, and from the texts there, in any spelling. The complaint and its
+        decision stay, under the masked digits. Returns how many cases there were."""
         found = self.of(recipient)
         for case in found:
-            self._free(case.id)
+            self._check_not_deciding(case.id)
         bodies = {
             case.id: pack_case(
                 case._replace(
@@ -282,7 +283,7 @@ class CaseBook:
     # -- counted
 
     def valid(self, provider: str, since: float, until: float, about: Callable[[Case], bool] | None = None) -> int:
-        """Valid cases against a provider (empty: any), of complaints that came then; ``about``: of those only such."""
+        """The number of valid cases against a provider (empty: any) of complaints that came then; ``about``: counts only such."""
         against = [self._valid.get(provider, {})] if provider else self._valid.values()
         return sum(
             since <= case.came < until and (about is None or about(case)) for cases in against for case in cases.values()
@@ -304,12 +305,12 @@ class CaseBook:
             raise Impossible(f"case {number} is decided ({case.state}): reopen it first (gate106 complaint reopen {number})")
         return case
 
-    def _free(self, number: int) -> None:
-        if number in self._under_way:
+    def _check_not_deciding(self, number: int) -> None:
+        if number in self._deciding:
             raise Impossible(f"case {number} is being decided this moment: look at it again before you do more")
 
     def _put(self, case: Case, event: DeskEvent) -> tuple[Case, int]:
-        self._free(case.id)
+        self._check_not_deciding(case.id)
         body = pack_case(case._replace(events=(*case.events, event)))
         sequence = self._write([(messages.CASED, body)])
         return self._keep(case.id, body), sequence
@@ -326,7 +327,7 @@ class CaseBook:
 
     def _enter(self, case: Case) -> Case:
         self._cases[case.id] = case
-        self._known[_name(case)] = case.id
+        self._by_key[_case_key(case)] = case.id
         if case.state == VALID:
             self._valid.setdefault(case.provider, {})[case.id] = case
         elif case.state == OPEN:
@@ -334,36 +335,36 @@ class CaseBook:
         return case
 
     def _unindex(self, before: Case) -> None:
-        self._known.pop(_name(before), None)
+        self._by_key.pop(_case_key(before), None)
         self._valid.get(before.provider, {}).pop(before.id, None)
         self._undecided.pop(before.id, None)
 
 
 def due_dates(came: float, due: Due, holidays: Holidays) -> tuple[float, float]:
-    """Until when it must be forwarded, and answered: the end of the last working day."""
+    """The times until which a case must be forwarded and answered: each the end of the last working day."""
     day = (int(came) + time_windows.OFFSET_S) // time_windows.DAY_S
     ends = (holidays.working_day_after(day, days) + 1 for days in due)
     forward_by, answer_by = (float(end * time_windows.DAY_S - time_windows.OFFSET_S) for end in ends)
     return forward_by, answer_by
 
 
-HIDDEN = "*"
+HIDDEN_DIGIT = "*"
 
 
 def digits_agree(written: str, recipient: int) -> bool:
-    """Whether a number can be the one of which some digits are hidden: ``138****0500``."""
+    """Whether a recipient's number fits a number with hidden digits: ``138****0500``."""
     whole = f"{recipient:011d}"
-    return len(written) == len(whole) and all(one in (HIDDEN, other) for one, other in zip(written, whole, strict=True))
+    return len(written) == len(whole) and all(one in (HIDDEN_DIGIT, other) for one, other in zip(written, whole, strict=True))
 
 
-def _named(source: str, one: Complaint) -> tuple[object, ...]:
-    """What makes two complaints one: what their sender calls them, or all that they say."""
+def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
+    """The key by which two complaints are the same: the sender's reference, or all their fields."""
     if one.reference:
         return source, one.reference
     return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten
 
 
-def _name(case: Case) -> tuple[object, ...]:
+def _case_key(case: Case) -> tuple[object, ...]:
     if case.reference:
         return case.source, case.reference
     return case.source, case.number, int(case.at), case.sender, numbers_masked(case.text)

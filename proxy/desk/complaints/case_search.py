@@ -1,7 +1,9 @@
-"""case search: what a case is about, looked for in the journal at rest beside the gate: which message it was, who else got it.
+"""Finds a case's message, and who else received its text.
 
-In: a case as the gate tells it. Out: candidates and counts, in words and for programs; the match, noted by the gate. Never: a guess; a whole
-number on the screen.
+It searches the journal at rest, beside the gate.
+
+In: a case as the gate reports it. Out: candidates and counts, as text and JSON; the match, recorded by the gate. Never: a guess; a whole number
+on the screen.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ if TYPE_CHECKING:
     from proxy.config import RestPlaces
 
 
-def _wanted(told: Mapping[str, Any]) -> Any:
+def _query_of(told: Mapping[str, Any]) -> Any:
     from proxy.archive.complaint_matching import ComplaintQuery
-    from proxy.desk.complaints.book import HIDDEN
+    from proxy.desk.complaints.book import HIDDEN_DIGIT
 
     whole = told["to"]
-    recipient = int(whole) if HIDDEN not in whole else 0
+    recipient = int(whole) if HIDDEN_DIGIT not in whole else 0
     return ComplaintQuery(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
 
 
-def matched(told: Mapping[str, Any], config: Path) -> MatchResult:
+def find_matches(told: Mapping[str, Any], config: Path) -> MatchResult:
     import time
 
     from proxy.archive.complaint_matching import match as matching
@@ -38,16 +40,16 @@ def matched(told: Mapping[str, Any], config: Path) -> MatchResult:
     places = find.places_of(config)
     keys = find.keys_of(places)
     return matching(
-        _wanted(told),
-        lambda question: find.look_through(places, keys, question, time.time()),
+        _query_of(told),
+        lambda question: find.run_search(places, keys, question, time.time()),
         lambda hit: keys.unseal(hit.sealed),
         digits_agree,
     )
 
 
 def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
-    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
-    found = matched(told, config)
+    """Notes the named message, if it is among those that fit; its fields come from the journal, not from the person who types."""
+    found = find_matches(told, config)
     chosen = next((one for one in found.candidates if one.hit.name == message), None)
     if chosen is None:
         fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
@@ -87,7 +89,7 @@ def match_dict(found: MatchResult) -> dict[str, Any]:
 
 def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
-    from proxy.desk.search.command import _tell_covered
+    from proxy.desk.search.command import print_coverage
 
     for one in found.candidates:
         said = _candidate(one)
@@ -105,13 +107,13 @@ def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     if found.candidates:
         yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
     if found.asked:
-        _tell_covered(found.asked[-1], None)
+        print_coverage(found.asked[-1], None)
 
 
-def swept(
+def sweep_campaign(
     told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
 ) -> tuple[SweepResult, bool]:
-    """Who else got it, and whether that was looked for by what the complainant typed: the message itself is not there any more."""
+    """Who else received the text; and whether the complainant's wording was searched, because the message itself is gone."""
     import duckdb
 
     from proxy.archive import similar_texts
@@ -155,8 +157,8 @@ def swept(
 
 
 def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
-    """What the message said, of a long one the first part, and whether it is that; from the journal: what the complainant typed may be
-    another. It is known when it was sent and from which port, so it is found among however many. None where it is not there any more."""
+    """The text of the message (of a long one the first part), and whether it is only that; from the journal: the complainant may have typed
+    another. Time and port are known, so it is found among any number. None if it is gone."""
     import time
 
     from proxy.archive.query import LIMIT_MAX, Query
@@ -165,13 +167,13 @@ def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[s
     sent = told["sent"]
     for around_s in (0.002, 1.0):
         question = Query(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
-        for hit in find.look_through(places, keys, question, time.time()).hits:
+        for hit in find.run_search(places, keys, question, time.time()).hits:
             if hit.name == told["message"] and hit.first_text:
                 return hit.first_text, hit.parts > 1
     return None
 
 
-def swept_lines(found: SweepResult, out: Path | None, *, typed: bool) -> Iterator[str]:
+def sweep_lines(found: SweepResult, out: Path | None, *, typed: bool) -> Iterator[str]:
     if typed:
         yield "the message itself is not there any more: compared with what the complaint says of it"
     for one in found.campaign:

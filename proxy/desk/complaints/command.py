@@ -1,4 +1,7 @@
-"""complaint: ``gate106 complaint import|list|show|match|forward|decide|withdraw|reopen|sweep|export``: cases of the desk."""
+"""Implements the commands of ``gate106 complaint``.
+
+import, list, show, match, forward, decide, withdraw, reopen, sweep, export.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ EXPORT_ROWS, MOVED_UP = 1000, 100
 
 
 @app.command("import", epilog='Example: gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check')
-def take(
+def import_(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
     why: Why,
     source: Annotated[str, typer.Option("--source", help="Who sent it.")] = "12321",
@@ -144,7 +147,7 @@ def match(
     json: Json = False,
 ) -> None:
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
-    from proxy.desk.complaints.case_search import match_dict, match_lines, matched, note_match
+    from proxy.desk.complaints.case_search import find_matches, match_dict, match_lines, note_match
 
     told = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
     if message is not None:
@@ -152,7 +155,7 @@ def match(
             fail("match: --message needs --why (the journal keeps it)")
         note_match(told, message.strip(), why, config, control, json)
         return
-    found = matched(told, config)
+    found = find_matches(told, config)
     tell(match_dict(found), json, match_lines(told, found))
     raise typer.Exit(0 if found.candidates else 1)
 
@@ -226,7 +229,7 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
-    from proxy.desk.complaints.case_search import swept, swept_lines
+    from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 
     if (stop is not None or out is not None) and not why.strip():
         fail("sweep: --stop and --export need --why (the journal keeps it)")
@@ -235,11 +238,11 @@ def sweep(
         fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
     if stop is not None and stop not in ("signature", "port", "provider"):
         fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
-    found, typed = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    found, typed = sweep_campaign(told, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
         order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
-    lines = list(swept_lines(found, out, typed=typed))
+    lines = list(sweep_lines(found, out, typed=typed))
     if order is not None:
         lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}

@@ -1,7 +1,7 @@
-"""Complaints: the commands about cases: a batch in, a case decided, what is done beside it; the list.
+"""Serves the commands about complaint cases.
 
-In: rows of a batch, what officers say. Out: cases filed and decided, synced before anybody is told. Never: half a batch; a search in the
-journal (that is the client's: it says which message it was); a whole number that was not asked for and written down.
+In: rows of a batch, officers' decisions. Out: cases filed and decided, synced before they are acknowledged. Never: half a batch; a search in
+the journal (the client searches and names the message); a whole number that was not asked for and written down.
 
 A batch comes as lines behind the command: ``{"rows": [{"reference": …, "number": …, "at": …}, …]}``, then ``{"end": true, "rows": 120}``.
 """
@@ -14,7 +14,16 @@ from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.book import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, MatchedMessage, digits_agree
+from proxy.desk.complaints.book import (
+    BATCH_MAX,
+    DECISIONS,
+    HIDDEN_DIGIT,
+    CaseBook,
+    Complaint,
+    Due,
+    MatchedMessage,
+    digits_agree,
+)
 from proxy.desk.orders import operations as orders
 from proxy.desk.orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppress
@@ -39,7 +48,7 @@ ROWS_A_LINE_MAX = 200
 TEXT_MAX, WORD_MAX = 2000, 200
 YEAR_3000_S = 32_503_680_000.0
 NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
-"""What was done because of a case, beside it."""
+"""Actions because of a case that it notes."""
 STOPPED_BY = ("signature", "port", "provider")
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
@@ -53,36 +62,36 @@ class WithCases(WithOrders, Protocol):
 
 
 def commands(gate: WithCases, decided: Callable[[], None]) -> Mapping[str, Handler]:
-    """``decided`` hears that a case counts, or does not count any more."""
-    asked = _Complaints(gate, decided)
+    """``decided`` is called when a case begins or ceases to count."""
+    handlers = _Complaints(gate, decided)
     return {
-        "complaint.import": asked.take,
-        "complaint.list": asked.list,
-        "complaint.show": asked.show,
-        "complaint.match": asked.match,
-        "complaint.forward": asked.forward,
-        "complaint.decide": asked.decide,
-        "complaint.withdraw": asked.withdraw,
-        "complaint.reopen": asked.reopen,
-        "complaint.note": asked.note,
-        "complaint.stop": asked.stop,
+        "complaint.import": handlers.import_batch,
+        "complaint.list": handlers.list,
+        "complaint.show": handlers.show,
+        "complaint.match": handlers.match,
+        "complaint.forward": handlers.forward,
+        "complaint.decide": handlers.decide,
+        "complaint.withdraw": handlers.withdraw,
+        "complaint.reopen": handlers.reopen,
+        "complaint.note": handlers.note,
+        "complaint.stop": handlers.stop,
     }
 
 
-def told(case: Case, *, whole: bool = False) -> dict[str, Any]:
-    """A case, for programs and people. ``whole``: with the whole number."""
+def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
+    """A case as a mapping for answers. ``whole``: with the whole number."""
     said = case._asdict()
     said.pop("recipient")
     shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
     events = [one._asdict() for one in case.events]
-    said["text"] = text_of(case, whole=whole)
+    said["text"] = shown_text(case, whole=whole)
     if not whole:  # what people wrote names them, and others
         events = [one | {"why": numbers_masked(one["why"])} for one in events]
     return said | {"to": shown, "number": shown, "decided": case.decided, "events": events}
 
 
-def text_of(case: Case, *, whole: bool) -> str:
-    """What the complaint says the message said: without the digits of a code, to whomever."""
+def shown_text(case: Case, *, whole: bool) -> str:
+    """The text that the complaint quotes; digits of a code are always hidden."""
     text = without_digits(case.text) if may_be_code(case.text) else case.text
     return text if whole else numbers_masked(text)
 
@@ -99,7 +108,7 @@ class _Complaints:
 
     # -- a batch
 
-    async def take(self, call: Call) -> Mapping[str, Any]:
+    async def import_batch(self, call: Call) -> Mapping[str, Any]:
         args = call.args
         source, batch, why, check = (
             args.text("source", "12321", WORD_MAX),
@@ -113,11 +122,11 @@ class _Complaints:
         self._importing = True
         try:
             await call.say({"go": True})
-            return await self._file(call, source, batch[:16], await self._hear(call), why, check=check)
+            return await self._file(call, source, batch[:16], await self._read_rows(call), why, check=check)
         finally:
             self._importing = False
 
-    async def _hear(self, call: Call) -> list[Complaint]:
+    async def _read_rows(self, call: Call) -> list[Complaint]:
         found: list[Complaint] = []
         while True:
             said = await call.hear()
@@ -135,7 +144,7 @@ class _Complaints:
         self, call: Call, source: str, batch: str, complaints: list[Complaint], why: str, *, check: bool
     ) -> Mapping[str, Any]:
         gate, book = self._gate, self._book
-        fresh, known = book.new_ones(source, complaints)
+        fresh, known = book.unfiled(source, complaints)
         if check or not fresh:
             return {"filed": 0, "would_file": len(fresh), "known": known, "cases": []}
         rules = gate.relay.rules
@@ -153,8 +162,7 @@ class _Complaints:
     # -- seen
 
     async def list(self, call: Call) -> Mapping[str, Any]:
-        """What is due first stands first; decided ones behind them, the newest first. ``export``: as what they leave the house, which is
-        written down."""
+        """Cases: open ones by due date, then decided ones, the newest first. ``export``: they leave the gate, which is written down."""
         args = call.args
         export = args.text("export", "", most=40)
         if export:
@@ -203,10 +211,10 @@ class _Complaints:
         return self._with_clocks(case, whole=unmasked or to_find)
 
     def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:
-        """And how many working days are left: to forward it, to answer it; below 0 what has passed. None where a clock has stopped."""
+        """The case with the working days left to forward and to answer it; negative: overdue; None: the clock has stopped."""
         holidays, now = self._gate.relay.rules.registry.holidays, self._gate.now()
         running = case.state == OPEN
-        return told(case, whole=whole) | {
+        return case_row(case, whole=whole) | {
             "forward_days": _days_left(holidays, now, case.forward_by) if running and not case.forwarded else None,
             "answer_days": _days_left(holidays, now, case.answer_by) if running else None,
         }
@@ -256,7 +264,7 @@ class _Complaints:
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
-        """What the person of a case refuses from now on: of its message where no value is said."""
+        """The opt-out that the decision enters for the person; its value is that of the case's message if none is given."""
         if not case.recipient:
             raise CommandRefused(f"case {case.id} is of {case.number}: match it to a message first, to know whom to suppress")
         if not value and scope not in ("all", "global"):
@@ -284,7 +292,7 @@ class _Complaints:
 
         decided = AccompanyingRecord(case.recipient, messages.CASED, body, written)
         done = await suppress.suppress(gate, case.recipient, refusal, who, f"case {case.id}: {why}", decided)
-        return told(book.find(case.id)) | {"suppressed": done}
+        return case_row(book.find(case.id)) | {"suppressed": done}
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         number, why = number_in(call, "case", "complaint"), call.args.why()
@@ -297,7 +305,8 @@ class _Complaints:
         return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
 
     async def stop(self, call: Call) -> Mapping[str, Any]:
-        """The campaign of a case's message: an order, and the case knows of it. Of the message's category alone: a shop's passwords go on."""
+        """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
+        notes it."""
         args, gate = call.args, self._gate
         number, by = number_in(call, "case", "complaint"), args.text("by")
         for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
@@ -320,11 +329,10 @@ class _Complaints:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
             return asked_of(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
 
-        return {"stopped": orders.told(await orders.give(gate, draft, noted))} | told(self._book.find(number))
+        return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
-        """A pack was made of it: whoever may take it out may have that said of the case. Or a penalty was proposed because of it, which who
-        enters may have said."""
+        """Notes that an evidence pack was made (needs TAKE_OUT), or a penalty proposed (needs ENTER)."""
         number, what, why = number_in(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
         call.args.done()
         if what not in NOTES:
@@ -338,7 +346,7 @@ class _Complaints:
         if counts:
             self._counted(case)
         await self._gate.safe(sequence)
-        return told(case)
+        return case_row(case)
 
     def _counted(self, case: Case) -> None:
         self._gate.relay.tally.complaints[case.provider, case.state] += 1
@@ -356,11 +364,11 @@ def _overdue(case: Case, now: float) -> bool:
 
 
 def _complaint(row: Args) -> Complaint:
-    """One row, as the client has read it; Refused where it is no such thing, whoever sent it."""
+    """One row as the client read it; CommandRefused if it is malformed."""
     number = row.text("number", most=40)
     recipient = 0
-    if HIDDEN in number:
-        if not digits_agree(number, int("".join("0" if one == HIDDEN else one for one in number) or "x")):
+    if HIDDEN_DIGIT in number:
+        if not digits_agree(number, int("".join("0" if one == HIDDEN_DIGIT else one for one in number) or "x")):
             raise CommandRefused(f"number: {number!r:.40} is no number of which digits are hidden (like 138****0500)")
     else:
         recipient = _recipient(number)

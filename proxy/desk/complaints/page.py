@@ -1,8 +1,8 @@
-"""Complaints: the queue with its clocks, batches in, and a case on one page: what was complained of, which message it was, what is decided.
+"""Shows the queue of complaint cases, and each case on one page.
 
-In: batches, what officers say. Out: cases filed, matched, decided and suppressed in one step; who else got it; evidence; proposals of
-penalties.
-Never: a message taken for the one that was meant unless somebody says so; a whole number without a reason that the journal keeps.
+In: batches, officers' decisions. Out: cases filed, matched, decided and suppressed in one step; other recipients of the text; evidence;
+proposals of penalties. Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the
+journal keeps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def show(visit: PageRequest) -> Response:
 
 
 async def _list(visit: PageRequest, problem: str = "") -> Response:
-    """Open ones where nothing else is asked for: that is the work there is."""
+    """Lists cases; open ones by default."""
     state = visit.query.get("state", "") or "open"
     provider = visit.query.get("provider", "").strip()
     skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 7 else 0
@@ -58,7 +58,7 @@ async def _list(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: PageRequest) -> Response:
+async def import_batch(visit: PageRequest) -> Response:
     """All rows of a batch or none; ``check``: what would be filed."""
     options = [f"--why={visit.form('why')}", f"--source={visit.form('source') or '12321'}", "--json"]
     check = bool(visit.form("check"))
@@ -74,8 +74,8 @@ async def take(visit: PageRequest) -> Response:
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
-async def give(visit: PageRequest) -> Response:
-    """Cases as a sheet, for whoever asked: numbers are masked."""
+async def export_cases(visit: PageRequest) -> Response:
+    """Cases as a spreadsheet; numbers are masked."""
     state, provider = visit.form("state"), visit.form("provider")
     options = [f"--state={state}"] if state in STATES else []
     options += [f"--provider={provider}"] if provider else []
@@ -118,7 +118,7 @@ async def whole(visit: PageRequest) -> Response:
 
 @page.get("case/{number}/candidates", wants=Permission.WHOLE)
 async def candidates(visit: PageRequest) -> Response:
-    """Messages that it may have been, out of the journal at rest: the journal keeps that somebody looked."""
+    """Candidate messages from the journal at rest; the journal records the look."""
     ran = await forms.read_rest(visit, "complaint", "match", visit.path("number"), "--json")
     return visit.part("candidates", "complaints_case.html", number=visit.path("number"), **ran.json)
 
@@ -154,7 +154,7 @@ async def _program(visit: PageRequest, words: str, command: str, *options: str) 
 
 @page.post("case/{number}/decide", wants=Permission.ENTER)
 async def decide(visit: PageRequest) -> Response:
-    """And the person left alone in the same step, where a scope is said."""
+    """Decides a case, and suppresses for the person in the same step if a scope is given."""
     scope, of = visit.form("suppress"), visit.form("of")
     said: dict[str, Any] = {"state": visit.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
     said |= {"provider": visit.form("provider") or None}
@@ -165,7 +165,7 @@ async def decide(visit: PageRequest) -> Response:
 
 @page.post("case/{number}/{step}", wants=Permission.ENTER)
 async def step(visit: PageRequest) -> Response:
-    """What takes a reason and nothing else."""
+    """The steps that need only a reason."""
     done = {"forward": "forwarded", "withdraw": "withdrawn", "reopen": "reopened"}
     if visit.path("step") not in done:
         return visit.render("problem.html", 404, why=visit.t("no_such_page"))
@@ -182,7 +182,7 @@ async def _asked(visit: PageRequest, command: str, words: str, **said: Any) -> R
 
 @page.post("penalty/{number}", wants=Permission.ENTER)
 async def penalty(visit: PageRequest) -> Response:
-    """A proposal for somebody else to agree to, that names the case; the case notes it, too."""
+    """Proposes a penalty that names the case, for another officer to approve; the case notes it."""
     number, step = visit.path("number"), visit.form("step")
     share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
     try:

@@ -1,1 +1,1 @@
-"""Provider binds, carrier links and traces of their PDUs."""
+"""Lists and controls provider binds and carrier links, and traces PDUs."""

@@ -1,6 +1,8 @@
-"""Binds: the commands about providers' connections: list them, kick some. (A provider is suspended by an order: desk/orders/operations.py.)
+"""Serves the commands that list and kick provider binds.
 
-In: which binds. Out: what is known of them; a farewell to those that are kicked. Never: a message.
+A provider is suspended by an order (desk/orders/operations.py).
+
+In: a choice of binds. Out: what is known of them; an unbind for those that are kicked. Never: a message.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from proxy.operations.gate import BindLink
 
 
 def commands(gate: WithOrders) -> Mapping[str, Handler]:
-    asked = _Binds(gate)
-    return {"binds": asked.list, "binds.kick": asked.kick}
+    handlers = _Binds(gate)
+    return {"binds": handlers.list, "binds.kick": handlers.kick}
 
 
-def told(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
+def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
         "id": bind.number,
@@ -46,7 +48,7 @@ class _Binds:
         for order in self._gate.book.of_kind("suspension"):
             for provider in dict(order.scope).get("provider", ()):
                 suspended.setdefault(provider, order.name)
-        return {"binds": [told(bind, suspended) for bind in self._gate.binds()]}
+        return {"binds": [bind_row(bind, suspended) for bind in self._gate.binds()]}
 
     async def kick(self, call: Call) -> Mapping[str, Any]:
         args = call.args
@@ -64,7 +66,7 @@ class _Binds:
         ]
         if not found:
             raise CommandRefused("no such bind (`gate106 binds` lists them)")
-        shown = [told(bind, {}) for bind in found]
+        shown = [bind_row(bind, {}) for bind in found]
         whom = "; ".join(f"{one['id']} {one['account']} {one['address']}" for one in shown)
         sequence = self._gate.write(
             messages.OPERATED, operator_actions.pack_operated(self._gate.now(), call.who, "binds kick", why, whom[:10_000])

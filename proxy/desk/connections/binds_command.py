@@ -1,4 +1,4 @@
-"""binds: ``gate106 binds``, ``binds kick``, ``binds suspend``, ``binds resume``."""
+"""Implements ``gate106 binds``, ``binds kick``, ``binds suspend`` and ``binds resume``."""
 
 from __future__ import annotations
 

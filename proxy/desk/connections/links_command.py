@@ -1,4 +1,4 @@
-"""links: ``gate106 links``, ``links drain``, ``links enable``."""
+"""Implements ``gate106 links``, ``links drain`` and ``links enable``."""
 
 from __future__ import annotations
 

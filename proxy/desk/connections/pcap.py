@@ -1,6 +1,8 @@
-"""Pcap: PDUs as a capture file. The packets around them are made up: one TCP stream a link, over addresses of nobody's network.
+"""Writes PDUs into a capture file for Wireshark.
 
-In: PDUs with their time and link. Out: a file (classic pcap, raw IPv4) whose ports are 2775 at the side that is bound to, as the SMPP
+The packets around the PDUs are made up: one TCP stream a connection, over private addresses.
+
+In: PDUs with their time and connection. Out: a file (classic pcap, raw IPv4) whose ports are 2775 at the side that is bound to, as the SMPP
 dissector of Wireshark and tshark expects. Never: an octet of a PDU changed.
 """
 

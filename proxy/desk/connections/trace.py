@@ -1,7 +1,7 @@
-"""Trace: the command that shows live PDUs, veiled: of a provider, of a carrier, of one person.
+"""Shows live PDUs, redacted, of a provider, a carrier or a person.
 
-In: whom to watch, for how long. Out: a line for each PDU that fits, as far as count and rate allow; how many were not shown. Never: a whole
-number or text unless that was asked for and journalled, a one-time password whatever was asked for, traffic held up.
+In: whom to watch, for how long. Out: a line for each PDU that fits, within count and rate; how many were not shown. Never: a whole number or
+text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 FOR_S, FOR_S_MAX = 60.0, 600.0
 COUNT, COUNT_MAX = 1000, 10_000
 RATE_MAX = 200
-"""PDUs shown in a second: veiling one costs some 50 µs, and nobody reads more."""
+"""PDUs shown in a second: redacting one costs some 50 µs, and a person cannot read more."""
 WAITING_MAX = 1000
 """PDUs that wait for a client that reads slowly."""
 TRACES_MAX = 4
@@ -47,7 +47,7 @@ _SUBMITS = (SUBMIT_SM, DATA_SM, SUBMIT_MULTI, REPLACE_SM)
 
 
 class Watched(Protocol):
-    """A link that can be watched, as whoever wires it names it."""
+    """A link that can be traced, as the wiring names it."""
 
     @property
     def side(self) -> str: ...  # provider | carrier
@@ -59,8 +59,8 @@ class Watched(Protocol):
     def peer(self) -> str: ...  # its address
 
 
-class Listening(Protocol):
-    """What a trace asks of the links' side."""
+class LinkTap(Protocol):
+    """What a trace needs from the links."""
 
     def watched(self) -> Iterable[Any]:
         """All links there are now (Watched)."""
@@ -68,24 +68,24 @@ class Listening(Protocol):
     def listen(
         self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None], wants: Callable[[Any], bool] | None = None
     ) -> None:
-        """From now on ``hear(watched, ours, pdu)`` is told what passes over these and over those that open and are wanted, from their
-        first PDU on; and over no other."""
+        """Calls ``hear(watched, ours, pdu)`` for every PDU on these links, and on links that open later and are wanted, from their first PDU
+        on."""
 
 
-def commands(gate: Gate, listening: Listening) -> Mapping[str, Handler]:
-    asked = _Tracing(gate, listening)
-    return {"trace": asked.trace}
+def commands(gate: Gate, tap: LinkTap) -> Mapping[str, Handler]:
+    handlers = _Tracing(gate, tap)
+    return {"trace": handlers.trace}
 
 
 class _Tracing:
-    def __init__(self, gate: Gate, listening: Listening) -> None:
+    def __init__(self, gate: Gate, tap: LinkTap) -> None:
         self._gate = gate
-        self._listening = listening
+        self._tap = tap
         self._running = 0
 
     async def trace(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
-        wanted = _Wanted(
+        selection = _Selection(
             args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
         )  # fmt: skip
         for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
@@ -94,28 +94,28 @@ class _Tracing:
             call.demand(Permission.WHOLE, " --full")
         why = args.text("why", "" if not full else None)
         args.done()
-        wanted.check(gate)
+        selection.check(gate)
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{wanted} for {for_s:g} s")
+        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
         await gate.safe(gate.write(messages.OPERATED, said))
         self._running += 1
-        trace = _Trace(gate, wanted, count, full, octets)
+        trace = _Trace(gate, selection, count, full, octets)
         try:
             await self._run(call, trace, for_s)
         finally:
             self._running -= 1
-            self._listening.listen((), trace.hear)
+            self._tap.listen((), trace.hear)
         return {"shown": trace.shown, "not_shown": trace.not_shown}
 
     async def _run(self, call: Call, trace: _Trace, for_s: float) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + for_s
-        await call.say({"watching": trace.wanted.told(Number(trace.wanted.person))})
+        await call.say({"watching": trace.selection.words(Number(trace.selection.person))})
         while True:
-            links = (one for one in self._listening.watched() if trace.wanted.link(one))
-            self._listening.listen(links, trace.hear, trace.wanted.link)
+            links = (one for one in self._tap.watched() if trace.selection.link(one))
+            self._tap.listen(links, trace.hear, trace.selection.link)
             while trace.waiting:
                 await call.say(trace.waiting.popleft())
             if trace.left <= 0 or loop.time() >= ends_s or call.gone:
@@ -129,18 +129,18 @@ class _Tracing:
                 continue
 
 
-class _Wanted:
-    """Whose PDUs are shown."""
+class _Selection:
+    """Which PDUs are shown."""
 
     def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
         self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
         self.digits = str(person).encode() if person else b""
 
     def __str__(self) -> str:
-        """For the journal, which keeps at whom somebody looked."""
-        return self.told(f"{self.person}")
+        """The filter in words, with the whole number, for the journal."""
+        return self.words(f"{self.person}")
 
-    def told(self, person: object) -> str:
+    def words(self, person: object) -> str:
         words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
         words.append(f"binds from {self.network}" if self.network else "")
         words.append(f"to or from {person}" if self.person else "")
@@ -152,13 +152,13 @@ class _Wanted:
         providers = gate.relay.directory.providers
         if self.provider and self.provider not in providers:
             raise CommandRefused(unknown("provider of the settings", self.provider, providers))
-        known = [house.name for house in gate.houses]
+        known = [account.name for account in gate.houses]
         if self.carrier and self.carrier not in known:
             raise CommandRefused(unknown("carrier of the settings", self.carrier, known))
 
     def link(self, link: Watched) -> bool:
-        """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
-        bound yet nobody knows whose it will be."""
+        """Whether PDUs of a link may match. A person is followed on both sides unless one is named; the owner of a connection that is not bound
+        yet is not known."""
         if link.side == "provider":
             if self.network is not None and not within(link.peer, (self.network,)):
                 return False
@@ -167,10 +167,10 @@ class _Wanted:
 
 
 class _Trace:
-    """One trace: what it has heard and not said yet."""
+    """One trace: PDUs received and not sent to the client yet."""
 
-    def __init__(self, gate: Gate, wanted: _Wanted, count: int, full: bool, octets: bool) -> None:
-        self.wanted = wanted
+    def __init__(self, gate: Gate, selection: _Selection, count: int, full: bool, octets: bool) -> None:
+        self.selection = selection
         self.left = count
         self.shown = self.not_shown = 0
         self.waiting: deque[dict[str, Any]] = deque()
@@ -191,17 +191,17 @@ class _Trace:
         self._refilled_s = now_s
 
     def hear(self, link: Watched, ours: bool, data: bytes) -> None:
-        """A PDU passes. Called on the traffic's own way: cheap where it is not shown, and never raises."""
-        if self.wanted.provider and link.side == "provider" and self._owner(link, ours, data) != self.wanted.provider:
+        """Takes a PDU. Called on the traffic's own path: cheap if it is not shown, and never raises."""
+        if self.selection.provider and link.side == "provider" and self._owner(link, ours, data) != self.selection.provider:
             return
-        if self.wanted.digits and not self._about_person(link, ours, data):
+        if self.selection.digits and not self._about_person(link, ours, data):
             return
         if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
             self.not_shown += 1
             return
         self._tokens -= 1
         try:
-            told = self._told(link, ours, Frame.of(data))
+            told = self._described(link, ours, Frame.of(data))
         except Exception as error:  # traffic goes on, whatever is wrong with showing it
             log.error("a PDU cannot be shown: a fault of gate106, please report it", exc_info=error)
             self.not_shown += 1
@@ -212,7 +212,7 @@ class _Trace:
         self.came.set()
 
     def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
-        """The provider that a bind is of, or would be if it succeeds; empty while nobody knows."""
+        """The provider that a bind is, or would be, of; empty while it is not known."""
         if link.whose:
             return link.whose
         if not ours and int.from_bytes(data[4:8], "big") in BINDS:
@@ -230,14 +230,14 @@ class _Trace:
         command, sequence = data[4:8], data[12:16]
         if command[0] & 0x80:
             return self._asked.pop((self._line(link), not ours, sequence), 0) is None
-        if self.wanted.digits not in data:
+        if self.selection.digits not in data:
             return False
         self._asked[self._line(link), ours, sequence] = None
         if len(self._asked) > ASKED_MAX:
             self._asked.popitem(last=False)
         return True
 
-    def _told(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
+    def _described(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
         told: dict[str, Any] = {
             "at": self._gate.now(),
             "side": link.side,
@@ -267,7 +267,7 @@ class _Trace:
         return told
 
     def _may_show(self, frame: Frame, content: Content | None, fields: Mapping[str, Any], told: dict[str, Any]) -> str:
-        """How much of its text: nothing of a password; of a part only what is no digit, for it may be a part of one."""
+        """How much of the text may be shown: nothing of a password; of a part no digit, for it may be part of a password."""
         if content is None or content.state != "readable":
             return HIDDEN
         if frame.command_id not in _SUBMITS:
@@ -280,7 +280,7 @@ class _Trace:
         return TEXT if self._full and content.part is None else MASKED
 
     def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
-        """The effective one, then what is declared and what the text says."""
+        """Categories: the effective one, the declared one, the classified one."""
         relay = self._gate.relay
         directory = relay.directory
         owner = directory.ports.longest(port)[1]

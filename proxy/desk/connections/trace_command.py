@@ -1,4 +1,4 @@
-"""trace: ``gate106 trace``: live PDUs on the terminal, or in a file that Wireshark reads."""
+"""Implements ``gate106 trace``: live PDUs on the terminal or in a file."""
 
 from __future__ import annotations
 

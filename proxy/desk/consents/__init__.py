@@ -1,1 +1,1 @@
-"""Consents: import with proof, review and withdrawal."""
+"""Imports, reviews and withdraws consents to marketing."""

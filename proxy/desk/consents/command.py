@@ -1,4 +1,7 @@
-"""consent: ``gate106 consent``, ``consent import | tasks | show | review | proof | withdraw | export``."""
+"""Implements the commands of ``gate106 consent``.
+
+Without a command it lists batches; import, tasks, show, review, proof, withdraw, export.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +124,7 @@ def _table(
     epilog="Example: gate106 consent import consents.csv --proof form.pdf --source app --advertiser 京选商城 --given 2026-11-01 "
     '--why "handed in by jia"',
 )
-def take(
+def import_(
     file: Annotated[Path, typer.Argument(help="CSV or XLSX: a number a row, perhaps with columns of what it agreed to.")],
     source: Annotated[str, typer.Option("--source", help="Where they agreed: app, form, hotline …")],
     why: Why,
@@ -161,7 +164,7 @@ def take(
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
-    """What the cells of one row say; ValueError."""
+    """The terms of one row; ValueError."""
     from proxy.model.redact import cell_of
 
     advertiser, category = cell_of(said.get("advertiser", "")), said.get("category", "")
@@ -187,7 +190,7 @@ def _moment(text: str, name: str) -> int:
 
 
 def _end(text: str, name: str) -> int:
-    """A day is meant to its end, as registers have it."""
+    """The end of a day: registers count it in full."""
     from proxy.policy import time_windows
 
     return _moment(text, name) + time_windows.DAY_S
@@ -223,10 +226,10 @@ def show(
 ) -> None:
     """Tell what a person agreed to and took back. The journal keeps that somebody looked."""
     told = ask(config, control, "consent.show", to=to)
-    tell(told, json, lines_about(told))
+    tell(told, json, consent_lines(told))
 
 
-def lines_about(told: Mapping[str, Any]) -> list[str]:
+def consent_lines(told: Mapping[str, Any]) -> list[str]:
     """A person's consents, for people."""
     lines = []
     for one in told["consents"]:
@@ -271,7 +274,7 @@ def review(
 
 
 @app.command("proof", epilog='Example: gate106 consent proof 7 --file form.pdf --why "sent by jia"')
-def prove(
+def add_proof(
     batches: Batches,
     file: Annotated[Path, typer.Option("--file", help="What shows it.")],
     why: Why,
@@ -317,7 +320,7 @@ def _changed(config: Path, control: Path | None, command: str, batches: Sequence
 
 
 @app.command("export", epilog='Example: gate106 consent export --out consents.csv --why "asked for by the regulator"')
-def give(
+def export(
     why: Why,
     out: Annotated[Path, typer.Option("--out", help="The file (only its owner may read it); it must not be there yet.")],
     batches: Annotated[list[int] | None, typer.Argument(metavar="[BATCH…]", help="Only these.")] = None,

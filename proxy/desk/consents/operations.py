@@ -1,10 +1,10 @@
-"""Consent: the commands about what people agreed to: files in with their proof, reviews, what is taken back, tasks where a proof is missing.
+"""Serves the commands about consents: imports, reviews, withdrawals and tasks.
 
-In: numbers in chunks, digests of proofs, decisions, who makes them. Out: consents in force and synced before anybody is told. Never: half a
-file; a proof itself (its SHA-256 is kept, the file stays with whoever keeps the papers).
+In: numbers in chunks, digests of proofs, decisions and their authors. Out: consents in force, synced before they are acknowledged.
+Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
 
-A file comes like a list of refusals (desk/suppression/operations.py): its batches with the command, then lines of numbers (operations/chunks.py), then
-``{"end": true, "numbers": 1000000}``.
+A file comes like a list of opt-outs (desk/suppression/operations.py): its batches with the command, then lines of numbers
+(operations/chunks.py), then ``{"end": true, "numbers": 1000000}``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.consents.person_view import of_person, told
+from proxy.desk.consents.person_view import batch_row, consents_of
 from proxy.journal.records import consents, messages, operator_actions
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
@@ -52,21 +52,21 @@ _FAR = 4e9
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
-    asked = _Consent(gate)
+    handlers = _Consent(gate)
     return {
-        "consent": asked.show_batches,
-        "consent.import": asked.take,
-        "consent.tasks": asked.tasks,
-        "consent.show": asked.show,
-        "consent.review": asked.review,
-        "consent.proof": asked.proof,
-        "consent.withdraw": asked.withdraw,
-        "consent.export": asked.give,
+        "consent": handlers.show_batches,
+        "consent.import": handlers.import_file,
+        "consent.tasks": handlers.tasks,
+        "consent.show": handlers.show,
+        "consent.review": handlers.review,
+        "consent.proof": handlers.proof,
+        "consent.withdraw": handlers.withdraw,
+        "consent.export": handlers.export,
     }
 
 
 def _name(who: str) -> str:
-    """Without by what means."""
+    """The name without the means (``li (uid 1000)`` → ``li``)."""
     return who.partition(" (")[0]
 
 
@@ -74,7 +74,7 @@ def tasks_of(gate: Gate, provider: str = "") -> list[dict[str, Any]]:
     """Batches whose proof is missing, the most urgent first; of one provider, if one is named."""
     now = gate.now()
     found = [
-        told(batch, numbers) | {"overdue": batch.due < now}
+        batch_row(batch, numbers) | {"overdue": batch.due < now}
         for batch, numbers in gate.store.consented.batches()
         if batch.missing_proof and provider in ("", batch.provider)
     ]
@@ -108,7 +108,7 @@ class _Consent:
         if state and state not in STATES:
             raise CommandRefused(unknown("state", state, STATES))
         found = [
-            told(batch, numbers)
+            batch_row(batch, numbers)
             for batch, numbers in self._gate.store.consented.batches()
             if provider in ("", batch.provider) and advertiser in ("", batch.advertiser) and state in ("", batch.state)
         ]
@@ -132,13 +132,13 @@ class _Consent:
         _, data = (await gate.store.load([person]))[person]
         return {
             "to": str(Number(person)),
-            "consents": of_person(gate, person, data),
+            "consents": consents_of(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
         }
 
     # -- a file
 
-    async def take(self, call: Call) -> Mapping[str, Any]:
+    async def import_file(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
         now = gate.now()
         rows = args.rows("batches", BATCHES_A_FILE_MAX)
@@ -181,7 +181,7 @@ class _Consent:
         return Terms(self._advertiser(advertiser), category, given, until, version)
 
     def _advertiser(self, word: str) -> str:
-        """As the registries call them: an advertiser, or a signature of nobody's; empty is anybody."""
+        """The advertiser's name in the registries, or an unregistered signature; empty: any."""
         registry = self._gate.relay.rules.registry
         if not word:
             return ""
@@ -226,7 +226,7 @@ class _Consent:
 
     async def review(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        numbers, verdict, why = self._numbers(args), args.text("verdict"), args.why()
+        numbers, verdict, why = self._batch_numbers(args), args.text("verdict"), args.why()
         args.done()
         if verdict not in ("accepted", "rejected"):
             raise CommandRefused(unknown("verdict", verdict, ("accepted", "rejected")))
@@ -239,18 +239,18 @@ class _Consent:
                 raise CommandRefused(
                     f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof"
                 )
-        return await self._happens(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
+        return await self._apply(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
 
     async def proof(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        numbers, proof, why = self._numbers(args), args.text("proof", most=64), args.why()
+        numbers, proof, why = self._batch_numbers(args), args.text("proof", most=64), args.why()
         args.done()
         for batch in map(self._batch, numbers):
             if batch.state != "unreviewed":
                 raise CommandRefused(f"batch {batch.number} is {batch.state}: its proof is not changed any more")
-        return await self._happens(BatchEvent(self._gate.now(), "proof", numbers, call.who, why, _digest(proof)))
+        return await self._apply(BatchEvent(self._gate.now(), "proof", numbers, call.who, why, _digest(proof)))
 
-    def _numbers(self, args: Args) -> tuple[int, ...]:
+    def _batch_numbers(self, args: Args) -> tuple[int, ...]:
         found = args.texts("batches", BATCHES_A_FILE_MAX)
         if not found or not all(one.isascii() and one.isdigit() and len(one) < 12 for one in found):
             raise CommandRefused("say which batches, by number (gate106 consent lists them)")
@@ -262,23 +262,23 @@ class _Consent:
             raise CommandRefused(f"there is no batch {number} (gate106 consent lists them)")
         return found
 
-    async def _happens(self, event: BatchEvent) -> Mapping[str, Any]:
+    async def _apply(self, event: BatchEvent) -> Mapping[str, Any]:
         gate = self._gate
         sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(gate.store.consented, event)
         gate.relay.refusals.clear()
         await gate.safe(sequence)
-        return {"batches": [told(self._batch(number)) for number in event.batches]}
+        return {"batches": [batch_row(self._batch(number)) for number in event.batches]}
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         """Of one person, or whole batches."""
         args = call.args
         if args.text("to", "", most=100) == "":
-            numbers, why = self._numbers(args), args.why()
+            numbers, why = self._batch_numbers(args), args.why()
             args.done()
             for number in numbers:
                 self._batch(number)
-            return await self._happens(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
+            return await self._apply(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
         person, category = recipient_in(args), args.text("category", "", most=WORD_MAX)
         advertiser, why = self._advertiser(args.text("advertiser", "", most=WORD_MAX)), args.why()
         args.done()
@@ -286,14 +286,14 @@ class _Consent:
             raise CommandRefused(unknown("category of marketing", category, CATEGORIES))
         gate = self._gate
         said = ConsentChange(gate.now(), person, "withdrawn", call.who, why, advertiser, category)
-        await befalls(gate, said)
+        await change_person(gate, said)
         return {"to": str(Number(person)), "advertiser": advertiser, "category": category, "enforced": enforced(gate)}
 
     # -- out
 
-    async def give(self, call: Call) -> Mapping[str, Any]:
+    async def export(self, call: Call) -> Mapping[str, Any]:
         gate, args = self._gate, call.args
-        numbers = self._numbers(args) if args.flag("some") else None
+        numbers = self._batch_numbers(args) if args.flag("some") else None
         why = args.why()
         args.texts("batches", BATCHES_A_FILE_MAX)
         args.done()
@@ -309,19 +309,19 @@ class _Consent:
         for batch in wanted:
             for people in gate.store.consented.numbers(batch.number):
                 for start in range(0, len(people), ROWS_A_LINE):
-                    await call.say({"batch": told(batch), "numbers": people[start : start + ROWS_A_LINE]})
+                    await call.say({"batch": batch_row(batch), "numbers": people[start : start + ROWS_A_LINE]})
                     await asyncio.sleep(0)
                 rows += len(people)
         return {"rows": rows}
 
 
 def enforced(gate: Gate) -> bool:
-    """Whether any rule acts by what people agreed to: without one, consents are only remembered."""
+    """Whether any rule in force uses consents: otherwise they are only remembered."""
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
-async def befalls(gate: Gate, said: ConsentChange) -> PersonSays:
-    """Alters what is known of one person; returns when that is safe."""
+async def change_person(gate: Gate, said: ConsentChange) -> PersonSays:
+    """Changes one person's record; returns when that is synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def then(change: PersonSays, recorded: int) -> None:

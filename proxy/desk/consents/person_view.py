@@ -1,4 +1,4 @@
-"""Consented: what one person agreed to, with the proof of each consent by reply and what ended it, for who asks.
+"""Lists one person's consents, with their proofs and ends.
 
 In: the gate, a person's record. Out: a row for each consent. Never: a change.
 """
@@ -20,12 +20,12 @@ from proxy.state.record.consent_given import ConsentGiven
 from proxy.state.record.withdrawn import Withdrawal
 
 
-def told(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
-    """A batch, for programs and people."""
+def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
+    """A batch as a mapping for answers."""
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
-def of_person(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
+def consents_of(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     """All consents of a person, the oldest first. ``data``: their record."""
     registry, proofs = gate.relay.rules.registry, {one.batch: one for one in record.consents_given(data)}
     refusals = sorted([*record.opt_outs(data), *gate.store.listed.refusals(person)], key=lambda one: one.time)
@@ -33,7 +33,7 @@ def of_person(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     found = []
     for batch in gate.store.consented.of(person):
         proof = proofs.get(batch.number)
-        row = told(batch) | ({"reply": _proof(proof)} if proof is not None else {})
+        row = batch_row(batch) | ({"reply": _proof(proof)} if proof is not None else {})
         if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
             row["ended"] = ended
         found.append(row)
@@ -48,7 +48,7 @@ def _proof(one: ConsentGiven) -> dict[str, Any]:
 def _ended(
     batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
 ) -> Mapping[str, Any] | None:
-    """What the person said that ends it: the refusal, or the taking back, that came first."""
+    """The opt-out or withdrawal that ended a consent: the one that came first."""
     name = normal_signature(batch.advertiser)
     number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
     sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")

@@ -1,7 +1,7 @@
-"""Checking: whether a pack is as the gate made it, and what it says hangs together. Needs the pack, and what was published; nothing else.
+"""Checks that an evidence pack is unaltered and consistent, without a gate.
 
-In: a ZIP from anybody, the public key or the head that were published. Out: a Checked: faults by file, and what was compared with what.
-Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds; anything but Python's own library (verifier.py).
+In: a ZIP from anybody, the public key or the head that were published. Out: a PackCheck: faults by file, and what was compared with what.
+Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds; a package outside Python's library (verifier.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEY_BYTES = 32
 
 
 class NotAPack(Exception):
-    """It cannot be read as a pack, or as a key, at all."""
+    """The file cannot be read as a pack, or as a key."""
 
     def __init__(self, why: Bilingual) -> None:
         super().__init__(why)
@@ -41,11 +41,11 @@ class PackCheck(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Which one it is about, node:record; empty where that cannot be read."""
+        """The message, as node:record; empty if that cannot be read."""
         message = self.said.get("message")
         return str(message.get("message", "")) if isinstance(message, dict) else ""
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {"altered": list(self.faults), "notes": list(self.notes), "message": self.message}
 

@@ -1,4 +1,4 @@
-"""evidence: ``gate106 evidence pack``, ``evidence verify``, ``evidence verifier``."""
+"""Implements ``gate106 evidence pack``, ``evidence verify`` and ``evidence verifier``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pack(
     import hashlib
     import time
 
-    from proxy.desk.explain.message_command import inquest_of
+    from proxy.desk.explain.message_command import inquiry_of
     from proxy.operations.access_report import write_down
     from proxy.runtime import hardening
 
@@ -57,8 +57,8 @@ def pack(
     wanted = told["message"] if told is not None else message
     if not wanted:
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
-    settings, found, rules = inquest_of(wanted, config, journal, None)
-    place = f"{settings.node}:{found.meant.sequence}"
+    settings, found, rules = inquiry_of(wanted, config, journal, None)
+    place = f"{settings.node}:{found.target.sequence}"
     write_down(
         control or settings.control,
         settings.archive.folder,
@@ -68,8 +68,8 @@ def pack(
         details=f"message {place}",
         unmasked=unmasked,
     )
-    given = _given(control or settings.control, found, _names(found, rules.get(found.verdict.revision)))
-    data, proof = _packed(
+    given = _consents_by_file(control or settings.control, found, _sender_names(found, rules.get(found.verdict.revision)))
+    data, proof = _make_pack(
         settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=with_chain
     )
     digest = hashlib.sha256(data).hexdigest()
@@ -109,7 +109,7 @@ def verify(
         fail(error.why.zh if language == "zh" else error)
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror or error}")
-    tell(found.told(), json, lines_of(file, found, language))
+    tell(found.as_dict(), json, lines_of(file, found, language))
     raise typer.Exit(1 if found.faults else 0)
 
 
@@ -124,7 +124,7 @@ def verifier(
     from proxy.desk.evidence import verifier as alone
     from proxy.runtime import hardening
 
-    data = alone.made()
+    data = alone.build()
     try:
         with hardening.new_file(out) as file:
             file.write(data)
@@ -137,7 +137,7 @@ def verifier(
 # -- what is in it
 
 
-def _packed(
+def _make_pack(
     settings: Settings, journal: Path, found: Inquiry, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
@@ -156,7 +156,7 @@ def _packed(
     try:
         keys = Keys(settings.archive.keys, make=are_made_now(settings.archive.folder, journal))
         proof: Proof = prove(
-            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.meant.sequence, chain=chain
+            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.target.sequence, chain=chain
         )
     except (KeysError, ManifestError, JournalError, SealingError, ValueError, OSError) as error:
         fail(error)
@@ -186,7 +186,7 @@ def _packed(
 
 
 def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
-    """Each rule of then: what it says, what it rests on, what it said of this message; first those that objected."""
+    """Each rule of then with its basis and its result on this message; rules that objected first."""
     if then is None or found.then is None:
         return
     known = {rule.id: rule for rule in (*then.rules, *then.ordered)}
@@ -201,13 +201,13 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
 
 
 def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
-    """What the person had agreed to, by the registry of then, as far as it is about this sender."""
+    """The person's consents in the registry of then that concern this sender."""
     from proxy.policy import time_windows
     from proxy.policy.registries.people import state_of
 
     if then is None or found.then is None:
         return
-    at, names = found.verdict.time, _names(found, then)
+    at, names = found.verdict.time, _sender_names(found, then)
     for row in then.registry.consents.rows():
         if row.recipient == found.verdict.recipient and row.time <= at and row.advertiser in names:
             yield {
@@ -216,17 +216,17 @@ def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _names(found: Inquiry, then: RuleSet | None) -> set[str]:
-    """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
-    nobody's business here."""
+def _sender_names(found: Inquiry, then: RuleSet | None) -> set[str]:
+    """The names under which the sender may have a consent; the empty name stands for any advertiser. Other consents of the person are not
+    disclosed."""
     if then is None or found.then is None:
         return {""}
     facts = found.then.verdict.facts
     return {"", facts.signature, then.registry.advertiser_of(facts.signature_hash)}
 
 
-def _given(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
-    """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
+def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any]] | None:
+    """The person's consents from imported files; None if no gate runs that could be asked."""
     from proxy.operations import client
     from proxy.policy import time_windows
 
@@ -252,7 +252,7 @@ def _given(control: Path, found: Inquiry, names: set[str]) -> list[dict[str, Any
 
 
 def _by_reply(one: dict[str, Any]) -> dict[str, Any]:
-    """What proves a consent by reply, and what ended it."""
+    """The proof of a consent by reply, and what ended it."""
     from proxy.policy import time_windows
 
     times = ("time", "requested")
@@ -273,7 +273,7 @@ def _case(case: dict[str, Any], found: Inquiry) -> dict[str, Any]:
 
 
 def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:
-    """The files in which rules of then stood; lists of people are not among them."""
+    """The rules files of then; lists of people are left out."""
     from proxy.state.revision_store import RevisionStore
 
     kept, revision = RevisionStore(settings.revisions.folder, settings.revisions.keep), found.verdict.revision

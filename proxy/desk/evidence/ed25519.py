@@ -1,7 +1,7 @@
-"""Ed25519: whether a signature is good (RFC 8032 §5.1.7), with nothing but Python's own library: for where nobody installs anything.
+"""Checks Ed25519 signatures (RFC 8032 §5.1.7) without any package.
 
-In: a public key, a signature, what was signed. Out: yes or no. Never: a private key: signing is archive/keys.py's, with a library that lets
-nobody watch the clock. Checking holds no secret, so it need not hide how long it takes (some 5 ms).
+In: a public key, a signature, what was signed. Out: yes or no. Never: a private key: archive/keys.py signs, with a library that runs in
+constant time. Checking holds no secret, so its duration (some 5 ms) may depend on its input.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pack: the ZIP of an evidence: its files, a digest of each, one signature over all of them. The same evidence is the same bytes.
+"""Packs evidence files into a ZIP with digests and one signature.
 
-In: files by name, the key that signs the journal's heads. Out: bytes of a ZIP. Never: a clock (when it was made is in a file); a name that
-leads out of the folder it is unpacked into.
+In: files by name, the key that signs the journal's heads. Out: bytes of a ZIP; equal evidence gives equal bytes. Never: a clock (the time of
+making is in a file); a name that leads out of the folder it is unpacked into.
 
     manifest.json    {"format": 1, "files": {name: BLAKE2b-256 …}, …}
     signature.json   Ed25519 over the bytes of manifest.json, and the public half of the key

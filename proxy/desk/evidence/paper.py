@@ -1,9 +1,10 @@
-"""Paper: an evidence, and the letter of a penalty, as pages. Everything in them may be a stranger's words: it is drawn, never read as markup.
+"""Draws evidence and penalty letters as PDF pages.
 
-In: mappings as the pack has them. Out: bytes of a PDF, the same for the same. Never: markup, a picture, a file or an address.
+In: mappings as the pack has them. Out: bytes of a PDF, equal for equal input. Never: markup (texts are strangers' words), a picture, a file
+or an address.
 
-Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded; Latin letters and digits in Helvetica, for a reader
-that has another Chinese font instead draws its own Latin letters at the widths of this one.
+Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded. Latin letters and digits are set in Helvetica: a reader
+that substitutes another Chinese font would draw its own Latin letters at the widths of STSong-Light.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _read(message: Mapping[str, Any]) -> Rows:
-    """What was read out of the message; its category alone where the rules of then are not kept."""
+    """The analysis of the message; only its category if the rules of then are not kept."""
     then = message.get("then")
     if then is None:
         return [("类别 category", both(message["category"]))]
@@ -189,7 +190,7 @@ def _head(proof: Mapping[str, Any]) -> str:
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    if first := _standing(penalty):
+    if first := _not_in_force(penalty):
         yield _paragraph(first, _TEXT)
     yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
     yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
@@ -234,8 +235,8 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
 
 
-def _standing(penalty: Mapping[str, Any]) -> str:
-    """What a reader must know before anything else: that it is not in force, since when and why; empty where it is."""
+def _not_in_force(penalty: Mapping[str, Any]) -> str:
+    """Why the penalty is not in force, since when; empty if it is. It stands at the top."""
     state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
     if state in NEVER_HELD:
         return NEVER_HELD[state]
@@ -271,7 +272,7 @@ def _stamp(written: str) -> str:
 
 
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
-    """A stranger's words: without what is obeyed, and without markup but ours, which only says the font."""
+    """A paragraph of a stranger's words: control characters removed, markup escaped, except our own, which sets the font."""
     words = plain(str(text), " ")[:CHARS_MAX]
     pieces = (
         f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)

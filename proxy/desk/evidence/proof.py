@@ -1,14 +1,14 @@
-"""Proof: where a record stands in the journal's chain, from its group to the head of its day, which was signed and published.
+"""Proves a record's place in the chain, up to the signed head.
 
-In: the archive, a journal's segments, a record's place. Out: a mapping for JSON; where it was asked for, the groups' own bytes. Never: a
-claim without what it rests on: what cannot be shown is said.
+In: the archive, a journal's segments, a record's place. Out: a mapping for JSON; on request the groups' own bytes. Never: a claim without its
+basis: what cannot be shown is said.
 
     record ── in a group, whose digest covers it ── next group … ── last group of the day's table ── the table, in the head ── signature
 
-The digests of groups run over the bytes of all records between, those of other people too: whoever is to follow them needs those bytes.
-Where the journal is sealed they say nothing to anybody without its key, so they come along as soon as there is a head to lead to. In the
-clear they are only handed out where somebody asked for them who may see them (``chain``); without them the gate's signature vouches for the
-record's place. What a pack proves, and what it does not, it says itself (``proves``).
+The digests of groups run over the bytes of all records between, those of other people too: to follow them one needs those bytes. In a sealed
+journal they tell nothing without its key, so they come along as soon as there is a head to lead to. Unsealed they are only handed out on
+request, to a person who may see them (``chain``); without them the gate's signature vouches for the record's place. A pack says itself what it
+proves and what it does not (``proof_statement``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     home = home_of(archive, node, disk.identity())
     manifest = load(home)
     table = next((one for one in manifest.tables if one.first <= sequence <= one.last), None)
-    placed, previous = _placed(disk, sequence)
+    placed, previous = _find_group(disk, sequence)
     head, group, header = _head(home, table), placed.group, placed.header
     pieces: bytes | str = ""
     if chain or (chain is None and header.sealed and head):
@@ -66,7 +66,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
         "complete": _complete(manifest),
     }
     why = pieces if isinstance(pieces, str) else ""
-    words = proves(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
+    words = proof_statement(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
     return Proof(said | {"proves": {"en": str(words), "zh": words.zh}}, whole)
 
 
@@ -95,8 +95,8 @@ _SEALED = Bilingual(
 )
 
 
-def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
-    """What a pack proves by itself, and what it does not. ``why``: no chain came along though it might have."""
+def proof_statement(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
+    """States what a pack proves and what it does not. ``why``: why no chain is included."""
     if not head:
         parts = [_VOUCHED, _NO_HEAD]
     elif not chain:
@@ -106,7 +106,7 @@ def proves(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
     return Bilingual(" ".join(parts), "".join(part.zh for part in parts))
 
 
-def _placed(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
+def _find_group(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
     """(the group that holds the record, the digest before it)."""
     chain, name = bytes(32), ""
     for placed in Scan(disk, sequence):
@@ -150,7 +150,7 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
 
 
 def _head(home: Path, table: TableEntry | None) -> str:
-    """The line of the day's head, empty while there is none: the day is not over, or not rolled yet."""
+    """The line of the day's head; empty while the day is not over or not rolled."""
     if table is None or not table.whole_day:
         return ""
     try:

@@ -1,7 +1,7 @@
-"""Alone: checking a pack where there is no gate: one file that any Python runs, without a package. Made of the very files that check here.
+"""Builds one Python file that checks packs without a gate.
 
-In: the house's own files (``made``); a pack and what was published (``main``). Out: a file, the same bytes for the same gate; lines, an exit
-code. Never: anything outside Python's own library.
+In: the package's own files (``build``); a pack and the published key and head (``main``). Out: a file, equal bytes for an equal gate; lines, an
+exit code. Never: anything outside Python's own library.
 
     python3 verify.pyz case-17.zip --key head.pub --head 5f0c…
 """
@@ -25,7 +25,7 @@ FILES = (
     "desk/evidence/pack.py", "desk/evidence/verifier.py", "i18n/__init__.py", "i18n/text.py", "journal/__init__.py", "journal/sealing.py",
     "journal/segment.py", "model/__init__.py", "model/number.py", "model/redact.py", "native/__init__.py", "native/loader.py",
 )  # fmt: skip
-"""All that checking needs; a test runs them alone."""
+"""All modules that checking needs; a test runs them alone."""
 _MAIN = b"import sys\n\nfrom proxy.desk.evidence.verifier import main\n\nsys.exit(main(sys.argv[1:]))\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 CHINESE = "zh"
@@ -33,7 +33,7 @@ LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 HERE = Path(__file__).parents[2]
 
 
-def made() -> bytes:
+def build() -> bytes:
     """The file: a ZIP that Python runs."""
     out = io.BytesIO(b"#!/usr/bin/env python3\n")
     out.seek(0, io.SEEK_END)
@@ -47,18 +47,18 @@ def made() -> bytes:
 
 
 def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
-    """What is told of a pack, whoever checks it. ``language``: zh or en."""
+    """The lines printed about a pack, by this verifier and by the gate's command. ``language``: zh or en."""
     fine = Bilingual(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
     told = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
-    return [plain(_in(line, language)) for line in (*told, *found.notes)]
+    return [plain(_in_language(line, language)) for line in (*told, *found.notes)]
 
 
-def _in(said: Bilingual, language: str) -> str:
+def _in_language(said: Bilingual, language: str) -> str:
     return said.zh if language == CHINESE else str(said)
 
 
 def language_here() -> str:
-    """Of the machine: zh, or en where it is any other."""
+    """The machine's language: zh, or en for any other."""
     said = next((found for name in LOCALE if (found := os.environ.get(name))), "")
     return CHINESE if said.startswith(CHINESE) else "en"
 
@@ -80,11 +80,11 @@ def main(arguments: list[str]) -> int:
     try:
         found = check(said.pack, key_of(said.key) if said.key else None, said.head)
     except NotAPack as error:
-        print(f"verify: {plain(_in(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
+        print(f"verify: {plain(_in_language(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
         print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 2
-    told = found.told() if said.json else None
+    told = found.as_dict() if said.json else None
     print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
     return 1 if found.faults else 0

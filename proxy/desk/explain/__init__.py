@@ -1,1 +1,1 @@
-"""Why a message was decided as it was."""
+"""Explains how a message was or would be decided, and why."""

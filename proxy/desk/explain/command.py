@@ -1,4 +1,4 @@
-"""explain: ``gate106 explain``: what would be decided about one message, and each rule's part in it."""
+"""Implements ``gate106 explain``: the verdict on one message, rule by rule."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-
 
 
 class ExplainContext(NamedTuple):
-    """What the question is asked of."""
+    """The rules and settings by which a message is explained."""
 
     rules: RuleSet
     settings: Settings | None
     notes: list[str]
-    """What could not be looked at, for whoever reads the answer."""
+    """What could not be considered, for the reader of the answer."""
 
     def provider(self, name: str) -> Provider | None:
         return provider_of(self.settings, name)
 
 
 def provider_of(settings: Settings | None, name: str) -> Provider | None:
-    """Of the settings; a name they do not know is the asker's mistake."""
+    """The provider of the settings; fails for an unknown name."""
     from proxy.config.yaml_file import unknown
 
     if settings is None or not name:
@@ -113,18 +113,18 @@ def explain(
             config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
         )
         return
-    house = house_of(rules, config, control)
-    known = house.provider(provider)
+    context = context_of(rules, config, control)
+    known = context.provider(provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None
     try:
         declared = Category.of(category) if category else declared
-        told = policy.explain_text(house.rules, to, sender, text, provider, declared, moment(at), since)
+        told = policy.explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
         fail(f"--to: {error}")
     except ValueError as error:
         fail(error)
-    for one in house.notes:
+    for one in context.notes:
         note(one)
     if json:
         as_json(told.as_dict())
@@ -177,8 +177,8 @@ def moment(at: str | None) -> float:
         fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
 
 
-def house_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
-    """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
+def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
+    """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it."""
     from proxy import policy
 
     settings = settings_of(config)
@@ -195,7 +195,7 @@ def house_of(folder: Path | None, config: Path | None, control: Path | None) -> 
 
 
 def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> ExplainContext:
-    """The rules with what is ordered; a note where nobody could be asked, or the gate serves other rules than these."""
+    """The rules with the gate's orders; a note if it cannot be asked, or serves other rules."""
     from proxy.desk.orders.operations import order_of
     from proxy.operations import client
 
@@ -212,7 +212,7 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
 
 
 def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:
-    """What the gate knows of reply paths, where some rule asks for it."""
+    """The gate's states of reply paths, if a rule uses them."""
     from proxy.operations.client import CannotAsk, Conversation
     from proxy.policy.reply_paths import UNUSED, ReplyPath
 

@@ -1,9 +1,10 @@
-"""Inquest: one message of the journal: what was decided of it and why, what became of it, and what today's rules say.
+"""Reconstructs one journalled message: its verdict, its fate, today's verdict.
 
-In: turns, which message, rules by revision, today's rules. Out: a Found. Never: what happened to anybody else, a number that is not asked for.
+In: commit groups, the message, rules by revision, today's rules. Out: an Inquiry. Never: anything about another person, a number that is not
+asked for.
 
-The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, the rules of then where their files are
-kept. Today's rules are asked with the same: what they would have said at that moment.
+The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, and the rules of then if their files
+are kept. Today's rules are asked with the same state: what they would have said at that moment.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.desk.backtest.commit_groups import GateTurn, turns_of
+from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import Senders
-from proxy.desk.backtest.initial_state import stood_together, window_s
+from proxy.desk.backtest.initial_state import rebuild_merged, window_s
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.backtest.runner import RUN_IN_S, readings
+from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
-from proxy.desk.explain.message_lookup import Meant
+from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.disk import Disk
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
@@ -46,13 +47,13 @@ LOOK_BACK_S = 32 * 86_400
 @about_people
 @dataclass(slots=True)
 class Inquiry:
-    meant: Meant
+    target: FoundMessage
     said: dict[int, messages.VerdictRecord] = field(default_factory=dict)
     """The verdicts of the message, one for each part, by their place."""
     answers: list[answered.CarrierAnswer] = field(default_factory=list)
     evidence: list[grounds.VerdictEvidence] = field(default_factory=list)
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
-    """When, the state it tells, the error."""
+    """(time, state, error) of each receipt."""
     repeats: int = 0
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Ids of rules by revision."""
@@ -68,18 +69,18 @@ class Inquiry:
     """What counted for the person then, the oldest first."""
     paths: AsDecided | None = None
     """The state of the port's reply path, where rules asked for it."""
-    alike: bool = True
+    reproduced: bool = True
     """Whether judging again gave what the journal says."""
     refused_later: list[delivers.OptedOut] = field(default_factory=list)
     signatures: dict[int, str] = field(default_factory=dict)
     """The message's own by its hash, as it is written there."""
     look_up: LookUp = NOT_SEARCHED
-    """What is known of signatures, by today's registry first."""
+    """Names of signatures, from today's registry first."""
 
     @property
     def verdict(self) -> messages.VerdictRecord:
         """Of the part that was named."""
-        return self.said[self.meant.sequence]
+        return self.said[self.target.sequence]
 
     def rule(self, revision: str, number: int) -> str:
         """A rule's id by its number in a verdict."""
@@ -89,26 +90,26 @@ class Inquiry:
         return names[number] if number < len(names) else f"#{number}"
 
 
-class _Story:
-    """What the journal says of a message, beside its state of things."""
+class _JournalReader:
+    """Collects the journal's records about one message."""
 
     def __init__(self, found: Inquiry) -> None:
         self._found = found
         self._ids: set[bytes] = set()
 
-    def listen(self, turns: Iterator[GateTurn]) -> Iterator[GateTurn]:
-        for turn in turns:
-            for item in turn.records:
+    def listen(self, groups: Iterator[JournalGroup]) -> Iterator[JournalGroup]:
+        for group in groups:
+            for item in group.records:
                 note = _KINDS.get(item.kind)
                 if note is not None:
                     note(self, item)
-            yield turn
+            yield group
 
     def _verdict(self, item: JournalRecord) -> None:
-        found, entry = self._found, self._found.meant.entry_id
-        if item.sequence == found.meant.sequence or (entry and entry.to_bytes(6, "big") in item.body):
+        found, entry = self._found, self._found.target.entry_id
+        if item.sequence == found.target.sequence or (entry and entry.to_bytes(6, "big") in item.body):
             said = messages.unpack_verdict(item.body)
-            if item.sequence == found.meant.sequence or (said.entry is not None and said.entry.id == entry):
+            if item.sequence == found.target.sequence or (said.entry is not None and said.entry.id == entry):
                 found.said[item.sequence] = said
 
     def _answer(self, item: JournalRecord) -> None:
@@ -154,7 +155,7 @@ class _Story:
         order = operator_actions.unpack_order(item.body)
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
-    def _heard(self, item: JournalRecord) -> None:
+    def _replicated(self, item: JournalRecord) -> None:
         said = unpack_heard(item.body)
         if (note := _OF_OTHERS.get(said.kind)) is not None:
             note(self, JournalRecord(item.sequence, said.kind, said.body))
@@ -167,18 +168,19 @@ class _Story:
 
 
 _KINDS = {
-    messages.VERDICT: _Story._verdict, messages.ANSWER: _Story._answer, messages.ACCEPTED: _Story._answer, messages.DELIVER: _Story._deliver,
-    messages.EVIDENCE: _Story._evidence, messages.REPEATED: _Story._repeated, messages.RULES: _Story._rules,
-    messages.ORDERED: _Story._ordered, messages.OPTOUT: _Story._refused, messages.HEARD: _Story._heard,
+    messages.VERDICT: _JournalReader._verdict, messages.ANSWER: _JournalReader._answer,
+    messages.ACCEPTED: _JournalReader._answer, messages.DELIVER: _JournalReader._deliver,
+    messages.EVIDENCE: _JournalReader._evidence, messages.REPEATED: _JournalReader._repeated, messages.RULES: _JournalReader._rules,
+    messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused, messages.HEARD: _JournalReader._replicated,
 }  # fmt: skip
-_OF_OTHERS = {messages.ORDERED: _Story._ordered, messages.OPTOUT: _Story._refused}
+_OF_OTHERS = {messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused}
 NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
 def inquire(
     disk: Disk,
     store: Path | None,
-    meant: Meant,
+    target: FoundMessage,
     then: RulesOf,
     today: RuleSet,
     senders: Senders,
@@ -186,19 +188,19 @@ def inquire(
     node: int = 0,
     look_up: LookUp = NOT_SEARCHED,
 ) -> Inquiry:
-    """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
-    store, for what the person got from them. ``look_up``: of signatures that are not registered. Raises StateError, JournalDamaged, OSError."""
-    recipient = meant.recipient
-    found = Inquiry(meant, today_revision=today.revision)
+    """Reads the journal of ``node`` to its end. ``store``: the gate's, for older facts. ``beside``: journals of other gates on that store by
+    node, for the person's messages from them. ``look_up``: names of unregistered signatures. Raises StateError, JournalDamaged, OSError."""
+    recipient = target.recipient
+    found = Inquiry(target, today_revision=today.revision)
     found.look_up = by_registry(today.registry, by_names(found.signatures, look_up))
-    begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
-    turns, known = readings(disk, store if not beside else None, begin, look_back_s)
-    until = meant.about + RUN_IN_S
+    begin, look_back_s = target.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
+    groups, known = sources(disk, store if not beside else None, begin, look_back_s)
+    until = target.about + RUN_IN_S
     journals = [
-        _Story(found).listen(turns),
-        *(takewhile(lambda one: one.time <= until, turns_of(one)) for one in beside.values()),
+        _JournalReader(found).listen(groups),
+        *(takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values()),
     ]
-    before, left = stood_together(
+    before, left = rebuild_merged(
         journals,
         [node, *beside],
         begin,
@@ -207,31 +209,31 @@ def inquire(
         mine=lambda one: one == recipient,
         store=known,
     )
-    looking = _Looking(found, before.store, today)
+    rejudge = _Rejudge(found, before.store, today)
     reruns = [
         Rerun(
             before.store,
             then,
             senders,
-            looking.hear if own else lambda _: None,
+            rejudge.hear if own else lambda _: None,
             lambda _: None,
             None,
             replayed,
             lambda one: one == recipient,
-            looking.look if own else None,
+            rejudge.look if own else None,
             others=before.others,
         )
         for replayed, own in zip(before.found, (True, *(False for _ in beside)), strict=True)
     ]
-    for whose, turn in left:
-        if looking.waits:
-            reruns[whose].turn(turn)
-            looking.waits = whose != 0 or turn.records[-1].sequence < meant.sequence
+    for whose, group in left:
+        if rejudge.waits:
+            reruns[whose].apply_group(group)
+            rejudge.waits = whose != 0 or group.records[-1].sequence < target.sequence
     return found
 
 
-class _Looking:
-    """The moment at which the message is judged again."""
+class _Rejudge:
+    """Explains the message at the moment the rerun judges it."""
 
     def __init__(self, found: Inquiry, store: EmbeddedStore, today: RuleSet) -> None:
         self._found, self._store, self._today = found, store, today
@@ -240,7 +242,7 @@ class _Looking:
     def look(self, case: SubmitCase, data: bytes, at: float, rules: RuleSet) -> None:
         long, message = case.long, case.message
         together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
-        if self._found.meant.sequence not in together or self._found.then is not None:
+        if self._found.target.sequence not in together or self._found.then is not None:
             return
         assert message is not None
         seen = Person(data)
@@ -274,10 +276,10 @@ class _Looking:
         return AsDecided(NO_BOOK)
 
     def hear(self, case: SubmitCase) -> None:
-        if case.recorded == self._found.meant.sequence:
+        if case.recorded == self._found.target.sequence:
             said = case.said
             now = case.lane is not None, case.reason
             if self._found.then is not None and self._found.paths is not None:  # the rerun takes every path for proven
                 verdict = self._found.then.verdict
                 now = verdict.outcome is Outcome.ALLOW, verdict.reason.name if verdict.reason is not None else ""
-            self._found.alike = (said.entry is not None, said.reason) == now
+            self._found.reproduced = (said.entry is not None, said.reason) == now

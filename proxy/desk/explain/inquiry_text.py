@@ -1,6 +1,6 @@
-"""Retold: an inquest in words, in two languages, and for programs.
+"""Formats an inquiry as text in two languages and as JSON.
 
-In: a Found. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a young code at all.
+In: an Inquiry. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a recent code at all.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
     """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
     said = found.verdict
     return {
-        "message": f"{node}:{found.meant.sequence}",
-        "entry": found.meant.entry_id or None,
+        "message": f"{node}:{found.target.sequence}",
+        "entry": found.target.entry_id or None,
         "at": iso(said.time),
         "provider": said.provider,
         "account": said.account,
@@ -80,7 +80,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
                 for one in found.refused_later
             ],
         },
-        "reproduced": found.alike if found.then is not None else None,
+        "reproduced": found.reproduced if found.then is not None else None,
         "then": found.then.as_dict() if found.then is not None else None,
         "today": ({"revision": found.today_revision} | found.today.as_dict()) if found.today is not None else None,
     }  # fmt: skip
@@ -95,8 +95,8 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     said = found.verdict
     reason = f" {said.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if said.reason else ""
     yield put(
-        f"message {node}:{found.meant.sequence}, {_exactly(said.time)}",
-        f"短信 {node}:{found.meant.sequence}, {_exactly(said.time)}",
+        f"message {node}:{found.target.sequence}, {_exactly(said.time)}",
+        f"短信 {node}:{found.target.sequence}, {_exactly(said.time)}",
     )
     person = _person_of(said, whole=whole) or "?"
     yield put(
@@ -117,7 +117,7 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
         )
         return
     yield put(f"then, by revision {said.revision}:", f"当时, 规则版本 {said.revision}:")
-    if not found.alike:
+    if not found.reproduced:
         yield put(
             "  note: judged again it comes out otherwise than it was decided (other settings, or a fault of gate106)",
             "  注意: 重新判定与当时不一致(设置已改, 或 gate106 有误)",

@@ -1,4 +1,4 @@
-"""message: ``gate106 explain --message``: one message of the journal, as it was decided and as today's rules would have decided it."""
+"""Implements ``gate106 explain --message``: one journalled message, then and by today's rules."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from proxy.operations.terminal import as_json, fail, note, say, when
 
 if TYPE_CHECKING:
     from proxy.config import Settings
-    from proxy.desk.backtest.commit_groups import GateTurn
+    from proxy.desk.backtest.commit_groups import JournalGroup
     from proxy.desk.explain.inquiry import Inquiry
-    from proxy.desk.explain.message_lookup import Meant
+    from proxy.desk.explain.message_lookup import FoundMessage
     from proxy.journal.disk import OsDisk
     from proxy.policy import RuleSet
     from proxy.policy.explanation.naming import LookUp
@@ -26,16 +26,16 @@ JSON = "json"
 def explain_message(
     wanted: str, config: Path, journal: Path | None, rules: Path | None, answer: str, control: Path | None, why: str | None
 ) -> None:
-    """``rules``: what today's are, instead of the settings'. ``answer``: zh, en or json. ``why`` somebody is to see the whole number; None:
-    nobody is."""
+    """``rules``: today's folder, instead of the settings'. ``answer``: zh, en or json. ``why``: the reason to show the whole number; None: it
+    is masked."""
     if why is not None and not why.strip():
         fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
     from proxy.desk.explain import inquiry_text
 
-    settings, found, _ = inquest_of(wanted, config, journal, rules)
+    settings, found, _ = inquiry_of(wanted, config, journal, rules)
     whole = why is not None and bool(found.verdict.recipient)
     if whole and why is not None:
-        place = f"{settings.node}:{found.meant.sequence}"
+        place = f"{settings.node}:{found.target.sequence}"
         write_down(
             control or settings.control,
             settings.archive.folder,
@@ -53,16 +53,15 @@ def explain_message(
         say(line)
 
 
-def inquest_of(
+def inquiry_of(
     wanted: str, config: Path, journal: Path | None, rules: Path | None
 ) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
-    """What there is about one message, and the sets of rules that were read for it, by revision (None: not kept). Exit 2 where it cannot
-    be had."""
+    """The inquiry about one message, and the sets of rules that were read for it, by revision (None: not kept). Exits with 2 on any fault."""
     import struct
     from dataclasses import replace
 
     from proxy.config import SettingsError, every_worker, load
-    from proxy.desk.suppression.signature_search import InJournal
+    from proxy.desk.suppression.signature_search import JournalNames
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
     from proxy.state import StateError
@@ -79,9 +78,9 @@ def inquest_of(
     loaded: dict[str, RuleSet | None] = {today.revision: today}
     try:
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
-        settings, disk, meant = _meant(wanted.strip(), disks)
+        settings, disk, target = _target(wanted.strip(), disks)
         beside = {gate.node: other for gate, other in disks if other is not disk}
-        return settings, _inquired(meant, disk, settings, today, loaded, beside, InJournal(meant.recipient, config)), loaded
+        return settings, _inquire(target, disk, settings, today, loaded, beside, JournalNames(target.recipient, config)), loaded
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except (StateError, SealingError) as error:
@@ -92,10 +91,10 @@ def inquest_of(
         fail(f"{folder}: the journal cannot be read: {error}")
 
 
-def _meant(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, Meant]:
+def _target(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, FoundMessage]:
     """The one message that an id means, and in which worker's journal it is; where it may mean several, which they are."""
-    from proxy.desk.backtest.commit_groups import turns_of
-    from proxy.desk.explain.message_lookup import MEANT_MAX, PLACE, meant_by
+    from proxy.desk.backtest.commit_groups import groups_of
+    from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, find_messages
 
     if not wanted:
         fail("--message: is empty")
@@ -108,30 +107,30 @@ def _meant(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings,
     found = [
         (gate, disk, one)
         for gate, disk in gates
-        for one in meant_by(_turns_with(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
+        for one in find_messages(_groups_with(disk, int(place[2])) if place is not None else groups_of(disk), wanted)
     ]
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
     if len(found) > 1:
-        more = " …" if len(found) >= MEANT_MAX else ""
+        more = " …" if len(found) >= FOUND_MAX else ""
         several = ", ".join(f"{gate.node}:{one.sequence} (about {when(one.about)})" for gate, _, one in found)
         fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
     return found[0]
 
 
-def _turns_with(disk: OsDisk, sequence: int) -> Iterable[GateTurn]:
-    """Some turns, among them the one with a record."""
+def _groups_with(disk: OsDisk, sequence: int) -> Iterable[JournalGroup]:
+    """Some groups, among them the one with a record."""
     from proxy.archive.segment_index import held
-    from proxy.desk.backtest.commit_groups import GateTurn, turns_up_to
+    from proxy.desk.backtest.commit_groups import JournalGroup, groups_up_to
 
     known = held(disk)
     found = known.with_record(sequence) if known is not None else []
-    return [GateTurn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
+    return [JournalGroup(group.time_ms / 1000, group.records) for group in found] or groups_up_to(disk, sequence)
 
 
-def _inquired(
-    meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
+def _inquire(
+    target: FoundMessage, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
     look_up: LookUp,
 ) -> Inquiry:  # fmt: skip
     from proxy.desk.backtest.environment import Senders
@@ -146,7 +145,7 @@ def _inquired(
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings), beside, settings.node, look_up)
+    return inquire(disk, store_of(settings), target, then, today, Senders.of(settings), beside, settings.node, look_up)
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

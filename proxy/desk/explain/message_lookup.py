@@ -1,10 +1,10 @@
-"""Named: which message of the journal an id means: the carrier's, the one its provider was told, or the journal's own.
+"""Finds the journalled message that an id means.
 
-In: turns, an id as somebody spells it. Out: the messages that may be meant. Never: what was decided of them (inquiry.py).
+In: commit groups, an id as a person types it. Out: the messages that may be meant. Never: their verdicts (inquiry.py).
 
     4711, B1c0ffee      an id of the carrier's, as its answer wrote it, with or without the code in front of it that providers see
-    196626              the number of the entry that the message left in its person's record
-    0:4711              node and place of its verdict in the journal: what ``gate106 find`` calls it
+    196626              the number of the entry that the message left in its recipient's record
+    0:4711              node and place of its verdict in the journal, as ``gate106 find`` prints it
 """
 
 from __future__ import annotations
@@ -13,59 +13,61 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.journal.records import answers, messages
 from proxy.journal.segment import JournalRecord
 from proxy.model.number import about_people
 from proxy.relay.message_ids import CODE_OCTETS
 
 PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
-MEANT_MAX = 20
-"""So many are told; more are of no use to anybody."""
+FOUND_MAX = 20
+"""At most this many are reported."""
 EVERY = 64
-"""Turns between two moments that are remembered."""
+"""Groups between two remembered times."""
 ID_MAX = 1 << 48
 
 
 @about_people
-class Meant(NamedTuple):
+class FoundMessage(NamedTuple):
     sequence: int  # of the verdict
     entry_id: int  # 0 where it was refused
     recipient: int  # 0 where it could not be read
     about: float  # no later than when it was decided
 
 
-def meant_by(turns: Iterable[GateTurn], wanted: str) -> list[Meant]:
-    """Messages that an id may mean, at most MEANT_MAX; parts of one message are one."""
+def find_messages(groups: Iterable[JournalGroup], wanted: str) -> list[FoundMessage]:
+    """The messages that an id may mean, at most FOUND_MAX; parts of one message count once."""
     match = PLACE.fullmatch(wanted)
-    look: Callable[[JournalRecord], Iterator[Meant]] = _At(int(match[2])).look if match is not None else _Called(wanted).look
-    found: dict[int, Meant] = {}
+    matches: Callable[[JournalRecord], Iterator[FoundMessage]] = (
+        _BySequence(int(match[2])).matches if match is not None else _ById(wanted).matches
+    )
+    found: dict[int, FoundMessage] = {}
     moments: list[tuple[int, float]] = []
-    for count, turn in enumerate(turns):
+    for count, group in enumerate(groups):
         if count % EVERY == 0:
-            moments.append((turn.records[0].sequence, turn.time))
-        for item in turn.records:
-            for one in look(item):
+            moments.append((group.records[0].sequence, group.time))
+        for item in group.records:
+            for one in matches(item):
                 found.setdefault(one.entry_id or -one.sequence, one)
-        if len(found) > MEANT_MAX:
+        if len(found) > FOUND_MAX:
             break
-    return [one._replace(about=_about(moments, one.sequence)) for one in list(found.values())[:MEANT_MAX]]
+    return [one._replace(about=_about(moments, one.sequence)) for one in list(found.values())[:FOUND_MAX]]
 
 
-class _At:
+class _BySequence:
     """The verdict at one place."""
 
     def __init__(self, sequence: int) -> None:
         self._sequence = sequence
 
-    def look(self, item: JournalRecord) -> Iterator[Meant]:
+    def matches(self, item: JournalRecord) -> Iterator[FoundMessage]:
         if item.sequence == self._sequence and item.kind == messages.VERDICT:
             said = messages.unpack_verdict(item.body)
-            yield Meant(item.sequence, said.entry.id if said.entry is not None else 0, said.recipient, 0.0)
+            yield FoundMessage(item.sequence, said.entry.id if said.entry is not None else 0, said.recipient, 0.0)
 
 
-class _Called:
-    """Whatever is called so by anybody. Octets are looked for first: hardly any record is unpacked."""
+class _ById:
+    """Messages with this id, of the carrier or the entry. Bytes are searched first: hardly any record is unpacked."""
 
     def __init__(self, wanted: str) -> None:
         self._octets = wanted.encode("utf-8", "replace")
@@ -73,18 +75,18 @@ class _Called:
         self._number = int(wanted) if digits and int(wanted) < ID_MAX else 0
         self._packed = self._number.to_bytes(6, "big")
 
-    def look(self, item: JournalRecord) -> Iterator[Meant]:
+    def matches(self, item: JournalRecord) -> Iterator[FoundMessage]:
         body = item.body
         if item.kind == messages.VERDICT:
             if self._number and self._packed in body:
                 said = messages.unpack_verdict(body)
                 if said.entry is not None and said.entry.id == self._number:
-                    yield Meant(item.sequence, self._number, said.recipient, 0.0)
+                    yield FoundMessage(item.sequence, self._number, said.recipient, 0.0)
         elif item.kind in (messages.ANSWER, messages.ACCEPTED) and self._octets in body:
             for answer in answers.unpack_answers(item):
                 told = answer.carrier_id.partition(b"\0")[0]
                 if self._octets in (told, told[CODE_OCTETS:]):
-                    yield Meant(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)
+                    yield FoundMessage(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)
 
 
 def _about(moments: list[tuple[int, float]], sequence: int) -> float:

@@ -1,7 +1,7 @@
-"""Explain: what the running gate would decide now about a message to a person, by what it knows of them.
+"""Explains what the running gate would decide now about a message.
 
-In: a message nobody sent. Out: the verdict in words, in lines. Never: a thing taken, counted or written for the message; a look at a person
-that the journal does not keep.
+In: a message that was not sent, its recipient. Out: the verdict in words, in lines. Never: anything taken, counted or written for the
+message; a look at a person that the journal does not keep.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from proxy.state.record.record import Record
 TEXT_MAX = 20 * 153
 """Characters: a message has at most 20 parts."""
 ROWS_A_LINE = 100
-"""Rules told in one line of the answer."""
+"""Rules in one line of the answer."""
 JSON = "json"
 
 

@@ -1,1 +1,1 @@
-"""Opt-outs, doubtful replies and the history of both."""
+"""Handles opt-outs, doubtful replies and the history of both."""

@@ -1,5 +1,8 @@
-"""optout: ``gate106 optout trace | audit | doubtful | decide | end-standing | paths``: a person's refusals as the journal has them, of which a
-running gate is told first; marketing sent after an opt-out; replies that may be a refusal; by which ports replies reach the gate."""
+"""Implements the commands of ``gate106 optout``.
+
+trace (a person's opt-outs, from the journal; a running gate records the look), audit (marketing sent after an opt-out), doubtful, decide and
+end-standing (replies that may be an opt-out), paths (ports by which replies reach the gate).
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def trace(
         fail("optout trace: --unmasked needs --why")
     try:
         optout_trace.person_of(to)
-        if missed := _noted(config, control, to=to, unmasked=unmasked, why=why):
+        if missed := _record_look(config, control, to=to, unmasked=unmasked, why=why):
             if unmasked:
                 fail(f"{missed}; --unmasked is written into its journal first")
             if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
@@ -91,7 +94,7 @@ def audit(
 
     try:
         if follow:
-            for told in runner.follow(config, since, _goes_on):
+            for told in runner.follow(config, since, _parent_lives):
                 typer.echo(redact.as_json(told, None))
             return
         found = runner.once(runner.journals_of(config, folder), time.time())
@@ -106,8 +109,8 @@ def audit(
         raise typer.Exit(1)
 
 
-def _goes_on(seconds: float) -> bool:
-    """Waits, and says whether the gate still holds the other end of the standard input."""
+def _parent_lives(seconds: float) -> bool:
+    """Waits; whether the gate still holds the other end of the standard input."""
     import select
     import sys
 
@@ -175,8 +178,8 @@ def _row(path: Mapping[str, Any], nothing: str) -> Sequence[object]:
     )  # fmt: skip
 
 
-def _noted(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:
-    """The gate is told that somebody looks; why it could not be, empty if it was."""
+def _record_look(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:
+    """Has the gate record the look; why it could not, empty if it did."""
     from proxy.config import SettingsError, control_path
     from proxy.operations import client
 

@@ -1,10 +1,10 @@
-"""Doubtful: the commands about replies that may be a refusal: listed by rows, decided, standing decisions ended.
+"""Serves the commands that list and decide doubtful replies.
 
-In: a row, yes or no, who says so and why. Out: refusals in force or lifted, synced with the decision before anybody is told. Never: a whole
-number, digits of a code, half a reply: each person's record changes wholly or not at all.
+In: a row, yes or no, the officer and the reason. Out: opt-outs in force or lifted, synced with the decision before it is acknowledged. Never: a
+whole number, digits of a code, half a reply: each person's record changes wholly or not at all.
 
-A row is decided in batches: first the records of the persons change (kind SUPPRESSED each), then one DECISION names their replies. Killed in
-between, the batch is still on the list, and deciding it again does nothing twice.
+A row is decided in batches: first the records of the persons change (kind SUPPRESSED each), then one DECISION names their replies. If the gate
+is killed in between, the batch is still on the list, and deciding it again changes nothing twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, came_before
+from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
 from proxy.journal.records import messages
 from proxy.journal.records.doubtful_replies import (
     DECIDED_IDS_MAX,
@@ -49,15 +49,15 @@ TEXT_SHOWN_MAX = 120
 
 
 class WithInbox(Gate, Protocol):
-    """A gate that keeps doubtful replies until somebody decides."""
+    """A gate with an inbox of doubtful replies."""
 
     @property
     def inbox(self) -> Inbox: ...
 
 
 def commands(gate: WithInbox) -> Mapping[str, Handler]:
-    asked = _Doubtful(gate)
-    return {"optout.doubtful": asked.rows, "optout.decide": asked.decide, "optout.end-standing": asked.end}
+    handlers = _Doubtful(gate)
+    return {"optout.doubtful": handlers.rows, "optout.decide": handlers.decide, "optout.end-standing": handlers.end}
 
 
 class _Doubtful:
@@ -69,7 +69,7 @@ class _Doubtful:
     # -- seen
 
     async def rows(self, call: Call) -> Mapping[str, Any]:
-        """Rows that wait, about the oldest first; or what was decided, the newest first."""
+        """Undecided rows, about the oldest first; or decisions, the newest first."""
         args = call.args
         state = args.text("state", OPEN)
         limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
@@ -80,8 +80,8 @@ class _Doubtful:
         if state in (OPEN, LAPSED):
             rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
         else:
-            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_ones())[skip : end + 1]
-        late = came_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
+            decisions = (inbox.decisions() if state == DECIDED else inbox.standing_decisions())[skip : end + 1]
+        late = overdue_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
             "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
             "decisions": [self._decision(one) for one in decisions[:limit]],
@@ -112,7 +112,7 @@ class _Doubtful:
         }
 
     def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
-        """The message; empty words where there was none, or what is not known of it any more."""
+        """The message that was answered; empty fields if there was none or it is not known any more."""
         known = self._known(context.signature) if context.signature else KnownSignature()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
@@ -182,7 +182,7 @@ class _Doubtful:
                 written.set_result(None)
 
         for reply in replies:
-            kept = gate.inbox.held_otherwise(reply.recipient, key)
+            kept = gate.inbox.held_by_other_rows(reply.recipient, key)
             changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
             gate.relay.change(changes[-1])
         try:
@@ -195,7 +195,7 @@ class _Doubtful:
         return changes
 
     def _refused(self, reply: Doubtful) -> Stops:
-        """What it stops where it held nothing."""
+        """The opt-outs of a reply that held nothing."""
         ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
         prefix, owner = ports.longest(reply.port)
         to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")
@@ -213,7 +213,7 @@ class _Doubtful:
         gate, inbox = self._gate, self._gate.inbox
         key, why = _row_in(call.args.text("row", most=40)), call.args.why()
         call.args.done()
-        stands = next((one for one in inbox.standing_ones() if one.row == key), None)
+        stands = next((one for one in inbox.standing_decisions() if one.row == key), None)
         if stands is None:
             raise CommandRefused(
                 f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)"

@@ -1,7 +1,7 @@
-"""Doubtful replies: what may be a refusal, by rows of equal words in an equal context; yes or no is one click for each row.
+"""Shows doubtful replies by row, to be decided with one click.
 
-In: rows of the gate's inbox. Out: decided, with a reason that is there already unless the visitor has one; standing decisions ended. Never: a
-whole number, digits of a code.
+In: rows of the gate's inbox. Out: decisions, with a default reason unless the visitor gives one; standing decisions ended. Never: a whole
+number, digits of a code.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Inbox: doubtful replies until somebody decides about them. Pure.
+"""Keeps doubtful replies until an officer decides; pure.
 
-In: replies and decisions as the journal has them, the time. Out: rows, standing decisions, counts; or Impossible. Never: files, the clock, a
-person's record (relay/effects/suppression.py), a decision of its own.
+In: replies and decisions of the journal, the time. Out: rows, standing decisions, counts; or Impossible. Never: files, the clock, a person's
+record (relay/effects/suppression.py), a decision of its own.
 
     open ──▶ decided               an officer says yes (it asked to stop) or no
-       └───▶ lapsed ──▶ decided    for 7 days nobody decided: what it held is a refusal now, or has ended
+       └───▶ lapsed ──▶ decided    undecided for 7 days: its hold has become an opt-out, or has ended
 
-Replies of equal words (folded) in an equal context are one row: signature, category and template of the newest message from that port, or
-the port where there was none. A decision decides all of a row; a standing one decides those that come later, too.
+Replies of equal words (folded) in an equal context are one row. The context is signature, category and template of the newest message from that
+port, or the port if there was no message. A decision covers all of a row; a standing decision also covers later replies.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.lists.papers import Papers
 
 KEPT_S = 30 * 86_400.0
-"""Replies and decisions leave the list after so long, standing decisions never. The journal has its own retention."""
+"""How long replies and decisions stay on the list; standing decisions stay. The journal has its own retention."""
 DECISIONS_MAX = 10_000
 """Beyond it the oldest that stands no more leaves the list early, with its replies."""
 PERSON_MAX = 20
-"""Replies of one person that wait: who writes on and on does not fill the list. The oldest leaves it."""
+"""Undecided replies of one person: the oldest leaves the list beyond this, so that one writer cannot fill it."""
 DAYS_BACK_MAX = 60
 """Days without work in a row are fewer."""
 SWEEP_S = 3600.0
@@ -51,7 +51,7 @@ _NO_LETTER = re.compile(r"[^\w]|_")
 
 
 class DoubtfulRow(NamedTuple):
-    """Replies of equal words in an equal context that nobody has decided about."""
+    """Undecided replies of equal words in an equal context."""
 
     key: int
     first: Doubtful  # the oldest
@@ -81,26 +81,28 @@ class _Place(NamedTuple):
     holds: bool
 
 
-def words_of(text: str) -> str:
-    """What counts of a reply: its letters and digits, folded, in capitals; signs where there is nothing else."""
+def folded_words(text: str) -> str:
+    """A reply's letters and digits, folded, in capitals; its signs if there are no letters."""
     folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 
 
-def row_of(text: str, context: ReplyContext, port: str) -> int:
+def row_key(text: str, context: ReplyContext, port: str) -> int:
     """The name of the row that a reply belongs to: 48 bits."""
     about = "\0".join(map(str, context)) if context.known else port
-    return int.from_bytes(blake2b(f"{words_of(text)}\0{about}".encode("utf-8", "surrogatepass"), digest_size=6).digest(), "big")
+    return int.from_bytes(
+        blake2b(f"{folded_words(text)}\0{about}".encode("utf-8", "surrogatepass"), digest_size=6).digest(), "big"
+    )
 
 
 class Inbox:
     def __init__(self, replies: Papers, decisions: Papers) -> None:
         """As the store has them."""
         self.unlisted = 0
-        """Replies for which there was no room since the start: in force, and in the journal."""
+        """Replies that found no room since the start: their effect and their records stand."""
         self._replies, self._decisions = replies, decisions
         self._rows: dict[int, _Group] = {}
-        """Replies nobody has decided about, by row."""
+        """Undecided replies by row."""
         self._places: dict[int, _Place] = {}
         """The same by reply."""
         self._people: dict[int, list[int]] = {}
@@ -108,14 +110,14 @@ class Inbox:
         self._open: list[tuple[int, int]] = []
         """(time in ms, reply), sorted: of those that have not lapsed."""
         self._lapsed: deque[tuple[int, int]] = deque()
-        """The same of those that have, some of them decided since."""
-        self._made: dict[int, DoubtDecision] = {}
+        """The same of lapsed replies, some of them decided since."""
+        self._decisions_made: dict[int, DoubtDecision] = {}
         self._decided: dict[int, int] = {}
         """Reply → decision."""
         self._standing: dict[int, DoubtDecision] = {}
         self._lapsed_ms = 0
         """What came by then has lapsed."""
-        self._looked = 0.0
+        self._swept = 0.0
         for number, body in sorted(decisions.held.items(), key=_time):
             self._take(number, unpack_decision(body))
         for number, body in sorted(replies.held.items(), key=_time):
@@ -126,8 +128,8 @@ class Inbox:
     # -- what comes
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
-        """What a standing decision says of such a reply: whether it asks to stop; None where there is no such decision."""
-        found = self._standing.get(row_of(text, context, port)) if self._standing else None
+        """The standing decision about such a reply: whether it asks to stop; None if there is none."""
+        found = self._standing.get(row_key(text, context, port)) if self._standing else None
         return None if found is None else found.yes
 
     def enter(self, body: bytes) -> None:
@@ -153,7 +155,7 @@ class Inbox:
             self._take(number, unpack_decision(body))
 
     def forget(self) -> None:
-        """A person was forgotten: their replies have left the store, and their words its decisions."""
+        """A person was forgotten: removes their replies, which have left the store, and rereads decisions, which have lost their words."""
         self.reread()
         for number in [one for one in self._places if one not in self._replies.held]:
             self._leave(number)
@@ -174,12 +176,12 @@ class Inbox:
         return len(self._decided)
 
     def oldest(self) -> float:
-        """When the oldest open reply came; 0 where there is none."""
+        """The time of the oldest open reply; 0 if none."""
         return self._open[0][0] / 1000 if self._open else 0.0
 
     def overdue(self, now: float, holidays: Holidays) -> int:
         """Open replies whose working day has passed."""
-        return bisect_left(self._open, (int(came_before(now, holidays) * 1000), 0))
+        return bisect_left(self._open, (int(overdue_before(now, holidays) * 1000), 0))
 
     def rows(self, *, lapsed: bool = False) -> Iterator[int]:
         """Names of rows of which some reply is open, or of those of which none is; about in the order in which they came."""
@@ -201,7 +203,7 @@ class Inbox:
         ids = self._rows[key].ids if key in self._rows else {}
         return [(one, unpack_doubtful(self._replies.held[one])) for one in islice(ids, most)]
 
-    def held_otherwise(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
+    def held_by_other_rows(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
         """Scopes and values that replies of a person hold which are not of this row and wait for a decision, too."""
         others = [one for one in self._people.get(recipient, ()) if self._places[one].row != key]
         return frozenset(
@@ -209,31 +211,31 @@ class Inbox:
         )
 
     def of(self, recipient: int) -> list[Doubtful]:
-        """What a person wrote that waits for a decision."""
+        """A person's undecided replies."""
         return [unpack_doubtful(self._replies.held[one]) for one in self._people.get(recipient, ())]
 
     def decisions(self) -> list[DoubtDecision]:
         """The newest first."""
-        return sorted((one for one in self._made.values() if one.ids), key=lambda one: -one.time)
+        return sorted((one for one in self._decisions_made.values() if one.ids), key=lambda one: -one.time)
 
-    def standing_ones(self) -> list[DoubtDecision]:
+    def standing_decisions(self) -> list[DoubtDecision]:
         """The newest first."""
         return sorted(self._standing.values(), key=lambda one: -one.time)
 
     # -- by the clock
 
     def sweep(self, now: float) -> None:
-        """What has lapsed is not open any more; once an hour: what is old leaves the list."""
+        """Marks lapsed replies; once an hour removes old ones from the list."""
         self._lapsed_ms = max(self._lapsed_ms, int((now - HOLD_S) * 1000))
         count = bisect_left(self._open, (self._lapsed_ms + 1, 0))
         for one in self._open[:count]:
             self._rows[self._places[one[1]].row].open -= 1
             self._lapsed.append(one)
         del self._open[:count]
-        if abs(now - self._looked) < SWEEP_S:
+        if abs(now - self._swept) < SWEEP_S:
             return
-        self._looked, since = now, now - KEPT_S
-        for number in [one for one, made in self._made.items() if made.time < since and not self._stands(made)]:
+        self._swept, since = now, now - KEPT_S
+        for number in [one for one, made in self._decisions_made.items() if made.time < since and not self._stands(made)]:
             self._forget(number)
         while self._lapsed and self._lapsed[0][0] < since * 1000:
             _, number = self._lapsed.popleft()
@@ -247,7 +249,7 @@ class Inbox:
             return
         reply = unpack_doubtful(body)
         time_ms = int.from_bytes(body[:8], "big")
-        place = _Place(row_of(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
+        place = _Place(row_key(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
         self._places[number] = place
         row = self._rows.setdefault(place.row, _Group())
         row.ids[number] = None
@@ -265,7 +267,7 @@ class Inbox:
             self.unlisted += 1
 
     def _leave(self, number: int) -> None:
-        """It waits for a decision no more."""
+        """Removes a reply from the undecided ones."""
         place = self._places.get(number)
         if place is None:
             return
@@ -289,7 +291,7 @@ class Inbox:
         return place is not None and place.time_ms > self._lapsed_ms
 
     def _take(self, number: int, decision: DoubtDecision) -> None:
-        self._made[number] = decision
+        self._decisions_made[number] = decision
         if decision.standing:
             self._standing[decision.row] = decision
         elif not decision.ids:
@@ -297,14 +299,14 @@ class Inbox:
         for one in decision.ids:
             self._decided[one] = number
             self._leave(one)
-        if len(self._made) > DECISIONS_MAX:
-            self._forget(next((one for one, made in self._made.items() if not self._stands(made)), number))
+        if len(self._decisions_made) > DECISIONS_MAX:
+            self._forget(next((one for one, made in self._decisions_made.items() if not self._stands(made)), number))
 
     def _stands(self, decision: DoubtDecision) -> bool:
         return self._standing.get(decision.row) == decision
 
     def _forget(self, number: int) -> None:
-        decision = self._made.pop(number)
+        decision = self._decisions_made.pop(number)
         if self._stands(decision):
             del self._standing[decision.row]
         self._decisions.drop(number)
@@ -334,7 +336,7 @@ def _time(item: tuple[int, bytes]) -> bytes:
     return item[1][:8]
 
 
-def came_before(now: float, holidays: Holidays) -> float:
+def overdue_before(now: float, holidays: Holidays) -> float:
     """The moment before which a reply must have come for its working day to be over: the midnight before the last day that was worked."""
     today = (int(now) + OFFSET_S) // DAY_S
     for day in range(today - 1, today - DAYS_BACK_MAX, -1):

@@ -1,10 +1,10 @@
-"""Opt-outs from elsewhere: what people told a hotline or an app, passed on over HTTP, one or many at once; the same request again does nothing.
+"""Takes opt-outs from hotlines and apps over HTTP, idempotently.
 
     POST /optouts    Idempotency-Key: 20261111-000017
     {"channel": "hotline", "optouts": [{"number": "13800210500", "scope": "all"}, {"number": "…", "scope": "advertiser", "value": "…"}]}
 
-In: such a request of whoever has a token with the role. Out: refusals in force and synced, then ``{"optouts": 2, "repeated": false}``; or what
-is wrong with which of them, and nothing done. Never: half a request acknowledged; the same key for another request.
+In: such a request, with a token whose role allows it. Out: opt-outs in force and synced, then ``{"optouts": 2, "repeated": false}``; or the
+faults of each row, and nothing done. Never: half a request acknowledged; the same key for another request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.desk.suppression.operations import officer_says, refusal_of
+from proxy.desk.suppression.operations import change_record, refusal_of
 from proxy.journal.records import messages
 from proxy.journal.records.external_optouts import ExternalOptOut, pack_told, unpack_told
 from proxy.model.number import NotARecipient, recipient_of
@@ -30,15 +30,15 @@ from proxy.operations.gate import Gate
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
-"""Of one request: some seconds' work beside traffic, within what an answer may take."""
-AT_ONCE = 200
+"""Opt-outs of one request: some seconds of work, within the time an answer may take."""
+BATCH = 200
 KEY_MAX, CHANNEL_MAX = 200, 60
 PROBLEMS_MAX = 20
 SOURCE = "hotline"
 
 
-class _Wrong(Exception):
-    """What the answer says instead of what was asked for."""
+class _RequestError(Exception):
+    """A fault of the request: its status and texts."""
 
     def __init__(self, status: int, *problems: str) -> None:
         super().__init__(problems[0])
@@ -48,14 +48,14 @@ class _Wrong(Exception):
 class OptOutIntake:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._one = asyncio.Lock()
+        self._serial = asyncio.Lock()
 
     async def take(self, request: Request) -> Response:
         """The endpoint."""
         try:
             told: Mapping[str, Any] = await self._take(request)
             return _answer(200, told)
-        except _Wrong as wrong:
+        except _RequestError as wrong:
             return _answer(wrong.status, {"error": str(wrong), "problems": list(wrong.problems)})
         except CommandRefused as refused:  # the journal is down: nothing was acknowledged, the same request may come again
             return _answer(503, {"error": str(refused)})
@@ -64,16 +64,18 @@ class OptOutIntake:
         asker: Asker = request.scope["asker"]
         key = request.headers.get("idempotency-key", "")
         if not 0 < len(key) <= KEY_MAX:
-            raise _Wrong(400, f"the header Idempotency-Key must have 1 to {KEY_MAX} characters: the same for the same request")
+            raise _RequestError(
+                400, f"the header Idempotency-Key must have 1 to {KEY_MAX} characters: the same for the same request"
+            )
         body = await _body(request)
         known, asked = _digest(f"{asker.name}\0{key}".encode()), _digest(body)
         channel, refusals = self._read(body)
-        async with self._one:
+        async with self._serial:
             before = self._gate.store.told.find(known)
             if before is not None:
                 told = unpack_told(before)
                 if told.request != asked:
-                    raise _Wrong(422, "this Idempotency-Key was another request's: nothing was done")
+                    raise _RequestError(422, "this Idempotency-Key was another request's: nothing was done")
                 return {"optouts": told.refusals, "repeated": True}
             return await self._enter(
                 ExternalOptOut(self._gate.now(), known, asked, len(refusals), asker.name, channel), refusals
@@ -81,9 +83,9 @@ class OptOutIntake:
 
     async def _enter(self, told: ExternalOptOut, refusals: list[tuple[int, OptOut]]) -> Mapping[str, Any]:
         gate, why = self._gate, f"told by {told.channel}"
-        for start in range(0, len(refusals), AT_ONCE):
-            some = refusals[start : start + AT_ONCE]
-            await asyncio.gather(*(officer_says(gate, person, (one,), None, told.who, why) for person, one in some))
+        for start in range(0, len(refusals), BATCH):
+            some = refusals[start : start + BATCH]
+            await asyncio.gather(*(change_record(gate, person, (one,), None, told.who, why) for person, one in some))
             for _, one in some:
                 gate.relay.tally.optouts[one.source, one.scope, ""] += 1
         body = pack_told(told)
@@ -93,16 +95,16 @@ class OptOutIntake:
         return {"optouts": told.refusals, "repeated": False}
 
     def _read(self, body: bytes) -> tuple[str, list[tuple[int, OptOut]]]:
-        """(channel, refusals by person); all of them good, or _Wrong with what is wrong with which."""
+        """(channel, opt-outs by person), all valid; _RequestError names each fault."""
         problems, found = list[str](), list[tuple[int, OptOut]]()
         try:
             args = Args(object_of(body))
             channel, rows = args.text("channel", most=CHANNEL_MAX), args.rows("optouts", OPTOUTS_MAX)
             args.done()
         except CommandRefused as refused:
-            raise _Wrong(400, str(refused)) from None
+            raise _RequestError(400, str(refused)) from None
         if not rows:
-            raise _Wrong(400, "optouts: must not be empty")
+            raise _RequestError(400, "optouts: must not be empty")
         for place, row in enumerate(rows):
             try:
                 number = recipient_of(row.text("number", most=100))
@@ -113,7 +115,7 @@ class OptOutIntake:
             except CommandRefused as refused:
                 problems.append(f"optouts[{place}]: {refused}")
         if problems:
-            raise _Wrong(400, *problems[:PROBLEMS_MAX])
+            raise _RequestError(400, *problems[:PROBLEMS_MAX])
         return channel, found
 
 
@@ -122,7 +124,7 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         found += piece
         if len(found) > BODY_BYTES_MAX:
-            raise _Wrong(413, f"the body is larger than {BODY_BYTES_MAX} bytes: split it (each with a key of its own)")
+            raise _RequestError(413, f"the body is larger than {BODY_BYTES_MAX} bytes: split it (each with a key of its own)")
     return bytes(found)
 
 

@@ -1,7 +1,7 @@
-"""Opt-outs and consents: what one person refused and agreed to, what went out to them since; lists of many, and proofs that wait.
+"""Shows a person's opt-outs and consents, lists, and reply paths.
 
-In: a number, files. Out: by which ports replies reach the gate; refusals with scope, source, time and end; consents with proof and state; "my
-opt-out did not work" answered from the journal; refusals entered and taken back; lists taken in whole or not at all. Never: a whole number that
+In: a number, files. Out: ports by which replies reach the gate; opt-outs with scope, source, time and end; consents with proof and state; "my
+opt-out did not work" answered from the journal; opt-outs entered and lifted; lists imported wholly or not at all. Never: a whole number that
 the visitor has not typed, a look that the journal does not keep.
 """
 
@@ -41,7 +41,7 @@ async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
         problem = visit.t("bad_number")
     elif to:
         try:
-            told = await _named(visit, to, await visit.ask("subject.show", to=to))
+            told = await _with_names(visit, to, await visit.ask("subject.show", to=to))
         except CannotAsk as error:
             problem = forms.beside(error)
     scopes = [(one, visit.t.of("scope", one)) for one in SCOPES]
@@ -58,7 +58,7 @@ async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
     )
 
 
-async def _named(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
+async def _with_names(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
     """With names from the journal, which a program reads, where the gate knows a sender by a hash alone."""
     if not any(map(nameless, (*told["refusals"], *told["received"]))):
         return told
@@ -78,7 +78,7 @@ def _is_number(said: str) -> bool:
 
 @page.get("trace")
 async def trace(visit: PageRequest) -> Response:
-    """Read from the journal: it may take a moment. It keeps that somebody looked."""
+    """Traces a person's opt-outs in the journal; this may take a moment, and the journal records the look."""
     ran = await visit.run("optout", "trace", f"--to={visit.query.get('to', '')}", "--json", within_s=forms.PROGRAM_S, fine=(0,))
     return visit.part("trace", told=ran.json)
 
@@ -151,7 +151,7 @@ async def _lists(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take(visit: PageRequest) -> Response:
+async def import_list(visit: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
     options = [
         f"--scope={visit.form('scope') or 'all'}",
@@ -176,7 +176,7 @@ async def take(visit: PageRequest) -> Response:
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
-async def give(visit: PageRequest) -> Response:
+async def export_lists(visit: PageRequest) -> Response:
     """Everybody who is suppressed, with whole numbers: the journal keeps who took it, and why."""
     return await forms.made(
         visit, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={visit.form('why')}", "--json"]
@@ -209,8 +209,8 @@ async def _consents(visit: PageRequest, problem: str = "") -> Response:
 
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def take_consents(visit: PageRequest) -> Response:
-    """Numbers and, with them or later, the file that proves it: its digest is kept, the file stays with whoever keeps the papers."""
+async def import_consents(visit: PageRequest) -> Response:
+    """Imports consents, with their proof or without: its digest is kept, the file stays with its owner."""
     given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if visit.form(name)]
     options = [f"--{name}={visit.form(name)}" for name in given]
     options += [f"--source={visit.form('source')}", f"--why={visit.form('why')}", "--json"]

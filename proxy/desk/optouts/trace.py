@@ -1,7 +1,9 @@
-"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``): of a gate of several
-workers those of all, for a reply may come to another than what was sent.
+"""Traces one person's opt-outs through the journal.
 
-In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with whose fault it is. Never: a byte changed, the store.
+It works with or without a running gate. Of a gate with several workers it reads the journals of all: a reply may reach another worker than the
+one that sent the message.
+
+In: a number, the place of the journal. Out: a ``Trace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class CannotTrace(Exception):
 
 
 def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
-    """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
+    """Traces a person's opt-outs, in force as of ``now``. ``folder``: the journal's, instead of the settings'."""
     recipient = person_of(number)
     known = registry_of(config)
     folders = [] if folder is None else [folder]
@@ -53,12 +55,12 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _traced(folders, Ring.of_files(sealing.keys), recipient, now, known)
+        return _trace(folders, Ring.of_files(sealing.keys), recipient, now, known)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
+def _trace(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
     read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
     while True:
@@ -82,7 +84,7 @@ def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float, reg
 
 
 def person_of(number: str) -> int:
-    """CannotTrace where it is nobody's."""
+    """The recipient of a number; CannotTrace."""
     try:
         return recipient_of(number)
     except NotARecipient as fault:
@@ -90,7 +92,7 @@ def person_of(number: str) -> int:
 
 
 def _node_of(folder: Path) -> int:
-    """Whose journal it is; -1 where there is none."""
+    """The node of a journal; -1 if it cannot be read."""
     disk = OsDisk(folder)
     try:
         (*_, newest) = disk.list()
@@ -100,7 +102,7 @@ def _node_of(folder: Path) -> int:
 
 
 def registry_of(config: Path) -> Registry:
-    """Whose signatures are whose, as the rules folder of the settings has it; an empty one where that cannot be read."""
+    """The registry of signatures in the settings' rules folder; an empty one if it cannot be read."""
     try:
         return RulesFolder(rules_folder(config)).signatures()
     except (SettingsError, RulesError, OSError):

@@ -1,1 +1,1 @@
-"""Orders of operators: stop, suspend, shadow."""
+"""Lets operators order stops, suspensions and shadow mode."""

@@ -1,7 +1,7 @@
-"""The order book: what operators have ordered and is not over, in force at once, in the journal before anybody is told.
+"""Keeps the operators' orders that are in force.
 
-In: orders given and lifted, the time. Out: journal records; the orders that are in force, for whoever acts by them. Never: what an order
-does (policy.orders makes rules of those that judge, the carriers' side drains links), files, the clock.
+In: orders given and lifted, the time. Out: journal records, written before the order is acknowledged; the orders in force. Never: what an order
+does (policy/orders.py makes rules of those that judge, proxy/net drains links), files, the clock.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from proxy.policy.orders import ORDERS_MAX
 from proxy.state.lists.orders import Orders
 
 GATE, OVER = "gate106", "its time is over"
-"""Who ended an order that nobody lifted, and why."""
+"""Who ended an order whose time was over, and why."""
 
 
-class TooMany(ValueError):
-    """So many orders are in force that nobody can read the list."""
+class TooManyOrders(ValueError):
+    """Too many orders are in force for a readable list."""
 
 
 class OrderBook:
@@ -30,13 +30,13 @@ class OrderBook:
         self._write = write
         self._changed = changed
         self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(orders.held.items())}
-        self._over: list[int] = []
-        """What is over and was not written yet: until then a restart would find it, and so does the store."""
+        self._unwritten: list[int] = []
+        """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
     def give(self, order: Order, now: float) -> tuple[Order, int]:
         """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
         if len(self._by_id) >= ORDERS_MAX:
-            raise TooMany(f"{ORDERS_MAX} orders are in force: lift some first")
+            raise TooManyOrders(f"{ORDERS_MAX} orders are in force: lift some first")
         order = order._replace(id=self._orders.next)
         body = operator_actions.pack_order(now, order)
         order = operator_actions.unpack_order(body)  # as a restart will read it
@@ -47,7 +47,7 @@ class OrderBook:
         return order, sequence
 
     def reread(self) -> None:
-        """Another gate gave orders, or lifted some: what holds now is what the store says."""
+        """Another gate gave or lifted orders: takes them from the store."""
         self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(self._orders.held.items())}
         self._changed()
 
@@ -59,15 +59,15 @@ class OrderBook:
         return sequence
 
     def sweep(self, now: float, before: float = 0.0) -> list[Order]:
-        """Forgets what is over, and says what it was. ``before``: what the clock said when it was set: what was over stays so, and what was
-        given holds from now on, though the clock was set back. It is written that it is over: a restart has only its clock to go by."""
+        """Removes orders that are over, and returns them. ``before``: the clock before it was set: what was over then stays so, and orders
+        given hold from now on though the clock was set back. The end is journalled, for a restart has only its clock."""
         latest = max(now, before)
         over = [order for order in self._by_id.values() if order.until <= latest]
         for order in over:
             del self._by_id[order.id]
-            self._over.append(order.id)
-        if self._over:
-            self._tell_over(now)
+            self._unwritten.append(order.id)
+        if self._unwritten:
+            self._write_over(now)
         early = [order for order in self._by_id.values() if order.since > now]
         for order in early:
             self._by_id[order.id] = order._replace(since=now)
@@ -75,11 +75,11 @@ class OrderBook:
             self._changed()
         return over
 
-    def _tell_over(self, now: float) -> None:
+    def _write_over(self, now: float) -> None:
         with contextlib.suppress(JournalDown):  # the next sweep tries again
-            while self._over:
-                self._write(messages.LIFTED, operator_actions.pack_lifted(now, self._over[0], GATE, OVER))
-                self._orders.drop(self._over.pop(0))
+            while self._unwritten:
+                self._write(messages.LIFTED, operator_actions.pack_lifted(now, self._unwritten[0], GATE, OVER))
+                self._orders.drop(self._unwritten.pop(0))
 
     def of_kind(self, *kinds: str) -> tuple[Order, ...]:
         """Orders of these kinds, in the order in which they were given."""

@@ -1,4 +1,4 @@
-"""stop, shadow: ``gate106 stop``, ``stop list``, ``stop lift``; ``gate106 shadow``, ``shadow off``."""
+"""Implements ``gate106 stop``, ``stop list``, ``stop lift``, ``shadow`` and ``shadow off``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Penalties of providers from proposal to end."""
+"""Penalizes providers, from proposal to end."""

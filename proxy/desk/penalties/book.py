@@ -1,14 +1,16 @@
-"""Penalties: what providers are made to bear, from proposal to end: warned, throttled, suspended; approved, appealed, lifted, over. Pure.
+"""Keeps penalties and their transitions; pure.
 
-In: proposals of triggers (proxy/desk/penalties/triggers.py) and of people, what people say, the time. Out: journal records, the penalties as they are, and
-the order that makes one act; or Impossible. Never: the clock, an order put into force (operations.py does), a token.
+A penalty warns, throttles or suspends a provider.
 
-    proposed ──approved──▶ in-force ──▶ over        its time has passed: what was taken is given back by itself
+In: proposals of triggers (triggers.py) and of people, decisions, the time. Out: journal records, the penalties as they are, and the order that
+carries one out; or Impossible. Never: the clock, an order put into force (operations.py does), a token.
+
+    proposed ──approved──▶ in-force ──▶ over        its time has passed, and what it took is given back
         ├─ rejected            ├──────▶ lifted      before its time
         ├─ withdrawn           └──────▶ raised      a severer one took its place
         └─ lapsed     nobody decided it in time; a rule proposes anew what it still measures
 
-An appeal is noted and stops nothing: whoever grants it lifts the penalty.
+An appeal is noted and stops nothing: to grant it, an approver lifts the penalty.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ from proxy.model.roles import Asker
 from proxy.state.lists.papers import Papers
 
 PENALTIES_MAX = 20_000
-"""Years of them: repeats are known by what is kept."""
+"""Years of penalties: repeats are recognised by what is kept."""
 SHARE = "share"
-"""Of a throttle's order: how much of its rate the provider keeps. It stands among the dimensions."""
+"""Dimension of a throttle's order: the share of its rate that the provider keeps."""
 
 
 class PenaltyBook:
@@ -54,9 +56,9 @@ class PenaltyBook:
         self._write = write
         self._held: dict[int, Penalty] = {}
         self._live: dict[int, Penalty] = {}
-        """Those that wait or are in force: asked several times a second."""
+        """Penalties proposed or in force: asked for several times a second."""
         self._of: dict[tuple[Subject, str], dict[int, Penalty]] = {}
-        """By whose messages, and trigger."""
+        """By subject and trigger."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_penalty(body))
         papers.news()
@@ -68,7 +70,7 @@ class PenaltyBook:
         return found
 
     def reread(self) -> None:
-        """Another gate decided something: they are as the store says."""
+        """Another gate decided something: takes the penalties from the store."""
         for _, body in self._papers.news():
             self._enter(unpack_penalty(body))
 
@@ -112,33 +114,33 @@ class PenaltyBook:
         return self._put(draft, DeskEvent(now, PROPOSED, who, why))
 
     def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:
-        """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; what a rule asked for needs one person."""
+        """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one. A trigger's proposal needs one person."""
         one = self._in(number, PROPOSED)
         names = {*known, one.author} if one.trigger else known
-        if approvals.approve(_waits(one), asker, names, now) is Follows.VOUCHED:
+        if approvals.approve(_waiting(one), asker, names, now) is Follows.VOUCHED:
             return self._put(one._replace(author=asker.name), DeskEvent(now, "vouched", who, ""))
         return self._begin(one, now, who)
 
     def begin(self, number: int, now: float, who: str) -> tuple[Penalty, int]:
-        """Puts a proposal into force for which the rules ask nobody."""
+        """Puts a proposal into force that needs no approval by the rules."""
         return self._begin(self._in(number, PROPOSED), now, who)
 
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
         begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
-            if lesser.subject == one.subject and lesser.trigger == one.trigger and _takes_its_place(begun, lesser):
+            if lesser.subject == one.subject and lesser.trigger == one.trigger and _supersedes(begun, lesser):
                 self._put(lesser._replace(state=RAISED), DeskEvent(now, RAISED, who, one.name))
         return self._put(begun, DeskEvent(now, "approved", who, ""))
 
     def reject(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self._in(number, PROPOSED)
-        approvals.reject(_waits(one), asker, why, now)
+        approvals.reject(_waiting(one), asker, why, now)
         return self._put(one._replace(state=REJECTED), DeskEvent(now, REJECTED, who, why))
 
     def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         """The author takes it back."""
         one = self._in(number, PROPOSED)
-        approvals.withdraw(_waits(one), asker, why, now)
+        approvals.withdraw(_waiting(one), asker, why, now)
         return self._put(one._replace(state=WITHDRAWN), DeskEvent(now, WITHDRAWN, who, why))
 
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
@@ -151,12 +153,12 @@ class PenaltyBook:
         return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), DeskEvent(now, LIFTED, who, why))
 
     def acts_by(self, number: int, order: int) -> int:
-        """The order that makes it act."""
+        """Notes the order that carries the penalty out."""
         one = self.find(number)
         return self._put(one._replace(order=order), None)[1]
 
     def end(self, now: float) -> list[Penalty]:
-        """Those whose time has passed are over."""
+        """Ends penalties whose time has passed."""
         return [
             self._put(one._replace(state=OVER), DeskEvent(one.until, OVER, "", ""))[0]
             for one in self.in_force()
@@ -164,11 +166,11 @@ class PenaltyBook:
         ]
 
     def lapse(self, now: float) -> list[Penalty]:
-        """Proposals that nobody decided in time wait no more."""
+        """Lapses proposals that were not decided in time."""
         return [
             self._put(one._replace(state=LAPSED), DeskEvent(one.until, LAPSED, "", ""))[0]
             for one in self.waiting()
-            if approvals.lapsed(_waits(one), now)
+            if approvals.lapsed(_waiting(one), now)
         ]
 
     # --
@@ -203,17 +205,17 @@ class PenaltyBook:
         self._papers.drop(oldest)
 
 
-def _takes_its_place(one: Penalty, other: Penalty) -> bool:
-    """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
+def _supersedes(one: Penalty, other: Penalty) -> bool:
+    """Whether a penalty keeps from the provider all that the other does, for as long: otherwise both stay in force. A warning keeps nothing."""
     return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
-def _waits(one: Penalty) -> Waiting:
+def _waiting(one: Penalty) -> Waiting:
     return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
 
 
 def order_of(penalty: Penalty, now: float) -> Order | None:
-    """What makes it act; None for a warning."""
+    """The order that carries a penalty out; None for a warning."""
     if penalty.step == WARN:
         return None
     named = (("provider", penalty.provider), (penalty.by, penalty.value))
@@ -228,7 +230,7 @@ def order_of(penalty: Penalty, now: float) -> Order | None:
 
 
 def shares(orders: Sequence[Order]) -> dict[str, float]:
-    """What throttles leave each provider of its rate: the least where there are several."""
+    """The share of its rate that throttles leave each provider; the least of several."""
     found: dict[str, float] = {}
     for order in orders:
         scope = dict(order.scope)

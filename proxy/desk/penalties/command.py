@@ -1,4 +1,7 @@
-"""penalty: ``gate106 penalty list|show|propose|approve|reject|withdraw|appeal|lift|letter``."""
+"""Implements the commands of ``gate106 penalty``.
+
+list, show, propose, approve, reject, withdraw, appeal, lift, letter.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ TokenFile = Annotated[
 ]
 
 ANNEX_S = 92 * 86_400.0
-"""Complaints that came so long before a penalty was proposed are its annex."""
+"""Complaints that came within this time before the proposal are the letter's annex."""
 
 
 @app.command("list", epilog="Example: gate106 penalty list --state proposed")
@@ -202,7 +205,7 @@ def _step(told: Mapping[str, Any]) -> str:
 
 
 def _until(told: Mapping[str, Any]) -> str:
-    """Of a proposal: when it lapses; of one that nobody ever bore: nothing."""
+    """When a proposal lapses, or a penalty ends; nothing for one that never came into force."""
     return when(told["until"]) if told["since"] or told["state"] == "proposed" else "-"
 
 

@@ -1,7 +1,7 @@
-"""Hours: what was counted of providers, and by signature where a rule asks, by the clock hour: as a restart finds it, too.
+"""Keeps hourly counts of providers, and of signatures where rules ask.
 
-In: the tally's running counts, Apart's sums, the time. Out: journal records; counts over a stretch of hours. Never: work for a message, the
-clock, what a count means (triggers.py).
+In: the running counts of GateCounters, the sums of SignatureCounters, the time. Out: journal records, from which a restart reads the counts
+again; counts over a stretch of hours. Never: work for a message, the clock, the meaning of a count (triggers.py).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
 from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour
 
 HOUR_S = 3600
-TELL_S = 300.0
-"""Other gates hear so often what was counted here, and at once of an hour that has ended: every minute would fill their log."""
+PUBLISH_S = 300.0
+"""How often counts are published to other gates, and at once when an hour has ended; every minute would fill their log."""
 SIGNATURES_MAX = 2_000
-"""Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
-TOLD_MAX = 200
-"""Of an hour that still runs, of which other gates hear: some 10 KB. Of one that has ended they hear all that is kept."""
+"""Signatures kept of an hour, those with the most messages: a trigger's subjects are among them. 168 such hours take some 80 MB."""
+PUBLISHED_MAX = 200
+"""Signatures published of an hour that still runs: some 10 KB. Of an ended hour all that is kept is published."""
 PIECE = 500
-"""Sums between two rests: about 2 ms."""
+"""Sums between two yields: about 2 ms."""
 Taken = tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]
 Records = Sequence[tuple[int, bytes]]
 Write = Callable[[Records], int]
@@ -35,8 +35,8 @@ Signed = tuple[str, str]
 Key = TypeVar("Key")
 
 
-class _OfGates(Generic[Key]):
-    """Hours of this gate, and with gates that share a store what each of them counted."""
+class _SharedHours(Generic[Key]):
+    """Hourly counts of this gate, and of each other gate on a shared store."""
 
     def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
         self._papers, self._node, self._unpack = papers, node, unpack
@@ -48,10 +48,10 @@ class _OfGates(Generic[Key]):
         papers.news()
         self._last: tuple[int, bytes] | None = None
         """The hour that was counted into last; None after a start."""
-        self._told_at = -math.inf
+        self._published_at = -math.inf
 
     def reread(self) -> None:
-        """Another gate said what it has counted."""
+        """Takes other gates' counts from the store."""
         for number, body in self._papers.news():
             self._enter(number, body)
 
@@ -89,20 +89,24 @@ class _OfGates(Generic[Key]):
             yield from self._others.get(start, {}).values()
 
 
-class Hours(_OfGates[str]):
-    """By provider; two months of them."""
+class Hours(_SharedHours[str]):
+    """Hourly counts by provider, for two months."""
 
-    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
-        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
+    def __init__(self, papers: Papers, write: Write, publish: Write | None = None, node: int = -1) -> None:
+        """``publish``: writes the records and replicates them to other gates; None: there are no others. ``node``: this gate's node."""
         super().__init__(papers, node, unpack_hour)
-        self._write, self._tell = write, tell
+        self._write, self._publish = write, publish
         self._seen: dict[str, HourCounts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 
     def take(self, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int], now: float) -> None:
-        """What was counted since the last time, into this hour. JournalDown: then it is taken the next time."""
+        """Adds new counts to this hour. JournalDown: they are added the next time."""
         running = _running(submits, optouts)
-        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, HourCounts())))}
+        more = {
+            name: grown
+            for name, counts in running.items()
+            if (grown := _difference(counts, self._seen.get(name, HourCounts())))
+        }
         if not more:
             return
         start = hour_of(now)
@@ -116,16 +120,16 @@ class Hours(_OfGates[str]):
         self._forget(start - HOURS_KEPT * HOUR_S)
 
     def _note(self, start: int, body: bytes, now: float) -> None:
-        """Into the journal, and now and then to the other gates, always all of an hour."""
+        """Writes an hour into the journal, and now and then publishes it, always as a whole."""
         ended = [(messages.COUNTED, one) for one in self._ended(start)]
-        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
-            self._tell([*ended, (messages.COUNTED, body)])
-            self._told_at = now
+        if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
+            self._publish([*ended, (messages.COUNTED, body)])
+            self._published_at = now
         else:
             self._write([(messages.COUNTED, body)])
 
     def of(self, provider: str, since: float, until: float) -> HourCounts:
-        """What it did in the hours that begin from ``since`` on and before ``until``."""
+        """The counts of a provider in the hours that begin from ``since`` on and before ``until``."""
         total = HourCounts()
         for start in _starts(since, until):
             for hour in self._at(start):
@@ -134,19 +138,19 @@ class Hours(_OfGates[str]):
         return total
 
 
-class HoursApart(_OfGates[Signed]):
-    """By provider and signature; a week of them."""
+class HoursApart(_SharedHours[Signed]):
+    """Hourly counts by provider and signature, for a week."""
 
-    def __init__(self, papers: Papers, write: Write, tell: TellPart | None = None, node: int = -1) -> None:
-        """``tell``: writes two lots together, of which the other gates hear the first; None: there are none."""
+    def __init__(self, papers: Papers, write: Write, publish: TellPart | None = None, node: int = -1) -> None:
+        """``publish``: writes two lists of records together and replicates the first to other gates; None: there are no others."""
         super().__init__(papers, node, unpack_hour_apart)
-        self._write, self._tell = write, tell
+        self._write, self._publish = write, publish
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
 
     def take(self, apart: SignatureCounters, now: float) -> Iterator[None]:
-        """What was counted since the last time, into this hour, a piece at a time so that messages notice nothing: of 5,000 signatures it is
-        30 ms in one go. JournalDown: then it is taken the next time, as what is left when nobody goes on."""
+        """Adds new counts to this hour, yielding between slices: 5,000 signatures take 30 ms at once. JournalDown: they are added the next
+        time, as are counts left over when the iteration stops early."""
         start = hour_of(now)
         self._forget(start - APART_HOURS * HOUR_S)
         if apart.submits or apart.optouts:
@@ -170,12 +174,12 @@ class HoursApart(_OfGates[Signed]):
         self._untaken.clear()
 
     def _note(self, start: int, hour: dict[Signed, HourCounts], body: bytes, now: float) -> None:
-        """Into the journal. The other gates hear now and then of what most was sent of, and when an hour has ended of all of it."""
+        """Writes an hour into the journal, and now and then publishes its largest counts; when an hour has ended, all of it."""
         ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
-        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
-            most = body if len(hour) <= TOLD_MAX else pack_hour_apart(start, _most(hour, TOLD_MAX))
-            self._tell([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
-            self._told_at = now
+        if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
+            most = body if len(hour) <= PUBLISHED_MAX else pack_hour_apart(start, _most(hour, PUBLISHED_MAX))
+            self._publish([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
+            self._published_at = now
         else:
             self._write([(messages.COUNTED_APART, body)])
 
@@ -189,7 +193,7 @@ class HoursApart(_OfGates[Signed]):
         return (hour.keys() for start in _starts(since, until) for hour in self._at(start))
 
     def of(self, keys: Sequence[Signed], since: float, until: float) -> HourCounts:
-        """All of these together, in the hours that begin from ``since`` on and before ``until``."""
+        """The sum of these keys in the hours that begin from ``since`` on and before ``until``."""
         total = HourCounts()
         for start in _starts(since, until):
             for hour in self._at(start):
@@ -260,7 +264,7 @@ def _sum_up(
             into[provider, name] = added(into.get((provider, name), HourCounts()), HourCounts(optouts=count))
 
 
-def _less(now: HourCounts, before: HourCounts) -> HourCounts | None:
+def _difference(now: HourCounts, before: HourCounts) -> HourCounts | None:
     """What has been added; None if nothing."""
     if now == before:
         return None

@@ -1,7 +1,7 @@
-"""Penalties: the commands about them, and the warden who looks once a minute whether the rules ask for one.
+"""Serves the penalty commands, and checks the triggers once a minute.
 
-In: what people say; the tally's counts; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what is
-measured how (proxy/desk/penalties/triggers.py), work for a message.
+In: people's decisions; the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how
+something is measured (triggers.py), work for a message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 from proxy.config.yaml_file import unknown
 from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
-from proxy.desk.orders.book import TooMany
+from proxy.desk.orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
@@ -34,11 +34,11 @@ from proxy.policy.time_windows import Window
 
 log = structlog.get_logger()
 
-SOON_S, LATER_S = 1.0, 5.0
-"""Gates that share a store hear of a penalty and of its order one after the other: what does not fit is mended by the gate that numbered the
-penalty when it is still so after the shorter time, by any after the longer: it may have died between the two."""
+OWN_WAIT_S, OTHERS_WAIT_S = 1.0, 5.0
+"""Gates on a shared store receive a penalty and its order one after the other. If the two do not fit, the gate that numbered the penalty
+corrects it after the shorter time, any gate after the longer one: the first may have been killed between the two."""
 LOOK_S = 60.0
-"""How often the rules' triggers are looked at; what is measured is counted by the hour."""
+"""How often triggers are checked; their measures are counted by the hour."""
 AGAIN_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 MONTH = Window("month", 31 * 86_400)
@@ -51,22 +51,22 @@ class WithPenalties(WithCases, Protocol):
     def penalties(self) -> PenaltyBook: ...
 
 
-def commands(gate: WithPenalties, warden: PenaltyScheduler) -> Mapping[str, Handler]:
-    asked = _Penalties(gate, warden)
+def commands(gate: WithPenalties, scheduler: PenaltyScheduler) -> Mapping[str, Handler]:
+    handlers = _Penalties(gate, scheduler)
     return {
-        "penalty.list": asked.list,
-        "penalty.show": asked.show,
-        "penalty.propose": asked.propose,
-        "penalty.approve": asked.approve,
-        "penalty.reject": asked.reject,
-        "penalty.withdraw": asked.withdraw,
-        "penalty.appeal": asked.appeal,
-        "penalty.lift": asked.lift,
+        "penalty.list": handlers.list,
+        "penalty.show": handlers.show,
+        "penalty.propose": handlers.propose,
+        "penalty.approve": handlers.approve,
+        "penalty.reject": handlers.reject,
+        "penalty.withdraw": handlers.withdraw,
+        "penalty.appeal": handlers.appeal,
+        "penalty.lift": handlers.lift,
     }
 
 
-def told(one: Penalty) -> dict[str, Any]:
-    """A penalty, for programs and people."""
+def penalty_row(one: Penalty) -> dict[str, Any]:
+    """A penalty as a mapping for answers."""
     said = one._asdict()
     return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
 
@@ -83,17 +83,17 @@ class PenaltyScheduler:
         self._gate = gate
         self._hours, self._apart, self._paths = hours, apart, paths
         self._next_s = 0.0
-        self._again_s = self._said_s = -math.inf
-        self._looking: asyncio.Task[None] | None = None
-        self._odd: dict[int, float] = {}
-        """Penalties whose order does not fit, since when."""
+        self._again_s = self._logged_s = -math.inf
+        self._checking: asyncio.Task[None] | None = None
+        self._misfits: dict[int, float] = {}
+        """Penalties whose order does not fit, and since when."""
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
         self.consent_tasks: dict[tuple[str, ...], float] = {}
         """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
 
     def count_apart(self) -> None:
-        """By signature it is counted while some rule asks for that."""
+        """Counts by signature while a trigger needs it."""
         relay = self._gate.relay
         relay.tally.apart.wanted = any(trigger.by != PROVIDER for trigger in relay.rules.desk.triggers)
 
@@ -105,30 +105,30 @@ class PenaltyScheduler:
                 self._keep_orders(now)
             except (CommandRefused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
                 self._again_s = now_s + AGAIN_S
-                if now_s >= self._said_s:
-                    self._said_s = now_s + LOOK_S
-                    log.error("penalties cannot be looked after: it is tried again every second", problem=str(error))
-        if now_s >= self._next_s and (self._looking is None or self._looking.done()):
+                if now_s >= self._logged_s:
+                    self._logged_s = now_s + LOOK_S
+                    log.error("orders of penalties not updated; tried again every second", problem=str(error))
+        if now_s >= self._next_s and (self._checking is None or self._checking.done()):
             self._next_s = now_s + LOOK_S
-            self._looking = asyncio.get_running_loop().create_task(self._look_beside(now))
+            self._checking = asyncio.get_running_loop().create_task(self._check(now))
 
     def soon(self) -> None:
-        """Something was decided that counts: the next tick looks, however long ago the last look was."""
+        """Has the next tick check the triggers."""
         self._next_s = 0.0
 
     def stop(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
 
-    async def _look_beside(self, now: float) -> None:
+    async def _check(self, now: float) -> None:
         try:
             await self.look(now)
         except (CommandRefused, Impossible) as error:
-            log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
+            log.error("penalty triggers not checked; tried again at the next check", problem=str(error))
 
     async def look(self, now: float) -> None:
-        """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
-        wait: of each a month of hours is added up."""
+        """Stores the counts and proposes, or carries out, what the triggers ask for. It works one provider at a time: for each a month of hours
+        is summed."""
         gate, rest = self._gate, asyncio.sleep
         for _ in self._take(now):
             await rest(0)
@@ -158,7 +158,7 @@ class PenaltyScheduler:
             tally.apart.missed = 0
 
     def _valid(self, subject: Subject, since: float, until: float) -> int:
-        """Valid complaints about somebody's messages."""
+        """The number of valid complaints about a subject's messages."""
         cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
         if subject.by == SIGNATURE:
             return cases.valid(subject.provider, since, until, lambda case: case.signature == subject.value)
@@ -185,35 +185,33 @@ class PenaltyScheduler:
         )  # fmt: skip
         penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
         log.warning(
-            "a rule asks for a penalty", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
+            "penalty proposed by a rule", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
         )
         if not trigger.approval:
             self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
 
     def _keep_orders(self, now: float, done: Penalty | None = None) -> None:
-        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two. ``done``: what somebody
-        has just decided here."""
+        """Sees that each penalty in force has its order and no order outlives its penalty, also after a kill between the two. ``done``: the
+        penalty that was just decided here."""
         gate = self._gate
         for late in gate.penalties.lapse(now):
-            log.warning(
-                "nobody decided a penalty in time, it has lapsed", penalty=late.name, of=late.subject.words, step=late.step
-            )
+            log.warning("penalty proposal lapsed undecided", penalty=late.name, of=late.subject.words, step=late.step)
         for over in gate.penalties.end(now):
-            log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
+            log.info("penalty ended", penalty=over.name, of=over.subject.words, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
-        odd: list[tuple[int, Penalty | None, Callable[[], object]]] = []
+        misfits: list[tuple[int, Penalty | None, Callable[[], object]]] = []
         for penalty in gate.penalties.in_force():
             order = there.pop(penalty.name, None)
             if penalty.step != WARN and (order is None or not penalty.order):
-                odd.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
+                misfits.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
         for who, order in there.items():
             if who.startswith("penalty-"):
                 number = int(who.removeprefix("penalty-"))
                 lift = partial(gate.book.lift, order, now, who, "its penalty has ended")
-                odd.append((number, gate.penalties.get(number), lift))
-        since, self._odd = self._odd, {}
-        for number, about, mend in odd:
-            self._odd[number] = since.get(number, now)
+                misfits.append((number, gate.penalties.get(number), lift))
+        since, self._misfits = self._misfits, {}
+        for number, about, mend in misfits:
+            self._misfits[number] = since.get(number, now)
             if self._may_mend(number, about, now, done):
                 mend()
 
@@ -223,8 +221,8 @@ class PenaltyScheduler:
             return True
         if done is not None and penalty is not None and (penalty.subject, penalty.trigger) == (done.subject, done.trigger):
             return True
-        wait_s = SOON_S if self._gate.penalties.is_own(number) else LATER_S
-        return not 0 <= now - self._odd[number] < wait_s
+        wait_s = OWN_WAIT_S if self._gate.penalties.is_own(number) else OTHERS_WAIT_S
+        return not 0 <= now - self._misfits[number] < wait_s
 
     def _mend(self, penalty: Penalty, order: Order | None, now: float) -> None:
         if order is not None:
@@ -232,29 +230,29 @@ class PenaltyScheduler:
         elif penalty.order:
             self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
         else:
-            self._give(penalty, now)
+            self._give_order(penalty, now)
 
-    def _give(self, penalty: Penalty, now: float) -> None:
+    def _give_order(self, penalty: Penalty, now: float) -> None:
         order: Order | None = order_of(penalty, now)
         if order is None:
             return
         try:
             given, _ = self._gate.book.give(order, now)
-        except TooMany as fault:
+        except TooManyOrders as fault:
             raise CommandRefused(str(fault)) from None
         self._gate.penalties.acts_by(penalty.id, given.id)
 
     def settle(self, penalty: Penalty, now: float) -> None:
-        """After a decision: what it asks for is in force when it is answered."""
+        """After a decision: its order is in force before the command is answered."""
         self._keep_orders(now, penalty)
 
     def reread(self) -> None:
-        """Another gate said what it has counted."""
+        """Takes other gates' counts from the store."""
         self._hours.reread()
         self._apart.reread()
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``."""
+        """For metrics."""
         gate = self._gate
         late, unanswered = gate.cases.overdue(gate.now())
         in_force: dict[tuple[str, ...], float] = {}
@@ -270,9 +268,9 @@ class PenaltyScheduler:
 
 
 class _Penalties:
-    def __init__(self, gate: WithPenalties, warden: PenaltyScheduler) -> None:
+    def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler) -> None:
         self._gate = gate
-        self._warden = warden
+        self._scheduler = scheduler
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         """The newest first."""
@@ -280,13 +278,17 @@ class _Penalties:
         call.args.done()
         if state and state not in STATES:
             raise CommandRefused(unknown("state", state, STATES))
-        found = [told(one) for one in self._gate.penalties.all() if state in ("", one.state) and provider in ("", one.provider)]
+        found = [
+            penalty_row(one)
+            for one in self._gate.penalties.all()
+            if state in ("", one.state) and provider in ("", one.provider)
+        ]
         return {"penalties": found[::-1][:1000]}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         number = number_in(call, "penalty", "penalty")
         call.args.done()
-        return told(asked_of(lambda: self._gate.penalties.find(number)))
+        return penalty_row(asked_of(lambda: self._gate.penalties.find(number)))
 
     async def propose(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
@@ -306,10 +308,10 @@ class _Penalties:
         )  # fmt: skip
         penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
         await gate.safe(sequence)
-        return told(penalty)
+        return penalty_row(penalty)
 
     def _subject(self, args: Args) -> Subject:
-        """Whose messages somebody means: a provider's, of them those under a signature, or an advertiser's whoever brings them."""
+        """The subject of a proposal: a provider's messages, those of them under a signature, or an advertiser's through any provider."""
         relay = self._gate.relay
         provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
         if provider and provider not in relay.directory.providers:
@@ -352,7 +354,7 @@ class _Penalties:
         return await self._decided(call, lambda number, why, now: book.lift(number, now, call.who, why))
 
     async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
-        """What takes a number and a why."""
+        """Decisions that take a number and a reason."""
         number, why = number_in(call, "penalty", "penalty"), call.args.why()
         call.args.done()
         penalty, sequence = asked_of(lambda: decide(number, why, self._gate.now()))
@@ -360,6 +362,6 @@ class _Penalties:
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
         gate = self._gate
-        self._warden.settle(penalty, gate.now())
+        self._scheduler.settle(penalty, gate.now())
         await gate.safe(sequence)
-        return told(gate.penalties.find(penalty.id))
+        return penalty_row(gate.penalties.find(penalty.id))

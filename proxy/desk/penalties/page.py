@@ -1,7 +1,7 @@
-"""Penalties and approvals: what waits for a second person, in one list; then all penalties, and one with its letter and appeal.
+"""Shows penalties, and everything that waits for a second person.
 
-In: what others propose. Out: agreed, rejected, taken back; appeals noted, penalties lifted. Never: an agreement of whoever proposed: the gate
-refuses it, and no button offers it.
+In: proposals of others. Out: approvals, rejections, withdrawals; appeals noted, penalties lifted. Never: an approval by the proposal's author:
+the gate refuses it, and no button offers it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def _list(visit: PageRequest, problem: str = "") -> Response:
 
 
 async def _waiting(visit: PageRequest, penalties: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rules, penalties, appeals, proofs of consent, complaints: what somebody else must look at."""
+    """Everything that waits for another person: rules, penalties, appeals, proofs of consent, complaints."""
     lines, _ = await visit.lines("consent", state="unreviewed")
     waits: dict[str, Any] = {
         "rules": (await visit.ask("rules"))["proposed"],

@@ -1,10 +1,10 @@
-"""Triggers: what is measured of providers, signatures and advertisers, once a minute, and which penalties that asks for. Pure.
+"""Measures providers, signatures and advertisers, and proposes the penalties due.
 
-In: hours of counts (hourly_counts.py), valid complaints, the rules' Triggers, penalties there were, the time. Out: proposals. Never: work for a
+In: hourly counts (hourly_counts.py), valid complaints, the rules' Triggers, past penalties, the time. Out: proposals. Never: work for a
 message, the clock, a penalty put into force.
 
-Counts are kept by the clock hour: ``3h`` is this hour and the two before. What came before the last penalty of a rule had ended is not
-held against the provider again; while one is in force, or waits, only a severer step follows it. A proposal that lapsed settled nothing.
+Counts are kept by the clock hour: ``3h`` is this hour and the two before. What happened before the end of a rule's last penalty does not count
+again. While one is in force or proposed, only a severer step follows it. A proposal that lapsed settled nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from proxy.policy.reply_paths import STATES, WORDS
 
 MILLION = 1_000_000
 Valid = Callable[[Subject, float, float], int]
-"""(of whose messages, since, until) → valid complaints that came then."""
+"""(subject, since, until) → valid complaints that came then."""
 Counted = Callable[[float, float], HourCounts]
-"""(since, until) → what one subject did then."""
+"""(since, until) → counts of one subject."""
 PATHS_SHOWN = 5
 
 
@@ -134,8 +134,8 @@ class MeasureSource(NamedTuple):
 def due(
     triggers: Iterable[Trigger], providers: Iterable[str], counting: MeasureSource, held: Callable[[Subject, str], list[Penalty]], now: float
 ) -> Iterator[ProposedPenalty | None]:  # fmt: skip
-    """Penalties that are called for ``now`` and are not there; None between them, so that whoever asks can let others have their turn.
-    ``held``: (subject, trigger) → those there were."""
+    """The penalties due now that are not proposed or in force; None in between, for the caller to yield. ``held``: (subject, trigger) → past
+    penalties."""
     for trigger in triggers:
         for found in _subjects(trigger, providers, counting, now):
             yield None if found is None else _due(trigger, *found, counting, held(found[0], trigger.id), now)
@@ -144,26 +144,26 @@ def due(
 def _subjects(
     trigger: Trigger, providers: Iterable[str], counting: MeasureSource, now: float
 ) -> Iterator[tuple[Subject, Counted] | None]:
-    """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately. None: a rest."""
-    meant = [one for one in providers if not trigger.providers or one in trigger.providers]
+    """The subjects of a trigger with their counts; of signatures and advertisers those that sent lately. None: the caller may yield."""
+    covered = [one for one in providers if not trigger.providers or one in trigger.providers]
     if trigger.by == PROVIDER:
-        yield from ((Subject(one), partial(counting.hours.of, one)) for one in meant)
+        yield from ((Subject(one), partial(counting.hours.of, one)) for one in covered)
         return
     together: dict[Subject, dict[Signed, None]] = {}
     for hour in counting.apart.signed(begins(trigger, now), now + 1):
         for signed in hour:
-            if (subject := _subject(trigger, signed, meant, counting.advertiser_of)) is not None:
+            if (subject := _subject(trigger, signed, covered, counting.advertiser_of)) is not None:
                 together.setdefault(subject, {})[signed] = None
         yield None
     for subject, keys in together.items():
         yield subject, partial(counting.apart.of, tuple(keys))
 
 
-def _subject(trigger: Trigger, signed: Signed, meant: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:
+def _subject(trigger: Trigger, signed: Signed, covered: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:
     """Whose messages those of a provider under a signature are to a trigger; None where it does not look at them."""
     provider, signature = signed
     if trigger.by == SIGNATURE:
-        return Subject(provider, SIGNATURE, signature) if provider in meant else None
+        return Subject(provider, SIGNATURE, signature) if provider in covered else None
     who = advertiser_of(number := hash48(signature))
     registered = who != f"{number:012x}"  # else the signature stands for itself
     return Subject("", ADVERTISER, who) if registered else Subject("", SIGNATURE, signature)

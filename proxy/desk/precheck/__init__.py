@@ -1,1 +1,1 @@
-"""What would become of a campaign before it is sent."""
+"""Checks a campaign before it is sent."""

@@ -1,7 +1,7 @@
-"""Campaign: the file a provider hands in before it sends: texts, perhaps with whom they are for.
+"""Reads the campaign file that a provider hands in before sending.
 
 In: a text file (one text a line), or CSV with a heading (text, and perhaps to, from); in UTF-8, GBK or UTF-16. Out: its texts with their
-people, in order. Never: half a file: what is wrong is told with its line, and nothing is checked.
+recipients, in order. Never: half a file: a fault is reported with its line, and nothing is checked.
 """
 
 from __future__ import annotations

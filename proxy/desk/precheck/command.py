@@ -1,4 +1,4 @@
-"""precheck: ``gate106 precheck``: what would become of a provider's campaign, and what to change, before it is sent."""
+"""Implements ``gate106 precheck``: what would be refused, and what to change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.desk.explain.command import At, Folder, Given, house_of, moment
+from proxy.desk.explain.command import At, Folder, Given, context_of, moment
 from proxy.model.number import about_people
 from proxy.model.redact import numbers_masked, without_digits
 from proxy.operations.terminal import Control, Json, Language, as_json, fail, note, say, speaks
@@ -57,8 +57,8 @@ def precheck(
         declared = Category.of(category) if category else None
     except (BadCampaign, ValueError) as error:
         fail(error)
-    house = house_of(rules, config, control)
-    known = house.provider(provider)
+    context = context_of(rules, config, control)
+    known = context.provider(provider)
     for one in texts:
         if not (one.port or sender):
             fail(f"{file}:{one.line}: no port (say --from, or add a column from)")
@@ -66,12 +66,12 @@ def precheck(
             fail(f"{file}:{one.line}: from: {one.port or sender} is none of the ports of '{provider}' in the settings")
     since = known.since if known is not None else None
     declared = known.category if declared is None and known is not None else declared
-    checked = list(_checked(house.rules, texts, sender, provider, declared, since, moment(at)))
+    checked = list(_checked(context.rules, texts, sender, provider, declared, since, moment(at)))
     refused = sum(bool(one.forecast.outcome) for one in checked)
-    for line in house.notes:
+    for line in context.notes:
         note(line)
     if json:
-        as_json({"revision": house.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
+        as_json({"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
     else:
         for line in (*_lines(checked, language), _sum(len(checked), refused, language)):
             say(line)

@@ -1,1 +1,1 @@
-"""How each provider does, and what it may see of itself."""
+"""Shows how providers do, to the desk and to each provider."""

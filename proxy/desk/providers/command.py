@@ -1,4 +1,4 @@
-"""provider: ``gate106 provider refusals``: what a provider may be told of its own messages."""
+"""Implements ``gate106 provider refusals``: refused messages as a provider may see them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Providers: the command that tells how each provider does: connections, what it may send, its rate now and over the last hour, what of it
-was refused and why, orders and penalties that hold against it. (What a provider asks about itself over HTTP: own_operations.py.)
+"""Serves the commands that report on providers.
 
-In: the tally, binds, the book of orders, penalties, hours of counts. Out: a row for each provider, all about one; what several gates that
-are one say of it, as one of them would. Never: a recipient; the loop held: a thousand providers are looked at some at a time.
+A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
+over HTTP is in own_operations.py.
+
+In: the gate's counters, binds, the order book, penalties, hourly counts. Out: a row for each provider, all about one; the sum of what several
+workers report. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ MINUTE_S = 60.0
 MINUTES = 60
 HOUR_S = 3600
 VERDICTS = ("allow", "defer", "reject")
-A_TURN = 100
-"""Providers that are told of before traffic gets its turn: each costs some 6 microseconds."""
+SLICE = 100
+"""Providers reported before the loop may turn to traffic: each costs some 6 microseconds."""
 
 Counts = tuple[int, int, int]
 """Submits that were allowed, deferred and refused."""
@@ -38,7 +40,7 @@ NOTHING: Counts = (0, 0, 0)
 
 
 class Paces:
-    """Running counts by provider as each of the last sixty minutes began: the clock's, so that those of several gates can be added up."""
+    """Counts by provider at the start of each of the last sixty clock minutes, so that those of several workers can be added up."""
 
     def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
@@ -62,23 +64,22 @@ class Paces:
         if not self._seen:
             return now, {}
         since, before = self._seen[0]
-        return since, {name: _less(counts, before.get(name)) for name, counts in self._running().items()}
+        return since, {name: _difference(counts, before.get(name)) for name, counts in self._running().items()}
 
     def minutes(self, provider: str, now: float) -> list[tuple[float, Counts]]:
         """(when it began, what was counted of this provider in it), the oldest first; the last one goes on."""
         marks = [(at, counts.get(provider)) for at, counts in self._seen]
         if marks:
             marks.append((now, self._running().get(provider)))
-        return [(since, _less(after or NOTHING, before)) for (since, before), (_, after) in pairwise(marks)]
+        return [(since, _difference(after or NOTHING, before)) for (since, before), (_, after) in pairwise(marks)]
 
 
-def _less(now: Counts, before: Counts | None) -> Counts:
+def _difference(now: Counts, before: Counts | None) -> Counts:
     return now if before is None else (now[0] - before[0], now[1] - before[1], now[2] - before[2])
 
 
 def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A provider's row as one gate would tell it, of several that are one (at least one): each knows what passes it, and all know what holds
-    against it."""
+    """Merges a provider's rows of several workers (at least one): counts are added up, orders and penalties are known to all."""
     row = {**told[0], **{name: sum(one[name] for one in told) for name in ("binds", "unanswered")}}
     row["per_s"] = round(sum(one["per_s"] for one in told), 1)
     row["hour"] = {verdict: sum(one["hour"][verdict] for one in told) for verdict in VERDICTS}
@@ -86,7 +87,7 @@ def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The same of all that is told about one provider."""
+    """Merges several workers' reports on one provider."""
     counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
     binds = Counter[str]()
     for one in told:
@@ -104,19 +105,19 @@ def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def commands(gate: WithPenalties, warden: PenaltyScheduler, paces: Paces) -> Mapping[str, Handler]:
-    asked = _Providers(gate, warden, paces)
-    return {"providers": asked.list, "providers.show": asked.show}
+def commands(gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: Paces) -> Mapping[str, Handler]:
+    handlers = _Providers(gate, scheduler, minutes_counted)
+    return {"providers": handlers.list, "providers.show": handlers.show}
 
 
 class _Providers:
-    def __init__(self, gate: WithPenalties, warden: PenaltyScheduler, paces: Paces) -> None:
-        self._gate, self._warden, self._paces = gate, warden, paces
+    def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: Paces) -> None:
+        self._gate, self._scheduler, self._minutes = gate, scheduler, minutes_counted
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         call.args.done()
         gate, now = self._gate, self._gate.now()
-        since, hour = self._paces.hour(now)
+        since, hour = self._minutes.hour(now)
         bound: dict[str, Any] = {}
         for bind in gate.binds():
             bound.setdefault(bind.access.provider.name, []).append(bind)
@@ -126,11 +127,11 @@ class _Providers:
             name = provider.name
             row = self._row(provider, bound.get(name, []), held.get(name, []))
             found.append(row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))})
-            if place % A_TURN == 0:
-                for one in found[-A_TURN:]:
+            if place % SLICE == 0:
+                for one in found[-SLICE:]:
                     await call.say({"provider": one})
                 await asyncio.sleep(0)
-        for one in found[len(found) // A_TURN * A_TURN :]:
+        for one in found[len(found) // SLICE * SLICE :]:
             await call.say({"provider": one})
         return {"at": now, "since": since}
 
@@ -141,7 +142,7 @@ class _Providers:
         if provider is None:
             raise CommandRefused(unknown("provider of the settings", name, gate.relay.directory.providers))
         bound = [bind for bind in gate.binds() if bind.access.provider.name == name]
-        held, minutes = self._orders().get(name, []), self._paces.minutes(name, now)
+        held, minutes = self._orders().get(name, []), self._minutes.minutes(name, now)
         totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))
         return self._row(provider, bound, held) | {
             "at": now,
@@ -149,8 +150,8 @@ class _Providers:
             "hour": dict(zip(VERDICTS, totals, strict=True)),
             "minutes": [[since, *counts] for since, counts in minutes],
             "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
-            "binds_now": [binds.told(bind, {}) for bind in bound],
-            "orders": [orders.told(order) for order in held],
+            "binds_now": [binds.bind_row(bind, {}) for bind in bound],
+            "orders": [orders.order_row(order) for order in held],
             "window": provider.window,
             "addresses": list(map(str, provider.allow_ips)),
             "day": self._day(name, now),
@@ -178,7 +179,7 @@ class _Providers:
             "per_s": round(sum(bind.tps for bind in bound), 1),
             "limit_per_s": gate.relay.directory.limits.get(name),
             "own_limit_per_s": provider.tps,
-            "complaint_ppm": self._warden.ppm.get((name,)),
+            "complaint_ppm": self._scheduler.ppm.get((name,)),
             "held": [{"name": one.name, "kind": one.kind, "about": dict(one.scope).get("category", ()), "until": one.until} for one in held],
             "penalties": [{"id": one.id, "step": one.step, "share": one.share, "until": one.until} for one in borne],
             "proposed": sum(one.provider == name for one in gate.penalties.waiting()),
@@ -187,7 +188,7 @@ class _Providers:
     def _day(self, name: str, now: float) -> dict[str, Any]:
         """Of today, by the clock hour, as of the last minute, and of other gates as of the last five; it outlives a restart."""
         start = (int(now) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
-        hours = [(at, self._warden.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
+        hours = [(at, self._scheduler.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
         reasons = Counter[str]()
         for _, counts in hours:
             reasons.update(counts.refused)

@@ -1,7 +1,9 @@
-"""Provider: what a provider may ask for over HTTP, by its own token: its own refusals, its tasks, what holds against it, new rules.
+"""Answers a provider's HTTP requests about itself.
 
-In: whose token it is. Out: JSON or CSV of that provider alone. Never: another provider's; a reason that says something about a person; the
-journal read in the gate's own process (a child of the lowest priority does it, one at a time for each).
+It may ask for its own refusals, its tasks, penalties and orders against it, and the rules in force.
+
+In: the provider of the token. Out: JSON or CSV of that provider alone. Never: another provider's data; a reason that reveals something about a
+person; the journal read in the gate's own process (a child process of the lowest priority reads it).
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ from proxy.policy import time_windows
 PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
-AT_ONCE = 2
-"""Children of the lowest priority, of two providers: who asks for what takes long holds one place, not both."""
+READERS = 2
+"""Reading processes at a time, of two providers: a slow request holds one place, not both."""
 WAITING_MAX = 16
 EACH_WAITING_MAX = 2
-"""Of one provider: who asks more often keeps nobody else waiting."""
+"""Waiting requests of one provider: no provider can fill the queue."""
 NOTICES = 20
-OF_A_PENALTY = (
+PENALTY_FIELDS = (
     "name",
     "by",
     "value",
@@ -53,14 +55,14 @@ OF_A_PENALTY = (
     "figure_zh",
     "appeal",
 )
-OF_AN_ORDER = ("name", "kind", "about", "scope", "since", "until", "why")
-OF_A_TASK = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
+ORDER_SHOWN_FIELDS = ("name", "kind", "about", "scope", "since", "until", "why")
+TASK_FIELDS = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
 _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 
 
 class OwnGate(WithPenalties, WithRevisions, Protocol):
-    """What a provider may ask about itself."""
+    """A gate that answers providers about themselves."""
 
 
 class ForProviders:
@@ -68,7 +70,7 @@ class ForProviders:
         """``config``: the settings, from which the child reads where the journal is."""
         self._gate, self._config = gate, config
         self._waiting = Counter[str]()
-        self._read = asyncio.Semaphore(AT_ONCE)
+        self._read = asyncio.Semaphore(READERS)
         self._each: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def paths(self) -> dict[str, HttpRoute]:
@@ -82,32 +84,32 @@ class ForProviders:
 
     async def _name(self, request: Request) -> Response:
         """Whose token it is."""
-        return _json({"provider": _whose(request)})
+        return _json({"provider": _provider(request)})
 
     async def _tasks(self, request: Request) -> Response:
         """Proofs of consents that are missing."""
-        found = consent.tasks_of(self._gate, _whose(request))
-        return _json({"tasks": [{name: one[name] for name in OF_A_TASK} for one in found]})
+        found = consent.tasks_of(self._gate, _provider(request))
+        return _json({"tasks": [{name: one[name] for name in TASK_FIELDS} for one in found]})
 
     async def _penalties(self, request: Request) -> Response:
-        """What came into force against it, with what was measured, or why somebody proposed it (as its letter says); and orders that name
-        it alone."""
-        whose, now = _whose(request), self._gate.now()
+        """Penalties that came into force against the provider, with the measure or the reason of the proposal (as its letter says); and orders
+        that name it alone."""
+        whose, now = _provider(request), self._gate.now()
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
         given = self._gate.book.of_kind("stop", "suspension", "throttle")
         mine = [
-            orders.told(one)
+            orders.order_row(one)
             for one in given
             if one.until > now and one.id not in by_penalty and dict(one.scope).get("provider") == (whose,)
         ]
         return _json(
             {
                 "penalties": [
-                    {name: getattr(one, name) for name in OF_A_PENALTY} | {"why": "" if one.trigger else one.events[0].why}
+                    {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why}
                     for one in borne
                 ],
-                "orders": [{name: one[name] for name in OF_AN_ORDER} for one in mine],
+                "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in mine],
             }
         )
 
@@ -136,7 +138,7 @@ class ForProviders:
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
-        asked, whose = dict(request.query_params), _whose(request)
+        asked, whose = dict(request.query_params), _provider(request)
         argv = ["refusals", whose, "--config", str(self._config)]
         if "day" in asked and "hour" in asked:
             return _json({"error": "day or hour, not both"}, 400)
@@ -168,7 +170,7 @@ class ForProviders:
 
 
 def _not_in_the_calendar(moment: str) -> str:
-    """What is wrong with a day, or a day and a time; empty if nothing is."""
+    """The fault of a date or time; empty if none."""
     try:
         time_windows.moment(moment)
     except ValueError as fault:
@@ -180,7 +182,9 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
     """(exit code, what it said, what was wrong)."""
     command = [sys.executable, "-m", "proxy", "provider", *argv]
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_bare())  # noqa: S603 # our own program, arguments checked above
+        child = subprocess.Popen(  # noqa: S603 # our own program, arguments checked above
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+        )
         with child:
             os.setpriority(os.PRIO_PROCESS, child.pid, 19)
             try:
@@ -193,12 +197,12 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
     return child.returncode, out, said.decode("utf-8", "replace").strip().removeprefix("gate106: ")
 
 
-def _bare() -> dict[str, str]:
-    """Our environment without whoever's token."""
+def _environment() -> dict[str, str]:
+    """This process's environment without tokens."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
 
 
-def _whose(request: Request) -> str:
+def _provider(request: Request) -> str:
     asker: Asker = request.scope["asker"]
     return asker.name
 

@@ -1,6 +1,6 @@
-"""Own: what a provider may know of itself: its refusals with what to do, what holds against it, proofs it owes, rules and their changes.
+"""Shows a provider its own refusals, penalties, tasks and rules.
 
-In: the provider's own token. Out: what the gate tells it over HTTP, as tables. Never: another provider's; anything the gate would not tell it.
+In: the provider's own token. Out: the gate's answers over HTTP, as tables. Never: another provider's data; anything the gate would not answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Providers: how each does: connections, what it may send, rates, refusals by reason, what holds against it; and what is done about it.
+"""Shows all providers and each on its own page, with actions.
 
-In: what the gate tells of providers. Out: a list that renews itself, one provider's page; suspensions, stops, kicks, proposals of penalties.
-Never: a number of a person; a penalty without a second person: a throttle or a long suspension is proposed, and somebody else agrees.
+In: the gate's reports on providers. Out: a list that renews itself, one provider's page; suspensions, stops, kicks, proposals of penalties.
+Never: a number of a person; a penalty without a second person: a throttle or a long suspension is proposed, and another officer approves.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ async def resume(visit: PageRequest) -> Response:
 
 @page.post("one/{name}/kick", wants=Permission.OPERATE)
 async def kick(visit: PageRequest) -> Response:
-    """One bind, or all of the provider's; with ``lasts`` it is suspended for so long in the same step, before it can come back."""
+    """Kicks one bind or all of the provider's; with ``lasts`` suspends the provider in the same step, before it can bind again."""
     number = _number(visit.form("id"))
     if for_s := forms.lasts(visit.form("lasts")):
         try:

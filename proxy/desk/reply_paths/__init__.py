@@ -1,1 +1,1 @@
-"""Whether replies to a port reach the gate."""
+"""Watches and probes whether replies to a port reach the gate."""

@@ -1,7 +1,9 @@
-"""Reply paths: the command about them, and what feeds their book (relay/effects/reply_paths.py).
+"""Feeds the book of reply paths, and lists them.
 
-In: the tally's counts, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges. Never:
-what makes a path silent, work for one message.
+The book itself is relay/effects/reply_paths.py.
+
+In: the gate's counters, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges.
+Never: the rule by which a path is silent, work for one message.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ TAKE_S = 1.0
 """How often counts are taken into the book."""
 COUNT_S = 10.0
 """How often paths are counted by state."""
-A_TURN = 100
+SLICE = 100
 """Prefixes between two turns of the loop: some 0.5 ms."""
 SILENT_S = 60.0
 """What fails is logged so often."""
@@ -47,7 +49,7 @@ class PathKeeper:
             self._take(now)
             self.book.replied(prefix, keyword, now)
         except JournalDown as down:
-            log.warning("the proof of a reply path is not written yet", prefix=prefix, problem=str(down))
+            log.warning("proof of a reply path not written yet", prefix=prefix, problem=str(down))
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
         """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
@@ -55,7 +57,7 @@ class PathKeeper:
             self._take(at)
             self.book.probed(prefix, at, ok)
         except JournalDown as down:
-            log.warning("what a probe showed of a reply path is not written yet", prefix=prefix, problem=str(down))
+            log.warning("probe result of a reply path not written yet", prefix=prefix, problem=str(down))
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
@@ -69,7 +71,7 @@ class PathKeeper:
         except JournalDown as down:
             if now_s >= self._quiet_s:
                 self._quiet_s = now_s + SILENT_S
-                log.warning("reply paths are not written, they are once the journal writes again", problem=str(down))
+                log.warning("reply paths not written until the journal writes again", problem=str(down))
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop."""
@@ -104,18 +106,18 @@ class PathKeeper:
         states = dict.fromkeys(STATES, 0)
         for place, prefix in enumerate(list(self.registered()), 1):
             states[self.book.state_of(prefix, now).state] += 1
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 yield None
         yield states
 
     def gauges(self) -> dict[str, Any]:
-        """For ``ops.metrics.Gauges``: registered prefixes by state, as of some seconds ago."""
+        """For metrics: registered prefixes by state, as of some seconds ago."""
         return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
 
 
-def commands(gate: Gate, keeper: PathKeeper) -> Mapping[str, Handler]:
-    asked = _Paths(gate, keeper)
-    return {"optout.paths": asked.list}
+def commands(gate: Gate, monitor: PathKeeper) -> Mapping[str, Handler]:
+    handlers = _Paths(gate, monitor)
+    return {"optout.paths": handlers.list}
 
 
 def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
@@ -130,8 +132,8 @@ def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
 
 
 class _Paths:
-    def __init__(self, gate: Gate, keeper: PathKeeper) -> None:
-        self._gate, self._keeper = gate, keeper
+    def __init__(self, gate: Gate, monitor: PathKeeper) -> None:
+        self._gate, self._monitor = gate, monitor
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         """Each registered prefix: those in doubt first, then by how many replies are missing."""
@@ -142,16 +144,16 @@ class _Paths:
         providers = self._gate.relay.directory.providers
         if provider and provider not in providers:
             raise CommandRefused(unknown("provider of the settings", provider, providers))
-        book, now, found = self._keeper.book, self._gate.now(), []
-        for place, (prefix, owner) in enumerate(sorted(self._keeper.registered().items()), 1):
+        book, now, found = self._monitor.book, self._gate.now(), []
+        for place, (prefix, owner) in enumerate(sorted(self._monitor.registered().items()), 1):
             one = book.state_of(prefix, now)
             if state in ("", one.state) and provider in ("", owner):
                 found.append((prefix, owner, one))
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 await asyncio.sleep(0)
         found.sort(key=lambda one: (-STATES.index(one[2].state), -one[2].expected))
         for place, (prefix, owner, one) in enumerate(found, 1):
             await call.say({"path": row_of(prefix, owner, one)})
-            if place % A_TURN == 0:
+            if place % SLICE == 0:
                 await asyncio.sleep(0)
         return {"at": now, "rate": book.rate(now), "paths": len(found)}

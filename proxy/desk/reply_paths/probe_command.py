@@ -1,4 +1,4 @@
-"""``gate106 optout probe|probes``: test messages, and whether replies came back.
+"""Implements ``gate106 optout probe`` and ``optout probes``.
 
 Exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
 """
@@ -46,14 +46,14 @@ def probe(
         with Conversation(socket_of(config, control), "optout.probe", args) as conversation:
             for line in conversation.lines():
                 if not json:
-                    _tell_new(line["probe"], told)
+                    _print_new(line["probe"], told)
             ending = conversation.ending
     except CannotAsk as error:
         fail(error)
     if json:
         as_json(ending)
     else:
-        _tell_new(ending, told)
+        _print_new(ending, told)
         say(_end(ending))
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
@@ -74,8 +74,8 @@ def probes(config: Config = CONFIG, control: Control = None, json: Json = False)
         table(COLUMNS, map(_row, found), "no port was probed")
 
 
-def _tell_new(one: Mapping[str, Any], told: set[str]) -> None:
-    """What was not told yet."""
+def _print_new(one: Mapping[str, Any], told: set[str]) -> None:
+    """Prints the lines that were not printed yet."""
     for line in _lines(one):
         if line not in told:
             told.add(line)

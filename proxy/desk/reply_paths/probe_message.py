@@ -1,7 +1,7 @@
-"""Sends the test message of a probe, and asks an agent to answer it.
+"""Sends a probe's test message, and asks an agent to reply.
 
-In: who gets it, from which port, a lane. Out: whether the carrier took it; whether the agent did as it was asked. Never: a rule, a cap, an
-entry in a person's record, the reply (it comes through the carrier, or proves nothing).
+In: the recipient, the port, a lane. Out: whether the carrier took it; whether the agent agreed to reply. Never: a rule, a cap, an entry in a
+person's record, the reply (it comes through the carrier, or proves nothing).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
 class ProbeText(OtherRequest):
-    """On its way to the carrier. ``tell``: it was taken (an empty text), or why not."""
+    """A probe's test message on its way to the carrier. ``tell``: is called with an empty text once it was accepted, else with the reason."""
 
     def __init__(self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, tell: Callable[[str], None]) -> None:
         octets, data_coding = encode(text)
         data = submit_sm(
             sender.port, f"{number:011d}", octets, data_coding=data_coding, dest_ton=TON_UNKNOWN, registered_delivery=0
         )
-        super().__init__(_Nobody(sender.provider), 0, data, now_s)  # type: ignore[arg-type] # nothing is ever answered to it
+        super().__init__(_NoBind(sender.provider), 0, data, now_s)  # type: ignore[arg-type] # nothing is ever answered to it
         self.message = Message(sender, number, Content(text, "readable", b""))
         self.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
@@ -70,7 +70,7 @@ class ProbeText(OtherRequest):
         return True
 
 
-class _Nobody:
+class _NoBind:
     """What a lane asks of a bind: whose turn it is."""
 
     __slots__ = ("access",)

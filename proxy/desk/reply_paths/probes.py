@@ -1,10 +1,10 @@
 """Sends probes, waits for the replies, and serves the commands about them.
 
-In: a port, test numbers of ``registries/test-numbers.csv``; replies that carriers bring; time. Out: probes in the journal before anybody is
-told of them; the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
+In: a port, test numbers of ``registries/test-numbers.csv``; replies from carriers; time. Out: probes in the journal before they are reported;
+the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
 
-A reply may come to another gate than the one that sent: each knows all probes, and the one that hears the reply writes it. The one that
-sent decides that none came. It says nothing of a path whose carrier link was down meanwhile, or while it was away itself.
+A reply may reach another gate than the one that sent: each gate knows all probes, and the one that receives the reply writes it. The sender
+decides that none came. It reports nothing about a path whose carrier link was down meanwhile, or while the sender itself was down.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ log = structlog.get_logger()
 KEYWORD = "TD"
 WITHIN_S_MAX = 3600.0
 GRACE_S = 1.0
-"""Of a reply that another gate heard in time: until this gate has heard of it."""
-TOLD_S = 0.3
-"""Until the other gates have heard of a probe: they look into the shared log every 50 ms."""
-BEAT_S = 10.0
-"""While a command waits it says so often that it does."""
+"""Grace for a reply that another gate received in time, until this gate knows."""
+PROPAGATION_S = 0.3
+"""Until other gates know of a probe: they read the shared log every 50 ms."""
+WAIT_S = 10.0
+"""How often a waiting command reports that it waits."""
 SAID_MAX = 100
 """Characters of a reply that are kept."""
 _MARKS = re.compile(r"[\W_]")
@@ -56,12 +56,12 @@ class Prober:
         self._gate, self._proved = gate, proved
         self._live: dict[str, tuple[float, list[SubmitLane]]] = {}
         """Probes of this life of this gate that wait: until when (monotonic), and by which lanes they went."""
-        self._taken_up = False
+        self._resumed = False
         self._changed = asyncio.Event()
         self._agents: set[asyncio.Task[None]] = set()
 
     def use(self, text: str, within_s: float) -> None:
-        """What the settings say: the test message, and how long a reply may take."""
+        """Sets the test message and the time a reply may take, from the settings."""
         self.text, self.within_s = text, within_s
 
     # -- sent
@@ -77,10 +77,10 @@ class Prober:
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         await gate.safe(sequence)
         if gate.store.shared:
-            await asyncio.sleep(TOLD_S)
+            await asyncio.sleep(PROPAGATION_S)
         text = self.text.replace("{keyword}", probe.keyword)
         for place, one in enumerate(probe.tries):
-            tell = partial(self._taken, probe, place, agents.get(one.number, ""))
+            tell = partial(self._carrier_answered, probe, place, agents.get(one.number, ""))
             transit = ProbeText(gate.relay, sender, one.number, text, now_s(), tell)
             assert transit.message is not None and transit.verdict is not None  # noqa: PT018
             lane = gate.relay.routes.lane(transit.message, transit.verdict)
@@ -92,7 +92,7 @@ class Prober:
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         return self._settle(probe)
 
-    def _taken(self, probe: Probe, place: int, agent: str, problem: str) -> None:
+    def _carrier_answered(self, probe: Probe, place: int, agent: str, problem: str) -> None:
         """A carrier answered a test message."""
         if (current := self.probes.find(probe.prefix)) is None or current.begun_at != probe.begun_at:
             return
@@ -110,7 +110,7 @@ class Prober:
         problem = await ask_agent(agent, number, probe.port, probe.keyword)
         current = self.probes.find(probe.prefix)
         if problem and current is not None and current.begun_at == probe.begun_at:
-            log.warning("an agent of a test number does not do as it is asked", port=probe.port, problem=problem)
+            log.warning("agent of a test number failed", port=probe.port, problem=problem)
             self._put(current.with_try(place, problem=problem))
 
     # -- answered
@@ -125,7 +125,7 @@ class Prober:
         if not self.probes.knows(number):
             return None
         texts = (deliver.text, *deliver.other_readings)
-        found = self.probes.answered(number, port, lambda: {word for text in texts for word in said_in(text)}, now)
+        found = self.probes.answered(number, port, lambda: {word for text in texts for word in keywords_in(text)}, now)
         if found is None:
             return None
         probe, place = found
@@ -145,15 +145,15 @@ class Prober:
         return sequence
 
     def reread(self) -> None:
-        """Another gate wrote of a probe."""
+        """Takes other gates' changes of probes from the store."""
         self.probes.reread()
         self._wake()
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second: probes whose time is over. ``now_s``: monotonic."""
-        if not self._taken_up:
-            self._taken_up = True
-            self._take_up(now)
+        if not self._resumed:
+            self._resumed = True
+            self._resume(now)
         for prefix, (until_s, lanes) in list(self._live.items()):
             probe = self.probes.find(prefix)
             if probe is None or probe.state != WAITING:
@@ -161,8 +161,8 @@ class Prober:
             elif now_s >= until_s + (GRACE_S if self._gate.store.shared else 0.0):
                 self._end(ended(probe, now), lanes)
 
-    def _take_up(self, now: float) -> None:
-        """After a start: probes of an earlier life. Nobody watched whether a reply came; one that comes yet proves the path."""
+    def _resume(self, now: float) -> None:
+        """Ends probes that waited before a restart: no gate watched for their replies. A late reply still proves the path."""
         for probe in self.probes.all():
             if probe.state == WAITING and probe.node == self._gate.store.node and probe.prefix not in self._live:
                 self._put(probe._replace(state=ENDED, ended_at=now))
@@ -194,7 +194,7 @@ class Prober:
         try:
             self.probes.put(probe)
         except JournalDown as down:
-            log.warning("what became of a probe is not written", port=probe.port, problem=str(down))
+            log.warning("probe result not written", port=probe.port, problem=str(down))
             return False
         return True
 
@@ -208,13 +208,13 @@ class Prober:
         """Returns when some probe changed, or after BEAT_S."""
         changed = self._changed
         try:
-            async with asyncio.timeout(BEAT_S):
+            async with asyncio.timeout(WAIT_S):
                 await changed.wait()
         except TimeoutError:
             return
 
 
-def said_in(text: str) -> set[str]:
+def keywords_in(text: str) -> set[str]:
     """The keywords that a reply may mean."""
     short = text[:REPLY_CHARACTERS_MAX]
     return {keyword_of(short), read_reply(short).keyword} - {""}
@@ -229,8 +229,8 @@ def keyword_of(text: str) -> str:
 
 
 def commands(gate: Gate, prober: Prober) -> Mapping[str, Handler]:
-    asked = _Probes(gate, prober)
-    return {"optout.probe": asked.probe, "optout.probes": asked.list}
+    handlers = _Probes(gate, prober)
+    return {"optout.probe": handlers.probe, "optout.probes": handlers.list}
 
 
 def row_of(probe: Probe, provider: str) -> dict[str, Any]:
@@ -259,7 +259,7 @@ class _Probes:
         return {"at": self._gate.now(), "probes": len(found)}
 
     async def probe(self, call: Call) -> Mapping[str, Any]:
-        """With ``follow`` the answer comes when the probe is over, and lines before it tell how it goes; else once it is sent."""
+        """Runs a probe. With ``follow`` progress is reported and the answer comes at its end; otherwise once it is sent."""
         gate, args = self._gate, call.args
         port, written = args.text("port", most=20), args.text("keyword", KEYWORD, most=40)
         prefix, owner = gate.relay.directory.ports.longest(port)
@@ -294,7 +294,7 @@ class _Probes:
         return row_of(probe, owner)
 
     def _numbers(self, args: Args) -> Sequence[TelephoneRow]:
-        """Of the registry; all of it where nobody is named."""
+        """The test numbers named, or all of the registry."""
         registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
         spelt = args.texts("to", NUMBERS_MAX)
         if not registered:

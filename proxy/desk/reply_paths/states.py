@@ -1,7 +1,7 @@
-"""Gives rules the state of each reply path, where they ask (``reply_path``).
+"""Gives rules the state of each reply path (``reply_path``).
 
-In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when what they decide changes.
-Never: work for a message. Paths are looked through in pieces, once in LOOK_S, and a prefix at once when something happens to it.
+In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when their decisions change.
+Never: work for a message. All paths are checked in slices, once in LOOK_S; a prefix at once when something happens to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from proxy.relay.effects.reply_paths import ReplyPaths
 
 LOOK_S = 10.0
 """How often all paths are looked at: a state that time or advertisements bring is known to the rules so late."""
-A_TICK = 100
+SLICE = 100
 """Prefixes looked at in one tick: some 1 ms."""
 
 Bits = tuple[int, ...]
@@ -24,17 +24,17 @@ Bits = tuple[int, ...]
 
 
 class PathStates:
-    def __init__(self, gate: Gate, book: ReplyPaths, obey: Callable[[], None]) -> None:
-        """``obey``: the rule sets are to be made anew, with other paths."""
-        self._gate, self._book, self._obey = gate, book, obey
+    def __init__(self, gate: Gate, book: ReplyPaths, changed: Callable[[], None]) -> None:
+        """``changed``: the rule sets are to be made anew, with other paths."""
+        self._gate, self._book, self._changed = gate, book, changed
         self._sets: list[RuleSet] = []
-        """Those that ask."""
+        """The rule sets that use reply paths."""
         self._paths: Paths = {}
         self._bits: dict[str, Bits] = {}
         """Of each prefix that differs from an unused one."""
         self._look_s = -math.inf
         self._looking: Iterator[list[str]] = iter(())
-        """What is left of this round."""
+        """The prefixes left to check in this round."""
 
     def of(self, sets: Sequence[RuleSet]) -> Paths | None:
         """The paths for these sets; None where none of them asks."""
@@ -42,7 +42,7 @@ class PathStates:
         if asking != self._sets:
             self._sets, self._paths, self._bits = asking, {}, {}
             if asking:
-                self._take(self._registered(), self._gate.now())
+                self._update(self._registered(), self._gate.now())
         return self._paths if asking else None
 
     def of_provider(self, provider: str) -> Mapping[str, str]:
@@ -52,11 +52,11 @@ class PathStates:
 
     def look(self, prefix: str, now: float) -> None:
         """Something happened to a prefix."""
-        if self._sets and self._take([prefix], now):
-            self._obey()
+        if self._sets and self._update([prefix], now):
+            self._changed()
 
     def soon(self) -> None:
-        """Other gates told something."""
+        """Has all paths checked at the next tick, because other gates replicated something."""
         self._look_s = -math.inf
 
     def tick(self, now: float, now_s: float) -> None:
@@ -68,17 +68,17 @@ class PathStates:
             self._look_s = now_s + LOOK_S
             self._looking = self._pieces()
             some = next(self._looking, None)
-        if some and self._take(some, now):
-            self._obey()
+        if some and self._update(some, now):
+            self._changed()
 
     def _pieces(self) -> Iterator[list[str]]:
         prefixes = self._registered()
-        return (prefixes[start : start + A_TICK] for start in range(0, len(prefixes), A_TICK))
+        return (prefixes[start : start + SLICE] for start in range(0, len(prefixes), SLICE))
 
     def _registered(self) -> list[str]:
         return list(self._gate.relay.directory.ports.owners)
 
-    def _take(self, prefixes: Sequence[str], now: float) -> bool:
+    def _update(self, prefixes: Sequence[str], now: float) -> bool:
         """Whether some rule decides otherwise than before."""
         unused = self._asked(UNUSED)
         changed: dict[str, ReplyPath] = {}

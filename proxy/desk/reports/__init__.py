@@ -1,7 +1,9 @@
-"""report: the sheet of one day, as the compliance desk reads it in the morning: what was sent, refused and put off, and what people said.
+"""Reports one day: messages sent, refused and deferred, and opt-outs.
 
-In: the journal of that day, where people live. Out: counts, as JSON, text, a page and a PDF. Never: a person's number, a text of a message.
+In: the journal of that day, the region of each number. Out: counts, as JSON, text, a page and a PDF. Never: a person's number, a text.
 
-    sheet     the day, counted            small     what is too small to be told apart
-    told      in words and for programs   page      as a page that opens offline        paper     as a PDF
+    sheet.py       the day, counted                  small_counts.py   counts too small to be shown apart
+    sheet_text.py  the report as text and JSON, and the words of page and PDF in two languages
+    offline_html.py, paper.py                        the report as an HTML page and as a PDF
+    page.py        the console's page                command.py        ``gate106 report``
 """

@@ -1,4 +1,4 @@
-"""report: ``gate106 report``: the sheet of one day, from the journal."""
+"""Implements ``gate106 report``: one day, counted from the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.desk.reports.sheet import DayCounter, DayReport, NamesOf
 
 REPEATS_S = 900
-"""So long before the day reading begins: repeats of what was refused before midnight name it."""
+"""Reading begins this long before the day: repeats refer to refusals before midnight."""
 
 
 def report(
@@ -93,12 +93,12 @@ def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport
 
 
 def _count(counting: DayCounter, folder: Path, sealing: Sealing, since: float, until: float) -> None:
-    from proxy.desk.backtest.commit_groups import turns_between
+    from proxy.desk.backtest.commit_groups import groups_between
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
 
     try:
-        counting.read(turns_between(disk_of(folder, sealing), since - REPEATS_S, until))
+        counting.read(groups_between(disk_of(folder, sealing), since - REPEATS_S, until))
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except SealingError as error:

@@ -1,4 +1,4 @@
-"""Page: the sheet of a day as a page that opens offline.
+"""Renders the report of a day as HTML for offline use.
 
 In: a View, a language. Out: HTML. Never: a name that is not escaped (signatures are strangers' words), a number of anybody.
 """
@@ -12,8 +12,7 @@ from html import escape
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
 from proxy.desk.reports import small_counts
 from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.sheet_text import View
-from proxy.desk.reports.words import put
+from proxy.desk.reports.sheet_text import View, translated
 
 CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 
@@ -21,18 +20,18 @@ CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 def page(view: View, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
     one = _Page(view, language)
-    return document(one.put("Sheet of the day") + f" {view.day}", "".join(one.parts()), language)
+    return document(one.translated("Sheet of the day") + f" {view.day}", "".join(one.parts()), language)
 
 
 class _Page:
     def __init__(self, view: View, language: str) -> None:
         self._view, self._language = view, language
 
-    def put(self, english: str) -> str:
-        return escape(put(english, self._language))
+    def translated(self, english: str) -> str:
+        return escape(translated(english, self._language))
 
     def parts(self) -> Iterator[str]:
-        view, sheet, say = self._view, self._view.sheet, self.put
+        view, sheet, say = self._view, self._view.sheet, self.translated
         yield f"<h1>{say('Sheet of the day')} {view.day}</h1><p>{say('submits, a long message counts each part')} · "
         yield f"{say('numbers below')} {view.least} {say('are not told')} · {say('rules in force')} "
         yield " ".join(f"<code>{escape(one)}</code>" for one in sheet.revisions if one) + "</p>"
@@ -66,32 +65,36 @@ class _Page:
 
     def _hours(self) -> str:
         rows = [
-            Column(f"{hour:02}", tuple((CLASSES[fate], small_counts.drawn(one[fate])) for fate in FATES))
+            Column(f"{hour:02}", tuple((CLASSES[fate], small_counts.bar_length(one[fate])) for fate in FATES))
             for hour, one in self._view.hours()
         ]
         return columns(rows, "submits by hour")
 
     def _key(self) -> str:
-        return '<p class="key">' + "".join(f'<span class="{CLASSES[fate]}"></span>{self.put(fate)}' for fate in FATES) + "</p>"
+        return (
+            '<p class="key">'
+            + "".join(f'<span class="{CLASSES[fate]}"></span>{self.translated(fate)}' for fate in FATES)
+            + "</p>"
+        )
 
     def _bars(self, title: str, rows: Sequence[tuple[str, int, str]]) -> str:
         least = self._view.least
         drawn = [
-            Bar(put(name, self._language), ((kind, count if count >= least else 0),), small_counts.shown(count, least))
+            Bar(translated(name, self._language), ((kind, count if count >= least else 0),), small_counts.shown(count, least))
             for name, count, kind in rows[:20]
         ]
-        body = bars(drawn, title) if drawn else f"<p>{self.put('nothing')}</p>"
-        return f'<div class="card"><h3>{self.put(title)}</h3>{body}</div>'
+        body = bars(drawn, title) if drawn else f"<p>{self.translated('nothing')}</p>"
+        return f'<div class="card"><h3>{self.translated(title)}</h3>{body}</div>'
 
     def _rates(self) -> str:
         rows = [(name or "all", f"{share:.2%}") for name, share in self._view.unknown()]
-        return f'<div class="card"><h3>{self.put("Region unknown")}</h3>{self._table(("provider", "share"), rows)}</div>'
+        return f'<div class="card"><h3>{self.translated("Region unknown")}</h3>{self._table(("provider", "share"), rows)}</div>'
 
     def _fates(self, name: str, rows: Mapping[str, Counter[str]]) -> str:
         return self._table(
             (name, *FATES),
             [
-                (of or "(none)", *(small_counts.spelt(one[fate]) for fate in FATES))
+                (of or "(none)", *(small_counts.cell_text(one[fate]) for fate in FATES))
                 for of, one in self._view.cells(rows).items()
             ],
         )
@@ -102,7 +105,7 @@ class _Page:
             ("signature", one) for one in view.optouts_by_signature()
         ]
         rows = [
-            (kind, one.name or "(none)", small_counts.spelt(one.count), f"{one.per_10k:.2f}")
+            (kind, one.name or "(none)", small_counts.cell_text(one.count), f"{one.per_10k:.2f}")
             for kind, one in found
             if one.per_10k is not None
         ]
@@ -110,11 +113,11 @@ class _Page:
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         if not rows:
-            return f"<p>{self.put('nothing')}</p>"
-        head = "".join(f'<th class="{"number" if at else ""}">{self.put(name)}</th>' for at, name in enumerate(heads))
+            return f"<p>{self.translated('nothing')}</p>"
+        head = "".join(f'<th class="{"number" if at else ""}">{self.translated(name)}</th>' for at, name in enumerate(heads))
         body = "".join(
             "<tr>"
-            + "".join(f'<td class="{"number" if at else ""}">{self.put(cell)}</td>' for at, cell in enumerate(row))
+            + "".join(f'<td class="{"number" if at else ""}">{self.translated(cell)}</td>' for at, cell in enumerate(row))
             + "</tr>"
             for row in rows
         )

@@ -1,9 +1,9 @@
-"""Reports: the sheet of a day, on the page and to take away, and the signed head of each day.
+"""Shows the report of a day, and the journal's signed heads.
 
-In: a day. Out: what was sent, refused and put off, by reason, provider, province, category and signature; opt-outs; the journal's heads.
-Never: a number of a person, a text; a count so small that it tells of somebody.
+In: a day. Out: messages sent, refused and deferred, by reason, provider, province, category and signature; opt-outs; the journal's heads.
+Never: a number of a person, a text; a count so small that it points to a person.
 
-The sheet is that of ``gate106 report``, read from the journal by a program of low priority: the page is there before it.
+The report is that of ``gate106 report``: a program of low priority reads the journal, and the page is shown before it is ready.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _day(visit: PageRequest) -> date:
 
 
 def _hours(told: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
-    """Columns; numbers that are not told count as none."""
+    """Columns; hidden numbers count as 0."""
     return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in told["by_hour"]]
 
 

@@ -1,8 +1,8 @@
-"""Paper: the sheet of a day as a PDF, for who files or prints it.
+"""Draws the report of a day as a PDF.
 
 In: a View, a language. Out: bytes. Never: markup read from a name (cells are drawn as they are), a picture, a file or an address.
 
-Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded.
+Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 
 from proxy.desk.reports import small_counts
 from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.sheet_text import View
-from proxy.desk.reports.words import put
+from proxy.desk.reports.sheet_text import View, translated
 from proxy.model.redact import plain
 
 FONT = "STSong-Light"
@@ -39,7 +38,7 @@ def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     out = BytesIO()
-    title = f"{put('Sheet of the day', language)} {view.day}"
+    title = f"{translated('Sheet of the day', language)} {view.day}"
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
         author="gate106", invariant=1,
@@ -57,16 +56,16 @@ class _Paper:
         )
         self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
 
-    def put(self, english: str) -> str:
-        return plain(put(english, self._language))[:NAME_CHARS]
+    def translated(self, english: str) -> str:
+        return plain(translated(english, self._language))[:NAME_CHARS]
 
     def parts(self, title: str) -> Iterator[Any]:
-        view, sheet, put = self._view, self._view.sheet, self.put
+        view, sheet, translated = self._view, self._view.sheet, self.translated
         yield Paragraph(title, self._big)
         rules = " ".join(one for one in sheet.revisions if one)  # hexadecimal digits
         yield Paragraph(
-            f"{put('submits, a long message counts each part')} · {put('numbers below')} {view.least} {put('are not told')} · "
-            f"{put('rules in force')} {rules}",
+            f"{translated('submits, a long message counts each part')} · {translated('numbers below')} {view.least} "
+            f"{translated('are not told')} · {translated('rules in force')} {rules}",
             self._small,
         )
         yield Spacer(0, 4 * mm)
@@ -93,7 +92,7 @@ class _Paper:
         found = [*view.optouts_by_provider(), *view.optouts_by_signature()]
         yield self._table(
             ("", "opt-outs", "per 10,000"),
-            [(one.name, small_counts.spelt(one.count), f"{one.per_10k:.2f}") for one in found if one.per_10k is not None],
+            [(one.name, small_counts.cell_text(one.count), f"{one.per_10k:.2f}") for one in found if one.per_10k is not None],
         )
         yield self._headed("What carriers answered")
         yield self._table(
@@ -101,22 +100,28 @@ class _Paper:
         )
         yield self._headed("Head of the journal")
         if not view.heads:
-            yield Paragraph(f"{put('not signed yet')} ({put('signed once the day is rolled')})", self._small)
+            yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", self._small)
         for head in view.heads:
             digest = head.digest if head.digest.isalnum() else ""  # hexadecimal digits
-            yield Paragraph(f"{put('node')} {head.node}, {put('up to record')} {head.last}: {digest}", self._small)
+            yield Paragraph(
+                f"{translated('node')} {head.node}, {translated('up to record')} {head.last}: {digest}", self._small
+            )
 
     def _headed(self, english: str) -> Paragraph:
-        return Paragraph(self.put(english), self._head)
+        return Paragraph(self.translated(english), self._head)
 
     def _fates(self, name: str, rows: Mapping[str, Counter[str]]) -> Table:
         cells = self._view.cells(rows)
         return self._table(
-            (name, *FATES), [(of or "(none)", *(small_counts.spelt(one[fate]) for fate in FATES)) for of, one in cells.items()]
+            (name, *FATES),
+            [(of or "(none)", *(small_counts.cell_text(one[fate]) for fate in FATES)) for of, one in cells.items()],
         )
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
-        said = [[self.put(one) for one in heads], *([self.put(cell) for cell in row] for row in rows or [["nothing"]])]
+        said = [
+            [self.translated(one) for one in heads],
+            *([self.translated(cell) for cell in row] for row in rows or [["nothing"]]),
+        ]
         said = [[*row, *[""] * (len(heads) - len(row))] for row in said]
         first = WIDTH * 0.45 if first_left else WIDTH / len(heads)
         widths = [first, *[(WIDTH - first) / max(1, len(heads) - 1)] * (len(heads) - 1)]
@@ -140,17 +145,17 @@ class _Paper:
         for place, (name, count) in enumerate(shown):
             y = drawing.height - (place + 1) * row
             wide = count / most * (WIDTH - label - 70) if count >= least else 0
-            drawing.add(_word(label - 6, y + 4, self.put(name), "end"))
+            drawing.add(_word(label - 6, y + 4, self.translated(name), "end"))
             if wide:
                 drawing.add(Rect(label, y + 2, wide, row - 5, fillColor=COLOURS[REFUSED], strokeColor=None))
             drawing.add(_word(label + wide + 5, y + 4, small_counts.shown(count, least), "start"))
         if not shown:
-            drawing.add(_word(0, 4, self.put("nothing"), "start"))
+            drawing.add(_word(0, 4, self.translated("nothing"), "start"))
         return drawing
 
     def _hours(self) -> Drawing:
         high, step = 110, WIDTH / 24
-        hours = [(hour, {fate: small_counts.drawn(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
+        hours = [(hour, {fate: small_counts.bar_length(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
         most = max(one[fate] for _, one in hours for fate in FATES)
         drawing = Drawing(WIDTH, high + 26)
         drawing.add(Line(0, 14, WIDTH, 14, strokeColor=LINE))

@@ -1,9 +1,9 @@
-"""Sheet: one day of the journal, counted.
+"""Counts one day of the journal.
 
-In: turns, where people live. Out: a Sheet. Never: a person's number kept, a text of a message.
+In: commit groups, the region of each number. Out: a DayReport. Never: a person's number kept, a text of a message.
 
-Submits are counted, as /metrics does: a long message is as many as it has parts, a repeat of a refused one is one more. Opt-outs are
-people's own replies. What a shadow rule would have done is told of what went out: what another rule refused anyhow it changes nothing of.
+Submits are counted, as /metrics does: a long message counts once for each part, a repeat of a refused message counts again. Opt-outs are
+people's own replies. Shadow rules are counted over allowed messages only: on refused ones they would change nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.desk.backtest.environment import read_case
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
@@ -35,7 +35,7 @@ UNREAD = "unread"
 
 
 class ReportedOutcome(NamedTuple):
-    """One way to end, of those of one provider in one province."""
+    """Key of the counts: one outcome of one provider's submits in one province."""
 
     fate: str
     reason: str  # empty when sent
@@ -104,16 +104,16 @@ class DayCounter:
         self._one_reply = delivers.OneReply()
         self._fates: dict[int, ReportedOutcome] = {}  # of refusals, for their repeats
 
-    def read(self, turns: Iterable[GateTurn]) -> DayReport:
-        """One journal; of a gate of several workers one after the other. A turn from behind the day ends nothing: a clock may be put back."""
+    def read(self, groups: Iterable[JournalGroup]) -> DayReport:
+        """One journal; of a gate of several workers one after the other. A group from after the day ends nothing: a clock may be put back."""
         sheet = self.sheet
         self._fates.clear()  # whose places are those of this journal
-        for turn in turns:
-            inside = sheet.since <= turn.time < sheet.until
+        for group in groups:
+            inside = sheet.since <= group.time < sheet.until
             if inside:
-                sheet.first, sheet.last = min(sheet.first or turn.time, turn.time), max(sheet.last, turn.time)
-                sheet.records += len(turn.records)
-            for item in turn.records:
+                sheet.first, sheet.last = min(sheet.first or group.time, group.time), max(sheet.last, group.time)
+                sheet.records += len(group.records)
+            for item in group.records:
                 self._look(item, inside)
         for (revision, number), count in self._hits.items():
             sheet.hits[self._rule(revision, number)] += count

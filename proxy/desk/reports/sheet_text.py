@@ -1,6 +1,8 @@
-"""Told: a sheet in words and for programs; page and paper show the same.
+"""Prepares a day's report for display, as text and as JSON.
 
-In: a Sheet, below which count nothing is told apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
+Page and PDF show the same View.
+
+In: a DayReport, the least count that is shown apart. Out: a View, lines, a dictionary for JSON, words in Chinese. Never: a number of anybody.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class OptOutCounts:
 
     name: str
     count: int | str
-    """As it may be shown: the total is told, too."""
+    """As it may be shown beside the total."""
     sent: int
     per_10k: float | None
 
@@ -47,21 +49,21 @@ class View:
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
-        return small_counts.together(self.sheet.by(name), self.least)
+        return small_counts.merge_small(self.sheet.by(name), self.least)
 
     def signatures(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
         for (name, fate), count in self.sheet.signatures.items():
             found.setdefault(name or "(none)", Counter())[fate] += count
         ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
-        together = small_counts.together(dict(ordered), self.least)
+        together = small_counts.merge_small(dict(ordered), self.least)
         return dict(list(together.items())[:SIGNATURES_SHOWN])
 
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
         return small_counts.cells(rows, FATES, self.least)
 
     def hours(self) -> list[tuple[int, dict[str, int | str]]]:
-        """As they may be shown: the sum of the day is told, too."""
+        """Counts by hour, as they may be shown beside the sum of the day."""
         counted = {str(hour): Counter({fate: self.sheet.hours[hour, fate] for fate in FATES}) for hour in range(24)}
         return [(int(hour), one) for hour, one in self.cells(counted).items()]
 
@@ -73,7 +75,7 @@ class View:
         return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
 
     def optouts_by_signature(self) -> list[OptOutCounts]:
-        """The highest rates first, of those that are large enough to have one."""
+        """Rates of opt-outs by signature, the highest first; only of signatures large enough to have a rate."""
         found = [
             one for one in self._optouts(self.sheet.refused, self.sheet.marketing, {}) if one.per_10k is not None and one.name
         ]
@@ -83,13 +85,13 @@ class View:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name] if cells else small_counts.told(count, self.least)
+            cell = cells[name] if cells else small_counts.shown_number(count, self.least)
             rate = small_counts.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
 
     def unknown(self) -> list[tuple[str, float]]:
-        """Share of submits to people of whom nobody knows where they live, of all and by provider."""
+        """The share of submits to numbers of unknown region, of all and by provider."""
         rows: dict[str, list[int]] = {}
         for key, count in self.sheet.submits.items():
             if key.category == UNREAD:
@@ -120,19 +122,19 @@ def as_dict(view: View) -> dict[str, Any]:
     return {
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
-        "by_reason": {name: small_counts.told(one.total(), least) for name, one in view.table("reason").items()},
+        "by_reason": {name: small_counts.shown_number(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
-            "total": small_counts.told(sheet.optouts.total(), least),
+            "total": small_counts.shown_number(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
             "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
         },
         "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
-        "rule_hits": {rule: small_counts.told(count, least) for rule, count in view.hits()},
-        "shadow": {rule: small_counts.told(count, least) for rule, count in view.shadow()},
-        "answers": {word: small_counts.told(count, least) for word, count in sheet.answers.most_common()},
+        "rule_hits": {rule: small_counts.shown_number(count, least) for rule, count in view.hits()},
+        "shadow": {rule: small_counts.shown_number(count, least) for rule, count in view.shadow()},
+        "answers": {word: small_counts.shown_number(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
         "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
@@ -141,7 +143,7 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {"name": one.name, "optouts": one.count, "sent": small_counts.told(one.sent, least), "per_10k": per_10k}
+    return {"name": one.name, "optouts": one.count, "sent": small_counts.shown_number(one.sent, least), "per_10k": per_10k}
 
 
 def as_text(view: View) -> Iterator[str]:
@@ -154,12 +156,12 @@ def as_text(view: View) -> Iterator[str]:
         rows = view.cells(view.table(name)).items()
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
-            f"{of or '(none)'} " + "/".join(small_counts.spelt(one[fate]) for fate in FATES) for of, one in rows
+            f"{of or '(none)'} " + "/".join(small_counts.cell_text(one[fate]) for fate in FATES) for of, one in rows
         )
     yield f"opt-outs: {small_counts.shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {small_counts.spelt(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {small_counts.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():
@@ -169,3 +171,23 @@ def as_text(view: View) -> Iterator[str]:
     if not view.heads:
         yield "head of the journal: not signed yet (the day after, once it is rolled)"
     yield f"(sent/refused/deferred; numbers below {least} are not told)"
+
+
+ZH = {
+    "Sheet of the day": "合规日报", "sent": "放行", "refused": "拒绝", "deferred": "暂缓", "opt-outs": "退订", "by reason": "按原因",
+    "by provider": "按通道商", "by province": "按省份", "by category": "按类别", "by signature": "按签名", "Hour by hour": "逐小时",
+    "What shadow rules would have stopped": "影子规则本会拦下(实际已放行)", "Rules that objected": "触发的规则",
+    "Opt-outs in 10,000 advertisements": "每万条营销的退订数", "Region unknown": "归属地未知占比", "all": "全部", "provider": "通道商",
+    "signature": "签名", "province": "省份", "category": "类别", "reason": "原因", "rule": "规则", "count": "条数", "share": "占比",
+    "What carriers answered": "运营商应答", "answer": "应答", "numbers below": "小于", "are not told": "的数字不显示",
+    "submits, a long message counts each part": "按提交计, 长短信每段算一条", "rules in force": "规则版本",
+    "Head of the journal": "日志链头", "node": "节点", "up to record": "至记录", "not signed yet": "尚未签名",
+    "signed once the day is rolled": "当日归档后签名",
+    "(others)": "(其他)", "(none)": "(无)",
+    "unknown": "未知", "marketing": "营销", "notice": "通知", "otp": "验证码", "unread": "未读取", "nothing": "无", "per 10,000": "每万条",
+}  # fmt: skip
+
+
+def translated(english: str, language: str) -> str:
+    """A word of ours, or a name as it is."""
+    return ZH.get(english, english) if language == "zh" else english

@@ -1,7 +1,9 @@
-"""Small: what is too small to be told apart. A sheet goes to people who may know who had the one message in Tibet that day.
+"""Hides counts so small that they could identify a person.
 
-In: rows of counts. Out: the same with small rows together under one name, and small numbers as "<10". Never: a number from which a small one
-could be worked out by subtraction: the rows that are told do not add up to what is told of all.
+A report reaches people who may know who received the one message in Tibet that day.
+
+In: rows of counts. Out: the same with small rows together under one name, and small numbers as "<10". Never: numbers from which a hidden one
+follows by subtraction: the rows shown do not add up to the total shown.
 """
 
 from __future__ import annotations
@@ -13,21 +15,20 @@ from proxy.desk.reports.sheet import OTHERS
 
 WITHHELD = "…"
 LEAST = 10
-"""Counts below it are not told: what offices for statistics commonly ask for."""
+"""Counts below it are hidden, as statistical offices commonly require."""
 
 
 def shown(count: int, least: int) -> str:
     return f"<{least}" if 0 < count < least else f"{count:,}"
 
 
-def told(count: int, least: int) -> int | str:
+def shown_number(count: int, least: int) -> int | str:
     """For programs: the number, or the words that stand for a small one."""
     return f"<{least}" if 0 < count < least else count
 
 
-def together(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
-    """Rows in their order; those that are small in all are put together, at the end, with the next larger one where they are small even
-    then."""
+def merge_small(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[str]]:
+    """Merges small rows into one at the end, together with the next larger row if they are small even then."""
     large: dict[str, Counter[str]] = {}
     others: Counter[str] = Counter()
     for name, counted in rows.items():
@@ -41,10 +42,10 @@ def together(rows: Mapping[str, Counter[str]], least: int) -> dict[str, Counter[
 
 
 def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) -> dict[str, dict[str, int | str]]:
-    """The rows as they may be shown. Where one number of a column alone is small, the next larger one is withheld, too: the sum of the column
-    is told elsewhere."""
+    """The rows as they may be shown. If one number of a column is hidden, the next larger one is withheld, too: the column's sum is shown
+    elsewhere."""
     found: dict[str, dict[str, int | str]] = {
-        name: {column: told(counted[column], least) for column in columns} for name, counted in rows.items()
+        name: {column: shown_number(counted[column], least) for column in columns} for name, counted in rows.items()
     }
     for column in columns:
         hidden = [name for name in found if isinstance(found[name][column], str)]
@@ -54,12 +55,12 @@ def cells(rows: Mapping[str, Counter[str]], columns: Sequence[str], least: int) 
     return found
 
 
-def spelt(cell: int | str) -> str:
+def cell_text(cell: int | str) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def drawn(cell: int | str) -> int:
-    """The length of a bar: what is not told has none."""
+def bar_length(cell: int | str) -> int:
+    """The length of a bar; 0 for a hidden number."""
     return cell if isinstance(cell, int) else 0
 
 

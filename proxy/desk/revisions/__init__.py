@@ -1,1 +1,1 @@
-"""Sets of rules: drafted, approved, deployed, rolled back."""
+"""Drafts, approves, deploys and rolls back sets of rules."""

@@ -1,11 +1,11 @@
-"""Revising together: sets of rules of gates that share a store: what one decides all judge by, each as its own event. Wiring beside server/wiring.py.
+"""Deploys one set of rules to all gates on a shared store.
 
-In: what the store says was decided, what people command here. Out: the same set in force at all gates; decisions told. Never: which of two
-decisions counts (cluster/rule_agreement.py).
+In: decisions in the store, commands given here. Out: the same set in force at all gates; decisions published. Never: which of two decisions
+counts (cluster/rule_agreement.py).
 
-A set is in force in this order: its files are kept here → and are in the store → where they are many, all gates read them → the store takes the
-decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → whoever asked is told. What the
-store has taken all gates come to judge by, this one too, also after a kill.
+A set comes into force in this order: its files are kept here → and are in the store → if they are large, all gates read them → the store takes
+the decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → the command is answered. All
+gates come to judge by what the store has taken, this one too, also after a kill.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ class ClusterDeployment(RuleDeployment):
     among_others = True
 
     def __init__(
-        self, settings: Settings, history: History, gently: Background, tally: GateCounters, shared: AgreementStore
+        self, settings: Settings, history: History, background: Background, tally: GateCounters, shared: AgreementStore
     ) -> None:
-        super().__init__(settings, history, gently, tally)
+        super().__init__(settings, history, background, tally)
         self.agreeing = AgreementExchange(shared, self.kept, self.revisions.now.serial)
         self._serial = self.revisions.now.serial
         """Of the last decision that this gate judges by, or that is the same."""
-        self._ahead: AnnouncedRules | None = None
+        self._announced: AnnouncedRules | None = None
 
     def use(self, settings: Settings) -> None:
         super().use(settings)
         self.agreeing.try_again()
 
     @property
-    def _apart(self) -> str:
+    def _divergence(self) -> str:
         return self.agreeing.apart
 
     async def begin(self) -> None:
-        """The store is open, and nobody is judged yet: this gate judges by what the gates agreed on, if it can."""
+        """The store is open and no message is judged yet: adopts the gates' common set, if possible."""
         await self.look()
         now = self.revisions.now
         held = now.kept_out or now.beside or now.proposed or now.in_force
@@ -83,16 +83,16 @@ class ClusterDeployment(RuleDeployment):
                 await asyncio.sleep(until_beat(asyncio.get_running_loop().time(), LOOK_S))
                 await self.look()
         finally:
-            self._forget_ahead()
+            self._drop_announced()
 
     async def look(self) -> None:
         agreeing = self.agreeing
         now_s = asyncio.get_running_loop().time()
         try:
             if await agreeing.changed(now_s):
-                async with self._one:
+                async with self._lock:
                     await self._catch_up()
-            await self._look_ahead()
+            await self._look_for_announced()
         except StoreDown:
             agreeing.look_again()
         except Diverged as why:
@@ -100,18 +100,18 @@ class ClusterDeployment(RuleDeployment):
         except CommandRefused:
             pass  # it is said, and tried again
         except Exception as error:  # whatever it is: the next decision must be seen
-            log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
+            log.error("decisions of other gates not followed: a fault of gate106, please report it", exc_info=error)
 
     @property
-    def _mine(self) -> Revised:
+    def _own_decision(self) -> Revised:
         """The last decision as this gate knows it."""
         return self.revisions.now._replace(serial=max(self.revisions.now.serial, self._serial))
 
     async def _catch_up(self) -> None:
-        """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
+        """Adopts the gates' common set, and publishes what this gate alone knew. StoreDown, Diverged; CommandRefused: the journal."""
         agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
         try:
-            await self._come_together()
+            await self._converge()
         except Diverged as why:
             agreeing.stay(why, now_s)
             raise
@@ -122,10 +122,10 @@ class ClusterDeployment(RuleDeployment):
             agreeing.look_again()
             raise
 
-    async def _come_together(self) -> None:
+    async def _converge(self) -> None:
         agreeing = self.agreeing
         for _ in range(TRIES):
-            theirs, mine = await agreeing.theirs(), self._mine
+            theirs, mine = await agreeing.theirs(), self._own_decision
             if theirs is not None and follows(mine, theirs) is not AgreementStep.PUT:
                 await self._follow(mine, theirs)
                 break
@@ -138,7 +138,7 @@ class ClusterDeployment(RuleDeployment):
         await agreeing.mend()
 
     async def _follow(self, mine: Revised, theirs: Revised) -> None:
-        """What the store has is in force here, too."""
+        """Puts the store's decision into force here."""
         if decision(theirs) != decision(mine):
             if why := objection(mine, theirs, four_eyes=self._four_eyes):
                 raise Diverged(f"the set {theirs.in_force}: {why}", lasting=True)
@@ -148,11 +148,11 @@ class ClusterDeployment(RuleDeployment):
         self._serial = theirs.serial
 
     async def _set(self, revision: str) -> Loaded:
-        """One that another gate names. Apart: this gate cannot have it."""
+        """A set that another gate names. Diverged: it cannot be had here."""
         for one in (self._current, self._waiting):
             if one is not None and one.rules.revision == revision:
                 return one
-        if (found := await self._read_ahead_of(revision)) is not None:
+        if (found := await self._take_announced(revision)) is not None:
             return found
         return await self._fetched(revision)
 
@@ -160,7 +160,7 @@ class ClusterDeployment(RuleDeployment):
         came = await self.agreeing.fetch(revision)
         path, before = self.kept.path(revision), self.rules
         try:
-            found = await self._gently.run(lambda rest: self._load(path, before, rest))
+            found = await self._background.run(lambda rest: self._load(path, before, rest))
             if found.rules.revision == revision:
                 return found
             wrong = f"it is {found.rules.revision} when it is read here"
@@ -172,18 +172,18 @@ class ClusterDeployment(RuleDeployment):
 
     # -- what is about to be decided elsewhere
 
-    async def _look_ahead(self) -> None:
+    async def _look_for_announced(self) -> None:
         """Reads what another gate is about to put into force. StoreDown."""
         revision = await self.agreeing.coming()
-        if revision == (self._ahead.revision if self._ahead is not None else ""):
+        if revision == (self._announced.revision if self._announced is not None else ""):
             return
-        self._forget_ahead()
+        self._drop_announced()
         known = [one.rules.revision for one in (self._current, self._waiting) if one is not None]
         if revision and revision not in known:
-            self._ahead = AnnouncedRules(revision, asyncio.create_task(self._read_ahead(revision)))
+            self._announced = AnnouncedRules(revision, asyncio.create_task(self._read_announced(revision)))
 
-    async def _read_ahead(self, revision: str) -> Loaded | None:
-        """None: it cannot be read, which whoever needs it then is told."""
+    async def _read_announced(self, revision: str) -> Loaded | None:
+        """Reads an announced set; None if it cannot be read: the decision then reports why."""
         await self.agreeing.reads(revision, has=False)
         try:
             return await self._fetched(revision)
@@ -192,9 +192,9 @@ class ClusterDeployment(RuleDeployment):
         finally:
             await self.agreeing.reads(revision, has=True)
 
-    async def _read_ahead_of(self, revision: str) -> Loaded | None:
+    async def _take_announced(self, revision: str) -> Loaded | None:
         """What was read of it, or is being read; another one is not wanted any more."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self._announced = self._announced, None
         if ahead is None:
             return None
         try:
@@ -202,14 +202,13 @@ class ClusterDeployment(RuleDeployment):
         finally:
             ahead.reading.cancel()
 
-    def _forget_ahead(self) -> None:
-        if self._ahead is not None:
-            self._ahead.reading.cancel()
-            self._ahead = None
+    def _drop_announced(self) -> None:
+        if self._announced is not None:
+            self._announced.reading.cancel()
+            self._announced = None
 
-    async def _have_it_read(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
-        """All gates have read what is to be in force with the next decision, where that takes a while; the event as of then. Who goes back
-        waits for nobody."""
+    async def _prepare_others(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
+        """Waits until all gates have read a large set before it is decided on; returns the event as of then. A rollback waits for no gate."""
         known = (mine.in_force, mine.proposed)
         if found is None or event.event == "rolled-back" or found.rules.revision != event.in_force or event.in_force in known:
             return event
@@ -222,9 +221,10 @@ class ClusterDeployment(RuleDeployment):
     # --
 
     async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
-        """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
+        """Has the store take a decision of this gate; an event that decides nothing is not published. ConcurrentDecision, CommandRefused: then
+        nothing was decided."""
         agreeing = self.agreeing
-        mine = self._mine
+        mine = self._own_decision
         if decision(event) == decision(mine):
             return event._replace(serial=mine.serial, node=mine.node)
         if mine.serial < agreeing.serial:
@@ -235,7 +235,7 @@ class ClusterDeployment(RuleDeployment):
         try:
             if not agreeing.up:
                 raise StoreDown(0, agreeing.why)
-            event = await self._have_it_read(mine, event, found)
+            event = await self._prepare_others(mine, event, found)
             if not await agreeing.put(event):
                 raise ConcurrentDecision(
                     "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
@@ -243,8 +243,10 @@ class ClusterDeployment(RuleDeployment):
         except StoreDown as error:
             agreeing.look_again()
             if event.event != "rolled-back":
-                raise CommandRefused(self._away(error)) from None
-            log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
+                raise CommandRefused(self._out_of_reach(error)) from None
+            log.warning(
+                "rules rolled back on this gate alone; other gates follow when the store is reachable", why=error.strerror
+            )
         except Diverged as why:
             raise CommandRefused(str(why)) from None
         finally:
@@ -252,7 +254,7 @@ class ClusterDeployment(RuleDeployment):
         return event
 
     @staticmethod
-    def _away(error: StoreDown) -> str:
+    def _out_of_reach(error: StoreDown) -> str:
         return (
             f"the shared store is out of reach ({error.strerror}): other gates would not hear of it "
             "(gate106 rules rollback goes back here all the same)"
@@ -260,22 +262,22 @@ class ClusterDeployment(RuleDeployment):
 
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Somebody decides something, upon what all gates have decided by now. ``alone``: also where nobody can tell what that is."""
-        async with self._one:
+        """Wraps a decision: first follows all decisions of other gates. ``alone``: goes on even if the store is out of reach."""
+        async with self._lock:
             try:
                 await self._catch_up()
             except StoreDown as error:
                 if not alone:
-                    raise CommandRefused(self._away(error)) from None
+                    raise CommandRefused(self._out_of_reach(error)) from None
             except Diverged as why:
                 raise CommandRefused(
                     f"this gate does not judge by what the gates agreed on, decide at another: {why}"
                 ) from None
             yield
 
-    async def _know(self) -> None:
+    async def _follow_others(self) -> None:
         with contextlib.suppress(StoreDown, Diverged):  # whoever decides something then is told so
             await self._catch_up()
 
-    def _unnoted(self) -> None:
+    def _agreed_but_unwritten(self) -> None:
         self.agreeing.look_again()  # the others have it: so will this one, when it can

@@ -1,4 +1,7 @@
-"""rules: ``gate106 rules`` and what is done with sets of rules: ``reload``, ``history``, ``push``, ``approve``, ``reject``, ``rollback`` …"""
+"""Implements the commands of ``gate106 rules``.
+
+Without a command it lists the rules in force; reload, history, push, approve, reject, withdraw, rollback, export, take.
+"""
 
 from __future__ import annotations
 
@@ -206,13 +209,13 @@ def export(
 ) -> None:
     """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
     they are for somebody else."""
-    from proxy.desk.backtest.command import kept_set
+    from proxy.desk.backtest.command import kept_revision
     from proxy.operations.files.bundle import ZIP, carry
     from proxy.operations.terminal import settings_of
 
     settings = settings_of(config)
     assert settings is not None
-    kept, name = kept_set(revision or ask(config, control, "rules")["revision"], settings)
+    kept, name = kept_revision(revision or ask(config, control, "rules")["revision"], settings)
     written = list[str]()
     try:
         files = kept.files(name)

@@ -1,7 +1,7 @@
-"""compared: what is other in one set of rules than in another, and what became of sets and of a rule over time. Pure.
+"""Compares two sets of rules, and follows rules through events; pure.
 
-In: sets in words (sandbox_rules.py), events as the gate tells them, the newest first. Out: rules that are new, other or gone; events with what they
-are to be compared with. Never: a file, the gate.
+In: sets in words (sandbox_rules.py), events as the gate reports them, the newest first. Out: rules added, changed or removed; events with the
+set each is to be compared with. Never: a file, the gate.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""drafting: what a page does with a file that is being changed: what it is made of, what is wrong with it, how it is proposed.
+"""Checks and proposes drafts of files for the pages.
 
-In: a form with ``base``, ``file`` and ``text``. Out: what the workshop says of it; what became of the proposal. Never: a draft kept.
+In: a form with ``base``, ``file`` and ``text``. Out: the sandbox's findings; the result of the proposal. Never: a draft kept.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ PROBLEMS_SHOWN = 40
 
 
 async def base_of(visit: PageRequest) -> str:
-    """What a new draft is made of: what waits, else what is in force."""
+    """The set a new draft is based on: the proposed one, or the one in force."""
     now = await visit.ask("rules")
     return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
 
 
-def text_of(visit: PageRequest) -> str:
+def draft_text(visit: PageRequest) -> str:
     """As browsers send it, but with the ends of lines as files have them."""
     found = visit.form_data.get("text")
     text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def instead_of(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
+def changed_file(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
     """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
     file = visit.form("file")
     if file and not of.fullmatch(file):
         raise CannotAsk(visit.t("no_such_file"))
-    return {file: text_of(visit)} if file else {}
+    return {file: draft_text(visit)} if file else {}
 
 
 async def checked(visit: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
-    """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
+    """The draft's problems, which of them are new, and its rules that are added or changed."""
     workshop, base = visit.asking.workshop, visit.form("base")
-    told, before = await workshop.told(base, instead_of(visit, of)), await workshop.told(base)
+    told, before = await workshop.told(base, changed_file(visit, of)), await workshop.told(base)
     loads, new = bool(told["revision"]), new_problems(before, told)
     return {
         "told": told,

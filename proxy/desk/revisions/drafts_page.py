@@ -1,8 +1,7 @@
-"""Drafts: a rules file that is being changed: written by a form or by hand, checked while it is written, asked about a message, tried on the
-last day, proposed.
+"""Edits rules files: by form or text, checked, tried, proposed.
 
-In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, what would have been
-otherwise, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
+In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, a backtest of the last
+day, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import rule_wizard
 from proxy.desk.revisions.comparison import new_problems
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, instead_of, push, text_of
+from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, changed_file, checked, draft_text, push
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.state.revision_store import RULES_FILE
@@ -65,7 +64,7 @@ async def write(visit: PageRequest) -> Response:
 @page.get("write")
 @page.get("propose")
 async def again(visit: PageRequest) -> Response:
-    """Whoever comes back to the address of a form, or only changes the language."""
+    """Redirects a GET of a form's address: a return to it, or a change of language."""
     return visit.go("/drafts/edit")
 
 
@@ -104,7 +103,7 @@ async def try_one(visit: PageRequest) -> Response:
     message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = visit.form("try_at").replace("T", " ")
     try:
-        verdict = await visit.asking.workshop.tried(visit.form("base"), instead_of(visit, RULES_FILE), message)
+        verdict = await visit.asking.workshop.tried(visit.form("base"), changed_file(visit, RULES_FILE), message)
     except CannotAsk as error:
         return visit.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
@@ -114,7 +113,7 @@ async def try_one(visit: PageRequest) -> Response:
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
 async def backtest(visit: PageRequest) -> Response:
     since = visit.form("since") if visit.form("since") in SPANS else "24h"
-    instead, workshop = instead_of(visit, RULES_FILE), visit.asking.workshop
+    instead, workshop = changed_file(visit, RULES_FILE), visit.asking.workshop
     folder = None
     try:
         if instead:
@@ -142,7 +141,7 @@ async def cancel(visit: PageRequest) -> Response:
 
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
 async def propose(visit: PageRequest) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
     found = await checked(visit, RULES_FILE)
     if found["broken"] or (found["failing"] and not visit.form("seen")):
         problem = visit.t("broken_first" if found["broken"] else "see_first")
@@ -170,16 +169,16 @@ async def _made(visit: PageRequest) -> dict[str, Any]:
     told = await workshop.told(base)
     provinces = [one for one in visit.form_data.getlist("province") if isinstance(one, str)]
     form = {name: visit.form(name) for name in visit.form_data}
-    one, now = rule_wizard.chosen(form, provinces, told["provinces"]), _now(visit)
-    name = rule_wizard.named(one, {rule["rule"] for rule in told["rules"]}, now)
+    one, now = rule_wizard.read_form(form, provinces, told["provinces"]), _now(visit)
+    name = rule_wizard.new_id(one, {rule["rule"] for rule in told["rules"]}, now)
     file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in told["files"] else rule_wizard.NEW_FILE
     rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
     before = told["files"].get(file, "")
-    text = rule_wizard.placed(before, rule, test)
+    text = rule_wizard.with_rule(before, rule, test)
     found = await workshop.told(base, {file: text})
     mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
     if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
-        test, text = [], rule_wizard.placed(before, rule, [])
+        test, text = [], rule_wizard.with_rule(before, rule, [])
         found = await workshop.told(base, {file: text})
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {

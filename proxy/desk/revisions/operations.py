@@ -1,7 +1,9 @@
-"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again, push, agree, go back.
+"""Serves the commands about sets of rules.
 
-In: revisions, tokens, reasons, files that are pushed. Out: the same as a console would show; what is wrong with the files. Never: rules of
-its own (they come from the folder, are pushed, or are kept), a file of the folder written, a token in a log or the journal.
+They show what is in force and how often each rule objected, reload the folder, push, approve and roll back.
+
+In: revisions, tokens, reasons, pushed files. Out: sets, events and hits; the problems of the files. Never: rules of its own (they come from the
+folder, are pushed, or are kept), a file of the folder written, a token in a log or the journal.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ EVERY_S = 10.0
 
 
 class Lately:
-    """Hits of each rule, enforced and in shadow, in about the last minute."""
+    """Counts hits of each rule, enforced and in shadow, over about the last minute."""
 
     def __init__(self, tally: GateCounters) -> None:
         self._tally = tally
@@ -59,7 +61,7 @@ class Lately:
 
 
 class RuleDeployer(Protocol):
-    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
+    """Deploys sets of rules. Each method returns the event once it is synced; CommandRefused if it cannot be done."""
 
     @property
     def revisions(self) -> Revisions: ...
@@ -72,30 +74,30 @@ class RuleDeployer(Protocol):
 
 
 class WithRevisions(Gate, Protocol):
-    """A gate whose sets of rules come and go."""
+    """A gate that deploys sets of rules."""
 
     @property
     def revising(self) -> RuleDeployer: ...
 
 
 def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
-    asked = _Rules(gate, lately, hits)
+    handlers = _Rules(gate, lately, hits)
     return {
-        "rules": asked.show,
-        "rules.reload": asked.reload,
-        "rules.history": asked.history,
-        "rules.approve": asked.approve,
-        "rules.reject": asked.reject,
-        "rules.rollback": asked.roll_back,
-        "rules.take": asked.take,
-        "rules.hits": asked.hits,
-        "rules.push": asked.push,
-        "rules.withdraw": asked.withdraw,
+        "rules": handlers.show,
+        "rules.reload": handlers.reload,
+        "rules.history": handlers.history,
+        "rules.approve": handlers.approve,
+        "rules.reject": handlers.reject,
+        "rules.rollback": handlers.roll_back,
+        "rules.take": handlers.take,
+        "rules.hits": handlers.hits,
+        "rules.push": handlers.push,
+        "rules.withdraw": handlers.withdraw,
     }
 
 
-def told(event: Revised) -> dict[str, Any]:
-    """An event, for programs."""
+def event_row(event: Revised) -> dict[str, Any]:
+    """An event as a mapping for answers."""
     return event._asdict()
 
 
@@ -112,7 +114,7 @@ class _Rules:
             "revision": rules.revision,
             **self._gate.rules_told(),
             "files": [{"file": file, "rules": count} for file, count in sorted(files.items())],
-            "orders": [orders.told(order) for order in rules.orders],
+            "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
                     "rule": rule.id,
@@ -141,22 +143,22 @@ class _Rules:
         most = int(call.args.number("last", HISTORY_SHOWN, 1, EVENTS_MAX))
         call.args.done()
         events = self._gate.revising.revisions.events
-        return {"events": [told(one) for one in reversed(events[-most:])], "kept": len(events)}
+        return {"events": [event_row(one) for one in reversed(events[-most:])], "kept": len(events)}
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
         revision = call.args.text("revision", most=16)
         call.args.done()
-        return told(await self._gate.revising.approve(revision, call.asker))
+        return event_row(await self._gate.revising.approve(revision, call.asker))
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.reject(revision, call.asker, call.who, why))
+        return event_row(await self._gate.revising.reject(revision, call.asker, call.who, why))
 
     async def roll_back(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", "", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.roll_back(revision, call.who, why))
+        return event_row(await self._gate.revising.roll_back(revision, call.who, why))
 
     async def hits(self, call: Call) -> Mapping[str, Any]:
         """Of the last day, one line for some rules each: ``hits`` by province, ``shadow`` by what it would have said."""
@@ -175,21 +177,21 @@ class _Rules:
         on, why = call.args.text("on", most=16), call.args.why()
         call.args.done()
         files = await _files(call)
-        return told(await self._gate.revising.push(on, files, call.who, why))
+        return event_row(await self._gate.revising.push(on, files, call.who, why))
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
+        return event_row(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
 
     async def take(self, call: Call) -> Mapping[str, Any]:
         why = call.args.why()
         call.args.done()
-        return told(await self._gate.revising.take(call.who, why))
+        return event_row(await self._gate.revising.take(call.who, why))
 
 
 async def _files(call: Call) -> dict[str, bytes]:
-    """Rules files by name; Refused where something is none, or too much."""
+    """Rules files by name; CommandRefused for a wrong name or too many files."""
     found: dict[str, str] = {}
     while True:
         said = await call.hear()

@@ -1,7 +1,7 @@
-"""Rules: what is in force, in words: each rule with what it objected to lately, its tests, its past; sets that came and went.
+"""Shows the rules in force in words, and past sets.
 
-In: what the gate says of its rules, the sets it keeps. Out: the rules by file, one rule, the history, what differs between two sets; a set of
-before put back. Never: a rule changed (drafts_page.py proposes), a list of people shown.
+In: the gate's rules, the sets it keeps. Out: the rules by file, one rule with its tests, hits and past, the history, the difference between two
+sets; an earlier set put back. Never: a rule changed (drafts_page.py proposes), a list of people shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Proposal: the set of rules that waits for a second person: what it changes, what it would have done, whether its tests hold; yes or no.
+"""Shows the proposed set of rules, to be approved or rejected.
 
-In: what the gate says of it, its files. Out: rules in words as they were and will be, an agreement, a refusal. Never: its author's own
-agreement (the gate refuses it; this says so before).
+In: the gate's report on it, its files. Out: rules in words as they were and will be, an approval, a rejection. Never: its author's own approval
+(the gate refuses it; the page says so before).
 """
 
 from __future__ import annotations

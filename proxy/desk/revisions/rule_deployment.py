@@ -1,10 +1,10 @@
-"""Revising: sets of rules come and go in the running gate: read beside traffic, kept, journalled, put into force. Wiring beside server/wiring.py.
+"""Deploys sets of rules in the running gate.
 
-In: the folder, what people command. Out: the set in force and the one that waits; events in the journal. Never: what may follow what
-(proxy/desk/revisions/rule_revisions.py), a decision about a message.
+In: the folder, people's commands. Out: the set in force and the proposed one; events in the journal. Never: which event may follow which
+(rule_revisions.py), a decision about a message.
 
-A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
-synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
+A set comes into force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
+synced → the command is answered. After a kill anywhere between, the next start goes on from the journal.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ log = structlog.get_logger()
 
 PROBLEMS_SHOWN = 20
 TRIES = 5
-"""Of a look at what is decided: each is lost only where another gate decided at that very moment."""
+"""How often a reload is tried again: a try fails only if another gate decides at that moment."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
 class DeploymentHost(Protocol):
-    """The gate around it."""
+    """What the deployment needs from the gate."""
 
     def write(self, kind: int, body: bytes) -> int: ...
     async def safe(self, sequence: int) -> None: ...
@@ -58,7 +58,7 @@ class ConcurrentDecision(CommandRefused):
 
 
 class RuleDeployment:
-    def __init__(self, settings: Settings, history: History, gently: Background, tally: GateCounters) -> None:
+    def __init__(self, settings: Settings, history: History, background: Background, tally: GateCounters) -> None:
         self.revisions = Revisions(history)
         self.kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
         self.proposal: CandidateRules | None = None
@@ -66,15 +66,15 @@ class RuleDeployment:
         self.problem = ""
         """Why the folder's rules are not taken, empty when they are."""
         self.unsettled = False
-        """They could not be taken though nothing is wrong with them: to be tried again."""
+        """The folder's rules could not be taken though they have no fault: to be tried again."""
         self._folder_path, self._category_tag = settings.rules, settings.category_tag
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
-        self._gently, self._tally = gently, tally
-        self._one = asyncio.Lock()
+        self._background, self._tally = background, tally
+        self._lock = asyncio.Lock()
         self._waiting: Loaded | None = None
         self._folder = ""
         """The revision of what the folder held when it was last read without a mistake."""
-        self._house: DeploymentHost
+        self._host: DeploymentHost
         self._begun: Revised | None = None
         self._current = self._begin()
 
@@ -90,7 +90,7 @@ class RuleDeployment:
     # -- the start
 
     def _begin(self) -> Loaded:
-        """What is in force from the start on; RulesError, or StateError where its files are lost."""
+        """The set in force from the start on; RulesError, or StateError if its files are lost."""
         now, found = self.revisions.now, None
         try:
             found = self._load(self._folder_path)
@@ -105,7 +105,7 @@ class RuleDeployment:
                 with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
                     sets[now.in_force] = self._load_kept(now.in_force)
             before = sets[now.in_force].contents if now.in_force in sets else NOTHING
-            self._begun = self._follows(found, before, "start" if now.in_force else "first start", "")
+            self._begun = self._folder_event(found, before, "start" if now.in_force else "first start", "")
         state = self._begun or now
         for revision in filter(None, (state.in_force, state.proposed)):
             sets[revision] = wanted = sets.get(revision) or self._load_kept(revision)
@@ -115,12 +115,12 @@ class RuleDeployment:
                 raise StateError(self._cannot_keep(error)) from error
         if state.proposed:
             self._propose(sets[state.proposed])
-        return _lean(sets[state.in_force])
+        return _without_files(sets[state.in_force])
 
-    def opened(self, house: DeploymentHost) -> None:
+    def opened(self, host: DeploymentHost) -> None:
         """The gate stands around it, and the journal is open."""
-        self._house = house
-        house.use(self.rules, self.proposal)
+        self._host = host
+        host.use(self.rules, self.proposal)
 
     def note_start(self) -> None:
         """What the start brought, into the journal; the caller syncs. Where the journal cannot be written (the relay will notice, too), it
@@ -131,7 +131,7 @@ class RuleDeployment:
                 self._note(self._begun)
         except CommandRefused as error:
             self.unsettled = True
-            log.error("rules not noted", problem=str(error))
+            log.error("rules not journalled", problem=str(error))
             return
         self._forget_files()
 
@@ -141,32 +141,32 @@ class RuleDeployment:
     """Whether other gates judge by the same set."""
 
     async def begin(self) -> None:
-        """The store is open, and nobody is judged yet."""
+        """The store is open and no message is judged yet."""
 
-    async def _know(self) -> None:
+    async def _follow_others(self) -> None:
         """What other gates decided is in force here, as far as it is known and can be."""
 
     async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
-        """The other gates agree to it; ``found``: the set it is about, where it is new. Overtaken, Refused: then nothing was decided."""
+        """Has other gates agree; ``found``: the set it is about, if new. ConcurrentDecision, CommandRefused: then nothing was decided."""
         return event
 
-    def _unnoted(self) -> None:
+    def _agreed_but_unwritten(self) -> None:
         """What was agreed on could not be written here."""
 
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Somebody decides something. ``alone``: also where nobody can tell what other gates have decided."""
-        async with self._one:
+        """Wraps a decision. ``alone``: goes on even if other gates' decisions are not known."""
+        async with self._lock:
             yield
 
     # -- the folder
 
     async def reload(self, how: str, who: str = "") -> list[str]:
-        """Reads the folder again; what is wrong with the files, empty when they are taken (or need not be). ``who``: whoever ran the
-        command; empty: the owner of the files."""
-        async with self._one:
+        """Reads the folder again; returns the problems of its files, none if they are taken or need not be. ``who``: who ran the command;
+        empty: the owner of the files."""
+        async with self._lock:
             try:
-                found = await self._gently.run(self._load_beside(self._folder_path))
+                found = await self._background.run(self._load_beside(self._folder_path))
             except RulesError as error:
                 self.problem = str(error.problems[0])
                 self._tally.rules_reload["failed",] += 1
@@ -179,7 +179,7 @@ class RuleDeployment:
                 return [self.problem]
             self._folder = found.rules.revision
             try:
-                event = await self._take_in(found, how, who)
+                event = await self._take_folder(found, how, who)
             except CommandRefused as error:
                 before, self.problem = self.problem, f"the set {found.rules.revision}: {error}"
                 self.unsettled = True
@@ -189,19 +189,19 @@ class RuleDeployment:
                 return [self.problem]
             self.problem, self.unsettled = "", False
             if event is None:
-                await self._let_go(found.rules)
+                await self._release(found.rules)
             else:
                 self._tally.rules_reload["ok",] += 1
             return []
 
-    async def _take_in(self, found: Loaded, how: str, who: str) -> Revised | None:
-        """What the folder holds has its effect, if it has one. Refused."""
+    async def _take_folder(self, found: Loaded, how: str, who: str) -> Revised | None:
+        """Applies the folder's set, if that changes anything. CommandRefused."""
         for _ in range(TRIES):
-            await self._know()
-            event = self._follows(found, self._current.contents, how, who)
+            await self._follow_others()
+            event = self._folder_event(found, self._current.contents, how, who)
             try:
                 if event is not None:
-                    await self._happened(event, found)
+                    await self._commit(event, found)
                 elif self.unsettled:
                     self._write_rules(self._current)
             except ConcurrentDecision:  # perhaps by a gate whose folder was edited likewise
@@ -209,8 +209,8 @@ class RuleDeployment:
             return event
         raise CommandRefused("other gates decide all the time")
 
-    def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
-        """What follows from what the folder holds."""
+    def _folder_event(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
+        """The event that follows from the folder's set."""
         author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
         changed = changes(before, found.contents)
         return self.revisions.folder_holds(
@@ -223,34 +223,34 @@ class RuleDeployment:
     async def approve(self, revision: str, asker: Asker) -> Revised:
         async with self._deciding():
             known = {one.name for one in self._people}
-            event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
-            return await self._happened(event, self._waiting)
+            event = self._checked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
+            return await self._commit(event, self._waiting)
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
-            return await self._happened(event, None)
+            event = self._checked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
+            return await self._commit(event, None)
 
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._asked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
-            return await self._happened(event, None)
+            event = self._checked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
+            return await self._commit(event, None)
 
     async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
         """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
         async with self._deciding():
             base = self._base(on)
             try:
-                found = await self._gently.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
+                found = await self._background.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
             except RulesError as error:
                 raise CommandRefused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
             changed, revision = changes(self._current.contents, found.contents), found.rules.revision
-            event = self._asked(
+            event = self._checked(
                 lambda: self.revisions.pushed(
                     revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
                 )
             )
-            return await self._happened(event, found)
+            return await self._commit(event, found)
 
     def _base(self, on: str) -> str:
         try:
@@ -260,29 +260,29 @@ class RuleDeployment:
 
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):
-            event = self._asked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
+            event = self._checked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
             try:
-                found = await self._gently.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
+                found = await self._background.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
             except StateError as error:
                 raise CommandRefused(str(error)) from None
             event = event._replace(changes=changes(self._current.contents, found.contents))
-            return await self._happened(event, found)
+            return await self._commit(event, found)
 
     async def take(self, who: str, why: str) -> Revised:
         """The folder's set, though it is kept out."""
         async with self._deciding():
             try:
-                found = await self._gently.run(self._load_beside(self._folder_path))
+                found = await self._background.run(self._load_beside(self._folder_path))
             except RulesError as error:
                 raise CommandRefused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
             changed = changes(self._current.contents, found.contents)
-            event = self._asked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
+            event = self._checked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
             if event.revision != found.rules.revision:
                 raise CommandRefused("the folder has changed meanwhile: see gate106 rules")
-            return await self._happened(event, found)
+            return await self._commit(event, found)
 
     @staticmethod
-    def _asked(what: Callable[[], Revised]) -> Revised:
+    def _checked(what: Callable[[], Revised]) -> Revised:
         try:
             return what()
         except (Impossible, NotAllowed) as error:
@@ -290,9 +290,9 @@ class RuleDeployment:
 
     # -- what it brings
 
-    async def _happened(self, event: Revised, found: Loaded | None) -> Revised:
-        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it
-        is to be in force or to wait. Refused: the text says that nothing was done, or that it is not safe yet."""
+    async def _commit(self, event: Revised, found: Loaded | None) -> Revised:
+        """Keeps the set, has other gates agree, and puts the event into effect; returns it as journalled. ``found``: the set it is about, if
+        that is to be in force or proposed. CommandRefused says that nothing was done, or that it is not synced yet."""
         if found is not None and found.rules.revision in (event.in_force, event.proposed):
             try:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
@@ -302,7 +302,7 @@ class RuleDeployment:
         try:
             await self._enter(event, {found.rules.revision: found} if found is not None else {})
         except CommandRefused:
-            self._unnoted()
+            self._agreed_but_unwritten()
             raise
         return event
 
@@ -316,30 +316,28 @@ class RuleDeployment:
         sequence = self._note(event)
         if in_force:
             assert come is not None, "what comes into force was read"
-            self._current = _lean(come)
+            self._current = _without_files(come)
         if not event.proposed:
             self._waiting = self.proposal = None
         elif (waits := found.get(event.proposed)) is not None and waits is not waiting:
             self._propose(waits)
-        self._house.use(self.rules, self.proposal)
-        await self._house.safe(sequence)
+        self._host.use(self.rules, self.proposal)
+        await self._host.safe(sequence)
         said = "rules in force" if in_force else f"rules {event.event}"
         log.info(said, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
         await asyncio.to_thread(self._forget_files)
         gone = {before.rules, waiting.rules if waiting is not None else before.rules}
         for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:
-            await self._let_go(rules)
+            await self._release(rules)
 
     def _note(self, event: Revised) -> int:
-        sequence = self._house.write(messages.REVISED, pack_revised(event))
+        sequence = self._host.write(messages.REVISED, pack_revised(event))
         self.revisions.note(sequence, event)
         return sequence
 
     def _write_rules(self, found: Loaded) -> None:
         rules = found.rules
-        self._house.write(
-            messages.RULES, gate_events.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules])
-        )
+        self._host.write(messages.RULES, gate_events.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules]))
 
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
@@ -351,8 +349,8 @@ class RuleDeployment:
         now = self.revisions.now
         self.kept.forget({now.in_force, now.proposed})
 
-    async def _let_go(self, rules: RuleSet) -> None:
-        await self._gently.run(rules.forget)
+    async def _release(self, rules: RuleSet) -> None:
+        await self._background.run(rules.forget)
 
     # -- reading
 
@@ -396,16 +394,16 @@ class RuleDeployment:
             }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
-            "apart": self._apart,
+            "apart": self._divergence,
         }  # fmt: skip
 
     def notes(self) -> list[str]:
         """For /readyz."""
         now = self.revisions.now
         found = [f"rules: {self.problem} (the set {now.in_force} stays in force)"] if self.problem else []
-        if self._apart:
+        if self._divergence:
             found.append(
-                f"rules: this gate does not judge by what the gates agreed on: {self._apart} (the set {now.in_force} stays in force)"
+                f"rules: this gate does not judge by what the gates agreed on: {self._divergence} (the set {now.in_force} stays in force)"
             )
         if now.proposed:
             found.append(
@@ -415,18 +413,18 @@ class RuleDeployment:
         if now.kept_out:
             found.append(
                 f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}"
-                f"{': ' + now.why if now.why else ''}); {self._way_in} with gate106 rules take "
+                f"{': ' + now.why if now.why else ''}); {self._taken_how} with gate106 rules take "
                 "(gate106 rules export writes there what is in force)"
             )
         return found
 
     @property
-    def _way_in(self) -> str:
+    def _taken_how(self) -> str:
         return "it comes into force at all gates" if self.among_others else "a change of the files is taken, and so are they"
 
     @property
-    def _apart(self) -> str:
-        """Why this gate does not judge as the others."""
+    def _divergence(self) -> str:
+        """Why this gate judges by another set than the others; empty if it does not."""
         return ""
 
     def gauges(self) -> dict[str, Any]:
@@ -434,12 +432,12 @@ class RuleDeployment:
         return {
             "rules_revision": self.rules.revision,
             "rules_folder_ok": not self.problem,
-            "rules_agreed": not self._apart,
+            "rules_agreed": not self._divergence,
             "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
         }
 
 
-def _lean(found: Loaded) -> Loaded:
+def _without_files(found: Loaded) -> Loaded:
     """Without what only a set needs that is not in force yet: its files in memory, its tests."""
     return replace(found, tests=[], files={})
 

@@ -1,12 +1,14 @@
-"""Revisions: which set of rules is in force, which one waits, which one is kept out; and who may say so. Pure.
+"""Decides which set of rules is in force, proposed or kept out.
 
-In: what the folder holds, what people push and say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
-Impossible. Never: files, the clock, the rules themselves.
+Pure. It also decides who may say so.
+
+In: the revision that the folder holds, people's pushes and decisions, the time. Out: the event that follows (a Revised), to be journalled and
+then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
-    pushed by command ─▶ as above; what the folder holds is kept out from there on, and is not what waits before
+    pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
     rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
 
 Among gates that share a store each of these is one event of all of them (proxy/cluster/rule_agreement.py).
@@ -25,7 +27,7 @@ from proxy.state.lists.history import History
 __all__ = ["IN_FORCE", "SHORTEST", "Impossible", "Revisions"]
 
 SHORTEST = 4
-"""A revision may be named by so many of its first digits."""
+"""The fewest digits that may name a revision."""
 IN_FORCE = ("accepted", "approved", "rolled-back")
 """Events after which the set they are about is in force."""
 _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
@@ -39,7 +41,7 @@ class Revisions:
 
     @property
     def now(self) -> Revised:
-        """The last event: what is in force, proposed and kept out stands there."""
+        """The last event: it holds the sets in force, proposed and kept out."""
         return self.events[-1] if self.events else _NEVER
 
     def note(self, place: int, event: Revised) -> None:
@@ -54,8 +56,8 @@ class Revisions:
         self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = "",
         among_others: bool = False,
     ) -> Revised | None:  # fmt: skip
-        """The folder was read without a mistake. None: that changes nothing. ``among_others``: other gates judge by the same set, each with a
-        folder of its own: then one that did not hold what is in force before it was edited has no say."""
+        """The folder was read without a fault. None: it changes nothing. ``among_others``: other gates judge by the same set, each with a
+        folder of its own: a folder that did not hold the set in force before it was edited is kept out."""
         now = self.now
         if now.beside and revision == now.beside:
             return None
@@ -87,8 +89,7 @@ class Revisions:
     def pushed(
         self, revision: str, on: str, who: str, why: str, changes: tuple[str, ...], folder: str, at: float, *, four_eyes: bool
     ) -> Revised:
-        """Somebody brings a set by command. ``on``: which one it was made of; ``folder``: what the folder holds, empty where nobody can
-        tell."""
+        """A set is pushed by command. ``on``: the set it was made of; ``folder``: the folder's set, empty if unknown."""
         now = self.now
         self.base(on)
         if revision in (now.in_force, now.proposed):
@@ -105,7 +106,7 @@ class Revisions:
         return Revised(at, "accepted", revision, who, "push", why, changes, revision, "", "", kept_out)
 
     def base(self, on: str) -> str:
-        """The whole name of the set that something new may be made of: what waits, or what is in force where nothing does."""
+        """The full revision of the set that a new one may be based on: the proposed one, or the one in force."""
         now = self.now
         wanted = now.proposed or now.in_force
         if len(on) >= SHORTEST and wanted.startswith(on):
@@ -117,7 +118,7 @@ class Revisions:
         raise Impossible(f"'{on}' is not in force any more, {now.in_force} is: make the new set of that")
 
     def taken(self, who: str, why: str, changes: tuple[str, ...], at: float, *, four_eyes: bool) -> Revised:
-        """Somebody wants the set that is kept out after all."""
+        """Takes the set that is kept out."""
         if not self.now.kept_out:
             raise Impossible("no set is kept out: the folder's is in force, or waits for approval")
         return self._taken(self.now.kept_out, who, "command", changes, at, four_eyes=four_eyes, why=why)
@@ -132,8 +133,7 @@ class Revisions:
         return Revised(at, "accepted", revision, who, how, why, changes, revision, "", "", "")
 
     def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
-        """A person with a token agrees (proxy/model/approvals.py). ``known``: all who have one; ``folder``: what the folder holds, where that
-        is known."""
+        """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one; ``folder``: the folder's set, if known."""
         now, person = self._waiting(revision), asker.name
         if approvals.approve(_waits(now), asker, known, at) is Follows.VOUCHED:
             return now._replace(
@@ -143,7 +143,7 @@ class Revisions:
         return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", kept_out)
 
     def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
-        """``who``: whoever asks, as the journal names them; ``folder``: as above."""
+        """``who``: the person, as the journal names them; ``folder``: as above."""
         now = self._waiting(revision)
         approvals.reject(_waits(now), asker, why, at)
         return self._dropped("rejected", who, why, at, folder)
@@ -168,7 +168,7 @@ class Revisions:
         return Revised(at, "rolled-back", target, who, "command", why, (), target, "", "", "" if folder == target else folder)
 
     def earlier(self, revision: str) -> str:
-        """The whole name of a set that has been in force; empty: the last other one. Impossible where there is none."""
+        """The full revision of a set that has been in force; empty: the last other one. Impossible if there is none."""
         once = [one.in_force for one in reversed(self.events) if one.event in IN_FORCE]
         if not revision:
             found = [name for name in once if name != self.now.in_force][:1]
@@ -178,7 +178,7 @@ class Revisions:
         return _named(revision, once, "a set that has been in force (gate106 rules history lists them)")
 
     def _held_beside(self, folder: str, in_force: str) -> str:
-        """What is to be kept out of what the folder holds, once what was pushed is decided; empty: nothing is."""
+        """The folder's set to be kept out once a pushed set is decided; empty: none."""
         held = (folder or self.now.beside) if self.now.beside else ""
         return held if held != in_force else ""
 

@@ -1,6 +1,7 @@
-"""worded: a rule in words and as it stands in its file, the tests that name it, the lines in which two files differ. Pure.
+"""Puts rules and their tests into words, and files into differences.
 
-In: what the loader has read. Out: plain values, for JSON. Never: words of its own: they are the rules' and policy's.
+In: what the loader has read. Out: plain values for JSON: a rule in words and as it stands in its file, the tests that name it, differing lines.
+Never: words of its own: they are the rules' and the policy's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from proxy.state.revision_store import RULES_FILE
 YAML = (".yaml", ".yml")
 
 
-def spoken(words: str) -> list[str]:
+def both_languages(words: str) -> list[str]:
     """[Chinese, English]."""
     said = both(words)
     return [said.zh, str(said)]
@@ -36,9 +37,9 @@ def rule_in_words(rule: policy.Rule) -> dict[str, Any]:
         "mode": rule.mode,
         "file": rule.file.rpartition("/")[2],
         "line": rule.line,
-        "when": [spoken(plainly(part)) for part in parts if part not in dates],
-        "dates": [spoken(plainly(part)) for part in dates],
-        "limits": [spoken(limit.words) for limit in rule.limits],
+        "when": [both_languages(plainly(part)) for part in parts if part not in dates],
+        "dates": [both_languages(plainly(part)) for part in dates],
+        "limits": [both_languages(limit.words) for limit in rule.limits],
         "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""),
         "exempt": rule.exempt,
         "reason": rule.reason.name if rule.reason else "",
@@ -56,7 +57,7 @@ def _parts(when: Tree) -> Iterator[Tree]:
 
 
 def yaml_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Rules first, then lists of words: what is written in the editor."""
+    """Files for the editor: rules first, then lists of words."""
     yield from rules_files(files)
     yield from sorted((name, data) for name, data in files.items() if "/" in name and RULES_FILE.fullmatch(name))
 
@@ -65,7 +66,7 @@ def rules_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
     return ((name, data) for name, data in files.items() if name.endswith(YAML) and "/" not in name)
 
 
-def written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[str, str]]:
+def rules_as_written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[str, str]]:
     """Each rule as it stands in its file, by id."""
     for name, data in rules_files(files):
         root = read(data, f"{folder}/{name}")

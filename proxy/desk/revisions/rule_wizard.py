@@ -1,6 +1,8 @@
-"""guided: the commonest rules from a form: a ban, a cap, quiet hours; as YAML, with the test that goes with it, put into a file's text. Pure.
+"""Writes the commonest rules from a form, with their tests.
 
-In: what somebody chose, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
+The rules are a ban, a cap and quiet hours. Pure.
+
+In: the form, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
 NEW_FILE = "desk.yaml"
 PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
-"""Whose number a test of a ban takes; of other provinces there is none."""
-ANYWHERE = "13800210500"
+"""Numbers for the test of a ban; other provinces have none."""
+ANY_NUMBER = "13800210500"
 TEXTS: Mapping[str, str] = {
     "marketing": "【测试】新品上架 拒收请回复R", "notice": "【测试】您的快件已到驿站", "otp": "【测试】您的验证码是482913, 5分钟内有效",
 }  # fmt: skip
-CALLED: Mapping[str, str] = {"marketing": "营销短信", "notice": "通知短信", "otp": "验证码短信"}
+CATEGORY_NAMES: Mapping[str, str] = {"marketing": "营销短信", "notice": "通知短信", "otp": "验证码短信"}
 PER: Mapping[str, str] = {
     "day": "每天", "week": "每周", "month": "每月", "24h": "任意24小时", "7d": "任意7天", "30d": "任意30天",
 }  # fmt: skip
@@ -48,7 +50,7 @@ class Unclear(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class WizardForm:
     """What the form says."""
 
     kind: str
@@ -61,7 +63,7 @@ class Chosen:
     basis: str
     say: str
     trial: str
-    """Of TRIALS; ``shadow``: until somebody says otherwise; empty: it decides at once."""
+    """A key of TRIALS; ``shadow``: until changed; empty: the rule decides at once."""
     count: int = 0
     per: str = "day"
     whose: str = "all"
@@ -69,7 +71,7 @@ class Chosen:
     quiet_to: str = "08:00"
 
 
-def chosen(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str]) -> Chosen:
+def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str]) -> WizardForm:
     """Unclear where something is missing or is none."""
     kind = form.get("kind", "ban")
     if kind not in KINDS or form.get("category", "marketing") not in TEXTS:
@@ -87,7 +89,7 @@ def chosen(form: Mapping[str, str], provinces: Sequence[str], known: Collection[
     hours = [form.get(word) or default for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
     if not all(re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", hour) for hour in hours) or hours[0] == hours[1]:
         raise Unclear("no_hours")
-    found = Chosen(
+    found = WizardForm(
         kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
         _line(form.get("basis", "")), _line(form.get("say", "")), form.get("trial", ""), int(count) if kind == "cap" else 0,
         form.get("per", "day"), form.get("whose", "all"), *hours,
@@ -114,7 +116,7 @@ def in_order(provinces: Collection[str]) -> list[str]:
     return [*(name for name in ORDER if name in provinces), *sorted(set(provinces) - {*ORDER, "unknown"})]
 
 
-def says(one: Chosen) -> str:
+def sentence(one: WizardForm) -> str:
     """The rule in a sentence, where its author gives none."""
     where = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码")
     span = (
@@ -123,18 +125,18 @@ def says(one: Chosen) -> str:
         + (", " if one.since or one.until else "")
     )
     if one.kind == "ban":
-        return f"{span}{where}不得接收{CALLED[one.category]}"
+        return f"{span}{where}不得接收{CATEGORY_NAMES[one.category]}"
     if one.kind == "cap":
         who = "同一号码" if not one.provinces else f"{where}, 每个号码"
-        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{CALLED[one.category]}"
+        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{CATEGORY_NAMES[one.category]}"
     return (
-        f"{span}{where}在 {one.quiet_from} 到次日 {one.quiet_to} 不收{CALLED[one.category]}"
+        f"{span}{where}在 {one.quiet_from} 到次日 {one.quiet_to} 不收{CATEGORY_NAMES[one.category]}"
         if one.quiet_from > one.quiet_to
-        else (f"{span}{where}在 {one.quiet_from} 到 {one.quiet_to} 不收{CALLED[one.category]}")
+        else (f"{span}{where}在 {one.quiet_from} 到 {one.quiet_to} 不收{CATEGORY_NAMES[one.category]}")
     )
 
 
-def named(one: Chosen, taken: Collection[str], today: str) -> str:
+def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
     """An id that no rule has: ``ban-20261126``, ``ban-20261126-2``."""
     base = f"{one.kind}-{(one.since or today)[:10].replace('-', '')}"
     return next(
@@ -142,8 +144,8 @@ def named(one: Chosen, taken: Collection[str], today: str) -> str:
     )
 
 
-def rule_of(one: Chosen, name: str, now: str) -> list[str]:
-    """Lines of YAML, the first with a dash. ``now``: a trial begins then where nothing else is said."""
+def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
+    """The rule as lines of YAML, the first with a dash. ``now``: when a trial begins by default."""
     when = [f"category: {one.category}"]
     if one.subcategory:
         when.append(f"subcategory: {one.subcategory}")
@@ -151,7 +153,7 @@ def rule_of(one: Chosen, name: str, now: str) -> list[str]:
         when.append(f"province: {one.provinces[0] if len(one.provinces) == 1 else _listed(one.provinces)}")
     if one.kind == "quiet":
         when.append(f"time: {one.quiet_from}-{one.quiet_to}")
-    lines = [f"- id: {name}", f"  say: {_text(one.say or says(one))}"]
+    lines = [f"- id: {name}", f"  say: {_text(one.say or sentence(one))}"]
     if one.basis:
         lines.append(f"  basis: {_text(one.basis)}")
     lines.append(f"  when: {{{', '.join(when)}}}")
@@ -172,9 +174,9 @@ def rule_of(one: Chosen, name: str, now: str) -> list[str]:
     return [*lines, "  then: reject", f"  reason: {reason}"]
 
 
-def test_of(one: Chosen, name: str, now: str) -> list[str]:
-    """A message that it must refuse; none where nobody can make one up."""
-    to = ANYWHERE if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
+def test_of(one: WizardForm, name: str, now: str) -> list[str]:
+    """A test with a message that the rule must refuse; empty if none can be made up."""
+    to = ANY_NUMBER if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
     if one.trial == "shadow" or one.subcategory or not to:
         return []
     begins = datetime.fromisoformat(one.since or now) + TRIALS.get(one.trial, timedelta())
@@ -190,7 +192,7 @@ def test_of(one: Chosen, name: str, now: str) -> list[str]:
     return [f"- note: {_text(f'{name}: 该拒的被拒')}", "  messages:", *steps]
 
 
-def placed(text: str, rule: Sequence[str], test: Sequence[str]) -> str:
+def with_rule(text: str, rule: Sequence[str], test: Sequence[str]) -> str:
     """The file with them at the ends of its lists."""
     lines = text.rstrip("\n").split("\n") if text.strip() else []
     lines = _added(lines, "rules", rule)

@@ -1,9 +1,9 @@
-"""sets: sets of rules in words: read, checked, compared and asked about messages, in a process of its own that keeps what it has read.
+"""Reads, checks and compares sets of rules in a separate process.
 
-In: lines of JSON: which set (a revision that the gate keeps), what stands instead of some of its files (a draft), what is asked. Out: a line of
-JSON each. Never: a set put into force, a file written but into a folder it is told, a person's record.
+The process keeps the sets it has read. ``console/sandbox.py`` starts and asks it; it ends with its standard input.
 
-``console/sandbox.py`` starts it, and asks. It ends when nobody asks any more.
+In: lines of JSON: a set (a revision that the gate keeps), replacements of some of its files (a draft), a question. Out: a line of JSON each.
+Never: a set put into force, a file written outside the folder it is given, a person's record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from proxy import policy
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
-from proxy.desk.revisions.rule_text import difference, rule_in_words, spoken, tests_of, written, yaml_files
+from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import Loaded, RulesError, time_windows
@@ -48,14 +48,14 @@ class SandboxRules:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
         self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
-        self._first: tuple[str, dict[str, Any]] | None = None
-        """What is likely to be asked first: told before anybody does."""
+        self._prefetched: tuple[str, dict[str, Any]] | None = None
+        """The answer that is likely to be asked for first, prepared."""
 
     # -- what is asked
 
-    def told(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
-        """All of a set; where it cannot be used: its ``problems`` and nothing else."""
-        first, self._first = self._first, None
+    def describe(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
+        """Describes a set; if it cannot be used, only its ``problems``."""
+        first, self._prefetched = self._prefetched, None
         if first is not None and not instead and revision == first[0]:
             return first[1]
         folder = self._folder(revision)
@@ -64,7 +64,7 @@ class SandboxRules:
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
         report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
-        texts = dict(written(loaded.files, folder.name))
+        texts = dict(rules_as_written(loaded.files, folder.name))
         return {
             "revision": loaded.rules.revision,
             "problems": [list(one) for one in report.problems],
@@ -78,7 +78,7 @@ class SandboxRules:
         }
 
     def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
-        """What a set would say of a message to somebody nobody has written to."""
+        """The verdict of a set on a message to a recipient without history."""
         try:
             loaded = self._loaded(revision, instead)
         except RulesError as error:
@@ -98,7 +98,7 @@ class SandboxRules:
         found["rules"] = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
-                "says": spoken(part.says), "why": spoken(part.why), "change": spoken(part.change),
+                "says": both_languages(part.says), "why": both_languages(part.why), "change": both_languages(part.change),
             }
             for part in told.parts
         ]  # fmt: skip
@@ -119,7 +119,7 @@ class SandboxRules:
         return found
 
     def tables(self, revision: str) -> dict[str, Any]:
-        """Registries and lists of words as they stand in a set, those that could be there too; ``None`` where one is too large for a page."""
+        """Registries and lists of words of a set, and those that could be added; ``None`` for one too large for a page."""
         files = {f"registries/{name}.csv": f"{','.join(COLUMNS[name])}\n".encode() for name in REGISTRIES}
         files |= {name: data for name, data in self._files(revision).items() if TABLE_FILE.fullmatch(name)}
         return {
@@ -140,10 +140,10 @@ class SandboxRules:
         return loaded.rules.revision
 
     def begin(self) -> None:
-        """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
+        """Reads the newest set, which is in force or proposed; its faults are reported when it is asked for."""
         with contextlib.suppress(SandboxError, OSError):
             if names := self._kept().all():
-                self._first = names[-1], self.told(names[-1], {})
+                self._prefetched = names[-1], self.describe(names[-1], {})
 
     # -- reading
 
@@ -195,8 +195,8 @@ def main() -> None:
     os.nice(NICE)
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
-    ways: Mapping[str, Callable[..., Any]] = {
-        "told": sets.told,
+    handlers: Mapping[str, Callable[..., Any]] = {
+        "told": sets.describe,
         "tried": sets.tried,
         "differs": sets.differs,
         "tables": sets.tables,
@@ -205,7 +205,7 @@ def main() -> None:
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         try:
-            said: dict[str, Any] = {"ok": ways[asked.pop("do")](**asked)}
+            said: dict[str, Any] = {"ok": handlers[asked.pop("do")](**asked)}
         except SandboxError as error:
             said = {"wrong": str(error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered

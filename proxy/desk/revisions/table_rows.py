@@ -1,7 +1,7 @@
-"""rows: a registry or a list of words as rows of cells, and its text again with a row more, another, or one less. Pure.
+"""Reads and edits rows of registries and lists of words.
 
-In: a file's name and text. Out: a Sheet; texts. Never: what a cell means (``policy`` says it of the whole); a line touched that nobody changed:
-comments and the spelling of other rows stay.
+In: a file's name and text. Out: an EditableTable; the text with a row added, changed or removed. Never: the meaning of a cell (the policy
+checks it); another line touched: comments and the spelling of other rows stay.
 """
 
 from __future__ import annotations

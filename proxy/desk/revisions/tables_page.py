@@ -1,8 +1,7 @@
-"""Tables: registries and lists of words: what stands in them, and changes of them, which go the way of rules: checked while they are made,
-proposed, agreed to by a second person.
+"""Edits registries and lists of words, and proposes the changes.
 
-In: a set's files; a row that is new, other, ended or taken out; a whole file. Out: rows that fit a search; the problems that ``gate106 check``
-finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
+In: a set's files; a row that is added, changed, ended or removed; a whole file. Out: rows that fit a search; the problems that
+``gate106 check`` finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, push, text_of
+from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, draft_text, push
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -32,7 +31,7 @@ DIFFERENCE_SHOWN = 400
 HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
 """Columns of which a form says more than their name."""
 CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
-"""And those that hold one of a few words."""
+"""Columns that hold one of a few words."""
 FORM: dict[str, Any] = {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
 CODINGS = ("utf-8-sig", "gb18030")
 """Of files that people bring: as spreadsheets in China save them, too."""
@@ -69,8 +68,8 @@ async def file_(visit: PageRequest) -> Response:
 
 @page.post("rows", body_max=DRAFT_BYTES_MAX)
 async def found(visit: PageRequest) -> Response:
-    """Those that fit, while somebody types."""
-    file, text = visit.form("file"), text_of(visit)
+    """The rows that fit a search, while it is typed."""
+    file, text = visit.form("file"), draft_text(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
     return visit.part("rows", "tables_one.html", **_seen(file, text, visit.form("q")), file=file)
 
@@ -78,7 +77,7 @@ async def found(visit: PageRequest) -> Response:
 @page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def row(visit: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
-    file, text = visit.form("file"), text_of(visit)
+    file, text = visit.form("file"), draft_text(visit)
     _known(file, await visit.asking.workshop.tables(visit.form("base")))
     sheet = table_rows.read(file, text)
     return visit.part("edit", "tables_one.html", row=sheet.row(_at(visit)), sheet=sheet, opened=True, file=file, **FORM)
@@ -87,7 +86,7 @@ async def row(visit: PageRequest) -> Response:
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def change(visit: PageRequest) -> Response:
     """The draft with one change more."""
-    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
     before = await _before(visit, base, file)
     try:
         return await _table(visit, base, file, before, await _made(visit, file, text, before), asked=visit.form("q"))
@@ -105,7 +104,7 @@ async def check(visit: PageRequest) -> Response:
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def propose(visit: PageRequest) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
     before = await _before(visit, base, file)
     said = await checked(visit, TABLE_FILE)
     if said["broken"] or (said["failing"] and not visit.form("seen")):
@@ -123,7 +122,7 @@ async def propose(visit: PageRequest) -> Response:
 @page.get("change")
 @page.get("propose")
 async def again(visit: PageRequest) -> Response:
-    """Whoever comes back to the address of a form, or only changes the language."""
+    """Redirects a GET of a form's address: a return to it, or a change of language."""
     return visit.go("/tables")
 
 

@@ -1,1 +1,1 @@
-"""Finds messages in the journal at rest."""
+"""Finds messages in the journal at rest, and records who looked."""

@@ -1,6 +1,6 @@
-"""Looks: somebody looks at people in the gate's files, beside the gate: it is written down before anything is shown.
+"""Records who looks into the gate's files, before anything is shown.
 
-In: by which command, at whom or for what, whether at whole numbers, why. Out: a record that is synced. Never: what was found.
+In: the command, whom or what it looks at, whether it shows whole numbers, why. Out: a synced record. Never: what was found.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from proxy.operations.gate import Gate
 from proxy.operations.person import recipient
 
 COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
-"""Those that read by themselves and say so here."""
+"""Commands that read files without the gate and record it here."""
 TAKES_OUT = ("evidence pack", "rules export")
-"""Those that write files for others."""
+"""Commands that write files for other people."""
 UNMASKED = " --unmasked"
 WORDS_MAX = 2000
 

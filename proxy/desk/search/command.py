@@ -1,4 +1,4 @@
-"""find: ``gate106 find``: messages in the journal at rest, with what became of them."""
+"""Implements ``gate106 find``: messages in the journal at rest."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def find(
             details=question.words(),
             unmasked=unmasked,
         )
-    found = look_through(places, keys, question, time.time(), thorough=prove)
+    found = run_search(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
     if json:
         as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
     else:
-        _tell(found, numbers, proved, limit, whole=unmasked, names=names)
+        _print(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
             say("long messages were searched part by part: words that run over from one part into the next are not found")
     raise typer.Exit(0 if found.hits or found.events else 1)
@@ -123,7 +123,7 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
 
 
 def places_of(config: Path) -> RestPlaces:
-    """Of a gate of several workers those of all, where nobody says whose are meant."""
+    """The places of a gate's files; of all workers if it has several."""
     from proxy.config import SettingsError, rest_places
 
     try:
@@ -150,7 +150,7 @@ def journals_of(places: RestPlaces) -> list[AtHand]:
     return [AtHand(disk, node, held(disk)) for disk, node in disks]
 
 
-def look_through(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
+def run_search(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
     import duckdb
 
     from proxy.archive import search
@@ -165,7 +165,7 @@ def look_through(places: RestPlaces, keys: Keys, question: Query, now: float, *,
 
 
 def _proved(covered: Covered) -> list[str]:
-    """What is wrong with the files that were looked through."""
+    """The faults of the files that were searched."""
     from proxy.archive import verification
 
     try:
@@ -176,13 +176,13 @@ def _proved(covered: Covered) -> list[str]:
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:
     from proxy.desk.optouts.trace import registry_of
-    from proxy.desk.suppression.signature_search import InJournal, names_of
+    from proxy.desk.suppression.signature_search import JournalNames, names_of
     from proxy.policy.explanation import naming
 
     states = {one.state for one in found.events if naming.has_hash(one.state)}
     if not states:
         return {}
-    in_messages = naming.by_names(names_of(found.hits), InJournal(person, config))
+    in_messages = naming.by_names(names_of(found.hits), JournalNames(person, config))
     look_up = naming.by_registry(registry_of(config), in_messages)
     return {one: naming.in_state(one, look_up) for one in states}
 
@@ -200,11 +200,11 @@ def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Query) -> str:
 
 
 def _shown(text: str, *, whole: bool) -> str:
-    """What somebody wrote: others' numbers are in it, too."""
+    """A person's text, in which other numbers may stand."""
     return text if whole else numbers_masked(text)
 
 
-def _tell(
+def _print(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> None:
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
@@ -221,7 +221,7 @@ def _tell(
         say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
         say("no message fits")
-    _tell_covered(found, proved)
+    print_coverage(found, proved)
 
 
 def _fate(fate: HistoryEvent) -> str:
@@ -231,7 +231,7 @@ def _fate(fate: HistoryEvent) -> str:
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def _tell_covered(found: SearchResult, proved: list[str] | None) -> None:
+def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
     covered = found.covered
     for span in covered.spans:
         end = "what is written now" if span.live else when(span.until)

@@ -1,9 +1,9 @@
-"""Find: which message it was, why it passed or was refused, and what can be done about it.
+"""Finds messages, explains their verdicts, and offers the next steps.
 
-In: a number, a time, words. Out: messages with what became of them; of one, the verdict explained, and the desk's next steps: leave the person
-alone, open a case, make a pack of evidence. Never: a whole number on the page unless somebody says why; a look that the journal does not keep.
+In: a number, a time, words. Out: messages with their fates; of one, the verdict explained, and the next steps: suppress for the person, open a
+case, make an evidence pack. Never: a whole number on the page without a reason; a look that the journal does not keep.
 
-The reading is that of ``gate106 find`` and ``gate106 explain --message``: programs of low priority beside the gate.
+The page runs ``gate106 find`` and ``gate106 explain --message``: programs of low priority beside the gate.
 """
 
 from __future__ import annotations

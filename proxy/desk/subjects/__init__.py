@@ -1,1 +1,1 @@
-"""The rights of a data subject: access and erasure."""
+"""Serves a data subject's rights: access, export and erasure."""

@@ -1,4 +1,4 @@
-"""subject: ``gate106 subject show | export | erase | recycled``: a person's rights, and numbers that are somebody else's since."""
+"""Implements ``gate106 subject show``, ``export``, ``erase`` and ``recycled``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.consents.command import lines_about
+from proxy.desk.consents.command import consent_lines
 from proxy.model.redact import plain
 from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
 
@@ -56,7 +56,7 @@ def _lines(told: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
         yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
         if chinese:
             yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
-    yield from lines_about(told)
+    yield from consent_lines(told)
     for one in told["asked_for_consent"]:
         yield f"{to}: asked for consent by {one['about']}"
     for one in told["texts_of_whom_they_refused"]:
@@ -103,8 +103,8 @@ def export(
 
 
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
-    """All of them, of the journal at rest and what is written now, the newest first, and what is missing; None where there are no tables yet.
-    Digits of codes are masked as always."""
+    """(messages of the journal at rest and of what is written now, the newest first; what is missing). None if there are no tables yet. Digits
+    of codes are masked as always."""
     import time
 
     from proxy.archive.query import Query
@@ -117,7 +117,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     keys, question = find.keys_of(places), Query(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
     messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
     while True:
-        found = find.look_through(places, keys, question, time.time())
+        found = find.run_search(places, keys, question, time.time())
         told = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
         messages |= {one["id"]: one for one in told["messages"] if one["id"] not in messages}
         missing |= dict.fromkeys(told["covered"]["faults"])

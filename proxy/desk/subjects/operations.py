@@ -1,8 +1,9 @@
-"""Subject: the commands about a person's rights: all that the gate knows of them, and what of it is forgotten; numbers that have become
-somebody else's.
+"""Serves the commands that show, forget and recycle a person's number.
 
-In: a number, who asks and why. Out: what is known, masked unless the role allows; what went, what the law has us keep and for how long.
-Never: a look that the journal does not keep; something kept without a word about it.
+A number is recycled when the carrier has assigned it to somebody else.
+
+In: a number, who asks and why. Out: what is known of the person, masked unless the role allows more; what was removed, what the law keeps and
+for how long. Never: a look that the journal does not keep; something kept without saying so.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any, Protocol
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.desk.archiving.operations import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
-from proxy.desk.complaints.operations import WithCases, text_of
+from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
-from proxy.desk.consents.operations import befalls
+from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Bilingual
@@ -42,27 +43,27 @@ DAY_S = 86_400
 RECYCLED_MAX = 5_000_000
 """Of one file: its rows wait in memory, some 100 bytes each, until all of them are there."""
 LINE_NUMBERS_MAX = 5_000
-AT_ONCE = 200
+BATCH = 200
 """Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
 
 
 class WithSubjects(WithCases, WithInbox, Protocol):
-    """What the rights of a data subject reach."""
+    """A gate with all that a data subject's rights concern."""
 
 
-def commands(gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
-    """``keeper``: says how long the journal is kept."""
-    asked = _Subject(gate, keeper, names)
-    return {"subject.show": asked.show, "subject.erase": asked.erase, "subject.recycled": asked.recycled}
+def commands(gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
+    """``retention``: says how long the journal is kept."""
+    handlers = _Subject(gate, retention, names)
+    return {"subject.show": handlers.show, "subject.erase": handlers.erase, "subject.recycled": handlers.recycled}
 
 
 class _Subject:
-    def __init__(self, gate: WithSubjects, keeper: RetentionTask, names: PseudonymKey) -> None:
+    def __init__(self, gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> None:
         self._gate = gate
-        self._keeper, self._names = keeper, names
+        self._retention, self._pseudonyms = retention, names
 
     async def show(self, call: Call) -> Mapping[str, Any]:
-        """``export``: it leaves the house."""
+        """``export``: the answer leaves the gate."""
         gate, args = self._gate, call.args
         person, unmasked, export = recipient_in(args), args.flag("unmasked"), args.flag("export")
         if unmasked:
@@ -92,9 +93,9 @@ class _Subject:
             "received": [self._entry(one, look_up) for one in seen.entries()],
             "refusals": [
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now}
-                for name, (one, where) in zip(suppress.named(gate, refusals), there, strict=True)
+                for name, (one, where) in zip(suppress.named_rows(gate, refusals), there, strict=True)
             ],
-            "consents": person_view.of_person(gate, person, data),
+            "consents": person_view.consents_of(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],
@@ -105,7 +106,7 @@ class _Subject:
             "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
-            "journal_days": self._keeper.keep.days,
+            "journal_days": self._retention.keep.days,
         }  # fmt: skip
 
     def _entry(self, one: Entry, look_up: LookUp) -> dict[str, Any]:
@@ -131,18 +132,18 @@ class _Subject:
         gate, args = self._gate, call.args
         person, why = recipient_in(args), args.why()
         args.done()
-        if problem := await self._names.opened():
+        if problem := await self._pseudonyms.opened():
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
-        change = await befalls(gate, said)
+        change = await change_person(gate, said)
         gate.inbox.forget()
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
-        now, days = gate.now(), self._keeper.keep.days
+        now, days = gate.now(), self._retention.keep.days
         newest = record.Record(after).newest()
         window_s = max(gate.relay.rules.window_s, record.REPLY_S)
         return {
@@ -178,7 +179,7 @@ class _Subject:
     # -- somebody else's
 
     async def recycled(self, call: Call) -> Mapping[str, Any]:
-        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` behind it: since when the number is somebody else's."""
+        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
         gate, args = self._gate, call.args
         file, why = args.text("file", "-", 255), args.why()
         args.done()
@@ -202,11 +203,11 @@ class _Subject:
 
     async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
         gone, now = 0, self._gate.now()
-        for start in range(0, len(rows), AT_ONCE):
+        for start in range(0, len(rows), BATCH):
             changes: list[PersonSays] = await asyncio.gather(
                 *(
-                    befalls(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
-                    for number, before in rows[start : start + AT_ONCE]
+                    change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
+                    for number, before in rows[start : start + BATCH]
                 )
             )
             for change in changes:
@@ -217,7 +218,7 @@ class _Subject:
 
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
-    return said | {"text": text_of(case, whole=whole)}
+    return said | {"text": shown_text(case, whole=whole)}
 
 
 def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Recipients who get no marketing, singly and by list."""
+"""Suppresses marketing to recipients, singly and by list."""

@@ -1,4 +1,7 @@
-"""suppress: ``gate106 suppress add | remove | show | lists | import | export``."""
+"""Implements the commands of ``gate106 suppress``.
+
+add, remove, show, lists, import, export.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,7 @@ def lists(config: Config = CONFIG, control: Control = None, json: Json = False) 
 @app.command(
     "import", epilog='Example: gate106 suppress import red-list.csv --source complaint --for 180d --why "12321, October"'
 )
-def take(
+def import_(
     file: Annotated[Path, typer.Argument(help="CSV: a number a row; see `gate106 suppress export` for more columns.")],
     why: Why,
     scope: Scope = "all",
@@ -163,7 +166,7 @@ def take(
 
 
 @app.command("export", epilog='Example: gate106 suppress export --out suppressed.csv --why "handed to the new node"')
-def give(
+def export(
     why: Why,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file (only its owner may read it); else standard output.")

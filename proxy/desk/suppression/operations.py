@@ -1,10 +1,10 @@
-"""Suppress: the commands about people who get no marketing: enter a refusal, take it back, look, lists in and out.
+"""Serves the commands about suppressed recipients, singly and by list.
 
-In: numbers, what they refuse, who says so. Out: refusals in force and synced before anybody is told, of one person in the record, of many
-as a list. Never: half a list; the loop held for longer than a chunk takes.
+In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
+as a list. Never: half a list; the loop blocked for longer than a chunk takes.
 
-A list comes in lines of numbers behind the command (operations/chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the journal
-before the next is read; the last one puts all of it into force, or nothing.
+A list comes in lines of numbers behind the command (operations/chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the
+journal before the next is read; the last one puts all of it into force, or nothing.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from proxy.state.record.facts import SCOPES, VALUE_BYTES_MAX
 
 SOURCES = ("officer", "complaint", "import", "hotline")
 """Who may have said so here; a person's own word comes by reply, or by a hotline or an app."""
-OWN_WORD = ("reply", "hotline", "doubtful")
+OWN_SOURCES = ("reply", "hotline", "doubtful")
 """What officers take back only where they name it; of a doubtful reply: where they decide about it."""
 FOR_S_MAX = 20 * 366 * 86_400.0
 WRITTEN_S = 30.0
-"""A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
+"""A change of a record is written within this time, or the command reports that it is not synced yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
 ROWS_A_LINE = 500
@@ -48,23 +48,23 @@ ROWS_A_LINE = 500
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
-    asked = _Suppress(gate)
+    handlers = _Suppress(gate)
     return {
-        "suppress.add": asked.add,
-        "suppress.remove": asked.remove,
-        "suppress.show": asked.show,
-        "suppress.lists": asked.lists,
-        "suppress.import": asked.take,
-        "suppress.export": asked.give,
+        "suppress.add": handlers.add,
+        "suppress.remove": handlers.remove,
+        "suppress.show": handlers.show,
+        "suppress.lists": handlers.lists,
+        "suppress.import": handlers.import_list,
+        "suppress.export": handlers.export,
     }
 
 
 def enforced(rules: RuleSet) -> bool:
-    """Whether any rule acts by what people refused: without one, suppressing is only remembered."""
+    """Whether any rule in force uses opt-outs: otherwise they are only remembered."""
     return any(rule.mode == "enforce" and asks(rule, "suppressed") for rule in rules.rules)
 
 
-def told(one: OptOut) -> dict[str, Any]:
+def refusal_row(one: OptOut) -> dict[str, Any]:
     return {"scope": one.scope, "value": one.value, "source": one.source, "since": one.time, "until": one.expiry}
 
 
@@ -74,11 +74,11 @@ def look_up(gate: Gate, refusals: Iterable[OptOut]) -> naming.LookUp:
     return naming.by_registry(gate.relay.rules.registry, names)
 
 
-def named(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
+def named_rows(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
     """The same with names for people."""
     found = list(refusals)
     known = look_up(gate, found)
-    return [told(one) | naming.fields(one, known) for one in found]
+    return [refusal_row(one) | naming.fields(one, known) for one in found]
 
 
 class _Suppress:
@@ -105,19 +105,19 @@ class _Suppress:
         def wanted(one: OptOut) -> bool:
             if (scope and one.scope != scope) or (value and not naming.names(one, value, registry)):
                 return False
-            if one.source in OWN_WORD and source != one.source:
+            if one.source in OWN_SOURCES and source != one.source:
                 own_word[0] = True
                 return False
             return source in ("", one.source)
 
-        change = await officer_says(self._gate, recipient, (), wanted, call.who, why)
+        change = await change_record(self._gate, recipient, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
             raise CommandRefused(
                 f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply, hotline or doubtful"
             )
         if not change.lifted:
             raise CommandRefused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
-        return {"to": str(Number(recipient)), "removed": named(self._gate, change.lifted)}
+        return {"to": str(Number(recipient)), "removed": named_rows(self._gate, change.lifted)}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         gate, recipient = self._gate, recipient_in(call.args)
@@ -128,7 +128,7 @@ class _Suppress:
         there = [(one, "record") for one in record.opt_outs(data)]
         there += [(one, "list") for one in gate.store.listed.refusals(recipient)]
         now = gate.now()
-        names = named(gate, (one for one, _ in there))
+        names = named_rows(gate, (one for one, _ in there))
         return {
             "to": str(Number(recipient)),
             "refusals": [
@@ -154,7 +154,7 @@ class _Suppress:
 
     # -- many people: in
 
-    async def take(self, call: Call) -> Mapping[str, Any]:
+    async def import_list(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
         takes_off, file, why = args.flag("remove"), args.text("file", "-", 255), args.why()
         keys = args.rows("keys", LISTS_MAX)
@@ -201,7 +201,7 @@ class _Suppress:
 
     # -- many people: out
 
-    async def give(self, call: Call) -> Mapping[str, Any]:
+    async def export(self, call: Call) -> Mapping[str, Any]:
         """Everybody: lists a chunk, records a few buckets at a time, as they are when their turn comes."""
         gate, why = self._gate, call.args.why()
         call.args.done()
@@ -210,7 +210,7 @@ class _Suppress:
         )
         people = 0
         for one, numbers in gate.store.listed.numbers():
-            refusal = told(OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry))
+            refusal = refusal_row(OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry))
             for start in range(0, len(numbers), ROWS_A_LINE):
                 await call.say({"refusal": refusal, "numbers": numbers[start : start + ROWS_A_LINE]})
                 await asyncio.sleep(0)
@@ -218,7 +218,7 @@ class _Suppress:
         for records in gate.store.walk():
             for number, data in records:
                 for one_refusal in record.opt_outs(data):
-                    await call.say({"refusal": told(one_refusal), "numbers": [number]})
+                    await call.say({"refusal": refusal_row(one_refusal), "numbers": [number]})
                     people += 1
             await asyncio.sleep(0)
         return {"rows": people}
@@ -227,17 +227,17 @@ class _Suppress:
 async def suppress(
     gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: AccompanyingRecord | None = None
 ) -> Mapping[str, Any]:
-    """Enters one refusal, and what is decided ``beside`` it in the same step; returns when both are safe."""
-    change = await officer_says(gate, recipient, (refusal,), None, who, why, beside)
+    """Enters one opt-out, and the record ``beside`` it in the same step; returns when both are synced."""
+    change = await change_record(gate, recipient, (refusal,), None, who, why, beside)
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
     return {
         "to": str(Number(recipient)),
-        "added": named(gate, change.added),
+        "added": named_rows(gate, change.added),
         "enforced": enforced(gate.relay.rules),
     }
 
 
-async def officer_says(
+async def change_record(
     gate: Gate,
     recipient: int,
     added: tuple[OptOut, ...],
@@ -246,7 +246,7 @@ async def officer_says(
     why: str,
     beside: AccompanyingRecord | None = None,
 ) -> OfficerRefusal:
-    """Alters one record; returns when that is safe, and what was written beside it, too."""
+    """Changes one record; returns when that, and the record ``beside`` it, are synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def then(change: OfficerRefusal, recorded: int) -> None:
@@ -267,7 +267,7 @@ async def officer_says(
 
 
 def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
-    """What is refused, checked: a word nobody knows would suppress nothing. ``by``: the source where none is said."""
+    """The opt-out that the arguments describe, checked: an unknown word would suppress nothing. ``by``: the default source."""
     now = gate.now()
     scope, value = args.text("scope", "all"), args.text("value", "")
     source, for_s = args.text("source", by), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)

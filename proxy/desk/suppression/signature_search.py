@@ -1,6 +1,6 @@
-"""Finds signatures in one person's messages of the journal, by their hash.
+"""Finds signatures in one person's messages of the journal, by hash.
 
-In: a person, the settings that say where the journal is. Out: names for what a gate has told of the person under a hash. Never: a command that
+In: a person, the settings that say where the journal is. Out: names for the hashes in the gate's report on the person. Never: a command that
 fails because the journal cannot be read: the hash stays, with the reason.
 """
 
@@ -19,26 +19,26 @@ from proxy.policy.explanation.naming import GONE, UNREADABLE, KnownSignature, Lo
 if TYPE_CHECKING:
     from proxy.archive.search import Hit, SearchResult
 
-MESSAGES_A_LOOK, LOOKS_MAX, SEARCH_S_MAX = 1_000, 5, 5.0
-"""Of one person: some years of messages, and no longer than somebody waits for a page."""
+MESSAGES_A_SEARCH, SEARCHES_MAX, SEARCH_S_MAX = 1_000, 5, 5.0
+"""Bounds of a search of one person: some years of messages, within the time a page may wait."""
 HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
 NOT_AMONG = Bilingual(
-    f"its message is not among the newest {MESSAGES_A_LOOK * LOOKS_MAX:,} of this person",
-    f"不在此人最近 {MESSAGES_A_LOOK * LOOKS_MAX:,} 条短信中",
+    f"its message is not among the newest {MESSAGES_A_SEARCH * SEARCHES_MAX:,} of this person",
+    f"不在此人最近 {MESSAGES_A_SEARCH * SEARCHES_MAX:,} 条短信中",
 )
 REFUSALS = ("refusals", "removed")
 SENDERS = ("received", "asked_for_consent", "texts_of_whom_they_refused")
-"""Lists in what a gate tells, of refusals and of senders."""
+"""Keys of a gate's answer that hold opt-outs and senders."""
 
 
-class InJournal:
+class JournalNames:
     """A look-up that reads the journal, the newest messages first, when it is first asked for a name, and no further than to that."""
 
     def __init__(self, person: int, config: Path) -> None:
         self._person, self._config = person, config
         self._names: dict[int, str] = {}
-        self._until, self._looks, self._ends = 0.0, 0, 0.0
+        self._until, self._searches, self._ends = 0.0, 0, 0.0
         self._why: Bilingual | None = None if person else GONE
         """Why no more names will be found; None while there is more to read."""
 
@@ -49,14 +49,14 @@ class InJournal:
 
     def _read_on(self) -> None:
         self._ends = self._ends or time.monotonic() + SEARCH_S_MAX
-        if self._looks >= LOOKS_MAX or time.monotonic() > self._ends:
+        if self._searches >= SEARCHES_MAX or time.monotonic() > self._ends:
             self._why = NOT_AMONG
             return
         found = self._found()
         if found is None:
             self._why = UNREADABLE
             return
-        self._looks += 1
+        self._searches += 1
         self._names = names_of(found.hits) | self._names
         if not found.more:
             self._why = GONE
@@ -89,7 +89,7 @@ class InJournal:
             keys = Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
             disks = [(OsDisk(folder, ring), node) for folder, node in places.journals]
             journals = [AtHand(disk, node, held(disk)) for disk, node in disks]
-            question = Query(to=self._person, until=until, limit=MESSAGES_A_LOOK)
+            question = Query(to=self._person, until=until, limit=MESSAGES_A_SEARCH)
             return search.find(places.archive.folder, journals, keys, question, time.time())
         except (
             SettingsError, SealingError, KeysError, TailError, ManifestError, JournalError, OSError, ValueError, struct.error, duckdb.Error,
@@ -105,10 +105,10 @@ def names_of(hits: Iterable[Hit]) -> dict[int, str]:
 
 
 def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
-    """What a command of ``suppress`` or ``subject`` told of a person, with names where the gate knew only a hash."""
+    """The answer of a ``suppress`` or ``subject`` command, with names where the gate knew only a hash."""
     from proxy.model.number import recipient_of
 
-    look_up = InJournal(recipient_of(to), config)
+    look_up = JournalNames(recipient_of(to), config)
     senders = {name: [_sender(one, look_up) for one in told[name]] for name in SENDERS if name in told}
     refusals = {name: [_refusal(one, look_up) for one in told[name]] for name in REFUSALS if name in told}
     return {**told, **senders, **refusals}

@@ -1,1 +1,1 @@
-"""The overview page of the console."""
+"""Shows the overview page of the console."""

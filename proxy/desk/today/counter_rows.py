@@ -1,7 +1,8 @@
-"""Counters: what the gate has counted since its start, and what it holds now, in a few rows: for pages that look every other second.
+"""Sums the gate's counters into a few rows for the pages.
 
-In: the tally, binds, houses. Out: sums, the providers and rules with the most; of several gates one such answer. Never: what /metrics has in
-full (a thousand providers are ten thousand rows there); a recipient; the loop held: a thousand rows at a time are added up.
+In: the gate's counters, binds, carrier accounts. Out: sums, the providers and rules with the most; the sum of several workers' answers.
+Never: all that /metrics has (a thousand providers are ten thousand rows there); a recipient; the loop blocked: a thousand rows at a time are
+summed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from proxy.desk.orders.operations import WithOrders
 from proxy.operations.control import Call, Handler
 
 ROWS_MAX = 50
-"""Providers, and rules: whoever has the most."""
+"""Rows of providers and of rules, those with the most."""
 SLICE = 1000
 """Rows between two turns of the loop: some 0.5 ms."""
 ORDERS = ("stop", "suspension", "throttle", "shadow", "drain")
@@ -30,12 +31,12 @@ def commands(gate: WithOrders) -> Mapping[str, Handler]:
 
     async def counters(call: Call) -> Mapping[str, Any]:
         call.args.done()
-        return await counted(gate, life)
+        return await counter_rows(gate, life)
 
     return {"counters": counters}
 
 
-async def counted(gate: WithOrders, life: str = "") -> dict[str, Any]:
+async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
     """``life``: a word for this start of the gate, from which on it counts."""
     tally = gate.relay.tally
     verdicts, reasons = Counter[tuple[str, str]](), Counter[str]()
@@ -62,20 +63,19 @@ async def counted(gate: WithOrders, life: str = "") -> dict[str, Any]:
         "binds": binds.total(),
         "links": [
             [
-                house.name,
-                sum(link.session.bound for link in house.links),
-                house.slots,
-                sum(link.in_flight for link in house.links),
+                account.name,
+                sum(link.session.bound for link in account.links),
+                account.slots,
+                sum(link.in_flight for link in account.links),
             ]
-            for house in gate.houses
+            for account in gate.houses
         ],
         "orders": len(gate.book.of_kind(*ORDERS)),
     }
 
 
 def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What several gates that are one have counted, as one of them would tell it. Whoever is not among the most of one of them is not counted
-    there."""
+    """Merges the counters of several workers. A provider that is not among a worker's top rows is not counted there."""
     verdicts: Counter[tuple[str, str]] = Counter()
     providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     binds, links = Counter[str](), dict[str, tuple[int, int, int]]()

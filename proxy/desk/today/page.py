@@ -1,7 +1,7 @@
-"""Today: how the gate does now: what it lets through and refuses, who sends, which rules object.
+"""Shows how the gate does now: verdicts, providers and rules.
 
-In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every other second. Never: a
-number of a person, a text.
+In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every two seconds.
+Never: a number of a person, a text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPARK = 150
 COLUMNS = 60
 """Minutes of the columns."""
 NAMED = 5
-"""One of so many minutes is named: those of a clock's face."""
+"""One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
@@ -43,7 +43,7 @@ async def live(visit: PageRequest) -> Response:
 
 @page.get("today/waits", renews=True)
 async def waits(visit: PageRequest) -> Response:
-    """What somebody must look at: it changes seldom, and takes some questions."""
+    """Everything that waits for a person: it changes seldom, and takes several questions."""
     ready, rules, penalties = await asyncio.gather(
         visit.asking.ready(), visit.ask("rules"), visit.ask("penalty.list", state="proposed")
     )

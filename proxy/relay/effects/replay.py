@@ -94,7 +94,7 @@ class Replayed:
 
 
 class ReplicatedFacts(Protocol):
-    """What other gates told several that are replayed side by side (desk/backtest/merged_journals.py)."""
+    """What other gates told several that are replayed side by side (desk/backtest/commit_groups.py)."""
 
     listings: ListImports
 

@@ -4,9 +4,9 @@ In: Options. Out: µs a message by step. Never: a second way to do anything: it 
 
     python -m proxy.sim.bench.sampled /tmp/x/spent.json gate106.yaml
 
-is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (native/accelerated.pyx, a library) is counted where it was called, a
-call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What threads
-beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
+is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (native/accelerated.pyx, a library) is counted where it
+was called, a call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What
+threads beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
 """
 
 from __future__ import annotations

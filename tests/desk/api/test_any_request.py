@@ -38,12 +38,12 @@ SCHEMA = _schema()
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: one.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_any_request_is_answered_as_the_document_says(operation: Operation, mode: GenerationMode, address: str) -> None:
-    most = REQUESTS if isinstance(operation.by, ControlCommand) else max(1, REQUESTS // 6)
+    maximum = REQUESTS if isinstance(operation.by, ControlCommand) else max(1, REQUESTS // 6)
     strategy = SCHEMA[operation.path][operation.method].as_strategy(generation_mode=mode)
 
     @hypothesis.given(case=strategy)
     @hypothesis.settings(
-        max_examples=most, phases=[Phase.explicit, Phase.generate], derandomize=True, database=None, deadline=None,
+        max_examples=maximum, phases=[Phase.explicit, Phase.generate], derandomize=True, database=None, deadline=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def ask(case: Any) -> None:

@@ -44,9 +44,9 @@ def test_a_role_gets_as_far_as_its_rights(name: str, program: Open) -> None:
     here = program(name)
     roles = [Role(role) for role in PEOPLE[name]]
     for one in OPERATIONS:
-        if not any(one.wants in role.may for role in roles):
+        if not any(one.permission in role.may for role in roles):
             assert ask(here, one) == 403, one.path
-        elif one.args and any(arg.needed for arg in one.args):
+        elif one.args and any(arg.required for arg in one.args):
             assert ask(here, one) == 400, f"{one.path}: what is missing is said before anything is done"
 
 
@@ -205,5 +205,5 @@ def test_nobody_s_way_is_the_command_line_s_options(rolled: None, program: Open)
 
 
 def test_every_permission_that_people_have_has_an_operation() -> None:
-    assert {one.wants for one in OPERATIONS} >= set(Permission) - {Permission.OWN, Permission.WHOLE}
+    assert {one.permission for one in OPERATIONS} >= set(Permission) - {Permission.OWN, Permission.WHOLE}
     assert token_of("chen")

@@ -45,8 +45,8 @@ def test_the_dearest_language_that_is_spoken_here_is_taken(asked: str, spoken: s
 @pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)
 def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_for(one: Operation, program: Open) -> None:
     place = OPERATIONS.index(one)
-    wrong: list[dict[str, Any]] = [{"nothing": "x"}, {arg.name: "\0" for arg in one.args if arg.needed} or {"nothing": ["x"]}]
-    wrong += [{}] if any(arg.needed for arg in one.args) else []
+    wrong: list[dict[str, Any]] = [{"nothing": "x"}, {arg.name: "\0" for arg in one.args if arg.required} or {"nothing": ["x"]}]
+    wrong += [{}] if any(arg.required for arg in one.args) else []
     nobody, guesses = program(address=ADDRESS.format(place)), program(token="a guess", address=ADDRESS.format(place))
     for caller, bodies in ((nobody, [{}]), (guesses, [{}]), (program("wu"), wrong), (program("tang"), wrong)):
         caller.client.headers["Accept-Language"] = "zh-CN,zh;q=0.9"
@@ -55,7 +55,7 @@ def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_fo
             assert answer.status_code in (400, 401, 403, 409), answer.text
             assert answer.headers["content-language"] == "zh"
             assert is_chinese(answer.json()["error"]), answer.json()["error"]
-    assert all(all_books().has(arg.say) for arg in one.args if arg.needed)
+    assert all(all_books().has(arg.summary) for arg in one.args if arg.required)
 
 
 def test_what_the_gate_itself_refuses_comes_in_both_languages(program: Open) -> None:

@@ -57,8 +57,8 @@ def test_every_command_of_the_desk_is_reachable_under_its_own_name() -> None:
 def test_a_command_asks_for_what_the_socket_asks_for() -> None:
     for one in OPERATIONS:
         if isinstance(one.by, ControlCommand):
-            assert one.wants is COMMANDS[one.by.name]
-        assert one.wants is not Permission.OWN
+            assert one.permission is COMMANDS[one.by.name]
+        assert one.permission is not Permission.OWN
 
 
 def test_no_person_and_no_reason_stands_in_an_address() -> None:

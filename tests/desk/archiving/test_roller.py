@@ -73,7 +73,7 @@ async def test_a_roller_that_did_all_it_could_says_what_is_wrong(config: Path) -
         await roller.roll()
     assert [(one["event"], one["log_level"]) for one in logs] == [
         ("journal rolled into tables", "info"),
-        ("the journal, or a head of it, is not as its tables have it", "error"),
+        ("journal or signed head differs from its tables", "error"),
     ]
     (note,) = roller.notes()
     assert note.startswith("journal: node 0: the journal ends at record ")

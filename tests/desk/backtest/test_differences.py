@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from proxy import policy
-from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differences, RuledOutcome
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_state import stood, window_s
+from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.orders.book import OrderBook
 from proxy.journal.records import gate_events, messages
@@ -39,10 +39,10 @@ def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12
     found = Differences(since, now - 900, rules.revision)
     found.learn(rules)
     senders = Senders(KNOWN)
-    before, left = stood(
-        turns_of(house.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
+    before, left = rebuild(
+        groups_of(house.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
     )
-    Rerun(before.store, lambda _: rules, senders, found.hear, found.skip, found.note, before.found).run(left)
+    Rerun(before.store, lambda _: rules, senders, found.count, found.skip, found.note, before.found).run(left)
     return found
 
 
@@ -61,7 +61,7 @@ def house(tmp_path: Path) -> House:
 
 
 def totals(found: Differences) -> dict[str, int]:
-    return {kind: sum(counted.values()) for kind, counted in found.differences.items()}
+    return {kind: sum(counted.values()) for kind, counted in found.by_kind.items()}
 
 
 def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(house: House, tmp_path: Path) -> None:
@@ -295,12 +295,12 @@ def test_codes_are_never_shown_and_young_ones_not_at_all(tmp_path: Path) -> None
     for age_s, shown in ((60, ""), (1000, "【测试】您的验证码是******, *分钟内有效, 电话***********")):
         found = Differences(0.0, house.now + age_s - 900)
         Rerun(
-            stood(iter(()), 0.0, 0, hear=found.note)[0].store,
+            rebuild(iter(()), 0.0, 0, hear=found.note)[0].store,
             lambda _: rules_of(tmp_path, rules),
             Senders(known),
-            found.hear,
+            found.count,
             found.skip,
-        ).run(turns_of(house.disk))
+        ).run(groups_of(house.disk))
         (example,) = found.examples[REFUSED, "none"]
         assert example.text == shown
 
@@ -350,11 +350,11 @@ def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: 
         half = Differences(0.0, 1e12, other.revision)
         half.counts_repeats = not share
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
-        before, left = stood(turns_of(house.disk), 0.0, 0, hear=half.note, mine=mine)
-        Rerun(before.store, lambda _: other, Senders(KNOWN), half.hear, half.skip, half.note, before.found, mine).run(left)
+        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, mine=mine)
+        Rerun(before.store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before.found, mine).run(left)
         halves.append(half)
     halves[0].add(halves[1])
-    assert halves[0].differences == whole.differences
+    assert halves[0].by_kind == whole.by_kind
     assert (halves[0].messages, halves[0].hours, halves[0].repeated) == (whole.messages, whole.hours, whole.repeated)
 
 

@@ -1,4 +1,5 @@
-"""The oldest of the journal is gone, and what people refused in it still counts: it is in the gate's store, taken back to the moment asked for."""
+"""The oldest of the journal is gone, and what people refused in it still counts: it is in the gate's store, taken back to the moment asked
+for."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pyroaring import BitMap
 
 from proxy.desk.backtest import runner
 from proxy.desk.backtest.environment import KnownProvider
-from proxy.desk.backtest.initial_facts import as_of, older
+from proxy.desk.backtest.initial_facts import facts_as_of, record_as_of
 from proxy.desk.backtest.result_text import notes
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk
@@ -106,9 +107,9 @@ class Gate:
         return path
 
     def asked(self, store: Path | None) -> BacktestResult:
-        return backtest(self.question(store))
+        return backtest(self.request(store))
 
-    def question(self, store: Path | None, last_s: float = 0.0) -> BacktestRequest:
+    def request(self, store: Path | None, last_s: float = 0.0) -> BacktestRequest:
         known = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
         return BacktestRequest(self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.house.now + 1e6)
 
@@ -127,13 +128,13 @@ def test_the_gate_had_refused_by_what_was_written_days_before(gate: Gate) -> Non
 def test_without_the_store_refusals_from_before_the_journal_are_missed_and_that_is_told(gate: Gate) -> None:
     gate.leaves()
     answer = gate.asked(None)
-    assert answer.differing.by("newly_allowed", "rule") == {"suppressed": 6}
+    assert answer.differences.by("newly_allowed", "rule") == {"suppressed": 6}
     assert any("what people refused before is not known here" in one for one in notes(answer))
 
 
 def test_with_it_nothing_comes_out_otherwise(gate: Gate) -> None:
     answer = gate.asked(gate.leaves())
-    assert (answer.differing.messages, answer.differing.total) == (10, 0)
+    assert (answer.differences.messages, answer.differences.total) == (10, 0)
     assert not answer.whole
     assert any("what people refused before is taken from the store as it is now" in one for one in notes(answer))
 
@@ -143,7 +144,7 @@ def test_the_store_is_read_only_and_may_be_in_use(gate: Gate) -> None:
     before = path.read_bytes()
     held = open_store(f"sqlite://{path}")  # a gate has it
     disk = MemoryDisk()
-    store = older(path, disk, gate.since)
+    store = facts_as_of(path, disk, gate.since)
     assert record.opt_outs(store.load_now([EARLY])[EARLY][1])
     assert not record.opt_outs(store.load_now([LATE])[LATE][1]), "that came later"
     held.close()
@@ -163,10 +164,10 @@ def test_a_long_journal_is_read_only_as_far_back_as_rules_look(gate: Gate, monke
         return real(disk, name, size)
 
     monkeypatch.setattr(runner, "READ_OCTETS_MAX", 0)
-    question = gate.question(path, last_s=gate.house.now - gate.since + 10)
+    question = gate.request(path, last_s=gate.house.now - gate.since + 10)
     monkeypatch.setattr(OsDisk, "read", noted)
     answer = backtest(question)
-    assert (answer.differing.messages, answer.differing.total, answer.from_store) == (10, 0, True)
+    assert (answer.differences.messages, answer.differences.total, answer.from_store) == (10, 0, True)
     assert any("the journal is long" in one for one in notes(answer))
     first = gate.house.disk.list()[0]
     assert read.count(first) <= 1, "but for a look at when it begins"
@@ -176,7 +177,7 @@ def test_a_refusal_of_an_advertiser_by_name_goes_back_as_any_other() -> None:
     """A company's name may have as many characters as a hash has digits."""
     named = OptOut("advertiser", "北京青禾贸易发展有限公司", 2000, "officer", 0)
     assert len(named.value) == 12
-    assert as_of(record.opt_out(record.EMPTY, named), 1000) == as_of(record.EMPTY, 1000)
+    assert record_as_of(record.opt_out(record.EMPTY, named), 1000) == record_as_of(record.EMPTY, 1000)
 
 
 def test_a_consent_by_reply_counts_from_when_it_was_given(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_a_consent_by_reply_counts_from_when_it_was_given(tmp_path: Path) -> Non
     journal.sync()
     store.checkpoint_now(counted=2, open_from=3, highest_id=0)
     store.close()
-    then = older(tmp_path / "state.db", disk, moment)
+    then = facts_as_of(tmp_path / "state.db", disk, moment)
     assert [len(then.consented.of(person)) for person in (EARLY, LATE)] == [1, 0]
 
 
@@ -208,7 +209,7 @@ def test_consents_are_those_of_then(tmp_path: Path) -> None:
         store.update(EARLY, lambda data, at=at, one=advertiser: withdraw(data, Withdrawal(one, "", at)))
     store.checkpoint_now(counted=0, open_from=1, highest_id=0)
     store.close()
-    then = older(tmp_path / "state.db", MemoryDisk(), moment)
+    then = facts_as_of(tmp_path / "state.db", MemoryDisk(), moment)
     assert [(one.number, one.state) for one in then.consented.of(EARLY)] == [(1, "accepted"), (2, "unreviewed")]
     _, data = then.load_now([EARLY])[EARLY]
     assert record.withdrawals(data) == [Withdrawal("乙", "", moment - 3)]

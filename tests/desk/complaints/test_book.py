@@ -42,7 +42,7 @@ class Desk:
         return len(self.written)
 
     def files(self, *complaints: Complaint, at: float = NOON) -> tuple[int, int]:
-        fresh, known = self.book.new_ones("12321", complaints)
+        fresh, known = self.book.unfiled("12321", complaints)
         self.book.file(list(self.book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), at, "li", "why")))
         return len(fresh), known
 
@@ -228,7 +228,7 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
     book = CaseBook(Papers(), write)
     (name,) = disk.list()
     before = len(disk.read(name).rstrip(b"\0"))
-    fresh, _ = book.new_ones("12321", [complaint(f"A{number}", ANNA + number) for number in range(40)])
+    fresh, _ = book.unfiled("12321", [complaint(f"A{number}", ANNA + number) for number in range(40)])
     book.file(list(book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), NOON, "li", "why")))
     journal.close()  # without the room that is kept free behind it
     whole = disk.read(name)
@@ -250,7 +250,7 @@ def test_of_who_is_forgotten_the_words_go_on_without_the_number_too_and_are_know
     assert case.text == f"我是 +86 {shown}, 不是 13900210500"
     assert [one.why for one in case.events][1:] == [f"{HIT.message}: {shown} called", f"letter of {shown}"]
     assert not any(str(ANNA).encode() in body for body in desk.papers.held.values())
-    assert desk.book.new_ones("12321", [said]) == ([], 1)
+    assert desk.book.unfiled("12321", [said]) == ([], 1)
 
 
 def test_of_who_is_forgotten_the_case_stays_without_the_number_and_a_restart_finds_it_so() -> None:
@@ -266,4 +266,4 @@ def test_of_who_is_forgotten_the_case_stays_without_the_number_and_a_restart_fin
     assert not any(person.to_bytes(8, "big") in body for body in desk.papers.held.values())
     decided, _ = desk.book.decide(1, "valid", NOON + 3, "li", "no consent")
     assert (decided.provider, decided.message) == (HIT.provider, HIT.message), "it goes on"
-    assert desk.book.new_ones("12321", [complaint()]) == ([], 1), "and is known again"
+    assert desk.book.unfiled("12321", [complaint()]) == ([], 1), "and is known again"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.archive.query import LIMIT_MAX
-from proxy.desk.complaints.case_search import swept, swept_lines
+from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import synced
@@ -39,12 +39,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_text_of_the_message_is_found_though_its_port_sent_thousands_behind_it(told: dict[str, Any]) -> None:
-    found, typed = swept(told, DAY_S, None, "", told["config"], None)
+    found, typed = sweep_campaign(told, DAY_S, None, "", told["config"], None)
     (campaign,) = found.campaign
     assert (campaign.passed, campaign.persons, typed) == (SENT, SENT, False)
 
 
 def test_where_the_message_is_not_there_any_more_it_is_said_that_what_was_typed_is_looked_for(told: dict[str, Any]) -> None:
-    found, typed = swept({**told, "message": "0:999999"}, DAY_S, None, "", told["config"], None)
+    found, typed = sweep_campaign({**told, "message": "0:999999"}, DAY_S, None, "", told["config"], None)
     assert (found.campaign, typed) == ([], True)
-    assert next(iter(swept_lines(found, None, typed=typed))).startswith("the message itself is not there any more")
+    assert next(iter(sweep_lines(found, None, typed=typed))).startswith("the message itself is not there any more")

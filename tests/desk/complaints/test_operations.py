@@ -170,7 +170,7 @@ def test_a_journal_that_goes_down_amid_it_takes_both_when_it_writes_again(desk: 
 def test_a_case_is_told_without_the_numbers_that_people_wrote_into_it_unless_they_are_asked_for(desk: Desk) -> None:
     case = desk.cases.find(1)._replace(text=f"我是+86{SHANGHAI}")
     case = case._replace(events=(case.events[0]._replace(why=f"{SHANGHAI} called"),))
-    shown, whole = complaints.told(case), complaints.told(case, whole=True)
+    shown, whole = complaints.case_row(case), complaints.case_row(case, whole=True)
     hidden = f"{str(SHANGHAI)[:3]}****{str(SHANGHAI)[7:]}"
     assert (shown["text"], shown["events"][0]["why"]) == (f"我是+86{hidden}", f"{hidden} called")
     assert (whole["text"], whole["events"][0]["why"]) == (case.text, f"{SHANGHAI} called")
@@ -179,5 +179,5 @@ def test_a_case_is_told_without_the_numbers_that_people_wrote_into_it_unless_the
 def test_the_digits_of_a_code_are_told_to_nobody(desk: Desk) -> None:
     case = desk.cases.find(1)._replace(text="【甲店】您的验证码是482913，5分钟内有效")
     for whole in (False, True):
-        assert complaints.told(case, whole=whole)["text"] == "【甲店】您的验证码是******，*分钟内有效"
+        assert complaints.case_row(case, whole=whole)["text"] == "【甲店】您的验证码是******，*分钟内有效"
         assert subject._complaint(case, whole=whole)["text"] == "【甲店】您的验证码是******，*分钟内有效"

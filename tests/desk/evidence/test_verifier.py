@@ -31,7 +31,7 @@ class Away:
         self.key, self.pack, self.verifier = folder / "head.pub", folder / "case.zip", folder / "verify.pyz"
         self.key.write_text(desk.shelf.keys.public.hex() + "\n")
         self.pack.write_bytes(desk.path.read_bytes())
-        self.verifier.write_bytes(verifier.made())
+        self.verifier.write_bytes(verifier.build())
 
     def asks(self, *words: str | Path, language: str = "") -> subprocess.CompletedProcess[str]:
         """``-I -S``: neither this project nor anything that was installed can be found."""
@@ -84,7 +84,7 @@ def test_who_reads_chinese_is_told_in_chinese(away: Away, desk: Desk, words: lis
 def test_every_sentence_has_its_chinese() -> None:
     source = Path(checking.__file__).read_text(encoding="utf-8")
     said = re.findall(r"(?:faults|notes)\.append\(\s*(\w+)|raise NotAPack\(\s*(\w+)", source)
-    assert {one or other for one, other in said} == {"Said"}
+    assert {one or other for one, other in said} == {"Bilingual"}
 
 
 def test_it_says_what_the_gate_s_own_command_says(away: Away) -> None:
@@ -119,5 +119,5 @@ def test_what_cannot_be_checked_is_said_in_one_line(away: Away, words: list[str]
 
 def test_the_same_gate_makes_the_same_file(tmp_path: Path) -> None:
     made = json.loads(cli("evidence", "verifier", "--out", tmp_path / "a.pyz", "--json").stdout)
-    assert (tmp_path / "a.pyz").read_bytes() == verifier.made()
-    assert made["bytes"] == len(verifier.made())
+    assert (tmp_path / "a.pyz").read_bytes() == verifier.build()
+    assert made["bytes"] == len(verifier.build())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from proxy.__main__ import app
 from proxy.desk.explain.inquiry import Inquiry
 from proxy.desk.explain.inquiry_text import as_dict
-from proxy.desk.explain.message_lookup import Meant
+from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.message import Category, Outcome, hash48
@@ -239,7 +239,7 @@ def test_what_no_rule_ever_saw_may_be_a_code_and_is_shown_like_one() -> None:
     sent = messages.VerdictRecord(
         1e9, "jia", "jia", "1069001", 13800210000, Outcome.DEFER, "store-down", 0x14, Category.MARKETING, "", (), (), None, 0, 0, b"", b""
     )  # fmt: skip
-    found = Inquiry(Meant(7, 0, 13800210000, 1e9), {7: sent}, text="【甲店】您的密钥 482913")
+    found = Inquiry(FoundMessage(7, 0, 13800210000, 1e9), {7: sent}, text="【甲店】您的密钥 482913")
     assert as_dict(found, 1, 1e9 + 899)["text"] is None
     assert as_dict(found, 1, 1e9 + 901)["text"] == "【甲店】您的密钥 ******"
     found.said[7] = sent._replace(reason="queue-full")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.desk.optouts import inbox
-from proxy.desk.optouts.inbox import KEPT_S, PERSON_MAX, Inbox, came_before
+from proxy.desk.optouts.inbox import KEPT_S, PERSON_MAX, Inbox, overdue_before
 from proxy.journal.records import doubtful_replies
 from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, ReplyContext, id_of, pack_decision, pack_doubtful
 from proxy.model.approvals import Impossible
@@ -133,10 +133,10 @@ def test_a_standing_decision_answers_for_equal_words_in_an_equal_context_until_i
     for now in (desk, desk.again()):
         assert now.inbox.standing("這是退訂嗎?", SALE, "another port") is yes
         assert now.inbox.standing("这是退订吗", OTHER, "1069001") is None
-        assert [one.row for one in now.inbox.standing_ones()] == [key]
+        assert [one.row for one in now.inbox.standing_decisions()] == [key]
         now.ends(key)
         assert now.inbox.standing("这是退订吗", SALE, "1069001") is None
-        assert now.again().inbox.standing_ones() == []
+        assert now.again().inbox.standing_decisions() == []
 
 
 def test_a_standing_decision_answers_for_a_story_that_its_record_has_cut(desk: Desk) -> None:
@@ -216,10 +216,10 @@ def test_what_another_row_of_the_same_person_holds_is_known(desk: Desk) -> None:
     desk.comes("怎么退订")
     desk.comes("怎么退订", who=BERT, held=())
     first, second = desk.inbox.rows()
-    assert desk.inbox.held_otherwise(ANNA, first) == {("advertiser", "111111111111")}
-    assert desk.inbox.held_otherwise(BERT, first) == desk.inbox.held_otherwise(BERT, second) == frozenset()
+    assert desk.inbox.held_by_other_rows(ANNA, first) == {("advertiser", "111111111111")}
+    assert desk.inbox.held_by_other_rows(BERT, first) == desk.inbox.held_by_other_rows(BERT, second) == frozenset()
     desk.decides(second, yes=False)
-    assert desk.inbox.held_otherwise(ANNA, first) == frozenset()
+    assert desk.inbox.held_by_other_rows(ANNA, first) == frozenset()
 
 
 def test_a_full_list_lets_go_of_decided_then_of_lapsed_replies_and_takes_no_more_of_open_ones(
@@ -266,7 +266,7 @@ NATIONAL = Holidays([
     ],
 )
 def test_a_reply_is_overdue_when_a_whole_working_day_has_passed_since_the_day_it_came(now: str, before: str) -> None:
-    assert came_before(time_windows.moment(now)[0], NATIONAL) == time_windows.moment(before)[0]
+    assert overdue_before(time_windows.moment(now)[0], NATIONAL) == time_windows.moment(before)[0]
 
 
 def test_overdue_replies_are_counted_from_the_oldest(desk: Desk) -> None:

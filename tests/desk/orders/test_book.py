@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.desk.orders.book import OrderBook, TooMany
+from proxy.desk.orders.book import OrderBook, TooManyOrders
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import Journal, JournalDown, MemoryDisk, read
 from proxy.model.message import Order
@@ -125,5 +125,5 @@ def test_so_many_orders_and_no_more() -> None:
     desk = Desk()
     for _ in range(ORDERS_MAX):
         desk.stop()
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyOrders):
         desk.stop()

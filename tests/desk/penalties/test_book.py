@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.penalties.book import PenaltyBook, order_of, shares
-from proxy.desk.penalties.hourly_counts import SIGNATURES_MAX, TELL_S, Hours, HoursApart
+from proxy.desk.penalties.hourly_counts import PUBLISH_S, SIGNATURES_MAX, Hours, HoursApart
 from proxy.desk.penalties.triggers import MeasureSource, ProposedPenalty, due
 from proxy.journal.records import messages
 from proxy.journal.records.penalties import (
@@ -412,10 +412,10 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
     sends(0, 150, NOON + 60)
     assert told[0] == [], "every minute it would fill their log"
     assert gates[0].of("jia", NOON, NOON + 1).sent == 160
-    sends(0, 200, NOON + TELL_S)
+    sends(0, 200, NOON + PUBLISH_S)
     exchange()
     assert [gate.of("jia", NOON, NOON + 1).sent for gate in gates] == [210, 210]
-    sends(0, 260, NOON + TELL_S + 60)
+    sends(0, 260, NOON + PUBLISH_S + 60)
     sends(0, 270, NOON + HOUR + 1)
     assert len(told[0]) == 2, "an hour that has ended is told as it ended"
     exchange()
@@ -468,7 +468,7 @@ class Signing:
 
 
 def test_by_signature_others_hear_of_the_most_sent_and_of_ended_hours_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.desk.penalties.hourly_counts.TOLD_MAX", 2)
+    monkeypatch.setattr("proxy.desk.penalties.hourly_counts.PUBLISHED_MAX", 2)
     both = Signing()
     both.sends(0, NOON, 甲=5, 乙=3, 丙=1)
     both.sends(1, NOON, 甲=10)

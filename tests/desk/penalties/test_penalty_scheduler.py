@@ -12,7 +12,7 @@ from proxy.desk.complaints.book import CaseBook
 from proxy.desk.orders.book import OrderBook
 from proxy.desk.penalties.book import PenaltyBook, shares
 from proxy.desk.penalties.hourly_counts import Hours, HoursApart
-from proxy.desk.penalties.operations import LATER_S, PenaltyScheduler
+from proxy.desk.penalties.operations import OTHERS_WAIT_S, PenaltyScheduler
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.penalties import Penalty, unpack_penalty
 from proxy.model.counters import GateCounters
@@ -299,7 +299,7 @@ def test_a_gate_that_dies_between_a_penalty_and_its_order_leaves_the_order_to_an
         other.hear(*record)
     other.tick()
     assert other.kinds() == [], "the one that decided it may only be slow to tell"
-    other.now += LATER_S
+    other.now += OTHERS_WAIT_S
     other.tick()
     assert other.kinds() == ["suspension"]
     other.tick()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.config import Account, Provider
-from proxy.desk.reply_paths.operations import A_TURN, COUNT_S, PathKeeper, commands
+from proxy.desk.reply_paths.operations import COUNT_S, SLICE, PathKeeper, commands
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
@@ -100,15 +100,15 @@ def test_registered_prefixes_are_counted_by_state_and_no_others() -> None:
 
 
 def test_many_prefixes_are_counted_some_at_a_time() -> None:
-    gate = Gate(tuple(f"1069{number:04d}" for number in range(3 * A_TURN + 1)))
+    gate = Gate(tuple(f"1069{number:04d}" for number in range(3 * SLICE + 1)))
     for tick in range(3):
         gate.keeper.tick(NOON, tick / 10)
         assert sum(gate.keeper.gauges()["reply_paths"].values()) == 0
     gate.keeper.tick(NOON, 0.3)
-    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * A_TURN + 1
+    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1
     gate.keeper.tick(NOON, 0.4)
     gate.keeper.tick(NOON, COUNT_S + 0.5)
-    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * A_TURN + 1, "the last count stays until there is a new one"
+    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1, "the last count stays until there is a new one"
 
 
 def test_the_command_tells_of_all_registered_prefixes_those_in_doubt_first() -> None:
@@ -132,7 +132,7 @@ def test_the_command_names_what_it_does_not_know(args: dict[str, str], said: str
 
 
 def test_paths_are_counted_though_a_round_takes_longer_than_until_the_next() -> None:
-    gate = Gate(tuple(f"1069{number:06}" for number in range(A_TURN * 2)))
+    gate = Gate(tuple(f"1069{number:06}" for number in range(SLICE * 2)))
     for beat in range(4):
         gate.keeper.tick(NOON, COUNT_S * 2 * beat)  # each beat comes when a round is due
-    assert gate.keeper.gauges()["reply_paths"][UNPROVEN,] == A_TURN * 2
+    assert gate.keeper.gauges()["reply_paths"][UNPROVEN,] == SLICE * 2

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.desk.reply_paths import probe_message
 from proxy.desk.reply_paths.probe_message import ask_agent
-from proxy.desk.reply_paths.probes import GRACE_S, Prober, keyword_of, said_in
+from proxy.desk.reply_paths.probes import GRACE_S, Prober, keyword_of, keywords_in
 from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITING, Probe, Probes, Try
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
@@ -248,8 +248,8 @@ def test_a_keyword_is_compared_without_width_case_and_marks(written: str, read: 
 
 
 def test_a_reply_may_mean_the_word_it_is_wrapped_in() -> None:
-    assert "TD" in said_in("回复TD")
-    assert said_in("。") == set()
+    assert "TD" in keywords_in("回复TD")
+    assert keywords_in("。") == set()
 
 
 # -- agents

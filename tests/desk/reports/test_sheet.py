@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.archive.signed_heads import Head
-from proxy.desk.backtest.commit_groups import turns_between, turns_of
+from proxy.desk.backtest.commit_groups import groups_between, groups_of
 from proxy.desk.reports.offline_html import page
 from proxy.desk.reports.paper import paper
 from proxy.desk.reports.sheet import DEFERRED, REFUSED, SENT, DayCounter, DayReport
@@ -35,7 +35,7 @@ def house(tmp_path: Path) -> House:
 
 
 def sheet_of(house: House, since: float = DAY) -> DayReport:
-    return DayCounter(since, since + 86_400, house.relay.rules.regions).read(turns_of(house.disk))
+    return DayCounter(since, since + 86_400, house.relay.rules.regions).read(groups_of(house.disk))
 
 
 def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_provider(house: House) -> None:
@@ -180,8 +180,8 @@ def sends_at(house: House, *times: float) -> None:
 
 
 def sent_on(house: House, day: float) -> int:
-    turns = turns_between(house.disk, day - 900, day + 86_400)
-    return DayCounter(day, day + 86_400, house.relay.rules.regions).read(turns).total(SENT)
+    groups = groups_between(house.disk, day - 900, day + 86_400)
+    return DayCounter(day, day + 86_400, house.relay.rules.regions).read(groups).total(SENT)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def rows_of(dice: random.Random) -> dict[str, Counter[str]]:
 def test_no_small_number_is_told_and_no_single_one_is_left_to_subtract() -> None:
     for seed in range(2_000):
         rows, least = rows_of(random.Random(seed)), 10
-        cells = small_counts.cells(small_counts.together(rows, least), COLUMNS, least)
+        cells = small_counts.cells(small_counts.merge_small(rows, least), COLUMNS, least)
         for column in COLUMNS:
             told = [row[column] for row in cells.values()]
             assert not [one for one in told if isinstance(one, int) and 0 < one < least], seed
@@ -33,15 +33,15 @@ def test_no_small_number_is_told_and_no_single_one_is_left_to_subtract() -> None
 
 def test_what_is_told_whole_stays_what_it_is() -> None:
     rows = {"a": Counter(sent=5_000, refused=20), "b": Counter(sent=40)}
-    assert small_counts.cells(small_counts.together(rows, 10), COLUMNS, 10) == {
+    assert small_counts.cells(small_counts.merge_small(rows, 10), COLUMNS, 10) == {
         "a": {"sent": 5_000, "refused": 20, "deferred": 0}, "b": {"sent": 40, "refused": 0, "deferred": 0},
     }  # fmt: skip
 
 
 def test_small_rows_are_put_together_with_the_next_larger_where_they_are_small_even_then() -> None:
     rows = {"a": Counter(sent=500), "b": Counter(sent=40), "c": Counter(sent=3)}
-    assert small_counts.together(rows, 10) == {"a": Counter(sent=500), OTHERS: Counter(sent=43)}
-    assert small_counts.together({"a": Counter(sent=9), "b": Counter(sent=8)}, 10) == {OTHERS: Counter(sent=17)}
+    assert small_counts.merge_small(rows, 10) == {"a": Counter(sent=500), OTHERS: Counter(sent=43)}
+    assert small_counts.merge_small({"a": Counter(sent=9), "b": Counter(sent=8)}, 10) == {OTHERS: Counter(sent=17)}
 
 
 def test_a_rate_of_few_is_none() -> None:

@@ -436,7 +436,7 @@ def test_what_is_announced_gives_way_to_what_is_decided(tmp_path: Path) -> None:
         assert other.in_force == B
         await one.line.announce("", 0.0)
         await other.revising.look()
-        assert other.revising._ahead is None
+        assert other.revising._announced is None
 
     asyncio.run(story())
 

@@ -28,9 +28,9 @@ FORMS: dict[str, dict[str, str]] = {
 
 
 def made(form: dict[str, str], provinces: list[str], before: str = "") -> str:
-    one = rule_wizard.chosen(form, provinces, rule_wizard.ORDER)
-    name = rule_wizard.named(one, [], NOW)
-    return rule_wizard.placed(before, rule_wizard.rule_of(one, name, NOW), rule_wizard.test_of(one, name, NOW))
+    one = rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
+    name = rule_wizard.new_id(one, [], NOW)
+    return rule_wizard.with_rule(before, rule_wizard.rule_of(one, name, NOW), rule_wizard.test_of(one, name, NOW))
 
 
 @pytest.mark.parametrize("trial", ["", "10m", "7d", "shadow"])
@@ -93,13 +93,13 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
 )
 def test_a_form_that_does_not_say_enough_is_told_what_is_missing(form: dict[str, str], provinces: list[str], said: str) -> None:
     with pytest.raises(rule_wizard.Unclear, match=f"^{said}$"):
-        rule_wizard.chosen(form, provinces, rule_wizard.ORDER)
+        rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
 
 
 def test_a_name_is_taken_once() -> None:
-    one = rule_wizard.chosen(FORMS["ban"], ["北京"], rule_wizard.ORDER)
-    assert rule_wizard.named(one, [], NOW) == "ban-20261126"
-    assert rule_wizard.named(one, ["ban-20261126", "ban-20261126-2"], NOW) == "ban-20261126-3"
+    one = rule_wizard.read_form(FORMS["ban"], ["北京"], rule_wizard.ORDER)
+    assert rule_wizard.new_id(one, [], NOW) == "ban-20261126"
+    assert rule_wizard.new_id(one, ["ban-20261126", "ban-20261126-2"], NOW) == "ban-20261126-3"
 
 
 @given(basis=st.text(max_size=40), say=st.text(max_size=40))

@@ -26,7 +26,7 @@ def found() -> SearchResult:
 
 def test_texts_and_replies_are_shown_without_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.dumps(find.as_dict(found(), ["138****0500"], None), ensure_ascii=False)
-    find._tell(found(), ["138****0500"], None, 50, whole=False)
+    find._print(found(), ["138****0500"], None, 50, whole=False)
     for shown in (told, capsys.readouterr().out):
         assert "尊敬的+86138****0500, 上新" in shown
         assert "我是 138****0500, 退订" in shown
@@ -35,7 +35,7 @@ def test_texts_and_replies_are_shown_without_numbers(capsys: pytest.CaptureFixtu
 
 def test_who_asked_for_whole_numbers_gets_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.dumps(find.as_dict(found(), [str(PERSON)], None, whole=True), ensure_ascii=False)
-    find._tell(found(), [str(PERSON)], None, 50, whole=True)
+    find._print(found(), [str(PERSON)], None, 50, whole=True)
     for shown in (told, capsys.readouterr().out):
         assert TEXT in shown
         assert REPLY in shown

@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, added, counted
+from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, added, counter_rows
 from proxy.model.counters import GateCounters
 from proxy.operations.json_lines import LINE_BYTES_MAX
 
@@ -38,7 +38,7 @@ async def test_sums_are_by_verdict_by_provider_by_rule() -> None:
     tally.rule_hits["beijing", "unknown"] = 1
     tally.shadow["new", "reject"] = 4
     tally.optouts["reply", "provider", "jia"] = 2
-    told = await counted(gate(tally))
+    told = await counter_rows(gate(tally))
     assert told["verdicts"] == [["marketing", "allow", 5], ["marketing", "reject", 3], ["otp", "allow", 1]]
     assert told["lives"] == [["", {"allow": 6, "reject": 3}]]
     assert told["providers"] == [["jia", {"allow": 5, "reject": 2}, 2], ["yi", {"allow": 1, "reject": 1}, 1]]
@@ -53,7 +53,7 @@ async def test_what_several_have_counted_is_one_answer() -> None:
     one.submits["jia", "marketing", "reject", "region-ban"] = other.submits["bing", "otp", "reject", "quiet-hours"] = 2
     one.rule_hits["beijing", "北京"] = other.rule_hits["beijing", "unknown"] = 3
     other.shadow["new", "reject"] = 4
-    told = [await counted(gate(tally), life) for tally, life in ((one, "a"), (other, "b"))]
+    told = [await counter_rows(gate(tally), life) for tally, life in ((one, "a"), (other, "b"))]
     both = added(told)
     assert both["verdicts"] == [["marketing", "allow", 10], ["marketing", "reject", 2], ["otp", "reject", 2]]
     assert both["lives"] == [["a", {"allow": 5, "reject": 2}], ["b", {"allow": 5, "reject": 2}]]
@@ -77,7 +77,7 @@ async def test_ten_thousand_providers_fit_into_a_line_and_the_loop_goes_on_betwe
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(others())
-    told = await counted(gate(tally))
+    told = await counter_rows(gate(tally))
     done.set()
     await beside
     assert turns >= 10_000 // SLICE

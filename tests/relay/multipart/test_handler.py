@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from proxy import policy
-from proxy.desk.backtest.commit_groups import turns_of
+from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import SubmitCase
@@ -223,7 +223,7 @@ class House:
         """By the same rules every message comes out as it did, to the last bit of its entry."""
         senders, found = Senders({"jia": KnownProvider(Category.MARKETING, None, True)}), list[SubmitCase]()
         Rerun(open_store("sqlite::memory:"), lambda _: self.rules, senders, found.append, lambda _: None).run(
-            turns_of(self.disk)
+            groups_of(self.disk)
         )
         then = [(said.entry.pack() if said.entry else b"", said.reason) for said in self.journalled()]
         assert [(one.packed, one.reason) for one in found] == then

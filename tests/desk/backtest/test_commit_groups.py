@@ -1,5 +1,5 @@
-"""Several gates on one store, whose journals are judged again side by side: a person is one person over all of them, and what gates told each other
-happened once."""
+"""Several gates on one store, whose journals are judged again side by side: a person is one person over all of them, and what gates told each
+other happened once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.backtest import result_text
-from proxy.desk.backtest.commit_groups import GateTurn
+from proxy.desk.backtest.commit_groups import JournalGroup, merge_by_time
 from proxy.desk.backtest.environment import KnownProvider
-from proxy.desk.backtest.merged_journals import by_time
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.delivers import pack_optout, pack_restored
@@ -99,10 +98,10 @@ def lower(count: int) -> str:
 
 
 def test_turns_come_by_time_and_each_gates_in_its_own_order_though_its_clock_was_set_back() -> None:
-    def journal(node: int, *times: float) -> Iterator[GateTurn]:
-        return (GateTurn(at, [JournalRecord(place, node, b"")]) for place, at in enumerate(times))
+    def journal(node: int, *times: float) -> Iterator[JournalGroup]:
+        return (JournalGroup(at, [JournalRecord(place, node, b"")]) for place, at in enumerate(times))
 
-    found = [(whose, turn.time) for whose, turn in by_time([journal(0, 1.0, 4.0, 2.0, 5.0), journal(1, 3.0, 4.5, 6.0)])]
+    found = [(whose, group.time) for whose, group in merge_by_time([journal(0, 1.0, 4.0, 2.0, 5.0), journal(1, 3.0, 4.5, 6.0)])]
     assert found == [(0, 1.0), (1, 3.0), (0, 4.0), (0, 2.0), (1, 4.5), (0, 5.0), (1, 6.0)]
 
 
@@ -110,14 +109,14 @@ def test_what_a_person_got_from_each_gate_counts_together(two: Two) -> None:
     statuses = [two.sends(node, SHANGHAI) for node in (0, 1, 0, 1, 0, 1)]
     assert [status != 0 for status in statuses] == [False, False, False, True, True, True]
     answer = two.asked()
-    assert (answer.same, answer.differing.messages, answer.differing.total) == (True, 6, 0)
+    assert (answer.same, answer.differences.messages, answer.differences.total) == (True, 6, 0)
     assert list(result_text.notes(answer)) == []
     lowered = two.asked(lower(2))
     assert result_text.as_dict(lowered)["newly_refused"]["by_rule"] == {"cap": 1}
     raised = two.asked(lower(5))
     assert result_text.as_dict(raised)["newly_allowed"]["total"] == 2
     alone = two.asked(nodes=(1,))
-    assert alone.differing.total == 2, "what the other gate sent is not in its journal"
+    assert alone.differences.total == 2, "what the other gate sent is not in its journal"
 
 
 def test_it_begins_in_the_middle_with_what_all_of_them_had_sent(two: Two) -> None:
@@ -127,7 +126,7 @@ def test_it_begins_in_the_middle_with_what_all_of_them_had_sent(two: Two) -> Non
     for node in (1, 0):
         assert two.sends(node, SHANGHAI) != 0
     found = two.asked(last_s=600.0)
-    assert (found.differing.messages, found.differing.total) == (2, 0)
+    assert (found.differences.messages, found.differences.total) == (2, 0)
     assert result_text.as_dict(two.asked(lower(4), last_s=600.0))["newly_allowed"]["total"] == 1
 
 
@@ -154,7 +153,7 @@ def test_what_one_gate_told_the_other_is_not_done_again_when_that_heard_it(two: 
     assert two.sends(1, SHANGHAI) == 0
     for last_s in (0.0, 100.0):
         answer = two.asked(last_s=last_s)
-        assert (answer.same, answer.differing.total) == (True, 0), last_s
+        assert (answer.same, answer.differences.total) == (True, 0), last_s
 
 
 def test_what_a_gate_told_whose_journal_is_not_here_happened_when_the_first_heard_it(two: Two) -> None:
@@ -170,7 +169,7 @@ def test_what_a_gate_told_whose_journal_is_not_here_happened_when_the_first_hear
     assert two.sends(1, SHANGHAI) == 0
     for last_s in (0.0, 100.0):
         answer = two.asked(last_s=last_s)
-        assert (answer.same, answer.differing.messages, answer.differing.total) == (True, 3 if not last_s else 2, 0)
+        assert (answer.same, answer.differences.messages, answer.differences.total) == (True, 3 if not last_s else 2, 0)
 
 
 def test_a_gate_that_is_started_anew_forgets_nothing_of_the_other(two: Two) -> None:
@@ -180,7 +179,7 @@ def test_a_gate_that_is_started_anew_forgets_nothing_of_the_other(two: Two) -> N
     two.writes(two.gates[0], messages.START, gate_events.pack_start(two.gates[0].now, 0))
     for node in (1, 0):
         two.sends(node, SHANGHAI)
-    assert two.asked().differing.total == 0
+    assert two.asked().differences.total == 0
 
 
 def test_where_the_oldest_of_one_journal_is_gone_only_what_all_have_is_judged(two: Two) -> None:
@@ -189,10 +188,10 @@ def test_where_the_oldest_of_one_journal_is_gone_only_what_all_have_is_judged(tw
     two.sends(0, SHANGHAI + 1)
     two.sends(1, SHANGHAI + 1)
     whole = two.asked()
-    assert (whole.whole, whole.differing.messages) == (True, 3)
+    assert (whole.whole, whole.differences.messages) == (True, 3)
     assert len(two.gates[1].disk.list()) == 2
     two.gates[1].disk.remove(two.gates[1].disk.list()[0])
     cut = two.asked()
-    assert (cut.whole, cut.differing.messages) == (False, 1)
+    assert (cut.whole, cut.differences.messages) == (False, 1)
     assert cut.since > whole.since
     assert "what people refused before is not known here" in "".join(result_text.notes(cut))

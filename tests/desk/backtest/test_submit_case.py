@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.desk.backtest.long_messages import follows
+from proxy.desk.backtest.submit_case import in_same_batch
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
 
@@ -22,8 +22,8 @@ def part(index: int, entry: Entry | None = ENTRY, reference: int = 5, recipient:
 
 
 def test_parts_in_order_with_one_entry_were_judged_together() -> None:
-    assert follows(part(1), part(3))
-    assert follows(part(1, None), part(2, None)), "or refused together"
+    assert in_same_batch(part(1), part(3))
+    assert in_same_batch(part(1, None), part(2, None)), "or refused together"
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_parts_in_order_with_one_entry_were_judged_together() -> None:
     ],
 )
 def test_others_were_not(other: Any) -> None:
-    assert not follows(part(1), other)
+    assert not in_same_batch(part(1), other)
 
 
 def test_nor_does_any_follow_one_that_came_late() -> None:
-    assert not follows(part(1, late=True), part(2))
+    assert not in_same_batch(part(1, late=True), part(2))
