@@ -1,14 +1,15 @@
-"""sim: the world around the gate: a carrier, providers, 双11, and the measurements. It stands beside the house.
+"""Simulates the world around the gate: a carrier, providers and 双11, for the demo and for a short measurement.
 
-    pdus.py       the simulators' own hand with SMPP bytes (on purpose not proxy/wire)
-    people.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and the two mixes
+    pdus.py       the simulators' own encoder of SMPP bytes (on purpose not proxy/wire)
+    people.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and their mixes
     carrier.py    a simulated SMSC with rules and a log           provider.py   providers on smpplib's client
-    load.py       the fast load generator                         baseline.py   two relays without rules, to compare with
-    drive.py      carrier and load generator in one process       bench.py      the measurements        measure.py  figures
-    scenario.py   who sends what in the demo, and why             demo.py       the demo                view.py     what it shows
-    story.py      what the journal tells of a run                 closing.py    what the demo ends with
+    load.py       the fast load generator                         deck.py       submits encoded beforehand for it
+    receipts.py   the carrier's fast path for receipts            measure.py    figures of processes, machine, disk, /metrics
+    scenario.py   who sends what in the demo, and why             demo.py       the demo           view.py   what it shows
+    story.py      what the journal says of a run                  closing.py    the end of the demo
     reconcile.py  four witnesses of the same traffic, compared    gate.py       settings and process of a gate under test
-    ports.py      where it listens: no two processes are given the same
+    desk.py       a console for the demo                          ports.py      free ports, unique over processes
+    bench/        ``gate106 bench``
 
-Nothing in the house imports from here, except the commands.
+Only the commands import from here. Long measurements (``python -m tests.bench``) are not in the package.
 """

@@ -1,12 +1,12 @@
-"""Sampled: where a message's microseconds go: the real gate under full load, asked every two milliseconds of processor time what it is at.
+"""Samples the gate under full load: the µs of CPU that each step of a message takes.
 
-In: Options. Out: µs a message by step. Never: a second way to do anything: it is ``proxy serve``, with a timer beside it.
+In: MeasuringOptions. Out: µs a message by step. Never: another way to run a gate: it is ``proxy serve`` with a timer, sampled every 2 ms of CPU time.
 
-    python -m proxy.sim.bench.sampled /tmp/x/spent.json gate106.yaml
+    python -m tests.bench.cpu_profile /tmp/x/spent.json gate106.yaml
 
-is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (native/accelerated.pyx, a library) is counted where it was called, a
-call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What threads
-beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
+runs that gate: SIGUSR1 begins, SIGUSR2 ends and writes the counts. A function in C (native/accelerated.pyx, a library) is counted at its caller, a
+system call at the next Python frame: sockets are read before the next frame of ``net`` and written within it. The CPU time of other threads
+(syncs, checkpoints) is the kernel's own count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -26,14 +26,16 @@ from typing import Any
 
 from proxy.server import process
 from proxy.sim import gate, measure
-from proxy.sim.bench.driver import driver
-from proxy.sim.bench.house import certificate, house
-from proxy.sim.bench.options import BenchFailed, Options
-from proxy.sim.bench.rounds import folder_of
-from proxy.sim.drive import Order
+from proxy.sim.bench.gate_process import certificate
+from proxy.sim.bench.load_process import load_process
+from proxy.sim.bench.measurement import run_request
+from proxy.sim.bench.options import BenchFailed
+from tests.bench.gates import prepared_gate
+from tests.bench.options import MeasuringOptions
+from tests.bench.rounds import Progress, folder_of
 
 SAMPLE_S = 0.002
-TOLD_S = 10.0
+WRITTEN_S = 10.0
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "relay.py:_read", "relay.py:submit", "access.py")),
     (
@@ -75,30 +77,30 @@ def _fits(one: str, place: str, named: str) -> bool:
     return named == one if ":" in one else place.startswith(one)
 
 
-def spent(options: Options, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """One gate, as fast as answers come. Raises BenchFailed."""
+def measured_steps(options: MeasuringOptions, progress: Progress = lambda text: None) -> dict[str, Any]:
+    """Samples one gate, as fast as answers come. Raises BenchFailed."""
     facts = measure.machine()
     with folder_of(options) as folder:
         pem, out = certificate(folder) if options.tls else None, folder / "spent.json"
-        tell("the gate, sampled")
-        program = ("proxy.sim.bench.sampled", str(out))
-        with driver(options, pem) as beside, house(options, folder, beside.carrier, pem, program) as one:
-            os.kill(one.gate.pid, signal.SIGUSR1)
-            run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
-            os.kill(one.gate.pid, signal.SIGUSR2)
-            said = _told(out)
+        progress("the gate, sampled")
+        program = ("tests.bench.cpu_profile", str(out))
+        with load_process(options, pem) as load, prepared_gate(options, folder, load.carrier, pem, program) as measured:
+            os.kill(measured.gate.pid, signal.SIGUSR1)
+            run = load.run(run_request(measured))
+            os.kill(measured.gate.pid, signal.SIGUSR2)
+            counted = _counted(out)
     messages = max(1, run.all_messages)
-    found = {step: round(seconds / messages * 1e6, 2) for step, seconds in said["spent_s"].items()}
+    found = {step: round(seconds / messages * 1e6, 2) for step, seconds in counted["spent_s"].items()}
     return {
         "kind": "where",
-        "command": f"{options.command} --where",
+        "command": options.command_of("profile"),
         "at": datetime.now(gate.CHINA).isoformat(timespec="seconds"),
         "commit": measure.commit(gate.CODE),
         "machine": facts,
         "versions": measure.versions(),
         "options": {key: value for key, value in asdict(options).items() if key != "keep"},
         "messages": messages,
-        "samples": said["samples"],
+        "samples": counted["samples"],
         "cpu_us": round(sum(found.values()), 2),
         "spent_us": found,
     }
@@ -111,11 +113,11 @@ def as_text(told: Mapping[str, Any]) -> list[str]:
     return [*lines, f"{'':56}{whole:>8.2f} µs of processor a message, {told['samples']:,} samples", "", told["command"]]
 
 
-def _told(out: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + TOLD_S
+def _counted(out: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + WRITTEN_S
     while not out.exists():
         if time.monotonic() > deadline:
-            raise BenchFailed("the gate that is sampled did not tell what it was at")
+            raise BenchFailed("the sampled gate did not write its counts")
         time.sleep(0.02)
     return dict(json.loads(out.read_text(encoding="utf-8")))
 
@@ -123,8 +125,8 @@ def _told(out: Path) -> dict[str, Any]:
 # -- in the gate
 
 
-class Sampler:
-    """Counts what the main thread is at."""
+class CpuSampler:
+    """Counts the step that the main thread is in."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -163,7 +165,7 @@ class Sampler:
 
 
 def main() -> int:
-    sampler = Sampler(Path(sys.argv[1]))
+    sampler = CpuSampler(Path(sys.argv[1]))
     for number, do in ((signal.SIGUSR1, sampler.begin), (signal.SIGPROF, sampler.sample), (signal.SIGUSR2, sampler.end)):
         signal.signal(number, do)
         signal.siginterrupt(number, False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sim.reload import lists, reload_under_load
+from tests.bench.reload import lists, reload_under_load
 
 STALL_MS = 5000.0
 """test_gently has the narrow bound, in processor time."""

@@ -1,11 +1,11 @@
-"""A set of 500 rules and 100,000 words changed under load: how long no answer came, and what was lost. Real process, real sockets.
+"""Changes 500 rules and a list of 100,000 words under load, and measures the longest pause.
 
-In: a rate, how often. Out: for each change how long the gate took, the longest time without an answer, the slowest answer; beside them the
-same figures without any change. Never: a promise about a machine that does something else, too.
+In: a rate, a number of changes. Out: for each change its duration, the longest time without an answer, the slowest answer; the same figures without any
+change. Never: a promise about a machine that does other work, too.
 
-    python -m proxy.sim.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
+    python -m tests.bench.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
 
-The first change brings the whole list, the second another list altogether, the others a hundred words more or fewer.
+The first change brings the whole list, the second an entirely different list, the others a hundred words more or fewer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import uvloop
 
 from proxy.model.message import Category
 from proxy.sim import measure
-from proxy.sim.bench import count_rules, extra_rules
+from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.carrier import SimulatedCarrier
 from proxy.sim.deck import DeckPorts, deck, recipients
 from proxy.sim.gate import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
@@ -50,7 +50,7 @@ CHARACTERS = range(0x4E00, 0x7000)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LoadWindow:
     """One stretch of time under load."""
 
     what: str
@@ -62,14 +62,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReloadReport:
     rules: int
     words: int
     rate: float
     sent: int
     answered: int
     unanswered: int
-    windows: tuple[Window, ...]
+    windows: tuple[LoadWindow, ...]
 
     @property
     def worst_ms(self) -> float:
@@ -131,7 +131,7 @@ class Watch:
                 self.longest_s = max(self.longest_s, gap_s)
                 self._answered, self._at = self.load.counts.answered, now
 
-    async def over(self, what: str, lasts: Awaitable[object]) -> Window:
+    async def over(self, what: str, lasts: Awaitable[object]) -> LoadWindow:
         """The figures of as long as ``lasts`` lasts."""
         sent, answered = self.load.counts.sent, self.load.counts.answered
         self.load.counts.histogram[:] = [0] * len(self.load.counts.histogram)
@@ -144,7 +144,7 @@ class Watch:
         lasted_s = perf_counter() - began
         slowest = self.load.counts.quantile_s(1.0) * 1e3
         answers = self.load.counts.answered - answered
-        return Window(
+        return LoadWindow(
             what,
             round(lasted_s, 2),
             answers,
@@ -156,12 +156,12 @@ class Watch:
 
 def reload_under_load(
     folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float = LOOK_S, still_s: float = STILL_S
-) -> Report:
+) -> ReloadReport:
     """Runs it all; AssertionError where something was lost."""
     return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules, look_s=look_s, still_s=still_s))
 
 
-async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> Report:
+async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> ReloadReport:
     ports = DeckPorts.under(PREFIX)
     shipped = copy_rules(
         folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
@@ -198,7 +198,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
 
 async def _measured(
     gate: GateUnderTest, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
-) -> Report:
+) -> ReloadReport:
     watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
     load.go()
@@ -217,7 +217,7 @@ async def _measured(
     assert not load.problem, load.problem
     counts = load.counts
     assert not left, f"{left} submits were never answered"
-    return Report(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
+    return ReloadReport(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
 
 
 async def _in_force(gate: GateUnderTest, number: int) -> None:
