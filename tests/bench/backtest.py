@@ -33,21 +33,24 @@ from tests.bench.options import MeasuringOptions
 
 SAMPLE_S = 0.002
 STEPS = (
-    ("the segments: checksums, the chain, records", ("desk/scan.py", "desk/segment.py", "desk/disk.py")),
-    ("records as values", ("desk/entries.py", "desk/returned.py", "desk/requested.py", "desk/itself.py", "desk/body.py")),
+    ("the segments: checksums, the chain, records", ("journal/scan.py", "journal/segment.py", "journal/disk.py")),
+    ("records as values", ("journal/records/", "journal/encoding.py")),
     ("octets as a text", ("wire/",)),
     (
         "reading the text: words, signature, notice, links",
-        ("policy/reading.py", "policy/text.py", "policy/contacts.py", "policy/shards.py", "policy/scanner.py"),
+        ("policy/reading.py", "policy/text/folding.py", "policy/text/contacts.py", "policy/text/keyword_prefilter.py", "policy/text/scanner.py"),
     ),
     ("the rules", ("policy/",)),
     ("people's records", ("state/",)),
-    ("long messages", ("parts.py", "long.py")),
-    ("the gate's bookkeeping around a verdict", ("judging.py", "grounds.py", "message.py", "recipient.py", "transit.py")),
-    ("counting differences", ("backtest/differing.py",)),
-    ("order and the journal's turns", ("backtest/",)),
+    ("long messages", ("relay/multipart/",)),
+    (
+        "the gate's bookkeeping around a verdict",
+        ("relay/admission.py", "relay/evidence_records.py", "relay/pending_submit.py", "model/message.py", "model/recipient.py"),
+    ),
+    ("counting differences", ("desk/backtest/differences.py",)),
+    ("order and the journal's turns", ("desk/backtest/",)),
 )  # fmt: skip
-"""What the innermost frame of ours says a sample was spent on; the first that fits."""
+"""Steps of a backtest, each with its files; the innermost frame of the gate decides, and the first step that fits."""
 
 
 def question(folder: Path) -> runner.BacktestRequest:

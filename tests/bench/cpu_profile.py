@@ -37,30 +37,46 @@ from tests.bench.rounds import Progress, folder_of
 SAMPLE_S = 0.002
 WRITTEN_S = 10.0
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "relay.py:_read", "relay.py:submit", "access.py")),
+    (
+        "wire: octets as PDUs, fields, numbers",
+        ("wire/", "model/number.py", "relay/submit.py:_read", "relay/submit.py:submit", "relay/access.py"),
+    ),
     (
         "text: letters folded, signature, notice, links, words",
         (
-            "policy/text.py", "policy/contacts.py", "policy/page.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py",
-            "policy/spans.py", "policy/contents.py",
+            "policy/text/folding.py", "policy/text/contacts.py", "policy/text/page.py", "policy/text/keyword_prefilter.py", "policy/text/scanner.py",
+            "policy/reading.py", "policy/spans.py", "policy/loading/contents.py",
         ),
     ),
-    ("region: where the person is at home", ("policy/regions.py",)),
-    ("category: what kind of message it is", ("policy/category.py",)),
+    ("region: where the person is at home", ("policy/registries/regions.py",)),
+    ("category: what kind of message it is", ("policy/text/category.py",)),
     ("judge: the rules", ("policy/",)),
-    ("record: what is known of the person", ("state/record.py", "state/facts.py", "state/asked.py", "state/listed.py", "state/consented.py")),
+    (
+        "record: what is known of the person",
+        ("state/record/record.py", "state/record/facts.py", "state/record/asked.py", "state/lists/listed.py", "state/lists/consented.py"),
+    ),
     ("store: records found and put back", ("state/",)),
     (
         "judging: what a verdict takes, and notes",
-        ("judging.py", "grounds.py", "message.py", "recipient.py", "tally.py", "changes.py", "refusals.py"),
+        (
+            "relay/admission.py", "relay/evidence_records.py", "relay/effects/record_changes.py", "relay/refusal_cache.py", "model/message.py",
+            "model/recipient.py", "model/counters.py",
+        ),
     ),
-    ("long messages", ("parts.py", "long.py")),
-    ("journal: verdicts and answers packed, chained, written", ("desk/", "handover.py:write", "handover.py:_append")),
-    ("relay: turns, order, who is answered", ("relay.py", "chains.py", "handover.py", "transit.py", "sent.py", "commands.py")),
-    ("way back: receipts and replies", ("way_back.py", "arrivals.py", "hearing.py", "replies.py", "ids.py")),
+    ("long messages", ("relay/multipart/",)),
+    ("journal: verdicts and answers packed, chained, written", ("journal/", "relay/commit.py:write", "relay/commit.py:_append")),
+    (
+        "relay: turns, order, who is answered",
+        ("relay/submit.py", "relay/batching.py", "relay/commit.py", "relay/pending_submit.py", "relay/message_index.py", "relay/commands.py"),
+    ),
+    (
+        "way back: receipts and replies",
+        ("relay/deliver.py", "relay/deliver_batch.py", "relay/optout_reply.py", "relay/effects/optouts.py", "relay/message_ids.py"),
+    ),
     ("sockets: reading, writing, pacing", ("net/",)),
 )  # fmt: skip
-"""What the innermost frame of ours says a sample was spent on: a file, or a function of it; the first that fits."""
+"""Steps of a message, each with its files or functions (``file:function``); the innermost frame of the gate decides, and the first step that
+fits. Kept results name these steps."""
 REST, THREADS = "the loop, the clock, the rest", "threads: syncs, checkpoints"
 
 
@@ -152,7 +168,7 @@ class CpuSampler:
             frame = frame.f_back
 
     def end(self, number: int, frame: FrameType | None) -> None:
-        """Seconds by step: the loop's own time by its samples, and what other threads used."""
+        """Writes seconds by step: the main thread's CPU time, shared out by samples, and the CPU time of other threads."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         loop_s = time.thread_time() - self._loop_began
         others_s = time.process_time() - self._began - loop_s

@@ -15,7 +15,7 @@ import pytest
 from proxy.sim import measure
 from proxy.sim.bench.load_generator import RunFigures
 from proxy.sim.bench.options import BenchFailed
-from tests.bench import compare, cpu_profile, matrix, plots, result, rows
+from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, rows
 from tests.bench.options import MeasuringOptions
 from tests.bench.result import RoundsResult
 
@@ -335,7 +335,7 @@ def test_a_row_that_is_met_and_one_that_is_not_look_unlike() -> None:
 
 
 def test_every_file_and_function_that_a_step_names_is_there() -> None:
-    for _, places in cpu_profile.STEPS:
+    for _, places in (*cpu_profile.STEPS, *backtest.STEPS):
         for place in places:
             file, _, function = place.partition(":")
             assert (TOP / "proxy" / file).exists(), place
