@@ -105,10 +105,16 @@ def run(
 
 
 @app.command(name="matrix")
-def matrix_(seconds: Seconds = 10.0, rounds_: Rounds = 1, page: Page = None, json: Json = False) -> None:
+def matrix_(
+    seconds: Seconds = 10.0,
+    rounds_: Rounds = 1,
+    only: Annotated[str, typer.Option(help="Only parts whose name contains this text.")] = "",
+    page: Page = None,
+    json: Json = False,
+) -> None:
     """Measure the agreed rows briefly, each beside its goal."""
     _check_page(page)
-    found = matrix.measured(MeasuringOptions(seconds=seconds, rounds=rounds_), warn)
+    found = matrix.measured(MeasuringOptions(seconds=seconds, rounds=rounds_), warn, only=only)
     _print(found, json, matrix.as_text(found), page)
 
 

@@ -9,6 +9,7 @@ median of the turns' ratios: two runs of the same gate on a shared host differ b
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -48,9 +49,13 @@ Part = Callable[[MeasuringOptions, LoadProcesses], dict[str, float]]
 
 
 def measured(
-    options: MeasuringOptions, progress: Progress = lambda text: None, parts: Mapping[str, Part] | None = None
+    options: MeasuringOptions, progress: Progress = lambda text: None, parts: Mapping[str, Part] | None = None, only: str = ""
 ) -> dict[str, Any]:
-    """All rows; a part that fails here is named with the reason. ``parts``: only these."""
+    """All rows; a part that fails here is named with the reason. ``parts`` instead of PARTS; ``only``: those whose name contains this text.
+    Raises BenchFailed if no part is left."""
+    wanted = {name: part for name, part in (PARTS if parts is None else parts).items() if only in name}
+    if not wanted:
+        raise BenchFailed(f"--only: no part has {only!r} in its name; there are: {'; '.join(PARTS)}")
     facts, began = measure.machine(), datetime.now(CHINA)
     base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 4), rounds=1)
     with folder_of(options) as folder:
@@ -61,7 +66,7 @@ def measured(
     try:
         for number in range(1, options.rounds + 1):
             figures: dict[str, float] = {}
-            for name, part in (PARTS if parts is None else parts).items():
+            for name, part in wanted.items():
                 progress(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
                 try:
                     figures |= part(base, loads)
@@ -74,7 +79,8 @@ def measured(
     return {
         "kind": "matrix",
         "command": f"python -m tests.bench matrix --seconds {options.seconds:g}"
-        + (f" --rounds {options.rounds}" if options.rounds > 1 else ""),
+        + (f" --rounds {options.rounds}" if options.rounds > 1 else "")
+        + (f" --only {shlex.quote(only)}" if only else ""),
         "at": began.isoformat(timespec="seconds"),
         "took_s": round((datetime.now(CHINA) - began).total_seconds()),
         "commit": measure.commit(gate.CODE),

@@ -69,6 +69,7 @@ def test_the_command_of_a_result_measures_the_same_again(changed: dict[str, Any]
         (["run", "--binds", "2000"], "--binds: 2000 is not from 1 to 1,000"),
         (["compare", "/nowhere/a.json", "/nowhere/b.json"], "/nowhere/a.json: No such file or directory"),
         (["show", "{tmp}"], "no result of a bench"),
+        (["matrix", "--only", "nothing"], "--only: no part has 'nothing' in its name; there are: the standard mix"),
         (["matrix", "--page", "/nowhere/x.html"], "--page: /nowhere/x.html cannot be written"),
     ],
 )
