@@ -1,4 +1,4 @@
-"""Half a year of a journal at rest, made for measuring: it is what the roller makes, it goes on where it was killed, and it can be asked."""
+"""A journal at rest made for measuring: as the archiver writes it, continued after a kill, and open to questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of a bench's figures: medians, comparisons, pages, rows with goals. Nothing is measured here."""
+"""Medians, comparisons, pages and rows with goals, made of given figures. Nothing is measured here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench, measuring: real gates, real sockets, a second or less of each. How much comes out is not asked, only that it is all there."""
+"""Short runs of the measuring tools with real gates and sockets: every figure is there, no figure is judged."""
 
 from __future__ import annotations
 
