@@ -64,18 +64,18 @@ test: install
 	.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 bench: install
-	.venv/bin/gate106 bench --mix repeated
-	.venv/bin/gate106 bench --mix standard
+	.venv/bin/python -m tests.bench run --mix repeated
+	.venv/bin/python -m tests.bench run --mix standard
 
 # The numbers of tests/data/numbers: about ten minutes on a machine that does nothing else.
 numbers: install
 	mkdir -p tests/data/numbers
-	.venv/bin/gate106 bench --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
-	.venv/bin/gate106 bench --mix standard --seconds 60 --latency-rate 5000 --json > tests/data/numbers/standard.json
-	.venv/bin/gate106 bench --mix standard --seconds 60 --rate 5000 --no-baselines --json > tests/data/numbers/latency.json
-	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 36 --no-baselines --json > tests/data/numbers/rules-36.json
-	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
-	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
+	.venv/bin/python -m tests.bench run --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
+	.venv/bin/python -m tests.bench run --mix standard --seconds 60 --latency-rate 5000 --json > tests/data/numbers/standard.json
+	.venv/bin/python -m tests.bench run --mix standard --seconds 60 --rate 5000 --no-baselines --json > tests/data/numbers/latency.json
+	.venv/bin/python -m tests.bench run --mix standard --seconds 15 --rules 36 --no-baselines --json > tests/data/numbers/rules-36.json
+	.venv/bin/python -m tests.bench run --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
+	.venv/bin/python -m tests.bench memory --json > tests/data/numbers/memory.json
 	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
 	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
@@ -84,15 +84,15 @@ numbers: install
 # The tables of the guide's page on performance, on a machine that does nothing else: BRIEFLY_S for each row, three times; forty minutes.
 numbers-all: install
 	mkdir -p tests/data/numbers
-	.venv/bin/gate106 bench --matrix --seconds $(BRIEFLY_S) --rounds 3 --page matrix.html --json > tests/data/numbers/matrix.json
-	.venv/bin/gate106 bench --where --mix standard --seconds 20 --json > tests/data/numbers/where-standard.json
-	.venv/bin/gate106 bench --where --mix repeated --seconds 20 --json > tests/data/numbers/where-repeated.json
+	.venv/bin/python -m tests.bench matrix --seconds $(BRIEFLY_S) --rounds 3 --page matrix.html --json > tests/data/numbers/matrix.json
+	.venv/bin/python -m tests.bench profile --mix standard --seconds 20 --json > tests/data/numbers/where-standard.json
+	.venv/bin/python -m tests.bench profile --mix repeated --seconds 20 --json > tests/data/numbers/where-repeated.json
 	.venv/bin/python -m tests.guide
 
 # Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.
 half-year: install
 	mkdir -p $(HALF_YEAR)
-	.venv/bin/gate106 bench --journal $(HALF_YEAR) --rows $(ROWS) --json > tests/data/numbers/half-year.json
+	.venv/bin/python -m tests.bench half-year $(HALF_YEAR) --rows $(ROWS) --json > tests/data/numbers/half-year.json
 
 # Many more worlds and crashes than `make test` has time for; each point of death is hit, or it fails. Half an hour on two cores.
 campaign: install
@@ -106,7 +106,7 @@ fuzz: install
 
 rejudged: install
 	mkdir -p tests/data/numbers
-	.venv/bin/python -m tests.soak.rejudged --seconds 30 > tests/data/numbers/backtest.json
+	.venv/bin/python -m tests.bench.backtest --seconds 30 > tests/data/numbers/backtest.json
 
 # In an environment of its own, which can be thrown away.
 clickhouse: install
@@ -125,7 +125,7 @@ way-back: install
 
 # Rules and a long list changed under load: how long no answer came; fails beyond 20 ms. For a machine that does nothing else.
 reload: install
-	.venv/bin/python -m proxy.sim.reload --rate $(RATE)
+	.venv/bin/python -m tests.bench.reload --rate $(RATE)
 
 # Two hours; a table, and all samples in soak.json. Memory is judged from half an hour on.
 soak: RATE = 500

@@ -15,7 +15,8 @@ from typing import Any
 
 from proxy.config.descriptions import SettingDescription, settings
 from proxy.desk.api.openapi import document
-from proxy.sim.bench import matrix, result
+from proxy.sim.bench.measurement import describe_machine
+from tests.bench import matrix
 
 PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
 DOCUMENT = PAGE.with_name("openapi.json")
@@ -65,8 +66,8 @@ def _matrix() -> str:
     rows = ["| what | measured | goal | |", "|---|---|---|---|"]
     for row in told["rows"]:
         between = f" ({row['spread'][0]:,g} to {row['spread'][1]:,g})" if row["spread"] else ""
-        said = [matrix.verdict_of(row), row["note"]]
-        measured = f"{matrix.shown(row['measured'], row['unit'])}{between}"
+        said = [matrix.met_or_not(row), row["note"]]
+        measured = f"{matrix.with_unit(row['measured'], row['unit'])}{between}"
         rows.append(f"| {row['name']} | {measured} | {matrix.goal_of(row)} | {'; '.join(filter(None, said))} |")
     doubts = [f"{one[0].upper()}{one[1:]}." for one in matrix.remarks(told)]
     missing = [f"Not measured: {name} ({why})." for name, why in told["problems"].items()]
@@ -74,7 +75,7 @@ def _matrix() -> str:
 
 
 def _measured_on(told: Mapping[str, Any]) -> str:
-    machine = result.told_of_machine(told["machine"], told["versions"], told["sync_ms"])
+    machine = describe_machine(told["machine"], told["versions"], told["sync_ms"])
     return f"Measured {told['at'][:10]} by `{told['command']}`, commit {told['commit'] or 'unknown'}, on {machine}."
 
 

@@ -49,6 +49,7 @@ from proxy.server.workers.metrics import text_of
 from proxy.server.workers.pool import WorkerPool
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
+from tests.bench.__main__ import app as measuring_tools
 from tests.guide import PAGE as PAGE_OF_SETTINGS
 from tests.guide import PERFORMANCE, performance_page, settings_page
 
@@ -172,8 +173,16 @@ def test_the_tables_of_performance_are_what_was_measured() -> None:
 def test_every_option_of_the_bench_is_explained_on_the_page_of_performance_or_is_not_about_it() -> None:
     explained = {flag for row in table(PERFORMANCE.read_text(encoding="utf-8"), "option") for flag in code(row[0])}
     known = {one.opts[0] for one in COMMANDS["gate106 bench"].params}
-    assert known - explained == {"--seconds", "--baselines", "--journal", "--rows", "--json"}
+    assert known - explained == {"--seconds", "--json"}
     assert explained <= known
+
+
+def test_every_measuring_tool_is_explained_on_the_page_of_performance() -> None:
+    explained = {
+        words.split()[0] for row in table(PERFORMANCE.read_text(encoding="utf-8"), "measuring tool") for words in code(row[0])
+    }
+    commands: Any = typer.main.get_command(measuring_tools)
+    assert explained == set(commands.commands)
 
 
 def test_what_the_guide_quotes_of_errors_stands_in_the_code() -> None:

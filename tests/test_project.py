@@ -87,6 +87,11 @@ def test_the_wheel_holds_the_package_and_the_shipped_rules_and_nothing_else(tmp_
     assert {name for name in names if ".dist-info/" not in name} == wanted
 
 
+def test_nothing_in_the_package_needs_the_tests_or_the_measuring_tools() -> None:
+    wrong = re.compile(r"^\s*(?:from|import) tests\b|[\"']tests\.", re.MULTILINE)
+    assert [path.name for path in (TOP / "proxy").rglob("*.py") if wrong.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_a_command_loads_what_it_needs_and_no_more() -> None:
     """The rules alone take as long to load as a whole question to the journal at rest."""
     said = "import proxy.__main__, sys; print(*[name for name in sys.modules if name in ('proxy.policy', 'proxy.wire', 'duckdb', 'pyarrow')])"

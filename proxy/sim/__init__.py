@@ -1,15 +1,15 @@
-"""Simulates the world around the gate: carrier, providers and a demo.
+"""Simulates the world around the gate: a carrier, providers and 双11, for the demo and for a short measurement.
 
-    pdus.py       SMPP bytes, written apart from proxy/wire on purpose
-    people.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and the mixes of them
-    carrier.py    a simulated SMSC with rules and a log           receipts.py   its receipts under full load
-    provider.py   providers on smpplib's client                   deck.py       encoded submits for the load generator
-    load.py       the fast load generator                         drive.py      carrier and load generator in one process
-    measure.py    figures about processes, machine and /metrics   gate.py       settings and process of a gate under test
-    scenario.py   who sends what in the demo, and why             demo.py       the demo            view.py     its live table
-    desk.py       users of the demo's console                     story.py      a run as its journal tells it
-    reconcile.py  compares four records of the same traffic       closing.py    the demo's final tables
-    ports.py      free ports of loopback
+    pdus.py       the simulators' own encoder of SMPP bytes (on purpose not proxy/wire)
+    people.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and their mixes
+    carrier.py    a simulated SMSC with rules and a log           provider.py   providers on smpplib's client
+    load.py       the fast load generator                         deck.py       submits encoded beforehand for it
+    receipts.py   the carrier's fast path for receipts            measure.py    figures of processes, machine, disk, /metrics
+    scenario.py   who sends what in the demo, and why             demo.py       the demo           view.py   what it shows
+    story.py      what the journal says of a run                  closing.py    the end of the demo
+    reconcile.py  four witnesses of the same traffic, compared    gate.py       settings and process of a gate under test
+    desk.py       a console for the demo                          ports.py      free ports, unique over processes
+    bench/        ``gate106 bench``
 
-Nothing in the package imports from here, except the commands.
+Only the commands import from here. Long measurements (``python -m tests.bench``) are not in the package.
 """

@@ -32,10 +32,11 @@ from pathlib import Path
 import httpx2
 from rich.console import Console
 
-from proxy.sim import bench, demo, gate, measure
-from proxy.sim.bench.driver import driver
+from proxy.sim import demo, gate, measure
+from proxy.sim.bench.load_generator import RunRequest
+from proxy.sim.bench.load_process import load_process
+from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchOptions
 from proxy.sim.desk import DemoAccounts
-from proxy.sim.drive import Order
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
 
@@ -186,16 +187,14 @@ def answers(address: str) -> bool:
 
 def own_p99_ms(seconds: float) -> dict[str, float]:
     """``alone`` and ``beside`` a crowd at the console, in one run of one gate."""
-    options = bench.Options(seconds=seconds, baselines=False)
-    with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, driver(options) as beside_it:
+    options = BenchOptions(seconds=seconds)
+    with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, load_process(options) as load:
         folder = Path(temporary)
         gate.copy_rules(folder / "rules", datetime.now(gate.CHINA))
-        providers = [
-            gate.SimulatedProvider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()
-        ]
-        desk = DemoAccounts.opened(free_port(), list(bench.PROVIDERS))
+        providers = [gate.SimulatedProvider(name, (prefix,), PASSWORD, window=50) for name, prefix in PROVIDERS.items()]
+        desk = DemoAccounts.opened(free_port(), list(PROVIDERS))
         subject = gate.GateUnderTest(
-            folder, *gate.write_settings(folder, [gate.CarrierSide(beside_it.carrier)], providers, desk=desk)
+            folder, *gate.write_settings(folder, [gate.CarrierSide(load.carrier)], providers, desk=desk)
         )
         try:
             mine, others = measure.apart(os.sched_getaffinity(0))
@@ -206,7 +205,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
             metrics = f"http://127.0.0.1:{subject.http}/metrics"
 
             def measured(name: str) -> float:
-                return beside_it.order(Order(name, subject.smpp, subject.pid, metrics, RATE)).own_ms["p99"]
+                return load.run(RunRequest(name, subject.smpp, subject.pid, metrics, RATE)).own_ms["p99"]
 
             alone = measured("alone")
             with crowd(desk) as opened:

@@ -5,7 +5,7 @@
 In: how many messages; mixes of texts, each in a process of its own, which begins where all is imported (``everywhere``: the standard one to
 people of all provinces, else of one; ``receipts``: the standard one, and a receipt for each submit that was taken, until its provider has
 acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to; ``capped``: to people who have had a day's already;
-``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as ``gate106 bench --lived-in`` has it, while a set of rules
+``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as ``python -m tests.bench run --lived-in`` has it, while a set of rules
 waits for approval; ``relay``: what smpplib's PDU classes take for the standard one); how many rules (0: the shipped ones); the library that tells
 callgrind what to count (instructions.py builds it), functions that are counted alone (``proxy.relay.submit:Relay.submit``). Out: octets at both ends,
 which nobody keeps. Never: a number of its own.
@@ -31,9 +31,7 @@ from proxy.relay.candidate import CandidateRules
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.sim import pdus
-from proxy.sim.baseline import rewrite_by_smpplib
-from proxy.sim.bench import known
-from proxy.sim.bench.rules import count_rules, extra_rules, quotas
+from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, DeckPorts, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.sim.people import crowd
@@ -43,6 +41,9 @@ from proxy.state.record import record
 from proxy.wire import Session, builders, deliver_sm_resp, submit_sm_resp
 from proxy.wire.session import Timers
 from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
+from tests.bench import filled_store
+from tests.bench.baseline import rewrite_by_smpplib
+from tests.bench.filled_registries import quotas
 from tests.house import NOON, Bind, House
 
 PORTS = DeckPorts.under("1069001")
@@ -210,9 +211,9 @@ class Road:
 
 def _live_in(house: House, folder: Path) -> None:
     store: Any = house.store
-    refusing = known.who_refused(record.EMPTY, int(NOON))
-    known.desk(store, folder / "keys", int(NOON))
-    for place in range(0, PEOPLE, known.REFUSING):
+    refusing = filled_store.opted_out(record.EMPTY, int(NOON))
+    filled_store.lists_and_erasure(store, folder / "keys", int(NOON))
+    for place in range(0, PEOPLE, filled_store.REFUSING):
         store.hold(SHANGHAI + 7 * place, refusing)
 
 

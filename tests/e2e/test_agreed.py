@@ -20,9 +20,9 @@ from proxy.journal.records import messages
 from proxy.journal.records.revisions import Revised, unpack_revised
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.net.authenticator import hash_password
-from proxy.sim.reload import words_of
 from proxy.state.shared.servers import tag_of
 from proxy.state.stores.valkey import PARTS
+from tests.bench.reload import words_of
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sim.reload import words_of
+from tests.bench.reload import words_of
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, RULES, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import (

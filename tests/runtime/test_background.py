@@ -13,7 +13,7 @@ import pytest
 
 from proxy import policy
 from proxy.runtime.background import SLICE_S, Background, WorkCancelled
-from proxy.sim.reload import words_of
+from tests.bench.reload import words_of
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
 LAPSE_S = 0.15

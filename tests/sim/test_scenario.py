@@ -1,4 +1,4 @@
-"""The demo's scenario and the figures of the bench, without a gate."""
+"""The demo's scenario and the figures of processes, without a gate."""
 
 import os
 from datetime import datetime
@@ -11,8 +11,8 @@ from proxy.config.yaml_file import load
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, REASONS
 from proxy.policy import read_reply
-from proxy.sim import bench, gate, measure, pdus
-from proxy.sim.drive import Run
+from proxy.sim import gate, measure, pdus
+from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
@@ -85,10 +85,10 @@ def test_quiet_hours_are_moved_away_from_now_and_the_rules_still_load(tmp_path, 
 
 def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
     folder = gate.copy_rules(tmp_path / "rules", NOON, shadow=True)
-    shipped = bench.count_rules(folder)
+    shipped = count_rules(folder)
     assert shipped == len(policy.load(folder).rules)
-    (folder / "sim-extra.yaml").write_text(bench.extra_rules(100), encoding="utf-8")
-    assert bench.count_rules(folder) == shipped + 100 == len(policy.load(folder).rules)
+    (folder / "sim-extra.yaml").write_text(extra_rules(100), encoding="utf-8")
+    assert count_rules(folder) == shipped + 100 == len(policy.load(folder).rules)
 
 
 def test_settings_for_a_gate_are_yaml_that_names_every_provider(tmp_path):
@@ -122,31 +122,3 @@ def test_a_quantile_of_a_histogram_looks_only_at_the_time_between_two_scrapes():
 def test_labels_of_metrics_are_read_with_their_escapes():
     found = measure.samples('# HELP a b\na_total{x="1",y="say \\"no\\""} 3.0\nb 2\nbroken {\n')
     assert found == {("a_total", (("x", "1"), ("y", 'say "no"'))): 3.0, ("b", ()): 2.0}
-
-
-def test_a_result_is_told_as_a_table_and_as_json_with_the_command_that_made_it():
-    run = Run(
-        "gate", 1.0, 1000, 1000.0, 20.0, 0.02, 1.0, 0.01, {"p50": 1, "p99": 2, "p999": 3}, {}, {"0x400": 10}, 990, 0, 50.0
-    )
-    slow = Run("smpplib", 1.0, 500, 500.0, 60.0, 0.02, 1.0, 0.01, {"p50": 1, "p99": 2, "p999": 3}, {}, {}, 500, 0, 50.0)
-    options = bench.Options(mix="repeated", seconds=1, rules=500)
-    result = bench.Result(
-        options.command,
-        "2026",
-        measure.machine(),
-        measure.versions(),
-        {"median": 0.1, "worst": 1},
-        vars_of(options),
-        500,
-        {"smpplib": slow, "gate": run},
-    )
-    assert result.ratios == {"throughput_vs_smpplib": 2.0, "cpu_vs_smpplib": 3.0}
-    told = result.as_dict()
-    assert told["command"].startswith("gate106 bench --mix repeated --seconds 1 ")
-    assert told["ratios"] == result.ratios
-    assert "throughput vs smpplib 2.00×" in result.as_text()
-    assert "1.0%" in result.as_text()
-
-
-def vars_of(options):
-    return {name: getattr(options, name) for name in options.__slots__ if name != "keep"}

@@ -31,9 +31,11 @@ from proxy.journal.records import messages
 from proxy.journal.sealing import Ring
 from proxy.journal.segment import RECORD_HEAD_BYTES
 from proxy.journal.write_ahead_log import read
-from proxy.sim import bench, gate
+from proxy.sim import gate
 from proxy.sim.demo import stage
 from proxy.state.stores.sqlite import SqliteStore
+from tests.bench import rounds
+from tests.bench.options import MeasuringOptions
 
 START_S = 600.0
 
@@ -41,7 +43,7 @@ START_S = 600.0
 def sizes(seconds: float, recipients: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gate106-sizes-") as temporary:
         folder = Path(temporary)
-        found = bench.run(bench.Options(seconds=seconds, recipients=recipients, baselines=False, keep=folder))
+        found = rounds.run(MeasuringOptions(seconds=seconds, recipients=recipients, baselines=False, keep=folder))
         store, journal = folder / "state.db", folder / "journal"
         persons, kept_bytes = _persons(store)
         verdicts, journal_bytes = _weigh(journal)

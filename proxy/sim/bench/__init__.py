@@ -1,22 +1,13 @@
-"""Bench: what the gate costs, beside two relays without rules, in one run on one machine (DESIGN §13).
+"""Measures one gate on this machine for ``gate106 bench``.
 
-In: Options. Out: a Result, as text, JSON or a page, with the command that made it. Never: a figure without the machine, the disk and the
-load generator's own ceiling beside it.
+    options.py         what is measured, and the command line that measures it again
+    gate_process.py    the gate under test: rules, settings, store, start and stop
+    load_process.py    the process that holds the simulated carrier and the load generator, as the command sees it
+    load_generator.py  that process itself
+    rules.py           generated rules beside the shipped ones
+    measurement.py     one measurement from start to end, and its result as a table and as JSON
 
-    options.py                what is measured            rounds.py     one bench: all that is asked for, once or often
-    house.py, known.py        the gate under test, and whom it knows already        driver.py     the processes beside it
-    result.py                 what was measured           compare.py    two results          page.py   plots, in one file
-    matrix.py, rows.py        the rows that were agreed on, briefly, each with its goal
-    suppressed.py             a hundred million numbers nobody may write to
-    sampled.py                where a message's microseconds go
-
-Three kinds of process: this one only waits; ``drive`` is carrier and load generator; the third is under test, one at a time. That has a
-core to itself, with all its threads and children, and stays on it; the others have the rest.
+Three kinds of process take part: this one only waits, the second sends the load, the third is the gate. The gate has a core of its own; the
+others share the rest. Comparisons, many rows, profiles and relays without rules are measured by ``python -m tests.bench``, which is not in the
+wheel.
 """
-
-from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, Options, Unfit
-from proxy.sim.bench.result import Result
-from proxy.sim.bench.rounds import run
-from proxy.sim.bench.rules import count_rules, extra_rules
-
-__all__ = ["PASSWORD", "PROVIDERS", "BenchFailed", "Options", "Result", "Unfit", "count_rules", "extra_rules", "run"]

@@ -1,6 +1,6 @@
-"""Rules of a bench: the shipped ones, and as many more as are asked for.
+"""Writes generated rules beside the shipped ones.
 
-In: a number. Out: a rules file. Never: a rule that meets the bench's own texts, unless it is there to refuse them.
+In: a number of rules. Out: the text of a rules file. Never: a rule that meets the bench's own texts, except the rule that refuses them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from proxy.sim.people import BANNED
 
 
 def count_rules(folder: Path) -> int:
-    """How many rules the files of a folder hold."""
+    """Counts the rules in the files of a folder."""
     files: list[Any] = [load(path).value for path in folder.rglob("*.yaml")]
     return sum(len(one.get("rules") or ()) for one in files)
 
 
 def extra_rules(count: int) -> str:
-    """A rules file of ``count`` more rules, as a carrier gathers them over years: stops of signatures, words in one region, caps of
-    one advertiser. None of them meets the bench's texts, so only their number costs."""
+    """A rules file of ``count`` more rules, of the kinds that a carrier gathers over years: stopped signatures, words banned in one province,
+    caps of one advertiser. No rule meets the bench's texts, so only their number costs time."""
     rules = []
     for number in range(count):
         rule: dict[str, Any] = {"id": f"sim-extra-{number:04d}", "say": f"模拟规则 {number}", "then": "reject"}
@@ -48,23 +48,8 @@ def extra_rules(count: int) -> str:
     )
 
 
-def quotas() -> str:
-    """A rules file with what contracts say of each provider: how many a second and a day, and what part of them advertisements. All of it is
-    far more than a bench sends, so only that it is counted costs."""
-    everything = {"category": ["marketing", "notice", "otp"]}
-    rate = {"count": 10**6, "per": "1s", "burst": 2 * 10**6, "key": ["provider"], "then": "throttle"}
-    share = {"share": 0.9, "per": "day", "key": ["provider"], "least": 10**9}
-    rules = [
-        {"id": "sim-quota", "say": "模拟: 每家每秒和每天的配额", "when": everything}
-        | {"limit": [rate, {"count": 10**10, "per": "day", "key": ["provider"]}], "then": "reject", "reason": "provider-quota"},
-        {"id": "sim-share", "say": "模拟: 每家营销的占比", "when": {"category": "marketing"}}
-        | {"limit": share, "then": "reject", "reason": "probation"},
-    ]
-    return json.dumps({"rules": rules}, ensure_ascii=False)
-
-
 def refusing() -> str:
-    """A rules file that lets nothing through to where the refused live (people.py)."""
+    """A rules file that bans the province of the refused recipients (proxy/sim/people.py)."""
     rule = {
         "id": "sim-refused",
         "say": "模拟: 拒绝的部分",

@@ -1,14 +1,15 @@
-"""Matrix: all rows that were agreed on, briefly, one after the other on one machine: what is measured beside what was aimed at.
+"""Measures all agreed rows briefly, one after the other on one machine, beside their goals.
 
-In: Options (seconds and rounds of each are taken from them). Out: rows, in one dictionary. Never: a run that a goal is judged by though the
-generator was at its end, without saying so.
+In: MeasuringOptions (seconds and rounds of each row). Out: rows, in one dictionary. Never: a judgement by a run in which the load generator was the
+limit, without a remark.
 
-What a row compares is measured one after the other, so that the machine is the same to both as far as it can be; where a tenth decides,
-several times in turns, and the row is the median of the turns' ratios: between two runs of the same gate a shared host makes more than that.
+Gates that a row compares are measured one after the other. Where a tenth decides, they are measured several times in turns, and the row is the
+median of the turns' ratios: two runs of the same gate on a shared host differ by more than a tenth.
 """
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,61 +18,69 @@ from typing import Any
 
 from proxy.native import loader
 from proxy.sim import gate, measure
-from proxy.sim.bench import suppressed
-from proxy.sim.bench.driver import Drivers, baseline
-from proxy.sim.bench.house import certificate, house
-from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
-from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
-from proxy.sim.bench.rounds import folder_of
-from proxy.sim.bench.rows import ROWS, Figures, Row
+from proxy.sim.bench.gate_process import certificate
+from proxy.sim.bench.load_generator import RunFigures, RunRequest
+from proxy.sim.bench.measurement import BUSY_ELSEWHERE, describe_machine, life_cpu_us, run_request
+from proxy.sim.bench.options import OWN_VALKEY, BenchFailed
 from proxy.sim.deck import CARDS
-from proxy.sim.drive import Order, Run
 from proxy.sim.gate import CHINA
-from proxy.sim.memory import bytes_a_person
-from proxy.sim.reload import reload_under_load
+from tests.bench import suppression_lists
+from tests.bench.gates import prepared_gate
+from tests.bench.load_processes import LoadProcesses, baseline_process
+from tests.bench.memory import bytes_a_person
+from tests.bench.options import MeasuringOptions
+from tests.bench.reload import reload_under_load
+from tests.bench.rounds import Progress, folder_of
+from tests.bench.rows import ROWS, Figures, GoalRow
 
 FEW, SOME, MANY = 10_000, 1_000_000, 10_000_000
 MEMORY_OF = (200_000, 250_000, 300_000, 350_000, 400_000)
-"""Each in a process of its own, with a mixing number of its own. The records and their buckets take the same, whatever their number; how
-much Python's allocator keeps beside them of what it freed while they grew differs by a fifth."""
+"""Recipients, each number of them in a process of its own. Records and buckets take the same for any number; the freed memory that Python's
+allocator keeps beside them differs by a fifth."""
 LATENCY_RATE = 5000.0
 RELOAD_RATE, RELOAD_TIMES, RELOAD_RULES, RELOAD_WORDS = 1000.0, 2, 500, 100_000
 RELOAD_RUNS = 3
-"""A shared host stands still for 40 to 90 ms now and then, also while nothing changes: the row is the median of each run's longest pause."""
+"""A shared host pauses for 40 to 90 ms now and then, also while nothing changes: the row is the median of each run's longest pause."""
 TURNS = 5
-"""Of gates that are measured in turns: of three on a shared host a row was 0.4 one time and 0.8 the next."""
+"""Turns of compared gates. With three on a shared host a row was 0.4 one time and 0.8 the next."""
 CONFLICTS = "gate106_store_conflicts_total"
 
-Tell = Callable[[str], None]
-Part = Callable[[Options, Drivers], dict[str, float]]
+Part = Callable[[MeasuringOptions, LoadProcesses], dict[str, float]]
 
 
-def measured(options: Options, tell: Tell = lambda text: None, parts: Mapping[str, Part] | None = None) -> dict[str, Any]:
-    """All rows; what cannot be measured here says why. ``parts``: only these."""
+def measured(
+    options: MeasuringOptions, progress: Progress = lambda text: None, parts: Mapping[str, Part] | None = None, only: str = ""
+) -> dict[str, Any]:
+    """All rows; a part that fails here is named with the reason. ``parts`` instead of PARTS; ``only``: those whose name contains this text.
+    Raises BenchFailed if no part is left."""
+    wanted = {name: part for name, part in (PARTS if parts is None else parts).items() if only in name}
+    if not wanted:
+        raise BenchFailed(f"--only: no part has {only!r} in its name; there are: {'; '.join(PARTS)}")
     facts, began = measure.machine(), datetime.now(CHINA)
     base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 4), rounds=1)
     with folder_of(options) as folder:
         median_s, worst_s = measure.sync_s(folder)
     rounds: list[Figures] = []
     problems: dict[str, str] = {}
-    drivers = Drivers()
+    loads = LoadProcesses()
     try:
         for number in range(1, options.rounds + 1):
             figures: dict[str, float] = {}
-            for name, part in (PARTS if parts is None else parts).items():
-                tell(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
+            for name, part in wanted.items():
+                progress(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
                 try:
-                    figures |= part(base, drivers)
+                    figures |= part(base, loads)
                 except BenchFailed as failed:
                     problems[name] = str(failed)
-                    drivers.close()  # it may be that one which failed
+                    loads.close()  # perhaps it failed itself
             rounds.append(figures)
     finally:
-        drivers.close()
+        loads.close()
     return {
         "kind": "matrix",
-        "command": f"gate106 bench --matrix --seconds {options.seconds:g}"
-        + (f" --rounds {options.rounds}" if options.rounds > 1 else ""),
+        "command": f"python -m tests.bench matrix --seconds {options.seconds:g}"
+        + (f" --rounds {options.rounds}" if options.rounds > 1 else "")
+        + (f" --only {shlex.quote(only)}" if only else ""),
         "at": began.isoformat(timespec="seconds"),
         "took_s": round((datetime.now(CHINA) - began).total_seconds()),
         "commit": measure.commit(gate.CODE),
@@ -90,7 +99,7 @@ def _names(rounds: list[Figures]) -> list[str]:
     return list({name: None for one in rounds for name in one})
 
 
-def _row(row: Row, rounds: list[Figures]) -> dict[str, Any]:
+def _row(row: GoalRow, rounds: list[Figures]) -> dict[str, Any]:
     found = []
     for figures in rounds:
         try:
@@ -112,16 +121,18 @@ def _row(row: Row, rounds: list[Figures]) -> dict[str, Any]:
 
 def as_text(told: Mapping[str, Any]) -> list[str]:
     """A table for people."""
-    lines = [told_of_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':64}{'measured':>14}{'goal':>14}  "]
+    lines = [describe_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':64}{'measured':>14}{'goal':>14}  "]
     for row in told["rows"]:
         spread = f"  ({row['spread'][0]:g}–{row['spread'][1]:g})" if row["spread"] else ""
-        lines.append(f"{row['name']:64}{shown(row['measured'], row['unit']):>14}{goal_of(row):>14}  {verdict_of(row)}{spread}")
+        lines.append(
+            f"{row['name']:64}{with_unit(row['measured'], row['unit']):>14}{goal_of(row):>14}  {met_or_not(row)}{spread}"
+        )
     lines += [f"not measured: {name}: {why}" for name, why in told["problems"].items()]
     return [*lines, *remarks(told), "", f"{told['command']}    ({told['took_s']} s)"]
 
 
 def remarks(told: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of the whole, and of single figures."""
+    """What a reader must know of the whole and of single figures."""
     figures = told["figures"]
     found = []
     if limited := sorted(name.split(".")[0] for name, value in figures.items() if name.endswith(".limited") and value):
@@ -135,24 +146,24 @@ def remarks(told: Mapping[str, Any]) -> list[str]:
 
 
 def goal_of(row: Mapping[str, Any]) -> str:
-    return "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {shown(row['goal'], row['unit'])}"
+    return "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {with_unit(row['goal'], row['unit'])}"
 
 
-def verdict_of(row: Mapping[str, Any]) -> str:
+def met_or_not(row: Mapping[str, Any]) -> str:
     return {None: "", True: "met", False: "not met"}[row["met"]]
 
 
-def shown(value: float | None, unit: str) -> str:
+def with_unit(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
-    told = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2f}"
-    return f"{told} {unit}".strip() if unit not in ("×", "%", "/s") else told + unit
+    text = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2f}"
+    return f"{text} {unit}".strip() if unit not in ("×", "%", "/s") else text + unit
 
 
 # -- parts
 
 
-def _figures(name: str, run: Run) -> dict[str, float]:
+def _figures(name: str, run: RunFigures) -> dict[str, float]:
     return {
         f"{name}.cpu_us": run.cpu_us,
         f"{name}.per_s": run.per_s,
@@ -163,24 +174,24 @@ def _figures(name: str, run: Run) -> dict[str, float]:
 
 
 def _of(name: str, **changes: Any) -> Part:
-    """One gate, as fast as answers come."""
+    """One gate with these options, as fast as answers come."""
 
-    def part(base: Options, drivers: Drivers) -> dict[str, float]:
+    def part(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
         options = replace(base, **changes)
         with folder_of(options) as folder:
             pem = certificate(folder) if options.tls else None
-            beside = drivers.driver(options, pem)
-            with house(options, folder, beside.carrier, pem) as one:
-                run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics, store=one.store))
-                scraped = measure.samples(measure.fetch(one.metrics))
+            load = loads.process(options, pem)
+            with prepared_gate(options, folder, load.carrier, pem) as measured_gate:
+                run = load.run(run_request(measured_gate))
+                scraped = measure.samples(measure.fetch(measured_gate.metrics))
         conflicts = sum(value for (metric, _), value in scraped.items() if metric == CONFLICTS)
         return _figures(name, run) | {
-            f"{name}.start_s": one.start_s,
-            f"{name}.stop_s": one.stop_s,
-            f"{name}.start_cpu_s": round(one.ready_cpu_s, 2),
+            f"{name}.start_s": measured_gate.start_s,
+            f"{name}.stop_s": measured_gate.stop_s,
+            f"{name}.start_cpu_s": round(measured_gate.ready_cpu_s, 2),
             f"{name}.store_cpu_us": run.store_cpu_us,
             f"{name}.conflicts": round(conflicts / max(1, run.all_messages) * 100, 3),
-            f"{name}.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
+            f"{name}.life_cpu_us": life_cpu_us(measured_gate, run.all_messages),
             f"{name}.receipts": run.receipts,
         }
 
@@ -188,17 +199,17 @@ def _of(name: str, **changes: Any) -> Part:
 
 
 def in_turns(gates: Mapping[str, Part]) -> Part:
-    """Gates by name, one after the other, TURNS times over: medians of the figures of each; as ``name.times`` the median of its CPU
-    against the first one's in the same turn, and what those lay between; as ``name.slower`` how many times as much the first one carries;
-    as ``name.less`` how many µs a message it takes less than the first one."""
+    """Measures gates one after the other, TURNS times over: medians of the figures of each, and medians of comparisons with the first gate within
+    each turn, with their least and most: ``name.times`` (its CPU divided by the first one's), ``name.slower`` (the first one's throughput divided
+    by its own), ``name.less`` (the first one's CPU µs a message minus its own)."""
     first, *others = gates
 
-    def part(base: Options, drivers: Drivers) -> dict[str, float]:
+    def part(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
         turns: list[Figures] = []
         for _ in range(TURNS):
             found: dict[str, float] = {}
             for one in gates.values():
-                found |= one(base, drivers)
+                found |= one(base, loads)
             times = {f"{name}.times": found[f"{name}.cpu_us"] / found[f"{first}.cpu_us"] for name in others}
             slower = {f"{name}.slower": found[f"{first}.per_s"] / found[f"{name}.per_s"] for name in others}
             less = {f"{name}.less": found[f"{first}.cpu_us"] - found[f"{name}.cpu_us"] for name in others}
@@ -218,37 +229,37 @@ def in_turns(gates: Mapping[str, Part]) -> Part:
 
 
 def _relay(name: str) -> Part:
-    """One without rules."""
+    """A relay without rules."""
 
-    def part(base: Options, drivers: Drivers) -> dict[str, float]:
-        beside = drivers.driver(base)
-        with baseline(name, beside.carrier, None) as (port, pid):
-            return _figures(name, beside.order(Order(name, port, pid)))
+    def part(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
+        load = loads.process(base)
+        with baseline_process(name, load.carrier, None) as (port, pid):
+            return _figures(name, load.run(RunRequest(name, port, pid)))
 
     return part
 
 
-def _beside(base: Options, drivers: Drivers) -> dict[str, float]:
-    """The generator alone, a relay that changes nothing, and the gate's own latency where it is not at its end."""
-    beside = drivers.driver(base)
-    alone = beside.order(Order("ceiling", None, None))
-    with folder_of(base) as folder, house(base, folder, beside.carrier) as one:
-        slow = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics, LATENCY_RATE))
+def _ceiling_and_latency(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
+    """The generator alone, the bare relay, and the gate's own latency below its limit."""
+    load = loads.process(base)
+    alone = load.run(RunRequest("ceiling", None, None))
+    with folder_of(base) as folder, prepared_gate(base, folder, load.carrier) as measured_gate:
+        slow = load.run(run_request(measured_gate, LATENCY_RATE))
     return {
         **_figures("ceiling", alone),
-        **_relay("raw")(base, drivers),
+        **_relay("raw")(base, loads),
         "latency.own_p99_ms": slow.own_ms["p99"],
         "latency.others_busy": slow.others_busy,
     }
 
 
-def _memory(base: Options, drivers: Drivers) -> dict[str, float]:
+def _memory(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
     found = sorted(bytes_a_person(persons) for persons in MEMORY_OF)
     return {"memory.bytes_a_person": round(found[len(found) // 2]), "memory.most_bytes_a_person": round(found[-1])}
 
 
-def _suppressed(base: Options, drivers: Drivers) -> dict[str, float]:
-    told = suppressed.measured(suppressed.NUMBERS, base.seconds, lambda text: None)
+def _suppressed(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
+    found = suppression_lists.measured(suppression_lists.NUMBERS, base.seconds, lambda text: None)
     names = (
         "lookup_us",
         "lookup_other_us",
@@ -260,10 +271,10 @@ def _suppressed(base: Options, drivers: Drivers) -> dict[str, float]:
         "memory_mib",
         "state_mb",
     )
-    return {f"suppressed.{name}": told[name] for name in names}
+    return {f"suppressed.{name}": found[name] for name in names}
 
 
-def _reload(base: Options, drivers: Drivers) -> dict[str, float]:
+def _reload(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
     reports = []
     for _ in range(RELOAD_RUNS):
         with folder_of(base) as folder:
@@ -283,7 +294,7 @@ PARTS: Mapping[str, Part] = {
     "the standard mix, a relay on smpplib's PDU classes, and 500 rules": in_turns(
         {"standard": _of("standard"), "smpplib": _relay("smpplib"), "rules-500": _of("rules-500", rules=500)}
     ),
-    "the generator alone, a bare relay, and own latency": _beside,
+    "the generator alone, a bare relay, and own latency": _ceiling_and_latency,
     "Valkey, one worker and two": in_turns(
         {
             "valkey": _of("valkey", store=OWN_VALKEY),
@@ -316,4 +327,4 @@ PARTS: Mapping[str, Part] = {
     "rules and words changed": _reload,
     "100 M suppressed": _suppressed,
 }
-"""Those beside each other that a row compares; of those that send the same the generator goes on."""
+"""Gates that a row compares are neighbours; the load generator is kept while the load stays the same."""

@@ -1,9 +1,8 @@
-"""What a bench may be asked for, and what it says of what it cannot do."""
+"""BenchOptions of ``gate106 bench``, and who gets which text."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.config.yaml_file import load
 from proxy.sim import people, texts
-from proxy.sim.bench import Options, Unfit
+from proxy.sim.bench.options import BenchOptions, Unfit
 from proxy.sim.bench.rules import refusing
 
 
@@ -28,17 +27,14 @@ from proxy.sim.bench.rules import refusing
         ({"refused": 101}, "--refused: 101 is not from 0 to 100"),
         ({"long": -1}, "--long: -1 is not from 0 to 100"),
         ({"rate": -5}, "--rate: -5 is less than nothing"),
-        ({"rounds": 0}, "--rounds: 0 is not from 1 to 1,000"),
         ({"store": "redis://x"}, "--store: 'redis://x' is neither embedded, valkey nor an address such as valkey://host:6379/0"),
         ({"workers": 2}, "--workers 2: several workers need a store that they share (--store valkey)"),
-        ({"known": True, "store": "valkey"}, "--known: only the embedded store can be filled beforehand (leave out --store)"),
-        ({"known": True, "recipients": 60_000_000}, "--known: at most 50,000,000 recipients, not 60,000,000"),
         ({"refused": 100, "recipients": 6_000_000}, "--refused: at most 5,000,000 recipients can be refused; take fewer --recipients than 6,000,000"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_is_started(asked: dict[str, Any], said: str):
     with pytest.raises(Unfit) as caught:
-        Options(**asked)
+        BenchOptions(**asked)
     assert str(caught.value) == said
 
 
@@ -46,21 +42,21 @@ def test_what_does_not_fit_is_refused_before_anything_is_started(asked: dict[str
     "changed",
     [
         {},
-        {"refused": 30.0, "long": 12.5, "receipts": True, "tls": True, "rounds": 5},
-        {"known": True, "sealed": True, "baselines": False, "latency_rate": 5000.0},
+        {"refused": 30.0, "long": 12.5, "receipts": True, "tls": True, "ports": 7},
+        {"sealed": True, "rate": 5000.0},
         {"store": "valkey", "workers": 2, "mix": "varied", "rate": 100.0, "rules": 500},
         {"store": "valkey://h 1:6379/0"},
     ],
 )
 def test_the_command_of_a_result_measures_the_same_again(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    options = replace(Options(), **changed)
-    asked: list[Options] = []
+    options = replace(BenchOptions(), **changed)
+    asked: list[BenchOptions] = []
 
-    def run(said: Options, tell: object) -> object:
+    def run(said: BenchOptions, tell: object) -> object:
         asked.append(said)
         raise Unfit("enough")
 
-    monkeypatch.setattr("proxy.sim.bench.run", run)
+    monkeypatch.setattr("proxy.sim.bench.measurement.measure_gate", run)
     words = shlex.split(options.command)
     assert words[:2] == ["gate106", "bench"]
     result = CliRunner().invoke(app, words[1:])
@@ -72,22 +68,16 @@ def test_the_command_of_a_result_measures_the_same_again(changed: dict[str, Any]
     ("words", "said"),
     [
         (["--binds", "2000"], "--binds: 2000 is not from 1 to 1,000"),
-        (["--matrix", "--memory"], "--matrix and --memory: one of them at a time"),
-        (["--compare", "/nowhere/a.json", "/nowhere/b.json"], "/nowhere/a.json: No such file or directory"),
-        (["--show", "{tmp}"], "no result of a bench"),
-        (["--memory", "--page", "{tmp}.html"], "--page: there is no plot of --memory"),
-        (["--page", "/nowhere/x.html"], "--page: /nowhere/x.html cannot be written"),
+        (["--window", "0"], "--window: 0 is not from 1 to 10,000"),
+        (["--workers", "2"], "--workers 2: several workers need a store that they share (--store valkey)"),
     ],
 )
-def test_a_command_that_cannot_be_done_is_one_clear_line_and_exit_2(words: list[str], said: str, tmp_path: Path):
-    other = tmp_path / "other.json"
-    other.write_text(json.dumps({"command": "something else"}), encoding="utf-8")
-    result = CliRunner().invoke(app, ["bench", *(word.replace("{tmp}", str(other)) for word in words)])
+def test_a_command_that_cannot_be_done_is_one_clear_line_and_exit_2(words: list[str], said: str):
+    result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stderr.startswith("gate106: ")
     assert result.stderr.count("\n") == 1
-    assert not Path(f"{other}.html").exists()
 
 
 # -- who is written to, and with what
@@ -137,34 +127,3 @@ def test_in_the_varied_mix_every_text_has_something_that_changes():
     found = texts.varied(106)
     assert all(one.varied for one in found)
     assert len({one.text for one in found}) == len(found)
-
-
-# -- what was kept
-
-WHERE = {
-    "kind": "where",
-    "command": "gate106 bench --where",
-    "cpu_us": 20.0,
-    "samples": 9,
-    "spent_us": {"wire": 12.0, "judge": 8.0},
-}
-
-
-def test_what_was_kept_is_shown_drawn_and_compared_and_nothing_is_measured(tmp_path: Path):
-    kept, where, drawn = tmp_path / "a.json", tmp_path / "where.json", tmp_path / "a.html"
-    kept.write_bytes((Path(__file__).parents[1] / "data" / "numbers" / "standard.json").read_bytes())
-    where.write_text(json.dumps(WHERE), encoding="utf-8")
-
-    shown = CliRunner().invoke(app, ["bench", "--show", str(kept), "--page", str(drawn)])
-    assert shown.exit_code == 0, shown.output
-    assert "gate against: throughput vs raw" in shown.stdout
-    assert "<svg" in drawn.read_text(encoding="utf-8")
-
-    compared = CliRunner().invoke(app, ["bench", "--compare", str(kept), str(kept), "--json"])
-    assert compared.exit_code == 0, compared.output
-    told = json.loads(compared.stdout)
-    assert {one["ratio"] for one in told["figures"]} == {1.0}
-    assert told["differs"] == []
-
-    spent = CliRunner().invoke(app, ["bench", "--show", str(where)])
-    assert re.search(r"^wire +12\.00 µs +60%$", spent.stdout, re.MULTILINE)

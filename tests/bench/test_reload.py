@@ -1,5 +1,4 @@
-"""A short run of what ``make reload`` measures. How long a pause may be is for a machine that does nothing else: here a stall is told
-from a busy machine."""
+"""A short run of ``make reload``. The bound of a pause is for an idle machine: here a stall is distinguished from a busy machine."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sim.reload import lists, reload_under_load
+from tests.bench.reload import lists, reload_under_load
 
 STALL_MS = 5000.0
 """test_gently has the narrow bound, in processor time."""

@@ -1,11 +1,11 @@
-"""Suppressed: numbers nobody may write to, a hundred million of them: how long a look-up takes, a start with them, a change beside traffic.
+"""Measures suppression lists of a hundred million numbers: look-ups, a start, an import beside traffic.
 
-In: how many. Out: figures, in one dictionary. Never: anybody's real list; a store that is left behind.
+In: how many numbers. Out: figures, in one dictionary. Never: a real list; a store that stays behind.
 
-    python -m proxy.sim.bench.suppressed '{"state": "/tmp/x/state.db", "journal": "/tmp/x/journal", "numbers": 100000000}'
+    python -m tests.bench.suppression_lists '{"state": "/tmp/x/state.db", "journal": "/tmp/x/journal", "numbers": 100000000}'
 
-fills the store, as a process of its own, and prints what a look-up took there. Numbers stand on four lists, a quarter on each, of every kind
-of scope that is common; who is listed and who is not is drawn evenly over 130 … 199.
+fills the store in a process of its own, and prints the time of a look-up there. A quarter of the numbers is on each of four lists, of every common kind
+of scope; listed and other numbers are drawn evenly over 130 … 199.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,17 @@ from pyroaring import BitMap
 
 from proxy.journal.disk import OsDisk
 from proxy.sim import gate, measure
-from proxy.sim.bench.driver import Driver, driver
-from proxy.sim.bench.house import House, house
-from proxy.sim.bench.known import FIRST, LAST
-from proxy.sim.bench.options import BenchFailed, Options
-from proxy.sim.bench.rounds import folder_of
-from proxy.sim.drive import Order
+from proxy.sim.bench.gate_process import MeasuredGate
+from proxy.sim.bench.load_process import LoadProcess, load_process
+from proxy.sim.bench.measurement import run_request
+from proxy.sim.bench.options import BenchFailed
 from proxy.sim.gate import CODE
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
+from tests.bench.filled_store import FIRST, LAST
+from tests.bench.gates import prepared_gate
+from tests.bench.options import MeasuringOptions
+from tests.bench.rounds import Progress, folder_of
 
 NUMBERS = 100_000_000
 KEYS = (
@@ -48,30 +50,37 @@ KEYS = (
 LOOKS = 200_000
 RATE = 1000.0
 ADDED = 100_000
-"""How many numbers are put on a list while it runs."""
+"""Numbers that are imported while the gate runs."""
 WAIT_S, WAIT_EACH_S = 120.0, 5e-6
-"""So long that may take, and for each of them."""
+"""Bound of the import, and for each number."""
 PIECE = 1_000_000
 BEFORE_S = 0.5
-"""From the first submits to that."""
+"""From the first submits to the import."""
 
 
-def measured(
-    numbers: int, seconds: float, tell: Callable[[str], None] = lambda text: None, added: int = ADDED
-) -> dict[str, Any]:
-    """All figures, of a gate on a store of its own. ``added``: so many are put on a list while it runs. Raises BenchFailed."""
-    options = Options(mix="standard", seconds=seconds, rate=RATE, recipients=100_000, baselines=False, warmup_s=1.0)
+def measured(numbers: int, seconds: float, progress: Progress = lambda text: None, added: int = ADDED) -> dict[str, Any]:
+    """All figures of a gate with such lists. ``added``: numbers that are imported while it runs. Raises BenchFailed."""
+    options = MeasuringOptions(mix="standard", seconds=seconds, rate=RATE, recipients=100_000, baselines=False, warmup_s=1.0)
     facts = measure.machine()
     with folder_of(options) as folder:
-        tell(f"{numbers:,} numbers are put on lists")
+        progress(f"{numbers:,} numbers are put on lists")
         filled = _filled(folder, numbers)
-        tell("a gate starts with them")
-        with driver(options) as beside, house(options, folder, beside.carrier) as one:
-            memory = round(measure.memory_bytes(one.gate.pid) / 1024**2)
-            tell(f"{added:,} more are put on a list while it runs")
-            changed = _changed(folder, beside, one, added)
-            found = {**filled, "numbers": numbers, "added": added, "start_s": one.start_s, "memory_mib": memory, **changed}
-    command = f"gate106 bench --suppressed {numbers} --seconds {seconds:g}" + (f" --more {added}" if added != ADDED else "")
+        progress("a gate starts with them")
+        with load_process(options) as load, prepared_gate(options, folder, load.carrier) as measured_gate:
+            memory = round(measure.memory_bytes(measured_gate.gate.pid) / 1024**2)
+            progress(f"{added:,} more are put on a list while it runs")
+            changed = _changed(folder, load, measured_gate, added)
+            found = {
+                **filled,
+                "numbers": numbers,
+                "added": added,
+                "start_s": measured_gate.start_s,
+                "memory_mib": memory,
+                **changed,
+            }
+    command = f"python -m tests.bench suppressed {numbers} --seconds {seconds:g}" + (
+        f" --more {added}" if added != ADDED else ""
+    )
     return {
         "kind": "suppressed",
         "command": command,
@@ -96,16 +105,20 @@ def as_text(told: Mapping[str, Any]) -> list[str]:
 
 def _filled(folder: Path, numbers: int) -> dict[str, Any]:
     asked = {"state": str(folder / "state.db"), "journal": str(folder / "journal"), "numbers": numbers}
-    made = subprocess.run(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", __name__, json.dumps(asked)], env=gate.environment(), capture_output=True, text=True, check=False
+    made = subprocess.run(  # our own interpreter and module
+        [sys.executable, "-m", "tests.bench.suppression_lists", json.dumps(asked)],
+        env=gate.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         raise BenchFailed(f"the lists could not be made: {made.stderr.strip().splitlines()[-1:]}")
     return dict(json.loads(made.stdout))
 
 
-def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, Any]:
-    """A list comes in, beside traffic."""
+def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added: int) -> dict[str, Any]:
+    """Imports a list beside traffic."""
     rows = folder / "more.csv"
     last = _write_spread(rows, added)
     command = [
@@ -120,39 +133,39 @@ def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, 
         "--why",
         "bench",
     ]
-    said: dict[str, Any] = {}
+    done: dict[str, Any] = {}
     wait_s = WAIT_S + added * WAIT_EACH_S
 
     def take() -> None:
         time.sleep(BEFORE_S)
         began = time.monotonic()
-        with subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        with subprocess.Popen(  # our own interpreter and module
             command, env=gate.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as taking:
             os.sched_setaffinity(
                 taking.pid, measure.apart(os.sched_getaffinity(0))[1]
             )  # beside the gate's core, as the generator
             _, problem = taking.communicate(timeout=wait_s)
-        said["import_s"] = round(time.monotonic() - began, 2)
-        said["problem"] = problem.strip().splitlines()[-1:] if taking.returncode else []
+        done["import_s"] = round(time.monotonic() - began, 2)
+        done["problem"] = problem.strip().splitlines()[-1:] if taking.returncode else []
 
     taking = threading.Thread(target=take)
     taking.start()
-    run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
+    run = load.run(run_request(measured_gate))
     taking.join(wait_s)
-    if said.get("problem", ["it did not end"]):
-        raise BenchFailed(f"the list was not taken in: {said.get('problem')}")
-    shown = subprocess.run(  # noqa: S603  # likewise
+    if done.get("problem", ["it did not end"]):
+        raise BenchFailed(f"the list was not taken in: {done.get('problem')}")
+    shown = subprocess.run(  # likewise
         [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(last), "--config", str(folder / "gate106.yaml"), "--json"],
         env=gate.environment(), capture_output=True, text=True, check=False, timeout=WAIT_S,
     )  # fmt: skip
     if "import" not in shown.stdout:
         raise BenchFailed(f"a number that was taken in is not on any list: {shown.stderr.strip()}")
-    return {"import_s": said["import_s"], "slowest_ms": run.slowest_ms, "rate": run.per_s, "lost": run.lost}
+    return {"import_s": done["import_s"], "slowest_ms": run.slowest_ms, "rate": run.per_s, "lost": run.lost}
 
 
 def _write_spread(file: Path, count: int) -> int:
-    """Different numbers, evenly over 130 … 199 but for those of machines, one a line; the last of them."""
+    """Writes different numbers, evenly over 130 … 199 without those of machines, one a line; returns the last."""
     step, skipped = (LAST - FIRST) // (count + 2 * count // 1000 + 1), range(14_400_000_000, 14_401_000_000)
     numbers = (number for number in range(FIRST, LAST, max(1, step)) if number not in skipped)
     last = 0
@@ -169,7 +182,7 @@ def _write_spread(file: Path, count: int) -> int:
 
 
 def fill(state: Path, journal: Path, numbers: int) -> dict[str, Any]:
-    """Makes the store; what a look-up took in it."""
+    """Fills the store; the time of a look-up in it."""
     began = time.monotonic()
     store = SqliteStore(state)
     journal.mkdir(exist_ok=True)
@@ -191,7 +204,7 @@ def fill(state: Path, journal: Path, numbers: int) -> dict[str, Any]:
 
 
 def _put_on_lists(store: SqliteStore, numbers: int) -> list[int]:
-    """Evenly over all chunks and lists; some of them, to be looked for."""
+    """Puts numbers on lists, evenly over all chunks and lists; returns some of them, to look up."""
     places = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
     rng, now, some = random.Random(106), int(time.time()), list[int]()
     each = numbers / len(places) / len(KEYS)
@@ -212,7 +225,7 @@ def _put_on_lists(store: SqliteStore, numbers: int) -> list[int]:
 
 
 def _look(store: SqliteStore, numbers: list[int]) -> float:
-    """CPU µs of a look-up; what the loop itself takes is not in it."""
+    """CPU µs of a look-up, without the loop itself."""
     began = time.process_time()
     for _ in numbers:
         pass

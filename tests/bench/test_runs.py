@@ -1,11 +1,8 @@
-"""The bench, measuring: real gates, real sockets, a second or less of each. How much comes out is not asked, only that it is all there."""
+"""Short runs of the measuring tools with real gates and sockets: every figure is there, no figure is judged."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +13,19 @@ from proxy import policy
 from proxy.journal.disk import OsDisk
 from proxy.model.message import hash48
 from proxy.model.number import recipient_of
-from proxy.sim import measure, people
-from proxy.sim.bench import BenchFailed, Options, known, matrix, registered, run, sampled, suppressed
-from proxy.sim.bench.house import certificate
+from proxy.sim import people
+from proxy.sim.bench.options import BenchFailed
 from proxy.sim.texts import standard
 from proxy.state.record import record
 from proxy.state.stores.sqlite import SqliteStore
+from tests.bench import cpu_profile, filled_registries, filled_store, matrix, suppression_lists
+from tests.bench.options import MeasuringOptions
+from tests.bench.rounds import run
 from tests.needs import needs
 
 pytestmark = pytest.mark.timeout(300)
 """Where many others are at work, too: each starts several processes."""
-SHORT = Options(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000, baselines=False)
+SHORT = MeasuringOptions(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000, baselines=False)
 
 
 CAPS = {"0x410", "0x411", "0x412", "0x413", "0x414", "0x415"}
@@ -34,11 +33,11 @@ LOOKED_AT = "0x454"
 """Of so few recipients each gets much."""
 
 
-def short(**said: Any) -> Options:
+def short(**said: Any) -> MeasuringOptions:
     return replace(SHORT, **said)
 
 
-def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: Path):
+def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: Path) -> None:
     told: list[str] = []
     result = run(
         short(tls=True, receipts=True, long=100.0, refused=50.0, known=True, sealed=True, rules=100, keep=tmp_path), told.append
@@ -63,7 +62,7 @@ def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: P
     store.close()
 
 
-def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_path: Path):
+def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_path: Path) -> None:
     result = run(short(lived_in=True, refused=0.0, keep=tmp_path))
     gate = result.runs["gate"]
     assert gate.messages > 50
@@ -72,29 +71,23 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
     store = SqliteStore(tmp_path / "state.db")
     crowd = people.crowd(SHORT.recipients, refused=0.0)
     refusing = [number for number in crowd if record.opt_outs(store.held(number))]
-    assert refusing == list(crowd[:: known.REFUSING])
+    assert refusing == list(crowd[:: filled_store.REFUSING])
     assert all(record.Record(store.held(number)).refused_texts() for number in refusing[:50])
     (about,) = store.listed.lists()
-    assert known.LISTED * 0.9 < about.numbers <= known.LISTED
+    assert filled_store.LISTED * 0.9 < about.numbers <= filled_store.LISTED
     assert not store.listed.erased.empty
     store.close()
     settings = (tmp_path / "gate106.yaml").read_text()
     assert '"tps": 1000000.0' in settings
     assert "sim-quota" in (tmp_path / "rules" / "sim-quotas.yaml").read_text()
     registry = policy.load(tmp_path / "rules").registry
-    assert len(registry.advertisers) > registered.OTHERS / 2
+    assert len(registry.advertisers) > filled_registries.OTHERS / 2
     assert all(registry.advertiser_of(hash48(one.signature)) in registry.advertisers for one in standard())
     assert "--lived-in" in result.command
 
 
-def test_five_hundred_binds_with_one_submit_each_are_measured():
-    result = run(short(binds=500, window=1))
-    assert result.runs["gate"].messages > 20
-    assert result.runs["gate"].lost == 0
-
-
 @needs("valkey")
-def test_a_store_of_its_own_that_two_workers_share_is_measured_with_its_server_and_gone_afterwards(tmp_path: Path):
+def test_a_store_of_its_own_that_two_workers_share_is_measured_with_its_server_and_gone_afterwards(tmp_path: Path) -> None:
     result = run(short(store="valkey", workers=2, keep=tmp_path))
     gate = result.runs["gate"]
     assert gate.messages > 50
@@ -108,14 +101,10 @@ def _said(cmdline: Path) -> bytes:
     return b""
 
 
-def test_without_the_server_a_store_of_its_own_cannot_be_had_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(BenchFailed, match="there is no valkey-server here"):
-        run(short(store="valkey"))
-
-
-def test_a_store_that_is_filled_belongs_to_its_journal_and_holds_everybody_after_the_next_checkpoint_too(tmp_path: Path):
-    known.write(tmp_path / "state.db", tmp_path / "journal", list(range(13_800_210_000, 13_800_215_000)))
+def test_a_store_that_is_filled_belongs_to_its_journal_and_holds_everybody_after_the_next_checkpoint_too(
+    tmp_path: Path,
+) -> None:
+    filled_store.write(tmp_path / "state.db", tmp_path / "journal", list(range(13_800_210_000, 13_800_215_000)))
     store = SqliteStore(tmp_path / "state.db")
     store.belongs_to(OsDisk(tmp_path / "journal"))
     assert len(store) == 5000
@@ -126,54 +115,47 @@ def test_a_store_that_is_filled_belongs_to_its_journal_and_holds_everybody_after
     again.close()
 
 
-def test_a_store_that_cannot_be_filled_says_why(tmp_path: Path):
+def test_a_store_that_cannot_be_filled_says_why(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(BenchFailed, match=r"the store could not be filled: .*state\.db"):
-        known.fill(tmp_path / "state.db", tmp_path / "journal", 10)
+        filled_store.fill(tmp_path / "state.db", tmp_path / "journal", 10)
 
 
-def test_the_certificate_is_good_for_this_machine_and_its_key_for_its_owner_only(tmp_path: Path):
-    path = certificate(tmp_path)
-    assert path.stat().st_mode & 0o077 == 0
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
-    assert ssl.create_default_context(cafile=str(path)).get_ca_certs()
-
-
-def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic():
-    told = suppressed.measured(2_000, 2.0, added=2_000)
+def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic() -> None:
+    told = suppression_lists.measured(2_000, 2.0, added=2_000)
     assert told["numbers"] == 2_000
     assert told["lost"] == 0
     assert (
         min(told[name] for name in ("lookup_us", "lookup_other_us", "load_s", "start_s", "import_s", "slowest_ms", "state_mb"))
         > 0
     )
-    assert "2,000 numbers on 4 lists" in suppressed.as_text(told)[0]
+    assert "2,000 numbers on 4 lists" in suppression_lists.as_text(told)[0]
 
 
-def test_numbers_of_a_file_are_different_people_and_as_many_as_were_asked_for(tmp_path: Path):
-    last = suppressed._write_spread(tmp_path / "more.csv", 70_001)
+def test_numbers_of_a_file_are_different_people_and_as_many_as_were_asked_for(tmp_path: Path) -> None:
+    last = suppression_lists._write_spread(tmp_path / "more.csv", 70_001)
     numbers = [recipient_of(line) for line in (tmp_path / "more.csv").read_text("ascii").splitlines()]
     assert (len(numbers), len(set(numbers)), numbers[-1]) == (70_001, 70_001, last)
 
 
-def test_as_many_numbers_are_listed_as_were_asked_for_and_those_that_are_looked_for_are_on_a_list(tmp_path: Path):
+def test_as_many_numbers_are_listed_as_were_asked_for_and_those_that_are_looked_for_are_on_a_list(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state.db")
-    some = suppressed._put_on_lists(store, 50_000)
+    some = suppression_lists._put_on_lists(store, 50_000)
     assert abs(sum(one.numbers for one in store.listed.lists()) - 50_000) <= 50
     assert all(store.listed.refusals(number) for number in some[::97])
     store.close()
 
 
-def test_where_the_microseconds_go_adds_up_to_what_the_gate_used():
-    told = sampled.spent(short())
+def test_where_the_microseconds_go_adds_up_to_what_the_gate_used() -> None:
+    told = cpu_profile.measured_steps(short())
     assert told["messages"] > 50
     assert told["samples"] > 0
     assert told["cpu_us"] == pytest.approx(sum(told["spent_us"].values()), abs=0.5)
-    assert sampled.THREADS in told["spent_us"]
-    assert "samples" in "\n".join(sampled.as_text(told))
+    assert cpu_profile.THREADS in told["spent_us"]
+    assert "samples" in "\n".join(cpu_profile.as_text(told))
 
 
-def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: pytest.MonkeyPatch):
+def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "TURNS", 1)
     parts = {name: matrix.PARTS[name] for name in ("nobody refused, everybody, and receipts",)}
     told = matrix.measured(short(), parts=parts)
@@ -181,19 +163,3 @@ def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: py
     assert told["figures"]["refused-all.refused"] == 1.0
     assert told["figures"]["refused-all.times"] > 0
     assert told["problems"] == {}
-
-
-def test_the_machine_is_described_and_what_others_do_on_it_is_counted():
-    facts = measure.machine()
-    assert facts["disk"]
-    assert isinstance(facts["virtual"], bool)
-    assert facts["mhz"]
-    before, mine = measure.busy_s(), measure.cpu_s(os.getpid())
-    while measure.cpu_s(os.getpid()) < mine + 0.6:
-        sum(range(10_000))
-    assert measure.busy_s() - before >= 0.54, "the kernel counts it in steps, and what falls between two is not of so much"
-
-
-def test_a_commit_is_named_where_there_is_one(tmp_path: Path):
-    assert measure.commit(tmp_path) == ""
-    assert len(measure.commit(Path(__file__).parents[3]).rstrip("+")) in (0, 12)

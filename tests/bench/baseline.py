@@ -1,11 +1,11 @@
-"""Baseline: two relays without rules, as processes of their own, to compare the gate with in the same run.
+"""Relays submits without any rule, to compare the gate with.
 
-    raw       rewrites sequence numbers and keeps windows, nothing else: what moving bytes costs in Python
-    smpplib   the same, but every submit and answer is decoded and encoded by smpplib's PDU classes: what people run today
+    raw       rewrites sequence numbers and keeps windows, nothing else: the cost of moving bytes in Python
+    smpplib   the same, but smpplib's PDU classes decode and encode every submit and answer: what people run today
 
-In: ``python -m proxy.sim.baseline raw|smpplib --carrier PORT --window N``; prints its own port as a line of JSON, ends with SIGTERM.
-``--cert PEM``: providers come over TLS. Out: traffic; a receipt goes to any of the providers, and is answered at once. Never: a verdict, a
-journal, a person's record.
+In: ``python -m tests.bench.baseline raw|smpplib --carrier PORT --window N``; prints its own port as a line of JSON, ends with SIGTERM.
+``--cert PEM``: providers connect over TLS. Out: traffic; a receipt goes to any of the providers, and is answered at once. Never: a verdict, a
+journal, a recipient's record.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ LINKS = 2
 """Connections to the carrier, as the gate's usual settings have."""
 
 
-class Upstream(asyncio.Protocol):
+class CarrierLink(asyncio.Protocol):
     """One connection to the carrier. ``pending`` maps our sequence number to (provider's connection, its number)."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: BaselineRelay) -> None:
         self.relay = relay
-        self.pending: dict[int, tuple[Downstream, bytes]] = {}
+        self.pending: dict[int, tuple[ProviderLink, bytes]] = {}
         self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sequence = 1
         self._rest = b""
@@ -55,7 +55,7 @@ class Upstream(asyncio.Protocol):
     def free(self) -> int:
         return self.relay.window - len(self.pending)
 
-    def send(self, data: bytes, owner: Downstream, number: bytes) -> None:
+    def send(self, data: bytes, owner: ProviderLink, number: bytes) -> None:
         self._sequence = self._sequence + 1 if self._sequence < 0x7FFFFFFF else 1
         self.pending[self._sequence] = (owner, number)
         if self.relay.rewrite is None:
@@ -92,10 +92,10 @@ class Upstream(asyncio.Protocol):
         self.relay.pump()
 
 
-class Downstream(asyncio.Protocol):
+class ProviderLink(asyncio.Protocol):
     """One provider's connection."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: BaselineRelay) -> None:
         self.relay = relay
         self._rest = b""
         self._out: list[bytes] = []
@@ -142,19 +142,19 @@ class Downstream(asyncio.Protocol):
         self._rest = data[place:]
 
 
-class Relay:
+class BaselineRelay:
     """Providers' submits in arrival order to the carrier's links, windows kept; one joined write per peer and loop turn."""
 
     def __init__(self, kind: str, window: int) -> None:
         self.window = window
         self.rewrite = rewrite_by_smpplib if kind == "smpplib" else None
-        self.links: list[Upstream] = []
-        self.providers: list[Downstream] = []
+        self.links: list[CarrierLink] = []
+        self.providers: list[ProviderLink] = []
         self._delivered = 0
-        self._queue: deque[tuple[bytes, Downstream, bytes]] = deque()
-        self._dirty: dict[Upstream | Downstream, None] = {}
+        self._queue: deque[tuple[bytes, ProviderLink, bytes]] = deque()
+        self._dirty: dict[CarrierLink | ProviderLink, None] = {}
 
-    def submit(self, data: bytes, owner: Downstream, number: bytes) -> None:
+    def submit(self, data: bytes, owner: ProviderLink, number: bytes) -> None:
         if not self._queue:
             for link in self.links:
                 if link.free > 0:
@@ -179,7 +179,7 @@ class Relay:
             while queue and link.free > 0:
                 link.send(*queue.popleft())
 
-    def has_output(self, side: Upstream | Downstream) -> None:
+    def has_output(self, side: CarrierLink | ProviderLink) -> None:
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
         self._dirty[side] = None
@@ -191,7 +191,7 @@ class Relay:
 
 
 class _Numbering:
-    """What smpplib's PDU classes want from a client: a sequence number."""
+    """The client that smpplib's PDU classes ask for a sequence number."""
 
     sequence = 0
 
@@ -218,12 +218,12 @@ def rewrite_by_smpplib(data: bytes, sequence: int) -> bytes:
 
 async def _run(kind: str, carrier: int, window: int, tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
-    relay = Relay(kind, window)
+    relay = BaselineRelay(kind, window)
     for _ in range(LINKS):
-        _, link = await loop.create_connection(lambda: Upstream(relay), "127.0.0.1", carrier)
+        _, link = await loop.create_connection(lambda: CarrierLink(relay), "127.0.0.1", carrier)
         await asyncio.wait_for(link.bound, 10)
         relay.links.append(link)
-    server = await loop.create_server(lambda: Downstream(relay), "127.0.0.1", 0, ssl=tls)
+    server = await loop.create_server(lambda: ProviderLink(relay), "127.0.0.1", 0, ssl=tls)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -1,4 +1,4 @@
-"""Half a year of a journal at rest, made for measuring: it is what the roller makes, it goes on where it was killed, and it can be asked."""
+"""A journal at rest made for measuring: as the archiver writes it, continued after a kill, and open to questions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from proxy.archive import manifest, search, verification
 from proxy.archive.keys import Keys
 from proxy.archive.query import Query
-from proxy.sim import half_year
-from proxy.sim.half_year import FIRST_NUMBER, Size
+from tests.bench import half_year
+from tests.bench.half_year import FIRST_NUMBER, JournalSize
 
-SIZE = Size(3000, 3, 1)
+SIZE = JournalSize(3000, 3, 1)
 
 
 class Killed(BaseException):

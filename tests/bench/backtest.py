@@ -1,11 +1,12 @@
-"""Rejudged: how fast a backtest judges again what a real gate wrote: a journal of its own, made by the bench's load, and rounds over it.
+"""Measures how fast a backtest judges again what a real gate wrote.
 
-In: a time of full load, how many rounds. Out: JSON: messages a second and CPU µs of each, of one core, and where they go. Never: a
-figure of a backtest that found a difference (exit 1): the rules are those of then.
+In: seconds of full load, a number of rounds. Out: JSON: messages a second and CPU µs of each, of one core, and the steps that take them. Never: a figure of
+a backtest that found a difference (exit 1): the rules are the ones that were in force.
 
-    python -m tests.soak.rejudged --seconds 30 --rounds 3 > tests/data/numbers/backtest.json        (make rejudged)
+    python -m tests.bench.backtest --seconds 30 --rounds 3 > tests/data/numbers/backtest.json        (make rejudged)
 
-Each round is a process of its own. Wall time says what somebody waits on this machine as it is; CPU time is what to compare.
+The journal is written by a gate under the bench's load. Each round is a process of its own. Wall time is the waiting time on this machine as it is; CPU
+time is the figure to compare.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from typing import Any
 from proxy.config import load
 from proxy.desk.backtest import runner
 from proxy.desk.backtest.environment import KnownProvider
-from proxy.sim import bench
 from proxy.sim.measure import machine
+from tests.bench import rounds as bench_rounds
+from tests.bench.options import MeasuringOptions
 
 SAMPLE_S = 0.002
 STEPS = (
@@ -45,7 +47,7 @@ STEPS = (
     ("counting differences", ("desk/backtest/differences.py",)),
     ("order and the journal's turns", ("desk/backtest/",)),
 )  # fmt: skip
-"""What the innermost frame of ours says a sample was spent on; the first that fits."""
+"""Steps of a backtest, each with its files; the innermost frame of the gate decides, and the first step that fits."""
 
 
 def request(folder: Path) -> runner.BacktestRequest:
@@ -89,7 +91,7 @@ def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
 def rounds(folder: Path, count: int) -> dict[str, Any]:
     """``count`` rounds that are timed, and one that is looked into."""
     said = [
-        json.loads(subprocess.check_output([sys.executable, "-m", "tests.soak.rejudged", "--once", str(folder), *more]))
+        json.loads(subprocess.check_output([sys.executable, "-m", "tests.bench.backtest", "--once", str(folder), *more]))
         for more in (*[()] * count, ("--sampled",))
     ]
     timed = said[:-1]
@@ -115,13 +117,13 @@ def main() -> int:
         sys.stdout.write(json.dumps(once(options.once, sampled=options.sampled)))
         return 0
     facts = machine()
-    with tempfile.TemporaryDirectory(prefix="gate106-rejudged-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="gate106-backtest-") as temporary:
         folder = options.folder or Path(temporary)
         if not (folder / "gate106.yaml").exists():
             folder.mkdir(exist_ok=True)
-            bench.run(bench.Options(seconds=options.seconds, baselines=False, keep=folder))
+            bench_rounds.run(MeasuringOptions(seconds=options.seconds, baselines=False, keep=folder))
         found = rounds(folder, options.rounds)
-    command = f"python -m tests.soak.rejudged --seconds {options.seconds:g} --rounds {options.rounds}"
+    command = f"python -m tests.bench.backtest --seconds {options.seconds:g} --rounds {options.rounds}"
     sys.stdout.write(json.dumps({"command": command, "machine": facts} | found, ensure_ascii=False, indent=1) + "\n")
     return 1 if found["differences"] else 0
 

@@ -1,11 +1,11 @@
-"""What is made of a bench's figures: medians, comparisons, pages, rows with goals. Nothing is measured here."""
+"""Medians, comparisons, pages and rows with goals, made of given figures. Nothing is measured here."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -13,17 +13,20 @@ from typing import Any, cast
 import pytest
 
 from proxy.sim import measure
-from proxy.sim.bench import BenchFailed, Options, Result, compare, matrix, page, result, rows, sampled
-from proxy.sim.drive import Run
+from proxy.sim.bench.load_generator import RunFigures
+from proxy.sim.bench.options import BenchFailed
+from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, rows
+from tests.bench.options import MeasuringOptions
+from tests.bench.result import RoundsResult
 
 NUMBERS = Path(__file__).parents[1] / "data" / "numbers"
 TOP = Path(__file__).parents[2]
 
 
-def run_of(name: str = "gate", **said: Any) -> Run:
+def run_of(name: str = "gate", **said: Any) -> RunFigures:
     whole = {"p50": 1.0, "p99": 2.0, "p999": 3.0}
     curve = [(0.5, 1.0), (0.9, 1.5), (0.99, 2.0), (0.999, 3.0), (0.9999, 4.0)]
-    run = Run(
+    run = RunFigures(
         name,
         1.0,
         1000,
@@ -43,16 +46,16 @@ def run_of(name: str = "gate", **said: Any) -> Run:
     return replace(run, **said)
 
 
-def result_of(*rounds: dict[str, Run], **said: Any) -> dict[str, Any]:
+def result_of(*rounds: dict[str, RunFigures], **said: Any) -> dict[str, Any]:
     """As it is kept in a file."""
-    options = Options(rounds=len(rounds))
-    told = Result(
+    options = MeasuringOptions(rounds=len(rounds))
+    told = RoundsResult(
         command=options.command,
         at="2026-11-26T12:00:00+08:00",
         machine=measure.machine(),
         versions=measure.versions(),
         sync_ms={"median": 0.1, "worst": 1.0},
-        options={name: getattr(options, name) for name in options.__slots__ if name != "keep"},
+        options={name: getattr(options, name) for name in (one.name for one in fields(options)) if name != "keep"},
         rules=47,
         runs={name: result.median([one[name] for one in rounds]) for name in rounds[0]},
         spread=result.spread_of(rounds),
@@ -64,12 +67,12 @@ def result_of(*rounds: dict[str, Run], **said: Any) -> dict[str, Any]:
 # -- rounds
 
 
-def test_of_several_rounds_each_figure_is_its_own_median_and_what_they_lay_between_is_told():
+def test_of_several_rounds_each_figure_is_its_own_median_and_what_they_lay_between_is_told() -> None:
     rounds = [
         {"smpplib": run_of("smpplib", per_s=100.0), "gate": run_of(cpu_us=cpu, per_s=per_s, refused=refused)}
         for cpu, per_s, refused in ((30.0, 300.0, {"0x400": 1}), (10.0, 100.0, {}), (20.0, 900.0, {"0x400": 5, "0x411": 3}))
     ]
-    told = result.of(result_of(*rounds))
+    told = result.from_dict(result_of(*rounds))
     assert (told.runs["gate"].cpu_us, told.runs["gate"].per_s) == (20.0, 300.0)
     assert told.runs["gate"].refused == {"0x400": 1, "0x411": 0}
     assert [list(one) for one in told.runs["gate"].curve_ms][::4] == [[0.5, 1.0], [0.9999, 4.0]]
@@ -82,31 +85,40 @@ def test_of_several_rounds_each_figure_is_its_own_median_and_what_they_lay_betwe
     assert "throughput vs smpplib 3.00× (1.00–9.00)" in text
 
 
-def test_one_round_has_no_spread_and_says_none():
+def test_one_round_has_no_spread_and_says_none() -> None:
     told = result_of({"gate": run_of()})
     assert told["spread"] == {}
-    assert "–30" not in result.of(told).as_text()
+    assert "–30" not in result.from_dict(told).as_text()
 
 
-def test_what_the_generator_was_too_slow_for_is_marked_and_so_is_a_machine_that_did_other_work():
+def test_what_the_generator_was_too_slow_for_is_marked_and_so_is_a_machine_that_did_other_work() -> None:
     told = result_of({"raw": run_of("raw", limited_by="driver"), "gate": run_of(others_busy=0.5)})
-    text = result.of(told).as_text()
+    text = result.from_dict(told).as_text()
     assert re.search(r"^raw +1,000\*", text, re.MULTILINE)
     assert "the load generator was at its end, not what is measured: raw" in text
     assert "this machine did other work meanwhile, cores: gate 0.50" in text
 
 
 @pytest.mark.parametrize("name", ["standard.json", "repeated.json", "rules-500.json"])
-def test_results_that_were_kept_before_a_figure_was_thought_of_can_still_be_read(name: str):
+def test_results_that_were_kept_before_a_figure_was_thought_of_can_still_be_read(name: str) -> None:
     told = compare.read(NUMBERS / name)
-    assert "gate" in result.of(told).as_text()
-    assert page.drawn(told)
+    assert "gate" in result.from_dict(told).as_text()
+    assert plots.document_of(told)
+
+
+def test_a_result_is_told_as_a_table_and_as_json_with_the_command_that_made_it() -> None:
+    told = result_of({"smpplib": run_of("smpplib", per_s=500.0, cpu_us=60.0), "gate": run_of(per_s=1000.0, cpu_us=20.0)})
+    assert told["ratios"] == {"throughput_vs_smpplib": 2.0, "cpu_vs_smpplib": 3.0}
+    assert told["command"].startswith("python -m tests.bench run --mix standard --seconds 10 ")
+    text = result.from_dict(told).as_text()
+    assert "throughput vs smpplib 2.00×" in text
+    assert "1.0%" in text
 
 
 # -- two results
 
 
-def test_a_ratio_that_the_rounds_do_not_tell_apart_is_said_to_be_within_their_spread():
+def test_a_ratio_that_the_rounds_do_not_tell_apart_is_said_to_be_within_their_spread() -> None:
     first = result_of(*({"gate": run_of(cpu_us=cpu, per_s=1000.0)} for cpu in (19.0, 20.0, 21.0)))
     second = result_of(
         *({"gate": run_of(cpu_us=cpu, per_s=per_s)} for cpu, per_s in ((20.0, 2000.0), (21.0, 2100.0), (22.0, 2200.0)))
@@ -123,7 +135,7 @@ def test_a_ratio_that_the_rounds_do_not_tell_apart_is_said_to_be_within_their_sp
     assert "single round" not in text
 
 
-def test_of_one_round_the_spread_is_guessed_and_that_is_said():
+def test_of_one_round_the_spread_is_guessed_and_that_is_said() -> None:
     one, other = result_of({"gate": run_of(cpu_us=20.0)}), result_of({"gate": run_of(cpu_us=25.0)})
     comparison = compare.compare(one, other)
     assert comparison.guessed
@@ -131,7 +143,7 @@ def test_of_one_round_the_spread_is_guessed_and_that_is_said():
     assert "single round" in comparison.as_text()
 
 
-def test_what_else_differs_is_said_and_what_always_does_is_not():
+def test_what_else_differs_is_said_and_what_always_does_is_not() -> None:
     one = result_of({"gate": run_of()}, commit="aaa", rules=47)
     other = result_of({"gate": run_of()}, commit="bbb", rules=500)
     other["options"]["binds"] = 64
@@ -147,10 +159,10 @@ def test_what_else_differs_is_said_and_what_always_does_is_not():
     assert "nothing else differs" in compare.compare(one, one).as_text()
 
 
-def test_what_is_not_alike_in_kind_or_has_nothing_in_common_is_not_compared():
+def test_what_is_not_alike_in_kind_or_has_nothing_in_common_is_not_compared() -> None:
     with pytest.raises(BenchFailed, match="one of the two is a bench, the other a matrix"):
         compare.compare(result_of({"gate": run_of()}), matrix_of({"repeated.cpu_us": 5.0}))
-    with pytest.raises(BenchFailed, match="not of --where"):
+    with pytest.raises(BenchFailed, match="not of a where"):
         compare.compare(WHERE, WHERE)
     with pytest.raises(BenchFailed, match="no figure in common"):
         compare.compare(result_of({"gate": run_of()}), result_of({"raw": run_of("raw")}))
@@ -160,7 +172,7 @@ def test_what_is_not_alike_in_kind_or_has_nothing_in_common_is_not_compared():
     ("content", "said"),
     [("{", "not JSON"), ("[]", "no result of a bench"), ('{"x": 1}', "no result of a bench"), ("\xff", "not JSON")],
 )
-def test_a_file_that_is_no_result_is_named_with_what_is_wanted(tmp_path: Path, content: str, said: str):
+def test_a_file_that_is_no_result_is_named_with_what_is_wanted(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(BenchFailed, match=said) as caught:
@@ -173,13 +185,13 @@ def test_a_file_that_is_no_result_is_named_with_what_is_wanted(tmp_path: Path, c
 
 def matrix_of(figures: dict[str, float], **said: Any) -> dict[str, Any]:
     parts = {"all": lambda options, drivers: figures}
-    return matrix.measured(Options(rounds=said.pop("rounds", 1)), parts=parts)
+    return matrix.measured(MeasuringOptions(rounds=said.pop("rounds", 1)), parts=parts)
 
 
-EVERY = re.findall(r'"([a-z0-9-]+\.\w+)"', (TOP / "proxy" / "sim" / "bench" / "rows.py").read_text(encoding="utf-8"))
+EVERY = re.findall(r'"([a-z0-9-]+\.\w+)"', (TOP / "tests" / "bench" / "rows.py").read_text(encoding="utf-8"))
 
 
-def test_every_row_of_the_agreement_is_there_with_its_goals():
+def test_every_row_of_the_agreement_is_there_with_its_goals() -> None:
     found = {row.name: [row.goal, row.pure] for row in rows.ROWS if row.goal is not None}
     assert found["CPU per submit, repeated texts"] == [6, 11]
     assert found["CPU per submit, standard mix"] == [10, 20]
@@ -188,17 +200,17 @@ def test_every_row_of_the_agreement_is_there_with_its_goals():
     assert len({row.name for row in rows.ROWS}) == len(rows.ROWS)
 
 
-def test_each_row_stands_by_itself_for_a_comparison_or_a_plot_shows_it_without_its_neighbours():
+def test_each_row_stands_by_itself_for_a_comparison_or_a_plot_shows_it_without_its_neighbours() -> None:
     assert all(row.name[0] not in "…(" and len(row.name) <= 66 for row in rows.ROWS)
 
 
-def test_every_figure_a_row_needs_is_one_that_some_part_gives():
-    named = set(re.findall(r'_of\("([\w-]+)"', (TOP / "proxy" / "sim" / "bench" / "matrix.py").read_text(encoding="utf-8")))
+def test_every_figure_a_row_needs_is_one_that_some_part_gives() -> None:
+    named = set(re.findall(r'_of\("([\w-]+)"', (TOP / "tests" / "bench" / "matrix.py").read_text(encoding="utf-8")))
     named |= {"smpplib", "latency", "memory", "suppressed", "reload"}
     assert {name.split(".")[0] for name in EVERY} <= named
 
 
-def test_a_goal_is_met_from_the_side_it_stands_on():
+def test_a_goal_is_met_from_the_side_it_stands_on() -> None:
     told = matrix_of({"smpplib.slower": 7.0, "latency.own_p99_ms": 3.1, "reload.lost": 0})
     found = {row["name"]: row for row in told["rows"]}
     assert found["throughput against a relay on smpplib's PDU classes"]["met"] is True
@@ -211,37 +223,39 @@ def test_a_goal_is_met_from_the_side_it_stands_on():
     assert re.search(r"99th percentile +3\.10 ms +≤ 3 ms +not met$", text, re.MULTILINE)
 
 
-def test_what_cannot_be_measured_here_says_why_and_the_rest_is_measured():
-    def fails(options: Options, drivers: Any) -> dict[str, float]:
+def test_what_cannot_be_measured_here_says_why_and_the_rest_is_measured() -> None:
+    def fails(options: MeasuringOptions, drivers: Any) -> dict[str, float]:
         raise BenchFailed("there is no valkey-server here")
 
-    told = matrix.measured(Options(), parts={"Valkey": fails, "other": lambda options, drivers: {"repeated.cpu_us": 5.5}})
+    told = matrix.measured(
+        MeasuringOptions(), parts={"Valkey": fails, "other": lambda options, drivers: {"repeated.cpu_us": 5.5}}
+    )
     assert told["problems"] == {"Valkey": "there is no valkey-server here"}
     assert told["rows"][0]["measured"] == 5.5
     assert "not measured: Valkey: there is no valkey-server here" in matrix.as_text(told)
 
 
-def test_rounds_of_a_matrix_give_medians_with_what_they_lay_between():
+def test_rounds_of_a_matrix_give_medians_with_what_they_lay_between() -> None:
     values = iter((5.0, 9.0, 6.0))
-    told = matrix.measured(Options(rounds=3), parts={"x": lambda options, drivers: {"repeated.cpu_us": next(values)}})
+    told = matrix.measured(MeasuringOptions(rounds=3), parts={"x": lambda options, drivers: {"repeated.cpu_us": next(values)}})
     assert (told["rows"][0]["measured"], told["rows"][0]["spread"]) == (6.0, [5.0, 9.0])
     found = compare.compare(told, told).lines
     assert (found[0].ratio, found[0].tells) == (1.0, False)
 
 
-def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each():
+def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each() -> None:
     """The machine is as fast as it likes in each turn."""
     order: list[str] = []
     one, two = iter((10.0, 20.0, 14.0, 10.0, 20.0)), iter((11.0, 24.0, 14.0, 11.0, 24.0))
 
     def gate(name: str, values: Iterator[float]) -> matrix.Part:
-        def part(options: Options, drivers: Any) -> dict[str, float]:
+        def part(options: MeasuringOptions, drivers: Any) -> dict[str, float]:
             order.append(name)
             return {f"{name}.cpu_us": (cpu_us := next(values)), f"{name}.per_s": 330.0 / cpu_us}
 
         return part
 
-    found = matrix.in_turns({"one": gate("one", one), "two": gate("two", two)})(Options(), cast("Any", None))
+    found = matrix.in_turns({"one": gate("one", one), "two": gate("two", two)})(MeasuringOptions(), cast("Any", None))
     assert order == ["one", "two"] * 5
     assert {name: round(value, 9) for name, value in found.items()} == {
         "one.cpu_us": 14.0, "two.cpu_us": 14.0, "two.times": 1.1, "two.times_least": 1.0, "two.times_most": 1.2,
@@ -250,7 +264,7 @@ def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each
     }  # fmt: skip
 
 
-def test_a_matrix_says_where_the_generator_was_at_its_end_and_the_machine_busy():
+def test_a_matrix_says_where_the_generator_was_at_its_end_and_the_machine_busy() -> None:
     told = matrix_of({"repeated.cpu_us": 5.0, "repeated.limited": 1.0, "repeated.others_busy": 0.7})
     assert [line.split(":")[0] for line in matrix.remarks(told)] == [
         "the load generator was at its end, not the gate",
@@ -285,7 +299,7 @@ class Closed(HTMLParser):
 
 
 WHERE = {
-    "kind": "where", "command": "gate106 bench --where", "at": "", "commit": "", "machine": measure.machine(), "versions": measure.versions(),
+    "kind": "where", "command": "python -m tests.bench profile", "at": "", "commit": "", "machine": measure.machine(), "versions": measure.versions(),
     "cpu_us": 20.0, "samples": 100, "messages": 10, "spent_us": {"<wire>": 12.0, "judge": 8.0},
 }  # fmt: skip
 HOSTILE = '<script>alert("x")</script>'
@@ -303,16 +317,16 @@ HOSTILE = '<script>alert("x")</script>'
     ],
     ids=["bench", "rounds", "no curve", "matrix", "comparison", "where"],
 )
-def test_a_page_is_whole_fetches_nothing_and_takes_no_name_for_markup(told: dict[str, Any]):
-    text = page.drawn(told)
+def test_a_page_is_whole_fetches_nothing_and_takes_no_name_for_markup(told: dict[str, Any]) -> None:
+    text = plots.document_of(told)
     assert Closed(text).fetched == []
     assert "<script" not in text
     assert "default-src 'none'" in text
     assert "<svg" in text
 
 
-def test_a_row_that_is_met_and_one_that_is_not_look_unlike():
-    text = page.drawn(matrix_of({"repeated.cpu_us": 5.0, "standard.cpu_us": 500.0}))
+def test_a_row_that_is_met_and_one_that_is_not_look_unlike() -> None:
+    text = plots.document_of(matrix_of({"repeated.cpu_us": 5.0, "standard.cpu_us": 500.0}))
     assert '<span class="mark allowed">met</span>' in text
     assert '<span class="mark refused">not met</span>' in text
 
@@ -320,21 +334,21 @@ def test_a_row_that_is_met_and_one_that_is_not_look_unlike():
 # -- where microseconds go
 
 
-def test_every_file_and_function_that_a_step_names_is_there():
-    for _, places in sampled.STEPS:
+def test_every_file_and_function_that_a_step_names_is_there() -> None:
+    for _, places in (*cpu_profile.STEPS, *backtest.STEPS):
         for place in places:
             file, _, function = place.partition(":")
             assert (TOP / "proxy" / file).exists(), place
             assert not function or f"def {function}(" in (TOP / "proxy" / file).read_text(encoding="utf-8"), place
 
 
-def test_a_function_belongs_to_the_first_step_that_names_it_and_others_code_to_none():
+def test_a_function_belongs_to_the_first_step_that_names_it_and_others_code_to_none() -> None:
     def place(name: str, file: str) -> str | None:
-        return sampled.step_of(compile(f"def {name}(): pass", f"/x/{file}", "exec").co_consts[0])
+        return cpu_profile.step_of(compile(f"def {name}(): pass", f"/x/{file}", "exec").co_consts[0])
 
     assert str(place("write", "proxy/relay/commit.py")).startswith("journal")
     assert str(place("turn", "proxy/relay/submit.py")).startswith("relay")
     assert str(place("anything", "proxy/policy/registries/regions.py")).startswith("region")
     assert str(place("anything", "proxy/policy/kinds/limit.py")).startswith("judge")
-    assert place("anything", "proxy/server/wiring.py") == sampled.REST
+    assert place("anything", "proxy/server/wiring.py") == cpu_profile.REST
     assert place("run", "uvloop/loop.py") is None

@@ -1,10 +1,10 @@
-"""Runs carrier and load generator in one process for the bench.
+"""Runs the simulated carrier and the load generator in one process.
 
-In: ``python -m proxy.sim.drive '{"mix": …}'``, then one order a line on standard input. Out: one result a line. Never: the process
-under test itself; of that it knows a port, a process id and an address of /metrics.
+In: ``python -m proxy.sim.bench.load_generator '{"mix": …}'``, then one request a line on standard input. Out: one result a line. Never: the
+process under test; of that it knows a port, a process id and the address of /metrics.
 
     {"carrier": 40001}                                                   the carrier listens there
-    → {"name": "gate", "port": 40002, "pid": 77, "metrics": "http://…"}   an order (port null: straight to the carrier, the ceiling)
+    → {"name": "gate", "port": 40002, "pid": 77, "metrics": "http://…"}   a request (port null: the load goes straight to the carrier)
     {"name": "gate", "messages": 312455, …}                              its result
 """
 
@@ -29,15 +29,15 @@ from proxy.sim.load import Load
 GATE_SECONDS = "gate106_gate_seconds"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
-"""Of the whole way, for a plot."""
+"""Quantiles of submit to answer that a plot shows."""
 RECEIPTS_WINDOW = 500
 DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95
-"""If the driver is busier than the first and the process under test less than the second, the figure is the driver's."""
+"""Shares of a core. A load generator busier than the first, before a gate less busy than the second, was the limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What all runs of one bench share."""
+class LoadPlan:
+    """What all runs of one process share."""
 
     mix: str
     binds: int
@@ -54,24 +54,24 @@ class Plan:
     receipts: bool = False
     ports: int = 1
     pem: str = ""
-    """Certificate and key for TLS; empty: without TLS."""
+    """Certificate and key of the TLS listener that is bound to; empty: no TLS."""
 
 
-class Order(NamedTuple):
-    """One measurement: binds, warm-up, the measured time, answers waited for."""
+class RunRequest(NamedTuple):
+    """One run: binds, warm-up, the measured time, and the wait for the last answers."""
 
     name: str
     port: int | None
-    """The port of the process under test; None: the driver's own carrier."""
+    """Where the process under test listens; None: the carrier of this process."""
     pid: int | None
     metrics: str | None = None
     rate: float | None = None
     store: int | None = None
-    """The process of a shared store's server."""
+    """Process id of a shared store's server."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunFigures:
     """What one process under test did in the measured time."""
 
     name: str
@@ -87,7 +87,7 @@ class Run:
     driver_busy: float
     whole_ms: dict[str, float]
     own_ms: dict[str, float]
-    """The gate's own part, as its /metrics says; empty for others."""
+    """The time within the gate, by its /metrics; empty for other processes."""
     refused: dict[str, int]
     forwarded: int
     """Submits the carrier received."""
@@ -97,33 +97,33 @@ class Run:
     receipts: int = 0
     """Receipts the load generator got."""
     curve_ms: list[tuple[float, float]] = field(default_factory=list)
-    """(share, latency that this share of the answers did not exceed)."""
+    """(share of answers, the milliseconds that they did not exceed), submit to answer."""
     store_cpu_us: float = 0.0
-    """CPU µs per message of a shared store's server; 0 where the bench did not start one."""
+    """CPU µs per message of a shared store's server; 0 if it was not started for the run."""
     others_busy: float = 0.0
-    """Cores used by other programs, or taken by the machine's host: the possible error of this figure."""
+    """Cores that other programs used meanwhile, and those that the host of a virtual machine took away: how wrong a figure may be."""
     limited_by: str = ""
-    """``driver``: the load generator was the limit; ``rate``: the rate was fixed."""
+    """``driver``: the load generator was at its limit, not the process under test; ``rate``: the load had a fixed rate."""
     slowest_ms: float = 0.0
-    """The whole way of the slowest; at a fixed rate no pause can be longer."""
+    """The slowest answer; at a fixed rate no pause can be longer."""
     all_messages: int = 0
-    """Answers since the binds, warm-up included."""
+    """Answers since the binds, the warm-up's included."""
     life_cpu_us: float = 0.0
-    """CPU µs per message of a gate from when it was ready to its end, the last checkpoint included; 0 where it is not known."""
+    """CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown."""
 
 
-class Driver:
-    def __init__(self, plan: Plan) -> None:
+class LoadGenerator:
+    def __init__(self, plan: LoadPlan) -> None:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
         self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier
-        """The carrier for the ceiling: bound to with the same TLS as the process under test."""
+        """The carrier of runs without a gate; it has TLS where the gate has."""
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
         self._first = 0
-        """Where the next run begins among the people: the gate remembers whom it wrote to in the run before, and caps hold."""
+        """Index of the next run's first recipient: caps of those of the run before are used up."""
 
     async def prepare(self) -> int:
         plan = self.plan
@@ -141,8 +141,8 @@ class Driver:
             await self.direct.start(tls=tls)
         return await self.carrier.start()
 
-    async def run(self, order: Order) -> Run:
-        name, port, pid, metrics, rate, store = order
+    async def run(self, request: RunRequest) -> RunFigures:
+        name, port, pid, metrics, rate, store = request
         plan = self.plan
         carrier = self.carrier if port else self.direct
         load = Load(plan.window, plan.rate if rate is None else rate, receipts=plan.receipts)
@@ -181,7 +181,7 @@ class Driver:
         limited = "rate" if load.rate else ""
         if pid and (own_used + store_used) / took >= DRIVER_FULL and used / took < SUBJECT_FREE:
             limited = "driver"
-        return Run(
+        return RunFigures(
             name=name,
             seconds=round(took, 3),
             messages=counts.answered,
@@ -212,17 +212,17 @@ class Driver:
             raise RuntimeError(load.problem)
 
 
-async def _serve(plan: Plan) -> None:
-    driver = Driver(plan)
-    print(json.dumps({"carrier": await driver.prepare()}), flush=True)
+async def _serve(plan: LoadPlan) -> None:
+    generator = LoadGenerator(plan)
+    print(json.dumps({"carrier": await generator.prepare()}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        order = Order(**json.loads(line))
+        request = RunRequest(**json.loads(line))
         try:
-            run = await driver.run(order)
-            print(json.dumps(asdict(run)), flush=True)
+            figures = await generator.run(request)
+            print(json.dumps(asdict(figures)), flush=True)
         except (RuntimeError, OSError, TimeoutError) as error:
-            print(json.dumps({"name": order.name, "problem": f"{type(error).__name__}: {error}"}), flush=True)
+            print(json.dumps({"name": request.name, "problem": f"{type(error).__name__}: {error}"}), flush=True)
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Plan(**json.loads(sys.argv[1]))))
+    uvloop.run(_serve(LoadPlan(**json.loads(sys.argv[1]))))

@@ -1,6 +1,7 @@
-"""Page: plots of a result, of a matrix or of a comparison, as one document that opens offline: no script, no font, no other file.
+"""Draws a result, a matrix or a comparison as one HTML document that opens offline.
 
-In: what ``as_dict`` of one of them gave. Out: HTML with SVG in it. Never: a name that is not escaped, a figure that is not in the result.
+In: the JSON of one of them. Out: HTML with SVG, without script, font or other file. Never: a name that is not escaped, a figure that is not in the
+result.
 """
 
 from __future__ import annotations
@@ -11,31 +12,32 @@ from math import log10
 from typing import Any
 
 from proxy.console.offline_charts import Bar, bars, document
-from proxy.sim.bench import matrix
+from proxy.sim.bench.measurement import describe_machine
 from proxy.sim.bench.options import BenchFailed
-from proxy.sim.bench.result import described, of, remarks, told_of_machine
+from tests.bench import matrix
+from tests.bench.result import describe_rounds, from_dict, remarks_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 1000, 300, 70, 40, 40
 CURVES = ("now", "allowed", "otherwise", "refused", "then")
-"""Colours of the house, in the order in which curves take them."""
+"""Colours of the console's charts, in the order in which curves take them."""
 SCALE = 1000
-"""Bars are drawn in whole numbers."""
+"""Bars have whole numbers."""
 
 
-def drawn(told: Mapping[str, Any]) -> str:
-    """The whole document. BenchFailed of what has no plot."""
+def document_of(told: Mapping[str, Any]) -> str:
+    """The whole document. Raises BenchFailed for a kind without a plot."""
     kind = told.get("kind") or ("matrix" if "rows" in told else "bench" if "runs" in told else "")
     if kind not in _BODIES:
         raise BenchFailed(f"--page: there is no plot of this ({', '.join(_BODIES)} have one)")
-    return document("gate106 bench", f"<h1>gate106 bench</h1>{_BODIES[kind](told)}", "en")
+    return document("gate106: measured", f"<h1>gate106: measured</h1>{_BODIES[kind](told)}", "en")
 
 
 def _bench(told: Mapping[str, Any]) -> str:
-    result = of(told)
+    result = from_dict(told)
     runs, spread = result.runs, result.spread
     head = _lines(
-        described(result.options, result.rules),
-        told_of_machine(result.machine, result.versions, result.sync_ms),
+        describe_rounds(result.options, result.rules),
+        describe_machine(result.machine, result.versions, result.sync_ms),
         f"{result.at} {result.commit}",
     )
     measured = [run for run in runs.values() if run.cpu_us]
@@ -56,23 +58,23 @@ def _bench(told: Mapping[str, Any]) -> str:
         _card("CPU µs per message", bars(cpu, "CPU per message")),
         _card("Messages per second", bars(rate, "messages per second")),
     )
-    said = _lines(*filter(None, remarks(runs)))
+    said = _lines(*filter(None, remarks_of(runs)))
     return head + cards + _card("The whole way, submit to answer", curve(curves, "latency")) + said + _command(result.command)
 
 
 def _matrix(told: Mapping[str, Any]) -> str:
-    head = _lines(told_of_machine(told["machine"], told["versions"], told["sync_ms"]), f"{told['at']} {told['commit']}")
+    head = _lines(describe_machine(told["machine"], told["versions"], told["sync_ms"]), f"{told['at']} {told['commit']}")
     rows = [row for row in told["rows"] if row["measured"] is not None and row["goal"]]
     goals = [
         Bar(
             row["name"],
             (("allowed" if row["met"] else "refused", round(_share(row) * SCALE)),),
-            f"{matrix.shown(row['measured'], row['unit'])}, {matrix.goal_of(row)}",
+            f"{matrix.with_unit(row['measured'], row['unit'])}, {matrix.goal_of(row)}",
         )
         for row in rows
     ]
     cells = "".join(
-        f'<tr><td class="wrap">{escape(row["name"])}</td><td class="number">{matrix.shown(row["measured"], row["unit"])}</td>'
+        f'<tr><td class="wrap">{escape(row["name"])}</td><td class="number">{matrix.with_unit(row["measured"], row["unit"])}</td>'
         f'<td class="number">{matrix.goal_of(row)}</td><td>{_mark(row)}</td><td class="text">{escape(row["note"])}</td></tr>'
         for row in told["rows"]
     )
@@ -88,7 +90,7 @@ def _matrix(told: Mapping[str, Any]) -> str:
 
 
 def _share(row: Mapping[str, Any]) -> float:
-    """Of the goal; what is over twice it is drawn as that."""
+    """The used share of the goal, at most 2."""
     measured, goal = float(max(row["measured"], 1e-9)), float(row["goal"])
     return min(2.0, measured / goal if row["most"] else goal / measured)
 
@@ -96,7 +98,7 @@ def _share(row: Mapping[str, Any]) -> float:
 def _mark(row: Mapping[str, Any]) -> str:
     if row["met"] is None:
         return ""
-    return f'<span class="mark {"allowed" if row["met"] else "refused"}">{matrix.verdict_of(row)}</span>'
+    return f'<span class="mark {"allowed" if row["met"] else "refused"}">{matrix.met_or_not(row)}</span>'
 
 
 def _comparison(told: Mapping[str, Any]) -> str:
@@ -118,7 +120,7 @@ def _comparison(told: Mapping[str, Any]) -> str:
 
 def _where(told: Mapping[str, Any]) -> str:
     head = _lines(
-        told_of_machine(told["machine"], told["versions"], {"median": 0, "worst": 0}), f"{told['at']} {told['commit']}"
+        describe_machine(told["machine"], told["versions"], {"median": 0, "worst": 0}), f"{told['at']} {told['commit']}"
     )
     rows = [Bar(step, (("now", round(us * SCALE)),), f"{us:.2f} µs") for step, us in told["spent_us"].items()]
     return (
@@ -154,7 +156,7 @@ def _command(said: str) -> str:
 
 
 def curve(curves: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str) -> str:
-    """Latencies in ms by the share of answers that were no later, both on scales on which a tenth is as wide as a hundredth beyond it."""
+    """Latencies in ms by the share of answers that they did not exceed, both axes logarithmic (the share's: 90 %, 99 %, 99.9 %)."""
     points = [(share, ms) for _, one in curves for share, ms in one if ms > 0]
     if not points:
         return "<p>no latencies in this result</p>"

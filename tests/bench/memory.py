@@ -1,6 +1,7 @@
-"""Memory: what one person costs in the embedded store, as resident memory of a process that holds nothing else.
+"""Measures the memory of one recipient in the embedded store.
 
-In: how many persons, how many entries each. Out: bytes a person. Never: an estimate from ``sys.getsizeof``.
+In: numbers of recipients and of entries. Out: bytes per recipient, as resident memory of a process that holds nothing else. Never: an estimate from
+``sys.getsizeof``.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ FIRST = 13_000_000_000
 START_S = 1_762_833_600
 BATCH = 1000
 READY_S = 0.2
-"""For the thread that makes pages ready."""
+"""The thread of the allocator that prepares pages needs less."""
 
 
 def bytes_a_person(persons: int, entries: int = 3) -> float:
-    """Fills a store in a process of its own; its growth divided by the number of persons."""
+    """Fills a store in a process of its own; the growth of that process divided by the number of persons."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_measure, (persons, entries))
@@ -39,7 +40,7 @@ def _measure(persons: int, entries: int) -> float:
     store = SqliteStore(None)
     _begin_arenas()
     before = _resident_bytes()
-    for place in range(entries):  # as they come in life: one entry at a time, each time another version of the record
+    for place in range(entries):  # as in traffic: one entry at a time, each a new version of the record
         for first in range(FIRST, FIRST + persons, BATCH):
             people = [number * 7 % 10**10 + FIRST for number in range(first, min(first + BATCH, FIRST + persons))]
             loaded = store.load_now(people)
@@ -48,7 +49,7 @@ def _measure(persons: int, entries: int) -> float:
 
 
 def _begin_arenas() -> None:
-    """The pages that lie ready behind the last (runtime/allocator.py) are there from now on, however many persons come: they are nobody's."""
+    """Makes the allocator prepare its spare pages (proxy/runtime/allocator.py) now, so that they are not counted as records."""
     some = [bytes(100) for _ in range(50_000)]
     del some
     time.sleep(READY_S)

@@ -1,12 +1,12 @@
-"""Sampled: where a message's microseconds go: the real gate under full load, asked every two milliseconds of processor time what it is at.
+"""Samples the gate under full load: the µs of CPU that each step of a message takes.
 
-In: Options. Out: µs a message by step. Never: a second way to do anything: it is ``proxy serve``, with a timer beside it.
+In: MeasuringOptions. Out: µs a message by step. Never: another way to run a gate: it is ``proxy serve`` with a timer, sampled every 2 ms of CPU time.
 
-    python -m proxy.sim.bench.sampled /tmp/x/spent.json gate106.yaml
+    python -m tests.bench.cpu_profile /tmp/x/spent.json gate106.yaml
 
-is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (native/accelerated.pyx, a library) is counted where it
-was called, a call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What
-threads beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
+runs that gate: SIGUSR1 begins, SIGUSR2 ends and writes the counts. A function in C (native/accelerated.pyx, a library) is counted at its caller, a
+system call at the next Python frame: sockets are read before the next frame of ``net`` and written within it. The CPU time of other threads
+(syncs, checkpoints) is the kernel's own count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -26,39 +26,57 @@ from typing import Any
 
 from proxy.server import process
 from proxy.sim import gate, measure
-from proxy.sim.bench.driver import driver
-from proxy.sim.bench.house import certificate, house
-from proxy.sim.bench.options import BenchFailed, Options
-from proxy.sim.bench.rounds import folder_of
-from proxy.sim.drive import Order
+from proxy.sim.bench.gate_process import certificate
+from proxy.sim.bench.load_process import load_process
+from proxy.sim.bench.measurement import run_request
+from proxy.sim.bench.options import BenchFailed
+from tests.bench.gates import prepared_gate
+from tests.bench.options import MeasuringOptions
+from tests.bench.rounds import Progress, folder_of
 
 SAMPLE_S = 0.002
-TOLD_S = 10.0
+WRITTEN_S = 10.0
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "relay.py:_read", "relay.py:submit", "access.py")),
+    (
+        "wire: octets as PDUs, fields, numbers",
+        ("wire/", "model/number.py", "relay/submit.py:_read", "relay/submit.py:submit", "relay/access.py"),
+    ),
     (
         "text: letters folded, signature, notice, links, words",
         (
-            "policy/text.py", "policy/contacts.py", "policy/page.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py",
-            "policy/spans.py", "policy/contents.py",
+            "policy/text/folding.py", "policy/text/contacts.py", "policy/text/page.py", "policy/text/keyword_prefilter.py", "policy/text/scanner.py",
+            "policy/reading.py", "policy/spans.py", "policy/loading/contents.py",
         ),
     ),
-    ("region: where the person is at home", ("policy/regions.py",)),
-    ("category: what kind of message it is", ("policy/category.py",)),
+    ("region: where the person is at home", ("policy/registries/regions.py",)),
+    ("category: what kind of message it is", ("policy/text/category.py",)),
     ("judge: the rules", ("policy/",)),
-    ("record: what is known of the person", ("state/record.py", "state/facts.py", "state/asked.py", "state/listed.py", "state/consented.py")),
+    (
+        "record: what is known of the person",
+        ("state/record/record.py", "state/record/facts.py", "state/record/asked.py", "state/lists/listed.py", "state/lists/consented.py"),
+    ),
     ("store: records found and put back", ("state/",)),
     (
         "judging: what a verdict takes, and notes",
-        ("judging.py", "grounds.py", "message.py", "recipient.py", "tally.py", "changes.py", "refusals.py"),
+        (
+            "relay/admission.py", "relay/evidence_records.py", "relay/effects/record_changes.py", "relay/refusal_cache.py", "model/message.py",
+            "model/recipient.py", "model/counters.py",
+        ),
     ),
-    ("long messages", ("parts.py", "long.py")),
-    ("journal: verdicts and answers packed, chained, written", ("desk/", "handover.py:write", "handover.py:_append")),
-    ("relay: turns, order, who is answered", ("relay.py", "chains.py", "handover.py", "transit.py", "sent.py", "commands.py")),
-    ("way back: receipts and replies", ("way_back.py", "arrivals.py", "hearing.py", "replies.py", "ids.py")),
+    ("long messages", ("relay/multipart/",)),
+    ("journal: verdicts and answers packed, chained, written", ("journal/", "relay/commit.py:write", "relay/commit.py:_append")),
+    (
+        "relay: turns, order, who is answered",
+        ("relay/submit.py", "relay/batching.py", "relay/commit.py", "relay/pending_submit.py", "relay/message_index.py", "relay/commands.py"),
+    ),
+    (
+        "way back: receipts and replies",
+        ("relay/deliver.py", "relay/deliver_batch.py", "relay/optout_reply.py", "relay/effects/optouts.py", "relay/message_ids.py"),
+    ),
     ("sockets: reading, writing, pacing", ("net/",)),
 )  # fmt: skip
-"""What the innermost frame of ours says a sample was spent on: a file, or a function of it; the first that fits."""
+"""Steps of a message, each with its files or functions (``file:function``); the innermost frame of the gate decides, and the first step that
+fits. Kept results name these steps."""
 REST, THREADS = "the loop, the clock, the rest", "threads: syncs, checkpoints"
 
 
@@ -75,30 +93,30 @@ def _fits(one: str, place: str, named: str) -> bool:
     return named == one if ":" in one else place.startswith(one)
 
 
-def spent(options: Options, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """One gate, as fast as answers come. Raises BenchFailed."""
+def measured_steps(options: MeasuringOptions, progress: Progress = lambda text: None) -> dict[str, Any]:
+    """Samples one gate, as fast as answers come. Raises BenchFailed."""
     facts = measure.machine()
     with folder_of(options) as folder:
         pem, out = certificate(folder) if options.tls else None, folder / "spent.json"
-        tell("the gate, sampled")
-        program = ("proxy.sim.bench.sampled", str(out))
-        with driver(options, pem) as beside, house(options, folder, beside.carrier, pem, program) as one:
-            os.kill(one.gate.pid, signal.SIGUSR1)
-            run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
-            os.kill(one.gate.pid, signal.SIGUSR2)
-            said = _told(out)
+        progress("the gate, sampled")
+        program = ("tests.bench.cpu_profile", str(out))
+        with load_process(options, pem) as load, prepared_gate(options, folder, load.carrier, pem, program) as measured:
+            os.kill(measured.gate.pid, signal.SIGUSR1)
+            run = load.run(run_request(measured))
+            os.kill(measured.gate.pid, signal.SIGUSR2)
+            counted = _counted(out)
     messages = max(1, run.all_messages)
-    found = {step: round(seconds / messages * 1e6, 2) for step, seconds in said["spent_s"].items()}
+    found = {step: round(seconds / messages * 1e6, 2) for step, seconds in counted["spent_s"].items()}
     return {
         "kind": "where",
-        "command": f"{options.command} --where",
+        "command": options.command_of("profile"),
         "at": datetime.now(gate.CHINA).isoformat(timespec="seconds"),
         "commit": measure.commit(gate.CODE),
         "machine": facts,
         "versions": measure.versions(),
         "options": {key: value for key, value in asdict(options).items() if key != "keep"},
         "messages": messages,
-        "samples": said["samples"],
+        "samples": counted["samples"],
         "cpu_us": round(sum(found.values()), 2),
         "spent_us": found,
     }
@@ -111,11 +129,11 @@ def as_text(told: Mapping[str, Any]) -> list[str]:
     return [*lines, f"{'':56}{whole:>8.2f} µs of processor a message, {told['samples']:,} samples", "", told["command"]]
 
 
-def _told(out: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + TOLD_S
+def _counted(out: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + WRITTEN_S
     while not out.exists():
         if time.monotonic() > deadline:
-            raise BenchFailed("the gate that is sampled did not tell what it was at")
+            raise BenchFailed("the sampled gate did not write its counts")
         time.sleep(0.02)
     return dict(json.loads(out.read_text(encoding="utf-8")))
 
@@ -123,8 +141,8 @@ def _told(out: Path) -> dict[str, Any]:
 # -- in the gate
 
 
-class Sampler:
-    """Counts what the main thread is at."""
+class CpuSampler:
+    """Counts the step that the main thread is in."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -150,7 +168,7 @@ class Sampler:
             frame = frame.f_back
 
     def end(self, number: int, frame: FrameType | None) -> None:
-        """Seconds by step: the loop's own time by its samples, and what other threads used."""
+        """Writes seconds by step: the main thread's CPU time, shared out by samples, and the CPU time of other threads."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         loop_s = time.thread_time() - self._loop_began
         others_s = time.process_time() - self._began - loop_s
@@ -163,7 +181,7 @@ class Sampler:
 
 
 def main() -> int:
-    sampler = Sampler(Path(sys.argv[1]))
+    sampler = CpuSampler(Path(sys.argv[1]))
     for number, do in ((signal.SIGUSR1, sampler.begin), (signal.SIGPROF, sampler.sample), (signal.SIGUSR2, sampler.end)):
         signal.signal(number, do)
         signal.siginterrupt(number, False)

@@ -1,7 +1,7 @@
-"""Compare: two results, figure by figure: how many times as much the second is, within which bounds, and what else was not alike.
+"""Compares two results figure by figure, and lists what else differs.
 
-In: what ``gate106 bench --json`` printed, twice, each of one kind (a bench, or a matrix). Out: a Comparison. Never: "faster" of what the
-rounds do not tell apart, or two files of different kinds.
+In: the JSON of two results of one kind (of a run, or of the matrix). Out: a Comparison: ratios with their bounds. Never: "faster" of figures that the
+rounds do not tell apart, or a comparison of two kinds.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ FIGURES = (
     ("memory_mib", "memory MiB"),
 )
 NOISE = 0.2
-"""Of one round nobody knows the spread: this machine was seen to vary by a fifth from minute to minute."""
+"""The assumed spread of a single round: a shared machine varied by a fifth from minute to minute."""
 FILE_BYTES_MAX = 64 << 20
 KINDS = ("bench", "matrix", "where", "suppressed")
-"""What a file may hold; the first two can be compared."""
-ALIKE = frozenset(("load_before", "mhz"))
-"""What no two runs have in common."""
+"""The kinds of results; the first two can be compared."""
+ALWAYS_DIFFERENT = frozenset(("load_before", "mhz"))
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One figure of one run in both. ``least`` and ``most``: what the ratio of medians may be, by the spread of the rounds, or by NOISE."""
+class ComparedFigure:
+    """One figure of one run in both results. ``least`` and ``most``: bounds of the ratio, by the spread of the rounds or by NOISE."""
 
     run: str
     figure: str
@@ -47,20 +46,20 @@ class Line:
 
     @property
     def tells(self) -> bool:
-        """Whether the two differ by more than their rounds among themselves."""
+        """Whether the two results differ by more than their rounds do."""
         return not self.least <= 1 <= self.most
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    lines: tuple[Line, ...]
+    lines: tuple[ComparedFigure, ...]
     differs: tuple[tuple[str, str, str], ...]
     """(what, in the first, in the second): options, machine, versions, commit."""
     guessed: bool
-    """Whether a spread had to be guessed: one of the two has one round only."""
+    """Whether a spread is assumed, because a result has one round only."""
 
     def as_dict(self) -> dict[str, Any]:
-        figures = [{name: getattr(line, name) for name in (*Line.__slots__, "tells")} for line in self.lines]
+        figures = [{name: getattr(line, name) for name in (*ComparedFigure.__slots__, "tells")} for line in self.lines]
         return {
             "kind": "comparison",
             "figures": figures,
@@ -89,29 +88,29 @@ class Comparison:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a bench has printed. Raises BenchFailed."""
+    """A result from its file. Raises BenchFailed."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise BenchFailed(f"{path}: larger than {FILE_BYTES_MAX >> 20} MB, so no result of a bench")
-        told = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchFailed(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BenchFailed(f"{path}: not JSON ({error}); what `gate106 bench --json` prints is wanted") from error
-    kind = (told.get("kind") or ("bench" if "runs" in told else "")) if isinstance(told, dict) else ""
+        raise BenchFailed(f"{path}: not JSON ({error}); what `python -m tests.bench run --json` prints is wanted") from error
+    kind = (kept.get("kind") or ("bench" if "runs" in kept else "")) if isinstance(kept, dict) else ""
     if kind not in KINDS:
-        raise BenchFailed(f"{path}: no result of a bench; what `gate106 bench --json` prints is wanted")
-    return {**told, "kind": kind}
+        raise BenchFailed(f"{path}: no result of a bench; what `python -m tests.bench run --json` prints is wanted")
+    return {**kept, "kind": kind}
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
-    """Of two results as ``read`` gives them. Raises BenchFailed where they are not of one kind, or have nothing in common."""
+    """Compares two results of ``read``. Raises BenchFailed if their kinds differ or they have no figure in common."""
     if first["kind"] != second["kind"]:
         raise BenchFailed(
             f"one of the two is a {first['kind']}, the other a {second['kind']}: they have nothing in common to compare"
         )
     if first["kind"] not in KINDS[:2]:
-        raise BenchFailed(f"only results of a bench or of a matrix are compared, not of --{first['kind']}")
+        raise BenchFailed(f"only results of a bench or of a matrix are compared, not of a {first['kind']}")
     lines = tuple(_rows(first, second) if first["kind"] == "matrix" else _runs(first, second))
     if not lines:
         raise BenchFailed("the two have no figure in common")
@@ -119,7 +118,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     return Comparison(lines, tuple(_differences(first, second)), guessed)
 
 
-def _runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
+def _runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ComparedFigure]:
     for name in first["runs"]:
         if name not in second["runs"]:
             continue
@@ -129,7 +128,7 @@ def _runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]
                 yield line
 
 
-def _rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
+def _rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ComparedFigure]:
     others = {row["name"]: row for row in second["rows"]}
     for row in first["rows"]:
         other = others.get(row["name"])
@@ -152,24 +151,26 @@ def _noise(value: float) -> tuple[float, float]:
     return value / (1 + NOISE), value * (1 + NOISE)
 
 
-def _line(run: str, figure: str, first: tuple[float, float, float], second: tuple[float, float, float]) -> Line | None:
+def _line(
+    run: str, figure: str, first: tuple[float, float, float], second: tuple[float, float, float]
+) -> ComparedFigure | None:
     if min(*first, *second) <= 0:
         return None
     a, a_least, a_most = first
     b, b_least, b_most = second
-    return Line(run, figure, a, b, round(b / a, 3), round(b_least / a_most, 3), round(b_most / a_least, 3))
+    return ComparedFigure(run, figure, a, b, round(b / a, 3), round(b_least / a_most, 3), round(b_most / a_least, 3))
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for part in ("options", "machine", "versions"):
         here, there = first.get(part, {}), second.get(part, {})
-        for key in sorted({*here, *there} - ALIKE):
+        for key in sorted({*here, *there} - ALWAYS_DIFFERENT):
             if here.get(key) != there.get(key):
-                yield f"{part}: {key}", _said(here.get(key)), _said(there.get(key))
+                yield f"{part}: {key}", _text(here.get(key)), _text(there.get(key))
     for key in ("rules", "commit"):
         if first.get(key) != second.get(key):
-            yield key, _said(first.get(key)), _said(second.get(key))
+            yield key, _text(first.get(key)), _text(second.get(key))
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return "unknown" if value is None or value == "" else str(value)

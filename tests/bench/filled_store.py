@@ -1,12 +1,13 @@
-"""Known: a store that knows people before its gate has ever run: three messages each, of the days before, under signatures nobody uses; and
-what the years leave behind: lists, refusals, somebody forgotten.
+"""Fills a store before its gate has ever run.
 
-In: how many. Out: a checkpoint, and a journal that belongs to it. Never: an entry that a rule of today would count, a refusal of who sends.
+In: recipients. Out: a checkpoint, and a journal that belongs to it: each recipient has three messages of the days before, under signatures that no
+text here has; with ``lived_in`` also lists, opt-outs and an erased person. Never: an entry that a rule counts today, an opt-out of an advertiser
+that sends here.
 
-    python -m proxy.sim.bench.known \
+    python -m tests.bench.filled_store \
         '{"state": "/tmp/x/state.db", "journal": "/tmp/x/journal", "people": 1000000, "refused": null, "messages": true, "lived_in": false}'
 
-It is a process of its own: what it needs of memory is given back when it ends.
+It runs as a process of its own, which gives its memory back when it ends.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from proxy.state.record import asked, record, replied
 from proxy.state.stores.sqlite import SqliteStore
 
 DAYS_AGO = (5, 4, 3)
-"""More than any cap of the shipped rules over days looks back for an advertiser, and within what is kept."""
+"""Longer ago than any cap over days of the shipped rules looks back, and still kept."""
 KEEP_S = 7 * 86_400
 BATCH = 10_000
 HIGHEST_ID = 1 << 20
 REFUSING = 10
-"""One in so many has refused somebody."""
+"""One recipient in ten has opted out of somebody."""
 LISTED = 1_000_000
 FIRST, LAST = 13_000_000_000, 19_999_999_999
-"""Of all mobile numbers."""
+"""The first and the last mobile number."""
 OTHERS = "别处往年"
 REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订"
 
@@ -49,28 +50,33 @@ REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自�
 def fill(
     state: Path, journal: Path, count: int, refused: float | None = None, *, messages: bool = True, lived_in: bool = False
 ) -> None:
-    """Makes both. Raises BenchFailed. ``messages``: everybody got some. ``lived_in``: there are lists, refusals and somebody forgotten."""
-    told = {"state": str(state), "journal": str(journal), "people": count, "refused": refused}
-    told |= {"messages": messages, "lived_in": lived_in}
-    made = subprocess.run(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", __name__, json.dumps(told)], env=gate.environment(), capture_output=True, text=True, check=False
+    """Writes checkpoint and journal. Raises BenchFailed. ``messages``: every recipient has three. ``lived_in``: with lists, opt-outs and an erased
+    person."""
+    given = {"state": str(state), "journal": str(journal), "people": count, "refused": refused}
+    given |= {"messages": messages, "lived_in": lived_in}
+    made = subprocess.run(  # our own interpreter and module
+        [sys.executable, "-m", "tests.bench.filled_store", json.dumps(given)],
+        env=gate.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         raise BenchFailed(f"the store could not be filled: {made.stderr.strip().splitlines()[-1:]}")
 
 
 def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool = True, lived_in: bool = False) -> None:
-    """The same, here and now, for these."""
+    """The same in this process, for these recipients."""
     store, now = SqliteStore(state), int(time.time())
     store.expect(len(numbers) if messages else len(numbers) // REFUSING)
     journal.mkdir(exist_ok=True)
     store.belongs_to(OsDisk(journal))
-    one, batch = _record(now) if messages else b"", []
-    refusing = who_refused(one or record.EMPTY, now) if lived_in else one
+    plain, batch = _record(now) if messages else b"", []
+    refusing = opted_out(plain or record.EMPTY, now) if lived_in else plain
     if lived_in:
-        desk(store, state.parent / "keys", now)
+        lists_and_erasure(store, state.parent / "keys", now)
     for place, number in enumerate(numbers):
-        if data := one if place % REFUSING else refusing:
+        if data := plain if place % REFUSING else refusing:
             batch.append((number, 0, data))
         if len(batch) == BATCH:
             store.swap_now(batch)
@@ -80,15 +86,15 @@ def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool 
     store.close()
 
 
-def who_refused(data: bytes, now: int) -> bytes:
-    """Somebody replied to an advertisement of others: the refusal, where it was sent, and what was refused."""
+def opted_out(data: bytes, now: int) -> bytes:
+    """A record with a reply to another advertiser's message: the opt-out, where it was sent, and the refused text."""
     refusal = OptOut("advertiser", OTHERS, now - 30 * 86_400, "reply", 0)
     data = replied.replied(record.opt_out(data, refusal), refusal, 7)
     return asked.refused_text(data, refused_text(hash48(OTHERS), 7, f"【{OTHERS}】{REFUSED_TEXT}"))
 
 
-def desk(store: SqliteStore, keys: Path, now: int) -> None:
-    """A list, evenly over all mobile numbers, and one person who asked to be forgotten."""
+def lists_and_erasure(store: SqliteStore, keys: Path, now: int) -> None:
+    """Adds a list that is even over all mobile numbers, and one erased person."""
     rng, places = random.Random(106), range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
     for place in places:
         lows = BitMap(rng.sample(range(1 << CHUNK_BITS), LISTED // len(places)))

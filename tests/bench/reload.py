@@ -1,11 +1,11 @@
-"""A set of 500 rules and 100,000 words changed under load: how long no answer came, and what was lost. Real process, real sockets.
+"""Changes 500 rules and a list of 100,000 words under load, and measures the longest pause.
 
-In: a rate, how often. Out: for each change how long the gate took, the longest time without an answer, the slowest answer; beside them the
-same figures without any change. Never: a promise about a machine that does something else, too.
+In: a rate, a number of changes. Out: for each change its duration, the longest time without an answer, the slowest answer; the same figures without any
+change. Never: a promise about a machine that does other work, too.
 
-    python -m proxy.sim.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
+    python -m tests.bench.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
 
-The first change brings the whole list, the second another list altogether, the others a hundred words more or fewer.
+The first change brings the whole list, the second an entirely different list, the others a hundred words more or fewer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import uvloop
 
 from proxy.model.message import Category
 from proxy.sim import measure
-from proxy.sim.bench import count_rules, extra_rules
+from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.carrier import SimulatedCarrier
 from proxy.sim.deck import DeckPorts, deck, recipients
 from proxy.sim.gate import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
@@ -40,36 +40,36 @@ PREFIX = "1069012"
 LOOK_S = 0.0005
 """How often the answers are counted."""
 WORTH_A_LOOK_S = 0.005
-"""A gap from so long on is compared with what the processes waited for a processor; /proc is read as often."""
+"""Gaps from this length on are compared with the time that the processes waited for a core; /proc is read at this interval."""
 STILL_S = 3.0
 """Before the changes and behind them, for comparison."""
 IN_FORCE_S = 60.0
 STRICT_S = 0.02
-"""What nobody may notice: DESIGN of the gate's numbers."""
+"""The bound of a pause during a change (DESIGN)."""
 CHARACTERS = range(0x4E00, 0x7000)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LoadWindow:
     """One stretch of time under load."""
 
     what: str
     lasted_s: float
     answers: int
     longest_gap_ms: float  # without any answer
-    longest_own_ms: float  # the same less what the gate and the generator waited for a processor that others had
+    longest_own_ms: float  # without the time that the gate and the generator waited for a core
     slowest_ms: float  # from when a submit was due to its answer
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReloadReport:
     rules: int
     words: int
     rate: float
     sent: int
     answered: int
     unanswered: int
-    windows: tuple[Window, ...]
+    windows: tuple[LoadWindow, ...]
 
     @property
     def worst_ms(self) -> float:
@@ -78,7 +78,7 @@ class Report:
 
 
 def words_of(count: int, seed: int) -> list[str]:
-    """So many words of two to five characters that stand in no simulated text but by chance."""
+    """Random words of three to six characters, which no simulated text has but by chance."""
     chance = random.Random(seed)
     found: dict[str, None] = {}
     while len(found) < count:
@@ -87,7 +87,7 @@ def words_of(count: int, seed: int) -> list[str]:
 
 
 def lists(words: int, times: int) -> list[list[str]]:
-    """What the list holds, change by change."""
+    """The words of the list after each change."""
     found = [words_of(words, 1), words_of(words, 2)]
     while len(found) < times:
         fresh = words_of(100, 3 + len(found))
@@ -96,10 +96,10 @@ def lists(words: int, times: int) -> list[list[str]]:
 
 
 class Watch:
-    """Looks at a generator's counts all the time."""
+    """Polls the counts of a load generator for gaps without an answer."""
 
     def __init__(self, load: Load, gate: int, look_s: float) -> None:
-        """``gate``: its process; ``look_s``: how often the answers are counted, which takes most of a core where it is often."""
+        """``gate``: process id; ``look_s``: interval between two counts (a short one takes most of a core)."""
         self.load = load
         self._look_s = look_s
         self.longest_s = self.longest_own_s = 0.0
@@ -109,7 +109,7 @@ class Watch:
         self._answered, self._at, self._waited = load.counts.answered, perf_counter(), self._waited_s()
 
     def _waited_s(self) -> float:
-        """How long threads of both processes have been ready to run and were not let, since they began."""
+        """Seconds that threads of both processes have been runnable without a core, since they began."""
         for process in (self._gate, os.getpid()):
             for task in Path(f"/proc/{process}/task").iterdir():
                 with contextlib.suppress(OSError):
@@ -131,8 +131,8 @@ class Watch:
                 self.longest_s = max(self.longest_s, gap_s)
                 self._answered, self._at = self.load.counts.answered, now
 
-    async def over(self, what: str, lasts: Awaitable[object]) -> Window:
-        """The figures of as long as ``lasts`` lasts."""
+    async def over(self, what: str, lasts: Awaitable[object]) -> LoadWindow:
+        """The figures of the time in which ``lasts`` is awaited."""
         sent, answered = self.load.counts.sent, self.load.counts.answered
         self.load.counts.histogram[:] = [0] * len(self.load.counts.histogram)
         self.longest_s = self.longest_own_s = 0.0
@@ -144,7 +144,7 @@ class Watch:
         lasted_s = perf_counter() - began
         slowest = self.load.counts.quantile_s(1.0) * 1e3
         answers = self.load.counts.answered - answered
-        return Window(
+        return LoadWindow(
             what,
             round(lasted_s, 2),
             answers,
@@ -156,12 +156,12 @@ class Watch:
 
 def reload_under_load(
     folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float = LOOK_S, still_s: float = STILL_S
-) -> Report:
-    """Runs it all; AssertionError where something was lost."""
+) -> ReloadReport:
+    """Runs all changes. Raises AssertionError if a submit was lost."""
     return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules, look_s=look_s, still_s=still_s))
 
 
-async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> Report:
+async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> ReloadReport:
     ports = DeckPorts.under(PREFIX)
     shipped = copy_rules(
         folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
@@ -198,7 +198,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
 
 async def _measured(
     gate: GateUnderTest, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
-) -> Report:
+) -> ReloadReport:
     watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
     load.go()
@@ -217,11 +217,11 @@ async def _measured(
     assert not load.problem, load.problem
     counts = load.counts
     assert not left, f"{left} submits were never answered"
-    return Report(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
+    return ReloadReport(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
 
 
 async def _in_force(gate: GateUnderTest, number: int) -> None:
-    """Until the gate has said so often that other rules are in force, and a second more: what is left over is cleared away then."""
+    """Waits until the gate has logged this number of rule changes, and a second more, in which it frees the old rules."""
     deadline = perf_counter() + IN_FORCE_S
     while gate.log.read_text(errors="replace").count("rules in force") < number:
         assert perf_counter() < deadline, gate.last_words()

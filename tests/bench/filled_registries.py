@@ -1,7 +1,7 @@
-"""Registered: what a carrier has on file after years: who may sign how, and whose links and telephone numbers are whose.
+"""Fills a rules folder with what a carrier has on file after years.
 
-In: a rules folder. Out: the same with filled registries, and rules that ask for them. Never: a bench's own text that they
-refuse, but for a few: a code of six digits may look like the number of a service (95, 96 …).
+In: a rules folder. Out: the folder with filled registries (signatures, links, telephone numbers), rules that look into them, and quotas of
+providers. Never: a rule that refuses the bench's own texts, but for a few codes of six digits that look like a service's number (95, 96 …).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from proxy.sim.gate import append_rows
 from proxy.sim.texts import MIXES
 
 OTHERS = 20_000
-"""Signatures, and half as many advertisers, that no text of a bench carries."""
+"""Signatures, and half as many advertisers, that no text of the bench has."""
 ANYBODYS = "s.example"
-"""The simulated links lead there."""
+"""The host of all simulated links."""
 _PHONE = re.compile(r"4006[0-9]{6}")
 
 
 def register(rules: Path) -> None:
-    """Fills the registries of a folder, and adds what asks for them."""
+    """Fills the registries of a folder, and adds the rules that look into them."""
     phones: dict[str, set[str]] = {}
     for mix in MIXES.values():
         for template in mix():
@@ -47,4 +47,19 @@ def _rules() -> str:
         {"id": "sim-linked", "say": "模拟: 链接电话须登记", "when": {"category": "marketing", "any": [{"url": outside}, {"contact": outside}]}}
         | {"then": "review", "reason": "link-unregistered"},
     ]  # fmt: skip
+    return json.dumps({"rules": rules}, ensure_ascii=False)
+
+
+def quotas() -> str:
+    """A rules file with the quotas of provider contracts: messages a second and a day, and the share of marketing. The load stays far below
+    all of them, so only the counting costs time."""
+    everything = {"category": ["marketing", "notice", "otp"]}
+    rate = {"count": 10**6, "per": "1s", "burst": 2 * 10**6, "key": ["provider"], "then": "throttle"}
+    share = {"share": 0.9, "per": "day", "key": ["provider"], "least": 10**9}
+    rules = [
+        {"id": "sim-quota", "say": "模拟: 每家每秒和每天的配额", "when": everything}
+        | {"limit": [rate, {"count": 10**10, "per": "day", "key": ["provider"]}], "then": "reject", "reason": "provider-quota"},
+        {"id": "sim-share", "say": "模拟: 每家营销的占比", "when": {"category": "marketing"}}
+        | {"limit": share, "then": "reject", "reason": "probation"},
+    ]
     return json.dumps({"rules": rules}, ensure_ascii=False)

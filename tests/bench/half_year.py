@@ -1,10 +1,10 @@
-"""Half a year: a journal at rest as the roller leaves it, of any size, and how long questions to it take with nothing in memory.
+"""Measures questions to a journal at rest of half a year, with nothing of it in memory.
 
-In: how many rows, days, nodes; a folder. Out: tables, manifests, heads; seconds of each question. Never: segments (they would be ten times
-as large, and a question does not read them); a real text or number.
+In: rows, days, nodes; a folder. Out: tables, manifests, heads as the archiver leaves them; seconds of each question. Never: segments (ten times as
+large, and no question reads them); a real text or number.
 
-Every message has three rows, its verdict, the carrier's answer and a receipt, or one where it is refused (one in ten). All days but the
-last are one table; the last is 24, of an hour each. What is done stays: the same command goes on where the last one was killed.
+Every message has three rows (verdict, carrier's answer, receipt), or one if it is refused (one in ten). All days but the last are one table each; the
+last day is 24 tables of an hour each. Finished tables stay: the same command continues where the last one was killed.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ PERSONS_A_BATCH = 500_000
 PROVIDERS = 12
 DAYS, NODES = 190, 2
 TRIES = 5
-"""Questions of each kind, each about something else."""
+"""Questions of each kind, each with other arguments."""
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class JournalSize:
     rows: int
     days: int
     nodes: int
 
     @property
     def persons(self) -> int:
-        """Some get much: on the whole twelve messages in half a year."""
+        """A recipient gets twelve messages in half a year on average."""
         return max(1000, int(self.rows / ROWS_A_MESSAGE / 12))
 
 
 @dataclass(slots=True)
-class Asked:
-    """One kind of question: what it is, seconds of each try."""
+class TimedQuestion:
+    """One kind of question, with the seconds of each try."""
 
     what: str
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    """Of all threads of the command: what a machine that does other things, too, makes longer by little."""
+    """CPU seconds of the command, which other work on the machine changes little."""
     found: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,8 +80,8 @@ class Asked:
 # -- made
 
 
-def make(folder: Path, size: Size, tell: Callable[[str], None]) -> float:
-    """Fills the folder up to this size; seconds it took. OSError."""
+def make(folder: Path, size: JournalSize, tell: Callable[[str], None]) -> float:
+    """Fills the folder up to this size; returns the seconds. OSError."""
     began = time.monotonic()
     archive, keys = folder / "archive", Keys(folder / "keys", make=True)
     (folder / "journal").mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def make(folder: Path, size: Size, tell: Callable[[str], None]) -> float:
     return time.monotonic() - began
 
 
-def _persons(engine: duckdb.DuckDBPyConnection, keys: Keys, size: Size, tell: Callable[[str], None]) -> None:
+def _persons(engine: duckdb.DuckDBPyConnection, keys: Keys, size: JournalSize, tell: Callable[[str], None]) -> None:
     engine.execute("CREATE TABLE IF NOT EXISTS persons (place BIGINT, person UBIGINT, sealed BLOB)")
     ((there,),) = engine.execute("SELECT count(*) FROM persons").fetchall()
     for start in range(there, size.persons, PERSONS_A_BATCH):
@@ -163,7 +163,13 @@ ORDER BY person, time_ms, sequence, place
 
 
 def _node(
-    engine: duckdb.DuckDBPyConnection, archive: Path, keys: Keys, node: int, each: int, size: Size, tell: Callable[[str], None]
+    engine: duckdb.DuckDBPyConnection,
+    archive: Path,
+    keys: Keys,
+    node: int,
+    each: int,
+    size: JournalSize,
+    tell: Callable[[str], None],
 ) -> None:
     folder = manifest.node_folder(archive, node)
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +204,7 @@ def _table(
     end: datetime,
     day: str,
     whole: bool,
-    size: Size,
+    size: JournalSize,
 ) -> None:
     first, span = kept.last + 1, (int(begin.timestamp() * 1000), int(end.timestamp() * 1000))
     seed = kept.node * 1_000_000 + len(kept.tables)
@@ -224,13 +230,13 @@ def _table(
 
 
 def measure(folder: Path, rows: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """The whole of it: made where it is not yet, then asked. OSError."""
-    size = Size(rows, DAYS, NODES)
+    """Makes what is missing of the journal, then asks the questions. OSError."""
+    size = JournalSize(rows, DAYS, NODES)
     took = make(folder, size, tell)
     files, octets = size_of(folder)
     made = sum(file.rows for node in manifest.nodes(folder / "archive") for file in manifest.load(node).files())
     return {
-        "command": f"gate106 bench --journal {folder.name} --rows {rows}",
+        "command": f"python -m tests.bench half-year {folder.name} --rows {rows}",
         "machine": machine(),
         "rows": made,
         "files": files,
@@ -252,17 +258,17 @@ def as_text(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def ask(folder: Path, size: Size, seed: int = 106) -> list[Asked]:
-    """Each question by a command of its own, started with no file of the tables in memory."""
+def ask(folder: Path, size: JournalSize, seed: int = 106) -> list[TimedQuestion]:
+    """Asks each question by a command of its own, with no file of the tables in memory."""
     rng = random.Random(seed)
     found = []
     for what, words in _questions(size, rng):
-        asked = Asked(what)
+        asked = TimedQuestion(what)
         for _ in range(TRIES):
             forget(folder / "archive")
             began, before = time.monotonic(), _children_s()
             command = [sys.executable, "-m", "proxy", "find", *words(), "--config", str(folder / "gate106.yaml"), "--json"]
-            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 # our own program
+            done = subprocess.run(command, capture_output=True, check=False)  # our own program
             asked.seconds.append(time.monotonic() - began)
             asked.cpu.append(_children_s() - before)
             if done.returncode == 2:
@@ -277,7 +283,7 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _questions(size: Size, rng: random.Random) -> list[tuple[str, Callable[[], list[str]]]]:
+def _questions(size: JournalSize, rng: random.Random) -> list[tuple[str, Callable[[], list[str]]]]:
     templates = texts.standard()
 
     def person() -> str:
@@ -320,7 +326,7 @@ def _questions(size: Size, rng: random.Random) -> list[tuple[str, Callable[[], l
 
 
 def forget(folder: Path) -> None:
-    """Takes every file out of the system's memory: it must come from the disk again."""
+    """Drops every file from the page cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             file = os.open(path, os.O_RDONLY)

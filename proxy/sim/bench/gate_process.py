@@ -1,6 +1,6 @@
-"""House: the gate under test: its rules, its settings, its store, whom it knows already.
+"""Starts and stops the gate under test, with rules, settings and a store of its own.
 
-In: Options, the carrier's port. Out: a gate that can be started and stopped; figures of its start and of its end. Never: traffic.
+In: BenchOptions, the carrier's port. Out: a gate that is ready, and figures of its start and its end. Never: traffic.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,38 +25,34 @@ from cryptography.x509.oid import NameOID
 
 from proxy.model.message import Category
 from proxy.sim import gate, measure
-from proxy.sim.bench import known
-from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, Options
-from proxy.sim.bench.registered import register
-from proxy.sim.bench.rules import count_rules, extra_rules, quotas, refusing
+from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, BenchOptions
+from proxy.sim.bench.rules import count_rules, extra_rules, refusing
 from proxy.sim.deck import DeckPorts
 from proxy.sim.gate import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
 from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0
-"""A gate that knows tens of millions of people takes a while, and its last checkpoint may write all of them."""
-FREE_TPS = 1_000_000.0
-"""A rate that is counted and never reached."""
+"""A gate that knows tens of millions of recipients reads them at its start, and its last checkpoint may write all of them."""
 WORKERS_UP = ("gate106_workers", (("state", "up"),))
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"
 
 
 @dataclass(slots=True)
-class House:
-    """One gate, for one round."""
+class MeasuredGate:
+    """One gate process, for one round."""
 
     gate: GateUnderTest
     rules: int
     start_s: float
-    store: int | None
-    """The process of its shared store's server, where that is the bench's own."""
+    store_pid: int | None
+    """The server of its shared store, if it was started for the run."""
     ready_cpu_s: float = 0.0
-    """CPU it used until it was ready."""
+    """CPU time until it was ready."""
     stop_s: float = 0.0
     """From SIGTERM to its end; known when it has ended."""
     life_cpu_s: float = 0.0
-    """CPU it used between being ready and its end; known when it has ended."""
+    """CPU time between being ready and its end; known when it has ended."""
 
     @property
     def metrics(self) -> str:
@@ -64,62 +60,66 @@ class House:
 
 
 @contextmanager
-def house(
-    options: Options, folder: Path, carrier: int, pem: Path | None = None, program: tuple[str, ...] | None = None
-) -> Iterator[House]:
-    """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``."""
+def measured_gate(
+    options: BenchOptions,
+    folder: Path,
+    carrier: int,
+    pem: Path | None = None,
+    *,
+    program: tuple[str, ...] | None = None,
+    tps: float | None = None,
+    add_rules: Callable[[Path], None] = lambda rules: None,
+    fill_store: Callable[[], None] = lambda: None,
+) -> Iterator[MeasuredGate]:
+    """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``. ``tps``: rate
+    of each provider. ``add_rules`` is called with the rules folder, ``fill_store`` before the gate starts."""
     with _store(options, folder) as (url, server):
-        rules, count = _rules(options, folder)
+        rules, count = _rules(options, folder, add_rules)
         binds = max(16, -(-options.binds // len(PROVIDERS)))
         providers = [
-            SimulatedProvider(name, (prefix,), PASSWORD, FREE_TPS if options.lived_in else None, options.window, binds)
-            for name, prefix in PROVIDERS.items()
+            SimulatedProvider(name, (prefix,), PASSWORD, tps, options.window, binds) for name, prefix in PROVIDERS.items()
         ]
         side = CarrierSide(carrier, window=min(WINDOW_MAX, max(64, options.binds * options.window)))
         settings = gate.write_settings(folder, [side], providers, rules=rules, sealed=options.sealed, store=url, pem=pem)
-        if options.known or options.lived_in:
-            known.fill(
-                folder / "state.db", folder / "journal", options.recipients, options.refused,
-                messages=options.known, lived_in=options.lived_in,
-            )  # fmt: skip
-        crew = ("--workers", str(options.workers)) if options.workers > 1 else ()
-        subject = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *crew, "--config"))
-        children = _children_s()
+        fill_store()
+        workers = ("--workers", str(options.workers)) if options.workers > 1 else ()
+        process = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *workers, "--config"))
         try:
             started = time.monotonic()
-            subject.start(measure.apart(os.sched_getaffinity(0), options.workers)[0], START_S)
-            _wait_for_all(subject, options.workers)
-            one = House(subject, count, round(time.monotonic() - started, 2), server, measure.cpu_s(subject.pid))
-            children = _children_s()
-            yield one
+            process.start(measure.apart(os.sched_getaffinity(0), options.workers)[0], START_S)
+            _wait_for_workers(process, options.workers)
+            start_s = round(time.monotonic() - started, 2)
+            measured = MeasuredGate(process, count, start_s, server, measure.cpu_s(process.pid))
+            children_s = _ended_children_cpu_s()
+            yield measured
             stopped = time.monotonic()
-            code = subject.stop(STOP_S)
-            one.stop_s = round(time.monotonic() - stopped, 2)
+            code = process.stop(STOP_S)
+            measured.stop_s = round(time.monotonic() - stopped, 2)
             if code:
-                raise BenchFailed(f"the gate drained with exit code {code}: {subject.last_words()}")
-            one.life_cpu_s = _children_s() - children - one.ready_cpu_s
+                raise BenchFailed(f"the gate drained with exit code {code}: {process.last_words()}")
+            measured.life_cpu_s = _ended_children_cpu_s() - children_s - measured.ready_cpu_s
         except GateFailed as error:
             raise BenchFailed(str(error)) from error
         finally:
-            subject.kill()
+            process.kill()
 
 
-def _wait_for_all(subject: GateUnderTest, workers: int) -> None:
-    """A gate is ready while one of its workers is: that one would get all binds. Raises GateFailed."""
+def _wait_for_workers(process: GateUnderTest, workers: int) -> None:
+    """Waits for all workers: a gate is ready with its first one, which would get all binds. Raises GateFailed."""
     deadline = time.monotonic() + START_S
-    while workers > 1 and measure.samples(subject.metrics()).get(WORKERS_UP) != workers:
+    while workers > 1 and measure.samples(process.metrics()).get(WORKERS_UP) != workers:
         if time.monotonic() > deadline:
-            raise GateFailed(f"not all of its {workers} workers are up after {START_S:.0f} s: {subject.last_words()}")
+            raise GateFailed(f"not all of its {workers} workers are up after {START_S:.0f} s: {process.last_words()}")
         time.sleep(0.05)
 
 
-def _children_s() -> float:
-    """CPU seconds of children that have ended."""
+def _ended_children_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _rules(options: Options, folder: Path) -> tuple[Path, int]:
+def _rules(options: BenchOptions, folder: Path, add_rules: Callable[[Path], None]) -> tuple[Path, int]:
+    """The folder of rules, and how many rules it holds."""
     ports = [
         (DeckPorts.under(prefix).of(category), "", category)
         for prefix in PROVIDERS.values()
@@ -128,9 +128,7 @@ def _rules(options: Options, folder: Path) -> tuple[Path, int]:
     rules = gate.copy_rules(folder / "rules", datetime.now(CHINA), ports)
     if options.refused is not None:
         (rules / "sim-refused.yaml").write_text(refusing(), encoding="utf-8")
-    if options.lived_in:
-        (rules / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
-        register(rules)
+    add_rules(rules)
     count = count_rules(rules)
     if options.rules > count:
         (rules / "sim-extra.yaml").write_text(extra_rules(options.rules - count), encoding="utf-8")
@@ -139,8 +137,8 @@ def _rules(options: Options, folder: Path) -> tuple[Path, int]:
 
 
 @contextmanager
-def _store(options: Options, folder: Path) -> Iterator[tuple[str, int | None]]:
-    """(its URL, empty for the embedded one; the process of the server where it is the bench's own)."""
+def _store(options: BenchOptions, folder: Path) -> Iterator[tuple[str, int | None]]:
+    """The store's URL (empty: embedded), and the process id of its server if it is started here."""
     if options.store != OWN_VALKEY:
         yield "" if options.store == EMBEDDED else options.store, None
         return
@@ -151,20 +149,22 @@ def _store(options: Options, folder: Path) -> Iterator[tuple[str, int | None]]:
         )
     data, port = folder / "valkey", free_port()
     data.mkdir()
-    words = f"--bind 127.0.0.1 --port {port} --save '' --appendonly yes --appendfsync everysec --loglevel warning --dir".split()
-    server = subprocess.Popen(  # noqa: S603  # a program of the system, words of ours
-        [program, *(word.strip("'") for word in words), str(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    arguments = (
+        f"--bind 127.0.0.1 --port {port} --save '' --appendonly yes --appendfsync everysec --loglevel warning --dir".split()
+    )
+    server = subprocess.Popen(  # noqa: S603  # an installed program with arguments of ours
+        [program, *(word.strip("'") for word in arguments), str(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
         os.sched_setaffinity(server.pid, measure.apart(os.sched_getaffinity(0), options.workers)[1])
-        _wait_for(server, port)
+        _wait_for_answer(server, port)
         yield f"valkey://127.0.0.1:{port}/0", server.pid
     finally:
         server.kill()
         server.wait()
 
 
-def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + VALKEY_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -179,11 +179,11 @@ def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def certificate(folder: Path) -> Path:
-    """A file with a certificate for 127.0.0.1 that signs itself, good for a day, and its key."""
+    """Writes a self-signed certificate for 127.0.0.1, valid for a day, and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gate106 bench")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -198,5 +198,5 @@ def certificate(folder: Path) -> Path:
     path = folder / "bench.pem"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.touch(mode=0o600)
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + secret)
     return path

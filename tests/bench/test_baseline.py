@@ -2,7 +2,9 @@
 
 import pytest
 
-from proxy.sim import baseline, bench, pdus, texts
+from proxy.sim import pdus, texts
+from tests.bench import baseline, rounds
+from tests.bench.options import MeasuringOptions
 
 
 @pytest.mark.parametrize(
@@ -13,14 +15,14 @@ from proxy.sim import baseline, bench, pdus, texts
         pdus.pdu(pdus.SUBMIT_SM_RESP, 0, 7, b"0000000012\0"),
     ],
 )
-def test_smpplib_gives_back_the_same_bytes_but_for_the_sequence_number(pdu):
+def test_smpplib_gives_back_the_same_bytes_but_for_the_sequence_number(pdu: bytes) -> None:
     assert baseline.rewrite_by_smpplib(pdu, 99) == pdu[:12] + (99).to_bytes(4, "big") + pdu[16:]
 
 
 @pytest.mark.parametrize("more", [False, True], ids=["plain", "receipts, TLS, rounds"])
-def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays(more):
+def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays(more: bool) -> None:
     told: list[str] = []
-    options = bench.Options(
+    options = MeasuringOptions(
         mix="repeated",
         seconds=0.5,
         warmup_s=0.1,
@@ -32,7 +34,7 @@ def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays(more):
         tls=more,
         rounds=1 + more,
     )
-    result = bench.run(options, told.append)
+    result = rounds.run(options, told.append)
     assert list(result.runs) == ["ceiling", "raw", "smpplib"]
     assert list(result.spread) == (list(result.runs) if more else [])
     for run in result.runs.values():

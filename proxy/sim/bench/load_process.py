@@ -1,0 +1,101 @@
+"""Starts the load generator's process and sends it requests.
+
+In: BenchOptions, RunRequests. Out: RunFigures. Never: a figure of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from proxy.sim import gate, measure
+from proxy.sim.bench.load_generator import LoadPlan, RunFigures, RunRequest
+from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, BenchOptions
+
+
+class LoadProcess:
+    """The process that holds the simulated carrier and the load generator. ``carrier``: the port on which the carrier listens."""
+
+    def __init__(self, process: subprocess.Popen[str], carrier: int) -> None:
+        self._process = process
+        self.carrier = carrier
+
+    def leave_cores(self, workers: int) -> None:
+        """Keeps from now on off the cores of the gate's workers, if the machine has others."""
+        measure.keep_to(self._process.pid, measure.apart(os.sched_getaffinity(0), workers)[1])
+
+    def run(self, request: RunRequest) -> RunFigures:
+        """Sends the load and waits for its figures. Raises BenchFailed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request._asdict()) + "\n")
+        self._process.stdin.flush()
+        answer = read_line(self._process, "the load generator")
+        if "problem" in answer:
+            raise BenchFailed(f"{request.name}: {answer['problem']}")
+        return RunFigures(**answer)
+
+
+@contextmanager
+def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[LoadProcess]:
+    """Starts it, with all submits encoded beforehand. ``pem``: the certificate of the gate, and the ceiling's own."""
+    cores = measure.apart(os.sched_getaffinity(0), options.workers)[1]
+    command = [sys.executable, "-m", "proxy.sim.bench.load_generator", json.dumps(asdict(load_plan(options, pem)))]
+    with child_process(command, cores) as process:
+        yield LoadProcess(process, int(read_line(process, "the load generator")["carrier"]))
+
+
+def load_plan(options: BenchOptions, pem: Path | None) -> LoadPlan:
+    return LoadPlan(
+        mix=options.mix,
+        binds=options.binds,
+        window=options.window,
+        seconds=options.seconds,
+        warmup_s=options.warmup_s,
+        rate=options.rate,
+        recipients=options.recipients,
+        providers=PROVIDERS,
+        password=PASSWORD,
+        refused=options.refused,
+        long=options.long,
+        receipts=options.receipts,
+        ports=options.ports,
+        pem=str(pem or ""),
+    )
+
+
+@contextmanager
+def child_process(command: list[str], cores: set[int]) -> Iterator[subprocess.Popen[str]]:
+    """A child on these cores, with pipes to its standard input and output; it is ended afterwards."""
+    process = subprocess.Popen(  # noqa: S603  # our own interpreter and modules
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=gate.environment()
+    )
+    try:
+        os.sched_setaffinity(process.pid, cores)  # its threads come later, and inherit it
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def read_line(process: subprocess.Popen[str], who: str) -> dict[str, Any]:
+    """One line of JSON that the child prints. Raises BenchFailed if it ended."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise BenchFailed(f"{who} ended without a result (exit code {process.wait()})")
+    return dict(json.loads(line))

@@ -1,0 +1,146 @@
+"""Measures one gate and reports the figures that sizing needs.
+
+In: BenchOptions. Out: a BenchResult. Never: a figure without the machine, the disk and the command beside it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from proxy.sim import gate, measure
+from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gate
+from proxy.sim.bench.load_generator import RunFigures, RunRequest
+from proxy.sim.bench.load_process import load_process
+from proxy.sim.bench.options import BenchOptions
+from proxy.sim.gate import CHINA
+
+BUSY_ELSEWHERE = 0.1
+"""Cores that other programs used, from which on a figure is marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    command: str
+    at: str
+    machine: dict[str, object]
+    versions: dict[str, str]
+    sync_ms: dict[str, float]
+    options: dict[str, Any]
+    rules: int
+    start_s: float
+    """From the gate's start until it was ready."""
+    commit: str
+    gate: RunFigures
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``python -m tests.bench`` reads it, too."""
+        found = asdict(self)
+        return {"kind": "bench"} | found | {"runs": {"gate": found.pop("gate")}}
+
+    def as_text(self) -> str:
+        """A table for people."""
+        run = self.gate
+        own = f"{run.own_ms['p50']:.2f} ms, {run.own_ms['p99']:.2f} ms" if run.own_ms else "–"
+        rows = (
+            ("CPU per submit", f"{run.cpu_us:.2f} µs; {run.life_cpu_us:.2f} µs with all checkpoints"),
+            ("submits per second", f"{run.per_s:,.0f}, with {run.busy:.0%} of a core"),
+            ("submit to answer, p50, p99, p99.9", ", ".join(f"{run.whole_ms[name]:.2f} ms" for name in run.whole_ms)),
+            ("within the gate, p50, p99", own),
+            ("refused", f"{sum(run.refused.values()) / max(run.messages, 1):.1%}"),
+            ("memory", f"{run.memory_mib:,.0f} MiB"),
+            ("start until ready", f"{self.start_s:.2f} s"),
+            ("a sync of the disk, median, worst", f"{self.sync_ms['median']:.3f} ms, {self.sync_ms['worst']:.3f} ms"),
+        )
+        lines = [
+            describe_load(self.options, self.rules),
+            describe_machine(self.machine, self.versions, self.sync_ms),
+            "",
+            *(f"{name:36}{value}" for name, value in rows),
+        ]
+        return "\n".join([*lines, *remarks({"gate": run}), "", self.command])
+
+
+def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda text: None) -> BenchResult:
+    """Starts the load generator and a gate, measures the gate, ends both. Raises BenchFailed."""
+    facts = measure.machine()
+    with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
+        folder = Path(temporary)
+        median_s, worst_s = measure.sync_s(folder)
+        pem = certificate(folder) if options.tls else None
+        progress("the load is made")
+        with load_process(options, pem) as load:
+            progress("the gate")
+            with measured_gate(options, folder, load.carrier, pem) as measured:
+                run = load.run(run_request(measured))
+    return BenchResult(
+        command=options.command,
+        at=datetime.now(CHINA).isoformat(timespec="seconds"),
+        machine=facts,
+        versions=measure.versions(),
+        sync_ms={"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},
+        options=asdict(options),
+        rules=measured.rules,
+        start_s=measured.start_s,
+        commit=measure.commit(gate.CODE),
+        gate=replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages)),
+    )
+
+
+def run_request(measured: MeasuredGate, rate: float | None = None, name: str = "gate") -> RunRequest:
+    return RunRequest(name, measured.gate.smpp, measured.gate.pid, measured.metrics, rate, measured.store_pid)
+
+
+def life_cpu_us(measured: MeasuredGate, messages: int) -> float:
+    """CPU µs per message from ready to the end, for a gate that has ended."""
+    return round(measured.life_cpu_s / max(1, messages) * 1e6, 2)
+
+
+def describe_load(options: Mapping[str, Any], rules: int) -> str:
+    """The load and the gate's set-up in one line. ``options`` as in JSON, perhaps of an earlier version."""
+    load = (
+        f"{options['binds']} binds × window {options['window']}, {options['mix']} texts, {options['recipients']:,} recipients"
+    )
+    more = [f"{rules} rules", f"{options['seconds']:g} s each"]
+    more += [f"{options['rate']:g} messages/s"] if options["rate"] else []
+    more += [f"{options[key]:g} % {key}" for key in ("refused", "long") if options.get(key) is not None]
+    words = {"receipts": "receipts", "tls": "TLS", "sealed": "sealed"}
+    more += [word for key, word in words.items() if options.get(key)]
+    more += [f"{options['ports']:,} ports of each category"] if options.get("ports", 1) > 1 else []
+    more += [f"{options['workers']} workers"] if options.get("workers", 1) > 1 else []
+    store = options.get("store") or "embedded"
+    more += [f"store {store.split('://')[0]}"] if store != "embedded" else []
+    return ", ".join([load, *more])
+
+
+def describe_machine(machine: Mapping[str, Any], versions: Mapping[str, str], sync_ms: Mapping[str, float]) -> str:
+    """The machine in one line."""
+    clock = f" at {machine['mhz']:,} MHz" if machine.get("mhz") else ""
+    virtual = " (a virtual machine)" if machine.get("virtual") else ""
+    disk = f"{machine.get('disk') or 'disk'} sync {sync_ms['median']:.3f} ms (worst {sync_ms['worst']:.3f})"
+    return (
+        f"{machine['cpu']}{clock}, {machine['cores']} cores, {machine['memory_gib']} GiB{virtual}, {machine['system']}, "
+        f"Python {versions['python']}, hot functions {versions['hot functions']}; {disk}; load {machine['load_before']} before"
+    )
+
+
+def remarks(runs: Mapping[str, RunFigures]) -> list[str]:
+    """What a reader must know of single figures."""
+    found = []
+    if limited := [run.name for run in runs.values() if run.limited_by == "driver"]:
+        found.append(f"* the load generator was at its end, not what is measured: {', '.join(limited)}")
+    if busy := {run.name: run.others_busy for run in runs.values() if run.others_busy >= BUSY_ELSEWHERE}:
+        cores = ", ".join(f"{name} {used:.2f}" for name, used in busy.items())
+        found.append(f"this machine did other work meanwhile, cores: {cores}")
+    for run in runs.values():
+        if run.store_cpu_us:
+            found.append(f"{run.name}: {run.store_cpu_us:.2f} CPU µs/msg in the shared store's server")
+        if run.receipts and run.cpu_us and run.own_ms:
+            found.append(f"{run.name}: {run.receipts:,} receipts")
+        if run.lost:
+            found.append(f"{run.name}: {run.lost} submits were never answered")
+    return ["", *found] if found else []

@@ -1,0 +1,47 @@
+"""Keeps a load generator over several runs, and starts relays without rules.
+
+In: options. Out: LoadProcesses, ports of relays. Never: a figure of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from proxy.sim import measure
+from proxy.sim.bench.load_generator import LoadPlan
+from proxy.sim.bench.load_process import LoadProcess, child_process, load_plan, load_process, read_line
+from proxy.sim.bench.options import BenchOptions
+
+
+class LoadProcesses:
+    """One load generator at a time, kept as long as the load stays the same: encoding the submits takes seconds."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._plan: LoadPlan | None = None
+        self._process: LoadProcess
+
+    def process(self, options: BenchOptions, pem: Path | None = None) -> LoadProcess:
+        plan = load_plan(options, pem)
+        if plan != self._plan:
+            self.close()
+            self._process, self._plan = self._stack.enter_context(load_process(options, pem)), plan
+        self._process.leave_cores(options.workers)
+        return self._process
+
+    def close(self) -> None:
+        self._plan = None
+        self._stack.close()
+
+
+@contextmanager
+def baseline_process(kind: str, carrier: int, pem: Path | None = None) -> Iterator[tuple[int, int]]:
+    """A relay without rules; its port and its process id."""
+    command = [sys.executable, "-m", "tests.bench.baseline", kind, "--carrier", str(carrier), "--window", "256"]
+    command += ["--cert", str(pem)] if pem is not None else []
+    with child_process(command, measure.apart(os.sched_getaffinity(0))[0]) as process:
+        yield int(read_line(process, f"baseline {kind}")["port"]), process.pid
