@@ -88,7 +88,7 @@ NAMES_OF = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
 """Whom a refusal means, by name: policy/explanation/naming.py."""
 REFUSAL = SharedSchema("Refusal", REFUSAL_OF | NAMES_OF | {"kept?": str, "in_force?": bool, "port?": str})
 BATCH = SharedSchema(
-    "ConsentBatch",
+    "Batch",
     _of(ConsentBatch)
     | {
         "numbers?": int,
