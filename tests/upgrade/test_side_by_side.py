@@ -35,7 +35,7 @@ from tests.server.workers.roaming import Roaming
 from tests.valkey import SECRET, Valkey
 
 pytestmark = needs("valkey")
-EARLIER = {"0c2f267": 2, "5e197b5": 1}
+EARLIER = {"0c2f26736452b225b9ad97bbdd9276ea49ec5863": 2, "5e197b558cef06011dec17c449a1141da11065a7": 1}
 """Commits of earlier gates: the last whose functions in the store were not today's, and the last before the rooms of the package. Beside
 each, how many libraries of functions the store has when a gate of it and one of today have started."""
 CODE = ("proxy", "rules", "pyproject.toml")
@@ -50,7 +50,7 @@ def git(*words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
 
 
-@pytest.fixture(scope="module", params=EARLIER)
+@pytest.fixture(scope="module", params=EARLIER, ids=lambda commit: commit[:7])
 def earlier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """The code of an earlier gate, and how many libraries of functions it and today's have."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
