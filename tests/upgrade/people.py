@@ -20,6 +20,10 @@ IMPORTED = ("13800210108", "13800210109")
 """On a list."""
 FREE = "13800210110"
 """Gets notices of yi's, three of five a day, and asked twice while yi was away."""
+CONSENTED = ("13800210111", "13800210112")
+"""Agreed to advertisements; the second took it back."""
+COMPLAINED, DOUBTED = "13800210113", "13800210114"
+"""Complained, and the case was valid; replied what may be a refusal."""
 TIBETAN = "13908910001"
 """Stopped by order."""
 ALL_CAP = 3

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.upgrade.desk import answers, works
 from tests.upgrade.ends import AD, NOTICE, ROOT, Bind, Ends, until
 from tests.upgrade.people import (
     ALL_CAP,
@@ -36,7 +38,7 @@ from tests.upgrade.people import (
 )
 
 DATA = ROOT / "tests" / "data" / "upgrade"
-KEPT = ("state.db", "state.db-wal", "journal", "revisions", "rules", "story.json")
+KEPT = ("state.db", "state.db-wal", "journal", "revisions", "rules", "story.json", "answers.json")
 
 
 async def story(ends: Ends) -> dict[str, object]:
@@ -60,6 +62,7 @@ async def story(ends: Ends) -> dict[str, object]:
     await ends.command("suppress", "import", str(numbers), "--why", "a list")
     await ends.command("suppress", "add", "--to", SUPPRESSED, "--why", "asked by phone")
     await ends.command("stop", "--province", "西藏", "--for", "7d", "--why", "ordered by phone")
+    await works(ends, jia)
     ends.carrier.reply(FREE, "1069002", WHILE_AWAY[0])
     await asyncio.sleep(0.5)
     await ends.stop()
@@ -96,6 +99,16 @@ async def recorded(folder: Path, code: Path) -> dict[str, object]:
         await ends.close()
 
 
+async def answered(folder: Path, code: Path, at: float) -> list[dict[str, object]]:
+    """By a gate of that commit, on a copy of what it left."""
+    ends = Ends(folder, code)
+    try:
+        await ends.open()
+        return await answers(ends, at)
+    finally:
+        await ends.close()
+
+
 def main() -> int:
     commit = sys.argv[1]
     said = subprocess.run(
@@ -109,6 +122,10 @@ def main() -> int:
         folder.mkdir()
         told = asyncio.run(recorded(folder, code))
         (folder / "story.json").write_text(json.dumps({"commit": said[0], "day": said[1], **told}, indent=1) + "\n")
+        copy = Path(temporary) / "copy"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+        found = asyncio.run(answered(copy, code, float(str(told["at"]))))
+        (folder / "answers.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         DATA.mkdir(parents=True, exist_ok=True)
         path = DATA / f"{said[0]}.tar.xz"
         with tarfile.open(path, "w:xz") as archive:

@@ -1,7 +1,7 @@
 """A gate of an earlier version and today's on one store: each counts what the other sent and obeys what it was told, and one takes the
 other's place without a loss.
 
-The earlier gate is a real one, out of the repository's history: the last whose functions in the store were not today's.
+The earlier gates are real ones, out of the repository's history, by their commits.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from tests.server.workers.roaming import Roaming
 from tests.valkey import SECRET, Valkey
 
 pytestmark = needs("valkey")
-EARLIER = "0c2f26736452b225b9ad97bbdd9276ea49ec5863"
-"""The last commit whose functions in the store are not today's (state/shared/functions.py); by a fixed name, as files move."""
+EARLIER = {"0c2f26736452b225b9ad97bbdd9276ea49ec5863": 2, "5e197b558cef06011dec17c449a1141da11065a7": 1}
+"""Commits of earlier gates: the last whose functions in the store were not today's, and the last before the rooms of the package. Beside
+each, how many libraries of functions the store has when a gate of it and one of today have started."""
 CODE = ("proxy", "rules", "pyproject.toml")
 RULES = REFUSED + (
     f"  - {{id: cap, when: {{category: marketing}}, limit: {{count: {CAP}, per: day, key: [recipient]}}, "
@@ -49,17 +50,17 @@ def git(*words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
 
 
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code of an earlier gate."""
+@pytest.fixture(scope="module", params=EARLIER, ids=lambda commit: commit[:7])
+def earlier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The code of an earlier gate, and how many libraries of functions it and today's have."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("needs the repository with its history (git clone)")
     if git("rev-parse", "--is-shallow-repository").strip() == b"true":
         pytest.skip("needs the whole history (git fetch --unshallow)")
     folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(fileobj=io.BytesIO(git("archive", EARLIER, *CODE))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(git("archive", request.param, *CODE))) as archive:
         archive.extractall(folder, filter="data")
-    return folder
+    return folder, EARLIER[request.param]
 
 
 def gate_on(kind: type[Gate], folder: Path, node: int, carrier: Carrier, store: str) -> Gate:
@@ -119,8 +120,8 @@ def tell(gate: Gate, *words: str) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path, earlier: Path) -> Iterator[tuple[Valkey, list[Carrier], Gate, Gate]]:
-    Earlier.code = earlier
+def house(tmp_path: Path, earlier: tuple[Path, int]) -> Iterator[tuple[Valkey, list[Carrier], Gate, Gate]]:
+    Earlier.code, libraries = earlier
     with ExitStack() as after:
         server = Valkey(tmp_path / "valkey")
         after.callback(server.kill)
@@ -131,6 +132,7 @@ def house(tmp_path: Path, earlier: Path) -> Iterator[tuple[Valkey, list[Carrier]
             gates[-1].start()
             after.callback(gates[-1].stop)
         then, today = gates
+        assert server.cli("function", "list").count("library_name") == libraries
         yield server, carriers, then, today
 
 
@@ -139,8 +141,6 @@ def test_two_versions_count_together_and_tell_each_other_and_one_takes_the_other
 ) -> None:
     server, carriers, then, today = house
     numbers = count(100)
-    assert server.cli("function", "list").count("library_name") == 2
-
     many = people(numbers, 40)
     assert at_once([then, today] * 2, many, 2) == dict.fromkeys(many, CAP)
     li, wang, zhao = people(numbers, 3)

@@ -22,6 +22,7 @@ from proxy.journal.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.server.process import StartError, serve
 from proxy.state.embedded.checkpoint import FORMAT
+from tests.upgrade.desk import answers
 from tests.upgrade.ends import AD, NOTICE, REJECTED, ROOT, Ends, until
 from tests.upgrade.people import (  # fmt: skip
     ALL_CAP,
@@ -53,6 +54,12 @@ def unpacked(state: Path, folder: Path) -> dict[str, float]:
     with tarfile.open(state) as archive:
         archive.extractall(folder, filter="data")
     return dict(json.loads((folder / "story.json").read_text()))
+
+
+def holds_answers(state: Path) -> bool:
+    """Whether the earlier gate was asked the questions of the desk."""
+    with tarfile.open(state) as archive:
+        return "answers.json" in archive.getnames()
 
 
 def test_there_is_a_state_of_an_earlier_gate_and_it_is_small() -> None:
@@ -131,6 +138,24 @@ async def keeps_rules(ends: Ends, had_sets: bool) -> None:
         await ends.command("rules", "rollback", said[-1]["revision"], "--why", "they are too strict")
         assert await jia.say(FREE, AD.format("五合彩")) == 0
     jia.drop()
+
+
+@pytest.mark.parametrize(
+    "state", [state for state in STATES if holds_answers(state)], ids=lambda path: path.name.partition(".")[0]
+)
+def test_todays_gate_answers_as_the_earlier_one_did_from_the_same_files(state: Path, tmp_path: Path) -> None:
+    told = unpacked(state, tmp_path)
+    before = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
+    for now, then in zip(asyncio.run(asked(Ends(tmp_path), told["at"])), before, strict=True):
+        assert now == then, then["words"]
+
+
+async def asked(ends: Ends, at: float) -> list[dict[str, object]]:
+    try:
+        await ends.open()
+        return await answers(ends, at)
+    finally:
+        await ends.close()
 
 
 # -- what a later gate left

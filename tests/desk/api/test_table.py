@@ -25,6 +25,21 @@ ELSEWHERE = {
     "journal erase", "journal hold", "journal key", "journal looked", "journal person", "journal release", "journal roll", "journal seal",
     "provider refusals",  # GET /provider/refusals
 }  # fmt: skip
+PUBLISHED = {
+    "Batch": "advertiser category due ended file given imported number numbers overdue proof proof_by provider reason reply reviewed reviewer source state until version who why wording",
+    "Bind": "account address id provider since suspended tps type unanswered unread_bytes window",
+    "Case": "answer_by answer_days at batch came category decided events filed forward_by forward_days forwarded id message number of port provider reference sender sent signature source state suppressed text to",
+    "Error": "error",
+    "Link": "carrier in_flight name since state type window",
+    "Order": "about everything hits id kind name of scope seconds since trial until who why would_refuse",
+    "Penalty": "appeal author basis by events figure figure_zh for_s id name order provider revision say share since state step trigger until value",
+    "Probe": "begun_at ended_at keyword node port prefix provider state tries who why within_s",
+    "Refusal": "about about_zh advertiser in_force kept port scope signature since source until value",
+    "ReplyPath": "advertisements advertisements_since_proof chance expected keywords prefix probed_at proven_at provider replies state",
+    "Revised": "author beside changes event how in_force kept_out node proposed revision serial time who why",
+    "Withdrawal": "advertiser category time",
+}
+"""Schemas of the document and their fields: programs are generated from them, so names of classes must not change them."""
 
 
 def commands() -> set[str]:
@@ -92,3 +107,8 @@ def test_every_day_of_the_calendar_may_be_said(pattern: str) -> None:
         assert re.fullmatch(pattern, day.isoformat()), day
         day += timedelta(days=1)
     assert not any(re.fullmatch(pattern, f"2028-{said}") for said in ("00-10", "13-01", "01-00", "01-32", "1-1"))
+
+
+def test_schemas_keep_the_names_and_fields_that_are_published() -> None:
+    schemas = document()["components"]["schemas"]
+    assert {name: " ".join(sorted(schema["properties"])) for name, schema in schemas.items()} == PUBLISHED
