@@ -87,7 +87,7 @@ HINTS: Mapping[str, tuple[str, str]] = {
 
 
 def outside(reason: str) -> str:
-    """What may be told outside of a reason."""
+    """The public name of a reason."""
     known = REASONS.get(reason)
     return known.public if known is not None else "not-permitted"
 

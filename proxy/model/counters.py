@@ -35,13 +35,13 @@ class Histogram:
         self.sum += seconds
 
     def observe_all(self, seconds: array[float]) -> None:
-        """Many at once: a turn brings a hundred, nearly in order."""
+        """Counts many values; one event-loop iteration brings about a hundred, nearly in order."""
         self.sum += _add_to_buckets(self.buckets, seconds)
 
 
 @compiled("tally_count_in")
 def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
-    """Counts each in its bucket; the sum of all."""
+    """Counts each value in its bucket and returns the sum of all."""
     ordered, below = sorted(seconds), 0
     for place, bound in enumerate(SECONDS_BUCKETS):
         upto = bisect_right(ordered, bound, below)
@@ -54,9 +54,9 @@ def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
 
 
 STATUSES_MAX = 32
-"""Statuses of a carrier beyond those of SMPP 3.4 that have a label of their own."""
+"""Vendor statuses of one carrier that get their own label."""
 OTHER_STATUS = "other"
-"""The label of all others."""
+"""The label of all other vendor statuses."""
 
 
 def _new_counts() -> defaultdict[tuple[str, ...], int]:
@@ -64,7 +64,7 @@ def _new_counts() -> defaultdict[tuple[str, ...], int]:
 
 
 class GateCounters:
-    """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
+    """All counters of the gate. Gauges are not here: they are read from the objects that hold them (windows, queues)."""
 
     def __init__(self) -> None:
         self.submits = _new_counts()  # provider, category, verdict, reason
@@ -93,18 +93,18 @@ class GateCounters:
         self.disturbances = _new_counts()  # side, cause, peer
         self.apart = SignatureCounters()
         self.sent_against_record = 0
-        """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
+        """Marketing that was allowed although an opt-out was in the record or on a list: a second check after judging counts it."""
         self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
-        """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
+        """(port prefix, declared keyword) → advertisements that carriers accepted since the last ``advertised_until_now``."""
         self.sent_after_optout = 0
-        """Marketing that went out after a reply had asked to stop it: the audit's reading of the journal (server/audit_process.py)."""
+        """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/audit_process.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
 
     def count_response(self, carrier: str, status: int, name: str | None) -> None:
-        """An answer of a carrier to a submit; ``name``: of the status, None where SMPP 3.4 has none. Of those, and there may be 2^32, the
-        first ``STATUSES_MAX`` of a carrier are counted each for itself."""
+        """Counts a carrier's response to a submit. ``name``: of the status, None for a vendor status. There may be 2^32 of these, so only
+        the first ``STATUSES_MAX`` of each carrier get their own label."""
         if name is None:
             own = self._own_statuses.setdefault(carrier, set())
             if len(own) < STATUSES_MAX:
@@ -113,6 +113,6 @@ class GateCounters:
         self.carrier_responses[carrier, name] += 1
 
     def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
-        """From now on they are counted anew."""
+        """Returns the counts and starts again from zero."""
         counted, self.advertised = self.advertised, defaultdict(int)
         return counted

@@ -13,21 +13,21 @@ from collections.abc import Mapping
 from proxy.model.message import Category
 
 KEYS_MAX = 20_000
-"""Different sums between two looks, a minute: some 4 MB. What would be one more is not counted, and said (``missed``)."""
+"""Distinct keys between two calls of ``taken``, about a minute: some 4 MB. Further keys are not counted; ``missed`` counts them."""
 
 
 class SignatureCounters:
     def __init__(self) -> None:
         self.wanted = False
         self.missed = 0
-        """Messages that were not counted, for lack of room."""
+        """Messages that were not counted because of KEYS_MAX."""
         self.submits: defaultdict[tuple[str, str, Category, str], int] = defaultdict(int)
-        """Provider, signature, category, why it was refused for good (empty: it went out)."""
+        """(provider, signature, category, reason of the permanent refusal; empty: it was sent) → messages."""
         self.optouts: defaultdict[tuple[str, int], int] = defaultdict(int)
-        """By reply: provider, the signature's hash (hash48)."""
+        """Opt-outs by reply: (provider, hash48 of the signature) → replies."""
 
     def judged(self, provider: str, signature: str, category: Category, reason: str) -> None:
-        """One message. Asked only while it is ``wanted``."""
+        """Counts one message. Call it only while ``wanted``."""
         key = (provider, signature, category, reason)
         if len(self.submits) >= KEYS_MAX and key not in self.submits:
             self.missed += 1
@@ -35,12 +35,12 @@ class SignatureCounters:
             self.submits[key] += 1
 
     def refused(self, provider: str, signature: int) -> None:
-        """A person refused by reply what stood under this signature."""
+        """Counts an opt-out by reply for this signature."""
         if self.wanted and provider and len(self.optouts) < KEYS_MAX:
             self.optouts[provider, signature] += 1
 
     def taken(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
-        """What was counted until now; from now on it is counted anew."""
+        """Returns the counts (submits, opt-outs) and starts again from zero."""
         counted = self.submits, self.optouts
         self.submits, self.optouts = defaultdict(int), defaultdict(int)
         return counted

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a message was refused. ``status`` is what the provider's client is answered with."""
+    """Why a message was refused. ``status`` is the SMPP command_status of the response."""
 
     name: str
     status: int
     public: str
-    """What may be told outside the gate: a reason that would reveal something about the person is not-permitted."""
+    """The name for providers: a reason that would reveal something about the recipient is ``not-permitted``."""
     rank: int
     """Among equally strict rules the smallest rank is reported."""
 

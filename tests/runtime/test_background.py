@@ -142,7 +142,7 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
     asyncio.run(stopped())
     gc.unfreeze()
     for thread in threading.enumerate():
-        if thread.name == "gently":
+        if thread.name == "background":
             thread.join(30)
     assert ended == [True]
 
