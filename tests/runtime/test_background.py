@@ -1,4 +1,7 @@
-"""Long work beside the loop: the loop gets its turn, measured in the processor time of this process, so that a busy machine does not show."""
+"""Long work leaves the event loop its turns.
+
+Turns are measured in CPU time of this process, so that a busy machine does not matter.
+"""
 
 from __future__ import annotations
 
