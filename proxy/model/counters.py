@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 
-from proxy.model.counters_by_signature import SignatureCounters
+from proxy.model.message import Category
 from proxy.native.loader import compiled
 
 SECONDS_BUCKETS: tuple[float, ...] = (
@@ -57,6 +57,45 @@ STATUSES_MAX = 32
 """Vendor statuses of one carrier that get their own label."""
 OTHER_STATUS = "other"
 """The label of all other vendor statuses."""
+
+
+SIGNATURE_KEYS_MAX = 20_000
+"""Distinct keys between two calls of ``taken``, about a minute: some 4 MB. Further keys are not counted; ``missed`` counts them."""
+
+
+class SignatureCounters:
+    """Counts submits and opt-outs by signature while a penalty rule needs them (``by: signature``, ``by: advertiser``).
+
+    While no rule asks, nothing is counted.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.missed = 0
+        """Messages that were not counted because of SIGNATURE_KEYS_MAX."""
+        self.submits: defaultdict[tuple[str, str, Category, str], int] = defaultdict(int)
+        """(provider, signature, category, reason of the permanent refusal; empty: it was sent) → messages."""
+        self.optouts: defaultdict[tuple[str, int], int] = defaultdict(int)
+        """Opt-outs by reply: (provider, hash48 of the signature) → replies."""
+
+    def judged(self, provider: str, signature: str, category: Category, reason: str) -> None:
+        """Counts one message. Call it only while ``wanted``."""
+        key = (provider, signature, category, reason)
+        if len(self.submits) >= SIGNATURE_KEYS_MAX and key not in self.submits:
+            self.missed += 1
+        elif signature:
+            self.submits[key] += 1
+
+    def refused(self, provider: str, signature: int) -> None:
+        """Counts an opt-out by reply for this signature."""
+        if self.wanted and provider and len(self.optouts) < SIGNATURE_KEYS_MAX:
+            self.optouts[provider, signature] += 1
+
+    def taken(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
+        """Returns the counts (submits, opt-outs) and starts again from zero."""
+        counted = self.submits, self.optouts
+        self.submits, self.optouts = defaultdict(int), defaultdict(int)
+        return counted
 
 
 def _new_counts() -> defaultdict[tuple[str, ...], int]:
