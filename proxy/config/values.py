@@ -90,12 +90,12 @@ PROBE_TEXT = "退订通路测试，收到请回复{keyword}。"
 class OptOutReplies:
     """How opt-out replies are handled."""
 
-    widen_after: int  # refusals of so many advertisers …
-    widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
-    confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
-    answer_hours: float  # so old is an advertisement before it counts as unanswered
-    probe_text: str = PROBE_TEXT  # of a test message to a number of our own
-    probe_s: float = 120.0  # its reply must come within
+    widen_after: int  # opt-outs from so many advertisers …
+    widen_days: int  # … within so many days count as an opt-out from all marketing; 0: never
+    confirm: str  # confirmation text, unless the provider has its own; empty: none
+    answer_hours: float  # age at which an advertisement counts as unanswered
+    probe_text: str = PROBE_TEXT  # text of a probe to a test number
+    probe_s: float = 120.0  # time limit for the reply to a probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class Provider:
     status_detail: str  # none | tlv
     since: float | None
     upstream: Upstream | None = None
-    confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
+    confirm: str | None = None  # confirmation text of opt-outs at its ports: empty = none, None = as for all providers
     replace: bool = False
     """Whether it may use replace_sm: then message ids are kept for two days."""
     reserved_values: str = "refuse"  # relay | refuse

@@ -27,7 +27,7 @@ NODE_MAX = 255
 
 class Worker(NamedTuple):
     number: int  # from 1
-    of: int  # 0: somebody who only wants to look at what is that worker's
+    of: int  # 0: a command that only reads this worker's data
 
     @property
     def name(self) -> str:

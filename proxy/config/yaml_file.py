@@ -33,7 +33,7 @@ Place = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
 
 FILE_BYTES_MAX = 16 * 1024 * 1024  # a 100,000-word list is about 2 MB
-DEPTH_MAX = 64  # the deepest thing in rules is about 10; deeper is an attack on whoever walks the values
+DEPTH_MAX = 64  # rules are about 10 deep; deeper nesting is an attack on recursive readers
 ALIASED_NODES_MAX = 20_000  # values that exist only because an alias repeats them ("billion laughs")
 DIGITS_MAX = 18  # a longer number is a name (an identity, a key) and belongs in quotes
 
@@ -48,7 +48,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
 _ZEROED = re.compile(r"0[0-9]+")
-"""``0571``: an area code, a month. YAML would make the number 571 of it, and nobody would see that a digit is gone."""
+"""``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit."""
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")

@@ -84,7 +84,7 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
         ("store-conflict", 0x14, ""),  # the record changed under us five times
         ("store-down", 0x14, ""),
-        ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not said what became of it
+        ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not answered
         ("part-early", 0x14, ""),  # a part came before the first part of its message
         ("part-again", 0x14, ""),  # the same part again, while its message is out and not whole
         ("parts-full", 0x14, ""),  # the provider has too many long messages that are not whole

@@ -80,7 +80,7 @@ class EntryState(enum.IntEnum):
     OPEN = 0
     ACCEPTED = 1
     UNKNOWN = 2  # an identical submit may be sent in its stead, once
-    SENT_TWICE = 3  # it was sent in the stead of an unknown one, and the carrier has not said what became of it
+    SENT_TWICE = 3  # it was sent again after an unknown outcome, and the carrier has not answered
 
 
 def in_state(packed: bytes, state: EntryState) -> bytes:
@@ -136,7 +136,7 @@ class Consent(NamedTuple):
     state: str  # granted | revoked
     time: float
     until: float
-    reviewed_by: str  # who looked at the proof and found it good, empty = nobody yet
+    reviewed_by: str  # the person who accepted the proof, empty = not reviewed
 
 
 class Recipient(Protocol):

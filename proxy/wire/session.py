@@ -149,11 +149,11 @@ class Session:
         self._outstanding = OutstandingRequests()
         self._opened = now
         self._last_read = now
-        self._enquired: float | None = None  # when our enquire_link went out, while the peer has said nothing since
-        self._unanswered = 0  # requests handed out and not answered
+        self._enquired: float | None = None  # when our enquire_link was sent, if the peer has been silent since
+        self._unanswered = 0  # requests returned to the caller and not answered
         self._bind: Frame | None = None  # the peer's bind, not answered
         self._unbinding: float | None = None  # when we began to unbind
-        self._unbind_resp: tuple[bytes, float] | None = None  # the unbind_resp that waits until nothing is owed, and since when
+        self._unbind_resp: tuple[bytes, float] | None = None  # the unbind_resp that waits for the last answers, and since when
 
     # ------------------------------------------------------------------ state
 

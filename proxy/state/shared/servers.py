@@ -149,7 +149,7 @@ class Servers:
                 if str(error) != self._why:
                     log.warning("store unreachable", why=str(error))
                 self._why = str(error)
-            except Exception as error:  # whatever it is: the next try must come
+            except Exception as error:  # any error: the next attempt must follow
                 log.error("store not connected: a fault of gate106, please report it", exc_info=error)
         self._mapping_task = None
 

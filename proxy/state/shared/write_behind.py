@@ -148,7 +148,7 @@ class WriteBehind:
                         self._facts_applied.clear()
                     self._wakeup.clear()
                     continue
-            except Exception as error:  # whatever it is: the others must be told all the same
+            except Exception as error:  # any error: the other records must still be written
                 log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
 
