@@ -21,9 +21,9 @@ RELOADED = (
     "http.tokens", "providers", "long_messages", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
     "people", "revisions.four_eyes",
 )  # fmt: skip
-"""What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
+"""Settings that a reload (SIGHUP, ``gate106 rules reload``) takes over, …"""
 NOT_RELOADED = ("providers[].upstream",)
-"""… but for this: a file that changes one is not taken over."""
+"""… except these: a file that changes one of them is not taken over."""
 
 MEANINGS = {
     "smpp.listen": "where providers bind",
@@ -239,7 +239,7 @@ MEANINGS = {
         'what is told to who refuses at a port of this provider, instead of `optout.confirm`; `""`: nothing'
     ),
 }
-"""Markdown, as the guide has it."""
+"""Meaning of each setting in Markdown, for the guide."""
 DEFAULTS = {
     "retention.hold[].to": "for good",
     "console.listen": "nowhere",
@@ -265,24 +265,24 @@ DEFAULTS = {
     "people[].user": "the name",
     "people[].roles": "`[approver]`",
 }
-"""Where the default is no value of its own."""
+"""Defaults that are described in words because they are no literal value."""
 _UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class SettingDescription(NamedTuple):
     name: str
     default: str
-    """As one writes it in the file, or in words where ``worded``; empty: none, or ``required``."""
+    """As it is written in the file, or in words where ``worded``; empty: none, or ``required``."""
     required: bool
     worded: bool
     allowed: str
-    """What may stand there: bounds with their unit, words, a kind of text."""
+    """The allowed values: bounds with their unit, words, or a kind of text."""
     reloaded: bool
     meaning: str
 
 
 def settings() -> list[SettingDescription]:
-    """All there are."""
+    """All settings, in the order of MEANINGS."""
     descriptions = described_keys()
     known = descriptions.settings
     assert known.keys() == MEANINGS.keys(), known.keys() ^ MEANINGS.keys()
@@ -290,7 +290,7 @@ def settings() -> list[SettingDescription]:
 
 
 def waiting(before: Settings, after: Settings) -> list[str]:
-    """Settings that are others in the file than in the running gate, and that a reload does not take over."""
+    """Settings that differ between the file and the running gate and that a reload does not take over."""
     found = []
     for one in fields(Settings):
         old, new = getattr(before, one.name), getattr(after, one.name)
@@ -313,7 +313,7 @@ def _setting(name: str, one: KeyDescription, required: bool) -> SettingDescripti
 
 
 def _written(one: KeyDescription) -> str:
-    """The default as one writes it; empty for none."""
+    """The default as it is written in the file; empty for none."""
     default = one.default
     if isinstance(default, bool):
         return str(default).lower()
@@ -353,5 +353,5 @@ def _number(number: float) -> str:
 
 
 def beginning(prefix: str, rows: Sequence[SettingDescription]) -> list[SettingDescription]:
-    """The settings whose name has this before it (``carriers``, ``optout.confirm``)."""
+    """The settings whose name begins with the prefix (``carriers``, ``optout.confirm``)."""
     return [one for one in rows if one.name.replace("[]", "").startswith(prefix.replace("[]", ""))]

@@ -26,7 +26,7 @@ _MAPPED_BITS = 96
 
 
 def network_of(text: str) -> Network:
-    """An address or a network; one of IPv4 that is written in IPv6 is that of IPv4. ValueError."""
+    """Parses an address or a network; an IPv4 address written as IPv6 becomes IPv4. Raises ValueError."""
     found = ipaddress.ip_network(text)
     mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
     if mapped is None or found.prefixlen < _MAPPED_BITS:
@@ -35,7 +35,8 @@ def network_of(text: str) -> Network:
 
 
 def within(address: str, networks: Iterable[Network]) -> bool:
-    """Whether an address lies in any of them, an IPv4 address also as ``::ffff:192.0.2.1``; what is no address lies in none."""
+    """Whether the address lies in one of the networks; an IPv4 address may be written ``::ffff:192.0.2.1``. A text that is no address lies in
+    none."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -64,7 +65,7 @@ _TYPES = {
 
 
 class SettingsFault(NamedTuple):
-    """Something to mend in the file."""
+    """A mistake in the file, at its line."""
 
     line: int
     text: str
@@ -78,19 +79,19 @@ class Address(NamedTuple):
 
 
 class KeyDescription(NamedTuple):
-    """What a file may say under a key, as whoever reads it asks for it."""
+    """The values that a key may have, as the reader requests it."""
 
     kind: str
     """``whole number | number | flag | word | text | secret | list | networks | address | path | day``"""
     default: object = None
-    """What holds where the key is missing; one that the bounds do not allow means none."""
+    """The value of a missing key; a value outside the bounds means that there is no default."""
     least: float | None = None
     most: float | None = None
     words: tuple[str, ...] = ()
 
 
 class KeyDescriptions:
-    """All that whoever reads a file has asked it for, by the name of the setting (``carriers[].window``)."""
+    """All keys that a reader has requested, by the name of the setting (``carriers[].window``)."""
 
     def __init__(self) -> None:
         self.settings: dict[str, KeyDescription] = {}
@@ -106,7 +107,7 @@ class Fields:
         faults: list[SettingsFault],
         descriptions: KeyDescriptions | None = None,
     ) -> None:
-        """``descriptions``: fills with what is asked for."""
+        """``descriptions`` collects the requested keys."""
         self.document = document
         self.place = place
         self.faults = faults
@@ -114,7 +115,7 @@ class Fields:
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
         self.secrets: list[str] = []
-        """Keys whose value no fault shows."""
+        """Keys whose value must not appear in a fault."""
         if isinstance(value, dict):
             self.values = value
         elif value is not None:
@@ -123,13 +124,13 @@ class Fields:
     # -- faults
 
     def fault(self, below: Place, text: str, *, line_of: Place = ()) -> None:
-        """Note a fault about something below this mapping, at its line or at that of something below it."""
+        """Notes a fault about ``below``, at its line or at that of ``line_of`` below it."""
         place = (*self.place, *below)
         where = spell(place)
         self.faults.append(SettingsFault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
 
     def done(self) -> None:
-        """All keys were asked for: what is left is unknown."""
+        """Call it after all known keys were requested: it notes a fault for each other key."""
         for key, value in self.values.items():
             if key in self.known:
                 continue
@@ -142,7 +143,7 @@ class Fields:
     # -- reading one key
 
     def _note(self, key: str, description: KeyDescription) -> None:
-        """The first that asks says what the key is: a path is read as a text, but is a path."""
+        """Keeps the first description of a key: a path is also read as text, but it is a path."""
         if self.descriptions is not None:
             self.descriptions.settings.setdefault(self._named(key), description)
 
@@ -150,13 +151,13 @@ class Fields:
         return _INDEX.sub("[]", spell((*self.place, key)))
 
     def has(self, key: str) -> bool:
-        """Whether the key stands there with a value; marks it as known."""
+        """Whether the key has a value; marks the key as known."""
         if key not in self.known:
             self.known.append(key)
         return self.values.get(key) is not None
 
     def need(self, key: str) -> bool:
-        """As ``has``, and a fault where it is missing."""
+        """Like ``has``, and notes a fault if the key is missing."""
         if self.descriptions is not None:
             self.descriptions.needed.add(self._named(key))
         if self.has(key):
@@ -165,7 +166,7 @@ class Fields:
         return False
 
     def below(self, key: str) -> Fields:
-        """The mapping under a key; an empty one where it is missing."""
+        """The mapping under a key; an empty one if it is missing."""
         self.has(key)
         return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.descriptions)
 
@@ -275,7 +276,7 @@ class Fields:
         return default
 
     def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
-        """The texts in the list under a key, each with its index (texts that cannot be read are left out)."""
+        """The texts in the list under a key, each with its index. Texts that cannot be read are left out and noted as faults."""
         self._note(key, KeyDescription("list"))
         found = []
         for index, item in enumerate(self._items(key, maximum)):
@@ -292,7 +293,7 @@ class Fields:
         return tuple(self.each(key, maximum, network_of, "an address or a network (192.0.2.0/24)"))
 
     def each(self, key: str, maximum: int, read: Callable[[str], T], what: str) -> list[T]:
-        """Every text of a list through ``read``, whose ValueError means it is not ``what``."""
+        """Parses every text of a list with ``read``; a ValueError becomes a fault "must be ``what``"."""
         found = []
         for index, text in self.texts(key, maximum):
             try:
@@ -392,5 +393,5 @@ def _filled(text: str) -> str:
 
 
 def faults_of(error: YamlError) -> list[SettingsFault]:
-    """A file that is not YAML, as a list of one fault."""
+    """The fault of a file that is not YAML, as a list."""
     return [SettingsFault(error.line, error.text)]

@@ -28,13 +28,13 @@ from proxy.config.worker import control_of, fault_of_several, journal_of, journa
 from proxy.config.yaml_file import Value
 
 SECRETS = ("password", "token", "secret")
-"""Keys whose value is a secret, …"""
+"""Keys whose value is a secret in clear, …"""
 NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
-"""… unless it begins so."""
+"""… unless the value begins with one of these: a hash, or an environment variable."""
 
 
 def control_path(path: Path | str) -> Path:
-    """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
+    """The path of the control socket. Reads no other key: a command needs no passwords of the gate. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
     control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
@@ -45,7 +45,7 @@ def control_path(path: Path | str) -> Path:
 
 
 def state_places(path: Path | str) -> StoragePaths:
-    """Where these settings have the gate keep what it must not forget. Reads no other key. SettingsError."""
+    """The paths of the gate's durable data. Reads no other key. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
@@ -63,20 +63,20 @@ def state_places(path: Path | str) -> StoragePaths:
 
 
 def rules_folder(path: Path | str) -> Path:
-    """Where the rules of these settings stand. Reads no other key. SettingsError where that is no YAML."""
+    """The folder of the rules. Reads no other key. Raises SettingsError if the file is not YAML."""
     return open_settings(Path(path))[1].path("rules", "rules")
 
 
 def provider_names(path: Path | str) -> list[str]:
-    """What these settings call the providers. SettingsError where that is no YAML."""
+    """The names of the providers. Raises SettingsError if the file is not YAML."""
     rows = open_settings(Path(path))[0].value
     rows = rows.get("providers") if isinstance(rows, dict) else None
     return [str(one["name"]) for one in rows or () if isinstance(one, dict) and "name" in one] if isinstance(rows, list) else []
 
 
 def secret_files(path: Path | str) -> list[Path]:
-    """The files in which secrets of these settings stand: those of ``file:/path``, and the settings themselves where one stands there in
-    clear. SettingsError where that is no YAML."""
+    """The files that hold secrets of these settings: those of ``file:/path``, and the settings file itself if it has a secret in clear. Raises
+    SettingsError if the file is not YAML."""
     path = Path(path)
     document, top, _ = open_settings(path)
     waiting: list[tuple[str, Value]] = [("", document.value)]
@@ -96,16 +96,16 @@ def secret_files(path: Path | str) -> list[Path]:
 
 
 class ConsolePlaces(NamedTuple):
-    """What the console needs to know."""
+    """The settings that the console process reads."""
 
     console: Console
     control: Path
     http: Address
-    """Where the gate answers over HTTP: providers ask there for what is their own."""
+    """The gate's HTTP listener: providers request their own data there."""
 
 
 def console_places(path: Path | str) -> ConsolePlaces:
-    """Reads no other key: the console need not know the gate's passwords. SettingsError."""
+    """Reads the console's settings and no other key: the console needs no passwords of the gate. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
     control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
@@ -118,7 +118,7 @@ def console_places(path: Path | str) -> ConsolePlaces:
 
 
 class RestPlaces(NamedTuple):
-    """Where the journal is, and the journal at rest."""
+    """The paths of the journal and of the archive."""
 
     journal: Path
     archive: Archive
@@ -126,17 +126,17 @@ class RestPlaces(NamedTuple):
     node: int
     sealing: Sealing
     others: tuple[tuple[Path, int], ...] = ()
-    """Journals of the gate's further workers, with their nodes."""
+    """Journals of the gate's other workers, with their node numbers."""
 
     @property
     def journals(self) -> tuple[tuple[Path, int], ...]:
-        """All that were asked for and are there, with their nodes."""
+        """All requested journals that exist, with their node numbers."""
         return tuple(one for one in ((self.journal, self.node), *self.others) if one[0].is_dir())
 
 
 def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
-    """Reads no other key: whoever searches need not know the gate's passwords. Of a gate of several workers: those of the one that the
-    environment names; where it names none, of ``every`` one. SettingsError."""
+    """Reads these paths and no other key: a search needs no passwords of the gate. Of a gate with several workers: the paths of the worker that
+    the environment names; if it names none and ``every`` is set, those of all workers. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
@@ -156,7 +156,7 @@ def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
 
 
 def _of_the_only_one(path: Path, places: RestPlaces) -> RestPlaces:
-    """Raises SettingsError where the gate's workers have one each, and nobody says whose is meant."""
+    """Raises SettingsError if each worker has its own journal and the environment names no worker."""
     if fault := fault_of_several(path, places.journal):
         raise SettingsError([fault])
     return places

@@ -149,7 +149,7 @@ def _own_token(row: Fields) -> str:
 
 
 def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:
-    """What it leaves out is as the carrier's own account has it."""
+    """The provider's own account at a carrier; missing values are those of the carrier's account."""
     below = row.below("upstream")
     for key in ("carrier", "system_id"):
         below.need(key)
@@ -212,7 +212,7 @@ def _ports(row: Fields) -> tuple[str, ...]:
 
 
 def confirm_of(row: Fields, default: str) -> str:
-    """Words of one short message. ``{who}`` stands for whom it stopped."""
+    """The confirmation text of an opt-out: one short message. ``{who}`` stands for the stopped senders."""
     text = one_short_message(row, "confirm", default)
     if re.search(r"[{}]", text.replace("{who}", "")):
         row.fault(("confirm",), "has other braces than those around the word who")
@@ -220,7 +220,7 @@ def confirm_of(row: Fields, default: str) -> str:
 
 
 def one_short_message(row: Fields, name: str, default: str) -> str:
-    """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70."""
+    """A text that fits into one short message: 160 characters of ASCII, else 70."""
     text = row.text(name, default)
     plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
     most = 160 if plain else 70

@@ -51,18 +51,18 @@ from proxy.config.yaml_file import load as load_yaml
 from proxy.model.message import Category, Outcome
 
 CONFIRM = "退订已生效，您将不再收到{who}的营销短信。如需恢复，请回复START。"
-"""What a person is told who refuses, if nothing else is set."""
+"""The default confirmation text of an opt-out."""
 ORIGIN = r"https?://[a-z0-9.\[\]:-]+/?"
 DAYS_LEAST = 31
-"""Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
+"""Recipients' records look back 30 days: a gate that has lost its state must find them in the journal."""
 HOLDS_MAX = 1000
 SECRET_LEAST = 16
 HOSTS_MAX = 100
-"""Names of one gate."""
+"""Host names of one gate."""
 KEYS_MAX = 100
-"""One a year, and to spare."""
+"""Sealing keys: one a year, with room to spare."""
 STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
-"""Schemes of ``store``, as engines in proxy/state answer for them."""
+"""Schemes of ``store``; each has an engine in proxy/state/stores."""
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
 people: [{}]
@@ -75,13 +75,12 @@ providers:
   - {system_id: x, category: notice, confirm: x}
   - {accounts: [{ports: []}], upstream: {carrier: x}}
 """
-"""Whatever is only asked for where something stands."""
+"""Keys that the reader requests only where another key is present."""
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
 def load(path: Path | str, worker: Worker | None = None) -> Settings:
-    """Read a settings file, as it is for one worker where the environment or the caller names one. Raises SettingsError with every fault
-    in it."""
+    """Reads a settings file; for one worker where the caller or the environment names one. Raises SettingsError with every fault in it."""
     path, worker = Path(path), worker or worker_of(os.environ)
     document, top, faults = open_settings(path)
     settings = _settings(top, document)
@@ -91,7 +90,7 @@ def load(path: Path | str, worker: Worker | None = None) -> Settings:
 
 
 def described_keys() -> KeyDescriptions:
-    """Every setting there is, as ``load`` asks for it."""
+    """Every setting, as ``load`` requests it."""
     found = KeyDescriptions()
     document = load_yaml(_ONE_OF_EACH)
     _settings(Fields(document, (), document.value, [], found), document)
@@ -99,7 +98,7 @@ def described_keys() -> KeyDescriptions:
 
 
 def open_settings(path: Path) -> tuple[Document, Fields, list[SettingsFault]]:
-    """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
+    """The document, its top-level fields, and the list that collects faults as fields are read. Raises SettingsError if it is not YAML."""
     try:
         document = load_yaml(path)
     except YamlError as error:
@@ -306,7 +305,7 @@ def revisions_of(section: Fields, beside: Path) -> RuleRevisions:
 
 
 def state_folder(store: str, journal: Path) -> Path:
-    """The store's folder when that is a file, else the journal's."""
+    """The folder of the store's file; the journal's parent folder if the store is no file."""
     scheme, _, rest = store.partition("://")
     return (Path(rest) if scheme == "sqlite" and rest else journal).parent
 

@@ -16,7 +16,7 @@ from proxy.model.roles import Role
 
 
 class SettingsError(ValueError):
-    """The settings cannot be used: whoever wrote them must mend the file. ``problems`` has every fault, by line."""
+    """The settings cannot be used: their author must correct the file. ``problems`` has every fault, in the order of lines."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__(problems[0])
@@ -25,7 +25,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Where providers may bind over TLS; with ``client_ca`` only those with a certificate it signed."""
+    """The TLS listener for providers; with ``client_ca`` only clients with a certificate that it signed are accepted."""
 
     listen: Address
     cert: Path
@@ -39,14 +39,14 @@ class Smpp:
     connections: int
     tls: Tls | None
     proxy_protocol: bool
-    """Whether every connection begins with a balancer's word on whom it speaks for."""
+    """Whether every connection begins with a PROXY header of a load balancer."""
     proxy_from: tuple[Network, ...]
-    """The balancers; none: whoever can reach the listener is believed."""
+    """The load balancers; empty: a PROXY header from any address is believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A program that may ask over HTTP, known by a token."""
+    """A program that may use HTTP, identified by a token."""
 
     name: str
     token: str = field(repr=False)  # sha256$digest
@@ -58,20 +58,20 @@ class Http:
     listen: Address
     metrics_allow: tuple[Network, ...]
     hosts: tuple[str, ...]
-    """Names of this gate, beside its addresses and its machine's name, under which it answers who has no token."""
+    """Host names under which the gate answers requests without a token, beside its addresses and its machine's name."""
     tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Where people of the desk work in a browser."""
+    """The web console for people of the desk."""
 
     listen: Address | None
-    """None: nowhere."""
+    """None: no console."""
     origin: str
-    """What stands before each path in their browsers: ``https://gate.example.cn``; empty: where it listens."""
+    """The URL before each path in browsers: ``https://gate.example.cn``; empty: the listen address."""
     proxies: tuple[Network, ...]
-    """Who may say whom they speak for: what stands before it and ends TLS."""
+    """Reverse proxies that end TLS; their ``X-Forwarded-For`` is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +83,24 @@ class SmppTimers:
 
 
 PROBE_TEXT = "退订通路测试，收到请回复{keyword}。"
-"""Of a test message, if nothing else is set."""
+"""The default text of a probe of a reply path."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOutReplies:
-    """How replies that refuse are taken."""
+    """How opt-out replies are handled."""
 
-    widen_after: int  # refusals of so many advertisers …
-    widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
-    confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
-    answer_hours: float  # so old is an advertisement before it counts as unanswered
-    probe_text: str = PROBE_TEXT  # of a test message to a number of our own
-    probe_s: float = 120.0  # its reply must come within
+    widen_after: int  # opt-outs from so many advertisers …
+    widen_days: int  # … within so many days count as an opt-out from all marketing; 0: never
+    confirm: str  # confirmation text, unless the provider has its own; empty: none
+    answer_hours: float  # age at which an advertisement counts as unanswered
+    probe_text: str = PROBE_TEXT  # text of a probe to a test number
+    probe_s: float = 120.0  # time limit for the reply to a probe
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxBounds:
-    """How much waits for providers that do not fetch it: bounds of each provider's box, and of all of them."""
+    """Bounds of the delivers that wait for absent providers: of each provider's queue, and of all queues."""
 
     hours: float
     messages: int
@@ -110,7 +110,7 @@ class MailboxBounds:
 
 @dataclass(frozen=True, slots=True)
 class LongMessages:
-    """Bounds of each provider's long messages that are not whole, and how long one that never became whole counts."""
+    """Bounds of each provider's incomplete multipart messages, and how long one that never became complete counts."""
 
     held_megabytes: int = 32
     torn_keys: int = 1_000_000
@@ -119,7 +119,7 @@ class LongMessages:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A time whose records must stay (a legal hold)."""
+    """A legal hold: a period whose records must not be removed."""
 
     begin: float
     end: float
@@ -136,25 +136,25 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The journal at rest: where its tables are, and the keys that numbers in them are under."""
+    """The archive: the folder of its tables, and of the keys with which numbers in them are hashed."""
 
     folder: Path
     keys: Path
     roll: bool
-    """Whether the gate has closed segments rolled by itself."""
+    """Whether the gate itself rolls closed segments into tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Files of the keys that the journal is sealed with."""
+    """Files of the keys that encrypt the journal."""
 
     keys: tuple[Path, ...]
-    """The first seals, all open; none: the journal is written in the clear."""
+    """The first key encrypts, all decrypt; empty: the journal is not encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRevisions:
-    """How sets of rules come into force, and where earlier ones are kept."""
+    """How rule sets take effect, and where earlier sets are kept."""
 
     folder: Path
     keep: int
@@ -164,12 +164,12 @@ class RuleRevisions:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody whose word counts, known by a token."""
+    """A person with a role, identified by a token."""
 
     name: str
     token: str = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
     user: str
-    """The account of the operating system that is theirs alone."""
+    """The person's own account of the operating system."""
     roles: frozenset[Role]
 
 
@@ -192,25 +192,25 @@ class Carrier:
     prefixes: tuple[str, ...]
     weight: int
     strip: str
-    """What it puts before a port in ``destination_addr``."""
+    """Digits that the carrier puts before a port in ``destination_addr``."""
     receipts_by_text: bool
     receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/relay/message_ids.py)
     tls: bool
     tls_ca: Path | None = None
-    """Who signs its certificate; None: whoever the system trusts."""
+    """CA certificates for its certificate; None: those of the system."""
     tls_cert: Path | None = None
-    """Our own, where it asks for one …"""
+    """Our client certificate, if the carrier requires one …"""
     tls_key: Path | None = None
     """… and its key."""
     tls_name: str = ""
-    """The name its certificate is made out to, if that is not its host."""
+    """The name in its certificate, if it is not the host name."""
     receipt_id_width: int = 0
-    """Digits at least of the ids in its answers; 0: as answers that begin with 0 show."""
+    """Minimum digits of the ids in its responses; 0: learned from responses with leading zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One system_id of a provider; None means that only the provider's own bound holds."""
+    """One system_id of a provider; None means that only the provider's bound applies."""
 
     system_id: str
     password: str = field(repr=False)  # in clear, or scrypt$salt$digest
@@ -221,7 +221,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A provider's own account at a carrier: its submits leave there only, and what arrives there is its own."""
+    """A provider's own account at a carrier: its submits use this account only, and delivers from it belong to this provider."""
 
     carrier: str
     system_id: str
@@ -247,49 +247,49 @@ class Provider:
     status_detail: str  # none | tlv
     since: float | None
     upstream: Upstream | None = None
-    confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
+    confirm: str | None = None  # confirmation text of opt-outs at its ports: empty = none, None = as for all providers
     replace: bool = False
-    """Whether it may replace messages: then their ids are kept for two days."""
+    """Whether it may use replace_sm: then message ids are kept for two days."""
     reserved_values: str = "refuse"  # relay | refuse
-    """What becomes of its requests with values that SMPP 3.4 reserves."""
+    """How requests with values that SMPP 3.4 reserves are handled."""
     token: str = field(default="", repr=False)
-    """sha256$digest of what it asks over HTTP with; empty: it may not."""
+    """sha256$digest of its HTTP token; empty: no access."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedStore:
-    """How a store that nodes share is reached, and this node's copy of it."""
+    """The connection to a shared store, and this node's copy of it."""
 
     local: Path
     """The file of the copy."""
     secret: str = field(repr=False)
-    """What persons' numbers are hashed with; the same on all nodes."""
+    """The key with which recipients' numbers are hashed; the same on all nodes."""
     user: str
     password: str = field(repr=False)
     tls_ca: Path | None
-    """Who signed the servers' certificates; None: whoever the system trusts."""
+    """CA certificates for the servers' certificates; None: those of the system."""
     tls_cert: Path | None
     tls_key: Path | None
     parts: int
     deadline_s: float
-    """A call that takes longer is given up, and the store is out of reach."""
+    """A call that takes longer is given up, and the store counts as unreachable."""
     reassert_s: float
-    """After that, what this node has noted since so long before is told again."""
+    """After the store is reachable again, this node repeats its facts from this many seconds before the loss."""
     stale_s: float
-    """Who has heard nothing from the others for so long defers marketing."""
+    """A node without news from the others for so long defers marketing."""
 
 
 class StoragePaths(NamedTuple):
-    """Where a gate keeps what it must not forget."""
+    """The paths of a gate's durable data."""
 
     store: Path
     """The embedded store's file."""
     journal: Path
     revisions: Path
-    """Folder of the sets of rules that were in force or wait."""
+    """Folder of earlier and candidate rule sets."""
     sealing: Sealing = Sealing(())
     keys: Path | None = None
-    """Folder of the archive's keys, which are in no copy."""
+    """Folder of the archive's keys, which backups leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +299,7 @@ class Settings:
     console: Console
     control: Path
     control_group: str
-    """Who else may open the control socket, beside the gate's own user; empty: nobody."""
+    """The group that may open the control socket, beside the gate's own user; empty: none."""
     store: str
     shared: SharedStore | None
     """None with an embedded store."""

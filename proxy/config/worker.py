@@ -19,15 +19,15 @@ from typing import NamedTuple
 from proxy.config.values import RuleRevisions, Settings, SettingsError
 
 VARIABLE = "GATE106_WORKER"
-"""Of the environment: ``2/4`` makes a process the second of four workers; ``2`` has a command look at that worker's journal."""
+"""Environment variable: ``2/4`` makes a process the second of four workers; ``2`` makes a command use that worker's journal."""
 WORKERS_MAX = 64
-"""More than cores of the machines people have; each takes a number of the 256 that nodes share."""
+"""More than the cores of usual machines; each worker takes one of the 256 node numbers."""
 NODE_MAX = 255
 
 
 class Worker(NamedTuple):
     number: int  # from 1
-    of: int  # 0: somebody who only wants to look at what is that worker's
+    of: int  # 0: a command that only reads this worker's data
 
     @property
     def name(self) -> str:
@@ -35,7 +35,7 @@ class Worker(NamedTuple):
 
 
 def worker_of(environment: Mapping[str, str]) -> Worker | None:
-    """Which worker the environment says; None where it says none. SettingsError where it says nonsense."""
+    """The worker that the environment names; None if it names none. Raises SettingsError if the value is invalid."""
     value = environment.get(VARIABLE, "")
     if not value:
         return None
@@ -47,19 +47,19 @@ def worker_of(environment: Mapping[str, str]) -> Worker | None:
 
 
 def journal_of(journal: Path, node: int, worker: Worker) -> Path:
-    """Where a worker's journal is; ``node``: of the settings."""
+    """The folder of a worker's journal; ``node``: the node number in the settings."""
     return journal / f"node-{node + worker.number - 1}"
 
 
 def journals_of_workers(journal: Path) -> list[tuple[Path, int]]:
-    """Of all workers that there are or ever were, with their nodes, in the order of these; none of a gate that has no workers."""
+    """The journals of all workers, former ones included, with their node numbers in order; empty for a gate without workers."""
     found = journal.glob("node-*") if journal.is_dir() else ()
     numbered = ((one, one.name.removeprefix("node-")) for one in found)
     return sorted(((one, int(number)) for one, number in numbered if number.isdecimal()), key=lambda one: one[1])
 
 
 def fault_of_several(path: Path, journal: Path) -> str:
-    """What to say to somebody who needs one journal, where the gate of these settings (``path``) has several; empty where it has not."""
+    """The fault for a command that needs one journal if the gate with the settings at ``path`` has several; empty if it has one."""
     names = ", ".join(folder.name for folder, _ in journals_of_workers(journal))
     if not names:
         return ""
@@ -67,12 +67,12 @@ def fault_of_several(path: Path, journal: Path) -> str:
 
 
 def control_of(control: Path, worker: Worker) -> Path:
-    """Where a worker takes commands itself: beside the gate's own socket."""
+    """The control socket of one worker: beside the gate's socket."""
     return control.with_name(f"{control.stem}-{worker.number}{control.suffix}")
 
 
 def faults_of_many(settings: Settings, workers: int) -> list[str]:
-    """Why these settings cannot be those of so many workers; empty where they can."""
+    """Why these settings do not allow so many workers; empty if they do."""
     found = []
     scheme = settings.store.partition(":")[0]
     if scheme == "sqlite":
@@ -92,13 +92,13 @@ def faults_of_many(settings: Settings, workers: int) -> list[str]:
 
 
 def every_worker(settings: Settings) -> list[Settings]:
-    """Those of each worker that has left a journal behind; these themselves of a gate that has no workers, or of one of them."""
+    """The settings of each worker that has a journal; the given settings for a gate without workers, or for one worker."""
     numbers = [node - settings.node + 1 for _, node in journals_of_workers(settings.journal)]
     return [of_worker(settings, Worker(number, 0)) for number in numbers if 1 <= number <= WORKERS_MAX] or [settings]
 
 
 def of_worker(settings: Settings, worker: Worker) -> Settings:
-    """The settings of one worker. Of a gate that ``faults_of_many`` has nothing against."""
+    """The settings of one worker; ``faults_of_many`` must have found no fault."""
     revisions, shared, node = settings.revisions, settings.shared, settings.node + worker.number - 1
     return replace(
         settings,

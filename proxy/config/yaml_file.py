@@ -33,7 +33,7 @@ Place = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
 
 FILE_BYTES_MAX = 16 * 1024 * 1024  # a 100,000-word list is about 2 MB
-DEPTH_MAX = 64  # the deepest thing in rules is about 10; deeper is an attack on whoever walks the values
+DEPTH_MAX = 64  # rules are about 10 deep; deeper nesting is an attack on recursive readers
 ALIASED_NODES_MAX = 20_000  # values that exist only because an alias repeats them ("billion laughs")
 DIGITS_MAX = 18  # a longer number is a name (an identity, a key) and belongs in quotes
 
@@ -48,7 +48,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
 _ZEROED = re.compile(r"0[0-9]+")
-"""``0571``: an area code, a month. YAML would make the number 571 of it, and nobody would see that a digit is gone."""
+"""``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit."""
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
@@ -56,7 +56,7 @@ _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 
 
 class YamlError(ValueError):
-    """The file cannot be read as values: whoever wrote the file must mend it, at this line."""
+    """The file cannot be read as values: its author must correct it at this line."""
 
     def __init__(self, name: str, line: int, text: str) -> None:
         super().__init__(f"{name}:{line}: {text}")
@@ -76,14 +76,14 @@ class Document:
         self.lines = lines
 
     def line(self, place: Iterable[str | int] = ()) -> int:
-        """The line of a place, or of what stands nearest above it when it is not there (a missing key)."""
+        """The line of a place, or of its nearest ancestor if the place is missing."""
         at = tuple(place)
         while at not in self.lines and at:
             at = at[:-1]
         return self.lines.get(at, 1)
 
     def at(self, place: Iterable[str | int]) -> Value:
-        """The value at a place; KeyError, IndexError or TypeError where there is none."""
+        """The value at a place. Raises KeyError, IndexError or TypeError if there is none."""
         found: Any = self.value
         for step in place:
             found = found[step]
@@ -98,7 +98,7 @@ class Document:
 
 
 def load(source: Path | str, name: str | None = None, rest: Rest = no_rest) -> Document:
-    """Read a file (a Path) or a text (a str). ``name`` is what errors call it; a Path's own spelling by default."""
+    """Reads a file (a Path) or a text (a str). ``name`` stands in errors; by default it is the path."""
     if isinstance(source, Path):
         name = name or str(source)
         text = _read(source, name)
@@ -130,13 +130,13 @@ def spell(place: Iterable[str | int]) -> str:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'window'?)"``, or empty when nothing known comes near."""
+    """``" (did you mean 'window'?)"``, or empty if no known word is similar."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """``unknown key 'windw' (did you mean 'window'?)``; the closed list itself when nothing comes near and it is short."""
+    """``unknown key 'windw' (did you mean 'window'?)``; names all known words if none is similar and there are at most 12."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
     advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
@@ -144,7 +144,7 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
 
 
 def _mistyped(word: str) -> str:
-    """What a word is that was to be two."""
+    """Advice for a word that contains a wrong colon or comma, or lacks a space after ``-``."""
     if found := re.search("[：，]", word):
         return f" ({found[0]} is no mark of YAML: write {'a colon and a space' if found[0] == '：' else 'a comma'})"
     return " (a space is missing behind the -)" if re.match(r"-\w", word) else ""
@@ -276,7 +276,7 @@ def _read(path: Path, name: str) -> str:
 
 
 def decoded(raw: bytes, name: str) -> str:
-    """A file's text, with or without a mark at its beginning; YamlError where it is not UTF-8."""
+    """A file's text, without a byte order mark. Raises YamlError if it is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
@@ -289,7 +289,7 @@ def decoded(raw: bytes, name: str) -> str:
 
 
 def _is_gbk(raw: bytes) -> bool:
-    """Whether it reads as Chinese, as Windows saves it."""
+    """Whether it decodes as Chinese GBK text, which Windows saves by default."""
     try:
         return bool(re.search("[一-鿿]", raw.decode("gb18030")))
     except UnicodeDecodeError:
@@ -297,7 +297,7 @@ def _is_gbk(raw: bytes) -> bool:
 
 
 TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"
-"""Not which: it may be a password without quotes."""
+"""The text does not quote the tag: it may be a password without quotes."""
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
     "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",
@@ -307,18 +307,18 @@ _MEANT = {
     "did not find expected key": "the line does not begin where those above it do, or a quote is in the wrong place",
     "found unexpected end of stream": "a quote is not closed",
 }
-"""What an author can do about libyaml's complaints."""
+"""Advice for libyaml's error messages."""
 
 
 def _advised(problem: str, at: str) -> str:
-    """A complaint with what to do about it; ``at``: the character it is about."""
+    """libyaml's message with advice; ``at``: the character at its position."""
     if problem == "found character that cannot start any token":
         return "a tab: indent with spaces" if at == "\t" else f"a text that begins with {at!r} needs quotes"
     return f"{problem} ({_MEANT[problem]})" if problem in _MEANT else problem
 
 
 def _explained(fault: yaml.YAMLError, name: str, text: str) -> YamlError:
-    """libyaml's complaint with its line; its wording is good enough when it has some."""
+    """libyaml's error with its line."""
     if isinstance(fault, yaml.MarkedYAMLError):
         mark = fault.problem_mark or fault.context_mark
         problem = fault.problem or fault.context or "not YAML"

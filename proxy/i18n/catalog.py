@@ -41,14 +41,14 @@ from proxy.i18n import labels
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
 SENTENCE_CHARACTERS_MAX = 2000
-"""A longer line is no sentence of the gate's, and is not looked up."""
+"""A longer line is not looked up: the gate has no sentence of that length."""
 DEPTH_MAX = 8
-"""Sentences in sentences: a file's line, keys, what is wrong, what was meant."""
+"""Nesting of sentences: a file's line, keys, the fault, the suggestion."""
 COMPARISONS_MAX = 1000
-"""Sentences that a line is compared with; a test knows that this is enough for all of them."""
+"""Sentences that one line is compared with at most; a test checks that all sentences need fewer."""
 
 SENTENCES_KEPT = 500
-"""As they were said lately: pages are read again and again."""
+"""Translations cached: pages show the same sentences again and again."""
 
 ROLES: Mapping[str, str] = {
     "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
@@ -61,28 +61,28 @@ FIELDS: Mapping[str, str] = {
     "basis": "依据", "state": "状态", "message": "短信", "of": "重复案件", "text": "文案", "file": "文件", "batches": "批次",
     "proof": "凭证", "given": "同意时间", "revision": "版本", "on": "所改的版本",
 }  # fmt: skip
-"""What commands are told, as it is called on pages."""
+"""Arguments of commands, as pages call them."""
 DIMENSIONS: Mapping[str, str] = {
     name: FIELDS[name] for name in ("province", "provider", "account", "port", "signature", "advertiser", "group", "category", "subcategory")
 } | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
-"""What orders and refusals are about."""
+"""Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "reason": labels.REASONS,
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
-"""Lists of the gate's own words, as they stand on wording."""
+"""Closed lists of the gate's own words, with their Chinese."""
 
 SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a character: what has one is no text of ours, and no pattern takes it."""
+"""Half a surrogate pair: no sentence of the gate contains one."""
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
 FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ONE}(?: and {_ONE})*"}
-"""What a slot of this kind takes; of any other, any text."""
+"""The pattern of a slot by kind; other kinds match any text."""
 
 
 def _about(dimension: str, values: str) -> str:
@@ -91,11 +91,11 @@ def _about(dimension: str, values: str) -> str:
 
 
 class Slot(NamedTuple):
-    """A place of a sentence that is filled in."""
+    """A placeholder of a sentence."""
 
     name: str
     kind: str
-    """Empty: what stands there is left as it is."""
+    """Empty: the value is left as it is."""
 
 
 class Phrase:
@@ -107,15 +107,15 @@ class Phrase:
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
         self.known = len(_SLOT.sub("", english))
-        """Characters that do not depend on what is filled in: the more, the surer it is this one."""
+        """Characters outside the slots: the more there are, the surer a match is."""
         self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
-        """Whether it begins with any text: then what stands before a sentence, its place, could be taken for a part of it."""
+        """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
         self.has_own_text = bool(_CHINESE.search(chinese))
-        """Whether it says something by itself, and does not only put others together."""
+        """Whether its Chinese has text outside the slots."""
         self._patterns: list[Any] = []
 
     def may_match(self, text: str) -> bool:
-        """At a glance."""
+        """A quick check before ``values``."""
         return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
 
     def values(self, text: str) -> Iterator[tuple[str, ...]]:
@@ -130,7 +130,7 @@ class Phrase:
         yield from dict.fromkeys(tuple(one for one in groups if one is not None) for groups in found)
 
     def filled(self, values: Mapping[str, str]) -> str:
-        """In Chinese, no blank between what is Chinese on both sides."""
+        """The Chinese sentence with these values; blanks between two Chinese characters are removed."""
         chinese, at = "", 0
         for slot in _SLOT.finditer(self.chinese):
             chinese = _concatenate(chinese, self.chinese[at : slot.start()])
@@ -145,7 +145,8 @@ def _concatenate(before: str, after: str) -> str:
 
 
 def _pieces(english: str, some: str) -> Iterator[str]:
-    """What is quoted may stand in quotes of either kind, or be cut before its end: it is a stranger's text as Python shows it."""
+    """The parts of a regular expression for the sentence. A quoted value may have either kind of quotes, or be cut off: it is the ``repr`` of a
+    stranger's text."""
     at = 0
     for slot in _SLOT.finditer(english):
         before = english[at : slot.start()]
@@ -157,7 +158,7 @@ def _pieces(english: str, some: str) -> Iterator[str]:
 
 
 def _compiled(pattern: str) -> Any:
-    """In a time that grows with the text only: who can type a name into a sentence cannot hold up the console by it."""
+    """Compiles with RE2, whose time is linear in the text: a name typed into a sentence cannot stall the console."""
     options = re2.Options()
     options.dot_nl = True
     return re2.compile(pattern, options)
@@ -169,25 +170,25 @@ class Catalog:
         self.closed = closed
 
     def chinese(self, text: str) -> str:
-        """Line by line; a line that no book has stays as it is."""
+        """Translates line by line; a line that no catalog has stays as it is."""
         return "\n".join(SentenceReader(self).line(line)[0] for line in text.split("\n"))
 
     def has(self, text: str) -> bool:
-        """Whether all of it, and what stands in it, is in the books."""
+        """Whether the catalogs have all of the text, nested sentences included."""
         return all(SentenceReader(self).line(line)[1] for line in text.split("\n"))
 
 
 class SentenceReader:
-    """One line that is looked up, with the sentences in it."""
+    """Translates one line and the sentences nested in it."""
 
     def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
         self.comparisons_left = COMPARISONS_MAX
-        """Sentences that it may still be compared with."""
+        """Comparisons that are still allowed for this line."""
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
-        """Its Chinese; whether nothing of it was missing."""
+        """Returns its Chinese, and whether all of it was found."""
         if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _SURROGATE.search(text):
             return text, not text
         found = self._read.get((text, depth))
@@ -216,7 +217,7 @@ class SentenceReader:
         return best or text, False
 
     def value(self, kind: str, value: str, depth: int) -> tuple[str, bool]:
-        """What stands in a slot."""
+        """Returns the Chinese of a slot's value, and whether all of it was found."""
         if kind == SAID:
             return self.line(value, depth + 1)
         if kind == ANY:
@@ -236,7 +237,7 @@ class SentenceReader:
 
 
 def books() -> Iterator[Path]:
-    """One in each room that says something."""
+    """The catalog files."""
     yield from sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
 
 
@@ -258,6 +259,6 @@ def _chinese(text: str) -> str:
 
 
 def in_language(text: str, language: str) -> str:
-    """A sentence of the gate's as whoever asked reads it: ``zh`` or ``en``."""
+    """A sentence of the gate in ``zh`` or ``en``."""
     assert language in LANGUAGES, language
     return _chinese(text) if language == LANGUAGES[0] else text

@@ -37,7 +37,7 @@ CONSENTS: Mapping[str, str] = {
     "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
 }  # fmt: skip
 ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}
-"""What ends a consent."""
+"""Causes for the end of a consent."""
 SCOPES: Mapping[str, str] = {
     "all": "全部营销", "advertiser": "广告主", "signature": "签名", "provider": "通道商", "port": "端口", "category": "类别",
 }  # fmt: skip
@@ -62,11 +62,11 @@ REASONS: Mapping[str, str] = {
     "store-down": "存储读写不了", "outcome-unknown": "同一条已发两次, 运营商还没应答",
     "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
 }  # fmt: skip
-"""As rules/README.md has them: rules', then the gate's own."""
+"""The reasons of rules/README.md: those of rules, then those of the gate itself."""
 
 
 def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:
-    """``有效 valid``; a word that is not in the list stands alone."""
+    """``有效 valid``; the word alone if the list has no label for it."""
     if not word:
         return ""
     chinese = of.get(word)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from proxy.i18n.phrases import LANGUAGES
 
 TO_PROGRAMS = "en"
-"""Where they ask for no language that is spoken here."""
+"""The language if the header names none of LANGUAGES."""
 ASKED_MAX = 20
-"""Languages of one request that are looked at."""
+"""Languages of one header that are considered."""
 
 
 def preferred(asked: str) -> str:
-    """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the dearest that is spoken here (RFC 9110 §12.5.4), the first among equals."""
+    """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the supported language with the highest quality (RFC 9110 §12.5.4), the first among equals."""
     best, dearest = TO_PROGRAMS, 0.0
     for one in asked.split(",")[:ASKED_MAX]:
         name, _, quality = one.partition(";")
@@ -25,7 +25,7 @@ def preferred(asked: str) -> str:
 
 
 def _quality(parameter: str) -> float:
-    """``q=0.8``; 0: not wanted, or said in a way nobody understands."""
+    """The value of ``q=0.8``; 0 if it is 0 or invalid."""
     name, _, number = parameter.partition("=")
     try:
         found = 1.0 if not parameter else float(number) if name.strip().lower() == "q" else 0.0

@@ -30,7 +30,7 @@ NOTHING = Bilingual("", "")
 
 
 def in_language(words: str, language: str) -> str:
-    """Words that know no other language stay as they are: ids, numbers, what people wrote."""
+    """The text in a language; a plain str (ids, numbers, text of people) stays as it is."""
     return words.zh if language == "zh" and isinstance(words, Bilingual) else str(words)
 
 
@@ -39,7 +39,7 @@ def both(words: str) -> Bilingual:
 
 
 def joined(between: Bilingual, words: Iterable[str]) -> Bilingual:
-    """Several, those left out that are empty."""
+    """Joins the texts that are not empty."""
     found = [both(one) for one in words if one]
     return Bilingual(between.join(found), between.zh.join(one.zh for one in found))
 
@@ -47,14 +47,14 @@ def joined(between: Bilingual, words: Iterable[str]) -> Bilingual:
 OR, AND, THEN, COMMA = Bilingual(" or ", "或"), Bilingual(" and ", "且"), Bilingual("; ", "; "), Bilingual(", ", "、")
 
 OF_LIKELY = Bilingual("of what is likely marketing", "内容很可能是营销的")
-"""Of a refusal that is asked for outside marketing, too: crosscheck knows it by these words."""
+"""Suffix of an opt-out rule that applies beyond marketing; crosscheck recognizes it by this text."""
 
 FIELDS = {
     "category": "类别", "declared": "申报类别", "classified": "内容判定的类别", "marketing": "内容像营销的程度", "subcategory": "细分类别",
     "province": "号码归属省份", "city": "号码归属城市", "provider": "通道商", "account": "账号", "signature": "签名",
     "signature_state": "签名报备状态", "advertiser": "广告主", "group": "集团", "template": "模板", "text_state": "文本状态",
 }  # fmt: skip
-"""Fields of the facts that ``when`` asks."""
+"""Fields that ``when`` conditions of rules may use."""
 WORDS = {
     "otp": "验证码", "notice": "通知", "marketing": "营销", "surely": "肯定", "likely": "很可能", "hardly": "几乎不像",
     "loan": "贷款", "estate": "房产", "medical": "医美", "gambling": "博彩", "securities": "荐股", "recruiting": "招聘", "debt": "催收",
@@ -71,11 +71,11 @@ WORDS = {
     "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五", "sat": "周六", "sun": "周日", "weekdays": "工作日(周一至周五)",
     "weekend": "周末", "holiday": "节假日", "workday": "上班日", "makeup": "调休上班的周末", "rest": "休息日",
 }  # fmt: skip
-"""Words of closed lists."""
+"""Words of closed lists, with their Chinese."""
 
 
 def term(name: str) -> Bilingual:
-    """One word of a closed list, or a name that is the same in both languages."""
+    """A word of a closed list with its Chinese; any other name is the same in both languages."""
     return Bilingual(name, WORDS.get(name, name))
 
 
@@ -84,5 +84,5 @@ def any_of(names: Iterable[str]) -> Bilingual:
 
 
 def as_written(names: Iterable[str]) -> Bilingual:
-    """Names of people and companies, numbers: whatever they look like, they are no words of ours."""
+    """Joins names of people and companies or numbers without translating them."""
     return joined(OR, names)

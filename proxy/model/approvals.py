@@ -24,7 +24,7 @@ from proxy.model.roles import Asker, Permission, demand
 
 
 class Impossible(ValueError):
-    """It cannot be done: the text says why, and what can."""
+    """The action is not possible; the text says why, and what is."""
 
 
 class Follows(Enum):
@@ -36,18 +36,19 @@ class Follows(Enum):
 
 
 class Waiting(NamedTuple):
-    """Something that was proposed and is not decided."""
+    """A proposal that is not decided yet."""
 
     what: str
-    """As people call it: a revision, ``penalty-7``."""
+    """The name of the proposal for people: a revision, ``penalty-7``."""
     author: str
     since: float
     until: float = 0.0
-    """When it lapses; 0: never."""
+    """When it lapses, in seconds since 1970; 0: never."""
 
 
 def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -> Follows:
-    """``known``: the names of all who have a token. VOUCHED: ``asker`` is the author from here on, and it waits for a second person."""
+    """``known``: the names of all people with a token. VOUCHED: ``asker`` becomes the author, and a second person must approve.
+    Raises Impossible, NotAllowed."""
     _check_not_lapsed(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
     if not asker.by_token:
@@ -68,7 +69,7 @@ def reject(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
 
 
 def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
-    """Only the author."""
+    """Only the author may do this. Raises Impossible."""
     _check_not_lapsed(waiting, at)
     if asker.name != waiting.author:
         raise Impossible(f"{waiting.what} is {waiting.author}'s, and only they take it back (others reject it)")
@@ -77,7 +78,7 @@ def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
 
 
 def lapsed(waiting: Waiting, at: float) -> bool:
-    """Whether it is too late to decide it."""
+    """Whether the time to decide is over."""
     return 0.0 < waiting.until <= at
 
 

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 
-from proxy.model.counters_by_signature import SignatureCounters
+from proxy.model.message import Category
 from proxy.native.loader import compiled
 
 SECONDS_BUCKETS: tuple[float, ...] = (
@@ -35,13 +35,13 @@ class Histogram:
         self.sum += seconds
 
     def observe_all(self, seconds: array[float]) -> None:
-        """Many at once: a turn brings a hundred, nearly in order."""
+        """Counts many values; one event-loop iteration brings about a hundred, nearly in order."""
         self.sum += _add_to_buckets(self.buckets, seconds)
 
 
 @compiled("tally_count_in")
 def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
-    """Counts each in its bucket; the sum of all."""
+    """Counts each value in its bucket and returns the sum of all."""
     ordered, below = sorted(seconds), 0
     for place, bound in enumerate(SECONDS_BUCKETS):
         upto = bisect_right(ordered, bound, below)
@@ -54,9 +54,48 @@ def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
 
 
 STATUSES_MAX = 32
-"""Statuses of a carrier beyond those of SMPP 3.4 that have a label of their own."""
+"""Vendor statuses of one carrier that get their own label."""
 OTHER_STATUS = "other"
-"""The label of all others."""
+"""The label of all other vendor statuses."""
+
+
+SIGNATURE_KEYS_MAX = 20_000
+"""Distinct keys between two calls of ``taken``, about a minute: some 4 MB. Further keys are not counted; ``missed`` counts them."""
+
+
+class SignatureCounters:
+    """Counts submits and opt-outs by signature while a penalty rule needs them (``by: signature``, ``by: advertiser``).
+
+    While no rule asks, nothing is counted.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.missed = 0
+        """Messages that were not counted because of SIGNATURE_KEYS_MAX."""
+        self.submits: defaultdict[tuple[str, str, Category, str], int] = defaultdict(int)
+        """(provider, signature, category, reason of the permanent refusal; empty: it was sent) → messages."""
+        self.optouts: defaultdict[tuple[str, int], int] = defaultdict(int)
+        """Opt-outs by reply: (provider, hash48 of the signature) → replies."""
+
+    def judged(self, provider: str, signature: str, category: Category, reason: str) -> None:
+        """Counts one message. Call it only while ``wanted``."""
+        key = (provider, signature, category, reason)
+        if len(self.submits) >= SIGNATURE_KEYS_MAX and key not in self.submits:
+            self.missed += 1
+        elif signature:
+            self.submits[key] += 1
+
+    def refused(self, provider: str, signature: int) -> None:
+        """Counts an opt-out by reply for this signature."""
+        if self.wanted and provider and len(self.optouts) < SIGNATURE_KEYS_MAX:
+            self.optouts[provider, signature] += 1
+
+    def taken(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
+        """Returns the counts (submits, opt-outs) and starts again from zero."""
+        counted = self.submits, self.optouts
+        self.submits, self.optouts = defaultdict(int), defaultdict(int)
+        return counted
 
 
 def _new_counts() -> defaultdict[tuple[str, ...], int]:
@@ -64,7 +103,7 @@ def _new_counts() -> defaultdict[tuple[str, ...], int]:
 
 
 class GateCounters:
-    """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
+    """All counters of the gate. Gauges are not here: they are read from the objects that hold them (windows, queues)."""
 
     def __init__(self) -> None:
         self.submits = _new_counts()  # provider, category, verdict, reason
@@ -93,18 +132,18 @@ class GateCounters:
         self.disturbances = _new_counts()  # side, cause, peer
         self.apart = SignatureCounters()
         self.sent_against_record = 0
-        """Marketing that was let through though a refusal of it was on record or on a list: judging's own second look."""
+        """Marketing that was allowed although an opt-out was in the record or on a list: a second check after judging counts it."""
         self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
-        """Port prefix, declared keyword: advertisements that carriers took since somebody asked (``advertised_until_now``)."""
+        """(port prefix, declared keyword) → advertisements that carriers accepted since the last ``advertised_until_now``."""
         self.sent_after_optout = 0
-        """Marketing that went out after a reply had asked to stop it: the audit's reading of the journal (server/audit_process.py)."""
+        """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/audit_process.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
 
     def count_response(self, carrier: str, status: int, name: str | None) -> None:
-        """An answer of a carrier to a submit; ``name``: of the status, None where SMPP 3.4 has none. Of those, and there may be 2^32, the
-        first ``STATUSES_MAX`` of a carrier are counted each for itself."""
+        """Counts a carrier's response to a submit. ``name``: of the status, None for a vendor status. There may be 2^32 of these, so only
+        the first ``STATUSES_MAX`` of each carrier get their own label."""
         if name is None:
             own = self._own_statuses.setdefault(carrier, set())
             if len(own) < STATUSES_MAX:
@@ -113,6 +152,6 @@ class GateCounters:
         self.carrier_responses[carrier, name] += 1
 
     def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
-        """From now on they are counted anew."""
+        """Returns the counts and starts again from zero."""
         counted, self.advertised = self.advertised, defaultdict(int)
         return counted

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 
 FAILURES_MAX = 5
-"""Wrong guesses of one (name, address) before it is held off."""
+"""Failed logins of one (name, address) before it is locked out."""
 HELD_OFF_S = 30.0
 HELD_MAX = 10_000
-"""Pairs remembered: an attacker with many addresses only pushes out other attackers."""
+"""Pairs kept: an attacker with many addresses only displaces other attackers."""
 
 
 class Lockout:
@@ -30,6 +30,6 @@ class Lockout:
         self._failures.pop((name, address), None)
 
     def held_off(self, name: str, address: str, now: float) -> bool:
-        """Whether this name from this address must wait. After the wait one wrong guess more begins the next."""
+        """Whether this name from this address must wait. After the wait, one more failure starts the next lockout."""
         count, last = self._failures.get((name, address), (0, 0.0))
         return count >= FAILURES_MAX and now - last < HELD_OFF_S

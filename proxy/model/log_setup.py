@@ -26,7 +26,7 @@ from proxy.model.redact import plain
 CHINA = timezone(timedelta(hours=8))
 FAULT = "a fault of gate106, please report it"
 FRAMES_MAX = 30
-"""Of one exception, the innermost: a recursion has thousands."""
+"""Innermost frames shown of one exception: a recursion has thousands."""
 CHAIN_MAX = 5
 QUOTES_NOTHING = frozenset(
     (
@@ -41,11 +41,11 @@ QUOTES_NOTHING = frozenset(
         ZeroDivisionError,
     )
 )
-"""Python itself words these, by names and types only. A KeyError or a ValueError says which."""
+"""Exceptions whose text Python makes from names and types only. The text of a KeyError or a ValueError may quote a value."""
 
 
 def use() -> None:
-    """From now on the process logs so."""
+    """Configures structlog, the standard library's logging and Python's exception hooks for this process."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -63,13 +63,13 @@ def use() -> None:
 
 
 def _add_timestamp(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """In China's time, as everything is told, wherever the machine stands; with its distance from UTC, so that nobody must guess."""
+    """Adds the time in China, whatever the machine's time zone, with its offset from UTC."""
     event["timestamp"] = datetime.now(CHINA).strftime("%Y-%m-%d %H:%M:%S%z")
     return event
 
 
 class Seldom:
-    """A line that strangers can bring about: so many a second at most, and then how many there were more."""
+    """A log line that a peer can cause: at most ``per_s`` lines a second; the next line has the number of suppressed ones."""
 
     def __init__(self, per_s: float, at_once: float) -> None:
         self._rate = Rate(per_s, at_once)
@@ -97,7 +97,7 @@ def _coloured() -> bool:
 
 
 def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The loop's exception handler: what nobody caught."""
+    """Logs an uncaught exception of the event loop (its exception handler)."""
     _log_fault(str(context.get("message", "")), context.get("exception"))
 
 
@@ -106,7 +106,7 @@ def _log_fault(where: str, error: BaseException | None) -> None:
 
 
 class _LibraryHandler(logging.Handler):
-    """What libraries log, by where it was logged: their words may quote what they were given."""
+    """Logs records of libraries by their unformatted text and place: the arguments may quote personal data."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -115,7 +115,7 @@ class _LibraryHandler(logging.Handler):
 
 
 def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
-    """An exception and what it came of: types and places, the outermost last."""
+    """Writes an exception and its causes as types and places, without values; the cause comes last."""
     error: BaseException | None = exc_info[1]
     for _ in range(CHAIN_MAX):
         if error is None:
@@ -131,7 +131,7 @@ def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
 
 
 def _sanitize(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
-    """Strangers have a say in some values: their names, their reasons, their files."""
+    """Removes control characters from values: some of them come from peers (names, reasons, files)."""
     return {key: plain(value) if isinstance(value, str) else _sanitize_value(value) for key, value in event.items()}
 
 

@@ -15,7 +15,7 @@ from proxy.model.reasons import IN_REVIEW, Reason
 
 
 class Category(enum.IntEnum):
-    """What a message is for, from lenient to strict: the stricter of two is ``max`` of them."""
+    """The purpose of a message, from lenient to strict: the stricter of two is their ``max``."""
 
     OTP = 0
     NOTICE = 1
@@ -36,11 +36,11 @@ class Category(enum.IntEnum):
 
 
 CATEGORY_WORDS = tuple(category.word for category in Category)
-"""By number: a property of an enum is too slow to be asked for every message."""
+"""``word`` by number: a property of an enum is too slow for every message."""
 
 
 class Outcome(enum.IntEnum):
-    """What becomes of a message, from lenient to strict: of several the strictest is reported."""
+    """The result of judging a message, from lenient to strict: of several the strictest is reported."""
 
     ALLOW = 0
     DEFER = 1
@@ -56,41 +56,41 @@ OUTCOME_WORDS = tuple(outcome.word for outcome in Outcome)
 
 
 UNSIGNED = 0xFFFFFF << 24
-"""No word has a 48-bit name from here on: in the place of a signature stands there what limits count a message by that has none."""
+"""48-bit hashes of words lie below this. From here on they stand for messages without a signature (``Facts.whose``)."""
 
 
 def hash48(text: str) -> int:
-    """The 48-bit name under which a word (signature, template) stands in a record: the same on every node."""
+    """The 48-bit hash of a word (signature, template) in a record: the same on every node."""
     found = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
     return found if found < UNSIGNED else found ^ 1 << 47
 
 
 def hash_unsigned(text: str) -> int:
-    """The name of a port prefix or provider in the place of a signature."""
+    """The hash of a port prefix or provider in the place of a missing signature."""
     return UNSIGNED | int.from_bytes(hashlib.blake2b(text.encode(), digest_size=3).digest(), "big")
 
 
 def hash32(text: str) -> int:
-    """The 32-bit name of a provider or port in a record."""
+    """The 32-bit hash of a provider or port in a record."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def hash16(text: str) -> int:
-    """The 16-bit name of a declared opt-out keyword in a record; 0 is "none declared"."""
+    """The 16-bit hash of a declared opt-out keyword in a record; 0 means that none is declared."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=2).digest(), "big") or 1
 
 
 class Part(NamedTuple):
-    """Where one part stands in a long message."""
+    """The position of one part in a multipart message."""
 
     reference: int
-    """The number that all parts share: its low octet, for a handset may get no more of it."""
+    """The low octet of the number that all parts share: a handset may receive no more of it."""
     total: int
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 
 
 class Content:
-    """What a person would read, shared by all messages made of the same bytes and never changed: compared by identity."""
+    """The text that a recipient reads. All messages with the same bytes share one object; it never changes and is compared by identity."""
 
     __slots__ = (
         "text", "state", "digest", "part", "scheduled", "extra", "octets", "complete", "read_by", "reading",
@@ -123,22 +123,22 @@ class Content:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sender:
-    """Who sends, from which port: made once per (account, source) and reused (compared by identity)."""
+    """The provider, account and port that send: made once per (account, source) and reused (compared by identity)."""
 
     provider: str
     account: str
     port: str
     """The source address as the provider spelt it (digits, or letters for an alphanumeric sender)."""
     prefix: str
-    """The longest registered port prefix that owns ``port``; empty if nobody owns it."""
+    """The longest registered prefix of ``port``; empty if no provider owns the port."""
     category: Category | None = None
     """The provider's default category from the settings, if any."""
     since: float | None = None
-    """When this provider was taken on, if the settings say so."""
+    """When this provider was taken on (seconds since 1970), if the settings say so."""
     provider_hash: int = 0
     port_hash: int = 0
     written: bytes = field(default=b"", init=False)
-    """The journal's own: as it writes provider, account and port, once it has."""
+    """A cache of the journal: provider, account and port as it writes them."""
 
     @classmethod
     def of(
@@ -148,7 +148,7 @@ class Sender:
 
 
 class Message:
-    """One submit, whatever protocol brought it."""
+    """One submit, independent of the protocol."""
 
     __slots__ = ("sender", "recipient", "content")
 
@@ -160,10 +160,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """All that rules can read of a message save the person, where they live, and the template."""
+    """Everything that rules can read of a message except the recipient, the province and the template."""
 
     sender: Sender
-    """The sender, or another one whom the rules of this revision cannot tell from it: of the same provider."""
+    """The sender, or another sender of the same provider that the rules of this revision cannot distinguish."""
     declared: Category
     classified: Category
     category: Category  # effective: the stricter of the two
@@ -176,11 +176,11 @@ class Facts:
     subcategory_code: int = 0
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
     owners: frozenset[tuple[str, str]] = frozenset()
-    """Advertisers for whom a ``domain`` or ``phone`` in the text is registered, where a rule asks."""
+    """(kind, advertiser) of each ``domain`` or ``phone`` in the text that is registered, where a rule asks."""
     textless: bool = False
-    """Whether there is no text that could be read."""
+    """Whether the message has no readable text."""
     asking: InitVar[bool] = False
-    """Whether the text asks for an answer that is no refusal: ``asks`` says so later."""
+    """Whether the text asks for an answer other than an opt-out; see ``asks``."""
     packed: int = field(init=False)
     """Signature (``counted_by``), whether it asks, sub-category and category as an open Entry holds them."""
 
@@ -191,28 +191,28 @@ class Facts:
 
     @property
     def whose(self) -> str:
-        """By what limits on signatures and advertisers count a text without a signature: the registered prefix of its port, which is the
-        same for all extensions of it; else the provider."""
+        """The key by which limits on signatures and advertisers count a text without a signature: the registered prefix of its port, which
+        all extensions share; else the provider."""
         return self.sender.prefix or self.sender.provider
 
     @property
     def counted_by(self) -> int:
-        """The signature's hash, or that of ``whose``: what such limits find in a record."""
+        """The signature's hash, or that of ``whose``, as stored in a record."""
         return self.packed >> 16
 
     @property
     def asks(self) -> bool:
-        """Whether the text asks for an answer that is no refusal (确认请回1)."""
+        """Whether the text asks for an answer other than an opt-out (确认请回1)."""
         return self.packed >> 10 & 1 == 1
 
 
 class Order(NamedTuple):
-    """What an operator, or the desk, has ordered for a while: a fact beside the rules, dated like everything that judges."""
+    """A temporary order of an operator or of the desk. It counts beside the rules, and is dated like them."""
 
     id: int  # from 1, never given twice
     kind: str  # stop | suspension | shadow | drain | throttle
     scope: tuple[tuple[str, tuple[str, ...]], ...]
-    """What it is about: of each dimension named any of the values; all dimensions must hold. Empty: everything."""
+    """(dimension, values): a message matches if each dimension has one of its values. Empty: every message."""
     since: float
     until: float
     who: str
@@ -220,7 +220,7 @@ class Order(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What verdicts, explain, metrics and people call it: ``stop-17``."""
+        """The name in verdicts, explanations and metrics: ``stop-17``."""
         return f"{self.kind}-{self.id}"
 
     def in_force(self, now: float) -> bool:
@@ -228,21 +228,21 @@ class Order(NamedTuple):
 
 
 ORDER_KINDS = ("stop", "suspension", "shadow", "drain", "throttle")
-"""An order's kind is its place here in the journal, for ever."""
+"""The journal stores the index of the kind: never change this order."""
 ORDER_NUMBERS_FROM = 0x8000
-"""In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""
+"""A verdict's breaches number an order by this plus the lower 15 bits of its id; rules have the numbers below."""
 
 
 class Counters(Protocol):
-    """Counts that are about no single person (limits whose key lacks ``recipient``)."""
+    """Counts that belong to no single recipient (limits whose key lacks ``recipient``)."""
 
     def count(self, key: int, after: float, most: int = 0) -> int:
-        """How much was taken under this 64-bit key later than ``after``. ``most``: what the caller compares it with, 0 where it only wants to
-        know: counters over several nodes hand out what is left of it."""
+        """The takes under this 64-bit key later than ``after``. ``most``: the limit that the caller compares with, 0 if it only reads:
+        counters over several nodes hand out portions of the limit."""
 
 
 class Take(NamedTuple):
-    """What a message takes from an aggregate, if it goes out."""
+    """One count that a message adds to an aggregate, if it is sent."""
 
     key: int  # 64 bit: rule, key values
     width_s: int  # grain at which counts may be summed up
@@ -250,7 +250,7 @@ class Take(NamedTuple):
 
 
 class Breach(NamedTuple):
-    """One rule that objects."""
+    """One rule that refuses or defers a message."""
 
     rule: str  # its id
     number: int  # its place in the rule set of this revision
@@ -263,18 +263,18 @@ class Breach(NamedTuple):
 
     @property
     def wants_a_word(self) -> bool:
-        """Whether more is to be said of it than which rule it was: what it rests on, or a text that somebody should see."""
+        """Whether the journal needs more than the rule's number: the evidence, or a text that a clerk should see."""
         return bool(self.evidence) or self.reason.name == IN_REVIEW
 
     def again(self, recipient: int) -> float | None:
-        """When to try again for one person: the same moment however often it is asked."""
+        """When to try again for this recipient: the same moment at each call, spread over ``spread_s``."""
         if self.not_before is None or not self.spread_s:
             return self.not_before
         return self.not_before + (recipient * 0x9E3779B97F4A7C15 >> 20 & 0xFFFFFFFF) % self.spread_s
 
 
 class Verdict:
-    """What was decided and what evidence it rests on. Shared freely: nothing in it is per message but what is said so."""
+    """The decision about a message and its evidence. Messages share verdicts: it holds no data of a single message."""
 
     __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "province", "template", "takes")
 

@@ -18,7 +18,7 @@ FIRST = 13_000_000_000
 """The lowest number that can be a mobile subscriber (prefix 13)."""
 LAST = 19_999_999_999
 LONGEST_SPELLING = 40
-"""Longer spellings are refused unread: SMPP 3.4 allows 20 octets, files a few spaces and dashes more."""
+"""Longer texts are refused without parsing: SMPP 3.4 allows 20 octets, files add a few spaces and dashes."""
 
 T = TypeVar("T")
 _COUNTRY = 86 * 10**11
@@ -27,7 +27,7 @@ _FILLING = re.compile(r"[\s\-\u2010-\u2015\u200b-\u200f\u2060\ufeff]+")
 
 
 class NotARecipient(ValueError):
-    """The spelling is no mobile subscriber's number: the sender's fault, ``why`` says what it looks like."""
+    """The text is no mobile subscriber's number. It is the sender's fault; ``why`` says what the text looks like."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -51,14 +51,14 @@ def recipient_of(spelling: str | bytes) -> int:
 
 
 def mask(recipient: int) -> str:
-    """How a number is shown: ``138****8000``."""
+    """The masked form of a number: ``138****8000``."""
     digits = f"{recipient:011d}"
     return f"{digits[:3]}****{digits[-4:]}"
 
 
 class Number:
-    """A person's number where it is shown: printed, formatted, put into JSON's text or a log it is ``138****8000``. The way a message takes
-    has plain integers; this is for what people read. ``whole`` has all digits: whoever shows that has journalled who looks, and why.
+    """A recipient's number for display: as text it is ``138****8000``. The relay uses plain integers; this class is for output to people.
+    ``whole`` has all digits: callers that show it must have journalled who looks, and why.
     """
 
     __slots__ = ("_recipient",)
@@ -90,8 +90,8 @@ class Number:
 
 
 def about_people(kind: type[T]) -> type[T]:
-    """A class decorator, for a NamedTuple or a dataclass: in its ``repr`` numbers are masked, texts and octets only their length. So an error
-    or a log that shows the record shows nothing of the person. Costs nothing until then."""
+    """Class decorator for a NamedTuple or a dataclass: its ``repr`` masks numbers and shows only the length of texts and octets. An error or
+    a log line with such a record then shows no personal data."""
     kind.__repr__ = _masked_repr  # type: ignore[method-assign]
     return kind
 
@@ -102,7 +102,7 @@ def _masked_repr(value: Any) -> str:
 
 
 _TEXT_FIELDS = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people"))
-"""Names of fields in which somebody's spelling or words stand."""
+"""Fields that hold text of a person."""
 _NUMBER_FIELDS = frozenset(("recipient", "number", "to"))
 
 
@@ -115,7 +115,7 @@ def _masked_field(name: str, held: object) -> str:
 
 
 def _parse_any_spelling(spelling: str | bytes) -> int:
-    """Every spelling that is not simply 11 or 13 digits, and every reason to refuse."""
+    """Parses every text that is not simply 11 or 13 digits, or raises NotARecipient."""
     if len(spelling) > LONGEST_SPELLING:
         raise NotARecipient(f"longer than {LONGEST_SPELLING} characters")
     if isinstance(spelling, bytes):

@@ -27,5 +27,5 @@ class Pseudonymizer:
 
     @compiled("namer_call")
     def __call__(self, number: int) -> int:
-        """0 is nobody."""
+        """The pseudonym of a number; 0 for 0 (no recipient)."""
         return int(_U64.unpack(blake2b(_U64.pack(number), key=self.key, digest_size=8).digest())[0]) if number else 0

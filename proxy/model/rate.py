@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class Rate:
-    """``tps`` a second in the long run, ``burst`` at once. One number is remembered: when the bucket will be full again."""
+    """Allows ``tps`` messages a second on average and ``burst`` at once. Its state is one number: when the bucket will be full again."""
 
     __slots__ = (
         "tps",
@@ -30,9 +30,9 @@ class Rate:
         self._full_at = float("-inf")
 
     def allow(self, now: float, n: int = 1) -> bool:
-        """Whether ``n`` more may go now; if so they are counted. ``n`` above the burst is allowed only to somebody fully rested.
+        """Whether ``n`` more may go now; if so they are counted. ``n`` above the burst is allowed only while the bucket is full.
 
-        ``now`` should be monotonic. If it goes back further than a burst takes, the debt is forgotten rather than served for hours.
+        ``now`` should be monotonic. If it goes back further than a burst takes, the debt is dropped.
         """
         full_at = self._full_at
         if full_at <= now:
@@ -47,5 +47,5 @@ class Rate:
         return True
 
     def owe(self, now: float) -> None:
-        """Counts one more that goes whether or not there is room for it: the following wait the longer."""
+        """Counts one message that is sent even above the rate: the next ones wait longer."""
         self._full_at = max(self._full_at, now) + self._interval_s

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a message was refused. ``status`` is what the provider's client is answered with."""
+    """Why a message was refused. ``status`` is the SMPP command_status of the response."""
 
     name: str
     status: int
     public: str
-    """What may be told outside the gate: a reason that would reveal something about the person is not-permitted."""
+    """The name for providers: a reason that would reveal something about the recipient is ``not-permitted``."""
     rank: int
     """Among equally strict rules the smallest rank is reported."""
 
@@ -84,7 +84,7 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
         ("store-conflict", 0x14, ""),  # the record changed under us five times
         ("store-down", 0x14, ""),
-        ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not said what became of it
+        ("outcome-unknown", 0x14, ""),  # the same message was sent twice, and the carrier has not answered
         ("part-early", 0x14, ""),  # a part came before the first part of its message
         ("part-again", 0x14, ""),  # the same part again, while its message is out and not whole
         ("parts-full", 0x14, ""),  # the provider has too many long messages that are not whole

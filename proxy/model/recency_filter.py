@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 
 MARKS = 32_768
-"""128 KiB. So many others may come between, and a third of what comes again is still known."""
+"""128 KiB. After as many other hashes, a third of the repeated ones are still known."""
 
 
 class RecencyFilter:
@@ -19,10 +19,10 @@ class RecencyFilter:
 
     def __init__(self) -> None:
         self.marks: array[int] | None = None
-        """None until something comes."""
+        """None until the first hash comes."""
 
     def comes(self, hashed: int) -> bool:
-        """Whether something of this hash (64 bits) has come lately; from now on it has."""
+        """Whether this 64-bit hash came recently; remembers it."""
         if self.marks is None:
             self.marks = array("I", bytes(4 * MARKS))
         place, mark = hashed & (MARKS - 1), hashed >> 32 & 0xFFFFFFFF
@@ -31,7 +31,7 @@ class RecencyFilter:
         return again
 
     def beside(self) -> RecencyFilter:
-        """Another that has seen what this one has, and goes on by itself."""
+        """An independent copy."""
         other = RecencyFilter()
         other.marks = None if self.marks is None else self.marks[:]
         return other

@@ -18,7 +18,7 @@ from proxy.model.number import about_people
 
 
 class Entry(NamedTuple):
-    """One message in a person's record."""
+    """One message in a recipient's record."""
 
     id: int  # 48 bit, never reused
     time: int  # seconds
@@ -68,7 +68,7 @@ _pack_entry = ENTRY.pack
 
 
 def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int, consent: int = 0) -> bytes:
-    """The packed Entry of a message that goes out, in state OPEN: without the Entry, for every message needs one."""
+    """The packed Entry of a sent message in state OPEN, without making an Entry: every message needs one."""
     flags = facts.packed | consent << 11
     return _pack_entry(number << 16 | facts.keyword_hash, flags, time, sender.provider_hash, sender.port_hash, template)
 
@@ -80,20 +80,20 @@ class EntryState(enum.IntEnum):
     OPEN = 0
     ACCEPTED = 1
     UNKNOWN = 2  # an identical submit may be sent in its stead, once
-    SENT_TWICE = 3  # it was sent in the stead of an unknown one, and the carrier has not said what became of it
+    SENT_TWICE = 3  # it was sent again after an unknown outcome, and the carrier has not answered
 
 
 def in_state(packed: bytes, state: EntryState) -> bytes:
-    """A packed entry in that state."""
+    """The packed entry with another state."""
     return packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
 
 
 IN_DOUBT = frozenset((EntryState.UNKNOWN, EntryState.SENT_TWICE))
-"""States of an entry whose fingerprint is noted beside it."""
+"""States of an entry whose outcome is unknown; its fingerprint stands in the record's facts."""
 
 
 class Pick(NamedTuple):
-    """Which entries a cap counts; None means any. Numbers are as stored in an Entry, in the place of a signature also ``unsigned``."""
+    """Selects the entries that a cap counts; None means any. Numbers are as stored in an Entry; ``signatures`` may hold ``unsigned``."""
 
     categories: frozenset[int] | None = None
     subcategories: frozenset[int] | None = None
@@ -104,7 +104,7 @@ class Pick(NamedTuple):
 
 
 class OptOut(NamedTuple):
-    """A person's refusal, kept beside the entries."""
+    """A recipient's opt-out, stored beside the entries."""
 
     scope: str  # all | advertiser | signature | provider | port | category
     value: str  # empty for all; "port" is a prefix
@@ -114,12 +114,12 @@ class OptOut(NamedTuple):
 
 
 HOLD_S = 7 * 86_400
-"""A refusal of source ``doubtful`` waits so long for a person to decide. Then it ends (``expiry``), or is a refusal like any other."""
+"""How long an opt-out of source ``doubtful`` waits for a decision. Then it ends (``expiry``) or becomes a normal opt-out."""
 
 
 @about_people
 class RefusedText(NamedTuple):
-    """What somebody refused said, kept beside the refusal: whoever says it again under another name is known by it."""
+    """A text that the recipient refused, stored beside the opt-out: it identifies a sender that repeats it under another name."""
 
     signature: int  # hash48 of whose it was
     template: int  # its 32-bit fingerprint
@@ -127,35 +127,35 @@ class RefusedText(NamedTuple):
 
 
 CONSENT_REQUEST = 8
-"""The code of the sub-category of messages that ask for consent: the record remembers for good who has asked."""
+"""The sub-category code of consent requests: the record keeps for good which advertisers have asked."""
 
 
 class Consent(NamedTuple):
-    """A person's word on some advertiser's messages, beside what the registries' files say."""
+    """A recipient's consent to an advertiser's messages, or its withdrawal; it counts beside the registries' files."""
 
     state: str  # granted | revoked
     time: float
     until: float
-    reviewed_by: str  # who looked at the proof and found it good, empty = nobody yet
+    reviewed_by: str  # the person who accepted the proof, empty = not reviewed
 
 
 class Recipient(Protocol):
-    """What policy may ask of a person's record (state.record implements it on packed bytes)."""
+    """The read interface of a recipient's record for policy (state.record implements it on packed bytes)."""
 
     @property
     def held(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
 
     @property
     def bare(self) -> bool:
-        """Whether entries are all there is, as with nearly everybody: no refusal, no unknown outcome."""
+        """Whether the record has entries only, no opt-out and no unknown outcome. That holds for nearly all recipients."""
 
     def count(self, after: int, pick: Pick, enough: int) -> int:
         """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
 
     def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        """Whether so many entries may have one of these marks, fields as they are packed in an Entry. Asked before ``count``, at a tenth of
-        its cost: False is certain, True is not."""
+        """Whether at least ``enough`` entries may contain one of these marks (packed fields of an Entry). It costs a tenth of ``count`` and is
+        called before it: False is certain, True is not."""
 
     def newest(self) -> int:
         """Time of the newest entry, 0 if none."""
@@ -164,13 +164,13 @@ class Recipient(Protocol):
         """Times of all entries, oldest first."""
 
     def opt_outs(self) -> Sequence[OptOut]:
-        """Refusals on file, oldest first, expired ones included."""
+        """Opt-outs, oldest first, expired ones included."""
 
     def asked(self) -> Sequence[int]:
-        """Signatures (hash48) under which the person was asked for consent, ever."""
+        """Signatures (hash48) under which the recipient was ever asked for consent."""
 
     def refused_texts(self) -> Sequence[RefusedText]:
-        """What those said whom the person refused."""
+        """Texts that the recipient refused."""
 
     def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
-        """What is known of the person's consent to such messages: the newest given, and what was taken back."""
+        """The newest consent to such messages, and its withdrawals."""

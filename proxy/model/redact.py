@@ -20,14 +20,14 @@ _OBEYED = re.compile(
     "\u2028\u2029\U000e0000-\U000e007f\ud800-\udfff]"  # begin a line, hide a text in a text, cannot be written
 )
 _ANY_DIGIT = re.compile("[\\d²³¹⁰⁴-⁹₀-₉①-⒛⓪-⓿❶-➓]")
-"""Whatever reads as a digit or two: circled ones are read off a screen like any other."""
+"""Every character that reads as a digit, circled ones included."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four: in Chinese and Japanese editions
-"""What a spreadsheet runs that begins so."""
+"""A spreadsheet runs a cell that begins with one of these."""
 
 
 class _Skeleton(dict[int, str]):
-    """A translate table that learns a character when it first sees one: digits of all scripts are digits, what may stand between those of a
-    number is a space, all else is a letter. A text keeps its length."""
+    """A translation table filled on first use of a character: digits of all scripts become ASCII digits, separators inside a number become
+    spaces, everything else becomes ``x``. The length of a text does not change."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -46,7 +46,7 @@ _NUMBER = re.compile(r"(?<![0-9])(?:(?:00)?86 {0,6}|0)?(1 {0,6}[3-9](?: {0,6}[0-
 
 
 def numbers_masked(text: str, of: int = 0) -> str:
-    """A text without the whole number of anybody, however it is spelt (``138****0500``); ``of``: of this person only."""
+    """The text with all phone numbers masked, however they are written (``138****0500``); ``of``: only this recipient's number."""
     skeleton = text.translate(_SKELETON)
     pieces, end = list[str](), 0
     for match in _NUMBER.finditer(skeleton):
@@ -59,17 +59,17 @@ def numbers_masked(text: str, of: int = 0) -> str:
 
 
 def plain(text: str, instead: str = "") -> str:
-    """One line of a terminal or a log: ``instead`` of whatever a terminal would obey, or would not show."""
+    """The text without control and invisible characters, for a terminal or a log; ``instead`` replaces each."""
     return _OBEYED.sub(instead, text)
 
 
 def without_digits(text: str) -> str:
-    """A code's text: with a star for each digit, in whatever script."""
+    """The text with a star for each digit of any script, so that it shows no code."""
     return _ANY_DIGIT.sub("*", text)
 
 
 def as_json(value: Any, indent: int | None = 2) -> str:
-    """JSON of which a terminal obeys nothing, and that any file can hold; the same to whoever reads it. Without ``indent`` it is one line."""
+    """JSON with control characters escaped, so that a terminal shows it safely; it parses to the same value. ``indent`` None: one line."""
     separators = (",", ":") if indent is None else None
     return _OBEYED.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
 
@@ -80,10 +80,10 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def cell(text: str) -> str:
-    """A cell of a CSV file: what a spreadsheet would run stands behind an apostrophe. ``cell_of`` takes that away again."""
+    """A CSV cell: an apostrophe before a text that a spreadsheet would run. ``cell_of`` reverses it."""
     return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
 
 
 def cell_of(written: str) -> str:
-    """What ``cell`` was given."""
+    """Reverses ``cell``."""
     return written[1:] if written.startswith("'") and written.lstrip("'").startswith(FORMULA) else written

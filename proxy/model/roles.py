@@ -40,7 +40,7 @@ class Role(Enum):
     AUDITOR = "auditor"
     ADMIN = "admin"
     PROVIDER = "provider"
-    """A company that sends, by its own token; no person has it."""
+    """A company that sends messages, identified by its own token; no person has this role."""
 
     @property
     def may(self) -> frozenset[Permission]:
@@ -58,7 +58,7 @@ _MAY: Mapping[Role, frozenset[Permission]] = {
     Role.PROVIDER: frozenset({Permission.OWN}),
 }
 PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
-"""Those that people and programs of the settings may have."""
+"""Roles that people and programs in the settings may have."""
 
 COMMANDS: Mapping[str, Permission] = {
     "binds": Permission.SEE,
@@ -136,7 +136,7 @@ COMMANDS: Mapping[str, Permission] = {
     "trace": Permission.OPERATE,
     "whoami": Permission.SEE,
 }
-"""What each command of the control socket asks for."""
+"""The permission that each command of the control socket requires."""
 
 PATHS: Mapping[str, Permission | None] = {
     "/healthz": None,
@@ -149,11 +149,11 @@ PATHS: Mapping[str, Permission | None] = {
     "/provider/rules": Permission.OWN,
     "/provider/tasks": Permission.OWN,
 }
-"""What each path asks for over HTTP; None: nothing, anybody may."""
+"""The permission that each HTTP path requires; None: no permission."""
 
 
 class NotAllowed(Exception):
-    """Somebody may not do it: the text says which role it takes, and who can give it."""
+    """The caller lacks the permission; the text says which role has it and who can grant it."""
 
 
 class ListedPerson(Protocol):
@@ -168,22 +168,22 @@ class ListedPerson(Protocol):
 
 
 class Asker(NamedTuple):
-    """Whoever wants something done."""
+    """The person or program that asks for an action."""
 
     name: str
-    """The person's, or the account's where nobody in the settings is meant."""
+    """The person's name, or the operating-system account where the settings list no such person."""
     roles: frozenset[Role]
     by_token: bool = False
-    """Whether a personal token says so, and not only the account: an agreement needs one."""
+    """Whether a personal token identified the person, not only the account: an approval needs a token."""
     program: bool = False
-    """Whether it is a program of ``http.tokens``, and no person."""
+    """Whether it is a program of ``http.tokens`` and not a person."""
 
     def may(self, wanted: Permission) -> bool:
         return any(wanted in role.may for role in self.roles)
 
 
 def at_account(account: str, people: Collection[ListedPerson]) -> Asker:
-    """Who sits at an account of the operating system, when no token says more."""
+    """The asker for an operating-system account without a token."""
     if not people:
         return Asker(account, frozenset({Role.ADMIN}))
     for person in people:
@@ -197,7 +197,7 @@ def with_token(person: ListedPerson) -> Asker:
 
 
 def demand(asker: Asker, wanted: Permission, what: str, people: Iterable[ListedPerson] = ()) -> None:
-    """Raises NotAllowed where ``asker`` may not; ``what``: the command or path, as people call it."""
+    """Raises NotAllowed where ``asker`` lacks ``wanted``. ``what``: the command or path, for the error text."""
     if asker.may(wanted):
         return
     able = " or ".join(role.value for role in PEOPLE if wanted in role.may) or Role.PROVIDER.value

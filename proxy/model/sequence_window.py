@@ -19,17 +19,17 @@ from proxy.native.loader import compiled
 
 @compiled("numbered")
 def numbered() -> MutableMapping[int, Any]:
-    """Holds anything."""
+    """A new map from sequence numbers to any values."""
     return {}
 
 
 @compiled("asked")
 def asked() -> MutableMapping[int, tuple[Any, float, int]]:
-    """Holds tickets, when each was sent, and the command_id that its answer must have."""
+    """A new map from sequence numbers to (ticket, when it was sent, command_id of its response)."""
     return {}
 
 
 @compiled("sent_before")
 def sent_before(waiting: MutableMapping[int, tuple[Any, float, int]], limit: float) -> list[tuple[int, tuple[Any, float, int]]]:
-    """What was sent at ``limit`` or before, oldest first."""
+    """The entries sent at ``limit`` or before, oldest first."""
     return list(takewhile(lambda one: one[1][1] <= limit, waiting.items()))

@@ -20,5 +20,5 @@ from proxy.native.loader import compiled
 
 @compiled("in_large_pages")
 def in_large_pages() -> bool:
-    """From now on; False where nothing was compiled: an allocator is a thing of C's."""
+    """Uses huge pages from now on. False where the compiled version is missing: an allocator needs C."""
     return False

@@ -12,17 +12,17 @@ import os
 from pathlib import Path
 
 HALF = ".half"
-"""What ends so is being written, or was when the power went."""
+"""Suffix of a file that is being written, or that a power loss left incomplete."""
 
 
 def half_of(path: Path) -> Path:
-    """Where to write what shall become ``path``; its folder is there afterwards."""
+    """The temporary path for ``path``; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(path.name + HALF)
 
 
 def settle(path: Path) -> None:
-    """What was written to ``half_of(path)`` gets its name."""
+    """Syncs the file at ``half_of(path)`` and renames it to ``path``."""
     half = half_of(path)
     sync(half)
     half.replace(path)
@@ -30,7 +30,7 @@ def settle(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """What is in the file is on the medium when this returns."""
+    """Syncs a file to the disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
@@ -39,13 +39,13 @@ def sync(path: Path) -> None:
 
 
 def put(path: Path, data: bytes) -> None:
-    """A small file, instead of whatever was there."""
+    """Writes a small file atomically, replacing an existing one."""
     half_of(path).write_bytes(data)
     settle(path)
 
 
 def drop(path: Path) -> None:
-    """The file goes, if it is there."""
+    """Removes the file if it exists, and syncs its folder."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
         _sync(path.parent)

@@ -24,15 +24,15 @@ from proxy.runtime.cpu_affinity import go_anywhere
 Result = TypeVar("Result")
 
 SLICE_S = 0.001
-"""Processor time after which a rest is due, ..."""
+"""CPU time of one slice."""
 REST_FACTOR = 2
-"""... and so many times as long the loop has for itself."""
+"""After a slice the loop runs for this many times the slice's CPU time."""
 SLICE_WAIT_S = 0.010
-"""The loop stands still for one slice no longer: what takes longer is waiting for a disk."""
+"""The loop blocks at most so long for one slice: a longer one waits for a disk."""
 
 
 class WorkCancelled(BaseException):
-    """The work is ended from within: nobody waits for it any more."""
+    """Raised inside the work when its caller was cancelled."""
 
 
 class Background:
@@ -46,7 +46,7 @@ class Background:
         return self._lock.locked()
 
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
-        """``work`` is given the rest to call; where whoever waits is cancelled, the next rest ends it."""
+        """Runs ``work(yield_point)``. If the caller is cancelled, the work's next ``yield_point()`` raises WorkCancelled."""
         async with self._lock:
             sliced = _SlicedWork(work)
             try:
@@ -58,11 +58,11 @@ class Background:
                 return sliced.result()
             finally:
                 sliced.cancel()
-                gc.freeze()  # what was loaded stays, as at the start
+                gc.freeze()  # loaded objects live long, as at the start
 
 
 class _SlicedWork(Generic[Result]):
-    """Work in a thread that goes on only when it is told to."""
+    """Work in a thread that runs only between ``resume`` and its next yield point."""
 
     def __init__(self, work: Callable[[Callable[[], None]], Result]) -> None:
         self._work = work
@@ -72,9 +72,9 @@ class _SlicedWork(Generic[Result]):
         self._slice_start_s = 0.0
         self._cancelled = False
         self.worked_s = 0.0
-        """Processor time of the last slice."""
+        """CPU time of the last slice."""
         self.done = False
-        threading.Thread(target=self._run, name="gently", daemon=True).start()
+        threading.Thread(target=self._run, name="background", daemon=True).start()
 
     # -- the loop
 
@@ -82,17 +82,17 @@ class _SlicedWork(Generic[Result]):
         self._go.release()
 
     def wait_for_slice_end(self, wait_s: float | None = None) -> bool:
-        """Waits for the end of the slice; whether it came within this time."""
+        """Waits for the end of the slice; False if ``wait_s`` passed first."""
         return self._back.acquire(timeout=wait_s)
 
     def result(self) -> Result:
-        """What the work returned, or raises what it raised."""
+        """Returns the work's result, or raises its exception."""
         if self._error is not None:
             raise self._error
         return self._results[0]
 
     def cancel(self) -> None:
-        """Nobody waits for it any more; nothing where it is over."""
+        """Cancels the work; has no effect when it is done."""
         self._cancelled = True
         self._go.release()
 

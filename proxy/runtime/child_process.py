@@ -7,7 +7,7 @@ from typing import Any
 
 
 def end(process: subprocess.Popen[Any] | None, within_s: float) -> None:
-    """Asks it to end, and kills it where it has not after so long; blocks until it has."""
+    """Sends SIGTERM, and SIGKILL after ``within_s``; blocks until the process has ended."""
     if process is None:
         return
     process.terminate()

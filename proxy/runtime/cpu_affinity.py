@@ -18,20 +18,20 @@ _ALLOWED = frozenset(os.sched_getaffinity(0)) if _KNOWN else frozenset()
 
 
 def core_of(number: int, of: int, allowed: Collection[int]) -> int | None:
-    """The core of worker ``number`` (from 1); None where there are fewer than workers, or only one. From the last backwards: the first
-    serves the machine's interrupts on most."""
+    """The core of worker ``number`` (from 1); None where there are fewer cores than workers, or only one worker. Cores are assigned from the
+    last backwards, because on most machines the first one serves interrupts."""
     return sorted(allowed)[-number] if 1 < of <= len(allowed) else None
 
 
 def keep_to_one(number: int, of: int) -> None:
-    """The calling thread stays on its core from now on, and so do threads that it begins: ``go_anywhere`` lets them out again."""
+    """Pins the calling thread to its core, and with it the threads that it starts; ``go_anywhere`` releases a thread."""
     core = core_of(number, of, _ALLOWED)
     if core is not None:
         _set_affinity({core})
 
 
 def go_anywhere() -> None:
-    """The calling thread may use all that this process was given."""
+    """Lets the calling thread use all cores of this process."""
     if _KNOWN:
         _set_affinity(_ALLOWED)
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 import gc
 
 FREEZE_OBJECTS = 5_000
-"""So many objects were made and not freed: they are set aside."""
+"""Live new objects after which all objects are frozen."""
 COLLECT_EVERY = 16
-"""Before every so many'th setting aside there is a look, of 5 to 15 ms; before each, as soon as one has found anything."""
+"""One of so many freezes is preceded by a young collection of 5 to 15 ms; each one, once a collection has found garbage."""
 FULL_COLLECT_S, QUIET_S = 3600.0, 1.0
-"""All are looked at so often, once nothing has come for so long …"""
+"""A full collection runs so often, once nothing has arrived for QUIET_S …"""
 FULL_COLLECT_LATEST_S = 86_400.0
-"""… and then at the latest, whatever comes."""
+"""… and at the latest after so long, whatever arrives."""
 
 
 class GcPolicy:
@@ -30,8 +30,8 @@ class GcPolicy:
         self._freezes = 0  # how often something was set aside since the last look
 
     def look(self, now_s: float, came: int, *, loading: bool = False) -> None:
-        """To be called some times a second. ``came``: a number that is another one whenever something has come. ``loading``: much is being
-        made that will stay, and a look at it would stop the loop; it comes when that is over."""
+        """Call it several times a second. ``came``: a number that changes whenever something has arrived. ``loading``: many long-lived objects
+        are being made, so a collection would stop the loop and is postponed."""
         if came != self._arrived:
             self._arrived, self._last_busy_s = came, now_s
         since_s = now_s - self._full_collect_s

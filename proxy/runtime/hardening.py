@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 UMASK = 0o077
-"""What the gate writes is its own user's only: messages, numbers, the journal. A umask that is stricter still stays."""
+"""Only the gate's own user may read what it writes: messages, numbers, the journal. A stricter umask stays."""
 OTHERS = 0o007
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 def close_files() -> None:
-    """Whatever this process makes from now on only its own user may open, whatever the shell or the unit said."""
+    """Sets the umask so that only this user may open new files, whatever the shell or the unit set."""
     os.umask(os.umask(UMASK) | UMASK)
 
 
 def new_file(path: Path) -> BinaryIO:
-    """A file that was not there, for its owner alone: what others may read already, or have put a link to, is not written into. OSError, in
-    words that say what to do."""
+    """Creates a file for its owner alone. An existing file or link is not written to, because others may read it: then OSError says what to
+    do."""
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
     except FileExistsError:
@@ -36,9 +36,9 @@ def new_file(path: Path) -> BinaryIO:
 
 
 def hold_memory() -> str:
-    """No core, and no debugger but root's; empty, or why that could not be had. Called before a password is read.
+    """Forbids core dumps, and debuggers other than root's. Returns an empty string, or why that failed. Call it before a password is read.
 
-    A limit alone does not do: a core that is piped to a program (core(5): systemd-coredump, apport) is written whatever the limit says.
+    RLIMIT_CORE alone is not enough: a core that is piped to a program (core(5): systemd-coredump, apport) is written whatever the limit is.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
@@ -53,7 +53,7 @@ def hold_memory() -> str:
 
 
 def open_to_others(paths: Iterable[Path]) -> list[Path]:
-    """Those of these files that anybody on the machine may read or write; what is not there is none."""
+    """Those of the files that every user of the machine may read or write; missing files are left out."""
     found = []
     for path in paths:
         try:

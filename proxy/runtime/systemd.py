@@ -19,12 +19,12 @@ log = structlog.get_logger()
 
 
 class Manager:
-    """The service manager's ear. Without NOTIFY_SOCKET every call returns at once."""
+    """The service manager's notification socket. Without NOTIFY_SOCKET every call returns at once."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self.watchdog_s = _watchdog_s(environment) if address else 0.0
-        """It wants to hear that the gate is alive at least so often; 0: it does not ask."""
+        """The watchdog interval of the service manager; 0: no watchdog."""
         self._socket: socket.socket | None = None
         if address[:1] not in ("/", "@"):  # a machine's vsock: is not for a service inside it
             return
@@ -32,7 +32,7 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 
     def ready(self, status: str) -> None:
-        """The gate is open, for the first time or after a reload; ``status`` is what ``systemctl status`` shows."""
+        """The gate is ready, for the first time or after a reload; ``systemctl status`` shows ``status``."""
         self._notify("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
@@ -42,7 +42,7 @@ class Manager:
         self._notify("STOPPING=1", "STATUS=draining")
 
     async def watchdog(self) -> None:
-        """Says that the loop turns, twice as often as it must be heard, until it is cancelled."""
+        """Reports that the loop is alive, twice per watchdog interval, until it is cancelled."""
         while self.watchdog_s:
             self._notify("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_s / 2)
@@ -62,7 +62,7 @@ class Manager:
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:
-    """WATCHDOG_PID names the process that is meant: a shell in between hands both down to us."""
+    """The watchdog interval; 0 if WATCHDOG_PID names another process (a shell in between passes both variables on)."""
     interval, process = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
     if not interval.isdecimal() or process not in ("", str(os.getpid())):
         return 0.0

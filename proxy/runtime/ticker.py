@@ -10,6 +10,6 @@ from __future__ import annotations
 
 
 def until_beat(now_s: float, every_s: float) -> float:
-    """Seconds until the next whole multiple of ``every_s`` that is no nearer than half of it: whoever is a little early has been there."""
+    """Seconds until the next multiple of ``every_s``, at least half a period: a task that wakes a little early has had this tick already."""
     left_s = every_s - now_s % every_s
     return left_s if left_s >= every_s / 2 else left_s + every_s

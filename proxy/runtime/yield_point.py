@@ -12,17 +12,17 @@ from typing import TypeVar
 Rest = Callable[[], None]
 Item = TypeVar("Item")
 PIECE = 25
-"""Items between two rests, of up to some thirty microseconds each: a word that is folded takes as long. To ask takes less than one."""
+"""Items between two yield points, of up to about 30 µs each (folding a word takes as long). A yield point costs less than 1 µs."""
 PIECE_BYTES = 65_536
-"""Octets between two rests, for whoever makes a digest of them."""
+"""Octets between two yield points when a digest is computed."""
 
 
 def no_rest() -> None:
-    """Nobody waits."""
+    """A yield point for work that nothing waits for."""
 
 
 def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[Item]:
-    """The items, with a rest now and then."""
+    """Yields the items and calls ``rest`` after each ``piece`` of them."""
     for number, item in enumerate(items, 1):
         yield item
         if not number % piece:
@@ -30,7 +30,7 @@ def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[I
 
 
 def in_pieces(data: bytes, rest: Rest) -> Iterator[bytes]:
-    """The octets, with a rest behind each piece."""
+    """Yields the octets in pieces and calls ``rest`` after each."""
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]
         rest()

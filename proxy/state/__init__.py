@@ -54,7 +54,7 @@ if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
 
 
 class StateError(Exception):
-    """The store cannot be used; the text says whose fault it is and what to do."""
+    """The store cannot be used; the text says why, and what to do."""
 
 
 class StoreLocked(StateError):
@@ -70,7 +70,7 @@ class StoreUnreadable(StateError):
 
 
 class Position(NamedTuple):
-    """Where in the journal a checkpoint stands."""
+    """The position of a checkpoint in the journal."""
 
     counted: int = 0  # aggregates are exact behind this sequence
     open_from: int = 1  # replay begins here: the oldest verdict without an answer, at most ``counted`` + 1
@@ -78,24 +78,24 @@ class Position(NamedTuple):
 
 
 class WritableCounters(Protocol):
-    """Aggregates: message.Counters with the writing side."""
+    """message.Counters with the writing side."""
 
     short: int
-    """How often ``count`` could not tell whether ``most`` was reached, and said that it was: after ``fill`` it can."""
+    """How often ``count`` could not know whether ``most`` was reached, and answered that it was; after ``fill`` it knows."""
     dropped: int
     """Keys dropped because there were too many."""
     now: float
-    """The clock of the turn in which it is taken."""
+    """The time of the current event-loop iteration."""
 
     def __len__(self) -> int:
-        """Of so many keys something is counted."""
+        """The number of counted keys."""
 
     @property
     def as_seen(self) -> Counters:
-        """For who only wants to know."""
+        """The counters for reading only: no portions are requested."""
 
     def without(self, takes: Sequence[Take], at: float) -> Counters:
-        """... what was if these had not been taken."""
+        """The counters as if these takes had not happened, for reading only."""
 
     def count(self, key: int, after: float, most: int = 0) -> int: ...
     def take(self, take: Take, at: float, n: int = 1) -> None: ...
@@ -103,28 +103,28 @@ class WritableCounters(Protocol):
 
 
 class Store(Protocol):
-    """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts. Below 0: what is known
-    here, for the store is out of reach."""
+    """Records by number with versions. Version 0: absent. A version is never used twice, even across expiry and restarts. A version below 0
+    is that of the local copy, while the store is unreachable."""
 
     up: bool
-    """Whether all of it can be asked; ``why`` says why not."""
+    """Whether all parts of the store are reachable; ``why`` says why not."""
     why: str
     owed: int
-    """Persons, and parts, of whom this process knows what the others may not."""
+    """Recipients, and parts, with facts that are not in the shared store yet."""
     shared: bool
-    """Whether other gates change its records, too."""
+    """Whether other gates change its records too."""
     node: int
     """This gate's number among those that share the store; -1 where there are no others."""
     leases: Leases | None
-    """Where nodes ask for their part of what they share; None where there is one process only."""
+    """Rates, binds and portions shared by nodes; None with one process only."""
     rules: SharedRules | None
-    """Where nodes agree on rules; None likewise."""
+    """The rules that nodes agree on; None with one process only."""
     sheets: MultipartExchange | None
-    """Where nodes put up parts of long messages; likewise."""
+    """Multipart messages shared by nodes; None with one process only."""
     torn_keys: TornKeys
-    """Of the records of this process, as of the last time that ``sweep`` had come round to all."""
+    """Torn messages in the records of this process, as of the last complete round of ``sweep``."""
     waits: bool
-    """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
+    """Whether ``load`` and ``swap`` may suspend: then further messages for the same recipient must wait."""
 
     @property
     def counters(self) -> WritableCounters: ...
@@ -132,25 +132,25 @@ class Store(Protocol):
     def listed(self) -> Listed: ...
 
     async def fill(self) -> None:
-        """Asks for what counters were ``short`` of; whoever was judged meanwhile is judged again."""
+        """Requests the portions that counters were ``short`` of; the messages are judged again afterwards."""
 
     async def open(self) -> None:
-        """Reaches what is not in this process. StateError where that cannot be."""
+        """Connects to a store outside this process. Raises StateError."""
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
-        """(version, record) of each key; (0, EMPTY) for an absent one. OSError while the store is out of reach."""
+        """(version, record) of each key; (0, EMPTY) for an absent one. Raises OSError while the store is unreachable."""
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
-        """Stores each (key, version as loaded, record) whose version still stands; says for each whether it did."""
+        """Stores each (key, version as loaded, record) whose version is still current; returns for each whether it was stored."""
 
     def lock(self) -> None:
-        """Makes sure that this process alone uses the store; StoreLocked says who else does."""
+        """Locks the store for this process. Raises StoreLocked, which names the other process."""
 
     def close(self) -> None: ...
 
 
 class JournalPlace(Protocol):
-    """What a store asks of the place where the journal lies (desk.disk)."""
+    """The journal's folder, as a store needs it (journal/disk.py)."""
 
     def identity(self) -> str: ...
     def identify(self, identity: str) -> None: ...
@@ -158,13 +158,13 @@ class JournalPlace(Protocol):
 
 
 class EmbeddedStore(Store, Protocol):
-    """A store in this process: its records are as safe as the journal, from which it is brought up to date at the start."""
+    """A store in this process. Its records are as durable as the journal, from which they are restored at the start."""
 
     position: Position
     mailbox: Mailbox
     orders: Orders
     refusals: dict[str, int]
-    """Refusals in force on people's own records, by scope, as of the last time that ``sweep`` had come round to all."""
+    """Opt-outs in force in recipients' records, by scope, as of the last complete round of ``sweep``."""
     history: History
     consented: Consented
     erased: Erased
@@ -172,42 +172,42 @@ class EmbeddedStore(Store, Protocol):
     cases: Papers
     penalties: Papers
     hours: Papers
-    """What was counted of providers, by hours since 1970."""
+    """Hourly counts of providers, by hours since 1970."""
     hours_apart: Papers
-    """... by signature."""
+    """Hourly counts of signatures."""
     dictionary: Dictionary
     doubtful: Papers
-    """Doubtful replies, and ..."""
+    """Doubtful replies, by their record (journal/records/doubtful_replies.py)."""
     decisions: Papers
-    """... what was decided about them; both are numbered by their records (journal/records/doubtful_replies.py)."""
+    """Decisions about doubtful replies, by the same number."""
     reply_paths: Papers
-    """Advertisements and replies by port prefix (desk.reply_paths)."""
+    """Advertisements and replies by port prefix (desk/reply_paths)."""
     probes: Papers
-    """The last probe of each port prefix (desk.probes)."""
+    """The last probe of each port prefix (desk/reply_paths/probes.py)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """Replay's way in: applies a change to one record, no version asked."""
+        """Applies a change to one record without a version, for replay."""
 
     def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """``update`` for what was said of a person and is done again wherever it is heard: a shared store's record gets it, too."""
+        """``update`` for a fact about a recipient that every node applies: the record in a shared store gets it too."""
 
     def held(self, key: int) -> bytes:
-        """A record as it is now, for callers that change it at once."""
+        """The present record, for callers that change it at once with ``hold``."""
 
     def hold(self, key: int, data: bytes) -> None:
-        """... and put it back: ``update`` in two steps, for who does it for millions."""
+        """Stores a record whatever its version: with ``held`` an ``update`` in two steps, for millions of changes."""
 
     def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
-        """All records, a few at a time: for whoever looks through everybody beside the running loop."""
+        """All records, some buckets at a time, for scans beside the running loop."""
 
     def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
-        """Makes sure that the journal at this place is the one this state was made from; StateMismatch otherwise."""
+        """Checks that this state was made from the journal at this place. Raises StateMismatch."""
 
     def pin(self, name: str, value: str) -> None:
-        """A setting fixed at the first start; StateMismatch when it was another then."""
+        """Fixes a setting at the first start. Raises StateMismatch if it had another value then."""
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
-        """A little house-keeping: drops what time alone has emptied; returns how many records went."""
+        """Removes records that have expired, in some of the buckets; returns how many."""
 
     async def checkpoint(
         self,
@@ -219,11 +219,11 @@ class EmbeddedStore(Store, Protocol):
         hurry: bool = False,
         begun: Callable[[], None] | None = None,
     ) -> None:
-        """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. ``begun`` is called when
-        what comes now belongs to the next one. OSError when the disk refuses, StoreUnreadable when the file is damaged."""
+        """Writes the changes and the position, in slices beside the running loop; with ``hurry`` without pauses. ``begun`` is called as soon as
+        new changes belong to the next checkpoint. Raises OSError if the disk fails, StoreUnreadable if the file is damaged."""
 
     def abandon(self) -> None:
-        """``close`` for a start that is refused: the store is left as it was."""
+        """``close`` for a refused start: the store is left unchanged."""
 
 
 def open_store(url: str, **options: Any) -> Any:

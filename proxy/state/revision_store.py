@@ -27,24 +27,24 @@ from pathlib import Path
 from proxy.runtime import durable_folders
 
 RULES = "rules"
-"""The folder's name inside, so that errors name files as people know them."""
+"""The name of the folder inside, so that errors show the usual file names."""
 RULES_FILE = re.compile(r"(?:lists/)?[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
-"""Rules, and lists of words with groups and look-alike characters: whatever is written as YAML."""
+"""YAML files: rules, and lists of words with groups and look-alike characters."""
 REGISTRIES = ("signatures", "advertisers", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed")
-"""Those that are about nobody: people (consents, preferences, lists of numbers) are entered and imported, and stand on no page."""
+"""Registries without personal data. Data about people (consents, preferences, lists of numbers) are entered or imported, never pushed."""
 _ONE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}"
 TABLE_FILE = re.compile(rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{_ONE}\.csv|lists/{_ONE}\.txt")
 
 
 def may_be_pushed(name: str) -> bool:
-    """Whether it is the name of a file of rules, a registry or a list of words: none of another folder, none that hides, none about people."""
+    """Whether it names a file of rules, a registry or a list of words; no file of another folder, no hidden file, no file about people."""
     return bool(RULES_FILE.fullmatch(name) or TABLE_FILE.fullmatch(name))
 
 
 PIECE_BYTES, REST_S = 64 * 1024, 0.002
-"""Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
+"""Bytes synced at a time, and the pause after them: the journal of the running gate waits for the same disk."""
 HALF_S = 3600.0
-"""Saving takes seconds: what has been half written for so long was left by a kill."""
+"""Saving takes seconds: an incomplete folder of this age was left by a killed process."""
 _NAME, _HALF = re.compile("[0-9a-f]{16}"), ".half"
 
 
@@ -52,7 +52,7 @@ class RevisionStore:
     def __init__(self, folder: Path, most: int) -> None:
         self.folder = folder
         self.most = most
-        """Sets kept beside those that are needed."""
+        """Sets kept in addition to the needed ones."""
 
     def path(self, revision: str) -> Path:
         return self.folder / revision / RULES
@@ -61,7 +61,7 @@ class RevisionStore:
         return bool(revision) and self.path(revision).is_dir()
 
     def all(self) -> list[str]:
-        """Every revision there is, the oldest first."""
+        """All revisions, the oldest first."""
         try:
             found = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name)]
         except FileNotFoundError:
@@ -69,7 +69,7 @@ class RevisionStore:
         return [one.name for one in sorted(found, key=_age)]
 
     def files(self, revision: str) -> dict[str, bytes]:
-        """What ``save`` was given; OSError where it cannot be read."""
+        """The files of a revision, by name. Raises OSError."""
         root = self.path(revision)
         found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         if not found:
@@ -77,9 +77,9 @@ class RevisionStore:
         return found
 
     def save(self, revision: str, files: Mapping[str, bytes]) -> None:
-        """Safe on disk when it returns; OSError where that is not to be had."""
+        """Saves a revision; it is durable when this returns. Raises OSError."""
         if self.has(revision):
-            os.utime(self.folder / revision)  # it is young again
+            os.utime(self.folder / revision)  # now the youngest
         else:
             durable_folders.make(self.folder)
             self._sweep()
@@ -108,18 +108,18 @@ class RevisionStore:
         try:
             half.rename(self.folder / revision)
         except OSError:
-            if not self.has(revision):  # else another was faster, with the same files: the name is made of them
+            if not self.has(revision):  # else another process saved the same files first: the name is their digest
                 raise
 
     def _sweep(self) -> None:
-        """What kills left half written goes."""
+        """Removes incomplete folders of killed processes."""
         for half in self.folder.glob(f".*{_HALF}"):
             with contextlib.suppress(FileNotFoundError):  # who wrote it is done
                 if half.stat().st_mtime < time.time() - HALF_S:
                     shutil.rmtree(half, ignore_errors=True)
 
     def forget(self, needed: Collection[str]) -> None:
-        """Removes what is oldest of what is too many; what is needed stays."""
+        """Removes the oldest revisions beyond ``most``, except the needed ones."""
         with contextlib.suppress(OSError):
             found = [one for one in self.all() if one not in needed]
             for one in found[: max(0, len(found) - self.most)]:
@@ -134,12 +134,12 @@ def _age(folder: Path) -> float:
 
 
 def _linked(there: Path, path: Path, data: bytes) -> bool:
-    """Whether ``there`` holds the same, and now has this name, too."""
+    """Hard-links ``there`` to ``path`` if it has the same contents; returns whether it did."""
     try:
         if there.stat().st_size != len(data) or there.read_bytes() != data:
             return False
         path.hardlink_to(there)
-    except OSError:  # it is not there, or this file system has no second names: then it is written
+    except OSError:  # the file is missing, or the file system has no hard links: then it is written
         return False
     return True
 

@@ -33,18 +33,18 @@ BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "trans
 
 
 def pdu(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
-    """A header (§3.2) and what follows it."""
+    """One PDU: header (§3.2) and body."""
     return _HEADER(16 + len(body), command_id, status, sequence) + body
 
 
 def response(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
-    """The response to a command (or generic_nack, whose id already is one)."""
+    """The response to a command (generic_nack has a response's id already)."""
     return _HEADER(16 + len(body), command_id | RESPONSE, status, sequence) + body
 
 
 def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
-    """``message_id`` without its NUL, or a whole body as a carrier sent it (it holds its NUL already). §4.4.2: no body where
-    the status says that it failed, unless one is given."""
+    """``message_id`` without its NUL, or a carrier's whole body, which contains its NUL. §4.4.2: a failed response has no body, unless one is
+    given."""
     if not message_id:
         return _HEADER(16, SUBMIT_SM_RESP, status, sequence) if status else _HEADER(17, SUBMIT_SM_RESP, 0, sequence) + b"\0"
     if 0 not in message_id:
@@ -53,7 +53,7 @@ def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes
 
 
 def why(text: str) -> bytes:
-    """The body of a refusal that says why: an empty message_id, then additional_status_info_text (§5.3.2.11: ASCII, with its NUL)."""
+    """The body of a refusal with its reason: an empty message_id, then additional_status_info_text (§5.3.2.11: ASCII, with its NUL)."""
     return b"\0" + tlv(ADDITIONAL_STATUS_INFO_TEXT, text.encode("ascii", "replace")[:255] + b"\0")
 
 

@@ -32,12 +32,12 @@ from proxy.wire.tables import (
 )
 
 TLVS_BYTES_MAX = 1024
-"""Of optional parameters in an answer: those of the specification come to some 300 octets."""
+"""Octets of optional parameters in a response: those of the specification need about 300."""
 QUERY_SM_RESP, SUBMIT_MULTI_RESP = QUERY_SM | RESPONSE, SUBMIT_MULTI | RESPONSE
 
 
 class Allowed(NamedTuple):
-    """``kind``: what was wrong, one of tables.BAD_KINDS; empty where nothing was."""
+    """A valid response. ``kind``: the fault of the original, one of tables.BAD_KINDS; empty if it was valid."""
 
     frame: Frame
     kind: str
@@ -45,8 +45,8 @@ class Allowed(NamedTuple):
 
 
 def is_plain(frame: Frame) -> bool:
-    """Whether a glance tells that it may be passed on: a submit_sm_resp with an id and nothing else, or a status alone. The compiled
-    ``waited`` (relay/pending_submit.py) asks the same."""
+    """A quick check for valid responses: a submit_sm_resp with an id and nothing else, or a status alone. The compiled ``waited``
+    (relay/pending_submit.py) does the same check."""
     if frame.command_id != SUBMIT_SM_RESP:
         return False
     data = frame.data
@@ -56,12 +56,12 @@ def is_plain(frame: Frame) -> bool:
 
 
 def says_nothing(frame: Frame) -> bool:
-    """A generic_nack that names no fault: neither yes nor no."""
+    """Whether it is a generic_nack with status 0: neither success nor failure."""
     return frame.command_id == GENERIC_NACK and not frame.command_status
 
 
 def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
-    """``tlvs``: whether who is told knows optional parameters (§3.1)."""
+    """The response in valid form. ``tlvs``: whether the receiving provider supports optional parameters (§3.1)."""
     body, kind, what, status = frame.body, "", "", frame.command_status
     try:
         read_fields(frame)
@@ -79,7 +79,7 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
 
 
 def _replacement(frame: Frame) -> tuple[bytes, int]:
-    """Body and status of what is passed on instead of an answer that cannot be read."""
+    """The body and status that replace a response that cannot be read."""
     status, command_id = frame.command_status, frame.command_id
     if status:
         return b"", status

@@ -55,7 +55,7 @@ GSM, LATIN_1, ASCII, UCS_2, CYRILLIC, HEBREW = "gsm", "latin-1", "ascii", "ucs-2
 
 
 def _kind(coding: int) -> str:
-    """What a data_coding means: one of the alphabets above, or the state of what cannot be read."""
+    """The alphabet of a data_coding, or the state of a coding that cannot be read."""
     if coding < 0x10:
         known = {0: GSM, 1: ASCII, 2: BINARY, 3: LATIN_1, 4: BINARY, 6: CYRILLIC, 7: HEBREW, 8: UCS_2}
         return known.get(coding, UNREADABLE)
@@ -71,7 +71,7 @@ def _kind(coding: int) -> str:
 
 
 KINDS: tuple[str, ...] = tuple(_kind(coding) for coding in range(256))
-"""data_coding → alphabet, or the state of what cannot be read."""
+"""data_coding → alphabet, or the state of a coding that cannot be read."""
 GBK_CODING = 15  # reserved by SMPP 3.4; in China (CMPP §7.4.2.1) GBK
 _EXCHANGED = "\ufffe"
 DECODED = frozenset({GSM, LATIN_1, ASCII, UCS_2, CYRILLIC, HEBREW})
@@ -96,8 +96,8 @@ def decode(octets: bytes, coding: int) -> tuple[str, str]:
 
 
 def _decode_ucs2(octets: bytes) -> tuple[str, str]:
-    """UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD. Behind an exchanged mark of the order
-    of octets some handsets exchange all octets, others none."""
+    """Decodes UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD. A text with a byte order mark of
+    the other order is unreadable, because some handsets swap its octets and others do not."""
     try:
         text = utf_16_be_decode(octets, "strict", True)[0]  # as bytes.decode would, at half the cost
         return ("", UNREADABLE) if _EXCHANGED in text else (text, READABLE)
@@ -109,7 +109,7 @@ def _decode_ucs2(octets: bytes) -> tuple[str, str]:
 
 
 def decode_gsm(octets: bytes) -> str | None:
-    """Unpacked GSM-7, one octet a character; None where an octet is none of the alphabet's (≥ 0x80)."""
+    """Decodes unpacked GSM-7, one octet a character; None if an octet is outside the alphabet (≥ 0x80)."""
     try:
         text = charmap_decode(octets, "strict", GSM_BASIC)[0]
     except UnicodeDecodeError:
@@ -118,7 +118,7 @@ def decode_gsm(octets: bytes) -> str | None:
 
 
 def _unescape(octets: bytes) -> str:
-    """The extension table; what it lacks shows as the basic character, an escape at the end as nothing (03.38 §6.2.1)."""
+    """Applies the extension table; codes that it lacks decode as the basic character, an escape at the end as nothing (03.38 §6.2.1)."""
     chars: list[str] = []
     escaped = False
     for code in octets:
@@ -133,13 +133,15 @@ def _unescape(octets: bytes) -> str:
 
 
 _ODD = re.compile(r"[\u0080-\u1fff\u3130-\u4dff\ua000-\uf8ff]")
-"""Latin letters with accents, Hangul, rare ideographs, private use: what GBK and UTF-8 look like where another alphabet is declared."""
+"""Accented Latin letters, Hangul, rare ideographs, private use: GBK and UTF-8 texts look like this in another alphabet."""
 
 
 def other_readings(octets: bytes, coding: int) -> list[str]:
-    """What octets may say though their coding does not say so, the likeliest first: of those that cannot be read as declared, or have
-    characters that Chinese texts do not have, in the alphabets that Chinese handsets and bridges write all the same; of UCS-2 that is ASCII to
-    the letter, ASCII. Empty where no other reading has only what people see."""
+    """Other possible readings of the octets, the likeliest first.
+
+    Octets that cannot be read as declared, or that contain characters unusual in Chinese texts, are decoded in the alphabets that Chinese
+    handsets and bridges use in spite of the declared coding. UCS-2 that is ASCII octet by octet is decoded as ASCII. A reading with
+    unprintable characters is left out."""
     if KINDS[coding] == UCS_2 and octets:
         if not octets.translate(None, _SEEN_ASCII):
             return [octets.decode("ascii")]
@@ -160,8 +162,8 @@ def other_readings(octets: bytes, coding: int) -> list[str]:
 
 
 def shown(octets: bytes, coding: int) -> tuple[str, str]:
-    """As ``decode``, and what handsets or bridges show of octets that their coding does not fit: UCS-2 without a stray last octet, GB 18030
-    under 15, and a text under a coding for binary data or for an alphabet that lacks some of its octets."""
+    """Like ``decode``, but also the text that handsets or bridges show although the coding does not fit: UCS-2 with a stray last octet,
+    GB 18030 under data_coding 15, and text under a coding for binary data or for an alphabet that lacks some of the octets."""
     text, state = decode(octets, coding)
     if state == READABLE and KINDS[coding] != LATIN_1:
         return text, state
@@ -181,7 +183,7 @@ def shown(octets: bytes, coding: int) -> tuple[str, str]:
 
 
 _UNUSUAL_MOST = 0.25
-"""The share of characters beyond GB 2312 in a text that somebody wrote: in one that was read in the wrong alphabet nearly all are."""
+"""Largest share of characters outside GB 2312 in a real text; in a text decoded in the wrong alphabet nearly all are outside."""
 
 
 _CHINESE = re.compile(r"[\u3000-\u9fff]")
@@ -189,7 +191,7 @@ _CHINESE_LEAST = 2  # of a text in Latin-1 two letters with accents, by chance, 
 
 
 def _likely_text(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
-    """The reading of octets that is most likely a text, and below it others that may be one; empty where there is none."""
+    """The most likely reading of the octets, and in further lines other possible ones; empty if there is none."""
     found: list[tuple[float, str]] = []
     for alphabet in alphabets:
         text = (_decode_prefix(octets, alphabet) or "").rstrip("\0")
@@ -203,7 +205,7 @@ def _likely_text(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] 
 
 
 def _decode_prefix(octets: bytes, alphabet: str) -> str | None:
-    """The text, without a character whose end is missing; None where the octets are none in this alphabet."""
+    """Decodes the octets without an incomplete last character; None if they are invalid in this alphabet."""
     try:
         return getincrementaldecoder(alphabet)().decode(octets)
     except UnicodeDecodeError:
@@ -211,7 +213,7 @@ def _decode_prefix(octets: bytes, alphabet: str) -> str | None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it has only characters that people write."""
+    """Whether the text has no control, private or unassigned characters."""
     return not any(unicodedata.category(one) in _NO_TEXT and one not in "\t\n\r" for one in text)
 
 
@@ -219,7 +221,7 @@ _NO_TEXT = frozenset(("Cc", "Cs", "Co", "Cn"))
 
 
 def encode(text: str) -> tuple[bytes, int]:
-    """(octets, data_coding) for a text of our own: GSM-7 where that has all characters, else UCS-2 (UTF-16BE)."""
+    """(octets, data_coding) of a text: GSM-7 if it has all characters, else UCS-2 (UTF-16BE)."""
     try:
         return b"".join([_GSM_ENCODED[char] for char in text]), 0
     except KeyError:

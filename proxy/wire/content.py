@@ -36,18 +36,18 @@ from proxy.wire.udh import part_of, read_udh, state_of_port
 
 SHORT_MESSAGE_MAX = 254
 CARRIED = frozenset({MESSAGE_PAYLOAD})
-"""Parameters whose value is the text itself: not repeated in Content.extra."""
+"""Parameters that carry the text itself; Content.extra leaves them out."""
 
 
 _USUAL = frozenset(
     bytes((esm_class, 0, priority, 0, 0, registered, replace))
     for esm_class, priority, registered, replace in product(range(4), range(4), range(3), range(2))
 )
-"""What stands before data_coding in nearly all: no header, no times, nothing reserved."""
+"""The octets before data_coding in nearly all messages: no header, no times, nothing reserved."""
 
 
 class BodyTail(NamedTuple):
-    """The octets after the destination, taken apart (§4.4.1)."""
+    """The fields after the destination (§4.4.1)."""
 
     esm_class: int
     data_coding: int
@@ -58,7 +58,7 @@ class BodyTail(NamedTuple):
 
 
 def read_tail(tail: bytes) -> BodyTail:
-    """Raises Malformed."""
+    """Splits the octets after the destination into fields. Raises Malformed."""
     position, scheduled = 5, None
     if tail[3:5] != b"\0\0":
         position, scheduled = _read_times(tail)
@@ -84,7 +84,7 @@ def read_tail(tail: bytes) -> BodyTail:
 
 
 def _read_times(tail: bytes) -> tuple[int, SmppTime | None]:
-    """schedule_delivery_time and validity_period: where they end, and the first of them."""
+    """Returns where schedule_delivery_time and validity_period end, and the first of them."""
     if len(tail) < 3:
         raise Malformed(ESME_RINVCMDLEN, "length", "the body ends before schedule_delivery_time")
     position = 3
@@ -121,7 +121,7 @@ def text_of(
 def content_of(
     octets: bytes, esm_class: int, data_coding: int, tlvs: list[tuple[int, bytes]]
 ) -> tuple[str, str, Part | None, tuple[tuple[int, bytes], ...]]:
-    """(text, state, part, extra) of user data and what the optional parameters beside it say of it."""
+    """(text, state, part, extra) of user data and the optional parameters beside it."""
     text, state, part = text_of(octets, esm_class, data_coding, shown)
     if not tlvs:
         return text, state, part, ()
@@ -134,8 +134,8 @@ def content_of(
 
 
 def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content, bool]:
-    """The content of a submit, and whether it holds at any other time too (no relative time in it). ``digest``: of the message,
-    where it is known; that is the tail's unless it is a part of a longer one. Raises Malformed."""
+    """Returns the content of a submit, and whether it may be cached (it has no relative time). ``digest``: of the message, if known; it differs
+    from the tail's digest only for a part of a multipart message. Raises Malformed."""
     if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
         text, state = shown(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
         if state == READABLE:
@@ -153,7 +153,7 @@ def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content,
 
 
 def _flags_after_times(tail: bytes) -> tuple[int, int]:
-    """registered_delivery and replace_if_present_flag of a tail that was read before."""
+    """registered_delivery and replace_if_present_flag of a tail that ``read_tail`` has accepted."""
     position = tail.index(0, tail.index(0, 3) + 1) + 1
     return tail[position], tail[position + 1]
 
@@ -161,7 +161,8 @@ def _flags_after_times(tail: bytes) -> tuple[int, int]:
 def octets_after_header(
     octets: bytes, esm_class: int, data_coding: int, extra: tuple[tuple[int, bytes], ...]
 ) -> tuple[int, bytes] | None:
-    """What ``joined`` decodes together with the other parts; None where a header, not the alphabet, says that nobody reads it."""
+    """(data_coding, octets after the header), which ``joined`` decodes together with the other parts; None if the header makes the text
+    unreadable."""
     if DESTINATION_PORT in dict(extra):
         return None
     if not esm_class & ESM_UDHI:
@@ -171,7 +172,7 @@ def octets_after_header(
 
 
 def _sar_part(values: dict[int, bytes]) -> Part | None:
-    """§5.3.2.22-24: the three belong together; one of them missing, they mean nothing."""
+    """The part number from the three ``sar_*`` parameters (§5.3.2.22-24); None if one of them is missing."""
     try:
         reference, total, index = values[SAR_MSG_REF_NUM], values[SAR_TOTAL_SEGMENTS], values[SAR_SEGMENT_SEQNUM]
     except KeyError:

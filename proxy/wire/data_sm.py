@@ -18,7 +18,7 @@ from proxy.wire.tables import MESSAGE_PAYLOAD
 
 
 def read_data(frame: Frame, cache: ContentCache, now: float) -> Submit:
-    """Reads a data_sm. ``cache`` and ``now`` are not used: it has no schedule, and is too rare to be remembered."""
+    """Reads a data_sm. ``cache`` and ``now`` are not used: a data_sm has no schedule, and is too rare for a cache. Raises Malformed."""
     fields = read_fields(frame)
     data = frame.data
     source_end = data.index(0, data.index(0, 16) + 3)

@@ -29,9 +29,9 @@ from proxy.wire.tables import (
 @about_people
 class Deliver(NamedTuple):
     source: str
-    """Who it is from: a person's number, as spelt."""
+    """The sender's number as written in the PDU."""
     destination: str
-    """The port it came to."""
+    """The port that it was sent to."""
     esm_class: int
     is_receipt: bool
     """By esm_class (§5.2.12): a delivery receipt or an intermediate notification."""
@@ -40,7 +40,7 @@ class Deliver(NamedTuple):
     """As Content.state."""
     data_coding: int
     octets: bytes
-    """The user data as it came, with its header if it has one."""
+    """The user data, including its header if it has one."""
     part: Part | None
     receipted_message_id: bytes | None
     """Without its NUL."""
@@ -49,15 +49,15 @@ class Deliver(NamedTuple):
 
     @property
     def looks_like_receipt(self) -> bool:
-        """Whether the text is a receipt's, whatever esm_class says."""
+        """Whether the text is that of a receipt, whatever esm_class says."""
         return self.receipt is not None
 
     @property
     def receipt(self) -> Receipt | None:
-        """The receipt the text is (appendix B), if it is one.
+        """The receipt in the text (appendix B); None if it is not one.
 
-        Read as Latin-1 whatever alphabet is declared, save UCS-2: carriers write ``_`` and ``@`` of a message id as ASCII, and
-        octets of the quoted text that no alphabet has must not cost us the receipt.
+        The text is read as Latin-1 whatever alphabet is declared, except UCS-2: carriers write ``_`` and ``@`` of a message id as ASCII, and
+        undecodable octets in the quoted text must not make the receipt unreadable.
         """
         if KINDS[self.data_coding] == UCS_2:
             return read_receipt(self.text)
@@ -65,7 +65,7 @@ class Deliver(NamedTuple):
 
     @property
     def other_readings(self) -> list[str]:
-        """What else the text may be (charset.py): for what a person wrote, which is theirs however the carrier declares it."""
+        """Other possible readings of a person's text, whatever coding the carrier declares (charset.py)."""
         return other_readings(self._behind_header, self.data_coding)
 
     @property
@@ -76,8 +76,8 @@ class Deliver(NamedTuple):
 
 @compiled("receipt_addresses")
 def receipt_addresses(frame: Frame) -> tuple[bytes, bytes] | None:
-    """Whom a receipt is about, and the port it came to, as spelt; None for a deliver_sm that is none by its esm_class, and for one that
-    cannot be read. It is all that the way back asks of a receipt."""
+    """(recipient, port) of a receipt as written in the PDU; None if esm_class says that it is no receipt, or if it cannot be read. The relay
+    needs nothing else of a receipt."""
     data = frame.data
     service_end = data.find(0, 16, 22)
     source_end = data.find(0, service_end + 3, service_end + 24)

@@ -67,7 +67,7 @@ _ERROR = Field("error_status_code", "int", 4, ESME_RINVCMDLEN)
 def read_fields(frame: Frame) -> dict[str, Any]:
     """All fields of a known command in the order of the specification; ``tlvs`` last, as (tag, value) pairs.
 
-    ints are ints, texts are bytes without their NUL. A response may lack its body when its status is not ESME_ROK (§4.4.2).
+    Integers are ints, texts are bytes without their NUL. A response with another status than ESME_ROK may lack its body (§4.4.2).
     Raises Malformed.
     """
     command = COMMANDS.get(frame.command_id)

@@ -27,7 +27,7 @@ _header = struct.Struct(">IIII").unpack_from
 
 
 class Malformed(Exception):
-    """A PDU its sender got wrong. ``status`` is the answer SMPP 3.4 asks for, ``kind`` one of tables.BAD_KINDS."""
+    """A fault of the sender in a PDU. ``status`` is the response that SMPP 3.4 prescribes, ``kind`` one of tables.BAD_KINDS."""
 
     def __init__(self, status: int, kind: str, what: str) -> None:
         super().__init__(f"{what} ({status_name(status)})")
@@ -37,7 +37,7 @@ class Malformed(Exception):
 
 
 class Frame:
-    """One PDU. ``data`` is all of it, header included, byte for byte as it came."""
+    """One PDU. ``data`` holds all of it, header included, as it was received."""
 
     __slots__ = ("command_id", "command_status", "sequence_number", "data")
 
@@ -57,7 +57,7 @@ class Frame:
         )
 
     def with_body(self, body: bytes) -> Frame:
-        """The same PDU with another body: its length is what it now is."""
+        """The same PDU with another body and the matching length."""
         if body == self.body:
             return self
         head = (16 + len(body)).to_bytes(4, "big") + self.data[4:16]
@@ -65,7 +65,7 @@ class Frame:
 
     @property
     def body(self) -> bytes:
-        """What is behind the header."""
+        """The octets after the header."""
         return self.data[16:]
 
     @property
@@ -80,7 +80,7 @@ class Frame:
 
 @compiled("are_all")
 def are_all(frames: list[Frame], command_id: int) -> bool:
-    """Whether all are of one command."""
+    """Whether all frames have this command_id."""
     return all([frame.command_id == command_id for frame in frames])  # noqa: C419 # a list costs half as much
 
 
@@ -94,8 +94,9 @@ def sort_pdus(
     requests: list[Frame],
     answers: list[tuple[Any, Frame]],
 ) -> tuple[int, Frame | None]:
-    """Whole PDUs from ``position`` on, up to one that is not all here or whose length cannot be true (§4.3.1): commands that are accepted
-    to ``requests``, responses that are waited for to ``answers`` with their ticket. Where it stopped, and the PDU that is neither."""
+    """Splits ``data`` from ``position`` on into PDUs, up to one that is incomplete or has an impossible length (§4.3.1). Accepted commands go
+    to ``requests``, awaited responses to ``answers`` with their ticket. Returns where it stopped, and the PDU that is neither, if it stopped
+    at one."""
     end = len(data)
     while end - position >= 16:
         length, command_id, status, sequence = _header(data, position)
@@ -115,7 +116,7 @@ def sort_pdus(
 
 
 def renumbered(data: bytes, sequence: int) -> bytes:
-    """The same PDU under another sequence number: the only four bytes the gate changes of what it relays."""
+    """The same PDU with another sequence number: the only four bytes that the gate changes in a relayed PDU."""
     return data[:12] + sequence.to_bytes(4, "big") + data[16:]
 
 

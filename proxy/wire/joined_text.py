@@ -17,17 +17,16 @@ from proxy.native.loader import compiled
 from proxy.wire.charset import EMPTY, READABLE, shown
 
 GAP = "【】"
-"""Where parts are missing; only its end at the beginning of the text, only its beginning at the end. No signature reaches over it, and
-none begins or ends beside it: of 【甲店】 not even 【店】 is left, and a 【】 that stands within the text does not pass for a signature
-because the text before it is not here."""
+"""Stands for missing parts; at the beginning of the text only its second character, at the end only its first. No signature can span a gap,
+begin or end at it: a cut 【甲店】 does not leave 【店】, and 【】 inside the text is not taken for a signature at its beginning."""
 
 
 @compiled("joined")
 def joined(parts: Sequence[Content | None]) -> Content:
-    """What a person reads once all is there; not ``complete`` while a part is missing. ValueError if all are.
+    """The content of the whole message; ``complete`` is False while a part is missing. Raises ValueError if all parts are missing.
 
-    The digest is that of all parts in their places, so that the same parts make the same message again; the delivery time is the
-    latest of theirs, for a handset shows nothing before; parameters are theirs in order.
+    The digest covers all parts in their places, so that equal parts make an equal message. The delivery time is the latest of the parts,
+    because a handset shows nothing before. Optional parameters are those of all parts in order.
     """
     there = [part for part in parts if part is not None]
     if not there:
@@ -50,7 +49,7 @@ def joined(parts: Sequence[Content | None]) -> Content:
 
 
 def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
-    """(text, state). What one part's header or alphabet hides makes the whole as unreadable as that part."""
+    """(text, state). If one part is unreadable because of its header or alphabet, the whole message has that state."""
     for part in parts:
         if part is not None and part.octets is None:
             return "", part.state
@@ -72,7 +71,7 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
 
 
 def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, bytes] | None]:
-    """(alphabet, octets) of neighbours in one alphabet; None for one part or more that are missing."""
+    """(data_coding, octets) of adjacent parts in one coding; None for one or more missing parts."""
     for missing, group in groupby(parts, lambda part: part is None):
         if missing:
             yield None

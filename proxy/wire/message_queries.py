@@ -27,16 +27,16 @@ class QueriedMessage(NamedTuple):
     message_id: bytes
     """Empty only in a cancel_sm, which then names the messages by source and destination (§4.9.1)."""
     head: bytes
-    """ton, npi and source, as the head of a submit_sm without a service_type: see submit.source_of."""
+    """ton, npi and source in the form of a submit_sm's head without a service_type: see submit.source_of."""
     source: str
     destination: bytes
-    """Of a cancel_sm, else empty."""
+    """The destination of a cancel_sm, else empty."""
     fault: ReservedFault | None = None
-    """What a strict SMSC would refuse it for."""
+    """The reserved value for which a strict SMSC would refuse it."""
 
 
 def read_asking(frame: Frame) -> QueriedMessage:
-    """Raises Malformed."""
+    """Reads a query_sm, cancel_sm or replace_sm. Raises Malformed."""
     fields = read_fields(frame)
     message_id, source = fields["message_id"], fields["source_addr"]
     if not message_id and frame.command_id != CANCEL_SM:
@@ -48,7 +48,7 @@ def read_asking(frame: Frame) -> QueriedMessage:
 
 
 def renamed(frame: Frame, message_id: bytes) -> bytes:
-    """The same PDU about the message as the carrier calls it: byte for byte but for the id and the length."""
+    """The same PDU with the carrier's message id: byte for byte except the id and the length."""
     data = frame.data
     start = data.index(0, HEADER_BYTES) + 1 if frame.command_id == CANCEL_SM else HEADER_BYTES
     rest = data[data.index(0, start) :]
@@ -58,7 +58,7 @@ def renamed(frame: Frame, message_id: bytes) -> bytes:
 
 
 def answer_body(frame: Frame, carrier_id: bytes, requested_id: bytes) -> bytes:
-    """The body of a carrier's answer: as it came, but that a query_sm_resp names the message as it was asked for."""
+    """The body of a carrier's response, unchanged except that a query_sm_resp has the message id of the provider's request."""
     body = frame.data[HEADER_BYTES:]
     if frame.command_id == QUERY_SM | RESPONSE and carrier_id != requested_id and body.startswith(carrier_id + b"\0"):
         return requested_id + body[len(carrier_id) :]
@@ -66,8 +66,8 @@ def answer_body(frame: Frame, carrier_id: bytes, requested_id: bytes) -> bytes:
 
 
 def replacement(frame: Frame, data_coding: int, now: float, scheduled: float | None = None) -> Content:
-    """What the person would read if the message became this, and when: a replace_sm has no data_coding, that of the message stands, and so does
-    when it is ``scheduled`` where the replace_sm does not say (§4.10.1). Raises Malformed."""
+    """The content after the replacement. A replace_sm has no data_coding: that of the message applies, and so does its ``scheduled`` time if
+    the replace_sm has none (§4.10.1). Raises Malformed."""
     assert frame.command_id == REPLACE_SM
     fields = read_fields(frame)
     text, state, _, _ = content_of(fields["short_message"], 0, data_coding, [])

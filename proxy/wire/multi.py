@@ -21,15 +21,15 @@ ADDRESSES_MAX = 254
 """§5.2.24: number_of_dests."""
 
 TOGETHER_BYTES_MAX = 1024 * 1024
-"""Addresses times text: each is judged and journalled as a message of its own, and one PDU must not become 16 MB of journal. 254
-messages of 20 parts fit in."""
+"""Addresses times octets of text: each address is judged and journalled as a message of its own, and one PDU must not become 16 MB of
+journal. 254 messages of 20 parts fit."""
 
 
 class Multi(NamedTuple):
     head: bytes
-    """service_type and source, as they came."""
+    """service_type and source, as received."""
     addresses: tuple[bytes, ...]
-    """Each as ton, npi, address and its NUL: as it stands in a submit_sm and in an unsuccess_sme."""
+    """Each as ton, npi, address and its NUL: the form in a submit_sm and in an unsuccess_sme."""
     tail: bytes
     """All that follows the addresses."""
 
@@ -75,8 +75,8 @@ def submit_multi_resp(
 
 
 def read_multi_resp(frame: Frame) -> tuple[bytes, list[tuple[bytes, int]]]:
-    """(message_id, [(the address alone, its status)]) of a carrier's answer; what cannot be read of it is left out: a response
-    is forgiven, and whom it does not name is taken to have been accepted."""
+    """(message_id, [(address without ton and npi, status)]) of a carrier's response. Unreadable fields are left out: responses are read
+    leniently, and an address that is not listed counts as accepted."""
     try:
         fields: dict[str, Any] = read_fields(frame)
     except Malformed:

@@ -16,31 +16,31 @@ from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
 
 LATE_MAX = 4096
-"""Requests given up whose answers are still recognised: some seconds of a fast link."""
+"""Overdue requests whose late responses are still recognized: some seconds of a fast link."""
 
 
 class Request(Protocol):
-    """A ticket that holds the request it stands for: ``data`` is a whole PDU."""
+    """A ticket that holds its own request: ``data`` is a whole PDU."""
 
     @property
     def data(self) -> bytes: ...
 
 
 class OutstandingRequests:
-    """Numbers run from 1 to SEQUENCE_MAX and begin again, passing by those still in use (§5.1.4)."""
+    """Requests by sequence number. Numbers run from 1 to SEQUENCE_MAX and wrap around, skipping those in use (§5.1.4)."""
 
     __slots__ = ("waiting", "_late", "_own", "_last", "_wrapped")
 
     def __init__(self) -> None:
         self.waiting = asked()
-        """Sequence number → ticket, when it was sent, the command_id its response must have; oldest first."""
+        """Sequence number → (ticket, when it was sent, command_id of its response); oldest first."""
         self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
         self._last = 0
         self._wrapped = False  # whether all numbers have been given once
 
     def number(self, data: bytes) -> tuple[int, bytes]:
-        """The next number, and the request under it."""
+        """Returns the next sequence number, and the request with it."""
         sequence = self._last + 1
         while sequence > SEQUENCE_MAX or sequence in self.waiting or sequence in self._own or sequence in self._late:
             if sequence >= SEQUENCE_MAX:
@@ -51,13 +51,13 @@ class OutstandingRequests:
         return sequence, renumbered(data, sequence)
 
     def add(self, data: bytes, ticket: Any, now: float) -> tuple[int, bytes]:
-        """A request somebody waits for with a ticket."""
+        """Adds a request whose response is returned with ``ticket``. Returns the sequence number, and the request with it."""
         sequence, numbered = self.number(data)
         self.waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
         return sequence, numbered
 
     def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
-        """``add`` for many, each its own ticket: the pieces of their PDUs under consecutive numbers, to be joined."""
+        """``add`` for many requests, each its own ticket. Returns pieces of their PDUs with consecutive numbers, to be joined."""
         if self._wrapped or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
             return [self.add(request.data, request, now)[1] for request in requests]
         pieces = _pieces(requests, now, self.waiting, self._last)
@@ -65,7 +65,7 @@ class OutstandingRequests:
         return pieces
 
     def add_own(self, data: bytes) -> bytes:
-        """A request of the session itself. Of several alike only the newest is remembered."""
+        """Adds a request of the session itself. Of several with the same command only the newest is kept."""
         command_id = int.from_bytes(data[4:8], "big")
         self._own = {sequence: other for sequence, other in self._own.items() if other != command_id}
         sequence, numbered = self.number(data)
@@ -73,7 +73,7 @@ class OutstandingRequests:
         return numbered
 
     def take_own(self, frame: Frame) -> int | None:
-        """The command of the session itself that this response answers, if it answers one."""
+        """The command_id of the session's own request that this response answers; None if it answers none."""
         own = self._own.get(frame.sequence_number)
         if own is None or frame.command_id not in (own | RESPONSE, GENERIC_NACK):
             return None
@@ -81,7 +81,7 @@ class OutstandingRequests:
         return own
 
     def take_late(self, frame: Frame) -> bool:
-        """Whether this response answers a request that was given up."""
+        """Whether this response answers an overdue request."""
         late = self._late.get(frame.sequence_number)
         if late is None or frame.command_id not in (late, GENERIC_NACK):
             return False
@@ -89,7 +89,7 @@ class OutstandingRequests:
         return True
 
     def give_up(self, limit: float) -> list[tuple[int, Any]]:
-        """(sequence number, ticket) of what was sent at ``limit`` or before, no longer waited for."""
+        """Returns (sequence number, ticket) of the requests sent at ``limit`` or before, and stops waiting for them."""
         overdue: list[tuple[int, Any]] = []
         for sequence, (ticket, _, response) in sent_before(self.waiting, limit):
             overdue.append((sequence, ticket))
@@ -100,7 +100,7 @@ class OutstandingRequests:
         return overdue
 
     def abandon(self) -> list[Any]:
-        """Tickets of all that waits, oldest first; nothing waits any more."""
+        """Returns the tickets of all waiting requests, oldest first, and stops waiting for them."""
         tickets = [ticket for ticket, _, _ in self.waiting.values()]
         self.waiting.clear()
         return tickets
@@ -110,7 +110,7 @@ class OutstandingRequests:
 def _pieces(
     requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
 ) -> list[bytes]:
-    """PDUs under the numbers behind ``sequence``, in pieces to be joined; adds them to what waits."""
+    """The PDUs with the numbers after ``sequence``, in pieces to be joined; adds the requests to ``waiting``."""
     pieces: list[bytes] = []
     for request in requests:
         sequence += 1

@@ -16,12 +16,12 @@ _FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s;
 _TEXT = re.compile(r"\btext:(.*)", re.IGNORECASE | re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:id|stat):", re.IGNORECASE)
 RECEIPT_CHARS_MAX = 1024
-"""A receipt is a short message; what is longer is none."""
+"""A receipt is a short message; a longer text is none."""
 
 
 @about_people
 class Receipt(NamedTuple):
-    """Fields as spelt; empty where absent."""
+    """Fields as written; empty if absent."""
 
     id: str
     stat: str
@@ -35,7 +35,7 @@ class Receipt(NamedTuple):
 
 
 def read_receipt(text: str) -> Receipt | None:
-    """The receipt a text is, or None: it must name an id and a state."""
+    """The receipt in a text; None if it lacks an id or a state."""
     if len(text) > RECEIPT_CHARS_MAX or _BEGINS.match(text) is None:
         return None
     tail = _TEXT.search(text)
@@ -58,16 +58,16 @@ def read_receipt(text: str) -> Receipt | None:
 
 
 class IdSpan(NamedTuple):
-    """Where a receipt's text names its message, and where the quoted text begins that may be cut: places in the text."""
+    """Positions in a receipt's text: of the message id, and of the quoted text, which may be cut."""
 
     start: int
     stop: int
     quote: int
-    """After ``text:``; the end of the text where there is none."""
+    """The position after ``text:``; the end of the text if there is no quoted text."""
 
 
 def find_id(text: str) -> IdSpan | None:
-    """The id in the text of what esm_class says is a receipt: asks for no more than an id that is not empty."""
+    """The position of the id in the text of a deliver_sm whose esm_class says that it is a receipt; None without a non-empty id."""
     if len(text) > RECEIPT_CHARS_MAX:
         return None
     tail = _TEXT.search(text)
@@ -78,7 +78,7 @@ def find_id(text: str) -> IdSpan | None:
 
 
 def receipt_text(message_id: str, stat: str, *, submit_date: str, done_date: str, err: str = "000", text: str = "") -> str:
-    """A receipt's text as appendix B has it; dates are ``YYMMDDhhmm``, ``text`` is cut to 20 characters."""
+    """A receipt's text in the format of appendix B; dates are ``YYMMDDhhmm``, ``text`` is cut to 20 characters."""
     delivered = "001" if stat == "DELIVRD" else "000"
     head = f"id:{message_id} sub:001 dlvrd:{delivered} submit date:{submit_date} done date:{done_date}"
     return f"{head} stat:{stat} err:{err} text:{text[:20]}"

@@ -21,10 +21,10 @@ from proxy.wire.tables import ESM_UDHI, MESSAGE_PAYLOAD, RECEIPTED_MESSAGE_ID, T
 
 _IN_TLV_MAX = TLVS[RECEIPTED_MESSAGE_ID].most
 _NARROW, _WIDE = "latin-1", "utf-16-be"
-"""How a text is read: Latin-1 stands for all alphabets but UCS-2, for an id is ASCII in each of them."""
+"""Encodings of a text: Latin-1 for all alphabets except UCS-2, because an id is ASCII in each of them."""
 
 Edit = tuple[int, int, bytes]
-"""From this octet up to that one: these instead."""
+"""(start, stop, replacement) in octets of the PDU."""
 
 
 class _Place(NamedTuple):
@@ -33,17 +33,17 @@ class _Place(NamedTuple):
 
 
 class _InText(NamedTuple):
-    """Where the text names the message, in octets of the PDU."""
+    """The position of the id in the text, in octets of the PDU."""
 
     alphabet: str
     start: int
     stop: int
     quote: int
-    """Where the quoted text begins; the end of the text, or beyond, if nothing is quoted."""
+    """Where the quoted text begins; the end of the text, or beyond, if there is none."""
 
 
 class Receipted:
-    """``text_id`` and ``tlv_id`` are without their NUL, and None where the receipt does not name its message there."""
+    """The ids in a receipt. ``text_id`` and ``tlv_id`` are without their NUL, and None if the receipt has no id there."""
 
     __slots__ = ("text_id", "tlv_id", "_data", "_short", "_payload", "_tlv", "_in_text")
 
@@ -74,7 +74,7 @@ class Receipted:
                 self._payload = _Place(start, position)
 
     def _find(self, start: int, stop: int, wide: bool) -> _InText | None:
-        """Looks for the id in the alphabet that is declared, then in the other: some carriers declare UCS-2 of receipts in ASCII."""
+        """Looks for the id in the declared alphabet, then in the other: some carriers declare UCS-2 for receipts in ASCII."""
         for alphabet in (_WIDE, _NARROW) if wide else (_NARROW, _WIDE):
             text = self._data[start:stop].decode(alphabet, "replace")
             named = find_id(text)
@@ -87,10 +87,10 @@ class Receipted:
     def _id_in(self, there: _InText) -> bytes:
         return self._data[there.start : there.stop].decode(there.alphabet).encode("ascii")
 
-    # -- the same, naming others
+    # -- replacing ids
 
     def naming(self, text_id: bytes | None, tlv_id: bytes | None) -> bytes:
-        """The whole PDU with these ids (ASCII, of at most 64 octets) instead, each only where there is one now."""
+        """The whole PDU with these ids (ASCII, at most 64 octets); an id is only replaced, never added."""
         edits: list[Edit] = []
         if self._in_text is not None and text_id is not None and text_id != self.text_id:
             edits += self._text_edits(self._in_text, text_id)
@@ -125,7 +125,7 @@ class Receipted:
 
 @compiled("receipted")
 def receipted(data: bytes) -> Receipted:
-    """A receipt, by whatever reads it soonest."""
+    """Reads a receipt with the fastest reader for it."""
     return Receipted(data)
 
 

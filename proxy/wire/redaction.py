@@ -25,7 +25,7 @@ STAR = 0x2A
 TEXT, MASKED, HIDDEN = "open", "masked", "hidden"
 _QUOTED = re.compile(rb"text:", re.IGNORECASE)
 _PORTS = ("106", "100", "101", "12", "95", "96")
-"""How ports begin: whatever else has seven digits may be a person's number."""
+"""Prefixes of ports: any other address with seven digits may be a recipient's number."""
 _ABOUT_PERSON = frozenset((0x0202, 0x0203, 0x0303, 0x0381, 0x1383, 0x001D))
 """Subaddresses, callback numbers, session info, free text."""
 _ADDRESSES = ("source_addr", "destination_addr", "esme_addr")
@@ -33,15 +33,15 @@ _ADDRESSES = ("source_addr", "destination_addr", "esme_addr")
 
 @dataclass(slots=True)
 class RedactedPdu:
-    """What may be shown."""
+    """A PDU without personal data."""
 
     data: bytes
     said: dict[str, Any] = field(default_factory=dict)
-    """Source, destination, message id: as far as they could be read, veiled."""
+    """Source, destination and message id, masked, if they could be read."""
 
 
 def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> RedactedPdu:
-    """The PDU with what must not be seen replaced."""
+    """The PDU with secret octets replaced by ``*``."""
     out = bytearray(frame.data)
     found = RedactedPdu(b"")
     body = Body(frame.data)

@@ -62,7 +62,7 @@ class ReservedContent(Content):
 
 
 def with_fault(content: Content, fault: ReservedFault | None) -> Content:
-    """The content itself; where there is a fault, the same with it. The first one counts."""
+    """The content itself, or a copy with the fault; the first fault counts."""
     if fault is None or isinstance(content, ReservedContent):
         return content
     found = ReservedContent(
@@ -94,7 +94,7 @@ def _kind_fault(name: str, ton: int, npi: int, of_ton: int, of_npi: int) -> Rese
 
 
 def flags_fault(esm_class: int = 0, priority: int = 0, registered: int = 0, replace: int = 0) -> ReservedFault | None:
-    """Of the fields that have a few values."""
+    """The fault in the flag fields."""
     if esm_class not in ESM_CLASSES:
         return ReservedFault(ESME_RINVESMCLASS, f"esm_class 0x{esm_class:02x}")
     if priority > PRIORITY_MAX:
@@ -107,7 +107,7 @@ def flags_fault(esm_class: int = 0, priority: int = 0, registered: int = 0, repl
 
 
 def text_fault(octets: bytes, esm_class: int, values: Mapping[int, bytes]) -> ReservedFault | None:
-    """Of the user data, and of the parameters that say which part it is. §5.3.2.22: without all three they say nothing."""
+    """The fault in the user data header or in the ``sar_*`` parameters. §5.3.2.22: they have no meaning unless all three are present."""
     if esm_class & ESM_UDHI and not _is_header(octets):
         return ReservedFault(ESME_RINVESMCLASS, "esm_class announces a user data header, and there is none that can be")
     total, index = values.get(SAR_TOTAL_SEGMENTS, b"\1")[0], values.get(SAR_SEGMENT_SEQNUM, b"\1")[0]
@@ -117,7 +117,7 @@ def text_fault(octets: bytes, esm_class: int, values: Mapping[int, bytes]) -> Re
 
 
 def _is_header(octets: bytes) -> bool:
-    """Whether the octets begin with a user data header (GSM 03.40 §9.2.3.24) whose part numbers, if it has some, can be."""
+    """Whether the octets begin with a user data header (GSM 03.40 §9.2.3.24) with possible part numbers, if it has any."""
     end, position = octets[0] + 1 if octets else 0, 1
     while position < end:
         start = position + 2
@@ -132,7 +132,7 @@ def _is_header(octets: bytes) -> bool:
 
 
 def fields_fault(fields: Mapping[str, Any]) -> ReservedFault | None:
-    """Of a data_sm, query_sm, cancel_sm or replace_sm, by the names of the specification."""
+    """The fault in the fields of a data_sm, query_sm, cancel_sm or replace_sm."""
     return (
         source_fault(fields["source_addr_ton"], fields["source_addr_npi"])
         or destination_fault(fields.get("dest_addr_ton", 0), fields.get("dest_addr_npi", 0))

@@ -42,16 +42,16 @@ from proxy.wire.tables import (
 )
 
 STRANGER_PDU_BYTES_MAX = 4096
-"""Who is not bound may not send longer ones: a bind has 90 octets at most, and thousands of strangers may each hold a piece of one."""
+"""Limit for an unbound peer: a bind has at most 90 octets, and thousands of unknown peers may each leave an incomplete PDU in memory."""
 BAD_MAX = 65_536
-"""Faults noted until somebody drains ``bad``; one read cannot bring so many."""
+"""Faults kept until the owner drains ``bad``; one read cannot bring so many."""
 STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
 
 _header = struct.Struct(">IIII").unpack_from
 
 
 class TimerSettings(Protocol):
-    """What settings say about time."""
+    """The timers in the settings."""
 
     @property
     def bind_s(self) -> float: ...
@@ -65,30 +65,30 @@ class TimerSettings(Protocol):
 
 class Timers(NamedTuple):
     bind_s: float = 10.0
-    """A connection that is not bound after so long is closed."""
+    """A connection that is not bound by then is closed."""
     enquire_s: float = 30.0
-    """After so long without a word from the peer it is asked whether it is there."""
+    """After this silence of the peer an enquire_link is sent."""
     response_s: float = 10.0
-    """An answer that takes longer is overdue."""
+    """A response that takes longer is overdue."""
     unread_s: float = 30.0
-    """A peer that does not read what it is told for so long is cut off."""
+    """A peer that does not read our bytes for so long is disconnected."""
 
 
 class Received(NamedTuple):
-    """What one read brought, each list in arrival order."""
+    """The PDUs of one read, each list in the order of arrival."""
 
     requests: list[Frame]
-    """Requests somebody has to answer, with ``answer`` or ``write``."""
+    """Requests that the caller must answer, with ``answer`` or ``write``."""
     answers: list[tuple[Any, Frame]]
-    """(ticket, response) of what was sent."""
+    """(ticket, response) of requests that were sent."""
     strays: list[tuple[int, Frame]]
-    """(own sequence number, response) of what ``tick`` had already given up."""
+    """(our sequence number, response) of requests that ``tick`` had already reported as overdue."""
 
 
 _received: Callable[[tuple[list[Frame], list[tuple[Any, Frame]], list[tuple[int, Frame]]]], Received] = partial(
     tuple.__new__, Received
 )
-"""Without a function of Python's: one is made of every read."""
+"""Makes a Received without a Python-level call: one is made for every read."""
 
 
 class BindRequest(NamedTuple):
@@ -102,7 +102,7 @@ class BindRequest(NamedTuple):
 
 
 def _accepted(side: str) -> Mapping[str, frozenset[int]]:
-    """State → the requests this peer may send in it and somebody else deals with."""
+    """State → the requests that this peer may send in it and that the caller handles."""
     ours = {ENQUIRE_LINK, UNBIND, ALERT_NOTIFICATION}
     esme = side == "provider"
     return {
@@ -128,19 +128,20 @@ class Session:
         self.side = side
         self.timers = timers
         self.window = window
-        """How many requests of ours may be unanswered."""
+        """How many of our requests may be unanswered."""
         self.state = "open"
         self.interface_version = 0
-        """What the peer said at bind; below 0x34 it must not be sent optional parameters."""
+        """The peer's interface_version at bind; below 0x34 it must not be sent optional parameters."""
         self.peer_system_id = ""
         self.refused_status = 0
         """Why the carrier refused our bind, 0 if it did not."""
         self.closing: str | None = None
         """Why the connection should be closed once ``output()`` is written."""
         self.bad: list[str] = []
-        """Kinds of faults met (tables.BAD_KINDS), to be counted and drained by the owner."""
+        """Kinds of faults (tables.BAD_KINDS); the owner counts and drains them."""
         self.asides = 0
-        """PDUs that led to nothing: what the session answers by itself, faults, answers to nothing. Its owner counts and resets it."""
+        """PDUs that the caller does not see: those that the session answers itself, faults, unexpected responses. The owner counts and resets
+        it."""
         self._accept: frozenset[int] = _ACCEPTED[side]["open"]
         self._most_bytes = STRANGER_PDU_BYTES_MAX if side == "provider" else PDU_BYTES_MAX
         self._rest = b""
@@ -148,11 +149,11 @@ class Session:
         self._outstanding = OutstandingRequests()
         self._opened = now
         self._last_read = now
-        self._enquired: float | None = None  # when our enquire_link went out, while the peer has said nothing since
-        self._unanswered = 0  # requests handed out and not answered
+        self._enquired: float | None = None  # when our enquire_link was sent, if the peer has been silent since
+        self._unanswered = 0  # requests returned to the caller and not answered
         self._bind: Frame | None = None  # the peer's bind, not answered
         self._unbinding: float | None = None  # when we began to unbind
-        self._unbind_resp: tuple[bytes, float] | None = None  # the unbind_resp that waits until nothing is owed, and since when
+        self._unbind_resp: tuple[bytes, float] | None = None  # the unbind_resp that waits for the last answers, and since when
 
     # ------------------------------------------------------------------ state
 
@@ -162,17 +163,17 @@ class Session:
 
     @property
     def can_send(self) -> bool:
-        """Whether we may send the peer its kind of messages: submits to a carrier, delivers to a provider."""
+        """Whether we may send messages to the peer: submits to a carrier, delivers to a provider."""
         return self.state in ("bound_trx", "bound_tx" if self.side == "carrier" else "bound_rx") and self._unbinding is None
 
     @property
     def can_receive(self) -> bool:
-        """Whether the *peer's bind* receives delivers: on a provider's session, whether we may hand it some."""
+        """Whether the *peer's bind* receives delivers."""
         return self.state in ("bound_trx", "bound_rx") and self._unbinding is None
 
     @property
     def rest(self) -> bytes:
-        """What was read of a PDU that is not whole yet."""
+        """The bytes of an incomplete PDU."""
         return self._rest
 
     @property
@@ -192,7 +193,7 @@ class Session:
     # ------------------------------------------------------------------ reading
 
     def receive(self, data: bytes, now: float) -> Received:
-        """Takes what was read. Bytes after ``closing`` is set are dropped."""
+        """Takes bytes from the peer. Bytes after ``closing`` is set are dropped."""
         requests: list[Frame] = []
         answers: list[tuple[Any, Frame]] = []
         strays: list[tuple[int, Frame]] = []
@@ -214,7 +215,7 @@ class Session:
         return _received((requests, answers, strays))
 
     def _handle_other(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
-        """What is neither a request to be handed out nor an answer that is waited for."""
+        """Handles a PDU that is neither a request for the caller nor an awaited response."""
         if frame.command_id & RESPONSE:
             self._handle_response(frame, strays)
             return
@@ -225,7 +226,7 @@ class Session:
         self._unanswered -= before
 
     def _keep(self, data: bytes, position: int) -> None:
-        """Keeps an unfinished PDU; a length that cannot be true is seen as soon as the header is there (§4.3.1)."""
+        """Keeps an incomplete PDU; an impossible length is detected as soon as the header is there (§4.3.1)."""
         if self.closing is not None:
             self._rest = b""
             return
@@ -243,7 +244,7 @@ class Session:
         self._out.append(builders.pdu(GENERIC_NACK, status, sequence))
 
     def _request(self, frame: Frame, requests: list[Frame], now: float) -> None:
-        """A request the state's table does not hand out: ours to answer, or not allowed."""
+        """Handles a request that the state's table does not pass to the caller: the session answers it, or refuses it."""
         command = COMMANDS.get(frame.command_id)
         if command is None:
             self._nack(ESME_RINVCMDID, frame.sequence_number, "unknown-command")
@@ -262,7 +263,7 @@ class Session:
             self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
 
     def _refuse(self, frame: Frame, status: int, kind: str) -> None:
-        """Says no in the command's own response, or by generic_nack where it has none."""
+        """Refuses with the command's own response, or with generic_nack if it has none."""
         if COMMANDS[frame.command_id].answered:
             self._note(kind)
             self._out.append(builders.response(frame.command_id, status, frame.sequence_number))
@@ -284,7 +285,7 @@ class Session:
             requests.append(frame)
 
     def _peer_unbinds(self, frame: Frame, now: float) -> None:
-        """§4.2: the peer wants no more; what it asked before is answered before we let go."""
+        """§4.2: handles the peer's unbind; its earlier requests are answered before the unbind_resp."""
         if not self.bound:
             self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
             return
@@ -293,14 +294,14 @@ class Session:
         self._finish_unbind()
 
     def _finish_unbind(self) -> None:
-        """Lets the peer go once it is owed nothing."""
+        """Sends the unbind_resp once all requests of the peer are answered."""
         if self._unbind_resp is not None and self._unanswered <= 0:
             self._out.append(self._unbind_resp[0])
             self._unbind_resp = None
             self.closing = "unbound by the peer"
 
     def _handle_response(self, frame: Frame, strays: list[tuple[int, Frame]]) -> None:
-        """A response to nothing that waits with a ticket: one of our own commands', a late one, or a stray. Never answered."""
+        """Handles a response without a waiting ticket: to one of the session's own requests, a late one, or an unexpected one."""
         own = self._outstanding.take_own(frame)
         if own is not None:
             self._own_answered(own, frame)
@@ -323,7 +324,7 @@ class Session:
                 self._enter(BINDS[command_id])
 
     def _bound_to(self, frame: Frame) -> None:
-        """Reads a carrier's bind response; a broken body is counted and forgiven, for it changes nothing for us."""
+        """Reads a carrier's bind response; a broken body is counted and otherwise ignored."""
         try:
             fields = read_fields(frame)
         except Malformed as fault:
@@ -337,11 +338,11 @@ class Session:
 
     @property
     def has_output(self) -> bool:
-        """Whether something is to be written, or the connection to be closed."""
+        """Whether bytes must be written, or the connection must be closed."""
         return bool(self._out) or self.closing is not None
 
     def output(self) -> bytes:
-        """All that is to be written since the last call, joined."""
+        """All bytes to write since the last call, joined."""
         out = self._out
         if not out:
             return b""
@@ -350,37 +351,37 @@ class Session:
         return joined
 
     def send(self, data: bytes, ticket: Any, now: float) -> int:
-        """Sends a request under a sequence number of ours (returned); ``ticket`` comes back with its answer."""
+        """Sends a request and returns its sequence number; ``ticket`` is returned with the response."""
         sequence, numbered = self._outstanding.add(data, ticket, now)
         self._out.append(numbered)
         return sequence
 
     def send_all(self, requests: Sequence[Request], now: float) -> None:
-        """``send`` for many at once, each its own ticket; the caller has looked at ``free``."""
+        """``send`` for many requests, each its own ticket; the caller has checked ``free``."""
         self._out += self._outstanding.add_all(requests, now)
 
     def write(self, data: bytes) -> None:
-        """One whole response to a request that was handed out."""
+        """Writes one whole response to a request that ``receive`` returned."""
         self._out.append(data)
         self._unanswered -= 1
         if self._unbind_resp is not None:
             self._finish_unbind()
 
     def write_all(self, answers: Sequence[bytes]) -> None:
-        """``write`` for many at once."""
+        """``write`` for many responses."""
         self._out += answers
         self._unanswered -= len(answers)
         if self._unbind_resp is not None:
             self._finish_unbind()
 
     def answer(self, frame: Frame, status: int, body: bytes = b"") -> None:
-        """Answers a request that was handed out, in its own response."""
+        """Answers a request that ``receive`` returned, with the response of its command."""
         self.write(builders.response(frame.command_id, status, frame.sequence_number, body))
 
     # ------------------------------------------------------------------ bind and unbind
 
     def bind_request(self, frame: Frame) -> BindRequest:
-        """What a bind that was handed out says (its fields were found good before)."""
+        """The fields of a bind that ``receive`` returned (they were checked before)."""
         fields = read_fields(frame)
         return BindRequest(
             COMMANDS[frame.command_id].name.removeprefix("bind_"),
@@ -392,7 +393,7 @@ class Session:
         )
 
     def accept_bind(self, frame: Frame, system_id: str) -> None:
-        """Says yes. Our version is told only to a peer that knows optional parameters (§4.1.2, §3.1)."""
+        """Accepts a bind. The response has sc_interface_version only for a peer that supports optional parameters (§4.1.2, §3.1)."""
         self.interface_version = self.bind_request(frame).interface_version
         body = system_id.encode("latin-1")[:15] + b"\0"
         if self.interface_version >= VERSION_34:
@@ -402,17 +403,17 @@ class Session:
         self.answer(frame, ESME_ROK, body)
 
     def refuse_bind(self, frame: Frame, status: int) -> None:
-        """Says no; the peer may try again until its time to bind is over."""
+        """Refuses a bind; the peer may try again until the bind timer expires."""
         self._bind = None
         self.answer(frame, status)
 
     def start_bind(self, kind: str, system_id: str, password: str, system_type: str = "", address_range: str = "") -> None:
-        """Asks the carrier: ``bound`` turns true, or ``refused_status`` says why not. ValueError when a name is too long."""
+        """Sends a bind to the carrier: ``bound`` becomes true, or ``refused_status`` says why not. Raises ValueError if a name is too long."""
         asking = builders.bind(kind, system_id, password, system_type=system_type, address_range=address_range)
         self._out.append(self._outstanding.add_own(asking))
 
     def unbind(self) -> None:
-        """Says that we want to go; the peer's answer sets ``closing``. Closes at once where nothing is bound."""
+        """Sends an unbind; the peer's response sets ``closing``. Closes at once if the session is not bound."""
         if not self.bound:
             self.closing = self.closing or "never bound"
         elif self._unbinding is None:
@@ -422,7 +423,7 @@ class Session:
     # ------------------------------------------------------------------ time
 
     def tick(self, now: float) -> list[tuple[int, Any]]:
-        """Time passes: (sequence, ticket) of requests whose answer is overdue. Asks a silent peer whether it is there."""
+        """Advances the timers: returns (sequence number, ticket) of overdue requests, and sends enquire_link to a silent peer."""
         limit = now - self.timers.response_s
         overdue = self._outstanding.give_up(limit)
         if self.closing is None:
@@ -430,8 +431,7 @@ class Session:
         return overdue
 
     def due(self, now: float) -> float:
-        """When ``tick`` has something to do again, unless something is read or written before: thousands of quiet sessions need not be
-        looked at all the time."""
+        """When ``tick`` must be called again, unless bytes are read or written before: thousands of idle sessions need no polling."""
         timers = self.timers
         if (
             self._outstanding.waiting
@@ -461,6 +461,6 @@ class Session:
             self._out.append(self._outstanding.add_own(builders.enquire_link()))
 
     def abandon(self) -> list[Any]:
-        """The connection is lost: tickets of all that was not answered, oldest first."""
+        """Call it when the connection is lost: returns the tickets of all unanswered requests, oldest first."""
         self._enter("unbound")
         return self._outstanding.abandon()

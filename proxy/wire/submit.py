@@ -23,13 +23,14 @@ from proxy.wire.reserved import destination_fault, with_fault
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
 CACHE_ENTRIES_MAX = 8192
-"""Entries of a generation; with two of them and the longest key below, the cache stays under some 50 MB."""
+"""Entries of one generation; two generations with the longest keys stay below some 50 MB."""
 CACHE_KEY_BYTES_MAX = 1024
 """Longer tails (message_payload) are read each time: they are rare and would let the sender choose the cache's size."""
 
 
 class ContentCache:
-    """Contents by the octets they were read from: two generations, so that what is in use survives. Nothing is taken the first time."""
+    """Contents by the octets they were read from. It has two generations, so that used entries survive, and stores an entry only at its second
+    appearance."""
 
     __slots__ = ("young", "old", "twice")
 
@@ -47,19 +48,19 @@ class ContentCache:
 @about_people
 class Submit(NamedTuple):
     head: bytes
-    """Raw octets from service_type up to the NUL of source_addr: the same head is the same source, spelt the same."""
+    """The octets from service_type up to the NUL of source_addr: equal heads mean the same source."""
     destination: bytes
-    """As spelt; see number.recipient_of."""
+    """As written; see number.recipient_of."""
     content: Content
 
     @property
     def source(self) -> str:
-        """Who it is from, as spelt."""
+        """The source address as written."""
         return source_of(self.head)
 
 
 _submit: Callable[[tuple[bytes, bytes, Content]], Submit] = partial(tuple.__new__, Submit)
-"""A Submit of its three fields, at a third of what its own ``__new__`` costs: one is made of every message."""
+"""Makes a Submit of its three fields at a third of the cost of its ``__new__``: one is made for every message."""
 
 
 def source_of(head: bytes) -> str:
@@ -85,7 +86,8 @@ def read_submit(frame: Frame, cache: ContentCache, now: float) -> Submit:
 
 
 def content_again(data: bytes, cache: ContentCache, now: float, digest: bytes) -> Content:
-    """The content of a submit_sm that was read before, when the message it was, or was a part of, had this digest. Raises Malformed."""
+    """The content of a submit_sm that was read before; ``digest``: that of its message, or of the multipart message it belongs to. Raises
+    Malformed."""
     service_end = data.find(0, 16, 22)
     source_end = data.find(0, service_end + 3, service_end + 24)
     end = data.find(0, source_end + 3, source_end + 24)
@@ -96,7 +98,7 @@ def content_again(data: bytes, cache: ContentCache, now: float, digest: bytes) -
 
 
 def data_coding_of(data: bytes) -> int | None:
-    """The data_coding of a submit_sm that was read before; None where a header of the user data stands before the text."""
+    """The data_coding of a submit_sm that was read before; None if its text has a user data header."""
     source_end = data.index(0, data.index(0, 16) + 3)
     end = data.index(0, source_end + 3)
     if data[end + 1] & ESM_UDHI:
@@ -107,7 +109,7 @@ def data_coding_of(data: bytes) -> int | None:
 
 @compiled("submit_unseen")
 def _read_uncached(tail: bytes, cache: ContentCache, now: float, digest: bytes = b"") -> Content:
-    """A tail the young generation does not know."""
+    """The content of a tail that the young generation does not have."""
     content = cache.old.get(tail)
     if content is not None:
         cache.add(tail, content)
@@ -119,7 +121,7 @@ def _read_uncached(tail: bytes, cache: ContentCache, now: float, digest: bytes =
 
 
 def _address_fault(frame: Frame) -> Malformed:
-    """The fault of a submit whose addresses could not be found, in the words of the tables."""
+    """The fault of a submit whose addresses could not be found, as the tables define it."""
     try:
         read_fields(frame)
     except Malformed as fault:

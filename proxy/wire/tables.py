@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 HEADER_BYTES = 16
 PDU_BYTES_MAX = 0x11000
-"""Longest PDU taken: a message_payload of 64 KiB (§5.3.2.32) and 4 KiB for all else. Longer is taken for lost framing."""
+"""Longest accepted PDU: a message_payload of 64 KiB (§5.3.2.32) and 4 KiB for the rest. A longer one means lost framing."""
 RESPONSE = 0x80000000
 """The bit that makes a request's command_id its response's (§5.1.2.1)."""
 MESSAGE_ID_MAX = 64
 """Octets of a message_id without its NUL (§5.2.23)."""
 SEQUENCE_MAX = 0x7FFFFFFF
-"""§5.1.4: own sequence numbers run from 1 to this. A peer's are echoed as they are, whatever they are."""
+"""§5.1.4: our sequence numbers run from 1 to this. A peer's numbers are echoed, whatever they are."""
 VERSION_34 = 0x34
 """interface_version (§5.2.4) from which a peer may be sent optional parameters (§3.1)."""
 
@@ -83,7 +83,7 @@ STATUS_WORDS: Mapping[int, str] = {number: words for number, _, words in _STATUS
 
 
 def status_name(number: int) -> str:
-    """``ESME_RTHROTTLED`` for 0x58; ``0x00000410`` for what the specification does not name (vendors have 0x400-0x4FF)."""
+    """``ESME_RTHROTTLED`` for 0x58; ``0x00000410`` for a status without a name (vendor statuses are 0x400-0x4FF)."""
     return STATUS_NAMES.get(number) or f"0x{number:08x}"
 
 
@@ -132,7 +132,7 @@ ESME_RINVOPTPARAMVAL = 0xC4
 
 
 class Field(NamedTuple):
-    """One mandatory field of a body, and the status a peer is answered with when it is broken."""
+    """One mandatory field of a body, and the status of the response if it is broken."""
 
     name: str
     kind: str

@@ -24,18 +24,18 @@ class UserDataHeader(NamedTuple):
     """Octets before the text."""
     part: Part | None
     state: str
-    """``readable`` unless the header says that no person reads what follows, or hides how."""
+    """``readable`` unless the header says that the text is for an application, or in a national alphabet."""
 
 
 def state_of_port(port: int) -> str:
-    """What it means that a message is addressed to an application: nothing an inbox shows."""
+    """The state of a message to an application port: an inbox shows nothing."""
     return WAP_PUSH if port in WAP_PORTS else BINARY
 
 
 def part_of(reference: int, total: int, index: int) -> Part | None:
-    """A place that can be; GSM 03.40 §9.2.3.24.1 has an impossible one ignored. One of one is no long message.
+    """The part number, or None if it is impossible (GSM 03.40 §9.2.3.24.1: it is ignored). Part one of one is no multipart message.
 
-    Of the reference the low octet counts, whatever carried it: an SMSC may turn a header of 16 bits, or ``sar_*``, into one of 8."""
+    Only the low octet of the reference counts: an SMSC may convert a 16-bit header, or ``sar_*``, into an 8-bit one."""
     return Part(reference & 0xFF, total, index) if 1 <= index <= total and total > 1 else None
 
 
@@ -43,8 +43,7 @@ _BROKEN = UserDataHeader(0, None, UNREADABLE)
 
 
 def read_udh(octets: bytes) -> UserDataHeader:
-    """Reads the header at the beginning of ``octets``. Of an element given twice the last counts (§9.2.3.24), but for one that is to be
-    ignored."""
+    """Reads the header at the beginning of ``octets``. Of a repeated element the last counts (§9.2.3.24), unless it is to be ignored."""
     end = octets[0] + 1 if octets else 0
     if not octets or end > len(octets):
         return _BROKEN

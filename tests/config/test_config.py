@@ -1,4 +1,4 @@
-"""Settings: what is taken, what is refused, at which line; a password is shown to nobody."""
+"""Settings are read, or refused with the line of each fault; no password is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file's values and their lines; what is refused, and at which line."""
+"""YAML values and their lines; refused files and the line of the fault."""
 
 from __future__ import annotations
 

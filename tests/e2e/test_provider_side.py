@@ -79,7 +79,12 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
     status, told = house.asks("/provider/refusals", "of jia", lang="en")
     assert (status, told["next"]) == (200, None), told
     assert [(one["to"], one["reason"], one["status"], one["hint"]) for one in told["refusals"]] == [
-        (f"{LI[:3]}****{LI[-4:]}", "not-permitted", 0x420, "it may not be sent to this number: take it off your list"),
+        (
+            f"{LI[:3]}****{LI[-4:]}",
+            "not-permitted",
+            0x420,
+            "the message may not be sent to this number: remove it from your list",
+        ),
         ("138****0001", "region-ban", 0x400, "such messages may not go to this region: leave it out"),
     ]
     assert "suppressed" not in json.dumps(told)

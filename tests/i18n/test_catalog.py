@@ -1,4 +1,7 @@
-"""The phrasebook: every sentence that a refusal, a fault or a mistake is told with is in it, in both languages; strangers' texts pass as they are."""
+"""Every sentence of a refusal or fault has a Chinese translation.
+
+Texts of strangers pass unchanged.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider is told to do: of every reason that is told outside, in both languages, and nothing about a person."""
+"""Every public reason has a hint in both languages, without personal data."""
 
 from __future__ import annotations
 

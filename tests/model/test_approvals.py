@@ -1,4 +1,4 @@
-"""What somebody proposes waits until another person agrees, says no, or time is up."""
+"""A proposal is approved by a second person, rejected, withdrawn or lapses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who must wait after too many wrong guesses, and who must not."""
+"""Too many failed logins lock out one name and address, and nobody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the log when something fails while a message is in the gate's hands."""
+"""Log lines of faults contain no personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person is one number, however it is spelt."""
+"""Every spelling of a recipient's number gives the same integer."""
 
 from __future__ import annotations
 

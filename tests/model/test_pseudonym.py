@@ -1,4 +1,4 @@
-"""Names in place of numbers: those of BLAKE2b with a key, whoever makes them; and nothing says the key."""
+"""Pseudonyms are keyed BLAKE2b in both versions; no output reveals the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast somebody may send."""
+"""A rate limits messages per second and allows bursts."""
 
 from __future__ import annotations
 

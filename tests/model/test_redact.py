@@ -1,4 +1,4 @@
-"""What strangers wrote, on a terminal and in a spreadsheet."""
+"""Strangers' texts are harmless on a terminal and in a spreadsheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: every command and every path has an entry, and every role may what people expect of it."""
+"""Every command and path has a permission, and every role the expected ones."""
 
 from __future__ import annotations
 

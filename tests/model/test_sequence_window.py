@@ -1,4 +1,4 @@
-"""What waits under numbers is found by them, in the order in which it came: the compiled holders hold what a dictionary does."""
+"""Compiled maps by sequence number behave like a dictionary."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The compiled twins do what the pure functions do, to the octet; what they cannot do they hand over.
+"""Compiled functions give the same results as their Python versions.
 
-Each twin is asked beside its function. That the tests of their rooms pass without the twins, too, is a test of its own.
+Each compiled function is called beside its Python version; cases that it does not handle are passed on. Another test runs the
+tests of their packages without compiled functions.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from proxy.wire.tables import SEQUENCE_MAX
 from tests.needs import needs
 
 TESTS = Path(__file__).resolve().parents[1]
-ROOMS = [
+FILES = [
     "wire/test_session.py",
     "wire/test_submit.py",
     "wire/test_vectors.py",
@@ -66,9 +67,9 @@ ROOMS = [
     "model/test_number.py",
     "relay/test_submit.py",
 ]
-"""Tests of the rooms that have twins, and of what they carry …"""
-ROOMS_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/mailbox/test_mailbox.py", "relay/test_deliver.py"]
-"""… and of those on the way back."""
+"""Tests of the functions that have compiled versions, …"""
+FILES_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/mailbox/test_mailbox.py", "relay/test_deliver.py"]
+"""… and of those for delivers."""
 
 
 def compiled_version(name: str) -> Any:
@@ -80,12 +81,12 @@ def result_or_error(function: Any, *given: Any, **named: Any) -> Any:
     try:
         found = function(*given, **named)
         return list(found) if hasattr(found, "send") else found
-    except Exception as error:  # noqa: BLE001 # whatever it is: the twin must raise the same
+    except Exception as error:  # noqa: BLE001 # whatever it is: the compiled version must raise the same
         return type(error), str(error)
 
 
 @needs("gcc")
-def test_every_function_that_wants_a_twin_has_one() -> None:
+def test_every_marked_function_has_a_compiled_version() -> None:
     assert loader.BUILT
     assert [name for name in PURE if not hasattr(loader._MODULE, name)] == []
 
@@ -479,7 +480,7 @@ def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
 
 
 class Other(PendingSubmit):
-    """What is no plain submit: the twins ask it as anybody would."""
+    """A submit that is not plain: compiled code uses it through its interface."""
 
 
 def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
@@ -705,8 +706,8 @@ def lives(*, pure: bool) -> str:
 
 
 @needs("gcc")
-def test_worlds_and_loads_leave_the_same_behind_with_the_twins_and_without() -> None:
-    """Journal, records, and what providers were told, to the octet: the twins of the relay do the plain cases by themselves, and lives have
+def test_simulations_and_loads_give_the_same_with_and_without_compiled_functions() -> None:
+    """Journal, records, and what providers were told, to the octet: compiled functions of the relay do the plain cases by themselves, and lives have
     all the others beside them."""
     assert lives(pure=False) == lives(pure=True)
 
@@ -723,8 +724,8 @@ def test_times_are_counted_in_the_same_buckets(seconds: list[float]) -> None:
     assert one == other
 
 
-@pytest.mark.parametrize("rooms", [ROOMS, ROOMS_BACK], ids=["there", "back"])
-def test_without_the_twins_their_rooms_tests_pass(rooms: list[str]) -> None:
+@pytest.mark.parametrize("files", [FILES, FILES_BACK], ids=["there", "back"])
+def test_without_compiled_functions_their_tests_pass(files: list[str]) -> None:
     env = os.environ | {"GATE106_PURE": "1"}
     env.pop("PYTEST_ADDOPTS", None)
     command = [
@@ -736,14 +737,14 @@ def test_without_the_twins_their_rooms_tests_pass(rooms: list[str]) -> None:
         "--no-header",
         "-p",
         "no:cacheprovider",
-        *[str(TESTS / room) for room in rooms],
+        *[str(TESTS / name) for name in files],
     ]
     done = subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
 @needs("gcc")
-def test_twins_of_another_text_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_compiled_from_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader._MODULE, "SOURCE", "0" * 16)
     assert loader._built() is None
 

@@ -1,6 +1,6 @@
-"""The way back's twins do what its pure functions do, to the octet; a receipt that a carrier usually sends is led by them alone.
+"""Compiled functions for delivers give the same results as the Python versions.
 
-Each twin is asked beside its function (test_compiled.py), over what carriers send and over what nobody should.
+A usual receipt is handled by compiled functions alone. The inputs are receipts as carriers send them, and malformed ones.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
     house.turn()
     written = [(kind, house.said(kind)) for kind in (messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.OPTOUT)]
     mailbox = house.store.mailbox
-    there = {name: [(item.number, item.state) for item in one.there()] for name, one in mailbox.boxes.items()}
+    there = {name: [(item.number, item.state) for item in one.items()] for name, one in mailbox.boxes.items()}
     return told, written, there, mailbox.bytes, [link.answers for link in links], house.relay.tally.delivers
 
 
@@ -106,7 +106,7 @@ USUAL = [
 
 @needs("gcc")
 @pytest.mark.parametrize("data", USUAL, ids=["text", "parameters", "a-carriers-own", "payload"])
-def test_a_usual_receipt_is_led_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("receipt_addresses", "way_back_answered", "mailbox_add_all", "mailbox_ready_all", "mailbox_delivered_all"):
         monkeypatch.setitem(PURE, name, None)
     monkeypatch.setattr(DeliverRelay, "deliver", None)
@@ -152,7 +152,7 @@ def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes |
 
 @needs("gcc")
 @pytest.mark.parametrize("data", USUAL[:3], ids=["text", "parameters", "a-carriers-own"])
-def test_a_usual_receipt_is_named_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_usual_receipt_is_renamed_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PURE, "receipted", None)
     named = compiled_version("receipted")(data)
     assert named.text_id == b"0000000007"

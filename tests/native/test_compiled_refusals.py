@@ -1,5 +1,7 @@
-"""What rules refuse, and what they object to in shadow, is led by the compiled twins: to the same octets, counts and memories as by the pure
-functions, and without asking those."""
+"""Compiled functions refuse messages exactly like the Python versions.
+
+Octets, counts and caches are the same, and the Python versions are not called.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,7 @@ TEXTS = (
 
 
 def pure() -> pytest.MonkeyPatch:
-    """The pure functions, in the places of their twins."""
+    """Puts the Python versions in the places of the compiled ones."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
         (Batching, "_judge_loaded", "chains_judged"), (Batching, "_judge_at_once", "chains_at_once"), (Batching, "_add_to", "chains_add_to"), (Commit, "_written", "handover_written"),
@@ -113,7 +115,7 @@ def _loaded(rules: str = RULES) -> RuleSet:
 
 
 SETS = _loaded(), _loaded()
-"""For the twins, for the pure functions: each grows old over all examples."""
+"""One state for the compiled versions, one for the Python versions; each persists over all examples."""
 SUBMITS = st.lists(
     st.tuples(
         st.sampled_from(("jia", "jia", "yi")), st.sampled_from((*PEOPLE[:4] * 4, *PEOPLE)), st.sampled_from((*TEXTS[:3] * 3, *TEXTS)),
@@ -185,7 +187,7 @@ def lived(street: Street, submits: list[tuple[str, int, str, int | None]]) -> tu
 
 
 def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, str], most: int) -> list[PendingSubmit]:
-    """Lived twice, with the twins and without; what was judged."""
+    """Runs everything with and without compiled functions; returns the verdicts."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusal_cache, "REFUSALS_MAX", most)
         one, other = (Street(Path(folder), rules, **provider) for rules in SETS)

@@ -1,4 +1,4 @@
-"""The compiled reading of texts says what the pure functions say, of whatever is sent; what is rare it hands over."""
+"""Compiled text analysis gives the same results as the Python version."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ FIELDS = tuple(name for name in Content.__slots__ if name not in ("read_by", "re
 def content_or_fault(function: Any, *given: Any) -> Any:
     try:
         content = function(*given)
-    except Exception as error:  # noqa: BLE001 # whatever it is: the twin must raise the same
+    except Exception as error:  # noqa: BLE001 # whatever it is: the compiled version must raise the same
         return type(error), str(error)
     return tuple((type(getattr(content, name)), getattr(content, name)) for name in FIELDS), content.read_by, content.reading
 

@@ -372,7 +372,7 @@ def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house
         NOW, "receipt", person, port, owner, receipt(7, port, person)
     )
     assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
-    (item,) = house.store.mailbox.boxes[owner].there()
+    (item,) = house.store.mailbox.boxes[owner].items()
     assert (item.kind, item.at, item.data) == ("receipt", NOW, receipt(7, port, person))
 
 
@@ -493,7 +493,7 @@ def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -
     house = House(Bounds(messages=3))
     house.come(*[receipt(number) for number in range(1, 6)])
     house.turn()
-    assert [item.data for item in house.store.mailbox.boxes["jia"].there()] == [receipt(3), receipt(4), receipt(5)]
+    assert [item.data for item in house.store.mailbox.boxes["jia"].items()] == [receipt(3), receipt(4), receipt(5)]
     assert house.relay.tally.mailbox_dropped == {("jia", "full"): 2}
 
 

@@ -1,4 +1,4 @@
-"""Where Python's objects lie: in large pages, where the system gives any, and no longer than something lies in them."""
+"""Objects lie in huge pages where Linux gives any; empty pages are returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Long work beside the loop: the loop gets its turn, measured in the processor time of this process, so that a busy machine does not show."""
+"""Long work leaves the event loop its turns.
+
+Turns are measured in CPU time of this process, so that a busy machine does not matter.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +145,7 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
     asyncio.run(stopped())
     gc.unfreeze()
     for thread in threading.enumerate():
-        if thread.name == "gently":
+        if thread.name == "background":
             thread.join(30)
     assert ended == [True]
 

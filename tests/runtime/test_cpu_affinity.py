@@ -1,4 +1,4 @@
-"""Which core a worker's loop keeps to, and that nothing else has to."""
+"""A worker's loop is pinned to one core, and other threads are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""folders: what is made, or was just made by somebody else, is safe before anything in it counts as safe."""
+"""A new folder is durable before its files count as durable."""
 
 from __future__ import annotations
 

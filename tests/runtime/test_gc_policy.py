@@ -1,4 +1,4 @@
-"""What refers to itself is found, and no look stops a busy gate for long."""
+"""Reference cycles are collected, and no collection stops a busy gate for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that travel with the package are found in a checkout and in an installation."""
+"""Shipped files are found in a checkout and in an installation."""
 
 from __future__ import annotations
 

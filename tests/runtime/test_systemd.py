@@ -1,4 +1,4 @@
-"""What the service manager is told, heard on a socket like its own."""
+"""Notifications reach a socket like that of systemd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks with one rhythm, or with multiples of it, wake together."""
+"""Tasks with the same period, or multiples of it, wake together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of one subject share: a Valkey, alone and as a cluster; one that does what leases and portions are, by a clock that the tests set."""
+"""Fixtures: a Valkey server, a Valkey cluster, and a leasing server with a settable clock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Damage: a store's file that cannot be written any more, while a gate has it open, and is whole again when the test wants it.
+"""Makes a store's file unwritable while a gate has it open.
 
-In: the file. Out: the place of a table that the gate cannot follow. Never: a row lost.
+In: the file. Out: a table's place that the gate cannot follow; the file is whole again when the test wants it. Never: a lost row.
 """
 
 from __future__ import annotations

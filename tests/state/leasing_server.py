@@ -1,4 +1,4 @@
-"""What Valkey does of leases, on a real server, with a clock that the test sets."""
+"""A real Valkey server that runs the leasing functions with a settable clock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Totals over nodes that ask, wait, sleep and die while messages come in: nothing passes a limit, whatever comes late, twice or not at all.
+"""Totals over several nodes never exceed a limit in a seeded simulation.
 
-One thread, a clock of its own, all drawn from a seed. The store is the book in Python or the functions on a real Valkey.
+Nodes ask, wait, sleep and die while messages arrive; answers come late, twice or not at all. One thread, a simulated clock. The
+store is the book in Python or the functions on a real Valkey.
 """
 
 from __future__ import annotations

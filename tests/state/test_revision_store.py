@@ -1,4 +1,4 @@
-"""Files of earlier sets: whole or not there, readable by their owner only, bounded, and the same rules when they are read again."""
+"""Earlier rule sets are stored completely or not at all, for their owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The contract every store engine passes, against a model of dictionaries. A new engine adds itself to ``ENGINES``."""
+"""The contract that every store engine passes, against a model.
+
+The model is made of dictionaries. A new engine adds itself to ``ENGINES``.
+"""
 
 from __future__ import annotations
 

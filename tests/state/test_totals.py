@@ -1,4 +1,7 @@
-"""Totals of nodes on a real cluster: counters in all its shards, shares of a rate; and a primary that dies amid it, its replica in its place."""
+"""Totals of nodes on a real cluster survive the loss of a primary.
+
+Counters lie in all shards; rates are shared.
+"""
 
 from __future__ import annotations
 

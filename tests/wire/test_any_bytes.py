@@ -1,4 +1,4 @@
-"""Any bytes at all: frames, or the faults the room documents; never anything else."""
+"""Any bytes give frames or documented faults, never another exception."""
 
 from __future__ import annotations
 

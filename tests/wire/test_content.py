@@ -1,4 +1,4 @@
-"""What octets say to a person: alphabets, headers, times."""
+"""User data is decoded by alphabet, header and times."""
 
 from __future__ import annotations
 

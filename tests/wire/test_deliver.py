@@ -1,4 +1,4 @@
-"""Delivers: receipts as carriers write them, replies as people do."""
+"""Delivers: receipts as carriers write them, replies as people write them."""
 
 from __future__ import annotations
 

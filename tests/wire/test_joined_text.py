@@ -1,4 +1,4 @@
-"""A long message, put together from what came of it."""
+"""Parts of a long message are joined into its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""query_sm, cancel_sm, replace_sm and data_sm, read whole, cut, and with rubbish behind."""
+"""query_sm, cancel_sm, replace_sm and data_sm: whole, cut, with trailing bytes."""
 
 from __future__ import annotations
 

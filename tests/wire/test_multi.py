@@ -1,4 +1,4 @@
-"""submit_multi taken apart and put together again."""
+"""submit_multi is split and joined again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts that name other ids: only the ids change, and the lengths that follow from them."""
+"""Replacing ids in receipts changes only the ids and dependent lengths."""
 
 from __future__ import annotations
 

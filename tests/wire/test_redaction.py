@@ -1,4 +1,4 @@
-"""What may be seen of a PDU: never a password, a person's number, a code; always a PDU that a dissector reads."""
+"""A redacted PDU shows no password, number or code, and stays dissectable."""
 
 from __future__ import annotations
 

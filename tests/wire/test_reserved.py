@@ -1,4 +1,4 @@
-"""Reserved values: a submit that a strict SMSC refuses is refused before it, with the status of the field; or passes, where that is the setting."""
+"""Submits with reserved values are refused by field, or relayed if configured."""
 
 from __future__ import annotations
 

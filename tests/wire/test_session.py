@@ -1,4 +1,4 @@
-"""Conversations with a session: what a peer says, what it is answered."""
+"""Conversations with a session: PDUs of the peer and the session's answers."""
 
 from __future__ import annotations
 

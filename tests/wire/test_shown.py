@@ -1,4 +1,7 @@
-"""What handsets show of octets that their coding does not fit is what a submit is judged by; the octets pass as they are."""
+"""A submit is judged by the text that handsets show.
+
+The octets pass unchanged.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def content(message: bytes, coding: int, udhi: int = 0) -> Content:
     pdu = submit_sm("10690001", "13800250500", message, data_coding=coding, esm_class=udhi)
     found = read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
     tail = pdu[pdu.index(b"13800250500\0") + 12 :]
-    assert PURE["submit_unseen"](tail, ContentCache(), 1000.0).text == found.text  # the twin and the function
+    assert PURE["submit_unseen"](tail, ContentCache(), 1000.0).text == found.text  # the compiled and the Python version
     return found
 
 

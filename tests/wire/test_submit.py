@@ -1,4 +1,4 @@
-"""Submits: what is read of them, and what is said to those who got one wrong."""
+"""Submits are read, and malformed ones answered with the right status."""
 
 from __future__ import annotations
 

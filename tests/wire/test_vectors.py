@@ -1,4 +1,4 @@
-"""PDUs that other people wrote, read by us: whole, byte by byte, with something behind them."""
+"""PDUs written by other libraries: whole, byte by byte, with trailing bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to feed a session the same bytes, and sessions to feed: a provider's and a carrier's, bound."""
+"""Feeds a bound session the same bytes in several ways."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from proxy.journal.records import messages
 from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
-from proxy.model.counters_by_signature import SignatureCounters
+from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
 from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour

@@ -17,26 +17,28 @@ from math import inf
 from proxy.model.message import Take
 
 BUCKETS_MAX = 4096
-"""Per key: a week in steps of three minutes. A finer wish is an error of the rule, not something to be rounded."""
+"""Per key: a week in steps of three minutes. A finer step is an error in the rule and is not rounded."""
 FEW = 8
-"""So many buckets are summed up anew whenever somebody asks: nearly all keys that senders choose have no more."""
+"""Up to so many buckets are summed up at each count: nearly all keys chosen by senders have no more."""
 SUMS_MAX = 2
-"""Of one key: a limit asks for one window, and one that allows bursts for two."""
+"""Cached sums of one key: a limit uses one window, a limit with bursts two."""
 KEYS_MAX = 1_000_000
-"""Keys may hold signatures and texts, which senders choose: past this those go that are old and count little. Some 430 bytes each."""
+"""Keys may contain signatures and texts, which senders choose: beyond this number old keys with small counts are evicted. Some 430
+bytes each."""
 PARTS, PART_SHIFT = 64, 58
-"""Keys are told apart by their first six bits: dictionaries place what they hold by the last ones."""
+"""The first six bits of a key select its part: dictionaries place their keys by the last bits."""
 EVICTION_SAMPLE, EVICTION_SHARE = 1024, 16
-"""Looked up in one go where there is no more room, for a dictionary finds its first key by passing by all that were dropped before; of so many
-at least one goes, and whatever counts no more than the heaviest of those. Some thousands of providers' counts may be the eldest."""
+"""An eviction examines the EVICTION_SAMPLE oldest keys at once, because a dictionary finds its first key by skipping all removed ones. Of each
+EVICTION_SHARE keys at least one is evicted, and every key that counts no more than that. Some thousand counts of providers may be
+the oldest."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
 _NO_SUMS: dict[float, int] = {}
-"""Nobody's: most keys need none."""
+"""Shared by all keys without cached sums, which is most of them."""
 
 
 class _Series:
-    """The counts under one key: starts of buckets in ascending order and how much was taken in each."""
+    """The counts of one key: starts of buckets in ascending order and the takes in each."""
 
     __slots__ = ("width_s", "keep_s", "starts", "counts", "sums")
 
@@ -46,10 +48,10 @@ class _Series:
         self.starts: list[int] = []
         self.counts: list[int] = []
         self.sums: dict[float, int] = _NO_SUMS
-        """What was taken in buckets later than some moments that somebody asked about lately."""
+        """Cached sums: start of the window → takes in later buckets."""
 
     def later_than(self, latest: float) -> int:
-        """The sum of buckets that start later; a week has more than a hundred, so of many it is remembered."""
+        """The sum of buckets that start later than ``latest``; cached if there are many (a week may have more than a hundred)."""
         known = self.sums.get(latest)
         if known is not None:
             return known
@@ -64,14 +66,14 @@ class _Series:
         return found
 
     def add(self, place: int, n: int) -> None:
-        """``n`` more in one bucket."""
+        """Adds ``n`` to one bucket."""
         self.counts[place] += n
         for latest in self.sums:
             if self.starts[place] > latest:
                 self.sums[latest] += n
 
     def forget(self, now: float) -> None:
-        """Buckets that no longer matter, by the newest, and by the clock where that was ahead when the newest was begun."""
+        """Drops buckets older than ``keep_s``, measured from the newest bucket, or from ``now`` if the newest lies in the future."""
         starts, limit = self.starts, min(self.starts[-1], now) - self.keep_s - self.width_s
         gone = 0
         while starts[gone] <= limit:
@@ -94,7 +96,8 @@ class _Series:
 
 
 class _Part:
-    """Keys that begin alike: of a million some 16,000. A dictionary that grows moves all it holds at once, and a million takes 80 ms."""
+    """Keys with the same first bits: of a million some 16,000. A dictionary that grows copies all its keys at once, which takes 80 ms for a
+    million."""
 
     __slots__ = ("series", "dirty", "frozen", "aside", "leaving")  # at fixed places, which compiled code reads
 
@@ -104,10 +107,11 @@ class _Part:
         self.frozen: set[int] = set()  # being checkpointed, not collected yet
         self.aside: dict[int, bytes] = {}  # what frozen keys held that have changed since
         self.leaving: list[int] = []
-        """Who gives way next where there is no more room, the next one last."""
+        """Keys to evict, the next one last."""
 
     def next_to_evict(self) -> int:
-        """One of the eldest, and of those that count least: nobody gets rid of a quota's count by texts that each count once."""
+        """The next key to evict: one of the oldest, with a small count. So a sender cannot evict a quota's count with texts that each count
+        once."""
         while True:
             if not self.leaving:
                 oldest = [(key, sum(self.series[key].counts)) for key in islice(self.series, EVICTION_SAMPLE)]
@@ -135,11 +139,11 @@ class Aggregates:
     """message.Counters, with the writing side."""
 
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
-        """``keys_max`` 0: of whoever sees those of others, and holds none."""
+        """``keys_max`` 0: for views of other counters, which hold no keys."""
         self.keys_max = keys_max
         self.now = inf
-        """The clock of the turn in which it is taken, as far as whoever takes says it: what was taken while the clock was ahead must not push
-        out what counts now."""
+        """The time of the current event-loop iteration, if the caller sets it: takes from while the clock was ahead must not displace current
+        ones."""
         self.dropped = 0
         """Keys dropped because there were too many."""
         self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
@@ -154,35 +158,35 @@ class Aggregates:
         return self._key_count
 
     def series(self) -> Iterator[tuple[int, _Series]]:
-        """All keys, each with what it holds."""
+        """All (key, series)."""
         for part in self.parts:
             yield from part.series.items()
 
     short = 0
-    """How often a ``count`` could not tell: here never."""
+    """How often a ``count`` could not know: here never."""
 
     @property
     def as_seen(self) -> Aggregates:
-        """For who only wants to know."""
+        """The counters for reading only."""
         return self
 
     def without(self, takes: Sequence[Take], at: float) -> Aggregates:
-        """For who only wants to know what was if these had not been taken."""
+        """The counters as if these takes had not happened, for reading only."""
         return _WithoutTakes(self.as_seen, takes, at)
 
     def held(self, key: int) -> _Series | None:
-        """What a key holds."""
+        """The series of a key."""
         return self._part(key).series.get(key)
 
     def count(self, key: int, after: float, most: int = 0) -> int:
-        """How much was taken under ``key`` later than ``after``."""
+        """The takes under ``key`` later than ``after``."""
         series = self.held(key)
         if series is None:
             return 0
         return series.later_than(after + 1 - series.width_s)  # a bucket's last second must be later than ``after``
 
     def take(self, take: Take, at: float, n: int = 1) -> None:
-        """Counts ``n`` more at ``at``. ValueError when the take asks for more buckets than are kept."""
+        """Adds ``n`` at ``at``. Raises ValueError if the take needs more buckets than are kept."""
         key, width_s, keep_s = take
         part = self._part(key)
         series = part.series.get(key)
@@ -207,7 +211,7 @@ class Aggregates:
 
     @staticmethod
     def _insert(series: _Series, start: int, n: int) -> None:
-        """A take older than the newest: its clock was behind, or it is replayed."""
+        """Adds a take older than the newest: its clock was behind, or it is replayed."""
         starts = series.starts
         index = len(starts)
         while index and starts[index - 1] > start:
@@ -220,7 +224,7 @@ class Aggregates:
         series.add(index, n)
 
     def give_back(self, take: Take, at: float, n: int = 1) -> None:
-        """Undoes a ``take`` of the same time; what is no longer kept needs no undoing."""
+        """Undoes a ``take`` of the same time; a bucket that is no longer kept is ignored."""
         key, part = take.key, self._part(take.key)
         series = part.series.get(key)
         if series is None:
@@ -255,7 +259,7 @@ class Aggregates:
         self._key_count -= 1
 
     def sweep(self, now: float, budget: int = 500) -> int:
-        """Drops keys whose counts no longer matter, looking at ``budget`` of them, in turn; returns how many went."""
+        """Removes expired keys among the next ``budget`` keys; returns how many."""
         gone = 0
         for _ in range(PARTS):
             part = self.parts[self._swept]
@@ -275,13 +279,13 @@ class Aggregates:
     # -- for the engine
 
     def freeze(self) -> int:
-        """Begins a checkpoint: what changed since the last one is to be written as it is at this moment. Returns how many keys."""
+        """Begins a checkpoint of the keys changed since the last one, with their present values; returns how many."""
         for part in self.parts:
             part.frozen, part.dirty = part.dirty, set()
         return sum(len(part.frozen) for part in self.parts)
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """At most ``most`` (key, packed as it was at ``freeze``, empty if it is gone); an empty list when all were collected."""
+        """At most ``most`` rows (key, value at ``freeze``, empty if the key is gone); an empty list when all were collected."""
         rows: list[tuple[int, bytes]] = []
         for part in self.parts:
             while part.frozen and len(rows) < most:
@@ -294,7 +298,7 @@ class Aggregates:
         return rows
 
     def thaw(self, lost: Iterable[int] = ()) -> None:
-        """Ends a checkpoint; ``lost``: keys collected for one that failed."""
+        """Ends a checkpoint; ``lost``: the collected keys of a failed checkpoint."""
         for part in self.parts:
             part.dirty |= part.frozen
             part.frozen = set()
@@ -303,14 +307,14 @@ class Aggregates:
             self._part(key).dirty.add(key)
 
     def restore(self, key: int, packed: bytes) -> None:
-        """Puts back what a checkpoint held."""
+        """Restores a row of a checkpoint."""
         series = self._part(key).series
         self._key_count += key not in series
         series[key] = _Series.unpack(packed)
 
 
 class _WithoutTakes(Aggregates):
-    """Counts of others, less some takes."""
+    """A view of other counters, less some takes."""
 
     def __init__(self, counters: Aggregates, takes: Sequence[Take], at: float) -> None:
         super().__init__(0)

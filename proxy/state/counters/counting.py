@@ -22,29 +22,29 @@ from proxy.state.counters.portions import LEASE_MS, NOBODY, PortionLimit, Portio
 from proxy.state.shared.leasing import report_word
 
 COUNT_S = 0.2
-"""So often it is looked which counters are to be reported."""
+"""How often counters are checked for reports."""
 REPORT_S = 1.0
-"""What was taken from a portion in hand is reported so often, or when the portion runs low: it counts as taken already."""
+"""Takes from a portion are reported so often, or when the portion runs low; the portion counts as taken in the store anyway."""
 FRESH_S = 0.5
-"""A counter of which the store said that nothing is left is not asked about again for so long."""
+"""An exhausted counter is not requested again for so long."""
 IDLE_S = 1.0
-"""What a node holds and has not used for so long it gives back."""
+"""A node returns a portion that it has not used for so long."""
 FORGET_S = LEASE_MS / 1000 + 1.0
-"""A counter that was not asked for so long, and holds nothing, is forgotten here."""
+"""A counter without a portion that was not used for so long is dropped here."""
 SCANNED_MAX, REPORTED_MAX = 2048, 256
-"""Of a million counters so many are looked at in one go, and so many reported: all else waits a few ms for that at most."""
+"""Counters scanned, and reported, in one step: it blocks the loop for a few ms at most."""
 SPARE_BEATS = 3
-"""A portion is for so many times what was taken between two looks."""
+"""A requested portion lasts for so many check intervals at the present rate."""
 LIMITS_MAX = 4
-"""What one counter is compared with at most: a limit and its burst, before and after a reload."""
+"""Limits of one counter at most: a limit and its burst, before and after a reload."""
 ENDLESS = 10**12
-"""What is compared with so much is looked at, not limited (a share of something): it is told at each look."""
+"""A counter compared with this number is only read (for a share of a total); it is reported at each check."""
 LOST_S = 10.0
-"""A primary that fails has not lost what it was told longer ago than this."""
+"""A failing primary server has not lost reports older than this."""
 
 
 class _Sent(NamedTuple):
-    """Reports that were answered in one second."""
+    """The answered reports of one second."""
 
     second: int
     number: int  # of the last
@@ -52,7 +52,7 @@ class _Sent(NamedTuple):
 
 
 class _CounterState:
-    """One counter, as this node knows it."""
+    """This node's view of one counter."""
 
     __slots__ = (
         "width_s", "keep_s", "limits", "told_limits", "taken", "room", "left", "surplus", "need", "used", "since", "out", "asked_s",
@@ -62,38 +62,38 @@ class _CounterState:
     def __init__(self) -> None:
         self.width_s, self.keep_s = 0, 0  # until something is taken
         self.limits: dict[int, float] = {}
-        """What it was compared with since the last report: most → after."""
+        """Limits that it was compared with since the last report: most → after."""
         self.told_limits: dict[int, float] = {}
-        """What the store compared with when it told what may be used."""
+        """Limits in the last answer of the store."""
         self.taken = self.room = 0
-        """As told: what counts, of others and of this node; what this node might have had."""
+        """From the last answer: the counted takes; how much of its portion this node might have used."""
         self.left = self.surplus = 0
-        """Held: to be used, not to be used."""
+        """The portion: usable, and to be returned."""
         self.need = 0
         """Messages that wait for an answer."""
         self.used: dict[int, int] = {}
-        """Taken and in no report, by start of bucket."""
+        """Takes that are in no report yet, by start of bucket."""
         self.since = self.out = 0
-        """Since the report that was answered last: taken, less what was given back; what ``left`` lost by that."""
+        """Since the last answered report: takes less returns; the resulting change of ``left``."""
         self.asked_s = self.used_s = 0.0
         self.said_s = self.told_s = self.until_s = float("-inf")
-        """``until_s``: what is left may be used before that."""
+        """``until_s``: when the portion expires."""
         self.report: PortionReport | None = None
-        """On its way to the store, or to be said again."""
+        """The report that is sent or must be repeated."""
         self.reached = True
         self.exhausted = False
-        """The store had less than messages needed."""
+        """Whether the store had less than the messages needed."""
         self.answered = 0
-        """The last report that was."""
+        """The number of the last answered report."""
         self.sent: list[_Sent] = []
-        """The youngest that were."""
+        """The latest answered reports."""
 
     def in_hand(self, now_s: float) -> int:
-        """How much may be taken without asking."""
+        """How much may be taken without a request."""
         return self.left if now_s < self.until_s else 0
 
     def note(self, report: PortionReport, now_s: float) -> None:
-        """Keeps what an answered report said, for a store that loses it."""
+        """Keeps an answered report, in case the store loses it."""
         if not report.taken:
             return
         second, sent = int(now_s), self.sent
@@ -107,22 +107,23 @@ class _CounterState:
 
 
 class SharedCounters(Aggregates):
-    """``on`` while any part of the store is in reach; ``now_s`` is monotonic, and set by whoever runs it before anything is judged."""
+    """The counters of one node. ``on`` while any part of the store is reachable; the caller sets ``now_s`` (monotonic) before messages are
+    judged."""
 
     def __init__(self, life: int) -> None:
         """``life``: when this life of the node began, in microseconds since 1970."""
         super().__init__()
         self.on = self.reported = False
-        """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
+        """``reported``: whether takes are to be reported, now or when the store is reachable again; False while a start replays the journal."""
         self.now_s = 0.0
         self.short = 0
         self._held = tuple(dict[int, _CounterState]() for _ in range(PARTS))
-        """In parts, as what is counted: a dictionary that grows moves all it holds at once."""
+        """In parts, like the counts: a dictionary that grows copies all its keys at once."""
         self._key_count = 0
         self._life, self._number = life, 0
         self._wanted: set[int] = set()
         self.unreachable: set[int] = set()
-        """Counters about which the store could not be asked."""
+        """Counters whose last request failed."""
 
     @property
     def as_seen(self) -> Aggregates:
@@ -182,7 +183,7 @@ class SharedCounters(Aggregates):
         held.out += n
 
     def in_hand(self, key: int) -> int:
-        """How much this node may take of a counter without asking."""
+        """How much this node may take of a counter without a request."""
         held = self._known(key)
         return held.in_hand(self.now_s) if held is not None else 0
 
@@ -199,17 +200,17 @@ class SharedCounters(Aggregates):
 
     @property
     def wants(self) -> bool:
-        """Whether messages wait for counters to be asked about."""
+        """Whether messages wait for portions."""
         return bool(self._wanted)
 
     def wanted(self) -> list[int]:
-        """Counters that messages wait for, to be reported now; when their answers are here, there may be more."""
+        """The counters that messages wait for, to be reported now; after their answers there may be more."""
         keys = [self._wanted.pop() for _ in range(min(REPORTED_MAX, len(self._wanted)))]
         return [key for key in keys if (held := self._known(key)) is not None and held.need]
 
     def due(self) -> Iterator[list[int]]:
-        """One look at all: those as well of which something was used or is to be given back. Each portion is to be reported before the next is
-        asked for, and may be empty: between two of them others may come first."""
+        """One scan of all counters, in batches of keys to report: those that messages wait for, those with takes, and those with a portion to
+        return. Report each batch before taking the next; a batch may be empty, so that other work can run between two."""
         while self._wanted:
             yield self.wanted()
         found: list[int] = []
@@ -282,7 +283,7 @@ class SharedCounters(Aggregates):
         held.note(report, self.now_s)
 
     def _repeat_lost_reports(self, key: int, held: _CounterState, report: PortionReport, answer: PortionState) -> None:
-        """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
+        """Reports lost takes again: the store knows nothing of this node, or has lost its last reports, and may have handed out too much."""
         lost: dict[int, int] = {}
         if answer.last_report == NOBODY:
             series = self.held(key)
@@ -303,13 +304,13 @@ class SharedCounters(Aggregates):
         held.left, held.surplus, held.exhausted = -held.out, answer.left, False
 
     def note_unanswered(self, key: int) -> None:
-        """No answer came: nobody knows whether the report was taken, so the same goes again."""
+        """Notes that no answer came: nobody knows whether the report was stored, so the same report is sent again."""
         held = self._held[key >> PART_SHIFT][key]
         held.need, held.reached = 0, False
         self.unreachable.add(key)
 
     def reconnect(self) -> None:
-        """The store is in reach, for the first time or again: the next message of each counter that had to do without asks it."""
+        """The store is reachable, for the first time or again: the next message of each unreachable counter requests a portion."""
         self.on = self.reported = True
         for key in self.unreachable:
             self._held[key >> PART_SHIFT][key].reached = True
@@ -317,7 +318,8 @@ class SharedCounters(Aggregates):
 
 
 def _last_known_count(held: _CounterState, after: float, most: int) -> int:
-    """As if others had had all that was theirs when the store told last, and nothing since; in a window that moves on that passes."""
+    """An estimate while the store is unreachable: as if the other nodes had used their whole part of the last answer, and nothing since. In a
+    moving window that part expires."""
     then = held.told_limits.get(most)
     if then is None:
         return 0
@@ -326,7 +328,7 @@ def _last_known_count(held: _CounterState, after: float, most: int) -> int:
 
 
 class _ReadOnlyCounters(Aggregates):
-    """Counts, and asks for nothing."""
+    """A read-only view that requests no portions."""
 
     def __init__(self, counters: SharedCounters) -> None:
         super().__init__(0)

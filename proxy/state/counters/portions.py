@@ -26,20 +26,20 @@ from typing import NamedTuple
 
 LEASE_MS = 3000
 PARTS = 2
-"""Beyond what its messages need a node gets at most one of so many parts of what is left for each node: the first of two nodes a quarter."""
+"""For future messages a node gets at most 1 / (PARTS × nodes) of what is left: the first of two nodes a quarter."""
 NOBODY = -1
-"""``PortionState.had`` where the store knew nothing of the node."""
+"""``PortionState.last_report`` if the store knew nothing of the node."""
 
 
 class PortionLimit(NamedTuple):
-    """What a counter is compared with: no more than ``most`` after ``after_s``."""
+    """A limit of a counter: no more than ``most`` takes later than ``after_s``."""
 
     most: int
     after_s: float
 
 
 class PortionReport(NamedTuple):
-    """What a node says of one counter."""
+    """A node's report about one counter."""
 
     life: int  # which of its lives speaks
     number: int  # from 1: no report counts twice
@@ -53,7 +53,7 @@ class PortionReport(NamedTuple):
 
 
 class Portion(NamedTuple):
-    """What one node has of a counter."""
+    """One node's portion of a counter."""
 
     life: int
     number: int  # of its last report
@@ -62,7 +62,7 @@ class Portion(NamedTuple):
 
 
 class PortionState(NamedTuple):
-    """What a node learns."""
+    """The store's answer to a report."""
 
     taken: int  # what counts after the tightest limit's ``after_s``, handed out to others included; not what it holds itself
     left: int  # what it holds itself
@@ -71,13 +71,13 @@ class PortionState(NamedTuple):
 
 
 class PortionBook:
-    """One counter over all nodes."""
+    """The book of one counter over all nodes."""
 
     def __init__(self) -> None:
         self.width_s, self.keep_s = 1, 0
-        """How wide buckets are, and after how long a count no longer matters; 0 until a node has taken something and knows."""
+        """The width of buckets, and how long counts are kept; ``keep_s`` is 0 until a node reports it with its first take."""
         self.counts: dict[int, int] = {}
-        """Start of a bucket → what was taken in it."""
+        """Start of a bucket → takes in it."""
         self.portions: dict[int, Portion] = {}
 
     def report(self, node: int, node_report: PortionReport, now_ms: int) -> PortionState:
@@ -118,7 +118,7 @@ class PortionBook:
         return PortionState(counted, left, room, had)
 
     def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:
-        """What was taken later than ``after_s`` (as proxy.state.counters.aggregates counts it) or is in the hands of any node ``but`` one."""
+        """The takes later than ``after_s`` (as aggregates.py counts them) plus the portions of all nodes ``but`` one."""
         latest = after_s + 1 - self.width_s
         found = sum(count for start, count in self.counts.items() if start > latest)
         for who, one in self.portions.items():

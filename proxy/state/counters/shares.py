@@ -9,21 +9,21 @@ from __future__ import annotations
 from proxy.state.shared.leases import BEAT_S, LEASE_MS, Ask, Given
 
 KEPT_S = 0.025
-"""Of its share, or one message: so much of what it has saved up a node keeps while others lack it."""
+"""While other nodes lack capacity, a node keeps saved-up messages for so many seconds of its share, or one message."""
 
 
 class Demand:
-    """How many a second come, as of the last beats."""
+    """Messages per second, measured over the last beats."""
 
     __slots__ = ("lately", "most", "now", "_beats")
 
     def __init__(self) -> None:
         self._beats = [0.0] * round(1 / BEAT_S)
         self.now = self.lately = self.most = 0.0
-        """Of the last beat; of the last second; as many as the last beat may have been by chance."""
+        """``now``: in the last beat; ``lately``: in the last second; ``most``: an upper estimate from the last beat."""
 
     def note(self, came: int, took_s: float) -> None:
-        """``took_s``: since the last beat; less than one counts as one."""
+        """``took_s``: seconds since the last beat, at least one beat."""
         took_s = max(took_s, BEAT_S)
         self._beats = [*self._beats[1:], float(came)]
         self.now, self.lately = came / took_s, sum(self._beats)
@@ -31,11 +31,11 @@ class Demand:
 
 
 class LeasedRate:
-    """A node's own part of a rate: what ``proxy.model.rate.Rate`` is for one process, with a rate that is given to it.
+    """A node's part of a rate: like ``proxy.model.rate.Rate``, with a share that the store assigns.
 
-    A bucket that holds a second of the share, and one message at least. A share that grows brings no messages with it, one that shrinks takes
-    what does not fit any more: so all nodes together send no more than one process with the whole rate would. While others lack what is saved
-    up here it is theirs, but for what the next messages need.
+    Its bucket holds one second of the share, at least one message. A growing share adds no messages, a shrinking one removes those that do not
+    fit any more: so all nodes together send no more than one process with the whole rate. While other nodes lack capacity, saved-up messages
+    are given to them, except for the next few.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class LeasedRate:
     )
 
     def __init__(self, total: float, now_s: float = 0.0) -> None:
-        """``total``: a second, over all nodes. Until the first grant one message may go."""
+        """``total``: messages per second over all nodes. Until the first grant one message may go."""
         self.total, self.tps = total, 0.0
         self._local = self._lack = 0.0
         self._until_s = float("inf")
@@ -65,14 +65,14 @@ class LeasedRate:
         self._demand, self._beat_s = Demand(), now_s
 
     def over(self, total: float) -> None:
-        """Another total from now on; the share is the same part of it."""
+        """Changes the total; the share changes in proportion."""
         self.tps *= total / self.total
         self._local *= total / self.total
         self.total = total
 
     @property
     def asked(self) -> bool:
-        """Whether somebody asked since the last beat."""
+        """Whether ``allow`` was called since the last beat."""
         return self._asked > 0
 
     def allow(self, now_s: float, n: int = 1) -> bool:
@@ -86,24 +86,24 @@ class LeasedRate:
         return True
 
     def room(self, now_s: float) -> float:
-        """How many may go now, one by one: all that is not below it."""
+        """How many messages may go now."""
         self._settle(now_s)
         return self._tokens
 
     def count(self, n: int) -> None:
-        """So many went for which there was room."""
+        """Counts ``n`` messages for which there was room."""
         self._asked += n
         self._tokens -= n
 
     def owe(self, now_s: float) -> None:
-        """Counts one more that goes whether or not there is room for it."""
+        """Counts one message that is sent even above the rate."""
         self._asked += 1
         self._settle(now_s)
         self._tokens -= 1.0
 
     def ask(self, now_s: float) -> Ask:
-        """What to tell the store, once a beat. What is given back with it is not ours any more, whether or not an answer comes. Asked again
-        within half a beat (somebody binds) it says what it said."""
+        """The request to the store, once a beat. Returned capacity is given up whether or not an answer comes. Within half a beat
+        (after a bind) the last request is repeated."""
         self._settle(now_s)
         if now_s - self._beat_s < BEAT_S / 2:
             return self._last_request._replace(total=self.total, using=self.tps, back=0.0, want=0.0)
@@ -126,12 +126,12 @@ class LeasedRate:
         return self._last_request
 
     def again(self) -> Ask | None:
-        """What to tell the store at once, where an answer took some of our share away: then it is others' a beat earlier."""
+        """The request to send at once after an answer that reduced our share: then other nodes get it one beat earlier."""
         request = self._last_request
         return request._replace(using=self.tps, back=0.0, want=0.0) if self.tps < request.using - 1e-9 else None
 
     def grant(self, now_s: float, given: Given, asked_s: float) -> None:
-        """So much is ours, as of when it was asked for."""
+        """Applies the store's answer; the lease runs from ``asked_s``."""
         self._settle(now_s)
         self._until_s = asked_s + LEASE_MS / 1000
         self._local = self.total / max(1, given.nodes)
@@ -140,7 +140,7 @@ class LeasedRate:
         self._tokens = min(max(1.0, self.tps), self._tokens + given.lent)
 
     def _settle(self, now_s: float) -> None:
-        if now_s >= self._until_s:  # nobody has told us for so long: an equal part, as many as there were
+        if now_s >= self._until_s:  # the lease has expired without an answer: an equal part for each known node
             self._refill(self._until_s)
             self._until_s, self._lack = float("inf"), 0.0
             self._set_rate(self._local)
@@ -162,21 +162,23 @@ class LeasedRate:
 
 
 class LeasedFlow:
-    """A node's own part of what an account of a carrier takes: a pace at which its queue empties. Nothing is saved up."""
+    """A node's part of the rate of a carrier account: the pace at which its queue empties. Nothing is saved up."""
 
     def __init__(self, now_s: float) -> None:
         self.share, self.pace, self.nodes = 0.0, 0.0, 1
-        """A second; with what was lent for this beat; how many nodes there are."""
+        """``share``: messages per second; ``pace``: with what was lent for this beat; ``nodes``: their number."""
         self._lack = 0.0
         self._came = self._waiting = 0
         self._demand, self._beat_s, self._told_s = Demand(), now_s, now_s
         self._last_request = Ask(0.0, 0.0, 0.0)
 
     def ask(self, now_s: float, total: float, came: int, waiting: int) -> Ask:
-        """What to tell the store, once a beat. ``came``: so many in all have joined the queue; ``waiting``: so many are in it. What flows is
-        ``pace`` from here on."""
+        """The request to the store, once a beat. ``came``: messages that have ever joined the queue; ``waiting``: messages in it. From here on
+        the queue empties at ``pace``."""
         took_s, self._beat_s = now_s - self._beat_s, now_s
-        if now_s - self._told_s >= LEASE_MS / 1000:  # nobody has told us for so long: an equal part, as many as there were
+        if (
+            now_s - self._told_s >= LEASE_MS / 1000
+        ):  # the lease has expired without an answer: an equal part for each known node
             self.share, self._lack = total / self.nodes, 0.0
         new, might = came - self._came, self.pace * took_s
         sent = new + self._waiting - waiting
@@ -191,16 +193,16 @@ class LeasedFlow:
         return self._last_request
 
     def alone(self, share: float) -> None:
-        """So much is ours until the store can be asked."""
+        """Sets the share until the store is reachable."""
         self.share = self.pace = share
 
     def again(self) -> Ask | None:
-        """As LeasedRate's."""
+        """Like LeasedRate.again."""
         request = self._last_request
         return request._replace(using=self.share, back=0.0, want=0.0) if self.share < request.using - 1e-9 else None
 
     def grant(self, given: Given, asked_s: float) -> None:
-        """So much is ours, as of when it was asked for."""
+        """Applies the store's answer; the lease runs from ``asked_s``."""
         self._told_s, self._lack, self.nodes = asked_s, given.lack, given.nodes
         self.share = given.share
         self.pace = given.share + given.lent / BEAT_S

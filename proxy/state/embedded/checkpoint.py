@@ -22,8 +22,8 @@ from proxy.state import StoreUnreadable
 APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
 FORMAT = 3  # 2: records stand in groups, and there is a mailbox; 3: there are orders and lists
 PAGE_BYTES = 16 << 10
-"""Of a new file's pages. A group of records has some 3 KB: all of a million persons took 0.26 s of processor instead of 0.54 on pages of 4 KB,
-and 0.22 on those of 32 KB, of which few groups that change would write the most."""
+"""Page size of a new file. A group of records has some 3 KB: a checkpoint of a million recipients took 0.26 s of CPU time, 0.54 s with pages of
+4 KB, and 0.22 s with 32 KB, which would write the most when few groups change."""
 BUSY_S = 5.0
 _DISK_FAULTS = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -36,7 +36,7 @@ _DISK_FAULTS = {
     sqlite3.SQLITE_LOCKED: errno.EBUSY,
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
 }
-"""What SQLite says when the disk, not the file, is at fault: the file is as it was, and waiting or making room helps."""
+"""SQLite errors caused by the disk, not by the file: the file is unchanged, and waiting or making room helps."""
 _TABLES = (
     "records",
     "aggregates",
@@ -68,7 +68,7 @@ DELETE FROM {table} WHERE key IN (SELECT CAST(substr(:rows, at, 20) AS INTEGER) 
 
 
 def _room(folder: Path) -> int:
-    """Bytes that may still be written there; 1 where nobody can say."""
+    """Free bytes on the file system; 1 if they are unknown."""
     try:
         status = os.statvfs(folder)
     except OSError:
@@ -77,7 +77,7 @@ def _room(folder: Path) -> int:
 
 
 class Slice:
-    """Rows of one table, joined so that one statement writes them all. Made on the loop, written in the thread."""
+    """Rows of one table, joined so that one statement writes them all. It is made on the loop and written in the thread."""
 
     __slots__ = ("table", "rows", "data", "gone")
 
@@ -104,10 +104,10 @@ def _signed(key: int) -> int:
 
 
 class CheckpointFile:
-    """One SQLite database. Every error of the disk is an OSError, every error of its contents a StoreUnreadable."""
+    """One SQLite database. Disk errors are raised as OSError, errors of its contents as StoreUnreadable."""
 
     def __init__(self, path: Path | None, connection: sqlite3.Connection | None = None) -> None:
-        """``connection``: an open database instead of a file (a simulation keeps it over restarts)."""
+        """``connection``: an open database instead of a file (a simulation keeps it across restarts)."""
         self.path = path
         self._mine = connection is None
         try:
@@ -127,7 +127,7 @@ class CheckpointFile:
         )
 
     def _fault(self, error: sqlite3.Error) -> OSError | StoreUnreadable:
-        """An error of the disk, or else of what the file holds."""
+        """The exception for a SQLite error: of the disk, or of the file's contents."""
         number = _DISK_FAULTS.get(
             getattr(error, "sqlite_errorcode", 0) & 0xFF
         )  # the low octet: the rest says which call failed

@@ -14,17 +14,17 @@ import os
 
 SHIFT = 20
 LOAD = 2
-"""Records a bucket, on average, before the table grows."""
+"""Average records per bucket at which the table grows."""
 LOAD_MAX = 12
-"""Of a row of numbers in one bucket. Five draws in eight keep to it; a limit of 8 three in ten."""
+"""Sequential numbers in one bucket at most. Five draws in eight satisfy it; a limit of 8 only three in ten."""
 STEPS = (1, 10, 100, 1000, 10_000)
-"""How far numbers of a row lie apart."""
+"""Distances between the numbers of a sequence."""
 SIZES = tuple(1 << bits for bits in range(10, 26))
-"""Buckets of a table: from what it begins with to 64 million records."""
+"""Numbers of buckets: from a new table to one of 64 million records."""
 
 
 def draw_multiplier() -> int:
-    """At random, so that nobody can choose numbers that all fall into one bucket; odd, and of 29 bits, for speed."""
+    """A random multiplier, so that nobody can choose numbers that all fall into one bucket; odd, and of 29 bits for speed."""
     while True:
         mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1
         if spreads_evenly(mix):
@@ -36,10 +36,10 @@ def spreads_evenly(mix: int) -> bool:
 
 
 def fullest_bucket(mix: int, step: int, buckets: int) -> float:
-    """About how many records the fullest bucket holds when the table is full of numbers that lie ``step`` apart.
+    """The approximate number of records in the fullest bucket if the table is full of numbers that lie ``step`` apart.
 
-    Each fraction p/q in which the step's continued fraction is cut off has the row lie in q heaps of ``held / q`` numbers, whose
-    neighbours lie a ``1 / next`` of the round apart, ``next`` being the following q.
+    Each convergent p/q of the step's continued fraction groups the sequence into q heaps of ``held / q`` numbers. Neighbours in a heap lie
+    ``1 / next`` of the range of buckets apart, where ``next`` is the following q.
     """
     held, of = LOAD * buckets, buckets << SHIFT
     rest = step * mix % of

@@ -35,30 +35,30 @@ from proxy.state.lists.papers import Papers
 from proxy.state.mailbox.mailbox import Mailbox
 
 SLICE_ROWS = 400
-"""Aggregates collected in one go on the loop: about half a millisecond."""
+"""Aggregates collected in one step on the loop: about 0.5 ms."""
 SLICE_GROUPS = 64
-"""Groups of records collected in one go on the loop: some 200 KB, a tenth of a millisecond."""
+"""Groups of records collected in one step on the loop: some 200 KB, 0.1 ms."""
 PIECE_BYTES = 1 << 20
-"""Of records written and synced at a time: the journal waits for the same disk."""
+"""Bytes of records written and synced at a time: the journal waits for the same disk."""
 REST_S, RESTS_S = 0.05, 15.0
-"""Between two pieces; of all together at most."""
+"""Pause between two pieces; the longest sum of all pauses."""
 SLICE_CHUNKS = 16
-"""Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
+"""Chunks of lists collected in one step on the loop: 2 MB at most, 0.1 ms."""
 
 Step = Callable[[], None]
 
 
 class Wait(Enum):
-    """What a checkpoint waits for between steps."""
+    """Waiting between the steps of a checkpoint."""
 
     SYNCED = auto()
-    """All that was written to the journal by now."""
+    """Wait until the journal is synced up to now."""
     REST = auto()
-    """The disk is others' for a while."""
+    """Leave the disk to other writers for ``rest_s``."""
 
 
 class CheckpointWriter:
-    """What of one store has changed since it was last written."""
+    """Writes the changes of one store since its last checkpoint."""
 
     def __init__(
         self,
@@ -71,20 +71,20 @@ class CheckpointWriter:
         papers: Mapping[str, Papers],
         groups: int,
     ) -> None:
-        """``chunked``, ``few``, ``papers``: by the table of the file they are for; of ``few`` all is written whenever some has changed.
-        ``groups``: how many the file has of records."""
+        """``chunked``, ``few``, ``papers``: by their table in the file; an object of ``few`` is written as a whole whenever it has changed.
+        ``groups``: the number of groups of records in the file."""
         self._file, self._table, self._counters, self._mailbox = file, table, counters, mailbox
         self._chunked, self._few, self._papers, self._groups = chunked, few, papers, groups
 
     @property
     def rest_s(self) -> float:
-        """How long the disk is others' between two pieces."""
+        """The pause between two pieces."""
         table = self._table
         return min(REST_S, RESTS_S / max(1, table.size_of(table.changed.count(1)) // PIECE_BYTES))
 
     def steps(self, metadata: Callable[[], Mapping[str, str]]) -> Generator[Step | Wait, None, None]:
-        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty. ``metadata``: what is to stand with
-        it, asked for at the end."""
+        """Steps for the thread, and what to wait for between them. If the generator is closed early, all changes stay dirty. ``metadata``
+        returns the values stored with the checkpoint; it is called at the end."""
         counters, mailbox, file, table = self._counters, self._mailbox, self._file, self._table
         chunked, few, papers = self._chunked, self._few, self._papers
         regrouped = self._regroup()
@@ -137,7 +137,7 @@ class CheckpointWriter:
                 yield partial(self._file.write, Slice(name, rows))
 
     def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
-        """``whole``: they are other groups than the file's, which are only understood all together."""
+        """``whole``: the number of groups differs from the file's, so all must be written in one transaction."""
         file, table, written = self._file, self._table, 0
         for numbers in _slices(marked(groups)):
             piece = Slice("records", [(number, table.group(number)) for number in numbers])
@@ -151,7 +151,7 @@ class CheckpointWriter:
                 yield file.begin
 
     def _regroup(self) -> bool:
-        """Whether the file's groups are not the table's any more: then the next checkpoint writes them all."""
+        """Whether the table's number of groups differs from the file's: then the checkpoint writes all groups."""
         self._table.regroup(self._groups)
         return self._table.groups != self._groups
 
@@ -162,7 +162,7 @@ async def run_steps(
     synced: Callable[[], Awaitable[None]] | None,
     begun: Callable[[], None] | None,
 ) -> None:
-    """Beside the running loop: slices are collected here, written in a thread."""
+    """Runs the steps beside the running loop: slices are collected here and written in a thread."""
     with contextlib.closing(steps):
         for step in steps:
             if begun is not None:
@@ -178,7 +178,7 @@ async def run_steps(
 
 
 def run_steps_now(steps: Generator[Step | Wait, None, None]) -> None:
-    """The same in one go."""
+    """Runs the steps in one go, without waiting."""
     with contextlib.closing(steps):
         for step in steps:
             if not isinstance(step, Wait):
@@ -192,7 +192,8 @@ async def rest(seconds: float) -> None:
 
 
 async def in_thread(step: Step) -> None:
-    """Runs the step in a thread. If the caller is cancelled the step still ends first: its transaction must not be pulled from under it."""
+    """Runs the step in a thread. If the caller is cancelled, it first waits for the end of the step, whose transaction must not be
+    interrupted."""
     import asyncio  # noqa: PLC0415  # a simulation drives ``checkpoint_now`` and must run without any loop
 
     running = asyncio.ensure_future(asyncio.to_thread(step))
@@ -204,6 +205,6 @@ async def in_thread(step: Step) -> None:
 
 
 def _slices(numbers: Iterator[int]) -> Iterator[list[int]]:
-    """In order: neighbours lie on one page of the file, which is then written once."""
+    """The numbers in slices, in order: neighbours lie on one page of the file, which is then written once."""
     while some := list(islice(numbers, SLICE_GROUPS)):
         yield some

@@ -27,9 +27,9 @@ KEY_MAX = (1 << _KEY_BITS) - 1
 LENGTH_MAX = (1 << 24) - 1
 _FIRST_BUCKETS = 1024
 _LOAD = mixing.LOAD
-"""Fewer cost memory, more cost time."""
+"""Records per bucket: fewer cost memory, more cost time."""
 _GROUP_BUCKETS = 16
-"""Buckets of a group, at least (a table between two doublings has up to twice as many): 32 to 64 records, 3 to 6 KB."""
+"""Buckets of a group, up to twice as many between two doublings of the table: 32 to 64 records, 3 to 6 KB."""
 
 
 class Table:
@@ -38,7 +38,7 @@ class Table:
     __slots__ = ("_buckets", "_mask", "_split", "_mix", "_count", "_groups", "changed")
 
     def __init__(self, mix: int = 0) -> None:
-        """``mix``: of the table whose groups were saved, or 0 for a new one."""
+        """``mix``: the multiplier of the table whose groups were saved; 0 for a new table."""
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
@@ -46,13 +46,13 @@ class Table:
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)
-        """A mark, 1, for each group that changed since somebody took the marks away: a set of many thousands is twice as slow to fill."""
+        """One byte per group: 1 if it has changed since ``take_changed``. A set of many thousands is twice as slow to fill."""
 
     def __len__(self) -> int:
         return self._count
 
     def get(self, key: int) -> bytes:
-        """The record under ``key``; ``b""`` if there is none."""
+        """The record of ``key``; ``b""`` if there is none."""
         mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
@@ -69,7 +69,7 @@ class Table:
 
     @compiled("table_get_all")
     def get_all(self, keys: Iterable[int]) -> list[bytes]:
-        """``get`` for many."""
+        """``get`` for many keys."""
         buckets, mask, split, mix = self._buckets, self._mask, self._split, self._mix
         wide = mask << 1 | 1
         found = []
@@ -89,7 +89,7 @@ class Table:
         return found
 
     def put(self, key: int, record: bytes) -> None:
-        """Stores the record, or removes what was there when it is empty. ValueError where a table cannot hold it."""
+        """Stores the record; an empty record removes the key. Raises ValueError if the key or the record is too large."""
         if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
             raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
         mixed, buckets = key * self._mix >> 20, self._buckets
@@ -117,7 +117,7 @@ class Table:
         self.changed[mixed & self._groups - 1] = 1
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
-        """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
+        """``put``, but only over a record that begins with ``prefix`` (``b""``: only if there is none; None: always)."""
         return self.exchange_all([(key, prefix, record)])[0]
 
     @compiled("table_exchange_all")
@@ -179,7 +179,7 @@ class Table:
 
     @property
     def mix(self) -> int:
-        """What spreads the keys: a table that is to have the same groups is made with it."""
+        """The multiplier of the keys: a table with the same groups needs the same one."""
         return self._mix
 
     @property
@@ -188,7 +188,7 @@ class Table:
         return self._groups
 
     def regroup(self, least: int = 0) -> bool:
-        """Fits the number of groups to the size, no fewer than ``least``; if that changes it, all groups count as changed."""
+        """Adapts the number of groups to the size, at least ``least``; returns whether it changed. Then all groups count as changed."""
         groups = max(self._mask + 1 >> _GROUP_BUCKETS.bit_length() - 1, min(least, self._mask + 1))
         if groups == self._groups:
             return False
@@ -196,37 +196,36 @@ class Table:
         return True
 
     def take_changed(self) -> bytearray:
-        """The marks; from now on none is set."""
+        """Returns the marks and clears them."""
         taken, self.changed = self.changed, bytearray(self._groups)
         return taken
 
     def put_back(self, taken: bytearray) -> None:
-        """Sets those marks again: what they stand for was not saved. Of other groups than there are now: then all are marked already."""
+        """Sets those marks again, because their groups were not saved. If the number of groups has changed since, all are marked already."""
         if len(taken) == self._groups:
             for number in marked(taken):
                 self.changed[number] = 1
 
     def size_of(self, groups: int) -> int:
-        """Bytes of so many groups, about: as much as some of the first have."""
+        """The approximate bytes of so many groups, estimated from the first ones."""
         looked = range(min(self._groups, 32))
         return groups * sum(len(bucket) for number in looked for bucket in self._buckets[number :: self._groups]) // len(looked)
 
     def group(self, number: int) -> bytes:
-        """All records of a group, each behind its key and length; for ``load_group``."""
+        """All records of a group, each after its key and length, for ``load_group``."""
         return b"".join(self._buckets[number :: self._groups])
 
     def make_room(self, groups: int = 0, records: int = 0) -> None:
-        """Before so many groups (a power of two), or records, come into a table that holds nothing: the buckets they need, so that none is
-        split."""
+        """Prepares an empty table for so many groups (a power of two) or records: makes enough buckets, so that none is split later."""
         buckets = max(groups * _GROUP_BUCKETS, 1 << (records // _LOAD).bit_length() if records else 0)
         if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
             self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
 
     @compiled("table_load_group")
     def load_group(self, data: bytes) -> None:
-        """Puts back what ``group`` gave, whatever groups there are now. ValueError when it is no such thing.
+        """Restores the result of ``group``, whatever the present number of groups. Raises ValueError if the data are damaged.
 
-        Records of one bucket lie beside each other and mostly go into one that is empty: they are put there as they lie.
+        Records of one bucket are adjacent and mostly go into one empty bucket: then they are copied as one piece.
         """
         mix, mask, split = self._mix, self._mask, self._split
         wide, at, end, last, begun, count = mask << 1 | 1, 0, len(data), -1, 0, 0
@@ -253,7 +252,7 @@ class Table:
         self._take_runs(runs, count)
 
     def _take_runs(self, runs: dict[int, list[bytes]], count: int) -> None:
-        """Records by bucket, ``count`` in all."""
+        """Adds records by bucket, ``count`` in all."""
         buckets = self._buckets
         if len(buckets) * _LOAD * 2 < self._count + count or any(buckets[index] for index in runs):
             for data in itertools.chain.from_iterable(runs.values()):
@@ -270,7 +269,7 @@ class Table:
         return len(self._buckets)
 
     def bucket(self, index: int) -> Iterator[tuple[int, bytes]]:
-        """(key, record) of one bucket, as it is now: for whoever walks the table in steps."""
+        """(key, record) of one bucket, for walks in steps."""
         return _records(self._buckets[index])
 
     def items(self) -> Iterator[tuple[int, bytes]]:

@@ -19,12 +19,12 @@ from proxy.native.loader import compiled
 CHUNK_BITS = 20
 LOW_MASK = (1 << CHUNK_BITS) - 1
 SPREAD = 0x9E377
-"""Odd, so that no two numbers become one; neighbours, of which a list has many, come to lie far apart."""
+"""Odd, so that different numbers stay different; sequential numbers, of which a list has many, are spread far apart."""
 
 
 @compiled("sieve_of")
 def sieve_of(numbers: BitMap) -> bytes:
-    """Of one place; one that holds everybody back where nothing was compiled: number by number it takes longer to make than it ever saves."""
+    """The filter of one place. Without the compiled version it passes every number: built in Python it would cost more than it saves."""
     return b"\xff" if numbers else b""
 
 
@@ -40,13 +40,13 @@ class BloomFilters:
         self.by_place: list[bytes] = []
 
     def put(self, place: int, numbers: BitMap) -> None:
-        """All that there are at a place, none where nobody is left."""
+        """Sets the numbers of a place."""
         if place >= len(self.by_place):
             self.by_place += [b""] * (place + 1 - len(self.by_place))
         self.by_place[place] = sieve_of(numbers)
 
     @compiled("sieves_may_hold")
     def may_hold(self, number: int) -> bool:
-        """False is certain."""
+        """Whether the number may be present; False is certain."""
         place = number >> CHUNK_BITS
         return place < len(self.by_place) and may_hold(self.by_place[place], number & LOW_MASK)

@@ -23,19 +23,19 @@ from proxy.state.lists.filling import BulkImport
 from proxy.state.shared.numbering import Numbering
 
 BATCHES_MAX = 20_000
-"""Some 600 bytes each beside their numbers; a file with a day a row for each of ten years and ten advertisers still fits."""
+"""Some 600 bytes each beside their numbers; a file with one batch per day for ten years and five advertisers still fits."""
 KEPT_OVER_S = 190 * 86_400
-"""What is over, turned down or withdrawn stays so long, for who asks what a person had agreed to; then its numbers go."""
+"""Expired, rejected or withdrawn batches are kept so long, to answer what a recipient had agreed to; then their numbers are removed."""
 BY_REPLY = "reply"
-"""The source of consents that people gave by answering a consent request."""
+"""The source of consents by reply to a consent request."""
 STATES = ("unreviewed", "accepted", "rejected", "withdrawn")
 _ABOUT_ROW = 0xFFFF_FFFF
-"""The row of a batch that says what it is; the others are its chunks. Row 0 holds the highest number: batches count from 1."""
+"""The row with a batch's terms; its other rows are chunks. Row 0 holds the highest batch number: batches count from 1."""
 _FOREVER = 1 << 62
 
 
 class ConsentBatch(NamedTuple):
-    """What one file says that some people agreed to."""
+    """The terms of consents from one file."""
 
     number: int
     advertiser: str  # empty = any
@@ -56,13 +56,13 @@ class ConsentBatch(NamedTuple):
     reviewer: str = ""
     reason: str = ""
     proof_by: str = ""
-    """Who handed in the proof, where that came behind the file."""
+    """Who handed in the proof, if it came after the file."""
     wording: str = ""
-    """The registered text of the consent request, where they agreed by reply."""
+    """The registered text of the consent request, for consents by reply."""
 
     @property
     def counts(self) -> bool:
-        """Whether anybody may still go by it."""
+        """Whether the batch is neither rejected nor withdrawn."""
         return self.state in ("unreviewed", "accepted")
 
     @property
@@ -70,25 +70,25 @@ class ConsentBatch(NamedTuple):
         return self.counts and not self.proof
 
     def over(self, now: float) -> float:
-        """For how long it is over; below 0 where it is not."""
+        """Seconds since it ended; below 0 if it has not."""
         ended = self.reviewed if not self.counts else self.until or _FOREVER
         return now - ended
 
 
 class TooManyBatches(ValueError):
-    """More batches than are kept."""
+    """There are more batches than are kept."""
 
 
 class Consented:
     def __init__(self) -> None:
         self.empty = True
-        """Whether there is no consent at all: then nobody need ask."""
+        """Whether there is no consent at all: then look-ups can be skipped."""
         self.highest = 0
         self.numbered = Numbering()
         self.filling = BulkImport()
         self._batches: dict[int, ConsentBatch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
-        """Batches by advertiser and category, the newest consent first."""
+        """(advertiser, category) → batches, the newest consent first."""
         self._chunks: dict[int, BitMap] = {}  # by batch << 32 | chunk
         self._places: dict[int, set[int]] = {}  # chunks by batch
         self._counts: dict[int, int] = {}
@@ -102,7 +102,7 @@ class Consented:
     # -- asking
 
     def newest(self, number: int, advertisers: Iterable[str], categories: Iterable[str], now: float) -> ConsentBatch | None:
-        """The last consent of a person to any of these advertisers and categories; one that is over counts, too."""
+        """The newest consent of a recipient to any of these advertisers and categories, expired ones included."""
         place, low, found = number >> CHUNK_BITS, number & LOW_MASK, None
         categories = tuple(categories)
         for advertiser in advertisers:
@@ -118,7 +118,7 @@ class Consented:
         return found
 
     def of(self, number: int) -> list[ConsentBatch]:
-        """All that a person is in, the oldest consent first."""
+        """All batches with this number, the oldest consent first."""
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         found = [
             batch
@@ -128,13 +128,13 @@ class Consented:
         return sorted(found, key=lambda one: (one.given, one.number))
 
     def batches(self) -> list[tuple[ConsentBatch, int]]:
-        """All there are, with how many numbers are in each; in order."""
+        """(batch, count of its numbers) in order."""
         return [(batch, self._counts.get(one, 0)) for one, batch in sorted(self._batches.items())]
 
     def of_replies(
         self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str
     ) -> ConsentBatch | None:
-        """The batch that takes one more reply of these terms in; none once somebody has decided about it."""
+        """The batch for one more reply with these terms; None if there is none, or if it was reviewed differently."""
         state = "accepted" if reviewer else "unreviewed"
         for one in self._by.get(terms[:2], ()):
             batch = self._batches[one]
@@ -152,7 +152,7 @@ class Consented:
         return self._batches.get(number)
 
     def numbers(self, batch: int) -> Iterator[list[int]]:
-        """Everybody in a batch, a chunk at a time, as each is when it is told."""
+        """The numbers of a batch, a chunk at a time; a chunk has its present numbers when it is yielded."""
         for place in sorted(self._places.get(batch, ())):
             lows = self._chunks.get(batch << 32 | place)
             if lows is not None:
@@ -162,14 +162,14 @@ class Consented:
     # -- changing
 
     def make_room(self, count: int) -> None:
-        """TooManyBatches where so many do not fit beside those there are."""
+        """Raises TooManyBatches if ``count`` more batches do not fit."""
         if len(self._batches) + count > BATCHES_MAX:
             raise TooManyBatches(
                 f"at most {BATCHES_MAX:,} batches of consents are kept (one for each advertiser, category, day, end and version)"
             )
 
     def put(self, batch: ConsentBatch) -> None:
-        """A new batch, or what has become of one."""
+        """Adds a batch, or replaces its terms."""
         before = self._batches.get(batch.number)
         self._batches[batch.number] = batch
         self.highest = max(self.highest, batch.number)
@@ -184,25 +184,25 @@ class Consented:
         beside.sort(key=lambda one: (-self._batches[one].given, -one))
 
     def add(self, batch: int, place: int, lows: BitMap) -> int:
-        """Numbers of one chunk; how many were not in the batch."""
+        """Adds numbers of one chunk to a batch; returns how many are new."""
         row = batch << 32 | place
         there = self._chunks.get(row)
         now = BitMap(lows) if there is None else there | lows
         return self._set(row, there, now)
 
     def remove(self, number: int) -> int:
-        """Takes a person out of all batches; out of how many."""
+        """Removes a number from all batches; returns from how many."""
         self.filling.note_removal(partial(self.remove, number))
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         return self._remove(place, BitMap((low,)), list(self._batches.values()))
 
     def take_out(self, batch: int, number: int) -> None:
-        """Takes a person out of one batch: for who looks back."""
+        """Removes a number from one batch, to reconstruct an earlier state."""
         if (found := self._batches.get(batch)) is not None:
             self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), [found])
 
     def end_before(self, number: int, moment: float) -> int:
-        """Takes a person out of the batches whose consent is older than a moment: the number is somebody else's since."""
+        """Removes a number from batches with consents older than ``moment``: since then the number has another owner."""
         self.filling.note_removal(partial(self.end_before, number, moment))
         older = [one for one in self._batches.values() if one.given < moment]
         return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
@@ -231,14 +231,14 @@ class Consented:
         return more
 
     def drop(self, number: int) -> None:
-        """A batch and all its numbers, at once: for who looks back."""
+        """Removes a batch and all its numbers at once, to reconstruct an earlier state."""
         batch = self._batches[number]
         for place in list(self._places.get(number, ())):
             self._set(number << 32 | place, self._chunks[number << 32 | place], BitMap())
         self._forget(batch)
 
     def expire(self, now: float, chunks: int = 16) -> int:
-        """Drops what has been over for long, so many chunks at a time; how many numbers went."""
+        """Removes batches that ended long ago, ``chunks`` at a time; returns how many numbers."""
         for batch in self._batches.values():
             if batch.over(now) < KEPT_OVER_S:
                 continue
@@ -265,13 +265,13 @@ class Consented:
     # -- checkpoints (as of no exact moment: see the top of this file)
 
     def freeze(self) -> None:
-        """Begins a checkpoint: what changed since the last one is to be written."""
+        """Begins a checkpoint of the rows changed since the last one."""
         self._frozen, self._dirty = self._dirty, set()
         if self._frozen:
             self._frozen.add(0)
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """At most so many rows, packed as they are now (empty: gone); none when all were collected."""
+        """At most ``most`` rows with their present values (empty: removed); an empty list when all were collected."""
         rows: list[tuple[int, bytes]] = []
         while self._frozen and len(rows) < most:
             row = self._frozen.pop()
@@ -281,7 +281,7 @@ class Consented:
         return rows
 
     def thaw(self, done: bool) -> None:
-        """Ends a checkpoint; what was collected is collected again if it was not committed."""
+        """Ends a checkpoint; if it was not committed, its rows are collected again."""
         if not done:
             self._dirty.update(self._frozen, self._collected)
         self._frozen, self._collected = set(), []
@@ -292,13 +292,13 @@ class Consented:
         if row & 0xFFFF_FFFF == _ABOUT_ROW:
             batch = self._batches.get(row >> 32)
             fields = () if batch is None else batch if batch.wording else batch[:-1] if batch.proof_by else batch[:-2]
-            # as earlier gates have it, where it says no more
+            # without empty last fields, as earlier versions wrote it
             return json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass") if fields else b""
         lows = self._chunks.get(row)
         return b"" if lows is None else lows.serialize()
 
     def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Puts back what a checkpoint held; ValueError when it is no such thing."""
+        """Restores the rows of a checkpoint. Raises ValueError if they are damaged."""
         for row, data in rows:
             if not row:
                 self.highest = int.from_bytes(data, "big")

@@ -15,11 +15,11 @@ from proxy.model.message import hash32
 from proxy.state.lists.papers import Papers
 
 NAMES_MAX = 500_000
-"""Some 150 bytes each, 75 MB: extensions of ports are the providers' to choose."""
+"""Some 150 bytes each, 75 MB: providers choose the extensions of their ports."""
 _PORT = 1 << 48
 
 Name = tuple[int, str]
-"""Number and word."""
+"""(number, text)"""
 
 
 def port_name(port: str) -> Name:
@@ -27,23 +27,23 @@ def port_name(port: str) -> Name:
 
 
 class Dictionary(Papers):
-    """The words of one gate; what is new since the last look is written to its journal (``take_new``)."""
+    """The texts of one gate; new ones are written to its journal (``take_new``)."""
 
     def __init__(self) -> None:
         super().__init__()
         self._new: dict[int, str] = {}
         self._order: deque[int] = deque()
-        """Numbers, the oldest first."""
+        """Numbers in the order of arrival."""
 
     def meet(self, names: Iterable[Name]) -> None:
-        """Messages have these words."""
+        """Adds the ports and signatures of messages."""
         for number, word in names:
             if number not in self.held:
                 self.learn(number, word)
                 self._new[number] = word
 
     def learn(self, number: int, word: str) -> None:
-        """The journal, or another gate, says so."""
+        """Adds a text from the journal or from another gate."""
         if number in self.held:
             return
         if len(self.held) >= NAMES_MAX:
@@ -56,16 +56,16 @@ class Dictionary(Papers):
         self._order = deque(self.held)
 
     def take_new(self) -> list[Name]:
-        """What the journal does not know yet."""
+        """Returns the texts that the journal does not have yet."""
         found, self._new = self._new, {}
         return list(found.items())
 
     def port(self, hashed: int) -> str | None:
-        """The port with this hash32; None where it is not known."""
+        """The port with this hash32; None if it is unknown."""
         return self._word(_PORT | hashed)
 
     def signature(self, hashed: int) -> str:
-        """The signature with this hash48, in its normal form; empty where it is not known."""
+        """The signature with this hash48 in its normal form; empty if it is unknown."""
         return self._word(hashed) or ""
 
     def _word(self, number: int) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 MARKED = 1
-"""Nobody's number: what a key makes of it tells that key from others, and nothing else."""
+"""A number of nobody: its pseudonym identifies the key."""
 _NAME, _KEY = b"\x01", b"\x02"
 
 
@@ -21,20 +21,21 @@ class Erased:
     def __init__(self) -> None:
         self.empty = True
         self.named: Callable[[int], int] | None = None
-        """A number's name (archive.keys); whoever opens the store brings it. None: nobody can be recognized."""
+        """The pseudonym of a number (archive/pseudonym_key.py), set by the code that opens the store. None: no erased recipient is
+        recognized."""
         self.key = 0
-        """The mark of the key that made the names (what it makes of MARKED); 0 where that is not known."""
+        """The pseudonym of MARKED under the key that made the pseudonyms; 0 if it is unknown."""
         self.changed = False
         """Since the last checkpoint."""
         self._held: set[int] = set()
         self._numbers: set[int] = set()
-        """Who was forgotten while nobody could be named: only in memory, for who judges the past again and has no key."""
+        """Numbers erased while there is no key: only in memory, for code that judges old messages again without the key."""
 
     def __len__(self) -> int:
         return len(self._held)
 
     def use(self, named: Callable[[int], int]) -> bool:
-        """Whether those who were forgotten are known by this key: by another one nobody would be, so it is not used."""
+        """Uses this key if it made the stored pseudonyms; returns whether it did. With another key no erased recipient would be recognized."""
         mark = named(MARKED)
         if not self.empty and self.key not in (0, mark):
             return False
@@ -43,7 +44,7 @@ class Erased:
         return True
 
     def add(self, name: int, number: int, key: int = 0) -> None:
-        """``key``: its mark, if whoever says so knows it."""
+        """Adds an erased recipient. ``key``: the key's pseudonym of MARKED, if the caller knows it."""
         if self.empty and key:
             self.key = key
             if self.named is not None and self.named(MARKED) != key:  # keys that were made since
@@ -59,7 +60,7 @@ class Erased:
         return number in self._numbers or (self.named is not None and self.named(number) in self._held)
 
     def discard(self, number: int) -> bool:
-        """The person wants marketing again, or it was a mistake; whether they were there."""
+        """Removes a recipient who wants marketing again, or was erased by mistake; returns whether it was present."""
         if not self.has(number):
             return False
         self._numbers.discard(number)

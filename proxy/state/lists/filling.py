@@ -19,7 +19,7 @@ class BulkImport:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """One at a time."""
+        """Runs one import; at its end removals noted meanwhile are repeated."""
         assert self._again is None
         again: list[Callable[[], object]] = []
         self._again = again
@@ -31,6 +31,6 @@ class BulkImport:
                 take_out()
 
     def note_removal(self, take_out: Callable[[], object]) -> None:
-        """Somebody is taken out by this; it can be done twice."""
+        """Notes a removal; it must be repeatable."""
         if self._again is not None:
             self._again.append(take_out)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 EVENTS_MAX = 500
-"""Some years of changes; the journal has all of its time."""
+"""Some years of changes; the journal has all changes of its retention time."""
 
 
 class History:
@@ -20,7 +20,7 @@ class History:
         """Since the last checkpoint."""
 
     def put(self, place: int, body: bytes) -> None:
-        """What is there already (a checkpoint newer than the journal's position) stays as it is."""
+        """Adds a change; adding it again (after a checkpoint newer than the journal's position) has no effect."""
         self.held[place] = body
         while len(self.held) > EVENTS_MAX:
             del self.held[min(self.held)]

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 KEPT_S = 7 * 86_400
-"""Who tries again does so within days."""
+"""External systems repeat a request within days."""
 KEYS_MAX = 50_000
 """Some 250 bytes each; of more the oldest are forgotten."""
 KEY_BYTES = 8
@@ -36,7 +36,7 @@ class IdempotencyKeys:
         return self.held.get(int.from_bytes(key[:KEY_BYTES], "big"))
 
     def sweep(self, now: float) -> None:
-        """Forgets what is old: a body begins with its time in ms, and the oldest stand first."""
+        """Removes old requests. A body begins with its time in ms, and the oldest come first."""
         oldest = next(iter(self.held), None)
         while oldest is not None and int.from_bytes(self.held[oldest][:8], "big") < (now - KEPT_S) * 1000:
             del self.held[oldest]

@@ -39,14 +39,14 @@ __all__ = [
 ]
 
 LISTS_MAX = 256
-"""Lists at once: a person who is on any is looked up in each."""
+"""Lists at once: a number that is on any list is looked up in each."""
 _NAME_ROW = 0xFFFF_FFFF
-"""The row of a list that says what it is; the others are its chunks."""
+"""The row with a list's terms; its other rows are chunks."""
 _NAME = struct.Struct(">QQ")  # newest addition, expiry
 
 
 class ListKey(NamedTuple):
-    """What tells lists apart."""
+    """The terms that identify a list."""
 
     scope: str
     value: str
@@ -55,7 +55,7 @@ class ListKey(NamedTuple):
 
 
 class TooManyLists(ValueError):
-    """More different lists than are kept: expiries that differ by seconds make a list each."""
+    """There are more lists than are kept; expiries that differ by seconds make separate lists."""
 
 
 class _List:
@@ -82,11 +82,11 @@ class _Chunk:
 
 
 ERASED = OptOut("all", "", 0, "officer", 0)
-"""What is known of who was forgotten: that they get no marketing."""
+"""The opt-out of an erased recipient: no marketing."""
 
 
 class ListSummary(NamedTuple):
-    """One list, for people."""
+    """A summary of one list for display."""
 
     key: ListKey
     time: int
@@ -95,13 +95,13 @@ class ListSummary(NamedTuple):
 
 class Listed:
     def __init__(self, consented: Consented | None = None, erased: Erased | None = None) -> None:
-        """``consented``: who agreed to what, ``erased``: who was forgotten: told of a person beside what lists say."""
+        """``consented`` and ``erased`` are looked up for a recipient beside the lists."""
         self.consented = consented if consented is not None else Consented()
         self.erased = erased if erased is not None else Erased()
         self.empty = True
-        """Whether nobody is listed: then nobody need ask."""
+        """Whether there is no list: then look-ups can be skipped."""
         self.sieves = BloomFilters()
-        """Who is certainly on no list."""
+        """Bloom filters: which numbers are certainly on no list."""
         self.filling = BulkImport()
         self._lists: dict[int, _List] = {}
         self._by_key: dict[ListKey, _List] = {}
@@ -113,17 +113,17 @@ class Listed:
     # -- asking
 
     def silent(self, number: int) -> bool:
-        """Whether there is nothing beside a person's record: no list, no consent, nobody forgotten."""
+        """Whether nothing beside the record concerns this recipient: no list, no consent, no erasure."""
         return self.consented.empty and not self.tells_of(number)
 
     def tells_of(self, number: int) -> bool:
-        """Whether lists say anything of a person, or they were forgotten."""
+        """Whether the recipient is on a list or was erased."""
         if self.sieves.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
             return True
         return not self.erased.empty and self.erased.has(number)
 
     def refusals(self, number: int) -> Sequence[OptOut]:
-        """What lists say of a person, as refusals; and that they were forgotten."""
+        """The recipient's opt-outs by lists and by erasure."""
         found = self._on_lists(number) if self.sieves.may_hold(number) else ()
         return found if self.erased.empty or not self.erased.has(number) else (*found, ERASED)
 
@@ -135,23 +135,23 @@ class Listed:
         return [OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry) for one in found]
 
     def beside(self, record: Recipient, number: int) -> ListedRecipient:
-        """A person's record and what lists say."""
+        """The recipient's record combined with the lists."""
         return ListedRecipient(record, self, number)
 
     def lists(self) -> list[ListSummary]:
-        """All lists, the fullest first."""
+        """All lists, the largest first."""
         summaries = [ListSummary(one.key, one.time, one.count) for one in self._lists.values()]
         return sorted(summaries, key=lambda one: -one.numbers)
 
     def counts(self) -> dict[tuple[str, ...], float]:
-        """How many numbers there are by scope, counted once for each list."""
+        """Numbers by scope, counted once for each list."""
         found: dict[tuple[str, ...], float] = {}
         for one in self._lists.values():
             found[one.key.scope,] = found.get((one.key.scope,), 0) + one.count
         return found
 
     def numbers(self) -> Iterator[tuple[ListSummary, list[int]]]:
-        """Everybody listed, a chunk at a time. Lists may change meanwhile: what is told is each chunk as it is when it is told."""
+        """All listed numbers, a chunk at a time. Lists may change meanwhile: a chunk has its present numbers when it is yielded."""
         for one in list(self._lists.values()):
             for place in sorted(one.chunks):
                 chunk = self._chunks.get(place)
@@ -163,7 +163,7 @@ class Listed:
     # -- changing
 
     def add(self, key: ListKey, time: int, place: int, lows: BitMap) -> int:
-        """Adds numbers of one chunk to a list; returns how many were not on it. TooManyLists."""
+        """Adds numbers of one chunk to a list; returns how many are new. Raises TooManyLists."""
         if not lows:
             return 0
         one = self._list(key, time)
@@ -184,12 +184,12 @@ class Listed:
         return len(now) - before
 
     def make_room(self, keys: set[ListKey]) -> None:
-        """TooManyLists where these do not fit beside those there are."""
+        """Raises TooManyLists if these lists do not fit."""
         if len(keys - self._by_key.keys()) + len(self._lists) > LISTS_MAX:
             raise TooManyLists(f"at most {LISTS_MAX} lists of different scope, value, source or expiry are kept")
 
     def remove(self, scope: str, value: str, place: int, lows: BitMap, source: str = "") -> int:
-        """Takes numbers of one chunk off all lists of this scope and value (and source, if one is named); returns how many went."""
+        """Removes numbers of one chunk from all lists of this scope and value (and source, if given); returns how many."""
         self.filling.note_removal(partial(self.remove, scope, value, place, lows, source))
         chunk = self._chunks.get(place)
         if chunk is None:
@@ -202,7 +202,7 @@ class Listed:
         return gone
 
     def expire(self, now: float, chunks: int = 16) -> int:
-        """Drops lists that are over, so many chunks at a time; returns how many numbers went."""
+        """Removes expired lists, ``chunks`` at a time; returns how many numbers."""
         for one in self._lists.values():
             if not 0 < one.key.expiry <= now:
                 continue
@@ -215,12 +215,12 @@ class Listed:
         return 0
 
     def end_before(self, number: int, moment: float) -> int:
-        """Takes a person off the lists whose newest addition is older than a moment; off how many."""
+        """Removes a number from lists whose newest addition is older than ``moment``; returns from how many."""
         self.filling.note_removal(partial(self.end_before, number, moment))
         return self._take_off(number, [one for one in self._lists.values() if one.time < moment])
 
     def forget(self, number: int) -> int:
-        """Takes a person off all lists; off how many."""
+        """Removes a number from all lists; returns from how many."""
         self.filling.note_removal(partial(self.forget, number))
         return self._take_off(number, list(self._lists.values()))
 
@@ -265,7 +265,7 @@ class Listed:
             self.make_room({key})
             written = {
                 row >> 32 for row in (*self._frozen, *self._collected)
-            }  # of one that has just gone, by a checkpoint under way
+            }  # numbers of removed lists that a running checkpoint still writes
             free = [number for number in range(LISTS_MAX) if number not in self._lists]
             number = next((number for number in free if number not in written), free[0])
             one = self._take(number, key, time)
@@ -280,11 +280,11 @@ class Listed:
     # -- checkpoints (as of no exact moment: see the top of this file)
 
     def freeze(self) -> None:
-        """Begins a checkpoint: what changed since the last one is to be written."""
+        """Begins a checkpoint of the rows changed since the last one."""
         self._frozen, self._dirty = self._dirty, set()
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """At most so many rows, packed as they are now (empty: gone); none when all were collected."""
+        """At most ``most`` rows with their present values (empty: removed); an empty list when all were collected."""
         rows: list[tuple[int, bytes]] = []
         while self._frozen and len(rows) < most:
             row = self._frozen.pop()
@@ -294,7 +294,7 @@ class Listed:
         return rows
 
     def thaw(self, done: bool) -> None:
-        """Ends a checkpoint; what was collected is collected again if it was not committed."""
+        """Ends a checkpoint; if it was not committed, its rows are collected again."""
         if not done:
             self._dirty.update(self._frozen, self._collected)
         self._frozen, self._collected = set(), []
@@ -309,7 +309,7 @@ class Listed:
         return b"" if lows is None else lows.serialize()
 
     def restore(self, rows: Iterator[tuple[int, bytes]]) -> None:
-        """Puts back what a checkpoint held; ValueError when it is no such thing."""
+        """Restores the rows of a checkpoint. Raises ValueError if they are damaged."""
         chunks: list[tuple[int, int, bytes]] = []
         for row, data in rows:
             number, place = row >> 32, row & 0xFFFF_FFFF
@@ -334,7 +334,7 @@ class Listed:
 
 
 class ListedRecipient:
-    """recipient.Recipient: a record, and what lists say of the person, looked up when it is first asked for."""
+    """recipient.Recipient: a record combined with the lists, which are looked up on first use."""
 
     __slots__ = ("_record", "_listed", "_number", "_found", "held")
 

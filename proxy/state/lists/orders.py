@@ -34,7 +34,7 @@ class Orders:
         return self.numbered.behind(self.highest)[0]
 
     def drop(self, number: int) -> None:
-        """It is lifted or over; nothing happens where it is not known."""
+        """Removes an order that was lifted or has expired; an unknown number has no effect."""
         self.changed |= self.held.pop(number, None) is not None
 
     def rows(self) -> list[tuple[int, bytes]]:

@@ -15,19 +15,19 @@ from collections.abc import Iterable, Iterator
 from proxy.state.shared.numbering import Numbering
 
 _HIGHEST = 0
-"""The row that holds the highest number: papers count from 1."""
+"""The row that holds the highest number: records count from 1."""
 
 
 _NODE_SHIFT = 40
 
 
 def hour_of_node(node: int, start: int) -> int:
-    """The number of another gate's hour beside this one's own, which are numbered by hours since 1970; ``start``: in seconds."""
+    """The number of another gate's hour; own hours are numbered by hours since 1970. ``start``: in seconds."""
     return (node + 1) << _NODE_SHIFT | start // 3600
 
 
 def node_of_hour(number: int) -> int:
-    """Whose hour it is; -1: this gate's."""
+    """The node of an hour; -1: this gate."""
     return (number >> _NODE_SHIFT) - 1
 
 
@@ -37,11 +37,11 @@ class Papers:
         self.highest = 0
         self.numbered = Numbering()
         self._news: dict[int, None] = {}
-        """What was put by somebody else since whoever keeps them looked."""
+        """Numbers put by other gates or by replay since ``news`` was called."""
         self._changed: set[int] = set()
         """Since the last checkpoint."""
         self._taken: set[int] = set()
-        """By the checkpoint that is being written."""
+        """Numbers in the running checkpoint."""
 
     def put(self, number: int, body: bytes) -> None:
         self.held[number] = body
@@ -49,21 +49,21 @@ class Papers:
         self._changed.add(number)
 
     def hear(self, number: int, body: bytes) -> None:
-        """Put by somebody who does not keep them: another gate, or a journal that is read again."""
+        """``put`` for a record of another gate, or of a journal that is replayed."""
         self.put(number, body)
         self._news[number] = None
 
     def news(self) -> list[tuple[int, bytes]]:
-        """What was heard since the last time, in order, as it is now."""
+        """The records put with ``hear`` since the last call, in order, with their present bodies."""
         found, self._news = self._news, {}
         return [(number, self.held[number]) for number in found if number in self.held]
 
     def following(self, count: int = 1) -> list[int]:
-        """Numbers for so many more."""
+        """The numbers for ``count`` new records."""
         return self.numbered.behind(self.highest, count)
 
     def drop(self, number: int) -> None:
-        """It is not kept any longer; nothing happens where it is not known."""
+        """Removes a record; an unknown number has no effect."""
         if self.held.pop(number, None) is not None:
             self._changed.add(number)
 
@@ -73,7 +73,7 @@ class Papers:
         self._taken, self._changed = self._changed, set()
 
     def collect(self, most: int) -> Iterator[list[tuple[int, bytes]]]:
-        """Rows of the checkpoint's table that have changed, so many at a time; an empty body means gone."""
+        """The changed rows of the checkpoint's table, ``most`` at a time; an empty body means removed."""
         taken = sorted(self._taken)
         for start in range(0, len(taken), most):
             yield [(number, self.held.get(number, b"")) for number in taken[start : start + most]]

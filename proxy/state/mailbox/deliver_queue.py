@@ -21,21 +21,21 @@ from proxy.native.loader import compiled
 UNSAFE, READY, HANDED, ASIDE, GONE = range(5)
 
 ITEM_BYTES = 400
-"""What an item costs in memory beside its bytes: the bounds count it, or a million empty ones would be free."""
+"""Memory of an item beside its bytes. The bounds count it, otherwise a million empty items would be free."""
 BACKOFF_S, BACKOFF_MAX_S = 1.0, 300.0
-"""An item refused for now waits so long, twice as long each time, at most so long."""
+"""Wait after a temporary refusal of an item: doubled each time, up to the maximum."""
 ROW_MAX = 8
-"""After so many refusals in a row the provider as a whole is not well: items then go one at a time, after a pause ..."""
+"""After so many refusals in a row the provider counts as failing: items are then sent one at a time, after a pause ..."""
 PAUSE_MAX_S = 60.0
-"""... that grows up to this, until one is taken."""
+"""... that grows up to this, until one is accepted."""
 SLACK = 1024
-"""Items that are gone may stay this many (and as many as are there) in the order, before it is made anew."""
+"""Removed items (beyond the number of present ones) that may stay in the deque before it is rebuilt."""
 
 _number = attrgetter("number")
 
 
 class Item:
-    """One deliver on its way to a provider."""
+    """One deliver that waits for its provider."""
 
     __slots__ = ("number", "at", "kind", "data", "box", "state", "tries", "stored")
 
@@ -83,13 +83,13 @@ class DeliverQueue:
         self._order.append(item)
 
     def ready(self, item: Item) -> None:
-        """The item is safe: it may be handed over, behind those that were ready before."""
+        """The item is durable: it may be handed over, after those that were ready before."""
         if item.state == UNSAFE:
             item.state = READY
             self._ready.append(item)
 
     def take(self, most: int, now: float) -> list[Item]:
-        """The next items to hand over, at most so many; they count as handed until one of the calls below."""
+        """The next items to hand over, at most ``most``; they count as handed until one of the calls below."""
         if self._row >= ROW_MAX:
             if self.handed or now < self._open_at <= now + PAUSE_MAX_S:
                 return []
@@ -99,7 +99,7 @@ class DeliverQueue:
         return taken
 
     def back(self, items: Iterable[Item]) -> None:
-        """Handed items that nobody will answer for: they go again, before all that came after them."""
+        """Returns handed items whose bind is lost: they are sent again, before later items."""
         self._again([item for item in items if item.state == HANDED])
 
     def _again(self, items: list[Item]) -> None:
@@ -115,7 +115,7 @@ class DeliverQueue:
         ready.extendleft(items)
 
     def set_aside(self, item: Item, now: float) -> None:
-        """The provider cannot take this one now: it waits while others pass."""
+        """The provider refused this item temporarily: it waits while others are sent."""
         if item.state != HANDED:
             return
         self.handed -= 1
@@ -128,11 +128,11 @@ class DeliverQueue:
             self._open_at = now + min(PAUSE_MAX_S, BACKOFF_S * 2 ** min(self._row - ROW_MAX, 10))
 
     def note_success(self) -> None:
-        """The provider took one: it is well."""
+        """The provider accepted an item: it is not failing."""
         self._row = 0
 
     def wake(self, now: float, *, all_of_them: bool = False) -> None:
-        """Items whose wait is over are ready again. A wait longer than the longest is a clock that was set back."""
+        """Makes items ready whose wait is over. A wait above the maximum means that the clock was set back: it is over too."""
         due: list[Item] = []
         aside = self._aside
         while aside and (all_of_them or not now < aside[0][0] <= now + BACKOFF_MAX_S):
@@ -153,7 +153,7 @@ class DeliverQueue:
         return bool(self._ready)
 
     def gone(self, item: Item) -> None:
-        """Delivered, or dropped."""
+        """Removes a delivered or dropped item."""
         self.handed -= item.state == HANDED
         item.state = GONE
         self.count -= 1
@@ -163,7 +163,7 @@ class DeliverQueue:
 
     @compiled("box_tidy")
     def remove_gone(self) -> None:
-        """Lets go of what is gone."""
+        """Removes gone items from the deques."""
         order, ready = self._order, self._ready
         while order and order[0].state == GONE:
             order.popleft()
@@ -174,18 +174,18 @@ class DeliverQueue:
             self._ready = deque([one for one in ready if one.state == READY])
 
     def items(self) -> list[Item]:
-        """All, oldest first."""
+        """All items, oldest first."""
         return [item for item in self._order if item.state != GONE]
 
     def oldest(self) -> Item | None:
         return self._order[0] if self._order else None
 
     def age_s(self, now: float) -> float:
-        """The age of the oldest; 0 where there is none."""
+        """The age of the oldest item; 0 if there is none."""
         return max(0.0, now - self._order[0].at) if self._order else 0.0
 
     def oldest_droppable(self) -> Item | None:
-        """What falls out of a full box: the oldest item, one that is on its way to the provider only if there is no other."""
+        """The item to drop from a full queue: the oldest; one that is handed to the provider only if there is no other."""
         first = self.oldest()
         if first is None or first.state != HANDED:
             return first
@@ -195,7 +195,7 @@ class DeliverQueue:
         return next((item for item in self._order if item.state not in (HANDED, GONE)), first)  # what is not safe yet
 
     def empty_into(self, other: DeliverQueue) -> list[Item]:
-        """All items move to another box, in order; those on their way come there when their bind is lost or answers."""
+        """Moves all items to another queue, in order; handed items count there when their bind is lost or answers."""
         moved = self.items()
         for item in moved:
             other.add(item)

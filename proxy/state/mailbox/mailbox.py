@@ -21,19 +21,19 @@ from proxy.native.loader import compiled
 from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, DeliverQueue, Item
 
 UNOWNED = ""
-"""The box of ports that belong to nobody; metrics call it ``unowned``."""
+"""The queue of ports without an owner; metrics call it ``unowned``."""
 EXPIRED_MAX = 1000
-"""Items dropped for their age in one look: about a millisecond."""
+"""Items dropped for their age in one check: about 1 ms."""
 LOOK_S = 1.0
-"""How often ages are looked at."""
+"""How often ages are checked."""
 RENUMBERED = 1 << 62
-"""Items whose journal is lost are numbered from here: no journal ever comes so far, so no number is given twice."""
+"""Items whose journal is lost are numbered from here: no journal reaches this number, so none is given twice."""
 
 _ROW = struct.Struct(">QBB")  # time in ms, bytes of the kind, bytes of the provider
 
 
 class Bounds(NamedTuple):
-    """``age_s``, ``messages`` and ``bytes`` of each box (an item counts ITEM_BYTES beside its own); ``total_bytes`` of all."""
+    """``age_s``, ``messages`` and ``bytes`` of each queue (an item counts ITEM_BYTES beside its own bytes); ``total_bytes`` of all queues."""
 
     age_s: float = 72 * 3600.0
     messages: int = 100_000
@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
 
 
 class DroppedItem(NamedTuple):
-    """An item that left undelivered."""
+    """An item that was removed undelivered."""
 
     number: int
     provider: str
@@ -54,9 +54,9 @@ class Mailbox:
         self.boxes: dict[str, DeliverQueue] = {}
         self.bytes = 0
         self.bounds: Bounds | None = None
-        """None until ``open``: what the journal says is then taken as it is."""
+        """None until ``open``: during replay no bounds apply."""
         self.fallen: list[DroppedItem] = []
-        """What has left undelivered and was not taken note of (``take_fallen``)."""
+        """Dropped items since ``take_fallen`` was called."""
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
         self._looked = 0.0
@@ -76,7 +76,7 @@ class Mailbox:
     # -- arrival
 
     def put(self, number: int, provider: str, at: float, kind: str, data: bytes) -> Item:
-        """A new item; it is not handed over before ``ready`` says that it is safe. Older ones may fall out for it."""
+        """Adds an item; it is not handed over before ``ready`` says that it is durable. Older items may be dropped for it."""
         box = self.boxes.get(provider) or self.box(provider)
         item = Item(number, at, kind, data, box)
         box.add(item)
@@ -90,7 +90,7 @@ class Mailbox:
         return item
 
     def put_all(self, number: int, items: Sequence[Item]) -> None:
-        """``put`` for many that were made before, under consecutive numbers from this one on."""
+        """``put`` for many prepared items, with consecutive numbers from ``number`` on."""
         boxes, bounds = self._add_all(number, items), self.bounds
         if bounds is None:
             self._restored |= {item.number: item for item in items}
@@ -101,7 +101,7 @@ class Mailbox:
 
     @compiled("mailbox_add_all")
     def _add_all(self, number: int, items: Sequence[Item]) -> list[DeliverQueue]:
-        """The boxes that they are in, each once."""
+        """Returns the queues of the items, each once."""
         new, size = self._new, 0
         for item in items:
             item.number = number
@@ -129,13 +129,13 @@ class Mailbox:
 
     @staticmethod
     def ready(item: Item) -> None:
-        """The item is safe: it is handed over in its turn."""
+        """The item is durable: it is handed over in its turn."""
         item.box.ready(item)
 
     @staticmethod
     @compiled("mailbox_ready_all")
     def ready_all(items: Iterable[Item]) -> dict[DeliverQueue, int]:
-        """``ready`` for many, in this order; how many each box has of them."""
+        """``ready`` for many items, in this order; returns their number by queue."""
         boxes: dict[DeliverQueue, int] = {}
         for item in items:
             item.box.ready(item)
@@ -145,22 +145,22 @@ class Mailbox:
     # -- handing over
 
     def has_ready(self, provider: str) -> bool:
-        """Whether anything may be handed to a provider, if it has room."""
+        """Whether an item may be handed to the provider if it has room."""
         box = self.boxes.get(provider)
         return box is not None and box.has_ready
 
     def take(self, provider: str, most: int, now: float) -> list[Item]:
-        """The next items for a provider whose binds have room for so many, in order."""
+        """The next items for a provider whose binds have room for ``most``, in order."""
         box = self.boxes.get(provider)
         return box.take(most, now) if box is not None else []
 
     def delivered(self, item: Item) -> bool:
-        """The provider has it; False if it is not here any more (an answer that came late, to one of two hand-overs)."""
+        """Removes an acknowledged item; False if it was removed before (a late answer to one of two hand-overs)."""
         return bool(self.delivered_all([item]))
 
     @compiled("mailbox_delivered_all")
     def delivered_all(self, items: Sequence[Item]) -> list[int]:
-        """``delivered`` for many: numbers of those that were still here."""
+        """``delivered`` for many items; returns the numbers of those that were still here."""
         numbers = []
         for item in items:
             if item.state != GONE:
@@ -170,13 +170,13 @@ class Mailbox:
         return numbers
 
     def refused(self, item: Item, now: float) -> None:
-        """Not now, or no answer in time: it is tried again later."""
+        """The provider refused temporarily, or did not answer in time: the item is tried again later."""
         if item.state == HANDED:
             item.box.set_aside(item, now)
             self._waiting.add(item.box.provider)
 
     def back(self, items: Iterable[Item]) -> None:
-        """The bind is lost: what it had not answered goes again, in order, before all else."""
+        """The bind is lost: its unanswered items are sent again, in order, before all others."""
         by_box: dict[str, list[Item]] = {}
         for item in items:
             by_box.setdefault(item.box.provider, []).append(item)
@@ -184,7 +184,7 @@ class Mailbox:
             self.boxes[provider].back(lost)
 
     def drop(self, item: Item, why: str) -> None:
-        """It will not be delivered; ``fallen`` tells."""
+        """Drops an item undelivered and notes it in ``fallen``."""
         if item.state != GONE:
             self.fallen.append(DroppedItem(item.number, item.box.provider, why))
             self._gone(item)
@@ -199,20 +199,20 @@ class Mailbox:
             self._old.append(number)
 
     def take_fallen(self) -> list[DroppedItem]:
-        """What has left undelivered since the last call."""
+        """Returns the items dropped since the last call."""
         fallen, self.fallen = self.fallen, []
         return fallen
 
     # -- time, binds, settings
 
     def bound(self, provider: str) -> None:
-        """A new bind: what had been set aside is tried again at once."""
+        """A new bind: items that were set aside are tried again at once."""
         box = self.boxes.get(provider)
         if box is not None:
             box.wake(0.0, all_of_them=True)
 
     def tick(self, now: float, *, drops: bool = True) -> list[str]:
-        """Drops what is too old, if it may; names the providers for whom something may be ready again."""
+        """Drops items that are too old, if ``drops``; returns the providers for whom items may be ready again."""
         awake: list[str] = []
         for provider in list(self._waiting):
             box = self.boxes[provider]
@@ -234,7 +234,7 @@ class Mailbox:
                 left -= 1
 
     def open(self, bounds: Bounds, providers: Collection[str]) -> list[str]:
-        """The start: what was restored is ready, bounds hold from now on. Names providers that are no more (``disown``)."""
+        """Ends replay: restored items are ready, bounds apply from now on. Returns the providers that no longer exist (``disown``)."""
         for item in sorted(self._restored.values(), key=lambda one: one.number):
             item.box.ready(item)
         self._restored.clear()
@@ -245,14 +245,14 @@ class Mailbox:
         return gone
 
     def disown(self, providers: Collection[str]) -> list[str]:
-        """What waits for providers that are no more belongs to nobody; names them."""
+        """Moves the items of providers that no longer exist to the queue without owner; returns those providers."""
         gone = [name for name, box in self.boxes.items() if box.count and name != UNOWNED and name not in providers]
         for name in gone:
             self.move(name)
         return gone
 
     def move(self, provider: str) -> None:
-        """All that waits for this provider is nobody's from now on."""
+        """Moves all items of a provider to the queue without owner."""
         box = self.boxes.get(provider)
         if box is not None and provider != UNOWNED:
             for item in box.empty_into(self.box(UNOWNED)):
@@ -260,18 +260,18 @@ class Mailbox:
 
     @property
     def handed(self) -> int:
-        """Items that providers have in hand and have not answered."""
+        """Items that providers have received and not answered."""
         return sum(box.handed for box in self.boxes.values())
 
     def items(self) -> Iterator[Item]:
-        """All that is here, in the order in which it came."""
+        """All items, queue by queue, oldest first."""
         for box in self.boxes.values():
             yield from box.items()
 
     # -- restart
 
     def restore(self, number: int, packed: bytes) -> None:
-        """A row of the checkpoint."""
+        """Restores a row of the checkpoint."""
         time_ms, kind, provider = _ROW.unpack_from(packed)
         at = _ROW.size + kind
         words = packed[_ROW.size : at].decode(), packed[at : at + provider].decode()
@@ -280,14 +280,14 @@ class Mailbox:
         item.stored = True
 
     def settle(self, numbers: Iterable[int]) -> None:
-        """The journal says that these have left."""
+        """Removes items that have left according to the journal."""
         for number in numbers:
             item = self._restored.pop(number, None)
             if item is not None:
                 self._gone(item)
 
     def renumber(self) -> None:
-        """The journal these items stand in is lost: another one will count from 1 again."""
+        """Renumbers items whose journal is lost, because a new journal counts from 1 again."""
         items = sorted(self._restored.values(), key=lambda one: (one.at, one.number))
         self._old += [item.number for item in items if item.stored]
         for place, item in enumerate(items):
@@ -299,12 +299,12 @@ class Mailbox:
     # -- checkpoints
 
     def freeze(self) -> None:
-        """Begins a checkpoint as of now: what is here and not in the file will be collected, what left it removed."""
+        """Begins a checkpoint as of now: items that are not in the file will be collected, items that left will be removed from it."""
         self._collecting, self._new = self._new, numbered()
         self._removing, self._old = self._old, []
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """The next rows for the file, at most so many; empty bytes: to be removed. None are left when it is empty."""
+        """The next rows for the file, at most ``most``; empty bytes: remove. An empty list when all were collected."""
         rows: list[tuple[int, bytes]] = []
         while self._removing and len(rows) < most:
             number = self._removing.pop()
@@ -319,7 +319,7 @@ class Mailbox:
         return rows
 
     def thaw(self, done: bool) -> None:
-        """The checkpoint is over; what was collected is collected again if it was not committed."""
+        """Ends a checkpoint; if it was not committed, its rows are collected again."""
         if not done:
             for item in self._collected:
                 if item.state != GONE:

@@ -19,22 +19,22 @@ from proxy.model.recipient import CONSENT_REQUEST, RefusedText
 from proxy.state.record.facts import ASKED, REFUSED_TEXT, facts
 
 ASKED_MAX = 64
-"""Advertisers a person can have been asked by; the record of somebody asked more often forgets the first."""
+"""Advertisers that asked one recipient for consent; beyond this number the oldest is dropped."""
 REFUSED_TEXTS_MAX = 8
 TEXT_BYTES_MAX = 192
-"""64 Chinese characters: what a reader sees first, and a fact's length is one byte."""
+"""64 Chinese characters: the visible beginning; a fact's length is one byte."""
 _ASKED = struct.Struct(">6s6s")
 _REFUSED = struct.Struct(">6sI")
 _HEAD, _ENTRY_BYTES = 7, 32
 
 
 def asks(packed: bytes) -> bool:
-    """Whether a packed entry is that of a request for consent."""
+    """Whether a packed entry is that of a consent request."""
     return (packed[14] << 8 | packed[15]) >> 4 & 63 == CONSENT_REQUEST
 
 
 def with_asked(area: bytes, packed: bytes) -> bytes:
-    """The facts with who asked by this entry; one advertiser's signature stands there once, with its first entry."""
+    """The facts area with the consent request of this entry; one signature is stored once, with its first entry."""
     signature = packed[8:14]
     held = [_ASKED.unpack_from(area, start) for kind, start, _ in facts(area) if kind == ASKED]
     if any(one[1] == signature for one in held):
@@ -45,7 +45,7 @@ def with_asked(area: bytes, packed: bytes) -> bytes:
 
 
 def without_asked(area: bytes, entry: bytes) -> bytes:
-    """The facts without what an entry (its id) noted: the carrier refused it, nobody was asked."""
+    """The facts area without the consent request of an entry (its id): the carrier refused the message, so the recipient was not asked."""
     for kind, start, end in facts(area):
         if kind == ASKED and area[start : start + 6] == entry:
             return area[: start - 2] + area[end:]
@@ -53,13 +53,13 @@ def without_asked(area: bytes, entry: bytes) -> bytes:
 
 
 def asked(area: bytes) -> list[int]:
-    """Signatures (hash48) under which the person was asked, in order; 0: without one."""
+    """Signatures (hash48) of consent requests, in order; 0: without a signature."""
     found = [int.from_bytes(area[start + 6 : start + 12], "big") for kind, start, _ in facts(area) if kind == ASKED]
     return [signature if signature < UNSIGNED else 0 for signature in found]
 
 
 def refused_texts(area: bytes) -> list[RefusedText]:
-    """What those said whom the person refused, oldest first."""
+    """Refused texts, oldest first."""
     return [one for _, _, one in _refused(area)]
 
 
@@ -72,7 +72,7 @@ def _refused(area: bytes) -> Iterator[tuple[int, int, RefusedText]]:
 
 
 def refused_text(data: bytes, one: RefusedText) -> bytes:
-    """The record that knows what somebody said whom the person refused; at most REFUSED_TEXTS_MAX, the oldest go first."""
+    """The record with one more refused text; at most REFUSED_TEXTS_MAX are kept, the newest ones."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     held = list(_refused(area))
@@ -87,7 +87,7 @@ def refused_text(data: bytes, one: RefusedText) -> bytes:
 
 
 def without_texts(data: bytes, signature: int) -> bytes:
-    """The record without what one signature said: the refusal was taken back."""
+    """The record without the refused texts of a signature: the opt-out was revoked."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     for start, stop, one in reversed(list(_refused(area))):

@@ -30,27 +30,27 @@ JUST_NOW_S = 120
 
 
 class Port(NamedTuple):
-    """Where a reply was sent to, without the country's code."""
+    """The port that a reply was sent to, without the country code."""
 
     number: str
     owner: str
-    """The provider; empty where nobody owns it."""
+    """The provider that owns it; empty if none does."""
     near: frozenset[int]
-    """Providers (hash32) that own ports which begin with it."""
+    """Providers (hash32) that own ports with this prefix."""
 
 
 class Reach(NamedTuple):
-    """All candidates that a reply reaches."""
+    """The candidates of a reply."""
 
     entries: tuple[Entry, ...]  # oldest first
     at_port: bool
-    """Whether they came from the very port replied to."""
+    """Whether they were sent from exactly the port replied to."""
     crowded: bool = False
-    """Whether there were more than a record keeps: others that are meant may be forgotten."""
+    """Whether the record is full, so that other candidates may have been dropped."""
 
 
 def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
-    """``entries``: oldest first. ``word_of``: the port with a hash32, None where it is not known."""
+    """Finds the candidates. ``entries``: oldest first. ``word_of``: the port with a hash32, None if it is unknown."""
     newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and is_candidate(one)}
     kept = sorted(newest.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
@@ -62,17 +62,17 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     surely = True in week.values()
     owner = (
         hash32(port.owner) if port.owner and not surely else 0
-    )  # what only may be related may be not, and then the owner's are meant
+    )  # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
     return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
 def is_candidate(entry: Entry) -> bool:
-    """Whether it is marketing, or said how to refuse."""
+    """Whether it is marketing, or declared an opt-out keyword."""
     return entry.category == Category.MARKETING or entry.keyword != 0
 
 
 def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> bool | None:
-    """Whether one of the two ports is a prefix of the other; None: it may be, the digits are not known."""
+    """Whether one of the two ports is a prefix of the other; None: unknown, because the digits are not known."""
     word, number = word_of(entry.port), port.number
     if not number.isdigit():
         return False
@@ -84,7 +84,8 @@ def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> 
 
 
 def meant(found: Reach, keyword: int, now: float) -> tuple[Entry, ...]:
-    """Those that may be meant, newest first. ``keyword``: hash16 of a word that narrows them down; 0 where it is one that many declare."""
+    """The entries that the reply may refer to, newest first. ``keyword``: hash16 of a keyword that selects some of them; 0 for a
+    common keyword."""
     entries = found.entries[::-1]
     chosen = tuple(one for one in entries if keyword and one.keyword == keyword)
     if chosen or not found.at_port:

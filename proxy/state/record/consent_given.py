@@ -17,7 +17,7 @@ from proxy.model.number import about_people
 from proxy.state.record.facts import CONSENT_GIVEN, facts
 
 CONSENT_GIVEN_MAX = 32
-"""Advertisers a person has agreed to by reply: of more the first is only in its batch and in the journal."""
+"""Consents by reply of one recipient: beyond this number the oldest remain only in their batch and in the journal."""
 TEXT_BYTES_MAX = 120
 _CONSENT_GIVEN = struct.Struct(">II6s6s6s")
 _HEAD, _ENTRY_BYTES = 7, 32
@@ -35,7 +35,7 @@ class ConsentGiven(NamedTuple):
 
 
 def consents_given(area: bytes) -> list[ConsentGiven]:
-    """All on file, oldest first."""
+    """All consents by reply, oldest first."""
     return sorted(one for _, _, one in _found(area))
 
 
@@ -49,7 +49,7 @@ def _found(area: bytes) -> Iterator[tuple[int, int, ConsentGiven]]:
 
 
 def give_consent(data: bytes, one: ConsentGiven) -> bytes:
-    """The record that knows of it; a second reply to the same request changes nothing."""
+    """The record with this consent; a second reply to the same request changes nothing."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     held = list(_found(area))

@@ -21,11 +21,11 @@ CONSENT_GIVEN = 12  # consent_given.py's
 TORN = 13  # torn.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
-"""A source is its place here in a record, for ever. ``doubtful``: held until a person has decided what a reply means."""
+"""Records store the index of a source: never change this order. ``doubtful``: held until a person has decided what a reply means."""
 VALUE_BYTES_MAX = 240
 """A fact's length is one byte; the longest value in use is a signature of 60 Chinese characters."""
 OPT_OUTS_MAX = 64
-"""A person who has refused so many senders one by one is taken to have refused marketing: nothing is forgotten, the scope grows."""
+"""A recipient with so many opt-outs is treated as having refused all marketing: no opt-out is lost, the scope grows."""
 
 _OPT_OUT = struct.Struct(">BBII")  # scope, source, time, expiry
 
@@ -40,13 +40,13 @@ def facts(area: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def time_of(area: bytes, kind: int, start: int) -> int:
-    """When a refusal was said, or a consent given by reply or taken back."""
+    """The time of an opt-out, of a consent by reply or of a withdrawal."""
     at = start + (2 if kind == OPT_OUT else 0)
     return int.from_bytes(area[at : at + 4], "big")
 
 
 def opt_outs(area: bytes) -> list[OptOut]:
-    """Refusals on file, oldest first."""
+    """All opt-outs, oldest first."""
     found = [_opt_out(area, start, end) for kind, start, end in facts(area) if kind == OPT_OUT]
     if len(found) > 1:
         found.sort(key=_age)
@@ -75,8 +75,8 @@ def _pack(one: OptOut) -> bytes:
 
 
 def with_opt_out(area: bytes, new: OptOut) -> bytes:
-    """The area with one refusal more; of two with the same scope, value and source the newer one stays. What somebody else said of the same
-    stays beside it: who takes one of them back, or lets it end, has not taken back the other."""
+    """The area with one more opt-out; of two with the same scope, value and source the newer one stays. Opt-outs with the same scope and value
+    from another source stay beside it: revoking one of them does not revoke the other."""
     packed = _pack(new)
     for kind, start, end in facts(area):
         if kind != OPT_OUT:
@@ -102,12 +102,12 @@ def _bounded(area: bytes, new: OptOut) -> bytes:
         return without_opt_out(area, over)
     narrow = [one for one in held if one.scope not in ("all", "category")]
     first = next((one for one in narrow if one.source == "reply"), narrow[0])
-    wide = OptOut("category", "marketing", new.time, first.source, 0)  # whoever said it, for only they may take it back
+    wide = OptOut("category", "marketing", new.time, first.source, 0)  # the same source, because only that may revoke it
     return with_opt_out(without_opt_out(area, first), wide)
 
 
 def without_opt_out(area: bytes, gone: OptOut) -> bytes:
-    """The area without the refusal of this scope, value and source, if it is not newer than that."""
+    """The area without the opt-out of this scope, value and source, unless that is newer than ``gone``."""
     for kind, start, end in facts(area):
         if kind == OPT_OUT:
             old = _opt_out(area, start, end)
@@ -157,7 +157,7 @@ def holds(packed_entries: bytes, entry_id: int) -> bool:
 
 
 def position(data: bytes, entry_id: int, first: int, end: int = -1) -> int:
-    """Offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if it is not there."""
+    """The offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if there is none."""
     wanted = entry_id.to_bytes(6, "big")
     stop = len(data) if end < 0 else end
     at = data.find(wanted, first, stop)

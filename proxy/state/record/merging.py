@@ -29,12 +29,12 @@ _ALL = 1 << 40
 
 
 def merged(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
-    """``theirs`` with what this node vouches for since then; the very same object where nothing is missing."""
+    """``theirs`` with the entries and facts that this node vouches for since ``since``; the very same object if nothing is missing."""
     return with_facts(_entries(theirs, mine, node, since, begun), mine, since)
 
 
 def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
-    """``theirs`` with what the person said since then, as this node's copy knows it; entries stay as they are."""
+    """``theirs`` with the facts about the recipient since ``since`` in this node's copy; entries stay unchanged."""
     merged_record = theirs
     for refusal in record.opt_outs(mine):
         if refusal.time >= since:
@@ -56,7 +56,7 @@ def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
 
 
 def newest_of(data: bytes, node: int) -> int:
-    """When this node last had anything to say in this record: 0 for never."""
+    """The time of this node's newest entry or fact in the record; 0 if there is none."""
     times = [one.time for one in record.entries(data) if one.id >> NODE_SHIFT == node]
     times += [one.time for one in record.opt_outs(data)] + [one.time for one in record.withdrawals(data)]
     times += [one.time for one in record.consents_given(data)]

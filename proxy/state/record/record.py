@@ -30,15 +30,15 @@ from proxy.state.record.facts import position
 
 EMPTY = bytes(7)
 ENTRIES_MAX = 64
-"""Rules that need more history than this are refused when they load."""
+"""Rules that need more history are refused when they load."""
 REPLAY_MAX = 192
-"""While replaying a record may hold more, bounded all the same."""
+"""The bound while replaying."""
 REPLY_S = 30 * 86_400
-"""A reply is read as an answer to what came from that port in the last 30 days."""
+"""A reply may refer to messages from that port in the last 30 days."""
 VERSION_BYTES = 6
 _HEAD, _ENTRY_BYTES = 7, 32
 _RARE = 8 << 4
-"""From here on the byte that holds state, category and the low bits of the sub-category may be that of a request for consent."""
+"""From this value on, the byte with state, category and the low bits of the sub-category may be that of a consent request."""
 _Row = tuple[int, int, int, int, int, int]
 _unpack_row = ENTRY.unpack_from
 _COUNTS = [bytes((count,)) for count in range(256)]
@@ -46,7 +46,7 @@ _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(
 
 
 class Record:
-    """One person's record as policy sees it (recipient.Recipient), read without unpacking more than is asked for."""
+    """One record as policy reads it (recipient.Recipient); it unpacks only the requested fields."""
 
     __slots__ = ("_rows", "_refused", "data", "held", "bare")
 
@@ -64,7 +64,7 @@ class Record:
         return int.from_bytes(data[count * 32 - 9 : count * 32 - 5], "big") if count else 0
 
     def times(self) -> Sequence[int]:
-        """Times of all entries, oldest first: tells whether a cap can be reached at a third of the cost of unpacking."""
+        """Times of all entries, oldest first. They show whether a cap can be reached, at a third of the cost of unpacking."""
         data = self.data
         return _TIMES[data[6]](data, 7)
 
@@ -96,14 +96,14 @@ class Record:
         return found
 
     def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        """Whether so many entries may have one of these marks: other octets may look alike."""
+        """Whether at least ``enough`` entries may contain one of these marks: other octets may look alike."""
         count = self.data.count
         if len(marks) == 1:
             return count(marks[0]) >= enough
         return sum(map(count, marks)) >= enough
 
     def opt_outs(self) -> Sequence[OptOut]:
-        """Refusals on file, oldest first, expired ones included."""
+        """Opt-outs, oldest first, expired ones included."""
         found = self._refused
         if found is None:  # every rule about that asks
             data = self.data
@@ -112,15 +112,15 @@ class Record:
         return found
 
     def asked(self) -> Sequence[int]:
-        """Signatures (hash48) under which the person was asked for consent, ever."""
+        """Signatures (hash48) under which the recipient was ever asked for consent."""
         return asked.asked(_area(self.data))
 
     def refused_texts(self) -> Sequence[RefusedText]:
-        """What those said whom the person refused."""
+        """Texts that the recipient refused."""
         return asked.refused_texts(_area(self.data))
 
     def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
-        """What the person took back of such consents (who gave them is known beside the records)."""
+        """Withdrawals of such consents; the consents themselves are stored beside the records."""
         data = self.data
         if len(data) == 7 + data[6] * 32:
             return ()
@@ -140,12 +140,12 @@ def entries(data: bytes) -> list[Entry]:
 
 
 def covers(said: str, asked_for: frozenset[str]) -> bool:
-    """Whether what somebody took back is about any of these; empty: of all."""
+    """Whether a withdrawal of ``said`` covers any of these; an empty ``said`` covers all."""
     return not said or said in asked_for
 
 
 def without_past(data: bytes, before: int) -> bytes:
-    """The record without what is older than a moment: since then the number is somebody else's."""
+    """The record without data older than ``before``: since then the number has another owner."""
     for entry in entries(data):
         if entry.time < before:
             data = remove(data, entry.id)
@@ -161,7 +161,7 @@ def without_past(data: bytes, before: int) -> bytes:
 
 
 def without_withdrawals_since(data: bytes, moment: int) -> bytes:
-    """The record as it was before consents were taken back from a moment on (an older word about the same is not known any more)."""
+    """The record without withdrawals since ``moment``; an older withdrawal of the same scope was overwritten and is not restored."""
     area = _area(data)
     kept = [
         area[start - 2 : stop]
@@ -173,7 +173,7 @@ def without_withdrawals_since(data: bytes, moment: int) -> bytes:
 
 
 def only_entries(data: bytes) -> bytes:
-    """The record without anything a person said, or somebody said to them: what caps, late answers and late parts need."""
+    """The record with entries only, and the facts that caps, late responses and late parts need; without opt-outs and consents."""
     end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
     kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind in (facts.UNKNOWN, facts.TORN)]
     return data[:end] + b"".join(kept)
@@ -184,12 +184,12 @@ def opt_outs(data: bytes) -> list[OptOut]:
 
 
 def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
-    """Consents the person took back, oldest first."""
+    """Withdrawn consents, oldest first."""
     return withdrawn.withdrawals(_area(data))
 
 
 def consents_given(data: bytes) -> list[consent_given.ConsentGiven]:
-    """Consents the person gave by reply, oldest first."""
+    """Consents by reply, oldest first."""
     return consent_given.consents_given(_area(data))
 
 
@@ -205,7 +205,7 @@ def _entry_at(data: bytes, entry_id: int) -> int:
 
 
 def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
-    """The record with one entry more, pruned at ``now``. An id that is there already changes nothing."""
+    """The record with one more entry, pruned at ``now``. An id that is there already changes nothing."""
     return add_packed(data, entry.pack(), now, keep_s, most)
 
 
@@ -236,14 +236,14 @@ def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = EN
 
 
 def _place(data: bytes, time: bytes, end: int) -> int:
-    """Offset at which an entry of ``time`` belongs, after others of the same second."""
+    """The offset for an entry of ``time``, after others of the same second."""
     while end > _HEAD and data[end - 16 : end - 12] > time:
         end -= _ENTRY_BYTES
     return end
 
 
 def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
-    """The record without what need not be kept at ``now`` (see the top of this file)."""
+    """The record without entries that need not be kept at ``now`` (see the top of this file)."""
     count = data[6]
     rows = [_unpack_row(data, _HEAD + index * _ENTRY_BYTES) for index in range(count)]
     # row: id and keyword, signature and flags, time, provider, port, template
@@ -267,7 +267,7 @@ def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
 
 
 def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
-    """The record without that entry, as if it had never been; ``only``: if it is in that state."""
+    """The record without that entry; ``only``: if it is in that state."""
     at = _entry_at(data, entry_id)
     if at < 0 or (only is not None and data[at + 15] & 3 != only):
         return data
@@ -308,9 +308,9 @@ def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
 
 
 def amend(data: bytes, packed: bytes) -> bytes:
-    """The record with the entry of the same id and time replaced: the whole text of a long message said more than a part of it.
+    """The record with the entry of the same id and time replaced, because the whole text of a multipart message shows more than one part.
 
-    A state that is not in doubt takes the fingerprint of the unknown outcome with it. Without such an entry nothing changes.
+    A state that is not in doubt also removes the fingerprint of the unknown outcome. Without such an entry nothing changes.
     """
     at = _entry_at(data, int.from_bytes(packed[:6], "big"))
     if at < 0 or data[at : at + _ENTRY_BYTES] == packed:
@@ -328,7 +328,7 @@ def amend(data: bytes, packed: bytes) -> bytes:
 
 
 def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
-    """Nobody knows whether the carrier took it: it stays counted. An identical submit may adopt it, unless it was sent twice already."""
+    """The outcome is unknown: the entry stays counted. An identical submit may adopt it, unless it was sent twice already."""
     at = _entry_at(data, entry_id)
     if at < 0:
         return data
@@ -341,23 +341,23 @@ def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
 
 
 def mark_sent_twice(data: bytes, entry_id: int, digest48: int) -> bytes:
-    """It goes out in the stead of an unknown one: until the carrier says what became of it, no identical submit goes out."""
+    """The message is sent again after an unknown outcome: until the carrier answers, no identical submit is sent."""
     return mark_unknown(settle(data, entry_id, EntryState.SENT_TWICE), entry_id, digest48)
 
 
 def mark_adoptable(data: bytes, entry_id: int, digest48: int) -> bytes:
-    """What went out in the stead of an unknown one did not arrive: another may."""
+    """The message that was sent again did not arrive: an identical submit may be sent once more."""
     return mark_unknown(settle(data, entry_id, EntryState.OPEN, EntryState.SENT_TWICE), entry_id, digest48)
 
 
 def has_unknown(data: bytes) -> bool:
-    """Whether any outcome is unknown: one comparison for nearly everybody."""
+    """Whether any outcome is unknown: one comparison for nearly all records."""
     end = 7 + data[6] * 32
     return len(data) > end and facts.has_fingerprint(data[end:])
 
 
 def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
-    """The newest entry of unknown outcome with this fingerprint, made later than ``after``; one that was sent twice if there is no other."""
+    """The newest entry of unknown outcome with this fingerprint, later than ``after``; one that was sent twice only if there is no other."""
     best = None
     for entry_id, digest in facts.fingerprints(_area(data)):
         if digest != digest48:
@@ -378,7 +378,8 @@ def _rank(entry: Entry) -> tuple[bool, int]:
 
 
 def opt_out(data: bytes, one: OptOut) -> bytes:
-    """The record with a refusal (of two with the same scope, value and source the newer stays). ValueError for words not known here."""
+    """The record with an opt-out; of two with the same scope, value and source the newer stays. Raises ValueError for an unknown scope or
+    source."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     after = facts.with_opt_out(area, one)
@@ -386,7 +387,7 @@ def opt_out(data: bytes, one: OptOut) -> bytes:
 
 
 def restore(data: bytes, one: OptOut) -> bytes:
-    """The record without the refusal of exactly this scope, value and source, unless that is newer."""
+    """The record without the opt-out of exactly this scope, value and source, unless that is newer."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     after = facts.without_opt_out(area, one)
@@ -394,12 +395,12 @@ def restore(data: bytes, one: OptOut) -> bytes:
 
 
 def is_empty(data: bytes) -> bool:
-    """Whether nothing is known of this person any more."""
+    """Whether the record is empty."""
     return len(data) == _HEAD
 
 
 def is_stale(data: bytes, now: int, keep_s: int) -> bool:
-    """Whether time alone has emptied the record: no fact but keys of torn messages, and all of it past all keeping."""
+    """Whether everything in the record has expired: it has no facts but keys of torn messages."""
     count = data[6]
     end = _HEAD + count * _ENTRY_BYTES
     if count and int.from_bytes(data[end - 16 : end - 12], "big") > now - max(keep_s, REPLY_S):

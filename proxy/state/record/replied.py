@@ -21,9 +21,10 @@ from proxy.model.recipient import OptOut
 from proxy.state.record.facts import REPLIED, facts
 
 REPLIED_MAX = 64
-"""As many as there may be refusals; past it the oldest fact goes, and taking that refusal back needs its message in the record."""
+"""As many as there may be opt-outs. Beyond this number the oldest fact is dropped; revoking that opt-out then needs its message in
+the record."""
 CONFIRM_AGAIN_S = 86_400
-"""One confirmation per person and refusal a day."""
+"""One confirmation per recipient and opt-out a day."""
 _FACT = struct.Struct(">I6sI")
 _HEAD = bytes((REPLIED, _FACT.size))
 
@@ -36,7 +37,7 @@ class Replied(NamedTuple):
 
 
 def name_of(refusal: OptOut) -> bytes:
-    """The 48-bit name of a refusal: its scope and value. What a doubtful reply holds has one of its own: it ends alone."""
+    """The 48-bit hash of an opt-out's scope and value. A doubtful opt-out has a hash of its own, because it ends independently."""
     doubtful = "\0doubtful" if refusal.source == "doubtful" else ""
     return blake2b(f"{refusal.scope}\0{refusal.value}{doubtful}".encode(), digest_size=6).digest()
 
@@ -60,7 +61,7 @@ def _cut(data: bytes, one: Replied) -> bytes:
 
 
 def replied(data: bytes, refusal: OptOut, port: int) -> bytes:
-    """The record that knows that this refusal was sent to this port (hash32)."""
+    """The record with the fact that this opt-out was sent to this port (hash32)."""
     name = name_of(refusal)
     if any(one.port == port and one.name == name for one in _all(data)):
         return data
@@ -68,29 +69,29 @@ def replied(data: bytes, refusal: OptOut, port: int) -> bytes:
 
 
 def refused_at(data: bytes, port: int) -> frozenset[bytes]:
-    """Names of the refusals that were sent to a port (hash32)."""
+    """Names of the opt-outs that were sent to a port (hash32)."""
     return frozenset(one.name for one in _all(data) if one.port == port)
 
 
 def ports_of(data: bytes, refusal: OptOut) -> tuple[int, ...]:
-    """Ports (hash32) to which a refusal was sent."""
+    """Ports (hash32) to which an opt-out was sent."""
     name = name_of(refusal)
     return tuple(one.port for one in _all(data) if one.port and one.name == name)
 
 
 def joined(data: bytes, but: int = 0) -> frozenset[bytes]:
-    """Names of the refusals of which it is known to which port they were sent; ``but``: to another port than this one (hash32)."""
+    """Names of the opt-outs with a known port; ``but``: only those with another port than this one (hash32)."""
     return frozenset(one.name for one in _all(data) if one.port not in (0, but))
 
 
 def confirmed(data: bytes, refusal: OptOut) -> int:
-    """When this refusal was last confirmed to the person, 0 if it never was."""
+    """When this opt-out was last confirmed to the recipient; 0 if never."""
     name = name_of(refusal)
     return max((one.confirmed for one in _all(data) if one.name == name), default=0)
 
 
 def with_confirmed(data: bytes, refusal: OptOut, at: int) -> bytes:
-    """The record that knows that a confirmation went out at ``at``."""
+    """The record with the fact that a confirmation was sent at ``at``."""
     name = name_of(refusal)
     for one in _all(data):
         if one.name == name:
@@ -101,13 +102,13 @@ def with_confirmed(data: bytes, refusal: OptOut, at: int) -> bytes:
 
 
 def forgotten(data: bytes, refusal: OptOut, now: int) -> bytes:
-    """The record after a refusal was taken back: what joined it to ports goes, but for a confirmation of the last day."""
+    """The record after an opt-out was revoked: its ports are removed, except a confirmation of the last day."""
     name = name_of(refusal)
     return _parted(data, [one for one in _all(data) if one.name == name], now)
 
 
 def left(data: bytes, port: int, now: int) -> bytes:
-    """The record after a person took back what they had sent to a port (hash32): nothing is joined to it any more."""
+    """The record after the opt-outs sent to a port (hash32) were revoked: no opt-out has this port any more."""
     return _parted(data, [one for one in _all(data) if one.port == port], now)
 
 
@@ -121,7 +122,7 @@ def _parted(data: bytes, facts_: Sequence[Replied], now: int) -> bytes:
 
 
 def with_replies_of(data: bytes, other: bytes) -> bytes:
-    """The record that also knows what another copy of it knows: to which ports refusals were sent, the later confirmation of each."""
+    """The record with the ports of opt-outs from another copy of it, and the later confirmation of each."""
     for theirs in _all(other):
         same = [one for one in _all(data) if (one.port, one.name) == (theirs.port, theirs.name)]
         if not same:

@@ -24,12 +24,12 @@ from hashlib import blake2b
 from proxy.state.record.facts import TORN, facts
 
 KEPT_S = 7 * 86_400
-"""The longest that a key may count."""
+"""The longest time that a key may count."""
 TORN_MAX = 64
-"""Keys of one provider in one record, of 14 octets each: more than a person has of messages that came in part, unless somebody makes them.
-With so many of them a provider begins no message to that person that is not whole."""
+"""Keys of one provider in one record, of 14 octets each: more than a recipient gets by accident. Beyond this number a provider may start no
+incomplete message to that recipient."""
 HELD_MAX = 4 * TORN_MAX
-"""With those that went whole and of which the carrier refused a part; past it the oldest is forgotten."""
+"""The bound including messages that were sent whole and of which the carrier refused a part; beyond it the oldest key is dropped."""
 _FACT = struct.Struct(">QI")
 _HEAD, _ENTRY_BYTES = 7, 32
 _COUNTRY = ("+86", "0086", "86")
@@ -50,22 +50,22 @@ def _of_owner(provider: str) -> int:
 
 
 def key_of(provider: str, port: str, reference: int) -> int:
-    """Two octets of whose it is, five of the port's digest, however it is spelt, and the low one of the reference."""
+    """The key: two octets for the provider, five of the port's digest (without country code), and the low octet of the reference."""
     return _of_owner(provider) | _of_port(port) | reference & 0xFF
 
 
 def same(one: int, other: int) -> bool:
-    """Whether two keys are of what a handset would join, whoever sent it: a port may have changed hands."""
+    """Whether a handset would join the parts of these two keys, whichever provider sent them: a port may have changed its owner."""
     return (one ^ other) & _PLACE == 0
 
 
 def of_its_owner(keys: Iterable[int], key: int) -> int:
-    """How many of these are of the provider whose key that is."""
+    """How many of these keys have the same provider as ``key``."""
     return sum((held ^ key) >> _OWNER_SHIFT == 0 for held in keys)
 
 
 def torn(data: bytes) -> Iterator[tuple[int, int]]:
-    """(key, time) of each, oldest first."""
+    """(key, time) of each torn message, oldest first."""
     area = data[_HEAD + data[6] * _ENTRY_BYTES :]
     for kind, start, _ in facts(area):
         if kind == TORN:
@@ -73,7 +73,7 @@ def torn(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def tear(data: bytes, key: int, time: int) -> bytes:
-    """The record with the key of a message that is torn; the very same object if it is there."""
+    """The record with the key of a torn message; the very same object if it is there already."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
     if any(same(held, key) and at >= time for held, at in found):
         return data
@@ -85,7 +85,7 @@ def tear(data: bytes, key: int, time: int) -> bytes:
 
 
 def mend(data: bytes, key: int) -> bytes:
-    """The record without it: the message is whole, or nothing of it is out. The very same object if it is not there."""
+    """The record without the key: the message is complete, or no part of it was sent. The very same object if the key is not there."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
     if not any(same(held, key) for held, _ in found):
         return data
@@ -93,7 +93,7 @@ def mend(data: bytes, key: int) -> bytes:
 
 
 def forget(area: bytes, before: int) -> bytes:
-    """The facts without keys from before then."""
+    """The facts area without keys older than ``before``."""
     return b"".join(
         area[start - 2 : end] for kind, start, end in facts(area) if kind != TORN or _FACT.unpack_from(area, start)[1] >= before
     )
@@ -108,10 +108,10 @@ def _others(area: bytes) -> bytes:
 
 
 class TornKeys:
-    """How many keys each provider's messages have, by the hour in which they were torn."""
+    """Counts each provider's torn messages by hour."""
 
     def __init__(self, counted: Iterable[Sequence[int]] = ()) -> None:
-        """``counted``: rows of ``rows``."""
+        """``counted``: the result of ``rows``."""
         self._by_hour: dict[int, Counter[int]] = {}
         for owner, hour, many in counted:
             self._by_hour.setdefault(owner, Counter())[hour] += many
@@ -122,12 +122,12 @@ class TornKeys:
         hours[hour] = max(hours[hour] + many, 0)
 
     def found(self, data: bytes) -> None:
-        """Counts those of a record."""
+        """Adds the keys of a record."""
         for key, time in torn(data):
             self._by_hour.setdefault(key >> _OWNER_SHIFT, Counter())[time // _HOUR_S] += 1
 
     def count(self, provider: str, after: float) -> int:
-        """Of those that were torn in the hour of ``after``, or later."""
+        """The torn messages of a provider since the hour of ``after``."""
         hours = self._by_hour.get(_of_owner(provider) >> _OWNER_SHIFT)
         if hours is None:
             return 0
@@ -136,5 +136,5 @@ class TornKeys:
         return hours.total()
 
     def rows(self) -> list[tuple[int, int, int]]:
-        """(owner, hour since 1970, how many)."""
+        """(owner, hour since 1970, count)."""
         return [(owner, hour, many) for owner, hours in self._by_hour.items() for hour, many in hours.items() if many]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from proxy.state.record.facts import WITHDRAWN, facts
 
 WITHDRAWN_MAX = 32
-"""A person who takes back more, one by one, is taken to have taken back all."""
+"""A recipient with more withdrawals is treated as having withdrawn all consents."""
 WORD_BYTES_MAX = 240
 _TIME = struct.Struct(">I")
 _HEAD, _ENTRY_BYTES = 7, 32
@@ -28,7 +28,7 @@ class Withdrawal(NamedTuple):
 
 
 def withdrawals(area: bytes) -> list[Withdrawal]:
-    """All on file, oldest first."""
+    """All withdrawals, oldest first."""
     return sorted((one for _, _, one in _found(area)), key=lambda one: one.time)
 
 
@@ -40,7 +40,7 @@ def _found(area: bytes) -> Iterator[tuple[int, int, Withdrawal]]:
 
 
 def withdraw(data: bytes, one: Withdrawal) -> bytes:
-    """The record that knows of it; of two about the same the newer stays. ValueError where the words are too long."""
+    """The record with this withdrawal; of two with the same scope the newer stays. Raises ValueError if the texts are too long."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     held = list(_found(area))

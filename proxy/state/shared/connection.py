@@ -24,28 +24,28 @@ import hiredis
 from proxy.native.loader import compiled
 
 LATE_S = 0.05
-"""A timer that is later than this was not waiting for the server: the process slept."""
+"""A timer that fires later than this shows that the process itself was suspended."""
 PENDING_MAX = 10_000
-"""Calls under way on one connection: more than a gate has persons being judged at once, so it only ends what has gone wrong."""
+"""Pending calls on one connection: more than a gate has recipients in judgment at once, so only a fault reaches it."""
 _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
-"""First words of refusals that say: not here, or not now."""
+"""First words of errors that mean: not on this server, or not now."""
 
 Word = bytes | str | int
 
 
 class StoreDown(OSError):
-    """The store did not answer: nobody knows whether what was asked was done."""
+    """The store did not answer: it is unknown whether the command was carried out."""
 
     def __str__(self) -> str:
         return self.strerror or ""
 
 
 class Moved(StoreDown):
-    """... because this server does not have the keys, or not yet: nothing was done."""
+    """This server does not have the keys, or not yet: nothing was done."""
 
 
 class StoreRefused(Exception):
-    """The server said no."""
+    """The server refused the command."""
 
 
 class ServerAddress(NamedTuple):
@@ -58,13 +58,13 @@ class ServerAddress(NamedTuple):
 
 @compiled("resp_command")
 def command(words: tuple[Word, ...]) -> bytes:
-    """A command's octets (RESP: an array of bulk strings)."""
+    """The octets of a command (RESP: an array of bulk strings)."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
     return packed
 
 
 class Connection(asyncio.Protocol):
-    """``call`` after ``connect``; ``lost`` is called once, when it ends."""
+    """One connection, made by ``connect``; ``lost`` is called once when it ends."""
 
     def __init__(self, address: ServerAddress, deadline_s: float, lost: Callable[[Connection], None]) -> None:
         self.address = address
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     # -- calls
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
-        """The answer to one command: bytes, an int, a list, None. Raises StoreDown, StoreRefused (from the future)."""
+        """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
             set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         return answer
 
     def _check_deadline(self, due_s: float, again: bool) -> None:
-        """Whether the oldest call is overdue. ``again``: the socket has been read since the last look."""
+        """Ends the connection if the oldest call is overdue. ``again``: the socket has been read since the last check."""
         self._timer = None
         if not self._pending:
             return
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
             self.end(f"{self.address} has not answered for {self._deadline_s:g} s")
 
     def end(self, why: str) -> None:
-        """Drops the connection and all that is under way on it."""
+        """Closes the connection; all pending calls fail with StoreDown."""
         if not self.up:
             return
         self.up, self.why = False, why
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
             reader.feed(data)
             while (reply := reader.gets()) is not False:
                 answer, _ = self._pending.popleft()
-                if answer.done():  # whoever asked has gone
+                if answer.done():  # the caller was cancelled
                     continue
                 if isinstance(reply, hiredis.ReplyError):
                     text = str(reply)
@@ -148,13 +148,13 @@ class Connection(asyncio.Protocol):
 
 
 def set_failure(answer: asyncio.Future[Any], why: Exception) -> None:
-    """That is the answer. Whoever asked may have gone, or have heard enough from another call."""
+    """Fails a future. Its caller may have been cancelled, or may have stopped after another error."""
     answer.set_exception(why)
-    answer.exception()  # else it is told as a fault that nobody looked
+    answer.exception()  # marks it as retrieved, else asyncio logs it
 
 
 class ServerLogin(NamedTuple):
-    """How a server is spoken to."""
+    """User, password, database and TLS context for a server."""
 
     user: str = ""
     password: str = ""
@@ -168,7 +168,7 @@ class ServerLogin(NamedTuple):
 async def connect(
     address: ServerAddress, login: ServerLogin, deadline_s: float, lost: Callable[[Connection], None]
 ) -> Connection:
-    """A connection that is logged in. Raises StoreDown where nobody answers in time, StoreRefused where we are not wanted."""
+    """Connects and logs in. Raises StoreDown if the server does not answer in time, StoreRefused if it refuses the login."""
     loop = asyncio.get_running_loop()
     made = Connection(address, deadline_s, lost)
     try:

@@ -32,7 +32,7 @@ from hashlib import sha256
 from proxy.state.shared import leasing
 
 TOMB_MS = 60_000
-"""A swap is never so long under way: its connection would have been dropped."""
+"""How long an emptied record stays: no swap is pending for so long, because its connection would be closed."""
 _SOURCE = (
     f"""
 local ZERO = '\\0\\0\\0\\0\\0\\0'

@@ -12,20 +12,20 @@ from collections.abc import Iterable, Sequence
 from proxy.native.loader import compiled
 
 HASH_BYTES = 12
-"""Of the keyed hash in a name: among a billion persons two alike have odds of 1 in 10**11."""
+"""Bytes of the keyed hash in a key: among a billion recipients a collision has odds of 1 in 10**11."""
 
 
 class RecordKeys:
-    """The first octet of the hash says the part: its tag stands in front (servers.py)."""
+    """Keys of records. The first octet of the hash selects the part, whose hash tag comes first (servers.py)."""
 
     def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
-        """``key``: of the hash, 32 octets. ``heads``: with what the names of each part begin."""
+        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part."""
         self._key, self._heads = key, list(heads)
         self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
 
     @compiled("shared_names")
     def names(self, persons: Iterable[int]) -> list[bytes]:
-        """The name of each. OverflowError where that is no person."""
+        """The key of each recipient. Raises OverflowError for a number that is none."""
         heads, parts, found = self._heads, len(self._heads), []
         for person in persons:
             hashed = self._hash.copy()

@@ -18,7 +18,7 @@ from proxy.state.shared.servers import Servers, slot_of
 
 Answer = TypeVar("Answer")
 KEYS_MAX = 128
-"""Of one call."""
+"""Keys of one call."""
 
 
 class LeaseRequest(NamedTuple):
@@ -37,7 +37,7 @@ class Leases:
         return self._servers.up
 
     async def shares(self, asks: Sequence[tuple[str, Ask]]) -> list[Given | None]:
-        """Of each rate, by its name."""
+        """Requests shares of rates, by their names."""
         names = [b":rate:" + name.encode() for name, _ in asks]
         return await self._ask(SHARES, names, [tuple(map(repr, arguments)) for _, arguments in asks], parse_share)
 

@@ -23,18 +23,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BEAT_S = 0.2
-"""A node asks so often: a share that is not used goes to others within three times this."""
+"""How often a node asks: an unused share goes to other nodes within three beats."""
 LEASE_MS = 3000
-"""So long what a node holds stays its own without a word of it: what a dead node held is back after this and one beat."""
+"""How long a node keeps what it holds without asking: what a dead node held is free after this and one beat."""
 FLOOR = 0.01
-"""Of the total, divided among all who hold some: so much each keeps though it uses nothing, so that its first messages pass. What others
-cannot have because of that stays well within the 5 % that are promised."""
+"""The fraction of the total that is divided among all nodes whether they use it or not, so that their first messages pass. It stays well within
+the promised 5 %."""
 SPARE_S = 0.025
-"""Of the total, or one message for each node: so much is there to be lent at most, and so much may a second bring beyond the total."""
+"""Seconds of the total (or one message per node) that may be lent at most, and by which one second may exceed the total."""
 
 
 class RateShare(NamedTuple):
-    """What one node holds of a rate."""
+    """One node's share of a rate."""
 
     share: float  # the most that it may be using
     demand: float
@@ -42,7 +42,7 @@ class RateShare(NamedTuple):
 
 
 class Spare(NamedTuple):
-    """What nobody uses of a rate."""
+    """Unused capacity of a rate."""
 
     messages: float
     free: float  # what is in no share, a second
@@ -50,7 +50,7 @@ class Spare(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What one node says of a rate."""
+    """One node's request for a share of a rate."""
 
     total: float
     demand: float
@@ -60,7 +60,7 @@ class Ask(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a node learns."""
+    """The store's answer about a rate."""
 
     share: float
     nodes: int
@@ -69,14 +69,14 @@ class Given(NamedTuple):
 
 
 class BindLeases(NamedTuple):
-    """How many places one node holds."""
+    """The binds that one node holds."""
 
     held: int
     until_ms: int
 
 
 class RateBook:
-    """The book of one rate: who holds how much of it, and what is to be lent."""
+    """The book of one rate: the shares of nodes, and the capacity to lend."""
 
     def __init__(self) -> None:
         self.held: dict[int, RateShare] = {}
@@ -108,8 +108,8 @@ class RateBook:
 
 
 def fair_parts(total: float, demands: Sequence[float]) -> list[float]:
-    """Who wants less than an equal part gets what it wants, the others share the rest equally; what nobody wants is divided equally. They sum
-    up to the total."""
+    """The fair parts of a total (max-min fairness): a node that demands less than an equal part gets its demand, the others share the rest
+    equally. Capacity beyond all demands is divided equally, so the parts sum up to the total."""
     many = len(demands)
     wanted = [max(demand, FLOOR * total / many) for demand in demands]
     parts, left, rest = [0.0] * many, total, many
@@ -120,7 +120,7 @@ def fair_parts(total: float, demands: Sequence[float]) -> list[float]:
 
 
 class LeasedBinds(NamedTuple):
-    """What a node learns."""
+    """The store's answer about binds."""
 
     given: bool  # whether it got one more
     held: int  # by all nodes
@@ -129,7 +129,7 @@ class LeasedBinds(NamedTuple):
 
 
 def ask_place(book: dict[int, BindLeases], node: int, most: int, held: int, more: bool, now_ms: int) -> LeasedBinds:
-    """``node`` holds ``held`` of ``most``, and perhaps wants one more."""
+    """``node`` reports that it holds ``held`` of ``most`` binds; ``more``: it requests one more."""
     for one in [one for one, places in book.items() if places.until_ms <= now_ms]:
         del book[one]
     book[node] = BindLeases(held, now_ms + LEASE_MS)

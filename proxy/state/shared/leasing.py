@@ -18,7 +18,7 @@ from proxy.state.counters.portions import NOBODY, PARTS, PortionReport, PortionS
 from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, Given, LeasedBinds
 
 UNKNOWN_S = 60
-"""A counter stays so long beyond what its window needs: also one of which nobody has said how long that is."""
+"""A counter's key is kept for so long beyond its window, also while the window is not known."""
 SOURCE = f"""
 local function time_ms()
   local clock = redis.call('TIME')
@@ -235,7 +235,7 @@ redis.register_function('g106_portions_NAME', portions_NAME)
 
 
 def report_word(report: PortionReport) -> str:
-    """What one counter's part of a call says."""
+    """The argument of a ``portions`` call for one counter."""
     limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in report.limits)
     counts = "".join(f"{start} {count};" for start, count in report.taken.items())
     head = f"{report.life} {report.number} {report.back} {report.need} {report.spare} {report.width_s} {report.keep_s}"

@@ -17,13 +17,13 @@ PORT = 6379
 
 class Located(NamedTuple):
     addresses: list[ServerAddress]
-    """One, or those of a cluster that are asked for the others."""
+    """One server, or some of a cluster that are asked for the others."""
     database: int
     cluster: bool
 
 
 def locate(url: str, *, encrypted: bool) -> Located:
-    """``encrypted``: whether there are certificates. StateError where the URL is not what it says, or does not go with that."""
+    """Parses the URL. ``encrypted``: whether the settings have certificates. Raises StateError if the URL is invalid or does not fit."""
     parsed = urlsplit(url)
     scheme, _, kind = parsed.scheme.partition("+")
     if kind not in ("", "cluster"):

@@ -27,19 +27,19 @@ from proxy.state.shared.connection import StoreRefused, Word
 from proxy.state.shared.functions import TELL
 
 LOG_MAX = 200_000
-"""About a month of a busy desk; some 60 MB. A list that is imported takes one for every 65,536 numbers' worth of a chunk."""
+"""Entries for about a month of a busy desk; some 60 MB. An imported list takes one entry for each chunk of up to 65,536 numbers."""
 HEAR_MAX = 500
-"""Of one call: it is applied in one go on the loop, a few milliseconds."""
+"""Entries of one call: they are applied in one step on the loop, a few milliseconds."""
 LETTERS_MAX = 100_000
-"""To one gate: others stop at 500 each that are not answered, so it only ends what has gone wrong."""
+"""Letters to one gate: other gates stop at 500 unanswered ones each, so only a fault reaches it."""
 HERE_MS = 3000
 NODES = 256
-"""As many as an entry's id can tell apart."""
+"""As many nodes as an entry's id can distinguish."""
 NONCE_BYTES = 12
 _HEAD = struct.Struct(">BQB")  # node, sequence there, kind
 
 Place = tuple[int, int]
-"""In the stream: milliseconds, number."""
+"""A position in the stream: (milliseconds, number)."""
 
 
 class Missed(Exception):
@@ -59,13 +59,13 @@ class LogEntry(NamedTuple):
 class Letter(NamedTuple):
     place: Place
     node: int
-    """Whose it is."""
+    """The node that sent it."""
     body: bytes
 
 
 class SharedLog:
-    """The words of commands, and what their answers mean. Beside the log each gate has a stream of letters to it alone, and says who is bound
-    at it."""
+    """Makes the commands and parses their answers. Beside the log each gate has a stream of letters to it alone, and announces which providers
+    are bound to it."""
 
     def __init__(self, head: bytes, node: int, journal: str, key: bytes) -> None:
         self._head, self._stream, self._told = head, head + b":log", head + b":told"
@@ -73,7 +73,8 @@ class SharedLog:
         self._cipher = AESGCM(key)
 
     def append_command(self, records: Iterable[tuple[int, int, bytes]]) -> list[Word]:
-        """Puts (sequence, kind, body) into the log, those that are not there yet; the answer is the last sequence that is. None only ask."""
+        """Appends those (sequence, kind, body) that are not in the log yet; the answer is the last sequence in it. Without records
+        it only asks."""
         words: list[Word] = ["FCALL", TELL, 2, self._stream, self._told, self._journal, LOG_MAX]
         for sequence, kind, body in records:
             nonce = os.urandom(NONCE_BYTES)
@@ -88,7 +89,7 @@ class SharedLog:
         return ["XINFO", "STREAM", self._stream]
 
     def require_complete(self, about: Sequence[bytes], after: Place) -> None:
-        """``about``: the answer to that question. Missed where entries behind ``after`` are gone."""
+        """``about``: the answer to ``info_command``. Raises Missed if entries after ``after`` were removed."""
         known = dict(zip(about[::2], about[1::2], strict=True))
         if _place(known[b"max-deleted-entry-id"]) > after:
             raise Missed
@@ -106,7 +107,7 @@ class SharedLog:
     # -- letters to one gate, and who is where
 
     def announce(self, names: Iterable[str]) -> list[Word]:
-        """For a few seconds these are bound at this gate."""
+        """Announces for a few seconds the providers that are bound to this gate."""
         return ["SET", self._here(self._node), "\n".join(names), "PX", HERE_MS]
 
     def query_announcements(self) -> list[Word]:
@@ -114,7 +115,7 @@ class SharedLog:
 
     @staticmethod
     def parse_announcements(answer: Sequence[bytes | None]) -> dict[str, list[int]]:
-        """Gates by who is bound there."""
+        """Provider → gates where it is bound."""
         found: dict[str, list[int]] = {}
         for node, names in enumerate(answer):
             for name in names.decode().split("\n") if names else ():

@@ -18,25 +18,25 @@ from proxy.state.shared.servers import Servers, gather_results
 
 
 class GateMessages:
-    """All of it lies in part 0."""
+    """The store's part of the exchange between gates. All its keys lie in part 0."""
 
     _servers: Servers
     _log: SharedLog
     heard: Place
-    """How far the log was read; with the checkpoint it is kept."""
+    """The position up to which the log was read; the checkpoint stores it."""
     _log_is_complete = False
-    """Whether it is known that what lies behind ``heard`` is still there."""
+    """Whether the log is known to have all entries after ``heard``."""
     _last_of_former_writer = 0
-    """The last record that was told under another name than the log counts by now."""
+    """The last record of this journal that was appended under an earlier writer id."""
 
     # -- the log
 
     async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
-        """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
+        """Appends (sequence, kind, body) to the log, in order, each once; returns the last sequence in the log. Raises StoreDown."""
         return max(self._last_of_former_writer, int(await self._call_log(self._log.append_command(records))))
 
     async def hear(self) -> list[LogEntry]:
-        """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
+        """The entries of all nodes after ``heard``, at most HEAR_MAX. Raises StoreDown, or Missed if some were removed."""
         if not self._log_is_complete:
             try:
                 self._log.require_complete(await self._call_log(self._log.info_command()), self.heard)
@@ -56,21 +56,21 @@ class GateMessages:
     # -- letters to one gate, and who is where (cluster/forwarding.py)
 
     async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
-        """Says who is bound here; who is bound where. StoreDown."""
+        """Announces the providers bound here; returns provider → nodes where it is bound. Raises StoreDown."""
         _, found = await asyncio.gather(*map(self._call_log, (self._log.announce(names), self._log.query_announcements())))
         return self._log.parse_announcements(found)
 
     async def post(self, node: int, letters: Sequence[bytes]) -> None:
-        """StoreDown: nobody knows which of them are there."""
+        """Sends letters to a node. Raises StoreDown: then it is unknown which of them were stored."""
         for answer in await gather_results([self._servers.call(0, *self._log.letter_command(node, one)) for one in letters]):
             if isinstance(answer, Exception):
                 self._servers.doubt(0, str(answer))
                 raise answer
 
     async def collect(self, after: Place) -> list[Letter]:
-        """Letters to this gate behind a place. StoreDown."""
+        """The letters to this gate after a position. Raises StoreDown."""
         return self._log.parse_letters(await self._call_log(self._log.read_letters_command(after)))
 
     async def clear(self, upto: Place) -> None:
-        """These are done with. StoreDown."""
+        """Removes processed letters up to a position. Raises StoreDown."""
         await self._call_log(self._log.trim_letters_command(upto))

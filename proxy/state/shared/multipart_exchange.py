@@ -27,9 +27,9 @@ from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.state.shared.servers import Servers
 
 KEEP_S = 65
-"""After it was last changed: parts that come later inherit for 60 s."""
+"""Lifetime of a sheet after its last change: later parts inherit its decision for 60 s."""
 KEYS_MAX = 128
-"""Of one call."""
+"""Keys of one call."""
 NONCE_BYTES = 12
 _VERSION_BYTES = 6
 
@@ -39,7 +39,7 @@ Item = tuple[int, int, bytes]
 
 @about_people
 class Argument(NamedTuple):
-    """One record as a swap says it."""
+    """One record as an argument of a swap."""
 
     name: bytes
     flag: str
@@ -67,7 +67,7 @@ class MultipartExchange:
         self._cipher = AESGCM(blake2b(secret, digest_size=32, person=b"gate106 sheets").digest())
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
-        """(version, octets) of each; (0, b"") of one that is not there. StoreDown."""
+        """(version, octets) of each sheet; (0, b"") for a missing one. Raises StoreDown."""
         calls, found = [], dict[Key, tuple[int, bytes]]()
         for part, some in self._by_part(keys):
             names = [self._name(key) for key in some]
@@ -83,7 +83,8 @@ class MultipartExchange:
         return found
 
     async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
-        """Stores each group all of whose versions still stand: a person's record with sheets, or sheets alone."""
+        """Stores each group whose versions are all still current: a recipient's record with sheets, or sheets alone. Returns for
+        each whether it was stored."""
         done = [False] * len(groups)
         by_part: dict[int, list[int]] = {}
         for place, group in enumerate(groups):
@@ -145,7 +146,7 @@ class MultipartExchange:
             raise StoreDown(0, "a sheet was not written by a gate with our secret") from None
 
     def _group(self, part: int) -> int:
-        """One server takes calls about all of its parts together."""
+        """The part by which calls are grouped: a single server takes calls about all parts together."""
         return part if self._servers.cluster else 0
 
     def _by_part(self, keys: Sequence[Key]) -> Iterable[tuple[int, list[Key]]]:

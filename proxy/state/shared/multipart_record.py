@@ -23,32 +23,32 @@ from typing import Any, NamedTuple
 from proxy.model.message import Content, Outcome, Take
 
 FORM = 1
-"""Of the octets: a gate that finds another leaves the sheet alone."""
+"""The version of the format: a gate that finds another one ignores the sheet."""
 INHERIT_S = 60.0
 """As at one gate (relay/multipart/assembler.py)."""
 ABANDONED_S = 5.0
-"""A message that was begun so long ago and not judged belongs to gates that are gone: parts wait 2 s at most."""
+"""An unjudged message of this age belongs to gates that have stopped: parts wait 2 s at most."""
 POSTED_MAX = 4
-"""Messages under one key: only who sends the same part again and again has more than two in a minute."""
+"""Messages under one key: only a sender that repeats the same part has more than two in a minute."""
 BYTES_MAX = 64 << 10
-"""Of one sheet: 20 parts of 1,000 octets. What is longer (``message_payload``) each gate judges by itself."""
+"""Octets of one sheet: 20 parts of 1,000 octets. Longer messages (``message_payload``) are judged by each gate alone."""
 
 WAITING, THERE, UNKNOWN, LATE, REFUSED, TWICE = range(6)
-"""``TWICE``: it was sent again here after nobody had answered, and nobody answered in time again."""
+"""States of a part. ``TWICE``: it was sent again after no answer, and got no answer in time again."""
 SENT = (THERE, UNKNOWN, LATE, TWICE)
 AGAIN = (REFUSED, UNKNOWN, LATE, TWICE)
 """States of a part of a judged message in which it may be sent again."""
 
 Holder = tuple[int, int]
-"""A life of a gate, and which of its messages."""
+"""(life of a gate, number of its message)"""
 
 
 Key = tuple[int, bytes]
-"""Person, and the message: a store makes a name of it that says neither."""
+"""(recipient, key of the message); the store uses a keyed hash of it."""
 
 
 class StoreGroup(NamedTuple):
-    """What a store keeps together or not at all."""
+    """A record and sheets that are stored together or not at all."""
 
     record: tuple[int, int, bytes] | None
     """(person, version, record)"""
@@ -56,11 +56,11 @@ class StoreGroup(NamedTuple):
 
 
 class TooLong(Exception):
-    """More than may stand on one sheet."""
+    """The sheet would be too long, or has another format."""
 
 
 class PostedPart(NamedTuple):
-    """One part as its gate put it up."""
+    """One part, as its gate wrote it."""
 
     holder: Holder
     index: int  # type: ignore[assignment] # the tuple method of this name is never used
@@ -69,7 +69,7 @@ class PostedPart(NamedTuple):
 
 
 class SharedObjection(NamedTuple):
-    """A Breach in words; ``number`` means something under the same rules only."""
+    """A Breach in serializable form; ``number`` is valid under the same rule set only."""
 
     rule: str
     number: int
@@ -81,7 +81,7 @@ class SharedObjection(NamedTuple):
 
 
 class SharedDecision(NamedTuple):
-    """What one gate decided of the message for all."""
+    """One gate's decision about the message, for all gates."""
 
     judged_at: float
     revision: str
@@ -106,35 +106,35 @@ class Posted(NamedTuple):
     rows: tuple[PostedPart, ...] = ()
     decision: SharedDecision | None = None
     closed: bool = False
-    """Nothing of it stands any more, or it was refused for a moment only: what comes now is a new message."""
+    """No part of it was sent, or it was only deferred: later parts begin a new message."""
 
     def others(self, holder: Holder) -> list[PostedPart]:
         return [row for row in self.rows if row.holder != holder]
 
     def theirs(self, holder: Holder) -> dict[int, Content]:
-        """What others hold, by part: of a part that was sent again, the attempt that stands."""
+        """The parts of other holders by number; of a part that was sent again, the attempt that was not refused."""
         rows = sorted(self.others(holder), key=lambda row: row.state == REFUSED, reverse=True)
         return {row.index: row.content for row in rows}
 
     def stands(self, holder: Holder) -> bool:
-        """Whether the person has, or may get, a part that another holds."""
+        """Whether the recipient has, or may get, a part of another holder."""
         return any(row.state != REFUSED for row in self.others(holder))
 
     def unknown(self, holder: Holder) -> bool:
-        """Whether nobody knows of a part that another holds, and that nobody has sent again."""
+        """Whether a part of another holder has an unknown outcome and was not sent again."""
         there = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
         return any(row.state in (UNKNOWN, TWICE) and row.index not in there for row in self.others(holder))
 
     def went(self, holder: Holder, index: int, states: Sequence[int] = (THERE,)) -> bool:
-        """Whether another has sent this part on."""
+        """Whether another holder has sent this part."""
         return any(row.index == index and row.state in states for row in self.others(holder))
 
     def times_sent(self, holder: Holder, index: int) -> int:
-        """How often others have sent this part on, and it was not refused."""
+        """How often other holders have sent this part without a refusal."""
         return sum(1 + (row.state == TWICE) for row in self.others(holder) if row.index == index and row.state in SENT)
 
     def fits(self, holder: Holder, index: int) -> bool:
-        """Whether a part of this number, sent now, belongs here."""
+        """Whether a part with this number, sent now, belongs to this message."""
         held = [row for row in self.others(holder) if row.index == index]
         if not held:
             return True
@@ -143,7 +143,7 @@ class Posted(NamedTuple):
         return all(row.state in AGAIN or (row.state == WAITING and row.holder[0] != holder[0]) for row in held)
 
     def open_to(self, holder: Holder, indexes: Iterable[int], now: float) -> bool:
-        """Whether parts that a holder has and that stand on no sheet yet belong here."""
+        """Whether parts of a holder that are on no sheet yet belong to this message."""
         if self.closed:
             return False
         if self.decision is not None:
@@ -163,12 +163,12 @@ Sheet = tuple[Posted, ...]
 
 
 def find(sheet: Sheet, holder: Holder) -> Posted | None:
-    """The message to which what a holder has put up belongs."""
+    """The message of a holder; None if it is not on the sheet."""
     return next((posted for posted in sheet if holder in posted.holders), None)
 
 
 def settle(sheet: Sheet, holder: Holder, indexes: Sequence[int], now: float) -> Posted:
-    """... or would belong: the one that is there, or a new one."""
+    """The message of a holder, or the one that its parts belong to: the newest on the sheet, or a new one."""
     found = find(sheet, holder)
     if found is not None:
         return found
@@ -178,7 +178,7 @@ def settle(sheet: Sheet, holder: Holder, indexes: Sequence[int], now: float) -> 
 
 
 def put(sheet: Sheet, before: Posted, after: Posted) -> Sheet:
-    """The sheet with a message as it is now; ``before``: as it was there, or one that is new to it. Without it where it has no part."""
+    """The sheet with a changed message. ``before``: the message on the sheet, or a new one. A message without parts and decision is removed."""
     others = [posted for posted in sheet if posted is not before]
     if not after.rows and after.decision is None:
         return tuple(others)
@@ -191,7 +191,7 @@ def put(sheet: Sheet, before: Posted, after: Posted) -> Sheet:
 
 
 def pack(sheet: Sheet) -> bytes:
-    """Raises TooLong."""
+    """The octets of a sheet. Raises TooLong."""
     data = json.dumps([FORM, [_posted(one) for one in sheet]], separators=(",", ":")).encode()
     if len(data) > BYTES_MAX:
         raise TooLong
@@ -199,7 +199,7 @@ def pack(sheet: Sheet) -> bytes:
 
 
 def unpack(data: bytes) -> Sheet:
-    """The reverse; empty octets are an empty sheet. Raises TooLong where a gate of another version wrote it."""
+    """The reverse of ``pack``; empty octets are an empty sheet. Raises TooLong if a gate of another version wrote it."""
     if not data:
         return ()
     form, rows = json.loads(data)

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 class Numbering(NamedTuple):
     step: int = 1
-    """So many nodes may share what is numbered."""
+    """The number of nodes that may share the numbering."""
     first: int = 0
-    """This one's remainder."""
+    """This node's remainder modulo ``step``."""
 
     def gave(self, number: int) -> bool:
         return number % self.step == self.first % self.step
 
     def behind(self, highest: int, count: int = 1) -> list[int]:
-        """So many numbers behind it."""
+        """The next ``count`` numbers of this node after ``highest``."""
         start = highest + 1
         start += (self.first - start) % self.step
         return [start + place * self.step for place in range(count)]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 Change = Callable[[bytes], bytes]
 PERSONS_MAX = 200_000
-"""Some 60 MB; as many as a gate keeps records that wait to be told (cluster/replication.py)."""
+"""Some 60 MB; as many as the records that a gate queues for other gates (cluster/replication.py)."""
 
 
 class PendingFacts:
@@ -24,18 +24,18 @@ class PendingFacts:
         self._last = 0
 
     def __len__(self) -> int:
-        """Of so many persons."""
+        """The number of recipients with pending changes."""
         return len(self._by_person)
 
     def __contains__(self, person: int) -> bool:
         return person in self._by_person
 
     def __iter__(self) -> Iterator[int]:
-        """The person of whom something has waited the longest first."""
+        """Recipients, the one whose change has waited longest first."""
         return iter(self._by_person)
 
     def add(self, person: int, change: Change) -> int | None:
-        """One more; the person for whom there was no room any more, if there was one."""
+        """Adds a change; returns the recipient whose changes were dropped for lack of room, or None."""
         over = None
         if len(self._by_person) >= PERSONS_MAX and person not in self._by_person:
             over, _ = self._by_person.popitem(last=False)
@@ -45,17 +45,17 @@ class PendingFacts:
 
     @property
     def last(self) -> int:
-        """The number of the newest."""
+        """The number of the newest change."""
         return self._last
 
     def apply(self, person: int, data: bytes) -> bytes:
-        """The record with all that was said; the very same object where it says so already."""
+        """The record with all pending changes; the very same object if it has them already."""
         for _, change in self._by_person.get(person, ()):
             data = change(data)
         return data
 
     def done(self, person: int, last: int) -> None:
-        """What came up to that number stands in the store's record."""
+        """Removes the changes up to that number: the store's record has them."""
         left = [one for one in self._by_person.get(person, ()) if one[0] > last]
         if left:
             self._by_person[person] = left

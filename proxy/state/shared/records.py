@@ -23,7 +23,7 @@ from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
 
 KEYS_MAX = 256
-"""Of one call: more would keep the server from others for half a millisecond."""
+"""Keys of one call: more would block the server for 0.5 ms."""
 _TAKEN = ord("1")
 _ABSENT = (0, EMPTY)
 
@@ -33,13 +33,13 @@ Item = tuple[int, int, bytes]
 
 class Records:
     def __init__(self, servers: Servers, keys: RecordKeys, doubted: Callable[[Iterable[int]], None]) -> None:
-        """``doubted``: of these persons nobody knows whether what was to be stored is."""
+        """``doubted`` is called with recipients whose swap has an unknown outcome."""
         self._servers, self._keys, self._doubted = servers, keys, doubted
         self.keep_s = REPLY_S
-        """A record that time alone empties is kept so long after it was last changed."""
+        """Lifetime of a record without facts after its last change."""
 
     async def load(self, persons: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
-        """What the store has, and whose record it could not be asked for."""
+        """Returns the stored records, and the recipients for whom the store was unreachable."""
         servers, found, cut_off = self._servers, dict[int, tuple[int, bytes]](), list[int]()
         asked: list[tuple[int, Sequence[int], Future[Any]]] = []
         for part, places, names in self._pieces(persons):
@@ -59,7 +59,7 @@ class Records:
         return found, cut_off
 
     async def swap(self, items: Sequence[Item]) -> list[bool]:
-        """Stores each whose version still stands; says for each whether it did."""
+        """Stores each record whose version is still current; returns for each whether it was stored."""
         asked: list[tuple[int, Sequence[int], Future[Any]]] = []
         for part, places, names in self._pieces(_persons_of(items)):
             flags, records = self.words(items if len(places) == len(items) else [items[place] for place in places])
@@ -79,7 +79,7 @@ class Records:
     @staticmethod
     @compiled("shared_found")
     def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
-        """(version, record) of each, as the store has it: nothing, a bare version (functions.py), or a record with its version in front."""
+        """(version, record) of each answer of the store: nothing, a bare version (functions.py), or a record with its version in front."""
         number = int.from_bytes
         return {
             person: (number(data[:6], "big"), data) if data is not None and len(data) > 7 else _ABSENT
@@ -87,19 +87,19 @@ class Records:
         }
 
     def argument_of(self, item: Item) -> Argument:
-        """A record's words where it is swapped together with others (multipart_exchange.py)."""
+        """A record as an argument of a swap together with sheets (multipart_exchange.py)."""
         flags, (data,) = self.words((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
 
     @staticmethod
     @compiled("shared_records")
     def words(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
-        """What a swap says of each: whether time alone empties it ("1": it has no fact), and the record, the version in front."""
+        """The arguments of a swap: a flag for each record ("1": it has no facts and expires), and the records with their versions in front."""
         records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
         return b"".join([b"1" if len(data) == 7 + data[6] * 32 else b"0" for data in records]), records
 
     def _pieces(self, persons: Sequence[int]) -> Iterable[tuple[int, Sequence[int], list[bytes]]]:
-        """Calls that are to be made: (part, whose places among all, names)."""
+        """Splits recipients into calls: (part, their places among all, keys)."""
         names = self._keys.names(persons)
         if not self._servers.cluster:
             for at in range(0, len(names), KEYS_MAX):
@@ -122,6 +122,6 @@ def _persons_of(items: Sequence[Item]) -> list[int]:
 
 @compiled("shared_taken")
 def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
-    """What the store says of the items at these places: an octet of each. ValueError where it is not as many."""
+    """Notes the store's answer for the items at these places, one octet each. Raises ValueError if their numbers differ."""
     for place, taken in zip(places, results, strict=True):
         done[place] = taken == _TAKEN

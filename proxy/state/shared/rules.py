@@ -30,7 +30,7 @@ from proxy.state.shared.functions import CONFIRM, DECIDE, LINGER, REPORT
 from proxy.state.shared.servers import Servers
 
 PIECE_BYTES = 256 << 10
-"""Of one call: some milliseconds on a network of 1 Gbit/s."""
+"""Octets of one call: some milliseconds on a network of 1 Gbit/s."""
 PIECES_MAX = 512
 NONCE_BYTES = 12
 VERSION_BYTES = 6
@@ -43,30 +43,30 @@ _READER = re.compile(rb"(\d+) (reads|has);")
 class Held(NamedTuple):
     version: bytes
     body: bytes
-    """Empty: nothing was ever agreed on."""
+    """Empty: there is no decision yet."""
 
 
 class Swapped(enum.Enum):
-    """What became of a decision."""
+    """The result of storing a decision."""
 
     TAKEN = b"1"
     OVERTAKEN = b"0"
-    """The version is another one."""
+    """Another decision was stored meanwhile."""
     LACKS = b"lacks"
-    """A set that it names is not there, or not any more."""
+    """A set that it names is missing."""
 
 
 class Coming(NamedTuple):
-    """A set that is about to be decided on."""
+    """A set that is about to take effect."""
 
     revision: str
-    """Empty: there is none."""
+    """Empty: no set is announced."""
     readers: dict[int, bool]
-    """Gates that read it beforehand, and whether they have."""
+    """Gates that read it in advance, and whether they have finished."""
 
 
 class SharedRules:
-    """Every call may raise StoreDown: nobody knows then whether it was done."""
+    """The rules in the shared store. Every call may raise StoreDown: then its outcome is unknown."""
 
     def __init__(self, servers: Servers, head: bytes, key: bytes, node: int) -> None:
         self._servers, self.node = servers, node
@@ -82,7 +82,7 @@ class SharedRules:
         return self._servers.why
 
     async def version(self) -> bytes:
-        """Of the last decision: cheap, to be asked for often."""
+        """The version of the last decision: a cheap call, for polling."""
         return await self._call("GETRANGE", self._name, 0, VERSION_BYTES - 1) or ABSENT
 
     async def load(self) -> Held:
@@ -94,8 +94,8 @@ class SharedRules:
     async def swap(
         self, version: bytes, body: bytes, *, names: Collection[str], leaves: Collection[str], leave_s: float
     ) -> Swapped:
-        """Taken where the version is still that and the sets it ``names`` are there: they stay for good then, and those that it ``leaves``
-        for ``leave_s``."""
+        """Stores a decision if the version is still current and the sets that it ``names`` are there. Those sets then stay for
+        good, and the sets that it ``leaves`` for ``leave_s``."""
         stay, go = [await self._pieces(one) for one in names], [await self._pieces(one) for one in leaves]
         if not all(stay):
             return Swapped.LACKS
@@ -105,14 +105,14 @@ class SharedRules:
         return Swapped(await self._call("FCALL", DECIDE, len(keys), *keys, record, staying, _ms(leave_s)))
 
     async def confirm(self, version: bytes, revision: str) -> None:
-        """A set stays for good, if the last decision, which names it, is still that one."""
+        """Keeps a set for good if the last decision, which names it, still has this version."""
         if pieces := await self._pieces(revision):
             await self._call("FCALL", CONFIRM, 1 + len(pieces), self._name, *pieces, version)
 
     # -- sets that are about to be decided on
 
     async def announce(self, revision: str, seconds: float) -> None:
-        """So long gates know of it; empty: of none."""
+        """Announces a set to the gates for ``seconds``; empty: announces none."""
         await self._call("SET", self._coming, f"{revision};" if revision else "", "PX", _ms(seconds))
 
     async def coming(self) -> Coming:
@@ -121,18 +121,18 @@ class SharedRules:
         return Coming(revision.decode("ascii", "replace"), {int(node): what == b"has" for node, what in _READER.findall(words)})
 
     async def report(self, revision: str, *, has: bool) -> None:
-        """This gate reads it, or has."""
+        """Reports that this gate reads the announced set, or has read it."""
         await self._call("FCALL", REPORT, 1, self._coming, f"{revision};", f"{self.node} {'has' if has else 'reads'};")
 
     # -- sets
 
     async def has_set(self, revision: str, seconds: float) -> bool:
-        """Whether it is there, and will be for so long at least."""
+        """Whether the set is there; keeps it for ``seconds`` at least."""
         pieces = await self._pieces(revision)
         return bool(pieces) and await self._call("FCALL", LINGER, len(pieces), *pieces, _ms(seconds)) == b"1"
 
     async def put_set(self, revision: str, packed: bytes, seconds: float) -> None:
-        """For so long, unless a decision names it by then. ``packed``: at most PIECES_MAX pieces."""
+        """Stores a set for ``seconds``; a decision that names it keeps it. ``packed``: at most PIECES_MAX pieces."""
         pieces = [packed[at : at + PIECE_BYTES] for at in range(0, max(1, len(packed)), PIECE_BYTES)]
         if len(pieces) > PIECES_MAX:
             raise StoreRefused(f"the set {revision} has {len(packed)} octets, more than gates give each other")
@@ -142,7 +142,7 @@ class SharedRules:
             await self._call("SET", name, head + self._seal(piece, name), "PX", _ms(seconds))
 
     async def get_set(self, revision: str) -> bytes | None:
-        """None: it is not there, or not any more."""
+        """The packed files of a set; None if it is missing."""
         found = []
         for name in await self._pieces(revision):
             (data,) = await self._call("MGET", name)
@@ -152,7 +152,7 @@ class SharedRules:
         return b"".join(found) or None
 
     async def _pieces(self, revision: str) -> list[bytes]:
-        """What the pieces of a set are called; none where the first is not there."""
+        """The keys of a set's pieces; empty if the first piece is missing."""
         data = await self._call("GETRANGE", self._piece(revision, 0), 0, _COUNT.size - 1)
         count = min(int(_COUNT.unpack(data)[0]), PIECES_MAX) if len(data) == _COUNT.size else 0
         return [self._piece(revision, number) for number in range(count)]

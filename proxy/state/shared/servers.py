@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 SLOTS = 16_384
 AGAIN_S = (0.05, 1.0)
-"""Between two tries to reach a server: at first, and at most."""
+"""Pause between two attempts to connect: the first, and the longest."""
 
 
 def tag_of(part: int, parts: int) -> bytes:
@@ -52,7 +52,7 @@ def slot_of(tag: bytes) -> int:
 
 
 class Servers:
-    """``reached`` is awaited with the parts of a server before they are used; what it raises keeps them out of reach."""
+    """The servers of the store. ``reached`` is awaited with the parts of a server before they are used; if it raises, they stay unreachable."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Servers:
         self._reached, self._lost = reached, lost
         self._made: dict[ServerAddress, Connection] = {}
         self.at: list[Connection | None] = [None] * parts
-        """Where each part is; None while it is out of reach."""
+        """The connection of each part; None while it is unreachable."""
         self._mapping_task: asyncio.Task[None] | None = None
         self._why = ""
         self.closed = False
@@ -82,11 +82,11 @@ class Servers:
 
     @property
     def why(self) -> str:
-        """Why some part is out of reach; empty when none is."""
+        """Why some part is unreachable; empty if none is."""
         return "" if self.up else self._why
 
     async def open(self) -> None:
-        """Reaches all parts once, or raises StoreDown, StoreRefused, or what ``reached`` raised."""
+        """Connects to all parts once. Raises StoreDown, StoreRefused, or the exception of ``reached``."""
         try:
             await self._map_parts()
         except BaseException:
@@ -102,7 +102,7 @@ class Servers:
         return connection.call(*words)
 
     def doubt(self, part: int, why: str) -> None:
-        """A call about this part went wrong: it is out of reach until its server has been asked again."""
+        """A call about this part failed: it counts as unreachable until its server has answered again."""
         self._why = why
         connection = self.at[part]
         if connection is not None and not self.cluster:
@@ -138,7 +138,7 @@ class Servers:
             self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up())
 
     async def _map_until_up(self) -> None:
-        """Until every part is reached."""
+        """Tries again until every part is reachable."""
         pause_s, most_s = AGAIN_S
         while not self.up:
             await asyncio.sleep(pause_s)
@@ -149,12 +149,12 @@ class Servers:
                 if str(error) != self._why:
                     log.warning("store unreachable", why=str(error))
                 self._why = str(error)
-            except Exception as error:  # whatever it is: the next try must come
+            except Exception as error:  # any error: the next attempt must follow
                 log.error("store not connected: a fault of gate106, please report it", exc_info=error)
         self._mapping_task = None
 
     async def _map_parts(self) -> None:
-        """Finds who has each part, connects where that is not done, and has what is new looked at."""
+        """Finds the server of each part, connects to it, and has ``reached`` check new parts."""
         owners = await self._owners() if self.cluster else [self._seeds[0]] * len(self.at)
         failure: Exception | None = None
         for address in dict.fromkeys(owners):
@@ -185,7 +185,7 @@ class Servers:
         return made
 
     async def _owners(self) -> list[ServerAddress]:
-        """Who has each part, by whichever server of the cluster answers first."""
+        """The server of each part, from the first server of the cluster that answers."""
         known = [*self._made, *(one for one in self._seeds if one not in self._made)]
         failure: Exception = StoreDown(0, "no server is named")
         for address in known:
@@ -215,12 +215,12 @@ def _all(rows: list[Any], asked: ServerAddress) -> list[ServerAddress]:
 
 
 def _address(row: list[Any], asked: ServerAddress) -> ServerAddress:
-    """A row without a host means the one that was asked."""
+    """The address in a row of CLUSTER SLOTS; without a host it is that of the asked server."""
     return ServerAddress(row[0].decode() if row[0] else asked.host, row[1])
 
 
 async def gather_results(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:
-    """All answers, or what each raised, of calls that are under way already; nothing is taken back when the caller is."""
+    """The answers, or exceptions, of pending calls; cancelling the caller does not cancel the calls."""
     found: list[Any] = []
     for answer in answers:
         with contextlib.suppress(OSError, StoreRefused):

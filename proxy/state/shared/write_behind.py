@@ -26,7 +26,7 @@ from proxy.state.shared.servers import Servers
 log = structlog.get_logger()
 
 BATCH = 128
-"""Persons whose records are mended in one go."""
+"""Records completed in one step."""
 
 
 class Copy(Protocol):
@@ -51,29 +51,30 @@ class WriteBehind:
         may: Callable[[], bool],
         done: Callable[[], None],
     ) -> None:
-        """``begun``: when this life of the node began, in seconds. ``since`` when its copy decides about its own, by part: all of them
-        may lack something at first. ``may``: whether it may put anything back now; ``done``: it owes nothing any more."""
+        """``begun``: when this life of the node began, in seconds. ``since``: from when its copy decides about its own entries, by
+        part; at first
+        every part may be incomplete. ``may``: whether facts may be written now. ``done`` is called when nothing is left to write."""
         self._servers, self._keys, self._records, self._copy = servers, keys, records, copy
         self._node, self._begun, self._may, self._done = node, begun, may, done
         self.people: set[int] = set()
-        """Persons whose records may lack something."""
+        """Recipients whose stored records may be incomplete."""
         self._writing: set[int] = set()
-        """... and are getting it at this moment."""
+        """Recipients whose records are being written."""
         self._facts = PendingFacts()
         self._facts_applied: dict[int, int] = {}
-        """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
+        """Recipients whose loaded record got pending facts → the number of the newest of them."""
         self._since = list(since)
         self._walking = set(range(len(since)))
-        """Parts any of whose records may lack something."""
+        """Parts in which any record may be incomplete."""
         self._wakeup = asyncio.Event()
 
     def __len__(self) -> int:
-        """Persons and parts."""
+        """The number of recipients and parts to write."""
         return len(self.people) + len(self._writing) + len(self._walking) + len(self._facts)
 
     @property
     def has_pending_people(self) -> bool:
-        """Whether single persons are owed something."""
+        """Whether single recipients have facts to write."""
         return bool(self.people or self._writing or self._facts)
 
     # -- what comes
@@ -83,33 +84,33 @@ class WriteBehind:
         self._wakeup.set()
 
     def doubt(self, people: Iterable[int]) -> None:
-        """Whether these were stored nobody knows: they are looked at when the store is back."""
+        """Notes recipients whose swap has an unknown outcome: they are checked when the store is reachable again."""
         self.people.update(people)
 
     def add_fact(self, person: int, change: Change) -> None:
-        """This was said of the person."""
+        """Adds a fact about a recipient."""
         if (over := self._facts.add(person, change)) is not None:
             self.people.add(over)
         self._wakeup.set()
 
     def lost(self, part: int, since: int) -> None:
-        """The part is out of reach, and may lack what came since then."""
+        """The part is unreachable, and may lack changes since ``since``."""
         self._since[part] = min(since, self._since[part]) if part in self._walking else since
         self._walking.add(part)
 
     def emptied(self, part: int) -> None:
-        """The part has lost everything."""
+        """The part has lost all its data."""
         self._since[part] = 0
         self._walking.add(part)
 
     def reached(self) -> None:
-        """Some part is."""
+        """A part is reachable again."""
         self._wakeup.set()
 
     # -- records on their way
 
     def complete(self, found: dict[int, tuple[int, bytes]]) -> None:
-        """Puts what this node vouches for into what was loaded."""
+        """Adds the facts and entries that this node vouches for to the loaded records."""
         if not self.has_pending_people and not self._walking:
             return
         for key, (version, data) in found.items():
@@ -121,7 +122,7 @@ class WriteBehind:
             found[key] = version, data
 
     def after_store(self, key: int, data: bytes) -> bytes:
-        """What the copy is to hold of a record that the store has taken: somebody may have told the copy something meanwhile."""
+        """The record for the copy after the store has stored ``data``: the copy may have got facts meanwhile."""
         if key in self.people or key in self._writing:
             data = with_facts(data, self._copy.held(key), self._since[self._keys.part(key)])
         self._facts.done(key, self._facts_applied.pop(key, 0))
@@ -130,7 +131,7 @@ class WriteBehind:
     # -- beside the traffic
 
     async def run(self) -> None:
-        """Mends records as soon as there is something to mend and somebody to tell."""
+        """Writes records as soon as some are incomplete and the store is reachable."""
         while True:
             await self._wakeup.wait()
             try:
@@ -147,7 +148,7 @@ class WriteBehind:
                         self._facts_applied.clear()
                     self._wakeup.clear()
                     continue
-            except Exception as error:  # whatever it is: the others must be told all the same
+            except Exception as error:  # any error: the other records must still be written
                 log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
 
@@ -155,8 +156,7 @@ class WriteBehind:
         return list(dict.fromkeys(islice(chain(self.people, self._facts), BATCH)))
 
     async def _write_batch(self, people: list[int]) -> None:
-        """One load and one swap. Also where nothing is missing of what a copy holds: a swap that is still under way somewhere is then too
-        late."""
+        """One load and one swap. A complete record is swapped too: then a swap of an earlier connection that is still pending fails."""
         owed = self.people.intersection(people)
         self.people -= owed
         self._writing |= owed
@@ -169,7 +169,7 @@ class WriteBehind:
             self._writing.clear()
 
     async def _write(self, people: list[int]) -> list[int]:
-        """Persons who must be looked at again."""
+        """Writes the records; returns recipients that must be written again."""
         copy = self._copy
         found, away = await self._records.load(people)
         again = [key for key in away if key in self._writing]
@@ -193,7 +193,7 @@ class WriteBehind:
         return again
 
     async def _walk(self) -> None:
-        """Everybody of whom this node has had something to say since the moment in question is owed."""
+        """Walks through the copy and writes every record with entries or facts of this node since the loss of its part."""
         parts = {part: self._since[part] for part in self._walking if self._servers.at[part] is not None}
         for records in self._copy.walk():
             for key, data in records:

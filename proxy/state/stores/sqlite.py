@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from proxy.state.shared.rules import SharedRules
 
 PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions", "reply_paths", "probes")
-"""Tables of what the desk keeps by number."""
+"""Tables of numbered desk records."""
 VERSION_GAP = 1 << 30
-"""Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
+"""Added to the version at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
 ID_GAP = 1 << 16
-"""Added to the highest id after a start without a clean stop: ids of messages that only memory knew are not given out again."""
+"""Added to the highest id after an unclean stop: ids of messages that were only in memory are not given out again."""
 
 _ABSENT = (0, EMPTY)
 
 
 class SqliteStore:
-    """One gate's state. Single-threaded but for the steps of a checkpoint."""
+    """One gate's state. It is single-threaded except for the steps of a checkpoint."""
 
     waits = shared = False
     up, why, owed = True, "", 0
@@ -65,7 +65,7 @@ class SqliteStore:
     sheets: MultipartExchange | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
-        """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
+        """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: the state is only in memory, or in ``connection``."""
         self.path = path
         self.accept_loss = accept_loss
         self._lock_file = -1
@@ -157,13 +157,13 @@ class SqliteStore:
         return len(self._table)
 
     def expect(self, people: int) -> None:
-        """So many will come, to a store that knows nobody yet: it need not grow for each."""
+        """Prepares an empty store for so many recipients, so that it need not grow for each."""
         self._table.make_room(records=people)
 
     # -- the store
 
     async def open(self) -> None:
-        """All is here."""
+        """The store is in this process: nothing to connect."""
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         return self.load_now(keys)
@@ -183,33 +183,33 @@ class SqliteStore:
         return self._table.exchange_all(_versioned(items, version))
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """Applies a change to one record whatever its version (replay's way in)."""
+        """Applies a change to one record whatever its version, for replay."""
         before = self.held(key)
         after = change(before)
         if after is not before:
             self.hold(key, after)
 
     def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """There is no other record of this person than this one."""
+        """Like ``update``: there is no other store."""
         self.update(key, change)
 
     def held(self, key: int) -> bytes:
-        """A record as it is now, for callers that change it with ``hold`` at once."""
+        """The present record, for callers that change it with ``hold`` at once."""
         return self._table.get(key) or EMPTY
 
     def hold(self, key: int, data: bytes) -> None:
-        """... whatever its version."""
+        """Stores a record whatever its version."""
         self._version += 1
         self._table.put(key, b"" if is_empty(data) else self._version.to_bytes(6, "big") + data[6:])
 
     def hold_all(self, items: list[tuple[int, int, bytes]]) -> None:
-        """``hold`` for many (key, whatever, record)."""
+        """``hold`` for many (key, ignored, record)."""
         version = self._version
         self._version += len(items)
         self._table.exchange_all(_versioned(items, version, whatever=True))
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
-        """Drops what time alone has emptied, counts refusals and torn messages, looking at so many buckets; regular calls come to all."""
+        """Removes expired records and counts opt-outs and torn messages in the next ``buckets`` buckets; regular calls cover all."""
         self.counters.sweep(now)
         self.listed.expire(now)
         self.consented.expire(now)
@@ -230,7 +230,7 @@ class SqliteStore:
         return gone
 
     def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
-        """All records, so many buckets at a time. The table may change meanwhile: what is written then may come twice, or as it was."""
+        """All records, ``buckets`` buckets at a time. The table may change meanwhile: a changed record may come twice, or in its old form."""
         table, at = self._table, 0
         while at < table.buckets:
             yield [pair for index in range(at, min(at + buckets, table.buckets)) for pair in table.bucket(index)]
@@ -262,7 +262,7 @@ class SqliteStore:
             self._lock_file = -1
 
     def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
-        """Ties state and journal together at the first start, and refuses to part them later (StateMismatch)."""
+        """Ties state and journal together at the first start; later raises StateMismatch for another journal."""
         mine, theirs, written = self._meta.get("journal", ""), journal.identity(), bool(journal.list())
         accept_loss = accept_loss or self.accept_loss
         if mine and mine == theirs and (written or not self.position.counted):
@@ -275,7 +275,7 @@ class SqliteStore:
                 raise StateMismatch(f"the journal in {journal} is not the one store {self.path} was made with: {hint}")
             if written:
                 raise StateMismatch(f"the journal in {journal} has records, but store {self.path} is new: {hint}")
-        if not theirs or theirs == mine:  # of which only the name is left: what begins now is another
+        if not theirs or theirs == mine:  # only the name of the old journal is left: a new journal begins
             theirs = os.urandom(16).hex()
         if journal.identity() != theirs:
             journal.identify(theirs)
@@ -315,7 +315,7 @@ class SqliteStore:
         await run_steps(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)
 
     def checkpoint_now(self, *, counted: int, open_from: int, highest_id: int) -> None:
-        """The same in one go; the caller has synced the journal before."""
+        """Writes a checkpoint in one go; the caller has synced the journal before."""
         run_steps_now(self._steps(Position(counted, open_from, highest_id)))
 
     def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
@@ -326,17 +326,17 @@ class SqliteStore:
         self.position = position
 
     def _beside(self) -> dict[str, str]:
-        """What an engine made of this one keeps with the position."""
+        """Values that a derived engine stores with the position."""
         return {}
 
     def close(self) -> None:
-        """Lets go of the file and the lock. What was not checkpointed is in the journal."""
+        """Closes the file and releases the lock. Changes since the last checkpoint are in the journal."""
         with contextlib.suppress(OSError, StoreUnreadable):
             self._file.set_meta({"stopped": "clean", "version": str(self._version)})
         self.abandon()
 
     def abandon(self) -> None:
-        """``close`` without a word in the file: a start that is refused leaves it as it was, with nothing beside it."""
+        """``close`` without writing to the file: a refused start leaves it unchanged."""
         self._file.close()
         self.unlock()
 
@@ -347,7 +347,7 @@ def _as_meta(position: Position) -> dict[str, str]:
 
 @compiled("with_versions")
 def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tuple[int, bytes]]:
-    """By key: (version, record) of what the table holds for each."""
+    """Key → (version, record)."""
     number = int.from_bytes
     return {key: (number(data[:6], "big"), data) if data else _ABSENT for key, data in zip(keys, records, strict=True)}
 
@@ -356,8 +356,8 @@ def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tup
 def _versioned(
     items: list[tuple[int, int, bytes]], version: int, *, whatever: bool = False
 ) -> list[tuple[int, bytes | None, bytes]]:
-    """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused.
-    ``whatever``: is there now."""
+    """(key, required prefix, new record): each gets its own version after ``version``, even if it is refused. ``whatever``: without a required
+    prefix."""
     given: list[tuple[int, bytes | None, bytes]] = []
     for key, before, data in items:
         version += 1

@@ -65,14 +65,14 @@ from proxy.state.stores.sqlite import SqliteStore
 log = structlog.get_logger()
 
 SECURE = True
-"""``valkeys://`` is this engine, too: over TLS."""
+"""``valkeys://`` is this engine over TLS."""
 PREFIX = b"g106:"
 FORM = 1
-"""Of keys and records; a store of another form is refused."""
+"""Version of the format of keys and records; a store with another one is refused."""
 HELD_MS, HOLD_S = 10_000, 2.0
-"""A node's number is its own for so long after it was last heard of, and it is heard of so often."""
+"""How long a node's number stays reserved after its last claim, and how often the node claims it."""
 START_S = 900.0
-"""A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
+"""A start looks back so far: messages that were open at the last stop have an unknown outcome now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
 
 
@@ -96,7 +96,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         now: Callable[[], float] = time.time,
         **options: Any,
     ) -> None:
-        """``secret``: of the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
+        """``secret``: for the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
         super().__init__(local, **options)
         self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
         self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
@@ -106,11 +106,11 @@ class ValkeyStore(GateMessages, SqliteStore):
         self._note({"identity": self._identity})
         before = self._meta.get("heard", "0-0").split("-")
         self.heard: Place = (int(before[0]), int(before[1]))
-        """How far the log was read; with the checkpoint it is kept."""
+        """The position up to which the log was read; the checkpoint stores it."""
         self._log_is_complete = False
         self.abreast = True
-        """Whether this node has heard all that others told: until then it puts nothing back that they may have taken back. Says who hears
-        the log for it."""
+        """Whether this node has read all log entries of other nodes; set by the reader of the log. Until then it writes no facts back, because
+        other nodes may have revoked them."""
         for numbers in (self.orders, self.consented, self.cases, self.penalties):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
@@ -147,7 +147,8 @@ class ValkeyStore(GateMessages, SqliteStore):
     # -- its life
 
     async def open(self) -> None:
-        """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
+        """Connects to the store. Raises StateError if it cannot be used. If it is only unreachable, a node that has used it before
+        starts with its copy."""
         self._write_log_as(self._log_writer_id())
         try:
             await self._servers.open()
@@ -164,11 +165,11 @@ class ValkeyStore(GateMessages, SqliteStore):
         self._write_behind.reached()
 
     def _log_writer_id(self) -> str:
-        """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name;
-        and the journal may be another than the one whose records were told under this one."""
+        """The writer id under which the log counts this journal's sequences. A new id is needed if the state is a copy of another node's, or if
+        the journal is another one than before."""
         known, node, journal = self._meta, str(self.node), self._meta.get("journal", "")
         teller = known.get("teller", "")
-        if not teller and all(self._born):  # it has told things by its journal's name
+        if not teller and all(self._born):  # earlier versions used the journal's name as writer id
             teller = journal or self._identity
         elif not teller or known.get("teller_node") != node or known.get("teller_journal", journal) != journal:
             return self._new_log_writer_id(0)
@@ -176,13 +177,14 @@ class ValkeyStore(GateMessages, SqliteStore):
         return teller
 
     def _new_log_writer_id(self, recorded: int) -> str:
-        """``recorded``: up to this record of the journal everything was told under another."""
+        """``recorded``: the last record of the journal that was appended under another writer id."""
         teller, journal = os.urandom(16).hex(), self._meta.get("journal", "")
         self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(recorded)})
         return teller
 
     def tell_anew(self, recorded: int) -> None:
-        """The log has more of this journal than it holds: what it had behind ``recorded`` is gone, and what comes there now is told, too."""
+        """The log has more records of this journal than the journal itself: it has lost those after ``recorded``. A new writer id lets its new
+        records be appended too."""
         self._write_log_as(self._new_log_writer_id(recorded))
 
     def _write_log_as(self, teller: str) -> None:
@@ -192,7 +194,7 @@ class ValkeyStore(GateMessages, SqliteStore):
     # -- counters about no single person
 
     totals: SharedCounters
-    """``counters``, as what they are here."""
+    """``counters`` with their type here."""
 
     def _counters(self) -> Aggregates:
         self.totals = SharedCounters(time.time_ns() // 1000)
@@ -203,16 +205,16 @@ class ValkeyStore(GateMessages, SqliteStore):
             pass
 
     async def _count_on(self) -> None:
-        """Reports what was taken, a few times a second, and notices whether the store is in reach."""
+        """Reports takes a few times a second, and notices whether the store is reachable."""
         while True:
             portion, more = partial(next, self.totals.due(), None), True
             while more:
                 more = await self._exchange_counts(portion)
-                await asyncio.sleep(0)  # whoever waits for the lock has it first
+                await asyncio.sleep(0)  # lets waiters for the lock go first
             await asyncio.sleep(COUNT_S)
 
     async def _exchange_counts(self, portion: Callable[[], list[int] | None]) -> bool:
-        """Whether there may be more: the store is in reach, and there was a portion to be reported."""
+        """Reports one batch of counters; returns whether there may be more: the store is reachable, and there was a batch."""
         counters = self.totals
         async with self._exchanging:
             counters.now_s = asyncio.get_running_loop().time()
@@ -239,24 +241,24 @@ class ValkeyStore(GateMessages, SqliteStore):
         super().close()
 
     def halt(self) -> None:
-        """Lets go of the servers and nothing else: what others see of a process that died."""
+        """Disconnects from the servers and nothing else, as if the process had died."""
         for task in self._tasks:
             task.cancel()
         self._servers.close()
 
     @property
     def up(self) -> bool:  # type: ignore[override] # the embedded one is always up
-        """Whether all parts are in reach."""
+        """Whether all parts are reachable."""
         return self._servers.up
 
     @property
     def why(self) -> str:  # type: ignore[override]
-        """Why not; empty if they are."""
+        """Why some part is unreachable; empty if none is."""
         return self._servers.why
 
     @property
     def owed(self) -> int:  # type: ignore[override]
-        """Persons, and parts, whose records may lack something that this node knows."""
+        """Recipients and parts whose stored records may lack facts of this node."""
         return len(self._write_behind)
 
     # -- the store
@@ -280,7 +282,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         return done
 
     async def _swap_split(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
-        """``swap`` where some are decided by the copy alone."""
+        """``swap`` if some items are decided by the copy alone."""
         done = [False] * len(items)
         for place in here:
             done[place] = self._swap_here(items[place])
@@ -290,7 +292,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         return done
 
     def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
-        """What was stored stands in the copy, too; ``apart``: of some the copy alone may have decided."""
+        """Copies stored records to the local copy; ``apart``: some may have been decided by the copy alone."""
         if apart or not all(done):
             items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
         if self._write_behind.has_pending_people:
@@ -304,14 +306,14 @@ class ValkeyStore(GateMessages, SqliteStore):
         key, version, data = item
         taken = self.swap_now([(key, -1 - version, data)])[0]
         part = self._keys.part(key) if self._servers.cluster else 0
-        if taken and self._servers.at[part] is not None:  # a walk may have passed it already
+        if taken and self._servers.at[part] is not None:  # a walk may already have passed this record
             self._write_behind.owe(key)
         return taken
 
     def hold(self, key: int, data: bytes) -> None:
-        """Changes the copy; what of it this node vouches for reaches the store afterwards."""
+        """Changes the copy; entries and facts that this node vouches for are written to the store afterwards."""
         self.hold_here(key, data)
-        if self._tasks:  # before, all are walked through anyway
+        if self._tasks:  # before the start of the tasks all records are walked through anyway
             self._write_behind.owe(key)
 
     def hold_here(self, key: int, data: bytes) -> None:
@@ -319,7 +321,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         super().hold(key, data)
 
     def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """Changes the copy, and the store's record as soon as that can be."""
+        """Applies a fact to the copy, and to the store's record as soon as possible."""
         before = self.held(key)
         after = change(before)
         if after is not before:
@@ -344,7 +346,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             self._note({"cut_off": str(since)})
 
     async def _reached(self, connection: Connection, parts: list[int]) -> None:
-        """Makes sure that this is our store, and notes what it may lack."""
+        """Checks that these parts belong to our store, and notes which may be incomplete."""
         try:
             await connection.call("FUNCTION", "LOAD", SOURCE)
         except StoreRefused as error:
@@ -372,19 +374,19 @@ class ValkeyStore(GateMessages, SqliteStore):
         if known and known != born:
             log.warning("store part lost its data, restoring it from the local copy", part=part)
         if known != born:
-            self._write_behind.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
+            self._write_behind.emptied(part)  # also at first use: the copy was an embedded store until now
             self._born[part] = born
             self._note({f"born:{part}": born})
 
     async def _claim_node_number(self, connection: Connection, part: int) -> None:
-        """The node's number is ours. The first part of each server is asked: two nodes that share a number meet there."""
+        """Claims the node's number in the first part of each server, where two nodes with the same number collide."""
         key = self._heads[part] + b":node:%d" % self.node
         holder = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
         if holder.decode() != self._identity:
             raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
 
     async def _keep_node_number(self) -> None:
-        """Keeps the node's number, and notices when the store was emptied."""
+        """Renews the claim of the node's number, and notices when the store was emptied."""
         while True:
             await asyncio.sleep(HOLD_S)
             firsts: dict[Connection, int] = {}
@@ -396,7 +398,7 @@ class ValkeyStore(GateMessages, SqliteStore):
                     await self._claim_node_number(connection, part)
                     born = await connection.call("GET", self._heads[part] + b":born")
                 except StoreDown:
-                    continue  # the connection has ended, and says so itself
+                    continue  # the connection reports its own end
                 except StoreRefused as error:
                     log.error("node number lost", why=str(error))
                     continue
@@ -412,7 +414,7 @@ class ValkeyStore(GateMessages, SqliteStore):
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
-    """The store at this URL (state/shared/locating.py). StateError where that is not what it says."""
+    """Opens the store at this URL (state/shared/locating.py). Raises StateError if the URL is invalid."""
     login: ServerLogin = options.pop("login", ServerLogin())
     at = locate(url, encrypted=login.tls is not None)
     if not secret:
@@ -424,5 +426,5 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
 
 @compiled("shared_apart")
 def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
-    """The places of those whose versions are the copy's."""
+    """The places of items with a version of the copy (below 0)."""
     return [place for place, item in enumerate(items) if item[1] < 0]

@@ -22,7 +22,7 @@ from proxy.journal.records.penalties import (
     unpack_penalty,
 )
 from proxy.model.approvals import Impossible
-from proxy.model.counters_by_signature import SignatureCounters
+from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.model.roles import Asker, Role
 from proxy.policy import load, time_windows
@@ -343,7 +343,7 @@ def test_while_no_rule_asks_nothing_is_counted_by_signature_and_the_room_is_boun
     apart = SignatureCounters()
     apart.refused("jia", 1)
     assert not apart.optouts
-    monkeypatch.setattr("proxy.model.counters_by_signature.KEYS_MAX", 2)
+    monkeypatch.setattr("proxy.model.counters.SIGNATURE_KEYS_MAX", 2)
     for signature in ("a", "b", "c", "a", ""):
         apart.judged("jia", signature, Category.MARKETING, "")
     assert (sum(apart.submits.values()), apart.missed) == (3, 2)

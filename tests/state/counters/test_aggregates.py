@@ -1,4 +1,4 @@
-"""Counts that are about no single person."""
+"""Counts of limits that belong to no single recipient."""
 
 from __future__ import annotations
 

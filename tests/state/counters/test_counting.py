@@ -1,4 +1,7 @@
-"""Counters of many nodes over one book: as the relay uses them, with answers that come late or not at all, sleep and death."""
+"""Counters of several nodes share one book and never exceed a limit.
+
+Answers come late or not at all, nodes sleep and die.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Counters over many nodes: whatever is late, repeated or lost, and whoever dies, no limit is passed; and it is reached within 1 %."""
+"""Portions of several nodes never exceed a limit, and reach it within 1 %.
+
+Reports come late, twice or not at all, and nodes die.
+"""
 
 from __future__ import annotations
 

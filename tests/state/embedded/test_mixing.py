@@ -1,4 +1,4 @@
-"""mixing: rows of numbers spread over the buckets of a table, whatever is drawn."""
+"""Sequential numbers spread evenly over buckets with every drawn multiplier."""
 
 from __future__ import annotations
 

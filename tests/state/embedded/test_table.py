@@ -1,4 +1,4 @@
-"""The table of all records in memory: a dictionary in less room."""
+"""The table behaves like a dictionary from numbers to records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sieve: nobody who is there falls through, and most who are not do."""
+"""A filter passes every present number and holds back most others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_is_looked_at_in_c_says_what_python_says(lows: set[int], asked: lis
 
 
 @needs("gcc")
-@pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins: then everybody is held back")
+@pytest.mark.skipif("GATE106_PURE" in os.environ, reason="without compiled code every number passes the filter")
 @pytest.mark.parametrize("numbers", [BitMap(range(0, 15_000, 1)), BitMap(range(0, 1 << 20, 70))], ids=["neighbours", "apart"])
 def test_most_of_those_who_are_not_there_fall_through(numbers: BitMap) -> None:
     sieve = sieve_of(numbers)

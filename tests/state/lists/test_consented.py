@@ -1,4 +1,4 @@
-"""Consents of many people: against a plain dictionary, over checkpoints, and when their time is over."""
+"""Consents behave like a plain dictionary, over checkpoints and expiry."""
 
 from __future__ import annotations
 

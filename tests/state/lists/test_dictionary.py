@@ -1,4 +1,4 @@
-"""The dictionary of ports and signatures: what it knows, forgets, and finds again after a checkpoint."""
+"""Ports and signatures are found by hash, forgotten, and restored from checkpoints."""
 
 from __future__ import annotations
 

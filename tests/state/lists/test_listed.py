@@ -1,4 +1,4 @@
-"""Lists of people, beside the records: against a plain model, over checkpoints, bounded, and asked as a record is."""
+"""Lists behave like a plain model, over checkpoints and within bounds."""
 
 from __future__ import annotations
 

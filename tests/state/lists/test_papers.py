@@ -1,4 +1,4 @@
-"""Papers of the desk outlive a restart by the checkpoint alone, and one that failed is written with the next."""
+"""Numbered desk records survive a restart through the checkpoint alone."""
 
 from __future__ import annotations
 

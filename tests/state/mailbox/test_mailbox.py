@@ -1,4 +1,4 @@
-"""The mailbox: order, what goes again and when, what falls out; and, against a model, whatever happens to it."""
+"""The mailbox keeps order, retries and drops items, against a model."""
 
 from __future__ import annotations
 

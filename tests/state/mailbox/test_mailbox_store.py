@@ -1,4 +1,7 @@
-"""The mailbox through the journal and the store's file: whatever moment a gate dies at, what was not delivered is there again."""
+"""Undelivered items survive a kill at any moment.
+
+They are restored from the journal and the store's file.
+"""
 
 from __future__ import annotations
 

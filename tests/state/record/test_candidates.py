@@ -1,4 +1,4 @@
-"""Whose advertisements a reply may have meant, case by case and against a plainer reading of the same table."""
+"""The messages that a reply may refer to, by case and against a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consents by reply in a record: kept with what proves them, bounded, and gone with the person."""
+"""Consents by reply are stored with their proof, bounded, and erased with the recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node vouches for, put back into a record that lost it: its own entries and what people said, nothing else, as often as one likes."""
+"""A node restores its own entries and facts in a record, repeatably."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One person's record, against a naive list that does the same slowly."""
+"""A record behaves like a naive list of entries."""
 
 from __future__ import annotations
 

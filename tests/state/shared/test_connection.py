@@ -1,4 +1,4 @@
-"""Calls on a connection that ends: each is told why, in words, and who does not ask any more is no fault."""
+"""Every pending call of a lost connection fails with the reason."""
 
 from __future__ import annotations
 

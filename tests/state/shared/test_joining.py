@@ -1,5 +1,8 @@
-"""A node that comes to a real Valkey, and to a cluster: its number is its own, and another with the same is refused however long the first runs;
-what it knew while its store was an embedded one all know then."""
+"""A node joins a real Valkey server and a cluster.
+
+Its number is its own: another node with the same number is refused however long the first runs. Facts from its embedded store
+reach all nodes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of records in the shared store: the same in every version, or a store that is there would seem empty."""
+"""Keys of records are the same in every version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rates and places over many nodes: against a model of nodes that ask with delays, fall silent, die and come back."""
+"""Rates and binds over several nodes stay within their totals.
+
+A model has nodes with delayed requests, nodes that fall silent, die and come back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Valkey does of leases and portions, held against its twin in Python: the same asks at the same times, the same answers."""
+"""Lua leases and portions give the same answers as the Python model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = needs("valkey")
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_shares_are_those_of_the_twin(leasing: LeasingServer, seed: int):
+def test_shares_are_those_of_the_python_model(leasing: LeasingServer, seed: int):
     dice, book, now_ms, using = random.Random(seed), RateBook(), 1_700_000_000_000, [0.0] * 6
     total = 10 ** dice.uniform(0, 4)
     for _ in range(150):
@@ -30,7 +30,7 @@ def test_shares_are_those_of_the_twin(leasing: LeasingServer, seed: int):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_places_are_those_of_the_twin(leasing: LeasingServer, seed: int):
+def test_places_are_those_of_the_python_model(leasing: LeasingServer, seed: int):
     dice, book, now_ms, held = random.Random(seed), dict[int, BindLeases](), 1_700_000_000_000, [0] * 4
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
@@ -42,7 +42,7 @@ def test_places_are_those_of_the_twin(leasing: LeasingServer, seed: int):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_portions_are_those_of_the_twin(leasing: LeasingServer, seed: int):
+def test_portions_are_those_of_the_python_model(leasing: LeasingServer, seed: int):
     dice = random.Random(seed)
     width_s, window_s, most = dice.choice((1, 60, 3600)), dice.choice((60, 86_400)), dice.choice((1, 7, 100, 5000))
     book, now_ms = PortionBook(), 1_700_000_000_000

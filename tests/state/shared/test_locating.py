@@ -1,4 +1,4 @@
-"""What a shared store's URL says, and what is said where it says nothing."""
+"""URLs of shared stores are parsed, and invalid ones explained."""
 
 from __future__ import annotations
 

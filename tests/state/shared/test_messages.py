@@ -1,5 +1,7 @@
-"""What a gate tells others by way of a real Valkey, and a cluster, is told also when its journal is not the one that it was: nothing is taken for
-told because another record had its number."""
+"""Log records reach other gates even if the sender's journal is replaced.
+
+Nothing counts as sent because another record had its number. The tests use a real Valkey server and a cluster.
+"""
 
 from __future__ import annotations
 

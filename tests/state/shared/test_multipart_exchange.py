@@ -1,4 +1,4 @@
-"""Sheets in a real Valkey: stored with a record or not at all, sealed, gone after a minute."""
+"""Sheets are stored with a record or not at all, encrypted, for a minute."""
 
 from __future__ import annotations
 

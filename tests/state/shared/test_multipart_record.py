@@ -1,4 +1,4 @@
-"""What gates know together of a long message: whose part belongs where, and the octets that say so."""
+"""Parts find their message on a sheet, and sheets survive packing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said of persons comes into the store's records of them, whoever was cut off when it was said, and stands there as all know it."""
+"""Facts about recipients reach the store's records after an outage."""
 
 from __future__ import annotations
 

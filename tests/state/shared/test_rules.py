@@ -1,5 +1,7 @@
-"""What gates agreed on about rules, in a real Valkey and a real cluster: taken once, files in pieces, sealed, with no more rights than a gate has;
-files that no decision names go by themselves."""
+"""Agreed rules are stored once, in encrypted pieces, in a real Valkey.
+
+A gate's access rights are enough. Sets that no decision names expire.
+"""
 
 from __future__ import annotations
 

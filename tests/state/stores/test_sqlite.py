@@ -1,4 +1,4 @@
-"""The embedded store's file: one gate, one journal, checkpoints beside a running loop, and what a crash leaves."""
+"""The embedded store: locks, one journal, checkpoints beside the loop, crashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Golden PDUs: what other people's libraries write, with what was put into them. Run once; golden.jsonl is what tests read.
+"""Writes PDUs with other people's libraries as test vectors.
+
+Run it once; tests read golden.jsonl.
 
     python tests/wire/vectors/make_golden.py > tests/wire/vectors/golden.jsonl
 
