@@ -1,4 +1,4 @@
-"""SECURITY.md is true: the tests it names exist, and so does all that it points to."""
+"""SECURITY.md is true: its tests and the targets of its links exist."""
 
 from __future__ import annotations
 
