@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import proxy
-from tests.test_documented import GUIDE, README, TOP, code, table
+from tests.test_documented import DOCUMENTS, GUIDE, README, TOP, code, table
 
 GLOSSARY, ARCHITECTURE, LOG_EVENTS = (GUIDE / name for name in ("glossary.md", "architecture.md", "log-events.md"))
 TERMS = table(GLOSSARY.read_text(encoding="utf-8"), "term")
@@ -24,10 +24,9 @@ def test_the_glossary_has_at_most_sixty_terms_in_alphabetical_order() -> None:
     assert names == sorted(set(names))
 
 
-@pytest.mark.parametrize("page", [GLOSSARY, ARCHITECTURE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*DOCUMENTS, TOP / ".github" / "SECURITY.md"], ids=lambda page: str(page.relative_to(TOP)))
 def test_every_path_of_a_page_exists(page: Path) -> None:
-    paths = [span for span in code(page.read_text(encoding="utf-8")) if re.fullmatch(r"(?:proxy|tests)/[\w/.]+", span)]
-    assert paths
+    paths = re.findall(r"`((?:proxy|tests)/[\w/.-]+)(?:::\w+)?`", page.read_text(encoding="utf-8"))
     assert [path for path in paths if not (TOP / path).exists()] == []
 
 
