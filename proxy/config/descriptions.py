@@ -34,8 +34,8 @@ MEANINGS = {
     "smpp.tls.key": "file of its key, without a password",
     "smpp.tls.client_ca": "file of certificates: a client needs a certificate that one of these signed",
     "smpp.proxy_protocol": (
-        "`true`: a balancer stands before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2; "
-        "`allow_ips` then looks at the address in it"
+        "`true`: a balancer is before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2; "
+        "`allow_ips` then checks the address in the header"
     ),
     "smpp.proxy_from": (
         "the balancers' addresses; the gate refuses others. Without it any client that reaches the listener may claim "
@@ -241,7 +241,7 @@ MEANINGS = {
     "providers[].category": "category of its messages where nothing else declares one; without it `marketing`",
     "providers[].statuses": "a rule's refusal has the status of its reason; `standard`: ESME_RSUBMITFAIL",
     "providers[].status_detail": (
-        "answers carry no optional parameters of ours (smpplib's client breaks on them); `tlv`: a refusal says why in"
+        "`none`: answers have no optional parameters of the gate (smpplib's client breaks on them); `tlv`: a refusal has its reason in"
         " 0x001D additional_status_info_text, by the public name of the reason (rules/README.md), unless the client "
         "bound below interface_version 0x34"
     ),
