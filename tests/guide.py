@@ -1,8 +1,7 @@
-"""Guide: what of the guide is made from the code, or from what was measured: ``make guide``.
+"""Writes the generated parts of the guide: ``make guide``.
 
-In: what the gate itself says of its settings, and of what it can be asked; tests/data/numbers. Out: .github/guide/settings.md and
-performance.md, of which only the tables are touched; .github/guide/openapi.json. Tests say when they are not what this would write. Never: a
-figure that was not measured.
+In: the descriptions of settings, the table of operations, tests/data/numbers. Out: the tables in .github/guide/settings.md and
+performance.md; .github/guide/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
 """
 
 from __future__ import annotations

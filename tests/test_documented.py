@@ -1,4 +1,4 @@
-"""The documents are complete and true: what the code knows stands in them, nothing else does, and their examples work."""
+"""The documents name every setting, metric, command, rule key and reason of the code, and no other; their examples work."""
 
 from __future__ import annotations
 

@@ -28,45 +28,66 @@ NOT_RELOADED = ("providers[].upstream",)
 MEANINGS = {
     "smpp.listen": "where providers bind",
     "smpp.tls.listen": "where providers bind over TLS (1.2 or 1.3), beside `smpp.listen`",
-    "smpp.connections": "of providers at once, bound or not; more are closed at once. Each takes a file descriptor: with too few of them "
-    "(`LimitNOFILE`, `ulimit -n`) it is fewer, and the log says so",
+    "smpp.connections": (
+        "provider connections at once, bound or not; the gate closes further ones at once. Each takes a file "
+        "descriptor: with fewer of them (`LimitNOFILE`, `ulimit -n`) the number is lower, and the log says so"
+    ),
     "smpp.tls.cert": "file of the gate's certificate, and those up to one that providers know; in PEM",
     "smpp.tls.key": "file of its key, without a password",
-    "smpp.tls.client_ca": "file of certificates: only clients with one that these signed are let in",
+    "smpp.tls.client_ca": "file of certificates: a client needs a certificate that one of these signed",
     "smpp.proxy_protocol": (
-        "`true`: a balancer stands before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2; "
-        "`allow_ips` then looks at the address in it"
+        "`true`: a balancer is before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2; "
+        "`allow_ips` then checks the address in the header"
     ),
-    "smpp.proxy_from": "the balancers' addresses: others are turned away. Without it whoever reaches the listener may claim any address",
+    "smpp.proxy_from": (
+        "the balancers' addresses; the gate refuses others. Without it any client that reaches the listener may claim "
+        "any address"
+    ),
     "http.listen": "where `/metrics`, `/healthz` and `/readyz` are",
     "http.metrics_allow": "addresses and networks that may read `/metrics` without a token",
-    "http.hosts": "names of this gate under which it answers without a token, beside addresses, names without a dot and its machine's own: a "
-    "page in a browser on a listed machine cannot ask under another name that leads here",
-    "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
+    "http.hosts": (
+        "names of this gate under which it answers without a token, beside addresses, names without a dot and its "
+        "machine's own. So a page in a browser on a listed machine cannot ask under another name that leads here"
+    ),
+    "http.tokens[].name": "another reader, with a token: a name for people; at most 100",
     "http.tokens[].token": "the hash that `gate106 token` printed",
-    "http.tokens[].role": "what else it may ask for over HTTP: [roles](commands.md#who-may-do-what)",
-    "console.listen": "where [the console](console.md) is, for people who work in a browser; a process of its own that the gate starts. "
-    "Needs `people`",
-    "console.origin": "what stands before each path in their browsers, where TLS is ended before it: `https://gate.example.cn`",
-    "console.proxies": "addresses and networks of what ends TLS before it: these may say in `X-Forwarded-For` whom they speak for",
+    "http.tokens[].role": "further rights over HTTP: [roles](commands.md#who-may-do-what)",
+    "console.listen": (
+        "address of [the console](console.md), for people who work in a browser; a process of its own that the gate "
+        "starts. Needs `people`"
+    ),
+    "console.origin": "the URL prefix that browsers see, where a proxy ends TLS before the console: `https://gate.example.cn`",
+    "console.proxies": (
+        "addresses and networks of proxies that end TLS before the console: the gate believes their `X-Forwarded-For`"
+    ),
     "store": "`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several "
     "gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a cluster",
     "shared.local": "with a shared store: the file of this node's own copy and of all that is not shared",
-    "shared.secret": "what persons' numbers are hashed with before they are keys in the store; the same on all nodes, 16 characters at least, "
-    "and never another: with another nobody's record is found",
-    "shared.user": "the account there (its ACL); the default user where nothing is said",
+    "shared.secret": (
+        "key of the hash that replaces persons' numbers in the store; the same on all nodes, at least 16 characters. It "
+        "must never change: with another secret no record is found"
+    ),
+    "shared.user": "the account there (its ACL); without it the default user",
     "shared.password": "its password",
     "shared.tls_ca": "file of the certificates that sign the servers', in PEM",
     "shared.tls_cert": "file of our own certificate, where they ask for one …",
     "shared.tls_key": "… and of its key, without a password",
-    "shared.parts": "records lie in so many parts, over which a cluster's shards divide them: at least as many as there will ever be "
-    "shards; the same on all nodes, fixed when the store is first used",
-    "shared.deadline_s": "a call that takes longer is given up: the store is out of reach, and [rules go by what this node "
-    "knows](many-gates.md#when-the-store-is-out-of-reach)",
-    "shared.reassert_s": "when the store is in reach again, what this node noted since so long before is told to it again: more than a "
-    "failover of the store can lose",
-    "shared.stale_s": "who has heard nothing from the other gates for so long does not know whom they were told to leave alone: [marketing is "
-    "deferred](many-gates.md#when-the-store-is-out-of-reach)",
+    "shared.parts": (
+        "number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the "
+        "largest number of shards ever planned. The same on all nodes, fixed when the store is first used"
+    ),
+    "shared.deadline_s": (
+        "longest time for a call; after it the store counts as out of reach, and [rules use what this node "
+        "knows](many-gates.md#when-the-store-is-out-of-reach)"
+    ),
+    "shared.reassert_s": (
+        "when the store is in reach again, the node writes again what it noted in this time before the failure: more "
+        "than a failover of the store can lose"
+    ),
+    "shared.stale_s": (
+        "a gate that has read nothing from the other gates for this time may lack opt-outs: [it defers "
+        "marketing](many-gates.md#when-the-store-is-out-of-reach)"
+    ),
     "journal": "folder of the journal",
     "rules": "folder of the rules",
     "control": (
@@ -78,20 +99,24 @@ MEANINGS = {
         "they must also be able to enter its folder. Needs `people`"
     ),
     "revisions.folder": (
-        "where sets of rules are kept that were in force, so that [the gate can go back to them](commands.md#rules-that-change) "
-        "(`revisions`); only its own user may read it"
+        "folder of the rule sets that were in force, so that [the gate can go back to "
+        "them](commands.md#rules-that-change) (`revisions`); only its own user may read it"
     ),
-    "revisions.keep": "so many earlier sets",
+    "revisions.keep": "number of earlier sets that are kept",
     "revisions.four_eyes": (
-        "a changed set is in force at once; `true`: it is tried beside the old one and waits until a second person approves it. "
-        "Needs two in `people`"
+        "`false`: a changed set is in force at once; `true`: it is tried beside the old one and waits until a second "
+        "person approves it. Needs two in `people`"
     ),
-    "people[].name": "somebody with [a role](commands.md#who-may-do-what): as the journal names them; at most 100",
+    "people[].name": "a person with [a role](commands.md#who-may-do-what), as the journal names them; at most 100",
     "people[].token": "the hash of their token, from `gate106 token`, or of a password, from `gate106 hash-password`",
-    "people[].user": "their account of the operating system, theirs alone: what it does is theirs without a token, and so are the rules whose "
-    "files it owns; the person's name where nothing is said",
-    "people[].roles": "`viewer`, `officer`, `approver`, `auditor`, `admin`: [what they may do](commands.md#who-may-do-what); `approver` where "
-    "nothing is said. Where nobody is listed, whoever may open the socket may do all of it",
+    "people[].user": (
+        "the person's own account of the operating system, shared with nobody. Its commands are the person's without a "
+        "token, and so are rule files that it owns; without it the person's name"
+    ),
+    "people[].roles": (
+        "`viewer`, `officer`, `approver`, `auditor`, `admin`: [what they may do](commands.md#who-may-do-what); without "
+        "it `approver`. Where `people` is empty, everybody who can open the socket may do everything"
+    ),
     "message_ids": (
         "`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message "
         "ids](messages.md#message-ids-and-receipts); fixed at the first start"
@@ -99,65 +124,75 @@ MEANINGS = {
     "node": "number of this gate; with `--workers` of the first worker, the others have the following ones",
     "category_tag": "number of the optional parameter in which a client declares `otp`, `notice` or `marketing`",
     "optout.widen_after": (
-        "refusals by reply of so many advertisers within `widen_days` stop all marketing to the person; `0`: never"
+        "opt-outs by reply from this many advertisers within `widen_days` stop all marketing to the person; `0`: never"
     ),
     "optout.widen_days": "see above",
     "optout.confirm": (
-        "what a person is told, once a day for the same refusal, from the port they refused at, if a provider owns "
-        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; `{who}` stands for the "
-        "signatures that were stopped, which stand behind the sentence otherwise, as far as they fit; "
-        '`""`: nothing'
+        "the text of the confirmation to a person who opts out: once a day for the same opt-out, from the port of the "
+        "reply, if a provider owns it; one short message (70 characters, 160 of ASCII). Begin it with the signature "
+        "that your carrier requires. `{who}` stands for the signatures that were stopped; without `{who}` they follow "
+        'the sentence, as far as they fit; `""`: no confirmation'
     ),
     "doubtful_replies": (
-        "what a reply does that may be a refusal, until somebody decides about it ([Doubtful replies](messages.md#doubtful-replies)): "
-        "`hold`: the marketing that it may refuse waits; `pass`: it goes on"
+        "the effect of a reply that may be an opt-out, until a person decides about it ([Doubtful "
+        "replies](messages.md#doubtful-replies)): `hold`: the marketing that it may refuse waits; `pass`: it goes on"
     ),
-    "doubtful_then": "what becomes of such a hold if nobody decides within 7 days: `refuse`: a refusal; `pass`: it ends",
+    "doubtful_then": "the end of such a hold if nobody decides within 7 days: `refuse`: an opt-out; `pass`: the hold ends",
     "consent_by_reply": (
-        "what a person's answer to a registered consent request is ([Consent by reply](messages.md#consent-by-reply)): `review`: a consent "
-        "that waits for a review; `accept`: one that counts at once"
+        "the effect of a person's answer to a registered consent request ([Consent by "
+        "reply](messages.md#consent-by-reply)): `review`: a consent that waits for a review; `accept`: a consent that "
+        "counts at once"
     ),
     "optout.answer_hours": (
-        "an advertisement counts as unanswered once it is so old: people take their time; before that no port is "
-        "called silent, see [Reply paths](messages.md#reply-paths)"
+        "age at which an advertisement counts as unanswered: people take their time. Before it no port is reported as "
+        "silent, see [Reply paths](messages.md#reply-paths)"
     ),
     "optout.probe_text": (
-        "what a [probe](messages.md#probes) sends to a test number; `{keyword}` stands for what is to be replied; one short message; "
-        "begin it with the signature your carrier asks for"
+        "text of a [probe](messages.md#probes) to a test number; `{keyword}` stands for the requested reply; one short "
+        "message. Begin it with the signature that your carrier requires"
     ),
-    "optout.probe_s": "so long a probe waits for the reply; without one the path is dead",
-    "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
-    "mailbox.messages": "so many of one provider; then the oldest are dropped",
-    "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
-    "mailbox.total_megabytes": "so much over all providers; then the fullest box gives way",
+    "optout.probe_s": "time that a probe waits for the reply; without a reply the path is dead",
+    "mailbox.hours": "how long receipts and replies wait for a provider that is away; then they are dropped",
+    "mailbox.messages": "receipts and replies that may wait for one provider; then the oldest are dropped",
+    "mailbox.megabytes": "memory of those of one provider: 400 bytes each beside their content",
+    "mailbox.total_megabytes": "the same over all providers; then the fullest mailbox drops its oldest",
     "long_messages.held_megabytes": (
-        "what [long messages](../../rules/README.md#long-messages) of one provider that are not whole may hold in memory: some 400 in a "
-        "megabyte; then its new ones are refused for a while (`parts-full`)"
+        "memory for incomplete [long messages](../../rules/README.md#long-messages) of one provider; a megabyte holds about 400. Above it "
+        "the provider's new long messages are refused for a while (`parts-full`)"
     ),
     "long_messages.torn_keys": (
-        "so many messages of one provider may be out and not whole within `parts_remembered_hours`, as this gate counted them "
-        "or found them in its records; then only what comes whole is taken"
+        "how many long messages of one provider may have sent only some of their parts within `parts_remembered_hours`, by this gate's own "
+        "count or its records; above it the gate takes only long messages whose parts come together"
     ),
     "long_messages.parts_remembered_hours": (
-        "so long no part and no message is taken under the reference of one that never became whole, for a handset would join the two"
+        "how long the gate refuses further parts and messages under the reference of a long message that stayed incomplete: a handset would "
+        "join the two"
     ),
-    "retention.days": "how long the journal is kept; older segments are removed, and the journal says so. What the rules look back, and what a "
-    "restart needs, is kept whatever stands here; see [Room on the disk](backup.md#room-on-the-disk)",
-    "retention.hold[].from": "a legal hold: nothing is removed that was written from this day on …",
-    "retention.hold[].to": "… to this day, the whole of it; nor anything after it, for a journal has no holes",
-    "retention.hold[].why": "which case, and who said so",
-    "archive.folder": "where [the journal at rest](journal.md) is: tables that can be searched, beside the segments; nodes may share it",
+    "retention.days": (
+        "how long the journal is kept; older segments are removed, and the journal records it. What the rules look back "
+        "on, and what a restart needs, is kept in any case; see [Room on the disk](backup.md#room-on-the-disk)"
+    ),
+    "retention.hold[].from": "a legal hold: nothing is removed that was written on or after this day …",
+    "retention.hold[].to": "… until the end of this day; nothing after it is removed either, because a journal has no gaps",
+    "retention.hold[].why": "the case, and who ordered the hold",
+    "archive.folder": (
+        "folder of [the journal at rest](journal.md): tables for searches, beside the segments; nodes may share it"
+    ),
     "archive.keys": "folder of the keys that numbers in tables are hashed and sealed with, and that the daily head is signed with; made at "
     "the first roll; only the gate's own user may read it",
-    "archive.roll": "whether the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: whoever "
-    "runs `gate106 journal roll` does it",
-    "sealing.keys": "files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes one): the "
-    "first seals what is written, all open what was; with none it is written in the clear",
-    "timers.bind_s": "until a connection must be bound",
-    "timers.enquire_s": "of silence until enquire_link is sent",
-    "timers.response_s": "until an answer is overdue",
-    "timers.unread_s": "until a peer that does not read what it is told is cut off, once 256 KiB wait for it",
-    "on_judge_error.otp": "what becomes of such a message when deciding fails inside the gate",
+    "archive.roll": (
+        "`true`: the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: "
+        "somebody has to run `gate106 journal roll`"
+    ),
+    "sealing.keys": (
+        "files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes "
+        "one): the first one seals new segments, all of them open old ones; without keys the journal is not encrypted"
+    ),
+    "timers.bind_s": "time within which a connection must be bound",
+    "timers.enquire_s": "silence after which the gate sends enquire_link",
+    "timers.response_s": "time after which an answer is overdue",
+    "timers.unread_s": "time after which a peer that does not read is disconnected, once 256 KiB wait for it",
+    "on_judge_error.otp": "verdict on a message of this category when an error inside the gate prevents a decision",
     "on_judge_error.notice": "likewise",
     "on_judge_error.marketing": "likewise",
     "carriers[].name": "the carrier's name in metrics, log and journal",
@@ -167,7 +202,7 @@ MEANINGS = {
     "carriers[].system_id": "our account there",
     "carriers[].password": "its password",
     "carriers[].bind": "one bind both ways, or one for each way",
-    "carriers[].links": "connections, over all gates of a shared store; with `transmitter+receiver` so many of each",
+    "carriers[].links": "connections, over all gates of a shared store; with `transmitter+receiver` this many of each",
     "carriers[].window": "submits that may be unanswered on one link",
     "carriers[].tps": "messages a second, over all links and gates",
     "carriers[].routes.province": (
@@ -180,7 +215,7 @@ MEANINGS = {
     "carriers[].tls_cert": "file of our own certificate, where it asks for one …",
     "carriers[].tls_key": "… and of its key, without a password",
     "carriers[].tls_name": "the name in its certificate",
-    "carriers[].strip": "digits it puts before a port in what it delivers",
+    "carriers[].strip": "digits that it puts before a port in its delivers",
     "carriers[].receipts_by_text": "whether its receipts are known by their text only, not by esm_class",
     "carriers[].receipt_id": (
         "how its receipts write the id that its answer gave: alike; `dec`: answers in hexadecimal, receipts in "
@@ -205,10 +240,10 @@ MEANINGS = {
     "providers[].tps": "messages a second, over all binds and gates",
     "providers[].binds": "binds at once, over all gates",
     "providers[].window": "submits that may be unanswered on one bind",
-    "providers[].category": "what it sends where nothing else declares it; none counts as `marketing`",
+    "providers[].category": "category of its messages where nothing else declares one; without it `marketing`",
     "providers[].statuses": "a rule's refusal has the status of its reason; `standard`: ESME_RSUBMITFAIL",
     "providers[].status_detail": (
-        "answers carry no optional parameters of ours (smpplib's client breaks on them); `tlv`: a refusal says why in"
+        "`none`: answers have no optional parameters of the gate (smpplib's client breaks on them); `tlv`: a refusal has its reason in"
         " 0x001D additional_status_info_text, by the public name of the reason (rules/README.md), unless the client "
         "bound below interface_version 0x34"
     ),
@@ -236,7 +271,7 @@ MEANINGS = {
     "refusals, tasks and penalties, and for new rules",
     "providers[].since": "the day it was taken on, for rules on `provider_age`",
     "providers[].confirm": (
-        'what is told to who refuses at a port of this provider, instead of `optout.confirm`; `""`: nothing'
+        'confirmation to a person who opts out at a port of this provider, instead of `optout.confirm`; `""`: none'
     ),
 }
 """Meaning of each setting in Markdown, for the guide."""

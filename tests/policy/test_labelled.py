@@ -117,9 +117,9 @@ def test_the_guide_claims_what_was_measured_and_no_more() -> None:
     guide = " ".join((TEXTS.parent.parent.parent / "rules" / "README.md").read_text(encoding="utf-8").split())
     counts = Counter(one.category for one in FROZEN_TEXTS)
     others = len(FROZEN_TEXTS) - counts[Category.MARKETING]
-    assert f"measured on {len(FROZEN_TEXTS)} made-up texts" in guide
+    assert f"measured on {len(FROZEN_TEXTS)} invented texts" in guide
     assert (
-        f"of {counts[Category.MARKETING]} advertisements 83 are told surely and 8 likely, of {others} other texts 1 is taken"
+        f"of {counts[Category.MARKETING]} advertisements 83 are `surely` and 8 `likely`, and of {others} other texts 1 is taken"
         in guide
     )
-    assert "it is 49 surely, 19 likely, and 2." in guide
+    assert "the figures are 49 surely, 19 likely, and 2." in guide

@@ -1,4 +1,4 @@
--- Who stands behind a signature: the registry of the rules.
+-- Owner of each signature, from the registry of the rules.
 CREATE OR REPLACE VIEW advertisers AS
 SELECT DISTINCT column1 AS signature, column2 AS advertiser
 FROM file('/etc/gate106/rules/registries/signatures.csv', 'CSV', 'column1 String, column2 String')

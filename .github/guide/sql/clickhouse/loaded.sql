@@ -1,5 +1,5 @@
--- The same rows in tables of ClickHouse, for many questions a day: a partition a day, sorted by person as the files are. Words that repeat take
--- a byte or two; the filter of pieces of four letters serves questions for a piece of a text.
+-- The same rows in tables of ClickHouse, for many queries a day: a partition a day, sorted by person like the files. Repeated words take
+-- a byte or two; the index of pieces of four letters serves searches for a piece of a text.
 CREATE TABLE IF NOT EXISTS loaded
 (
     person UInt64,

@@ -1,4 +1,4 @@
--- Which files count, and what each table holds: the manifests say so. A file that none of them names is being written, or left from a kill.
+-- The valid files, and the records of each table, from the manifests. Any other file is being written, or left from a kill.
 CREATE OR REPLACE VIEW files AS
 SELECT
     home, node,

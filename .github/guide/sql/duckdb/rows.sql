@@ -1,4 +1,4 @@
--- All rows of all nodes, of the files that count, where they lie.
+-- All rows of all nodes, from the files of the manifests, in place.
 CREATE OR REPLACE VIEW journal AS
 SELECT
     * EXCLUDE (filename),

@@ -1,4 +1,4 @@
--- Whose messages meet the caps: refusals of caps beside what went out, by the advertiser the registry has for a signature.
+-- Refusals by caps beside allowed messages, by the advertiser that the registry has for a signature.
 SELECT advertiser, sum(CASE WHEN outcome = 'allow' THEN 1 ELSE 0 END) AS allowed,
        sum(CASE WHEN reason = 'recipient-cap' THEN 1 ELSE 0 END) AS recipient_cap,
        sum(CASE WHEN reason = 'advertiser-cap' THEN 1 ELSE 0 END) AS advertiser_cap,

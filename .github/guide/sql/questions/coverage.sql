@@ -1,5 +1,5 @@
--- From when to when each node's records are there, and how many places there are where a table does not follow the one before it: 0 in
--- `holes` means that nothing between is missing. An answer of any other question stands on this much, and on no more.
+-- First and last record of each node, and the number of gaps, where a table does not follow the previous one. 0 in `holes` means that no
+-- record in between is missing. The answers of all other queries cover these records only.
 SELECT home, node, min(since_ms) AS since_ms, max(until_ms) AS until_ms, min(first_record) AS first, max(last_record) AS last,
        sum(CASE WHEN first_record <> min_record AND (last_before <> first_record - 1 OR chain_before <> chain_of_before) THEN 1 ELSE 0 END) AS holes
 FROM (

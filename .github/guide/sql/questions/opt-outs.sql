@@ -1,4 +1,4 @@
--- Replies that refused for each 1,000 messages that went out, by the port that was answered.
+-- Opt-outs by reply per 1,000 allowed messages, by the port of the reply.
 SELECT port, provider, sum(CASE WHEN kind = 'optout' THEN 1 ELSE 0 END) AS refusals,
        sum(CASE WHEN kind = 'verdict' AND outcome = 'allow' THEN 1 ELSE 0 END) AS sent,
        round(1000.0 * sum(CASE WHEN kind = 'optout' THEN 1 ELSE 0 END)

@@ -1,4 +1,4 @@
--- Persons whom more than three marketing messages reached on a day, all providers and nodes together. Parts of one message are one.
+-- Persons who got more than three marketing messages on a day, over all providers and nodes. Parts of one message count once.
 SELECT day, count(*) AS persons, max(messages) AS most
 FROM (
     SELECT day, person, count(DISTINCT node * 281474976710656 + message) AS messages

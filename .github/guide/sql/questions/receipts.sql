@@ -1,4 +1,4 @@
--- What the carrier's receipts say, by provider.
+-- States of the carrier's receipts, by provider.
 SELECT day, provider, count(*) AS receipts, sum(CASE WHEN state = 'DELIVRD' THEN 1 ELSE 0 END) AS delivered,
        round(100.0 * sum(CASE WHEN state = 'DELIVRD' THEN 1 ELSE 0 END) / count(*), 2) AS percent
 FROM journal

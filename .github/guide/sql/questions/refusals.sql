@@ -1,4 +1,4 @@
--- What was refused, by reason, rule, provider and category. A rule with ~ before it is only tried, and refused nothing.
+-- Refusals by reason, rule, provider and category. A rule with ~ before it is in shadow, and refused nothing.
 SELECT day, reason, rules, provider, category, count(*) AS submits, count(DISTINCT person) AS persons
 FROM journal
 WHERE kind = 'verdict' AND outcome <> 'allow' AND day BETWEEN '2026-11-01' AND '2026-11-30'

@@ -1,4 +1,4 @@
--- Who sends under a signature, and from where: more than one provider may mean that it was lent.
+-- Senders and ports of a signature: more than one provider may mean that it was lent.
 SELECT provider, account, port, count(*) AS submits, count(DISTINCT person) AS persons,
        sum(CASE WHEN outcome = 'allow' THEN 0 ELSE 1 END) AS refused, min(time_ms) AS first_ms, max(time_ms) AS last_ms
 FROM journal
