@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pyroaring import BitMap
 
-from proxy.cluster.replication import Replication, Said
+from proxy.cluster.replication import Replication, Record
 from proxy.desk.orders.book import OrderBook
 from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import consents, gate_events, messages, operator_actions
@@ -73,7 +73,7 @@ class Copy(SqliteStore):
         """Of one call, as the log's reader hands them out."""
         self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
 
-    async def tell(self, records: Sequence[Said] = ()) -> int:
+    async def tell(self, records: Sequence[Record] = ()) -> int:
         for sequence, kind, body in records:
             if sequence > self.stream.last.get(self.node, 0):
                 self.stream.told.append(LogEntry((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
@@ -101,7 +101,7 @@ class Node:
         assert found.listings is not None
         self.store.heard = max(self.store.heard, found.heard)
         self.sharing = Replication(
-            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], ChunkedImports(), stale_s=60,
+            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.unpublished], ChunkedImports(), stale_s=60,
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)

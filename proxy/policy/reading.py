@@ -164,7 +164,7 @@ class Reader:
         self._tag = category_tag
         self._outside: Callable[[TextAnalysis], bool] = Outside("links", registry, "") if registry is not None else _leads_on
         """Whether a text has a link that is not its sender's."""
-        known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
+        known = registry is not None and (registry.templates.declare_categories or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
         self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None

@@ -56,7 +56,7 @@ Way = Callable[[str, str], SubmitLane | None]
 
 
 def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> Way:
-    """``common``: by carrier. ``own``: by provider, where it has its own account at a carrier: its messages went out there."""
+    """``common``: by carrier. ``own``: by provider, if it has its own account at a carrier (its messages went out there)."""
     accounts = own or {}
 
     def way(provider: str, carrier: str) -> SubmitLane | None:
@@ -78,7 +78,7 @@ class Data(PendingSubmit):
 
 
 class MessageQuery(OtherRequest):
-    """A query_sm or cancel_sm on its way to the carrier and back."""
+    """A query_sm, cancel_sm or replace_sm on its way to the carrier and back."""
 
     def __init__(
         self, relay: Relay, bind: Bind, frame: Frame, arrived_s: float, tell: Callable[[MessageQuery, str, int, bytes], None]
@@ -117,7 +117,7 @@ class MessageQuery(OtherRequest):
 
 
 class SettledQuery:
-    """A question that is settled (a Change that alters no record): the provider hears of it once that is written."""
+    """The outcome of a query (a RecordChange that changes no record): the provider gets it once it is written."""
 
     recipient = 0
 
@@ -134,7 +134,7 @@ class SettledQuery:
         self._then()
 
     def unwritten(self) -> bool:
-        """It alters nothing that must be safe, and the provider should not wait for the disk."""
+        """It changes nothing that must be safe, and the provider should not wait for the disk."""
         self._then()
         return False
 
@@ -143,7 +143,7 @@ class Commands:
     def __init__(
         self, relay: Relay, index: SentIndex, way: Way, carrier_of: CarrierOf, coded: bool, clock: Callable[[], float]
     ) -> None:
-        """``coded``: every id of ours says whose it is, so that one that does not is nobody's."""
+        """``coded``: every id that the gate gives names its carrier, so any other id is unknown."""
         self.index = index
         self._relay = relay
         self._way = way
@@ -161,7 +161,7 @@ class Commands:
         self._relay.commit.on_accepted = lambda accepted: self.index.note(accepted, clock())
 
     def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
-        """A request of a provider that is no submit_sm; False where it is none of these."""
+        """Handles a provider's request other than submit_sm; False if it is none of these commands."""
         command = frame.command_id
         if command == DATA_SM:
             self._relay.submit(bind, frame, now, arrived_s, Data)
@@ -201,7 +201,7 @@ class Commands:
             self._tell(question, reason, status, b"")
 
     def _send(self, question: MessageQuery, asking: QueriedMessage, sender: Sender, now: float) -> str:
-        """Sends a question to the carrier that has the message; or why not."""
+        """Sends a query to the carrier that has the message; returns why it cannot."""
         frame = question.frame
         sent = self.index.find(asking.message_id) if asking.message_id else None
         if sent is not None and sent.port != sender.port_hash:
@@ -258,7 +258,7 @@ class Commands:
     # -- answers
 
     def _tell(self, question: MessageQuery, reason: str, status: int, body: bytes) -> None:
-        """What became of a question: journalled, then answered."""
+        """Journals the outcome of a query, then answers."""
         access, lane = question.bind.access, question.lane
         said = partial(
             requests.pack_asked,

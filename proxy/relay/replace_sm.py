@@ -37,15 +37,15 @@ def replace_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> byte
 
 
 class ReplaceSm(OtherRequest):
-    """A Change, too: judging it alters the person's record."""
+    """A replace_sm on its way. Also a RecordChange: judging it changes the recipient's record."""
 
     respond = staticmethod(replace_sm_resp)
 
     def __init__(
-        self, relay: Relay, index: SentIndex, wanted: SubmitLane, bind: Bind, frame: Frame, data: bytes, message_id: bytes, sent: IndexedMessage,
-        message: Message, arrived_s: float,
+        self, relay: Relay, index: SentIndex, wanted: SubmitLane, bind: Bind, frame: Frame, data: bytes, message_id: bytes,
+        sent: IndexedMessage, message: Message, arrived_s: float,
     ) -> None:  # fmt: skip
-        """``wanted``: the lane to the carrier that has the message, ``data``: the PDU as that carrier is to get it."""
+        """``wanted``: the lane to the carrier that has the message. ``data``: the PDU as that carrier gets it."""
         super().__init__(bind, frame.sequence_number, frame.data, arrived_s)
         self.message = message
         self.recipient = message.recipient

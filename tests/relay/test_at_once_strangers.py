@@ -60,7 +60,7 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
 
     if forgetful:
         monkeypatch.setattr(related_senders, "SENDERS_MAX", 1)
-        monkeypatch.setattr(related_senders, "KINS_MAX", 1)
+        monkeypatch.setattr(related_senders, "GROUPS_MAX", 1)
         for most in ("KNOWN_MAX", "PLANS_MAX", "DECISIONS_MAX"):
             monkeypatch.setattr(ruleset, most, 1)
     if chained:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.relay.batch_window import BATCH_FULL, DECAY, SLOW_STORE_S, BATCH_UNDER_LOAD, NEARLY_ALL, BATCH_LARGE, BatchWindow
+from proxy.relay.batch_window import BATCH_FULL, BATCH_LARGE, BATCH_UNDER_LOAD, DECAY, NEARLY_ALL, SLOW_STORE_S, BatchWindow
 
 NOW = 1_762_833_600.0
 ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003

@@ -14,7 +14,7 @@ from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
 from proxy.model.counters import GateCounters
 from proxy.relay import deliver
 from proxy.relay.access import PortTable
-from proxy.relay.deliver import NEWS_MAX, ITEMS_PER_BIND, DeliverRelay
+from proxy.relay.deliver import ITEMS_PER_BIND, NEWS_MAX, DeliverRelay
 from proxy.relay.deliver_batch import Brought
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.submit import Relay

@@ -112,7 +112,7 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
         for one in _depends(decision):
             asked.setdefault(one.rule, one)
     standing = sorted(against.values(), key=strictness)
-    tell = _Teller(rules, sender, content, at)
+    tell = _ObjectionFinder(rules, sender, content, at)
     found = [tell.objection(breach, where[breach.rule], everywhere) for breach in standing]
     general = tuple(one for one in found if not one.where)
     asked = {rule: one for rule, one in asked.items() if rule not in {objection.rule for objection in general}}
@@ -145,7 +145,7 @@ def _counting(one: Limited) -> Breach | None:
     return None if breach is None or one.spared or breach.shadow or breach.outcome is Outcome.ALLOW else breach
 
 
-class _Teller:
+class _ObjectionFinder:
     """What explain says of a text to somebody of a place."""
 
     def __init__(self, rules: RuleSet, sender: Sender, content: Content, at: float) -> None:

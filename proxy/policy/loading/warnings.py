@@ -26,7 +26,7 @@ AHEAD_S = 400 * time_windows.DAY_S
 STEPS_MAX = 5_000
 
 
-def doubts(
+def find_warnings(
     rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]], folder: str
 ) -> list[Problem]:
     """What may be meant and should be looked at. ``lists``: where each list of numbers is declared; ``folder``: the name of

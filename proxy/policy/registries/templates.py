@@ -84,7 +84,7 @@ class Templates:
         """The first of the rows a text is that this provider may send."""
         return next((self.rows[index] for index in forms or () if self.rows[index].provider in ("", provider)), None)
 
-    def told(self, forms: tuple[int, ...] | None, provider: str) -> str:
+    def value_of(self, forms: tuple[int, ...] | None, provider: str) -> str:
         """What ``template`` in a rule sees: a template's name, mismatched, unregistered."""
         if forms is None:
             return "unregistered"
@@ -108,7 +108,7 @@ class Templates:
         return found
 
     @property
-    def tell_more(self) -> bool:
+    def declare_categories(self) -> bool:
         """Whether some say a category or sub-category: then every text is looked up, whatever rules ask."""
         return any(row.category is not None or row.subcategory for row in self.rows)
 

@@ -163,7 +163,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeanin
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
     roles = _ENDS_IN_NOT.sub("W", roles)
-    beside = _Beside.of(roles)
+    beside = _ClauseContext.of(roles)
     roles = roles.replace("G", "g")
     threat = _THREATS.search(roles)
     if threat and not beside.goods:
@@ -185,7 +185,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeanin
     )
 
 
-class _Beside(NamedTuple):
+class _ClauseContext(NamedTuple):
     """What a reply says beside a demand."""
 
     goods: bool
@@ -196,7 +196,7 @@ class _Beside(NamedTuple):
     doubt: bool
 
     @classmethod
-    def of(cls, roles: str) -> _Beside:
+    def of(cls, roles: str) -> _ClauseContext:
         goods, few_goods = "g" in roles, "G" in roles
         roles = roles.replace("G", "g")
         how = _ASKS_HOW.search(roles) is not None
