@@ -1,4 +1,4 @@
-"""Places: rules that name a province tell it apart for those texts only that they may meet, and decide as if each place stood alone."""
+"""Places are grouped only for texts whose rules can tell them apart, and decisions are those of each place alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Where nothing that a person refused is about a message, they are judged as one who has refused nobody: whatever the refusal says, whoever
-sends, however rules find the refused one again."""
+"""A recipient whose refusals do not concern a message is judged like one without refusals.
+
+Whatever the refusal's scope, the sender, and the ways in which rules recognise a refused sender."""
 
 from __future__ import annotations
 

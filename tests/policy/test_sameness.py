@@ -1,4 +1,4 @@
-"""What is decided from memory is what a rule set that has seen nothing yet decides."""
+"""A decision from the cache equals the decision of a fresh rule set."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Senders and texts that rules meet for the first time, or have forgotten, are judged at once as one by one; and so is that of which more is to
-be said than which rules object: a text that a clerk is to look at."""
+"""New and forgotten senders and texts are judged at once as one by one.
+
+So are texts that need a review, whose verdict carries more than the names of rules."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ BESIDE_KEYWORD_MAX = 40
 
 
 class ReplyMeaning(NamedTuple):
-    """What a reply asks for."""
+    """What a reply asks for, and whether that is doubtful."""
 
     kind: int
     doubtful: bool = False
@@ -158,7 +158,7 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
 
 
 def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeaning:
-    """What clauses, divided by commas, ask for."""
+    """The meaning of clauses divided by commas."""
     roles, keyword = roles_of(clauses, is_keyword)
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
@@ -186,7 +186,7 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeanin
 
 
 class _ClauseContext(NamedTuple):
-    """What a reply says beside a demand."""
+    """What a reply says besides a demand."""
 
     goods: bool
     few_goods: bool

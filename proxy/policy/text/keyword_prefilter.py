@@ -48,8 +48,7 @@ class KeywordPrefilter:
         self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
 
     def forget(self, rest: Rest) -> None:
-        """Lets go of them, one by one; what another set has kept of them stays. Whoever asks afterwards is told nothing, not that there
-        is no match."""
+        """Frees the automata, one by one; those kept by another set stay. Must not be used afterwards."""
         placed = self._placed
         del self._placed
         while self.held:
@@ -101,6 +100,6 @@ def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest:
 
 
 def _places_of(shard: WordAutomaton, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
-    """The place of each of a shard's words; None where they are simply counted."""
+    """The place of each of an automaton's words; None if these are consecutive."""
     found = [places.get(pattern, _NOWHERE) for pattern in resting(shard.patterns, rest)]
     return None if found == list(range(len(found))) else found
