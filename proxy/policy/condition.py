@@ -69,7 +69,7 @@ class RecipientTest:
     words: Bilingual
     word: str
     spares_bare: bool = False
-    """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
+    """Never holds for a recipient whose record has only entries (Recipient.bare), so it is not asked."""
     passing: bool = False
     """May cease to hold at any minute: a refusal that rests on it is not remembered."""
     reads: str = ""
@@ -79,7 +79,7 @@ class RecipientTest:
     names: tuple[str, ...] = ()
     """Lists of the folder that it looks into, by name."""
     numbers: Container[int] | None = None
-    """Holds for whoever is on this list, and for nobody else."""
+    """Holds exactly for the numbers on this list."""
     evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
     """What it rests on, in words, asked when it holds: for the journal and explain."""
 

@@ -53,7 +53,7 @@ STEPS = ("warn", "throttle", "suspend-marketing", "suspend-all")
 """From mild to severe: the ladder."""
 APPROVALS = ("second-person", "none")
 LAPSES_S = 7 * time_windows.DAY_S
-"""A proposal that nobody has decided by then lapses, if nothing else is said: what it rests on is old."""
+"""Default time after which an undecided proposal lapses: its evidence is old by then."""
 MODES = ("enforce", "off")
 COMPLAINTS_KEYS = ("forward", "answer")
 FORWARD_DAYS, ANSWER_DAYS, DAYS_MAX = 5, 15, 60

@@ -37,7 +37,7 @@ class ReplyPath(NamedTuple):
 Paths = Mapping[str, ReplyPath]
 """By registered prefix."""
 NO_BOOK = ReplyPath(PROVEN)
-"""Where nobody keeps a book (a check of rules, a backtest) every path counts as proven."""
+"""Where reply paths are not tracked (a check of rules, a backtest) every path counts as proven."""
 UNUSED = ReplyPath(UNPROVEN)
 """What a book says of a prefix from which no advertisement came."""
 
@@ -54,7 +54,7 @@ class AsDecided(dict[str, ReplyPath]):
 
 
 MAY_HAVE_BEEN = (NO_BOOK, ReplyPath(DEAD), ReplyPath(SILENT), ReplyPath(UNPROVEN, ADVERTISEMENTS_MAX), UNUSED)
-"""One of each state, for whoever looks which of them led to a decision."""
+"""One path of each state, to find out which of them led to a decision."""
 
 
 def path_of(sender: Sender, paths: Paths | None) -> ReplyPath:

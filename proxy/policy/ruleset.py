@@ -4,9 +4,9 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 (judge.py asks about them), files, the clock: time is an argument, and decisions are dropped at the next moment at which time matters.
 
     bits        one integer: which conditions of all rules hold for these facts at this time
-    Decision    what rules make of those bits (rule_program.py), whoever the message is for; cached per bits
-    Known       Facts and their bits; cached per (kin, traits): related_senders.py says who is alike, reading.py which texts are
-    Plan        a Decision bound to Facts (whose signature, which counter); kept with what is known, by sort of place (places.py)
+    Decision    what rules make of those bits (rule_program.py), for any recipient; cached per bits
+    Known       Facts and their bits; cached per (related senders, traits): see related_senders.py and reading.py
+    Plan        a Decision bound to Facts (whose signature, which counter); kept with the facts, by group of places (places.py)
 """
 
 from __future__ import annotations

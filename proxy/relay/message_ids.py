@@ -292,7 +292,7 @@ class MessageIds:
         """Carrier → its ids, where not everything passes byte for byte."""
         self._by_code = {one.code.encode(): ids for one, ids in zip(carriers, found, strict=True)} if is_coded else {}
         self.coded = is_coded
-        """Whether every id of ours says whose it is: then one that does not is nobody's."""
+        """Whether every id that the gate gives names its carrier: then any other id is unknown."""
         self._lone = carriers[0].name if len(carriers) == 1 else ""
 
     def own(self, shown_id: bytes) -> Own | None:

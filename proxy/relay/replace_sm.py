@@ -152,7 +152,7 @@ class ReplaceSm(OtherRequest):
 
     def unanswered(self) -> bool:
         self.settled()
-        return False  # nobody knows: as with any submit
+        return False  # the outcome is unknown, as for any submit
 
     def unsent(self, reason: str) -> bool:
         self.settled()

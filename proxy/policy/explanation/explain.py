@@ -58,7 +58,7 @@ class RulePart:
     """Of a rule that objects: what would have to change for it not to."""
 
     def as_dict(self) -> dict[str, str]:
-        """In English, and in Chinese what differs: whoever reads JSON may show it to people."""
+        """In English, with Chinese texts where they differ."""
         return {
             "rule": self.rule, "say": self.say, "mode": self.mode, "says": str(self.says), "why": str(self.why),
             "change": str(self.change), "says_zh": in_language(self.says, "zh"), "why_zh": in_language(self.why, "zh"),

@@ -127,7 +127,7 @@ def _description(asked: _RefusalFilter) -> Bilingual:
 
 
 def _on_list(one: NumberList) -> Tree:
-    """Whoever is on a list for everybody: asked of every advertisement, so it stands apart from what few persons' records have."""
+    """Holds for recipients on a list for all advertisers. Asked of every advertisement, so it is apart from refusals in few records."""
     numbers = one.numbers
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:

@@ -92,7 +92,7 @@ def _found(tree: Tree) -> Iterator[Leaf]:
 
 
 def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
-    """Registered consent requests that nobody can answer."""
+    """Registered consent requests without a declared word for the answer."""
     for row in rules.registry.templates.requests:
         if not declared_words(row.text):
             yield Problem(

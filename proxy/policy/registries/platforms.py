@@ -20,7 +20,7 @@ from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 
 WITH_PLATFORM, APART = SHOPS = ("with-platform", "apart")
-"""What becomes of the shops of a platform that somebody refuses."""
+"""Values of ``shops``: whether a refusal of a platform covers its shops."""
 
 
 class AdvertiserRow(NamedTuple):

@@ -4,7 +4,7 @@ In: a reply in clauses. Out: the strongest demand of its clauses, and whether th
 Never: keywords that messages declared (optout.py), the words themselves (vocabulary.py).
 
 A clause is covered from left to right by the longest words of the vocabulary; each becomes a letter, its role (别再给我发短信了 is nAawsme,
-what nobody knows is x). Patterns over these letters say what it asks for:
+an unknown word is x). Patterns over these letters find what it asks for:
 
     REFUSAL   names messages, advertising or a subscription: 退订, 别给我发短信了
     CLEAR     is about messages without naming them: 不要再发了, 别来烦我, 停止发送, 再发就投诉, 把我号码删了

@@ -63,7 +63,7 @@ class Drawn(NamedTuple):
     controlled: bool
     """Whether controls or invisible marks change the order, not the letters alone."""
     resolved: bool
-    """False: handsets do not agree on the order, or nobody can say."""
+    """False: handsets do not agree on the order, or it is not known."""
 
 
 def drawn(text: str) -> Drawn | None:

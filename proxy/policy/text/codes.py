@@ -47,7 +47,7 @@ OFFER = 3
 """For each point of the lexicon's offers above OFFERS_FREE."""
 OFFERS_FREE = 2
 HIDDEN = 100
-"""For a word of an offer that somebody has hidden."""
+"""Points for a hidden word of an offer."""
 MOST = 60
 """A text of a code has at most so many points."""
 

@@ -25,7 +25,7 @@ HOW = Implementation.ContiguousNFA
 """Its form: as fast as a DFA (1.1 µs for a text of 126 octets and the 1,106 words shipped), a fifth faster where other work has taken the
 caches in between (1.24 µs, DFA 1.50 µs), 0.2 MB instead of 3.1 MB, and built in a fourth of the time."""
 _NOWHERE = -1
-"""The place of a word that a shard knows and nobody wants any more."""
+"""The place of a word in an automaton that is no longer wanted."""
 Match = tuple[int, int, int]  # place of the word, first byte, byte after the last
 _by_end = itemgetter(2, 1)  # of two that end together the longer comes first, as one automaton has it
 

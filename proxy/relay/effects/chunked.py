@@ -21,7 +21,7 @@ class ChunkedImports:
         """``read_from``, ``read_to``: the part of the journal that a restart has replayed. It began outside any import, and counts as one."""
         self._ended: deque[tuple[int, int]] = deque([(read_from, read_to)])
         self.one_at_a_time = asyncio.Lock()
-        """Whoever puts one in force, chunk by chunk, holds it from before its end is written: they come in force in the journal's order."""
+        """Held while an import is put into force, from before its end is written: so imports come into force in the journal's order."""
 
     def ended(self, first: int, last: int) -> None:
         """An import ended, or was given up: its first and last record."""

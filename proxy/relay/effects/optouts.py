@@ -139,7 +139,7 @@ class ReplyTo(NamedTuple):
 
     port: Port
     prefix: str
-    """Of the provider that owns it, empty if nobody does."""
+    """The owner's registered prefix; empty if the port has no owner."""
 
     @property
     def whole(self) -> tuple[str, str]:
@@ -157,8 +157,8 @@ class ReplyTo(NamedTuple):
 class Doubts(NamedTuple):
     """Settings for replies that may be a refusal."""
 
-    holds: bool  # until somebody decides
-    ends: bool  # what nobody has decided about for HOLD_S
+    holds: bool  # whether a doubtful reply holds marketing until an officer decides
+    ends: bool  # whether a hold without a decision ends after HOLD_S
     standing: Callable[[str, ReplyContext, str], bool | None]  # text, context, port → what a standing decision says of it
     text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
 
@@ -196,8 +196,8 @@ class ReplyEffect:
         self.at = 0.0  # when it was applied: replay must do the same
         self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
         self._word_of = word_of
-        self.review = False  # somebody must look, whatever the record says of it
-        self.doubtful: Doubtful | None = None  # what somebody must decide about
+        self.review = False  # for review by an officer, whatever the record says
+        self.doubtful: Doubtful | None = None  # the doubtful reply for the inbox
         self._doubts = doubts
         self._then = then
 

@@ -24,15 +24,14 @@ class RecordChange(Protocol):
         """The record with the change made."""
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
-        """(kind, body) for the journal, or the bodies of several records as a tuple; None for what the journal need not know. Else bodies of
-        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_records_written``)."""
+        """The journal record: (kind, body); a tuple of bodies for several records; an iterable of bodies in pieces (``Journal.extend``), which
+        are not passed to ``Commit.on_records_written``; None for no record."""
 
     def done(self, recorded: int) -> None:
-        """Called once the journal record is written (``recorded`` is its sequence; of pieces the first one's, of a tuple the last one's; 0 if
-        there is none)."""
+        """Called once the journal record is written. ``recorded``: its sequence (of pieces the first, of a tuple the last; 0: no record)."""
 
     def unwritten(self) -> bool:
-        """The journal refuses: whether this must be written later (it happened), or is given up here and now."""
+        """The journal cannot be written: whether the record must be written later, because the change has happened; else it is given up."""
 
 
 class Effect(enum.IntEnum):

@@ -90,7 +90,7 @@ class Replayed:
     unpublished: list[JournalRecord] = field(default_factory=list)
     """Records that other gates must hear of, and perhaps have."""
     listings: ListImports | None = None
-    """Lists that had begun and were not whole, for whoever reads on."""
+    """Imports that are incomplete at the end of the replay."""
 
 
 class ReplicatedFacts(Protocol):
@@ -449,7 +449,7 @@ def apply_share(store: EmbeddedStore, event: aggregate_shares.CounterShare, coun
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
-    """The gate was stopped before these were answered: nobody knows their outcome, so they stay counted as unknown."""
+    """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
     for said in done.open.values():
         assert said.entry is not None
         store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

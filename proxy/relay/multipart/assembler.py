@@ -93,8 +93,8 @@ class LongMessage(Generic[Sent]):
         self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
         self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
         # both replaced, never changed, for hardly any message has one of either:
-        self.unknown: frozenset[Sent] = _NO_SENT  # those of them of which nobody knows
-        self.doubted: frozenset[Sent] = _NO_SENT  # whose provider was told so, even if the carrier said yes later
+        self.unknown: frozenset[Sent] = _NO_SENT  # those of them with unknown outcome
+        self.doubted: frozenset[Sent] = _NO_SENT  # reported as unknown to the provider, even if the carrier accepted later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
@@ -107,7 +107,7 @@ class LongMessage(Generic[Sent]):
         self.held_bytes = 0  # what it counts for while it is remembered
         # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
         self.again: Mapping[int, tuple[Sent, ...]] = (
-            _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
+            _NONE  # by part: attempts whose outcome was unknown when they were sent again
         )
         self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
         self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others

@@ -19,11 +19,11 @@ from proxy.wire import joined
 
 
 class RemoteLeader(PendingSubmit):
-    """The part by which another gate judged: what those that are here inherit from. Nobody answers it, and it has no lane."""
+    """The leading part at another gate, from which parts at this gate inherit. It is never answered, and has no lane."""
 
 
 def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
-    """What was decided of a message here; None where rules were not asked, for it could not be sent as it came."""
+    """This gate's decision on a message; None if the rules were not asked, because it could not be sent as it arrived."""
     leader = long.leader
     assert leader is not None
     verdict = leader.verdict
@@ -50,7 +50,7 @@ def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
 
 
 def is_temporary(decision: SharedDecision) -> bool:
-    """Whether it was refused for what is soon over: parts that come later are judged anew."""
+    """Whether the refusal is temporary: later parts are judged anew."""
     return not decision.entry and decision.reason in GATE_REASONS
 
 
@@ -61,7 +61,7 @@ def remote_leader(
     rules: RuleSet,
     refuse: Callable[[PendingSubmit, Reason], None],
 ) -> RemoteLeader:
-    """The part that another gate judged by, as its heirs need to know it; ``by``: one of them."""
+    """The leading part at another gate, as inheriting parts need it; ``by``: one of these."""
     message = by.message
     assert message is not None
     known = [long.content(index) if index in decision.parts else None for index in range(1, long.total + 1)]
