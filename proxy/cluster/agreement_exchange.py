@@ -179,7 +179,7 @@ class AgreementExchange:
             await self._shared.report(revision, has=has)
 
     async def mend(self) -> None:
-        """Puts the sets that the last decision names, and the store lacks, into the store, if this gate has them. Raises StoreDown, Diverged."""
+        """Stores the sets that the last decision names and the store lacks, if this gate has them. Raises StoreDown, Diverged."""
         if self._version is None:  # this gate's own decision: the store took it with all sets
             return
         for revision in self._named:
