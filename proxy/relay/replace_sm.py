@@ -124,7 +124,7 @@ class ReplaceSm(OtherRequest):
         self.enqueue(lane)
 
     def unwritten(self) -> bool:
-        """As if it had never been."""
+        """Undoes the replacement."""
         relay = self._relay
         if self.packed:
             relay.change(Restore(self, None, self._settled))
@@ -181,11 +181,11 @@ class ReplaceSm(OtherRequest):
 
 
 class Restore:
-    """A Change: the entry of the new text gives way to that of the old one, and what it took beside goes back. Idempotent by both
-    ids."""
+    """A RecordChange that replaces the entry of the new text by that of the old one, and gives back what the new one took. Idempotent by
+    both ids."""
 
     def __init__(self, replacing: ReplaceSm, status: int | None, then: Callable[[], None]) -> None:
-        """``status``: what the carrier refused it with; None where the new entry was never written, and this need not be."""
+        """``status``: the carrier's refusal; None if the new entry was never written, so that this need not be written either."""
         assert replacing.adopted is not None
         self.recipient = replacing.recipient
         self._id, self._sequence, self._entry = replacing.entry_id, replacing.recorded, replacing.adopted
@@ -202,7 +202,7 @@ class Restore:
 
     @property
     def given_back(self) -> tuple[Take, ...]:
-        """What goes back to aggregates, once it is applied."""
+        """What it gives back to aggregates, once it is applied."""
         return self._takes if self._stood and self._status is not None else ()
 
     def share(self, now: float) -> bytes:
@@ -228,8 +228,8 @@ class Restore:
 
 
 class GivenBack:
-    """A Change that alters no record, behind a Restore that comes late: what the new text took is told, for no replay looks for a verdict
-    any more once its outcome was called unknown."""
+    """A journal record behind a late Restore (a RecordChange that changes no record): what the new text gives back to aggregates. A replay
+    no longer looks for the verdict once its outcome was unknown."""
 
     def __init__(self, restore: Restore) -> None:
         self.recipient = restore.recipient

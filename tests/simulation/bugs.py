@@ -101,7 +101,7 @@ def unknown_taken_back(world: World) -> None:
     """No answer is read as a refusal: the person may get one more."""
 
     def forget(answer: Any) -> None:
-        answer._told = Effect.TAKEN_BACK
+        answer._effect_of = Effect.TAKEN_BACK
 
     _patch_answers(world, forget, Effect.UNKNOWN)
 

@@ -96,7 +96,7 @@ def refused_before(
 class EntryFate:
     """The outcome of one entry: the carrier's answer, or the lack of one."""
 
-    __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
+    __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_effect_of", "_then")
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class EntryFate:
         """``effect``: may be a function, if it is only known once the record is loaded."""
         assert pending.message is not None
         self.pending = pending
-        self._told = effect
+        self._effect_of = effect
         self.effect = Effect.PART_REFUSED if callable(effect) else effect
         self.status = status
         self.carrier_id = carrier_id
@@ -120,7 +120,7 @@ class EntryFate:
     def apply(self, data: bytes, now: float) -> bytes:
         entry_id, message = self.pending.entry_id, self.pending.message
         assert message is not None
-        self.effect = self._told() if callable(self._told) else self._told
+        self.effect = self._effect_of() if callable(self._effect_of) else self._effect_of
         if self.effect.takes_back:
             without = record.remove(data, entry_id)
             if without is data and (self.effect.late or self.long is not None):
